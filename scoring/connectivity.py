@@ -1,0 +1,67 @@
+"""Health of the link: share of scrapes that worked, and how old the last one is."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from scoring.issues import (
+    SCRAPES_FAILING,
+    SITE_OFFLINE,
+    BoolArray,
+    Component,
+    FloatArray,
+    Severity,
+    component,
+    finding,
+)
+
+FEWEST_SCRAPES = 6
+SHARE_INFO = 0.95
+SHARE_WARNING = 0.50
+
+
+def assess_connectivity(
+    *,
+    worked: FloatArray,
+    attempted: FloatArray,
+    age_s: FloatArray,
+    fresh_s: FloatArray,
+    offline_after_s: FloatArray,
+    offline: BoolArray,
+) -> Component:
+    """Connectivity component: 100 times the share that worked, less what staleness takes.
+
+    Parameters
+    ----------
+    worked, attempted : float arrays, shape (N,)
+        Scrapes of the last hour; a partial one counts half in ``worked``.
+    age_s : float array, shape (N,)
+        Seconds since the last scrape that worked; NaN where none ever did.
+    fresh_s, offline_after_s : float arrays, shape (N,)
+        Up to ``fresh_s`` nothing is taken; from there the score falls in a straight line to 0 at
+        ``offline_after_s``.
+    offline : bool array, shape (N,)
+
+    Returns
+    -------
+    Component
+        Unknown (NaN) for a site that was never tried. Below 95 % of at least six scrapes is an
+        info, below 50 % a warning; an offline site is critical.
+    """
+    with np.errstate(invalid="ignore", divide="ignore"):
+        share = worked / attempted
+        fresh = 1.0 - (age_s - fresh_s) / (offline_after_s - fresh_s)
+    fresh = np.where(np.isnan(age_s), 0.0, np.clip(fresh, 0.0, 1.0))
+    judged = (attempted >= FEWEST_SCRAPES) & ~offline
+    findings = (
+        finding(SITE_OFFLINE, age_s, (offline, Severity.CRITICAL, 100, offline_after_s)),
+        finding(
+            SCRAPES_FAILING,
+            share,
+            (judged & (share < SHARE_WARNING), Severity.WARNING, 0, SHARE_WARNING),
+            (judged & (share < SHARE_INFO), Severity.INFO, 0, SHARE_INFO),
+        ),
+    )
+    base = component("connectivity", findings, {"scrapes": share}, np.ones(share.shape, dtype=bool))
+    score = np.minimum(base.score, 100.0 * share * fresh)
+    return Component(base.name, score, base.findings, base.inputs, base.present, base.applicable)

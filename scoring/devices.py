@@ -1,0 +1,48 @@
+"""What devices say of themselves: their own alarms, and values outside physics."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from scoring.issues import (
+    DEVICE_ALARM,
+    DEVICE_WARNING,
+    IMPLAUSIBLE_READING,
+    BoolArray,
+    Finding,
+    FloatArray,
+    Severity,
+    finding,
+)
+
+
+def assess_devices(
+    *, alarm_level: FloatArray, implausible: FloatArray, answering: BoolArray
+) -> tuple[Finding, ...]:
+    """Issues that belong to no component: nothing is deducted, but a warning caps the score.
+
+    Parameters
+    ----------
+    alarm_level : float array, shape (N,)
+        Highest alarm level of all devices: 0 ok, 1 warning, 2 alarm; NaN unknown.
+    implausible : float array, shape (N,)
+        Number of quantities whose last value was outside physics.
+    answering : bool array, shape (N,)
+
+    Returns
+    -------
+    tuple of Finding
+        An alarm (level 2) is a warning, since the device has acted on it or is about to; a
+        warning of a device (level 1) and an implausible value are infos.
+    """
+    return (
+        finding(
+            DEVICE_ALARM, alarm_level, (answering & (alarm_level >= 2), Severity.WARNING, 0, 2)
+        ),
+        finding(DEVICE_WARNING, alarm_level, (answering & (alarm_level == 1), Severity.INFO, 0, 1)),
+        finding(
+            IMPLAUSIBLE_READING,
+            implausible,
+            (answering & (implausible > 0), Severity.INFO, 0, np.nan),
+        ),
+    )

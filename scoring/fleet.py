@@ -1,0 +1,207 @@
+"""The whole judgement of a fleet at one moment: readings and limits in, scores and issues out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scoring.battery import assess_battery
+from scoring.connectivity import assess_connectivity
+from scoring.devices import assess_devices
+from scoring.grid import assess_grid, steadiness
+from scoring.issues import (
+    PV_LOW,
+    PV_UNDERPERFORMING,
+    BoolArray,
+    Component,
+    Finding,
+    FloatArray,
+    Severity,
+    component,
+    finding,
+)
+from scoring.outliers import METRICS, Outliers, robust_scores
+from scoring.overall import Overall, combine
+from scoring.ranking import attention_rank, performance_rank
+from scoring.solar import LOW_BELOW, UNDERPERFORMING_BELOW, SolarResult, assess_solar
+
+
+@dataclass(frozen=True, slots=True)
+class FleetInputs:
+    """Everything that the judgement depends on; arrays of shape (N,) unless said otherwise.
+
+    Attributes
+    ----------
+    ids : list of N str
+    readings : mapping of quantity name to float array
+        Latest values in the quantity's own unit; NaN where missing, implausible or stale.
+    thresholds : mapping of threshold name to float array
+    frequencies_hz : float array, shape (N, W)
+        The last W grid frequencies.
+    pv_ratio : float array
+        From :func:`scoring.solar.performance_ratio`.
+    worked, attempted : float arrays
+        Scrapes of the last hour.
+    age_s, interval_s, offline_after_s : float arrays
+        Seconds since the last scrape that worked (NaN: never), between scrapes, and until a site
+        counts as offline.
+    tried : bool array
+        Sites of which a scrape has ended, well or not.
+    alarm_level, implausible : float arrays
+        Highest alarm level of any device; number of implausible quantities.
+    off_grid, nominal_hz, nominal_v, latitude, solar_capacity_kw, priority
+        From the fleet file.
+    region, battery_type : int arrays
+        Group numbers, -1 in none.
+    """
+
+    ids: list[str]
+    readings: Mapping[str, FloatArray]
+    thresholds: Mapping[str, FloatArray]
+    frequencies_hz: FloatArray
+    pv_ratio: FloatArray
+    worked: FloatArray
+    attempted: FloatArray
+    age_s: FloatArray
+    interval_s: FloatArray
+    offline_after_s: FloatArray
+    tried: BoolArray
+    alarm_level: FloatArray
+    implausible: FloatArray
+    off_grid: BoolArray
+    nominal_hz: FloatArray
+    nominal_v: FloatArray
+    latitude: FloatArray
+    solar_capacity_kw: FloatArray
+    priority: NDArray[np.int8]
+    region: NDArray[np.int64]
+    battery_type: NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class FleetScores:
+    """The judgement: arrays of shape (N,).
+
+    ``hottest`` is the highest temperature known of any battery or cell, °C. ``outliers`` has one
+    entry for each of :data:`scoring.outliers.METRICS`, by name.
+    ``attention`` and ``performance`` are ranks from 1.
+    """
+
+    components: tuple[Component, ...]
+    findings: tuple[Finding, ...]
+    overall: Overall
+    offline: BoolArray
+    hottest: FloatArray
+    solar: SolarResult
+    outliers: Mapping[str, Outliers]
+    attention: NDArray[np.intp]
+    performance: NDArray[np.intp]
+
+
+def assess_fleet(inputs: FleetInputs) -> FleetScores:
+    """Score every site, find its issues, compare it with its peers and rank it.
+
+    A site is offline once it has been tried and has not answered for ``offline_after_s``, or
+    never. Its old readings are stale by then and judge nothing.
+    """
+    read = inputs.readings
+    limit = inputs.thresholds
+    never = np.isnan(inputs.age_s)
+    offline = inputs.tried & (never | (inputs.age_s > inputs.offline_after_s))
+    answering = inputs.tried & ~offline
+    hottest = np.fmax(read["temperature_c"], read["cell_max_temperature_c"])
+    any_battery = np.any(
+        [
+            ~np.isnan(read[name])
+            for name in ("soc_percent", "soh_percent", "voltage_v", "current_a", "power_w")
+        ]
+        + [~np.isnan(hottest), ~np.isnan(read["cell_max_v"])],
+        axis=0,
+    )
+    battery = assess_battery(
+        soh_percent=read["soh_percent"],
+        soc_percent=read["soc_percent"],
+        temperature_c=hottest,
+        cell_spread_v=read["cell_spread_v"],
+        any_reading=any_battery,
+        answering=answering,
+        soh_warning=limit["battery_soh_warning"],
+        soh_critical=limit["battery_soh_critical"],
+        soc_critical=limit["soc_critical"],
+        temperature_max=limit["temperature_max"],
+        cell_spread_warning=limit["cell_spread_warning"],
+        cell_spread_critical=limit["cell_spread_critical"],
+    )
+    grid = assess_grid(
+        connected=read["grid_connected"],
+        frequency_hz=read["grid_frequency_hz"],
+        voltage_min_v=read["grid_voltage_min_v"],
+        voltage_max_v=read["grid_voltage_max_v"],
+        frequency_std_hz=steadiness(inputs.frequencies_hz),
+        off_grid=inputs.off_grid,
+        nominal_hz=inputs.nominal_hz,
+        nominal_v=inputs.nominal_v,
+        frequency_min=limit["grid_frequency_min"],
+        frequency_max=limit["grid_frequency_max"],
+    )
+    solar, solar_result = _assess_solar(inputs, answering)
+    connectivity = assess_connectivity(
+        worked=inputs.worked,
+        attempted=inputs.attempted,
+        age_s=inputs.age_s,
+        fresh_s=2 * inputs.interval_s,
+        offline_after_s=inputs.offline_after_s,
+        offline=offline,
+    )
+    devices = assess_devices(
+        alarm_level=inputs.alarm_level, implausible=inputs.implausible, answering=answering
+    )
+    components = (battery, grid, solar, connectivity)
+    overall = combine(components, devices, offline)
+    rank_inputs = (overall.score, overall.status, inputs.priority, inputs.ids)
+    return FleetScores(
+        components=components,
+        findings=(*(f for c in components for f in c.findings), *devices),
+        overall=overall,
+        offline=offline,
+        hottest=hottest,
+        solar=solar_result,
+        outliers=_outliers(inputs, hottest),
+        attention=attention_rank(*rank_inputs),
+        performance=performance_rank(*rank_inputs),
+    )
+
+
+def _assess_solar(inputs: FleetInputs, answering: BoolArray) -> tuple[Component, SolarResult]:
+    has_pv = inputs.solar_capacity_kw > 0
+    result = assess_solar(inputs.pv_ratio, [inputs.region], has_pv & answering)
+    compared = ~np.isnan(result.relative)
+    judged = np.where(compared, result.relative, inputs.pv_ratio)
+    findings = (
+        finding(
+            PV_UNDERPERFORMING,
+            judged,
+            (result.underperforming, Severity.WARNING, 40, UNDERPERFORMING_BELOW),
+        ),
+        finding(PV_LOW, judged, (result.low, Severity.INFO, 15, LOW_BELOW)),
+    )
+    needed = {"pv_power_w": inputs.readings["pv_power_w"], "latitude": inputs.latitude}
+    base = component("solar", findings, needed, has_pv)
+    # Present inputs allow a judgement, but only a stretch of daylight brings one.
+    return (
+        Component("solar", result.score, findings, base.inputs, base.present, base.applicable),
+        result,
+    )
+
+
+def _outliers(inputs: FleetInputs, hottest: FloatArray) -> dict[str, Outliers]:
+    everyone = np.zeros(len(inputs.ids), dtype=np.int64)
+    groupings = (inputs.battery_type, inputs.region, everyone)
+    values = {**inputs.readings, "temperature_c": hottest, "pv_performance_ratio": inputs.pv_ratio}
+    return {
+        metric.name: robust_scores(values[metric.input], groupings, floor=metric.floor)
+        for metric in METRICS
+    }

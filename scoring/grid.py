@@ -1,0 +1,145 @@
+"""Health of the grid connection: presence, frequency, voltage, steadiness."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from scoring.issues import (
+    GRID_FREQUENCY,
+    GRID_FREQUENCY_DEVIATION,
+    GRID_LOST,
+    GRID_UNSTEADY,
+    GRID_VOLTAGE,
+    BoolArray,
+    Component,
+    FloatArray,
+    Severity,
+    component,
+    finding,
+)
+
+FREQUENCY_NEAR_HZ = 0.1
+VOLTAGE_TOLERANCE = 0.10
+UNSTEADY_HZ = 0.05
+UNSTEADY_SAMPLES = 10
+
+
+def steadiness(frequencies_hz: FloatArray) -> FloatArray:
+    """Standard deviation of the frequency over a window.
+
+    Parameters
+    ----------
+    frequencies_hz : float array, shape (N, W)
+        The last W frequencies of each site, in any order; NaN where there is none.
+
+    Returns
+    -------
+    float array, shape (N,)
+        Hz; NaN with fewer than 10 values, from which nothing is concluded. A synchronous area as
+        large as continental Europe stays near 0.02 Hz.
+    """
+    known = ~np.isnan(frequencies_hz)
+    count = known.sum(axis=1)
+    filled = np.where(known, frequencies_hz, 0.0)
+    divisor = np.maximum(count, 1)
+    mean = filled.sum(axis=1) / divisor
+    squares = np.where(known, (frequencies_hz - mean[:, None]) ** 2, 0.0)
+    deviation = np.sqrt(squares.sum(axis=1) / divisor)
+    return np.where(count >= UNSTEADY_SAMPLES, deviation, np.nan)
+
+
+def assess_grid(
+    *,
+    connected: FloatArray,
+    frequency_hz: FloatArray,
+    voltage_min_v: FloatArray,
+    voltage_max_v: FloatArray,
+    frequency_std_hz: FloatArray,
+    off_grid: BoolArray,
+    nominal_hz: FloatArray,
+    nominal_v: FloatArray,
+    frequency_min: FloatArray,
+    frequency_max: FloatArray,
+) -> Component:
+    """Grid component: 100 less 100 lost, 40 or 15 frequency, 20 voltage, 10 unsteady.
+
+    Parameters
+    ----------
+    connected : float array, shape (N,)
+        1 with grid at the AC input, 0 where it is lost, NaN unknown.
+    frequency_hz : float array, shape (N,)
+        Grid frequency in Hz; NaN where there is no grid.
+    voltage_min_v, voltage_max_v : float arrays, shape (N,)
+        Lowest and highest phase voltage, V.
+    frequency_std_hz : float array, shape (N,)
+        From :func:`steadiness`.
+    off_grid : bool array, shape (N,)
+        Sites that should have no grid: the component does not apply to them.
+    nominal_hz, nominal_v : float arrays, shape (N,)
+        Nominal frequency (50 or 60) and phase voltage.
+    frequency_min, frequency_max : float arrays, shape (N,)
+        The band in Hz, both ends inside it.
+
+    Returns
+    -------
+    Component
+        Unknown (NaN) without any input, and on off-grid sites.
+
+    Notes
+    -----
+    The deviation of 0.1 Hz is judged to the millihertz, since 50.1 - 50 is more than 0.1 in
+    binary. Voltage limits are the ±10 % of EN 50160.
+    """
+    on_grid = ~off_grid
+    low_v = nominal_v * (1 - VOLTAGE_TOLERANCE)
+    high_v = nominal_v * (1 + VOLTAGE_TOLERANCE)
+    low_side = np.abs(voltage_min_v - nominal_v) >= np.abs(voltage_max_v - nominal_v)
+    worst_v = np.where(low_side | np.isnan(voltage_max_v), voltage_min_v, voltage_max_v)
+    below, above = frequency_hz < frequency_min, frequency_hz > frequency_max
+    deviation = np.round(np.abs(frequency_hz - nominal_hz), 3)
+    near = (deviation > FREQUENCY_NEAR_HZ) & ~below & ~above
+    lost = connected == 0
+    findings = (
+        finding(GRID_LOST, connected, (on_grid & lost, Severity.CRITICAL, 100, np.nan)),
+        finding(
+            GRID_FREQUENCY,
+            frequency_hz,
+            (on_grid & below, Severity.WARNING, 40, frequency_min),
+            (on_grid & above, Severity.WARNING, 40, frequency_max),
+        ),
+        finding(
+            GRID_FREQUENCY_DEVIATION,
+            frequency_hz,
+            (
+                on_grid & near,
+                Severity.INFO,
+                15,
+                nominal_hz + np.sign(frequency_hz - nominal_hz) * FREQUENCY_NEAR_HZ,
+            ),
+        ),
+        finding(
+            GRID_VOLTAGE,
+            worst_v,
+            (on_grid & (worst_v < low_v), Severity.WARNING, 20, low_v),
+            (on_grid & (worst_v > high_v), Severity.WARNING, 20, high_v),
+        ),
+        finding(
+            GRID_UNSTEADY,
+            frequency_std_hz,
+            (
+                on_grid & ~lost & (frequency_std_hz > UNSTEADY_HZ),
+                Severity.INFO,
+                10,
+                UNSTEADY_HZ,
+            ),
+        ),
+    )
+    # A lost grid has no frequency and no voltage to miss.
+    inputs = {"grid_connected": connected, "grid_frequency_hz": frequency_hz}
+    inputs["grid_voltage_v"] = worst_v
+    applicable = {
+        "grid_connected": on_grid,
+        "grid_frequency_hz": on_grid & ~lost,
+        "grid_voltage_v": on_grid & ~lost,
+    }
+    return component("grid", findings, inputs, applicable)

@@ -1,0 +1,391 @@
+"""Solar yield: what a clear sky would have allowed, and what the neighbours made of the sky."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scoring.outliers import Labels, sort_groups
+
+FloatArray = NDArray[np.float64]
+BoolArray = NDArray[np.bool_]
+IntArray = NDArray[np.intp]
+
+DEFAULT_TILT = 30.0
+INVERTER_EFFICIENCY = 0.96
+UNDERPERFORMING_DEDUCTION = 40.0
+LOW_DEDUCTION = 15.0
+UNDERPERFORMING_BELOW = 0.5
+LOW_BELOW = 0.75
+
+_DELTA_T_SECONDS = 69.2
+_REFRACTION_AT_HORIZON_DEG = 0.5667
+
+
+@dataclass(frozen=True, eq=False)
+class Expected:
+    """What a clear sky allows at one moment, every array of shape (N,).
+
+    Attributes
+    ----------
+    power_w : float array
+        AC power, W, at least 0; NaN where location or capacity is missing.
+    elevation_deg : float array
+        Elevation of the sun with refraction, degrees; NaN where the location is missing.
+    poa_w_m2 : float array
+        Irradiance in the plane of the array, W/m²; NaN where the location is missing.
+    """
+
+    power_w: FloatArray
+    elevation_deg: FloatArray
+    poa_w_m2: FloatArray
+
+
+@dataclass(frozen=True, eq=False)
+class SolarResult:
+    """Judgement of the solar yield, every array of shape (N,).
+
+    Attributes
+    ----------
+    score : float array
+        100 minus the deduction; NaN where the yield is unknown or cannot be told from weather.
+    deduction : float array
+        0, 15 or 40 points.
+    relative : float array
+        Ratio of the site divided by the median ratio of its neighbours; NaN where there are too
+        few neighbours or where they made too little to compare with.
+    underperforming, low : bool array
+        Warning and info; never both.
+    neighbour_median : float array
+        Median ratio of the neighbours without the site itself; NaN where there are too few.
+    neighbours : int array
+        Number of neighbours in that median, 0 where there are too few.
+    """
+
+    score: FloatArray
+    deduction: FloatArray
+    relative: FloatArray
+    underperforming: BoolArray
+    low: BoolArray
+    neighbour_median: FloatArray
+    neighbours: IntArray
+
+
+def expected_power(  # noqa: PLR0917 - one column of the fleet file each
+    unix_time: float,
+    latitude: FloatArray,
+    longitude: FloatArray,
+    tilt: FloatArray,
+    azimuth: FloatArray,
+    solar_capacity_kw: FloatArray,
+    *,
+    linke_turbidity: float = 3.0,
+    losses: float = 0.14,
+    altitude: float = 0.0,
+    albedo: float = 0.25,
+    air_temperature: float = 20.0,
+    wind_speed: float = 1.0,
+    temperature_coefficient: float = -0.0035,
+) -> Expected:
+    """Power that each array would deliver at one moment under a clear sky.
+
+    An upper bound for ordinary weather, not a forecast: no clouds, no horizon, no shade beyond
+    the fixed losses, no loss by reflection, and no limit by the inverter's size, which the fleet
+    file does not have. Bright cloud edges and cold air can exceed it for a while by 10 to 20 %.
+
+    Solar position by NREL SPA [1]_, relative air mass by Kasten and Young [2]_, clear-sky
+    irradiance by Ineichen and Perez [3]_, transposition by Hay and Davies [4]_, cell temperature
+    by Faiman [5]_, DC power and losses by PVWatts [6]_ (14 % losses is its default of 14.08 %
+    rounded), and a constant inverter efficiency of 0.96.
+
+    The first call imports pvlib, which takes a second or two.
+
+    Parameters
+    ----------
+    unix_time : float
+        Seconds since 1970-01-01 UTC.
+    latitude, longitude : float array, shape (N,)
+        Degrees, north and east positive, -90 to 90 and -180 to 180; NaN where missing.
+    tilt : float array, shape (N,)
+        Degrees from horizontal, 0 to 90; NaN stands for 30.
+    azimuth : float array, shape (N,)
+        Direction that the array faces, degrees east of north, 0 to 360; NaN stands for 180 in
+        the northern and 0 in the southern hemisphere.
+    solar_capacity_kw : float array, shape (N,)
+        DC power at standard test conditions, kW, at least 0; NaN where missing.
+    linke_turbidity : float
+        Turbidity of the clear atmosphere, about 2 (very clear) to 7 (polluted).
+    losses : float, 0 to 1
+        Share lost between the modules and the inverter.
+    altitude : float
+        Metres above the sea.
+    albedo : float, 0 to 1
+        Share of light that the ground reflects.
+    air_temperature, wind_speed : float
+        °C and m/s, for the cell temperature.
+    temperature_coefficient : float
+        Change of DC power per °C of cell temperature from 25 °C, 1/°C.
+
+    Raises
+    ------
+    ValueError
+        If the shapes differ.
+
+    References
+    ----------
+    .. [1] I. Reda and A. Andreas, "Solar position algorithm for solar radiation applications",
+       Solar Energy 76(5), 2004, pp. 577-589.
+    .. [2] F. Kasten and A. T. Young, "Revised optical air mass tables and approximation formula",
+       Applied Optics 28, 1989, pp. 4735-4738.
+    .. [3] P. Ineichen and R. Perez, "A new airmass independent formulation for the Linke
+       turbidity coefficient", Solar Energy 73, 2002, pp. 151-157.
+    .. [4] J. E. Hay and J. A. Davies, "Calculations of the solar radiation incident on an
+       inclined surface", Proc. First Canadian Solar Radiation Data Workshop, 1980, p. 59.
+    .. [5] D. Faiman, "Assessing the outdoor operating temperature of photovoltaic modules",
+       Progress in Photovoltaics 16(4), 2008, pp. 307-315.
+    .. [6] A. P. Dobos, "PVWatts Version 5 Manual", NREL/TP-6A20-62641, 2014.
+    """
+    # pvlib pulls in pandas; whoever only needs the rest of this module should not wait for it.
+    from pvlib import atmosphere, clearsky, irradiance, pvsystem, spa, temperature
+
+    if not (
+        latitude.shape == longitude.shape == tilt.shape == azimuth.shape == solar_capacity_kw.shape
+    ):
+        raise ValueError("latitude, longitude, tilt, azimuth and capacity must share one shape")
+    surface_tilt = np.where(np.isnan(tilt), DEFAULT_TILT, tilt)
+    equatorward = np.where(latitude < 0, 0.0, 180.0)
+    surface_azimuth = np.where(np.isnan(azimuth), equatorward, azimuth)
+    pressure_pa = atmosphere.alt2pres(altitude)
+    day_of_year = datetime.fromtimestamp(unix_time, UTC).timetuple().tm_yday
+    dni_extra = float(irradiance.get_extra_radiation(day_of_year))
+
+    # Air mass is NaN below the horizon, and 0/0 there is turned into 0 W by the model.
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        # The position of the earth depends on time alone: one instant broadcasts over all sites.
+        zenith, _, elevation, _, sun_azimuth, _ = spa.solar_position_numpy(
+            np.array([float(unix_time)]),
+            latitude,
+            longitude,
+            altitude,
+            pressure_pa / 100.0,
+            air_temperature,
+            _DELTA_T_SECONDS,
+            _REFRACTION_AT_HORIZON_DEG,
+            1,
+        )
+        airmass = atmosphere.get_absolute_airmass(
+            atmosphere.get_relative_airmass(zenith), pressure_pa
+        )
+        sky = clearsky.ineichen(
+            zenith, airmass, linke_turbidity, altitude=altitude, dni_extra=dni_extra
+        )
+        total = irradiance.get_total_irradiance(
+            surface_tilt,
+            surface_azimuth,
+            zenith,
+            sun_azimuth,
+            sky["dni"],
+            sky["ghi"],
+            sky["dhi"],
+            dni_extra=dni_extra,
+            model="haydavies",
+            albedo=albedo,
+        )
+    poa = np.maximum(total["poa_global"], 0.0)
+    cell = temperature.faiman(poa, air_temperature, wind_speed)
+    power_dc = pvsystem.pvwatts_dc(poa, cell, solar_capacity_kw * 1000.0, temperature_coefficient)
+    power = np.maximum(power_dc * (1.0 - losses) * INVERTER_EFFICIENCY, 0.0)
+    return Expected(power, elevation, poa)
+
+
+def exclude_mask(
+    elevation_deg: FloatArray,
+    soc_percent: FloatArray,
+    feed_in_limited: BoolArray,
+    *,
+    min_elevation: float = 10.0,
+    full_soc: float = 95.0,
+) -> BoolArray:
+    """Moments that say nothing of the array: low sun, a full battery, limited feed-in.
+
+    Parameters
+    ----------
+    elevation_deg : float array, shape (N,)
+        Elevation of the sun, degrees; where it is NaN the moment is excluded.
+    soc_percent : float array, shape (N,)
+        State of charge, 0 to 100. NaN (as on a site without a battery) is not taken for full.
+    feed_in_limited : bool array, shape (N,)
+        True while the site may not feed in all that it makes.
+    min_elevation : float
+        Lowest elevation that counts, degrees: below 10 the horizon and shade decide.
+    full_soc : float
+        State of charge from which charging is held back, %.
+
+    Returns
+    -------
+    bool array, shape (N,)
+        True where the moment may not be counted.
+    """
+    return ~(elevation_deg >= min_elevation) | (soc_percent >= full_soc) | feed_in_limited
+
+
+def performance_ratio(
+    energy_made_wh: FloatArray,
+    energy_expected_wh: FloatArray,
+    hours: FloatArray,
+    solar_capacity_kw: FloatArray,
+    *,
+    min_hours: float = 0.5,
+    min_kwh_per_kwp: float = 0.05,
+) -> FloatArray:
+    """Energy made in a window divided by what a clear sky would have allowed in it.
+
+    Not the performance ratio of IEC 61724-1, which divides by measured irradiance: clouds lower
+    this one, which is why it is compared with neighbours before anything is concluded.
+
+    Parameters
+    ----------
+    energy_made_wh, energy_expected_wh : float array, shape (N,)
+        Wh over the counted moments of the window, the same moments for both; NaN where missing.
+        A made energy below 0 (standby draw) counts as 0.
+    hours : float array, shape (N,)
+        Counted time in the window, h.
+    solar_capacity_kw : float array, shape (N,)
+        DC power at standard test conditions, kW.
+    min_hours : float
+        Least counted time, h.
+    min_kwh_per_kwp : float, above 0
+        Least expected energy per installed kW, h.
+
+    Returns
+    -------
+    float array, shape (N,)
+        At least 0 and seldom above 1. NaN where an input is missing, the capacity is 0, or too
+        little time or expected energy was counted.
+    """
+    enough = (
+        (energy_expected_wh >= min_kwh_per_kwp * 1000.0 * solar_capacity_kw)
+        & (energy_expected_wh > 0)
+        & (hours >= min_hours)
+    )
+    ratio = np.full(energy_made_wh.shape, np.nan)
+    np.divide(np.maximum(energy_made_wh, 0.0), energy_expected_wh, out=ratio, where=enough)
+    return ratio
+
+
+def neighbour_medians(
+    values: FloatArray, groupings: Sequence[Labels], *, min_neighbours: int = 3
+) -> tuple[FloatArray, IntArray]:
+    """Median over the other members of the narrowest group with enough others.
+
+    Parameters
+    ----------
+    values : float array, shape (N,)
+        NaN where missing.
+    groupings : sequence of int arrays, each of shape (N,)
+        Group labels, narrowest grouping first; a negative label is a site in no group.
+    min_neighbours : int, at least 1
+        Others with a value that make a group large enough.
+
+    Returns
+    -------
+    median : float array, shape (N,)
+        NaN where the site has no value or too few neighbours.
+    neighbours : int array, shape (N,)
+        Number of others in the median, 0 where it is NaN.
+
+    Raises
+    ------
+    ValueError
+        If min_neighbours is below 1 or a grouping has another shape.
+    """
+    if min_neighbours < 1:
+        raise ValueError(f"min_neighbours must be at least 1, not {min_neighbours}")
+    if any(labels.shape != values.shape for labels in groupings):
+        raise ValueError("every grouping must have the shape of the values")
+    median = np.full(values.shape, np.nan)
+    neighbours = np.zeros(values.shape, dtype=np.intp)
+    for labels in groupings:
+        groups = sort_groups(values, labels)
+        others = groups.count[groups.group] - 1
+        takes = (others >= min_neighbours) & (neighbours[groups.sites] == 0)
+        if not takes.any():
+            continue
+        ordered = values[groups.sites]
+        sites, others = groups.sites[takes], others[takes]
+        start = groups.start[groups.group[takes]]
+        own = np.flatnonzero(takes) - start
+        low, high = (others - 1) // 2, others // 2
+        # Places at or above the site's own move up by one, since it is not among the others.
+        median[sites] = 0.5 * ordered[start + low + (low >= own)]
+        median[sites] += 0.5 * ordered[start + high + (high >= own)]
+        neighbours[sites] = others
+    return median, neighbours
+
+
+def assess_solar(
+    ratio: FloatArray,
+    groupings: Sequence[Labels],
+    has_pv: BoolArray,
+    *,
+    min_neighbours: int = 3,
+    underperforming_below: float = UNDERPERFORMING_BELOW,
+    low_below: float = LOW_BELOW,
+    dead_below: float = 0.02,
+    min_neighbour_ratio: float = 0.05,
+) -> SolarResult:
+    """Judge each site's yield by its neighbours, which clouds hit alike.
+
+    With neighbours: below half of their median ratio is a warning (40 points), below three
+    quarters an info (15). Without: only an array that makes nothing, below 0.02 of a clear sky, is
+    a warning; nothing else can be told from weather. Where the neighbours themselves made almost
+    nothing (snow, or a fault of the whole region) and the site did not either, the score is
+    unknown rather than perfect.
+
+    Under a thick cloud all directions give the same light, whereas the clear-sky yield depends on
+    tilt and azimuth; neighbours that face alike compare best, and a window of several hours that
+    is not overcast throughout.
+
+    Parameters
+    ----------
+    ratio : float array, shape (N,)
+        From :func:`performance_ratio`, over a window without night and curtailment; NaN where
+        missing.
+    groupings : sequence of int arrays, each of shape (N,)
+        Group labels of neighbours, narrowest first, such as the region; a negative label is a
+        site without neighbours. The whole fleet is no neighbourhood: it is not under one cloud.
+    has_pv : bool array, shape (N,)
+        False for a site without an array: it is unknown and is nobody's neighbour.
+    min_neighbours : int, at least 1
+        Others with a value that allow a comparison.
+    underperforming_below, low_below : float
+        Relative yields below which a site has the warning, or the info.
+    dead_below : float
+        Ratio below which an array without neighbours has the warning.
+    min_neighbour_ratio : float, above 0
+        Median ratio of the neighbours below which it is too dark to compare.
+
+    Raises
+    ------
+    ValueError
+        As in :func:`neighbour_medians`.
+    """
+    known = has_pv & np.isfinite(ratio)
+    value = np.where(known, ratio, np.nan)
+    median, neighbours = neighbour_medians(value, groupings, min_neighbours=min_neighbours)
+    alone = known & (neighbours == 0)
+    comparable = median >= min_neighbour_ratio
+    relative = np.full(value.shape, np.nan)
+    np.divide(value, median, out=relative, where=comparable)
+    underperforming = (relative < underperforming_below) | (alone & (value < dead_below))
+    low = (relative < low_below) & ~underperforming
+    deduction = np.zeros(value.shape)
+    deduction[low] = LOW_DEDUCTION
+    deduction[underperforming] = UNDERPERFORMING_DEDUCTION
+    all_dark = known & ~alone & ~comparable & (value < min_neighbour_ratio)
+    score = np.where(known & ~all_dark, 100.0 - deduction, np.nan)
+    return SolarResult(score, deduction, relative, underperforming, low, median, neighbours)
