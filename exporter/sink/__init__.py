@@ -1,0 +1,1 @@
+"""From Snapshots to InfluxDB: line protocol, a queue, and a writer for either API."""

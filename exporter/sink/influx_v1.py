@@ -1,0 +1,106 @@
+"""InfluxDB 1.x: the ``/write`` endpoint, and databases and retention policies by InfluxQL."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+import aiohttp
+
+from exporter.sink.target import (
+    ROLLUPS,
+    WRITE_SECONDS,
+    NotAllowedError,
+    RejectedError,
+    RetryLaterError,
+    retry_after,
+)
+
+_DROPPED = re.compile(r"dropped=(\d+)")
+
+
+class InfluxV1:
+    """One database, its retention policy ``raw`` and one for each roll-up."""
+
+    def __init__(
+        self, url: str, database: str, retention: str, username: str | None, password: str | None
+    ) -> None:
+        self._url = url
+        self._database = database
+        self._retention = retention
+        auth = aiohttp.BasicAuth(username, password or "") if username else None
+        self._http = aiohttp.ClientSession(
+            timeout=aiohttp.ClientTimeout(total=WRITE_SECONDS, sock_connect=2),
+            auth=auth,
+            cookie_jar=aiohttp.DummyCookieJar(),
+        )
+
+    async def prepare(self) -> None:
+        """See :class:`exporter.sink.target.Target`."""
+        await self._query(f'CREATE DATABASE "{self._database}"')
+        answer = await self._query(f'SHOW RETENTION POLICIES ON "{self._database}"')
+        series = answer["results"][0].get("series", [{}])[0].get("values", [])
+        existing = {row[0] for row in series}
+        for name in ("raw", *ROLLUPS):
+            if name not in existing:
+                duration = self._retention if name == "raw" else "inf"
+                default = " DEFAULT" if name == "raw" else ""
+                await self._query(
+                    f'CREATE RETENTION POLICY "{name}" ON "{self._database}" '
+                    f"DURATION {duration} REPLICATION 1{default}"
+                )
+
+    async def write(self, body: bytes) -> None:
+        """See :class:`exporter.sink.target.Target`."""
+        params = {"db": self._database, "rp": "raw", "precision": "ms"}
+        headers = {"Content-Encoding": "gzip", "Content-Type": "text/plain; charset=utf-8"}
+        try:
+            async with self._http.post(
+                f"{self._url}/write", params=params, data=body, headers=headers
+            ) as reply:
+                if reply.status in (200, 204):
+                    return
+                text = (await reply.content.read(4096)).decode("utf-8", "replace")
+                status, after = reply.status, reply.headers.get("Retry-After")
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise RetryLaterError(f"{self._url}: {type(error).__name__}: {error}") from error
+        reason = f"{self._url}/write answered {status}: {_error_text(text)}"
+        if status == 400:
+            # 1.x has stored the good points of a partial write and says how many it dropped.
+            dropped = _DROPPED.search(text)
+            raise RejectedError(reason, int(dropped[1]) if dropped else None)
+        if status == 413:
+            raise RejectedError(reason)
+        if status == 404:
+            await self.prepare()
+        raise RetryLaterError(reason, retry_after(after))
+
+    async def close(self) -> None:
+        """See :class:`exporter.sink.target.Target`."""
+        await self._http.close()
+
+    async def _query(self, statement: str) -> dict[str, Any]:
+        try:
+            async with self._http.post(f"{self._url}/query", data={"q": statement}) as reply:
+                text = await reply.text()
+                status = reply.status
+            answer = json.loads(text)
+            if not isinstance(answer, dict):
+                raise ValueError("not an object")
+        except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
+            raise RetryLaterError(f"{self._url}: {type(error).__name__}: {error}") from error
+        results = answer.get("results", [{}])
+        fault = answer.get("error") or (results[0].get("error") if results else None)
+        if status in (401, 403):
+            raise NotAllowedError(f"{self._url}/query answered {status}: {fault}")
+        if status != 200 or fault:
+            raise RetryLaterError(f"{self._url}/query answered {status}: {fault}")
+        return answer
+
+
+def _error_text(text: str) -> str:
+    try:
+        return str(json.loads(text)["error"])[:500]
+    except (ValueError, KeyError, TypeError):
+        return " ".join(text.split())[:500]

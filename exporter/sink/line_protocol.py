@@ -1,0 +1,129 @@
+"""Line protocol of InfluxDB, from Snapshots and Assessments. Pure.
+
+Every number is written as a float, so that the type of a field never depends on its value.
+Prefixes are cached: a fleet writes the same few series over and over.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
+
+from exporter.assessment import FleetAssessment, Issue
+from exporter.snapshot import BatterySnapshot, Snapshot
+
+_TAG = str.maketrans({",": "\\,", "=": "\\=", " ": "\\ ", "\n": "_", "\r": "_", "\t": "_"})
+_STRING = str.maketrans({'"': '\\"', "\\": "\\\\", "\n": " ", "\r": " "})
+SEVERITY_LEVELS = {"info": 1.0, "warning": 2.0, "critical": 3.0}
+
+
+def tag(value: str) -> str:
+    """A tag value, escaped. A trailing backslash would escape the separator, so it is dropped."""
+    return value.translate(_TAG).rstrip("\\") or "_"
+
+
+def text(value: str) -> str:
+    """A string field, quoted."""
+    return f'"{value.translate(_STRING)}"'
+
+
+@lru_cache(maxsize=262_144)
+def _series(measurement: str, *tags: str) -> str:
+    """``measurement,tag=value,…`` from alternating tag names and values."""
+    pairs = zip(tags[::2], tags[1::2], strict=True)
+    return measurement + "".join(f",{name}={tag(value)}" for name, value in pairs)
+
+
+def milliseconds(time: float) -> int:
+    """Unix seconds as the timestamp of a line, in milliseconds."""
+    return round(time * 1000)
+
+
+def _fields(readings: Mapping[str, float]) -> list[str]:
+    return [f"{name}={value!r}" for name, value in readings.items() if math.isfinite(value)]
+
+
+def snapshot_lines(snapshot: Snapshot) -> list[str]:
+    """Lines of one Snapshot: ``site`` always, the rest where the site gave it.
+
+    A missing or implausible reading is not written. That the site was online or offline is.
+    """
+    stamp = milliseconds(snapshot.time)
+    online = 1.0 if snapshot.outcome.answered else 0.0
+    fields = [
+        f"online={online}",
+        f"scrape_seconds={snapshot.duration!r}",
+        f"outcome={text(snapshot.outcome.value)}",
+        *_fields(snapshot.readings),
+    ]
+    lines = [f"{_series('site', 'site', snapshot.site)} {','.join(fields)} {stamp}"]
+    for battery in snapshot.batteries:
+        lines += _battery_lines(snapshot.site, battery, stamp)
+    for device, levels in snapshot.alarms.items():
+        lines += [
+            f"{_series('alarm', 'site', snapshot.site, 'device', device, 'alarm', name)} "
+            f"level={level}.0 {stamp}"
+            for name, level in levels.items()
+        ]
+    return lines
+
+
+def _battery_lines(site: str, battery: BatterySnapshot, stamp: int) -> Iterable[str]:
+    fields = _fields(battery.readings)
+    if battery.cell_min_id:
+        fields.append(f"cell_min_id={text(battery.cell_min_id)}")
+    if battery.cell_max_id:
+        fields.append(f"cell_max_id={text(battery.cell_max_id)}")
+    if fields:
+        series = _series("battery", "site", site, "device", battery.device)
+        yield f"{series} {','.join(fields)} {stamp}"
+    cells = battery.cells
+    if cells is None:
+        return
+    for label, volts, celsius in zip(
+        cells.labels, cells.voltages_v, cells.temperatures_c, strict=True
+    ):
+        values = _fields({"voltage_v": volts, "temperature_c": celsius})
+        if values:
+            series = _series("cell", "site", site, "pack", battery.device, "cell", label)
+            yield f"{series} {','.join(values)} {stamp}"
+
+
+def assessment_lines(
+    assessment: FleetAssessment, cleared: Iterable[tuple[str, Issue]]
+) -> list[str]:
+    """Lines of one Assessment: ``health`` of every site, ``issue`` of every active one.
+
+    Parameters
+    ----------
+    assessment : FleetAssessment
+    cleared : iterable of (site id, Issue)
+        Issues that were active in the Assessment stored before and are no more: written once,
+        inactive.
+    """
+    stamp = milliseconds(assessment.time)
+    lines = []
+    scores = assessment.scores
+    named = [(c.name, c.score) for c in scores.components] + [("overall", scores.overall.score)]
+    for row, site in enumerate(assessment.fleet.sites):
+        for name, values in named:
+            value = float(values[row])
+            if not math.isnan(value):
+                series = _series("health", "site", site.id, "component", name)
+                lines.append(f"{series} score={value!r} {stamp}")
+        expected = float(assessment.pv_expected_w[row])
+        if not math.isnan(expected):
+            lines.append(f"{_series('site', 'site', site.id)} pv_expected_w={expected!r} {stamp}")
+        lines += [_issue_line(site.id, issue, 1.0, stamp) for issue in assessment.issues[row]]
+    lines += [_issue_line(site_id, issue, 0.0, stamp) for site_id, issue in cleared]
+    return lines
+
+
+def _issue_line(site: str, issue: Issue, active: float, stamp: int) -> str:
+    fields = [f"active={active}", f"severity={SEVERITY_LEVELS[issue.severity]}"]
+    if issue.value is not None:
+        fields.append(f"value={issue.value!r}")
+    if issue.threshold is not None:
+        fields.append(f"threshold={issue.threshold!r}")
+    return f"{_series('issue', 'site', site, 'code', issue.code)} {','.join(fields)} {stamp}"
