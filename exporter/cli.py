@@ -1,0 +1,93 @@
+"""The command line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from exporter import __version__
+
+app = typer.Typer(
+    name="fleetscope",
+    help="Health scores, outliers and alerts for fleets of battery and solar sites.",
+    no_args_is_help=True,
+    add_completion=True,
+    pretty_exceptions_enable=False,
+)
+
+FleetOption = Annotated[
+    Path | None, typer.Option("--fleet", help="Fleet file (FLEETSCOPE_FLEET).", metavar="FILE")
+]
+UrlOption = Annotated[
+    str, typer.Option("--url", help="Where the exporter listens.", envvar="FLEETSCOPE_URL")
+]
+
+
+@app.command()
+def run(
+    fleet: FleetOption = None,
+    listen: Annotated[
+        str | None,
+        typer.Option("--listen", help="Address of the HTTP server.", metavar="HOST:PORT"),
+    ] = None,
+) -> None:
+    """Poll the fleet, store its readings, score it and serve the scores."""
+    from exporter import logs, service
+    from exporter.fleet_file import FleetFileError
+
+    settings = _settings(fleet=fleet, listen=listen)
+    if settings.fleet is None:
+        _fail("no fleet file is named; use --fleet FILE or FLEETSCOPE_FLEET")
+    logs.set_up(settings.log_level, settings.log_format)
+    try:
+        service.run(settings, settings.fleet)
+    except FleetFileError as error:
+        _fail(str(error))
+
+
+@app.command("check-config")
+def check_config(
+    file: Annotated[Path, typer.Argument(help="Fleet file, YAML or JSON.")],
+) -> None:
+    """Check a fleet file; lists every mistake and exits 1 if there is any."""
+    from exporter.fleet_file import FleetFileError, load_fleet
+
+    try:
+        fleet = load_fleet(file)
+    except FleetFileError as error:
+        _fail(str(error))
+    typer.echo(f"{file}: right, {len(fleet.sites)} sites")
+
+
+@app.command()
+def status(
+    url: UrlOption = "http://127.0.0.1:9797",
+    watch: Annotated[bool, typer.Option("--watch", help="Keep it up to date.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Plain JSON.")] = False,
+) -> None:
+    """Which sites need attention, and why. Exits 0 if none, 1 if some, 2 if it could not ask."""
+    from exporter import dashboard
+
+    raise typer.Exit(dashboard.show(url, watch=watch, as_json=as_json))
+
+
+@app.command()
+def version() -> None:
+    """Print the version."""
+    typer.echo(__version__)
+
+
+def _settings(**given: Any) -> Any:
+    from exporter.settings import SettingsError, load_settings
+
+    try:
+        return load_settings(**given)
+    except SettingsError as error:
+        _fail(str(error))
+
+
+def _fail(message: str) -> Any:
+    typer.echo(f"fleetscope: {message}", err=True)
+    raise typer.Exit(1)

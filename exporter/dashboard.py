@@ -1,0 +1,182 @@
+"""The text dashboard: what needs attention first, in one terminal screen."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+import urllib.error
+import urllib.request
+from typing import Any
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.markup import escape
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+from exporter.words import duration_words
+from scoring.status import STATUSES
+
+REFRESH_SECONDS = 2.0
+_STYLE = {
+    "HEALTHY": ("●", "green"),
+    "GOOD": ("◐", "bright_green"),
+    "WARNING": ("▲", "yellow"),
+    "CRITICAL": ("■", "bold red"),
+    "OFFLINE": ("✕", "bold magenta"),
+    "UNKNOWN": ("?", "dim"),
+}
+_SEVERITY = {"critical": "red", "warning": "yellow", "info": "dim"}
+
+
+class _CannotAskError(Exception):
+    """The exporter did not answer, or not as it should."""
+
+
+def show(url: str, *, watch: bool, as_json: bool) -> int:
+    """Print the dashboard, once or until Ctrl-C; returns the exit code.
+
+    0: no site needs attention, 1: some do, 2: the exporter could not be asked.
+    """
+    try:
+        data = fetch(url)
+    except _CannotAskError as error:
+        print(f"fleetscope: {error}", file=sys.stderr)
+        return 2
+    if as_json:
+        print(json.dumps(data, indent=2))
+    elif watch:
+        data = _watch(url, data)
+    else:
+        Console().print(render(data))
+    return 1 if data["fleet"]["attention"] else 0
+
+
+def _watch(url: str, data: dict[str, Any]) -> dict[str, Any]:
+    console = Console()
+    with Live(render(data, console.height), console=console, screen=console.is_terminal) as live:
+        try:
+            while True:
+                time.sleep(REFRESH_SECONDS)
+                try:
+                    data = fetch(url)
+                    live.update(render(data, console.height))
+                except _CannotAskError as error:
+                    live.update(Group(Text(str(error), "bold red"), render(data, console.height)))
+        except KeyboardInterrupt:
+            pass
+    return data
+
+
+def fetch(url: str) -> dict[str, Any]:
+    """Fleet and sites from the exporter's API."""
+    return {"fleet": _get(url, "fleet"), "sites": _get(url, "sites")["sites"]}
+
+
+def _get(url: str, what: str) -> Any:
+    address = f"{url.rstrip('/')}/api/v1/{what}"
+    try:
+        with urllib.request.urlopen(address, timeout=5) as reply:  # noqa: S310 - the user's own URL
+            return json.load(reply)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "reason", error)
+        raise _CannotAskError(f"{address} does not answer: {reason}") from error
+
+
+def render(data: dict[str, Any], height: int | None = None) -> RenderableType:
+    """The dashboard as something rich can print; at most ``height`` lines where it is given."""
+    fleet, sites = data["fleet"], data["sites"]
+    common = [Text("⚑ " + issue["sentence"], "bold") for issue in fleet["common_issues"][:3]]
+    room = max(5, height - 9 - len(common)) if height else None
+    return Group(_summary(fleet), *common, _table(sites, fleet["attention"], room))
+
+
+def _summary(fleet: dict[str, Any]) -> Panel:
+    line = Text()
+    for name in [s.name for s in STATUSES] + ["UNKNOWN"]:
+        count = fleet["counts"][name]
+        if count or name != "UNKNOWN":
+            mark, style = _STYLE[name]
+            line.append(f"{mark} {count} {name.lower()}   ", style if count else "dim")
+    bar = Text()
+    width = 60
+    for name in [s.name for s in STATUSES]:
+        share = round(width * fleet["counts"][name] / max(1, fleet["sites"]))
+        bar.append("█" * share, _STYLE[name][1].replace("bold ", ""))
+    mean = fleet["mean_score"]
+    scores = (
+        f"fleet score {mean:.0f} mean, {fleet['median_score']:.0f} median"
+        if mean is not None
+        else "no site has answered yet"
+    )
+    at = time.strftime("%H:%M:%S", time.gmtime(fleet["time"]))
+    title = f"Fleetscope · {fleet['sites']} sites · {at} UTC"
+    return Panel(Group(line, bar, Text(scores)), title=title, title_align="left")
+
+
+def _table(sites: list[dict[str, Any]], attention: list[str], room: int | None) -> Table:
+    table = Table(expand=True, pad_edge=False, header_style="bold", box=None)
+    for column, options in (
+        ("Status", {"no_wrap": True}),
+        ("Site", {"no_wrap": True, "max_width": 30}),
+        ("Score", {"justify": "right"}),
+        ("bat grid sun link", {"no_wrap": True}),
+        ("Why", {"ratio": 1, "overflow": "ellipsis", "no_wrap": True}),
+        ("Since", {"justify": "right", "no_wrap": True}),
+    ):
+        table.add_column(column, **options)
+    wanted = set(attention)
+    shown = sites if room is None else sites[:room]
+    now = time.time()
+    for site in shown:
+        mark, style = _STYLE[site["status"]]
+        score = "–" if site["score"] is None else f"{site['score']:.0f}"
+        issues = site["issues"]
+        why, since = Text(""), ""
+        if issues:
+            worst = issues[0]
+            more = f"  (+{len(issues) - 1} more)" if len(issues) > 1 else ""
+            why = Text(worst["sentence"] + more, _SEVERITY[worst["severity"]])
+            since = duration_words(max(0.0, now - worst["since"]))
+        elif site["missing"]:
+            why = Text("no reading of " + ", ".join(_plain(m) for m in site["missing"]), "dim")
+        name = escape(site["name"])
+        table.add_row(
+            Text(f"{mark} {site['status']}", style),
+            f"[bold]{name}[/bold]" if site["id"] in wanted else name,
+            score,
+            Text(" ").join(_cell(site["components"][c]) for c in _COMPONENTS),
+            why,
+            since,
+        )
+    hidden = len(sites) - len(shown)
+    if hidden:
+        table.add_row("", Text(f"… and {hidden} more", "dim"), "", "", "", "")
+    return table
+
+
+_COMPONENTS = ("battery", "grid", "solar", "connectivity")
+
+
+def _cell(score: float | None) -> Text:
+    if score is None:
+        return Text("  – ", "dim")
+    style = "green" if score >= 90 else "yellow" if score >= 50 else "red"
+    return Text(f"{score:3.0f} ", style)
+
+
+def _plain(quantity: str) -> str:
+    return {
+        "soh_percent": "state of health",
+        "soc_percent": "state of charge",
+        "temperature_c": "temperature",
+        "cell_spread_v": "cell voltages",
+        "grid_connected": "grid presence",
+        "grid_frequency_hz": "grid frequency",
+        "grid_voltage_v": "grid voltage",
+        "pv_power_w": "PV power",
+        "latitude": "the sun (no coordinates)",
+        "scrapes": "anything",
+    }.get(quantity, quantity)

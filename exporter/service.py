@@ -1,0 +1,268 @@
+"""The running service: wires configuration, loop, state, sink and HTTP, and holds no logic."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import resource
+import signal
+import socket
+import time
+from pathlib import Path
+
+from exporter import __version__
+from exporter.assessment import FleetAssessment, Issue, assess
+from exporter.config import Fleet
+from exporter.drivers import DRIVERS, DriverContext
+from exporter.drivers.http_json import client_session
+from exporter.fleet import FleetState
+from exporter.metrics import ServiceNumbers, registry
+from exporter.poller import Poller
+from exporter.reload import FleetFile
+from exporter.settings import Settings
+from exporter.sink.line_protocol import assessment_lines, snapshot_lines
+from exporter.sink.queue import Fate, MemoryQueue
+from exporter.sink.target import Target
+from exporter.sink.writer import Writer
+from exporter.snapshot import Snapshot
+from exporter.web import Server, make_app
+from scoring.solar import Expected, expected_power
+
+log = logging.getLogger(__name__)
+
+ASSESS_SECONDS = 2.0
+STORE_ASSESSMENT_SECONDS = 10.0
+WATCH_FILE_SECONDS = 2.0
+SUN_SECONDS = 60.0
+FIRST_ROUND_SECONDS = 60.0
+
+
+class Service:
+    """Everything that runs, built from settings and a fleet file that is known to be good."""
+
+    def __init__(self, settings: Settings, fleet_file: FleetFile) -> None:
+        self._settings = settings
+        self._file = fleet_file
+        self._started = time.monotonic()
+        self._state = FleetState(fleet_file.fleet, settings.interval_seconds)
+        self._latest = assess(self._state, time.monotonic(), time.time())
+        self._assess_seconds = 0.0
+        self._stored_issues: dict[tuple[str, str], Issue] = {}
+        self._expected: Expected | None = None
+        self._integrated = time.monotonic()
+        self._reloading = asyncio.Lock()
+        rng = random.Random()  # noqa: S311 - jitter, not a secret
+        self._writer = _writer(settings, rng)
+        self._http = client_session()
+        self._poller = Poller(
+            registry=DRIVERS,
+            context=DriverContext(self._http, time.time, time.monotonic),
+            sink=self._take,
+            default_interval=settings.interval_seconds,
+            rng=rng,
+        )
+        app = make_app(self._current, self._waiting_for, registry(self._current, self._numbers))
+        self._server = Server(app, *settings.host_port)
+
+    async def run(self) -> None:
+        """Run until SIGTERM or SIGINT; SIGHUP reads the fleet file again."""
+        stop = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        for name in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(name, stop.set)
+        loop.add_signal_handler(signal.SIGHUP, self._on_hangup)
+        self._reload_tasks: set[asyncio.Task[None]] = set()
+        serving = asyncio.create_task(self._server.serve(sockets=[self._listen()]))
+        if self._writer is not None:
+            self._writer.start()
+        self._poller.start(self._file.fleet)
+        self._poller.every(ASSESS_SECONDS, self._assess, "assess")
+        self._poller.every(STORE_ASSESSMENT_SECONDS, self._store_assessment, "store")
+        self._poller.every(WATCH_FILE_SECONDS, self._watch_file, "watch-file")
+        self._poller.every(SUN_SECONDS, self._sun, "sun")
+        await self._sun()
+        sites = len(self._file.fleet.sites)
+        log.info("fleetscope %s polls %d sites, listening on %s", __version__, sites, self._address)
+        await stop.wait()
+        log.info("stopping")
+        await self._poller.stop()
+        if self._writer is not None:
+            self._assess()
+            self._store_assessment()
+            await self._writer.stop()
+        self._server.should_exit = True
+        await serving
+        await self._http.close()
+        log.info("stopped")
+
+    def _listen(self) -> socket.socket:
+        host, port = self._settings.host_port
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        listener = socket.socket(family, socket.SOCK_STREAM)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind((host, port))
+        except OSError as error:
+            listener.close()
+            raise SystemExit(
+                f"fleetscope: cannot listen on {self._settings.listen}: {error.strerror}"
+            ) from error
+        listener.listen(1024)
+        name = f"[{host}]" if ":" in host else host
+        self._address = f"http://{name}:{listener.getsockname()[1]}"
+        return listener
+
+    def _current(self) -> FleetAssessment:
+        return self._latest
+
+    def _waiting_for(self) -> str | None:
+        untried = int(self._latest.untried)
+        if untried and time.monotonic() - self._started < FIRST_ROUND_SECONDS:
+            return f"the first scrape of {untried} sites"
+        return None
+
+    def _take(self, snapshot: Snapshot) -> None:
+        self._state.apply(snapshot, time.monotonic())
+        if self._writer is not None:
+            self._writer.add(snapshot_lines(snapshot))
+
+    def _assess(self) -> None:
+        before, now = time.thread_time(), time.monotonic()
+        if self._expected is not None:
+            interval = float(self._state.interval.max(initial=0.0))
+            seconds = min(now - self._integrated, 10 * ASSESS_SECONDS)
+            self._state.integrate_pv(self._expected, seconds, now - 3 * interval)
+        self._integrated = now
+        self._latest = assess(self._state, now, time.time())
+        self._assess_seconds = time.thread_time() - before
+
+    def _store_assessment(self) -> None:
+        if self._writer is None:
+            return
+        latest = self._latest
+        active = {
+            (site.id, issue.code): issue
+            for site, issues in zip(latest.fleet.sites, latest.issues, strict=True)
+            for issue in issues
+        }
+        gone = [
+            (site, issue)
+            for (site, code), issue in self._stored_issues.items()
+            if (site, code) not in active and site in self._state.row
+        ]
+        self._stored_issues = active
+        self._writer.add(assessment_lines(latest, gone))
+
+    async def _sun(self) -> None:
+        """Expected PV power of every site; in a thread, since the first time loads a library."""
+        state = self._state
+        ids = state.ids
+        expected = await asyncio.to_thread(
+            expected_power,
+            time.time(),
+            state.latitude,
+            state.longitude,
+            state.tilt,
+            state.azimuth,
+            state.solar_capacity_kw,
+        )
+        if ids is self._state.ids:
+            self._expected = expected
+
+    def _on_hangup(self) -> None:
+        task = asyncio.get_running_loop().create_task(self._reload())
+        self._reload_tasks.add(task)
+        task.add_done_callback(self._reload_tasks.discard)
+
+    async def _watch_file(self) -> None:
+        if self._file.changed():
+            await self._reload()
+
+    async def _reload(self) -> None:
+        async with self._reloading:
+            fleet = await asyncio.to_thread(self._file.reload)
+            if fleet is not None:
+                self._reconfigure(fleet)
+                await self._sun()
+
+    def _reconfigure(self, fleet: Fleet) -> None:
+        self._expected = None
+        self._state.reconfigure(fleet)
+        self._poller.reconfigure(fleet)
+        self._assess()
+
+    def _numbers(self) -> ServiceNumbers:
+        writer = self._writer
+        stats = self._poller.stats
+        return ServiceNumbers(
+            lag_seconds=self._poller.lag_seconds,
+            skipped=stats.skipped,
+            clock_steps=stats.clock_steps,
+            assessment_seconds=self._assess_seconds,
+            points=dict(writer.queue.books.counts) if writer else dict.fromkeys(Fate, 0),
+            spool_bytes=writer.queue.bytes if writer else 0,
+            spool_oldest=writer.queue.oldest_time if writer else None,
+            writes=writer.stats.writes if writer else 0,
+            write_errors=writer.stats.errors if writer else 0,
+            reload_successful=self._file.successful,
+            reload_time=self._file.success_time,
+        )
+
+
+def _writer(settings: Settings, rng: random.Random) -> Writer | None:
+    url = settings.influxdb_url
+    if url is None:
+        log.warning("FLEETSCOPE_INFLUXDB_URL is not set: readings are scored but not stored")
+        return None
+    target: Target
+    if settings.influxdb_api == "v1":
+        from exporter.sink.influx_v1 import InfluxV1
+
+        password = settings.influxdb_password
+        target = InfluxV1(
+            url,
+            settings.influxdb_database,
+            settings.influxdb_retention,
+            settings.influxdb_username,
+            password.get_secret_value() if password else None,
+        )
+    else:
+        from exporter.sink.influx_v2 import InfluxV2
+
+        token = settings.influxdb_token
+        target = InfluxV2(
+            url,
+            settings.influxdb_database,
+            settings.influxdb_retention,
+            settings.influxdb_org,
+            token.get_secret_value() if token else "",
+        )
+    queue = MemoryQueue(settings.queue_megabytes * 1024 * 1024)
+    return Writer(target, queue, time.time, rng)
+
+
+def raise_file_limit() -> None:
+    """One connection per site is under way at worst: use what the system allows."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft < hard:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+def run(settings: Settings, path: Path) -> None:
+    """Run the service; returns when it was told to stop.
+
+    Raises
+    ------
+    FleetFileError
+        If the fleet file cannot be used at start; later it is only refused.
+    """
+    import uvloop
+
+    raise_file_limit()
+    fleet_file = FleetFile(path, time.time)
+
+    async def main() -> None:
+        await Service(settings, fleet_file).run()
+
+    uvloop.run(main())

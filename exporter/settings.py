@@ -1,0 +1,132 @@
+"""Settings of the service, from the environment and ``.env``; secrets also from named files."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, Field, SecretStr, ValidationError, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+PREFIX = "FLEETSCOPE_"
+_LISTEN = re.compile(r"(?:\[(?P<v6>[0-9A-Fa-f:.]+)\]|(?P<host>[^:\[\]\s]+)):(?P<port>\d{1,5})\Z")
+_RETENTION = re.compile(r"(?:inf|[1-9]\d{0,5}[hdw])\Z")
+
+
+class SettingsError(Exception):
+    """Settings that cannot be used; its text names every wrong variable and shows no secret."""
+
+
+def _check_listen(value: str) -> str:
+    match = _LISTEN.match(value)
+    if not match or int(match["port"]) > 65535:
+        raise ValueError("expected HOST:PORT, such as 127.0.0.1:9797 or [::1]:9797")
+    return value
+
+
+def _check_url(value: str) -> str:
+    parts = urlsplit(value)
+    if parts.username or parts.password:
+        raise ValueError("holds a user name or password; they have settings of their own")
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError("expected http://HOST:PORT or https://HOST:PORT")
+    return value.rstrip("/")
+
+
+def _check_retention(value: str) -> str:
+    if not _RETENTION.match(value):
+        raise ValueError("expected a number of hours, days or weeks such as 90d, or inf")
+    return value
+
+
+class Settings(BaseSettings):
+    """Everything that is set outside the fleet file. One environment variable per field."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, env_file=".env", env_file_encoding="utf-8", extra="ignore", frozen=True
+    )
+
+    fleet: Path | None = Field(None, description="Fleet file; the option --fleet wins")
+    listen: Annotated[str, AfterValidator(_check_listen)] = Field(
+        "127.0.0.1:9797", description="Address of the HTTP server; the option --listen wins"
+    )
+    interval_seconds: float = Field(
+        10.0, ge=1, le=3600, description="Seconds between scrapes of a site that sets none itself"
+    )
+    influxdb_url: Annotated[str, AfterValidator(_check_url)] | None = Field(
+        None, description="InfluxDB to write to; without it nothing is stored"
+    )
+    influxdb_api: Literal["v1", "v2"] = Field(
+        "v2", description="v2 for InfluxDB 2.x and 3.x, v1 for 1.x (the /write endpoint)"
+    )
+    influxdb_database: str = Field(
+        "fleet",
+        pattern=r"^[A-Za-z0-9_-]{1,64}$",
+        description="Database (v1), or first part of the bucket names (v2)",
+    )
+    influxdb_retention: Annotated[str, AfterValidator(_check_retention)] = Field(
+        "90d", description="How long full detail is kept, set when it is created"
+    )
+    influxdb_org: str = Field("fleetscope", description="Organization (v2)")
+    influxdb_token: SecretStr | None = Field(None, description="Token (v2)")
+    influxdb_token_file: Path | None = Field(None, description="File that holds the token")
+    influxdb_username: str | None = Field(None, description="User name (v1)")
+    influxdb_password: SecretStr | None = Field(None, description="Password (v1)")
+    influxdb_password_file: Path | None = Field(None, description="File that holds the password")
+    queue_megabytes: int = Field(
+        64,
+        ge=1,
+        le=65536,
+        description="Memory for batches that InfluxDB has not accepted yet; beyond it the oldest "
+        "are dropped and counted",
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="Least severe message that is logged"
+    )
+    log_format: Literal["text", "json"] = Field("text", description="One line of text, or of JSON")
+
+    @model_validator(mode="after")
+    def _secrets_from_files(self) -> Self:
+        for name in ("influxdb_token", "influxdb_password"):
+            path: Path | None = getattr(self, f"{name}_file")
+            if path is None:
+                continue
+            if getattr(self, name) is not None:
+                raise ValueError(f"{PREFIX}{name.upper()} and its _FILE are both set; keep one")
+            try:
+                secret = path.read_text(encoding="utf-8").strip()
+            except (OSError, UnicodeDecodeError) as error:
+                reason = getattr(error, "strerror", None) or "is not UTF-8"
+                variable = f"{PREFIX}{name.upper()}_FILE"
+                raise ValueError(f"{variable}: {path} cannot be read: {reason}") from error
+            object.__setattr__(self, name, SecretStr(secret))
+        return self
+
+    @property
+    def host_port(self) -> tuple[str, int]:
+        """Host and port to listen on; port 0 asks for any free one."""
+        match = _LISTEN.match(self.listen)
+        assert match is not None  # checked when the settings were made
+        return match["v6"] or match["host"], int(match["port"])
+
+
+def load_settings(**overrides: Any) -> Settings:
+    """Settings from the environment, with options of the command line laid over them.
+
+    Raises
+    ------
+    SettingsError
+        Naming every variable that is wrong; values of secrets are never shown.
+    """
+    given = {key: value for key, value in overrides.items() if value is not None}
+    try:
+        return Settings(**given)
+    except ValidationError as error:
+        lines = []
+        for detail in error.errors(include_url=False, include_input=False):
+            name = "_".join(str(part) for part in detail["loc"]).upper()
+            message = detail["msg"].removeprefix("Value error, ")
+            lines.append(f"{PREFIX}{name}: {message}" if name else message)
+        raise SettingsError("wrong settings\n  " + "\n  ".join(lines)) from None

@@ -1,0 +1,18 @@
+"""Figures in words, as every face of the service phrases them."""
+
+from __future__ import annotations
+
+
+def duration_words(seconds: float) -> str:
+    """A time span in words: ``45 s``, ``12 min``, ``3 h 20 min``, ``2 d 4 h``."""
+    whole = int(seconds)
+    if whole < 120:
+        return f"{whole} s"
+    minutes = whole // 60
+    if minutes < 120:
+        return f"{minutes} min"
+    hours, minutes = divmod(minutes, 60)
+    if hours < 48:
+        return f"{hours} h {minutes} min" if minutes else f"{hours} h"
+    days, hours = divmod(hours, 24)
+    return f"{days} d {hours} h" if hours else f"{days} d"
