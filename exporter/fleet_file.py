@@ -5,21 +5,23 @@ from __future__ import annotations
 import difflib
 import json
 import re
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from exporter.config import Contact, Fleet, Site, ThresholdOverrides, Thresholds, contradictions
+from exporter.fleet_document import FleetDocument, FleetFileError, Mistake, Where, shown_text
 
-Where = tuple[str | int, ...]
-_Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+__all__ = ["FleetFileError", "Mistake", "load_fleet", "parse_fleet"]
+
 _LARGEST_FILE = 64 * 1024 * 1024
-_SECRET_KEY = re.compile(r"pass|secret|token|key|credential|auth", re.IGNORECASE)
-_JSON_COMMENT = re.compile(r"^[ \t]*//.*$", re.MULTILINE)
+_SECRET_KEY = re.compile(
+    r"pass(?:word|wd|phrase)|secret|token|credential|(?:api|access|private)[_-]?key"
+    r"|(?:^|[_-])(?:auth|authorization|pass|pwd|key)(?:[_-]|$)",
+    re.IGNORECASE,
+)
 _KEYS: dict[str, list[str]] = {
     "": list(Fleet.model_fields),
     "sites": list(Site.model_fields),
@@ -27,41 +29,6 @@ _KEYS: dict[str, list[str]] = {
     "sites.thresholds": list(ThresholdOverrides.model_fields),
     "sites.contact": list(Contact.model_fields),
 }
-
-
-@dataclass(frozen=True, slots=True, order=True)
-class Mistake:
-    """One mistake: where (line and column from 1, 0 where unknown), which key, and what of it."""
-
-    line: int
-    column: int
-    key: str
-    message: str
-
-    def __str__(self) -> str:
-        place = f"line {self.line}, column {self.column}: " if self.line else ""
-        key = f"{self.key}: " if self.key else ""
-        return f"{place}{key}{self.message}"
-
-
-class FleetFileError(Exception):
-    """A fleet file that cannot be used.
-
-    Attributes
-    ----------
-    path : Path
-    mistakes : list of Mistake
-        All of them, in the order of the file.
-    """
-
-    def __init__(self, path: Path, mistakes: list[Mistake]) -> None:
-        self.path = path
-        self.mistakes = sorted(set(mistakes))
-        count = len(self.mistakes)
-        super().__init__(
-            f"{path}: {count} mistake{'s' if count != 1 else ''}\n"
-            + "\n".join(f"  {mistake}" for mistake in self.mistakes)
-        )
 
 
 def load_fleet(path: Path) -> Fleet:
@@ -77,7 +44,7 @@ def load_fleet(path: Path) -> Fleet:
 
 def parse_fleet(text: str, path: Path) -> Fleet:
     """Check the text of a fleet file; ``path`` names it in messages."""
-    document = _Document(text, path)
+    document = FleetDocument(text, path)
     mistakes = list(document.mistakes)
     fleet: Fleet | None = None
     if not isinstance(document.data, dict):
@@ -107,111 +74,7 @@ def _read(path: Path) -> str:
         raise FleetFileError(path, [Mistake(0, 0, "", message)]) from error
 
 
-class _Document:
-    """The parsed text, with the place of every key and value."""
-
-    def __init__(self, text: str, path: Path) -> None:
-        self._places: dict[Where, tuple[int, int]] = {}
-        self.mistakes: list[Mistake] = []
-        self._aliases: list[Mistake] = []
-        self._walked: set[int] = set()
-        if text.lstrip()[:1] in ("{", "[", "/"):
-            self.data = self._json(text, path)
-        else:
-            self.data = self._yaml(text, path)
-
-    def mistake(self, where: Where, message: str) -> Mistake:
-        """A mistake at the nearest known place of ``where``."""
-        known = where
-        while known and known not in self._places:
-            known = known[:-1]
-        line, column = self._places.get(known, (1, 1))
-        return Mistake(line, column, _dotted(where), message)
-
-    def _yaml(self, text: str, path: Path) -> Any:
-        try:
-            loader = _Loader(text)
-            node = loader.get_single_node()
-        except yaml.MarkedYAMLError as error:
-            mark = error.problem_mark or error.context_mark
-            line, column = (mark.line + 1, mark.column + 1) if mark else (0, 0)
-            message = f"not YAML: {error.problem or error.context}"
-            raise FleetFileError(path, [Mistake(line, column, "", message)]) from error
-        except (yaml.YAMLError, RecursionError) as error:
-            message = f"not YAML: {str(error).splitlines()[0]}"
-            raise FleetFileError(path, [Mistake(0, 0, "", message)]) from error
-        if node is None:
-            raise FleetFileError(path, [Mistake(0, 0, "", "is empty; expected the key sites")])
-        self._walk(node, ())
-        if self._aliases:
-            raise FleetFileError(path, self._aliases)
-        try:
-            return loader.construct_document(node)
-        except (yaml.YAMLError, ValueError) as error:
-            message = f"not YAML: {str(error).splitlines()[0]}"
-            raise FleetFileError(path, [Mistake(0, 0, "", message)]) from error
-
-    def _json(self, text: str, path: Path) -> Any:
-        # Sample files in the field carry // lines; blanking them keeps every position.
-        text = _JSON_COMMENT.sub(lambda m: " " * len(m[0]), text)
-        try:
-            data = json.loads(text, parse_constant=_refuse_constant)
-        except json.JSONDecodeError as error:
-            message = f"not JSON: {error.msg}"
-            raise FleetFileError(path, [Mistake(error.lineno, error.colno, "", message)]) from error
-        except (ValueError, RecursionError) as error:
-            raise FleetFileError(path, [Mistake(0, 0, "", f"not JSON: {error}")]) from error
-        # Every JSON text is YAML but for tabs, which JSON only allows between its tokens. The
-        # YAML nodes serve for the places alone; the values are those of the JSON parser.
-        try:
-            node = _Loader(text.replace("\t", " ")).get_single_node()
-        except (yaml.YAMLError, RecursionError):
-            node = None
-        if node is not None:
-            self._walk(node, ())
-        return data
-
-    def _walk(self, node: yaml.Node, where: Where) -> None:
-        mark = node.start_mark
-        self._places.setdefault(where, (mark.line + 1, mark.column + 1))
-        if id(node) in self._walked:
-            # An alias can stand for a copy of a copy of a copy: a small file, a huge fleet.
-            message = "YAML aliases (*name) are not supported; write the value out"
-            self._aliases.append(self.mistake(where, message))
-            return
-        self._walked.add(id(node))
-        if isinstance(node, yaml.MappingNode):
-            seen: dict[str, int] = {}
-            for key, value in node.value:
-                name = str(key.value) if isinstance(key, yaml.ScalarNode) else "?"
-                place = (key.start_mark.line + 1, key.start_mark.column + 1)
-                if name in seen:
-                    message = f"stands twice; the first is in line {seen[name]}"
-                    self.mistakes.append(Mistake(*place, _dotted((*where, name)), message))
-                    continue
-                seen[name] = place[0]
-                self._places[(*where, name)] = place
-                self._walk(value, (*where, name))
-        elif isinstance(node, yaml.SequenceNode):
-            for index, value in enumerate(node.value):
-                self._walk(value, (*where, index))
-
-
-def _refuse_constant(name: str) -> Any:
-    raise ValueError(f"{name} is not a number that can be used")
-
-
-def _dotted(where: Where) -> str:
-    parts = ""
-    for part in where:
-        if isinstance(part, int):
-            parts += f"[{part}]"
-        else:
-            parts += f".{part}" if parts else part
-    return parts
-
-
-def _explain(detail: ErrorDetails, document: _Document) -> Mistake:
+def _explain(detail: ErrorDetails, document: FleetDocument) -> Mistake:
     """A mistake in the words of the fleet file instead of the validator's."""
     where = tuple(part for part in detail["loc"] if part != "function-after")
     kind, context = detail["type"], detail.get("ctx", {})
@@ -279,7 +142,7 @@ def _unknown_key(where: Where) -> str:
     return f"unknown key; expected one of: {', '.join(known)}"
 
 
-def _duplicate_ids(document: _Document) -> list[Mistake]:
+def _duplicate_ids(document: FleetDocument) -> list[Mistake]:
     seen: dict[str, int] = {}
     mistakes = []
     for index, site in _raw_sites(document):
@@ -293,14 +156,14 @@ def _duplicate_ids(document: _Document) -> list[Mistake]:
     return mistakes
 
 
-def _raw_sites(document: _Document) -> list[tuple[int, dict[str, Any]]]:
+def _raw_sites(document: FleetDocument) -> list[tuple[int, dict[str, Any]]]:
     sites = document.data.get("sites")
     if not isinstance(sites, list):
         return []
     return [(index, site) for index, site in enumerate(sites) if isinstance(site, dict)]
 
 
-def _half_coordinates(document: _Document) -> list[Mistake]:
+def _half_coordinates(document: FleetDocument) -> list[Mistake]:
     mistakes = []
     for index, site in _raw_sites(document):
         for given, lacking in (("latitude", "longitude"), ("longitude", "latitude")):
@@ -310,7 +173,7 @@ def _half_coordinates(document: _Document) -> list[Mistake]:
     return mistakes
 
 
-def _impossible(document: _Document) -> list[Mistake]:
+def _impossible(document: FleetDocument) -> list[Mistake]:
     """Thresholds that contradict each other, the fleet's and those laid over them by a site."""
     fleet = Thresholds.model_construct(
         **Thresholds().model_dump() | _usable(Thresholds, document.data.get("thresholds"))

@@ -13,6 +13,7 @@ from prometheus_client.registry import Collector
 
 from exporter import __version__
 from exporter.assessment import FleetAssessment
+from exporter.config import Contact
 from exporter.sink.queue import Fate
 from scoring.issues import FloatArray
 from scoring.status import STATUSES
@@ -34,7 +35,21 @@ METRICS: Mapping[str, Description] = MappingProxyType(
         "site_info": Description(
             "gauge",
             "What the fleet file says of a site; always 1, to be joined on site",
-            ("site", "name", "region", "vendor", "battery_type", "priority", "location"),
+            (
+                "site",
+                "name",
+                "region",
+                "vendor",
+                "battery_type",
+                "priority",
+                "location",
+                "latitude",
+                "longitude",
+                "timezone",
+                "contact",
+                "phone",
+                "email",
+            ),
         ),
         "site_up": Description(
             "gauge", "1 if the latest scrape of the site gave readings, 0 if it did not", ("site",)
@@ -228,9 +243,15 @@ def _site_metrics(assessment: FleetAssessment) -> Iterator[Metric]:
 
     info = _family("site_info")
     for place in assessment.fleet.sites:
-        texts = (place.title, place.region, place.vendor, place.battery_type)
-        labels = [place.id, *(t or "" for t in texts), place.priority, place.location or ""]
-        info.add_metric(labels, 1)
+        contact = place.contact or Contact()
+        texts = (
+            *(place.title, place.region, place.vendor, place.battery_type, place.priority),
+            place.location,
+            *(None if n is None else f"{n:g}" for n in (place.latitude, place.longitude)),
+            place.timezone,
+            *(contact.name, contact.phone, contact.email),
+        )
+        info.add_metric([place.id, *(text or "" for text in texts)], 1)
     yield info
 
     yield _per_site("site_up", sites, assessment.up)

@@ -190,15 +190,21 @@ class AcInput:
 
 
 def _ac_input(connected: float, frequencies: list[float], voltages: list[float]) -> AcInput:
+    """The grid as the values of one input show it.
+
+    A unit that is set not to use a live input (inverter only) is disconnected from it and still
+    measures it; after a loss the voltage may stand at its last value, but the frequency is 0.
+    """
     volts = [v for v in voltages if not math.isnan(v)]
     hertz = [f for f in frequencies if not math.isnan(f)]
-    dead = bool(volts or hertz) and not any(volts) and not any(hertz)
+    live = [f for f in hertz if f != 0]
+    if live and any(volts):
+        return AcInput(1.0, live[0], tuple(volts))
+    dead = bool(volts or hertz) and not any(volts) and not live
     if connected == 0 or dead:
         return AcInput(0.0, MISSING, ())
-    live = [f for f in hertz if f != 0]
-    return AcInput(
-        1.0 if any(volts) or live else connected, live[0] if live else MISSING, tuple(volts)
-    )
+    present = 1.0 if live or any(volts) else connected
+    return AcInput(present, live[0] if live else MISSING, tuple(volts))
 
 
 def read_vebus_input(tree: Tree) -> AcInput:
@@ -222,16 +228,15 @@ def read_vebus_input(tree: Tree) -> AcInput:
 def read_multi_input(tree: Tree) -> AcInput:
     """AC input of a Multi RS: ``Ac/In/<n>``, n being the active input counted from 1."""
     active = number(tree.get("Ac/ActiveIn/ActiveInput"))
-    if active == NO_INPUT:
-        return AcInput(0.0, MISSING, ())
-    n = 1 if math.isnan(active) else int(min(max(active, 0), 3)) + 1
+    connected = 0.0 if active == NO_INPUT else MISSING
+    n = int(active) + 1 if active in (0, 1, 2, 3) else 1
     groups = [f"Ac/In/{n}/{p}" for p in PHASES]
     frequencies = [number(tree.get(f"{g}/F")) for g in groups]
     voltages = [number(tree.get(f"{g}/V")) for g in groups]
     # Phases beyond those that the unit has read 0.0 where another one is live.
     live = [v for v in voltages if v != 0]
     known = any(not math.isnan(v) for v in live)
-    return _ac_input(MISSING, frequencies, live if known else voltages)
+    return _ac_input(connected, frequencies, live if known else voltages)
 
 
 def read_grid_meter(tree: Tree) -> AcInput:

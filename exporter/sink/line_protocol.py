@@ -105,13 +105,13 @@ def assessment_lines(
     stamp = milliseconds(assessment.time)
     lines = []
     scores = assessment.scores
-    named = [(c.name, c.score) for c in scores.components] + [("overall", scores.overall.score)]
     for row, site in enumerate(assessment.fleet.sites):
-        for name, values in named:
-            value = float(values[row])
+        for part in scores.components:
+            value = float(part.score[row])
             if not math.isnan(value):
-                series = _series("health", "site", site.id, "component", name)
+                series = _series("health", "site", site.id, "component", part.name)
                 lines.append(f"{series} score={value!r} {stamp}")
+        lines += _overall_lines(assessment, row, stamp)
         expected = float(assessment.pv_expected_w[row])
         if not math.isnan(expected):
             lines.append(f"{_series('site', 'site', site.id)} pv_expected_w={expected!r} {stamp}")
@@ -120,8 +120,31 @@ def assessment_lines(
     return lines
 
 
+def _overall_lines(assessment: FleetAssessment, row: int, stamp: int) -> Iterable[str]:
+    """The overall score, with what a table of sites shows beside it."""
+    overall = assessment.scores.overall
+    score = float(overall.score[row])
+    if math.isnan(score):
+        return
+    fields = [
+        f"score={score!r}",
+        f"status={float(overall.status[row])}",
+        f"rank={float(assessment.scores.attention[row])}",
+        f"coverage={float(overall.coverage[row])!r}",
+    ]
+    issues = assessment.issues[row]
+    if issues:
+        fields += [f"issue={text(issues[0].sentence)}", f"since={issues[0].since!r}"]
+    else:
+        # An empty text, so that the last one written is not the one of an issue long gone.
+        fields.append('issue=""')
+    series = _series("health", "site", assessment.fleet.sites[row].id, "component", "overall")
+    yield f"{series} {','.join(fields)} {stamp}"
+
+
 def _issue_line(site: str, issue: Issue, active: float, stamp: int) -> str:
     fields = [f"active={active}", f"severity={SEVERITY_LEVELS[issue.severity]}"]
+    fields += [f"since={issue.since!r}", f"sentence={text(issue.sentence)}"]
     if issue.value is not None:
         fields.append(f"value={issue.value!r}")
     if issue.threshold is not None:

@@ -1,0 +1,298 @@
+"""Physics of the component scores: what each reading may and may not do to a score."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from scoring.battery import assess_battery
+from scoring.connectivity import assess_connectivity
+from scoring.devices import assess_devices
+from scoring.grid import assess_grid, steadiness
+from scoring.issues import ISSUE_KINDS, Component, FloatArray, Severity
+
+LIMITS = {
+    "soh_warning": 85.0,
+    "soh_critical": 70.0,
+    "soc_critical": 10.0,
+    "temperature_max": 45.0,
+    "cell_spread_warning": 0.10,
+    "cell_spread_critical": 0.15,
+}
+
+
+def array(*values: float) -> FloatArray:
+    return np.array(values, dtype=np.float64)
+
+
+def battery(
+    soh: float = 95, soc: float = 60, temperature: float = 25, spread: float = 0.01
+) -> Component:
+    readings = {
+        "soh_percent": array(soh),
+        "soc_percent": array(soc),
+        "temperature_c": array(temperature),
+        "cell_spread_v": array(spread),
+    }
+    known = not all(np.isnan(v[0]) for v in readings.values())
+    return assess_battery(
+        **readings,
+        any_reading=np.array([known]),
+        answering=np.array([True]),
+        **{name: array(value) for name, value in LIMITS.items()},
+    )
+
+
+def grid(
+    frequency: float = 50.0,
+    low: float = 230.0,
+    high: float = 231.0,
+    connected: float = 1.0,
+    off_grid: bool = False,
+    nominal: float = 50.0,
+    std: float = 0.02,
+) -> Component:
+    return assess_grid(
+        connected=array(connected),
+        frequency_hz=array(frequency),
+        voltage_min_v=array(low),
+        voltage_max_v=array(high),
+        frequency_std_hz=array(std),
+        off_grid=np.array([off_grid]),
+        nominal_hz=array(nominal),
+        nominal_v=array(230.0),
+        frequency_min=array(nominal - 0.5),
+        frequency_max=array(nominal + 0.5),
+    )
+
+
+def issues(component: Component) -> dict[str, Severity]:
+    return {
+        f.kind.code: Severity(int(f.severity[0])) for f in component.findings if f.severity[0] > 0
+    }
+
+
+nan = float("nan")
+
+
+@pytest.mark.parametrize(
+    ("given_", "score", "expected"),
+    [
+        ({}, 100, {}),
+        ({"soh": 85}, 100, {}),
+        ({"soh": 84.9}, 80, {"battery_soh": Severity.WARNING}),
+        ({"soh": 70}, 80, {"battery_soh": Severity.WARNING}),
+        ({"soh": 69.9}, 50, {"battery_soh": Severity.CRITICAL}),
+        ({"temperature": 45}, 100, {}),
+        ({"temperature": 45.1}, 80, {"battery_temperature": Severity.WARNING}),
+        ({"temperature": 55}, 80, {"battery_temperature": Severity.WARNING}),
+        ({"temperature": 55.1}, 80, {"battery_temperature": Severity.CRITICAL}),
+        ({"spread": 0.10}, 100, {}),
+        ({"spread": 0.1001}, 90, {"cell_spread": Severity.WARNING}),
+        ({"spread": 0.15}, 90, {"cell_spread": Severity.WARNING}),
+        ({"spread": 0.1501}, 80, {"cell_spread": Severity.CRITICAL}),
+        ({"soc": 10}, 100, {}),
+        ({"soc": 9.9}, 90, {"battery_soc": Severity.WARNING}),
+        ({"soh": 60, "temperature": 60, "spread": 0.3, "soc": 1}, 0, None),
+        ({"soh": nan, "spread": nan, "temperature": nan}, 100, {}),
+    ],
+)
+def test_battery_deductions(
+    given_: dict[str, float], score: float, expected: dict[str, Severity] | None
+) -> None:
+    result = battery(**given_)
+    assert result.score[0] == score
+    if expected is not None:
+        assert issues(result) == expected
+
+
+def test_a_battery_that_says_nothing_is_unknown_and_warned_of() -> None:
+    silent = battery(nan, nan, nan, nan)
+    assert np.isnan(silent.score[0])
+    assert issues(silent) == {"battery_silent": Severity.WARNING}
+    assert not silent.present.any()
+
+
+@pytest.mark.parametrize(
+    ("given_", "score", "expected"),
+    [
+        ({}, 100, {}),
+        ({"frequency": 50.1}, 100, {}),
+        ({"frequency": 49.9}, 100, {}),
+        ({"frequency": 50.101}, 85, {"grid_frequency_deviation": Severity.INFO}),
+        ({"frequency": 50.5}, 85, {"grid_frequency_deviation": Severity.INFO}),
+        ({"frequency": 49.5}, 85, {"grid_frequency_deviation": Severity.INFO}),
+        ({"frequency": 49.49}, 60, {"grid_frequency": Severity.WARNING}),
+        ({"frequency": 60.0, "nominal": 60.0}, 100, {}),
+        ({"frequency": 50.0, "nominal": 60.0}, 60, {"grid_frequency": Severity.WARNING}),
+        ({"low": 206.9}, 80, {"grid_voltage": Severity.WARNING}),
+        ({"low": 207.0, "high": 253.0}, 100, {}),
+        ({"high": 253.1}, 80, {"grid_voltage": Severity.WARNING}),
+        ({"low": 0.0}, 80, {"grid_voltage": Severity.WARNING}),
+        ({"std": 0.051}, 90, {"grid_unsteady": Severity.INFO}),
+        (
+            {"connected": 0.0, "frequency": nan, "low": nan, "high": nan},
+            0,
+            {"grid_lost": Severity.CRITICAL},
+        ),
+    ],
+)
+def test_grid_deductions(
+    given_: dict[str, float], score: float, expected: dict[str, Severity]
+) -> None:
+    result = grid(**given_)  # type: ignore[arg-type]
+    assert result.score[0] == score
+    assert issues(result) == expected
+
+
+def test_an_off_grid_site_has_no_grid_component() -> None:
+    lost = grid(connected=0.0, frequency=nan, low=nan, high=nan, off_grid=True)
+    assert np.isnan(lost.score[0])
+    assert issues(lost) == {}
+    assert not lost.applicable.any()
+
+
+def test_a_lost_grid_has_no_frequency_to_miss() -> None:
+    lost = grid(connected=0.0, frequency=nan, low=nan, high=nan)
+    wanted = dict(zip(lost.inputs, lost.applicable[:, 0], strict=True))
+    assert wanted == {
+        "grid_connected": True,
+        "grid_frequency_hz": False,
+        "grid_voltage_v": False,
+    }
+
+
+def test_the_worst_phase_is_the_one_that_is_told() -> None:
+    found = {f.kind.code: f for f in grid(low=200.0, high=235.0).findings}["grid_voltage"]
+    assert found.value[0] == 200.0
+    assert found.threshold[0] == pytest.approx(207.0)
+    found = {f.kind.code: f for f in grid(low=228.0, high=260.0).findings}["grid_voltage"]
+    assert found.value[0] == 260.0
+
+
+def test_steadiness_is_a_standard_deviation_and_wants_ten_values() -> None:
+    rng = np.random.default_rng(7)
+    window = 50 + 0.03 * rng.standard_normal((3, 40))
+    window[1, 9:] = np.nan
+    window[2, 20:] = np.nan
+    result = steadiness(window)
+    assert result[0] == pytest.approx(np.std(window[0]))
+    assert np.isnan(result[1])
+    assert result[2] == pytest.approx(np.std(window[2, :20]))
+    assert steadiness(np.full((1, 30), 50.0))[0] == 0.0
+
+
+def connectivity(worked: float, attempted: float, age: float, offline: bool = False) -> Component:
+    return assess_connectivity(
+        worked=array(worked),
+        attempted=array(attempted),
+        age_s=array(age),
+        fresh_s=array(20.0),
+        offline_after_s=array(40.0),
+        offline=np.array([offline]),
+    )
+
+
+@pytest.mark.parametrize(
+    ("worked", "attempted", "age", "score", "expected"),
+    [
+        (360, 360, 5, 100, {}),
+        (360, 360, 20, 100, {}),
+        (360, 360, 30, 50, {}),
+        (360, 360, 40, 0, {}),
+        (340, 360, 5, 100 * 340 / 360, {"scrapes_failing": Severity.INFO}),
+        (100, 360, 5, 100 * 100 / 360, {"scrapes_failing": Severity.WARNING}),
+        (1, 5, 5, 20, {}),
+        (0, 0, nan, nan, {}),
+    ],
+)
+def test_connectivity(
+    worked: float, attempted: float, age: float, score: float, expected: dict[str, Severity]
+) -> None:
+    result = connectivity(worked, attempted, age)
+    assert result.score[0] == pytest.approx(score, nan_ok=True)
+    assert issues(result) == expected
+
+
+def test_an_offline_site_has_that_one_connectivity_issue() -> None:
+    result = connectivity(1, 360, 900, offline=True)
+    assert issues(result) == {"site_offline": Severity.CRITICAL}
+    assert result.score[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("level", "implausible", "expected"),
+    [
+        (-1, 0, {}),
+        (0, 0, {}),
+        (1, 0, {"device_warning": Severity.INFO}),
+        (2, 0, {"device_alarm": Severity.WARNING}),
+        (0, 2, {"implausible_reading": Severity.INFO}),
+    ],
+)
+def test_devices(level: float, implausible: float, expected: dict[str, Severity]) -> None:
+    found = assess_devices(
+        alarm_level=array(level), implausible=array(implausible), answering=np.array([True])
+    )
+    assert {f.kind.code: Severity(int(f.severity[0])) for f in found if f.severity[0]} == expected
+    silent = assess_devices(
+        alarm_level=array(level), implausible=array(implausible), answering=np.array([False])
+    )
+    assert not any(f.severity[0] for f in silent)
+
+
+reading = st.one_of(st.just(nan), st.floats(0, 120))
+
+
+@given(
+    soh=reading, soc=reading, temperature=reading, spread=st.one_of(st.just(nan), st.floats(0, 1))
+)
+def test_a_missing_value_never_improves_a_battery(
+    soh: float, soc: float, temperature: float, spread: float
+) -> None:
+    """Losing a reading may raise a sum of deductions only by hiding it, never above 100, and
+    always shows as a missing input."""
+    full = battery(soh, soc, temperature, spread)
+    for name in ("soh", "soc", "temperature", "spread"):
+        values = {"soh": soh, "soc": soc, "temperature": temperature, "spread": spread}
+        values[name] = nan
+        less = battery(**values)
+        assert less.present.sum() <= full.present.sum()
+        assert not less.score[0] > 100
+
+
+@given(st.lists(st.tuples(reading, reading, reading), min_size=1, max_size=20))
+def test_many_sites_at_once_are_scored_as_one_by_one(
+    sites: list[tuple[float, float, float]],
+) -> None:
+    columns = np.array(sites).T
+
+    def score(rows: slice) -> FloatArray:
+        n = columns[0, rows].shape[0]
+        return assess_battery(
+            soh_percent=columns[0, rows],
+            soc_percent=columns[1, rows],
+            temperature_c=columns[2, rows],
+            cell_spread_v=np.full(n, 0.01),
+            any_reading=np.ones(n, dtype=bool),
+            answering=np.ones(n, dtype=bool),
+            **{name: np.full(n, value) for name, value in LIMITS.items()},
+        ).score
+
+    together = score(slice(None))
+    alone = np.concatenate([score(slice(i, i + 1)) for i in range(len(sites))])
+    np.testing.assert_array_equal(together, alone)
+
+
+def test_every_issue_has_words_that_format() -> None:
+    make: Callable[[float], str]
+    for kind in ISSUE_KINDS:
+        make = lambda v, k=kind: k.sentence.format(value=v, threshold=1.0, detail="")  # noqa: E731
+        assert make(0.5)
+        assert kind.action.endswith(".")
+    codes = [kind.code for kind in ISSUE_KINDS]
+    assert len(set(codes)) == len(codes)
