@@ -1,0 +1,103 @@
+"""Command line: ``python -m simulator serve | fleet | truth``."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import math
+import signal
+import sys
+from datetime import UTC, datetime
+from ipaddress import ip_address
+from pathlib import Path
+
+import yaml
+
+from simulator.fleetfile import fleet, truth
+from simulator.scenario import Scenario
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="simulator", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    serve = commands.add_parser("serve", help="serve the sites of a scenario")
+    serve.add_argument(
+        "--listen", type=_address, default="127.0.0.1:0", help="loopback address and port"
+    )
+    serve.add_argument("--speed", type=_positive, default=1.0, help="simulated seconds per second")
+    serve.add_argument("--start", type=_moment, help="simulated start, ISO 8601; default now")
+    serve.add_argument("--step", type=_positive, help="step of the physics in seconds")
+    make = commands.add_parser("fleet", help="write the fleet file of a scenario")
+    make.add_argument("--base-url", required=True, help="where the sites are served")
+    make.add_argument("--output", type=Path, help="file to write; default standard output")
+    known = commands.add_parser("truth", help="print the ground truth of a scenario as JSON")
+    for command in (serve, make, known):
+        command.add_argument("--scenario", required=True, help="a file, or demo or scale")
+        command.add_argument("--sites", type=int, help="number of sites")
+    return parser
+
+
+def _address(text: str) -> tuple[str, int]:
+    host, _, port = text.rpartition(":")
+    host = host.strip("[]")
+    if host != "localhost" and not ip_address(host).is_loopback:
+        raise argparse.ArgumentTypeError(f"{host} is not a loopback address")
+    return host, int(port)
+
+
+def _positive(text: str) -> float:
+    value = float(text)
+    if not 0.0 < value < math.inf:
+        raise argparse.ArgumentTypeError(f"{text} is not a number above 0")
+    return value
+
+
+def _moment(text: str) -> datetime:
+    moment = datetime.fromisoformat(text)
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+async def _serve(scenario: Scenario, args: argparse.Namespace) -> None:
+    # The physics takes seconds to import; the other commands do without it.
+    from simulator.bridge import BridgeServer
+    from simulator.engine import Simulator
+
+    host, port = args.listen
+    simulator = Simulator(scenario, speed=args.speed, start=args.start, step_seconds=args.step)
+    server = BridgeServer(simulator)
+    actual = await server.start(host, port)
+    sites = len(scenario.sites)
+    shown = f"[{host}]" if ":" in host else host
+    print(f"simulator: {sites} sites of {scenario.name} on http://{shown}:{actual}", flush=True)
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    await stop.wait()
+    await server.stop()
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run a command; returns the exit status."""
+    args = _parser().parse_args(arguments)
+    try:
+        scenario = Scenario.load(args.scenario, sites=args.sites)
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        print(f"simulator: {args.scenario}: {error}", file=sys.stderr)
+        return 2
+    if args.command == "truth":
+        print(json.dumps(truth(scenario), indent=2))
+    elif args.command == "fleet":
+        text = yaml.safe_dump(fleet(scenario, args.base_url), sort_keys=False, allow_unicode=True)
+        if args.output is None:
+            sys.stdout.write(text)
+        else:
+            args.output.write_text(text, encoding="utf-8")
+    else:
+        try:
+            asyncio.run(_serve(scenario, args))
+        except OSError as error:
+            print(f"simulator: {error}", file=sys.stderr)
+            return 2
+    return 0

@@ -1,0 +1,302 @@
+"""The faults that a site can have and what a correct monitor says of each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal, Self, get_args
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+FaultName = Literal[
+    "soh",
+    "frequency",
+    "cell_spread",
+    "temperature",
+    "grid_lost",
+    "low_soc",
+    "voltage",
+    "pv_dead",
+    "pv_shaded",
+    "alarm",
+    "offline",
+    "hang",
+    "slow",
+    "trickle",
+    "rubbish",
+    "truncated",
+    "http_500",
+    "wrong_types",
+    "implausible",
+    "battery_silent",
+    "rename_battery",
+]
+
+FAULTS: tuple[str, ...] = get_args(FaultName)
+
+ISSUE_CODES = (
+    "battery_soh",
+    "battery_temperature",
+    "cell_spread",
+    "battery_soc",
+    "battery_silent",
+    "grid_lost",
+    "grid_frequency",
+    "grid_frequency_deviation",
+    "grid_voltage",
+    "grid_unsteady",
+    "pv_underperforming",
+    "pv_low",
+    "site_offline",
+    "scrapes_failing",
+    "device_alarm",
+    "device_warning",
+    "implausible_reading",
+)
+
+
+class Params(BaseModel):
+    """Base of the parameters of a fault; a fault without parameters uses it as it is."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class SohParams(Params):
+    """State of health in percent."""
+
+    value: float = Field(ge=20.0, le=100.0)
+
+
+class FrequencyParams(Params):
+    """Either the frequency itself or its distance from what the grid really does, in hertz."""
+
+    value: float | None = Field(default=None, ge=30.0, le=70.0)
+    offset: float | None = Field(default=None, ge=-20.0, le=20.0)
+
+    @model_validator(mode="after")
+    def _one(self) -> Self:
+        if (self.value is None) == (self.offset is None):
+            raise ValueError("give either value or offset")
+        return self
+
+
+class CellSpreadParams(Params):
+    """Distance of one weak cell below the highest cell, in volts."""
+
+    volts: float = Field(ge=0.0, le=2.0)
+
+
+class TemperatureParams(Params):
+    """Temperature at which the pack is held, in degrees Celsius."""
+
+    celsius: float = Field(ge=-40.0, le=100.0)
+
+
+class LowSocParams(Params):
+    """State of charge at which the battery is held, in percent."""
+
+    value: float = Field(default=5.0, ge=0.0, le=100.0)
+
+
+class VoltageParams(Params):
+    """Grid voltage of every phase, in volts."""
+
+    value: float = Field(gt=0.0, le=1000.0)
+
+
+class ShadeParams(Params):
+    """Share of the PV power that is left, 0 to 1."""
+
+    factor: float = Field(default=0.4, ge=0.0, le=1.0)
+
+
+class AlarmParams(Params):
+    """An alarm of one device: 1 is a warning, 2 an alarm."""
+
+    device: Literal["battery", "inverter", "solarcharger"] = "battery"
+    name: str = Field(default="HighTemperature", pattern=r"^[A-Za-z0-9/]+$")
+    level: Literal[1, 2] = 2
+
+
+class SlowParams(Params):
+    """Seconds before each reply."""
+
+    seconds: float = Field(default=3.0, gt=0.0, le=600.0)
+
+
+class RenameParams(Params):
+    """Last part of the battery's new service name."""
+
+    name: str = Field(default="socketcan_can1_vi1_uc998877", pattern=r"^[A-Za-z0-9_]+$")
+
+
+PARAMS: dict[str, type[Params]] = {
+    "soh": SohParams,
+    "frequency": FrequencyParams,
+    "cell_spread": CellSpreadParams,
+    "temperature": TemperatureParams,
+    "low_soc": LowSocParams,
+    "voltage": VoltageParams,
+    "pv_shaded": ShadeParams,
+    "alarm": AlarmParams,
+    "slow": SlowParams,
+    "rename_battery": RenameParams,
+}
+
+
+def parse_params(fault: FaultName, params: dict[str, Any]) -> Params:
+    """The checked parameters of a fault.
+
+    Raises
+    ------
+    ValueError
+        No such fault; as pydantic.ValidationError, a parameter is unknown, missing or out of range.
+    """
+    if fault not in FAULTS:
+        raise ValueError(f"unknown fault {fault!r}, known are {', '.join(FAULTS)}")
+    return PARAMS.get(fault, Params).model_validate(params)
+
+
+@dataclass(frozen=True)
+class Expected:
+    """Issue codes that a correct monitor shows while a fault lasts.
+
+    Attributes
+    ----------
+    must_show : set of str
+        Each of these.
+    must_show_one_of : set of str
+        At least one of these, where not empty.
+    may_show : set of str
+        Any of these; what is in none of the three must not be shown.
+    daylight_only : bool
+        The codes are due only after hours of daylight with neighbours to compare with.
+    """
+
+    must_show: frozenset[str] = frozenset()
+    must_show_one_of: frozenset[str] = frozenset()
+    may_show: frozenset[str] = frozenset()
+    daylight_only: bool = False
+
+
+def _expected(
+    *must: str, one_of: tuple[str, ...] = (), may: tuple[str, ...] = (), daylight: bool = False
+) -> Expected:
+    return Expected(frozenset(must), frozenset(one_of), frozenset(may), daylight)
+
+
+NO_ANSWER = _expected(
+    one_of=("site_offline", "scrapes_failing"), may=("site_offline", "scrapes_failing")
+)
+UNREADABLE = _expected(
+    one_of=("site_offline", "scrapes_failing", "implausible_reading", "battery_silent"),
+    may=("site_offline", "scrapes_failing", "implausible_reading", "battery_silent"),
+)
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What decides whether a fault of a site can be seen from outside.
+
+    Attributes
+    ----------
+    nominal_hz, nominal_v : float
+        Nominal frequency (Hz, accepted within 0.5 Hz) and phase voltage (V, within 10 %).
+    off_grid : bool
+        The site has no grid, so grid faults do not show.
+    battery_monitor : bool
+        The battery reports neither SOH nor cells nor temperature.
+    neighbours : int
+        Other sites of the region; PV is compared with three or more.
+    """
+
+    nominal_hz: float = 50.0
+    nominal_v: float = 230.0
+    off_grid: bool = False
+    battery_monitor: bool = False
+    neighbours: int = 3
+
+
+def expected_issues(
+    fault: FaultName, params: dict[str, Any], setting: Setting | None = None
+) -> Expected:
+    """What a monitor with Fleetscope's default thresholds must say of a fault.
+
+    Parameters
+    ----------
+    fault, params
+        The fault, with parameters as :func:`parse_params` takes them.
+    setting : Setting, optional
+        The site's; by default a European site with a full BMS and three neighbours.
+    """
+    setting = setting or Setting()
+    if setting.off_grid and fault in {"frequency", "voltage", "grid_lost"}:
+        return _expected()
+    if setting.battery_monitor and fault in {"soh", "cell_spread", "temperature"}:
+        return _expected()
+    parsed = parse_params(fault, params)
+    match parsed:
+        case SohParams(value=soh):
+            return _expected("battery_soh") if soh < 85.0 else _expected()
+        case FrequencyParams():
+            return _frequency(parsed, setting.nominal_hz)
+        case CellSpreadParams(volts=volts):
+            return _expected("cell_spread") if volts > 0.10 else _expected()
+        case TemperatureParams(celsius=celsius):
+            may = ("device_alarm", "device_warning") if celsius >= 55.0 else ()
+            return _expected("battery_temperature", may=may) if celsius > 45.0 else _expected()
+        case LowSocParams(value=soc):
+            may = ("device_alarm", "device_warning")
+            return _expected("battery_soc", may=may) if soc < 10.0 else _expected()
+        case VoltageParams(value=volts):
+            off = abs(volts / setting.nominal_v - 1.0) > 0.10
+            return _expected("grid_voltage", may=("grid_unsteady",)) if off else _expected()
+        case ShadeParams(factor=factor):
+            return _shade(factor, setting.neighbours)
+        case AlarmParams(level=level):
+            return _expected("device_alarm" if level == 2 else "device_warning")
+        case SlowParams(seconds=seconds):
+            may = ("site_offline", "scrapes_failing")
+            return NO_ANSWER if seconds >= 30.0 else _expected(may=may)
+        case _:
+            return _PLAIN[fault]
+
+
+def _frequency(params: FrequencyParams, nominal_hz: float) -> Expected:
+    offset = params.offset if params.value is None else params.value - nominal_hz
+    size = abs(offset or 0.0)
+    # The grid itself wanders by up to 0.07 Hz around an offset.
+    margin = 0.0 if params.offset is None else 0.08
+    if size - margin > 0.5:
+        return _expected("grid_frequency", may=("grid_frequency_deviation", "grid_unsteady"))
+    if size - margin > 0.1 and size + margin < 0.5:
+        return _expected("grid_frequency_deviation", may=("grid_unsteady",))
+    if size + margin < 0.1:
+        return _expected()
+    return _expected(may=("grid_frequency", "grid_frequency_deviation", "grid_unsteady"))
+
+
+def _shade(factor: float, neighbours: int) -> Expected:
+    may = ("pv_low", "pv_underperforming")
+    if neighbours < 3:
+        return _expected(may=may, daylight=True)
+    if factor < 0.45:
+        return _expected("pv_underperforming", may=may, daylight=True)
+    if 0.55 < factor < 0.70:
+        return _expected("pv_low", may=may, daylight=True)
+    return _expected(may=() if factor > 0.85 else may, daylight=True)
+
+
+_PLAIN: dict[str, Expected] = {
+    "grid_lost": _expected("grid_lost", may=("device_alarm", "device_warning", "grid_unsteady")),
+    "pv_dead": _expected("pv_underperforming", daylight=True),
+    "offline": NO_ANSWER,
+    "hang": NO_ANSWER,
+    "trickle": NO_ANSWER,
+    "rubbish": NO_ANSWER,
+    "truncated": NO_ANSWER,
+    "http_500": NO_ANSWER,
+    "wrong_types": UNREADABLE,
+    "implausible": _expected("implausible_reading", may=("battery_silent", "scrapes_failing")),
+    "battery_silent": _expected("battery_silent"),
+    "rename_battery": _expected(),
+}

@@ -1,0 +1,122 @@
+"""The fleet file and the ground truth that belong to a scenario."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from simulator.faults import ISSUE_CODES, Expected, Setting, expected_issues
+from simulator.scenario import FaultPlan, Scenario, Site
+
+THRESHOLDS = {
+    "battery_soh_warning": 85,
+    "battery_soh_critical": 70,
+    "grid_frequency_min": 49.5,
+    "grid_frequency_max": 50.5,
+    "temperature_max": 45,
+    "cell_spread_warning": 0.10,
+    "cell_spread_critical": 0.15,
+    "soc_critical": 10,
+}
+
+
+def fleet(scenario: Scenario, base_url: str) -> dict[str, Any]:
+    """The fleet file of a scenario, as plain data ready for YAML.
+
+    Parameters
+    ----------
+    scenario : Scenario
+        The sites.
+    base_url : str
+        Where the bridges listen, such as ``http://127.0.0.1:8088``.
+    """
+    base = base_url.rstrip("/")
+    return {
+        "sites": [_site(scenario, site, base) for site in scenario.sites],
+        "thresholds": dict(THRESHOLDS),
+    }
+
+
+def _site(scenario: Scenario, site: Site, base: str) -> dict[str, Any]:
+    region = scenario.regions[site.region]
+    entry = {
+        "id": site.id,
+        "name": site.name,
+        "location": site.location,
+        "api_endpoint": f"{base}/{site.id}",
+        "driver": "venus-http",
+        "battery_type": site.battery.type,
+        "capacity_kwh": site.battery.capacity_kwh,
+        "solar_capacity_kw": site.solar.capacity_kw,
+        "priority": site.priority,
+        "contact": site.contact.model_dump(),
+        "latitude": site.latitude,
+        "longitude": site.longitude,
+        "tilt": site.solar.tilt,
+        "azimuth": site.solar.azimuth,
+        "timezone": site.timezone,
+        "region": site.region,
+        "vendor": site.battery.vendor,
+        "grid_nominal_hz": region.nominal_hz,
+        "grid_nominal_v": region.nominal_v,
+        "off_grid": site.off_grid,
+        "interval_seconds": site.interval_seconds,
+        "tags": list(site.tags),
+    }
+    return {key: value for key, value in entry.items() if value is not None}
+
+
+def truth(scenario: Scenario) -> dict[str, Any]:
+    """What is wrong with each site, when, and what a correct monitor says and does not say.
+
+    Each site lists its faults with their own expectations, and beside them the expectations over
+    all of its faults; a healthy site must show nothing at all.
+    """
+    return {
+        "scenario": scenario.name,
+        "issue_codes": list(ISSUE_CODES),
+        "sites": {site.id: _truth(scenario, site) for site in scenario.sites},
+    }
+
+
+def _truth(scenario: Scenario, site: Site) -> dict[str, Any]:
+    region = scenario.regions[site.region]
+    setting = Setting(
+        nominal_hz=region.nominal_hz,
+        nominal_v=region.nominal_v,
+        off_grid=site.off_grid,
+        battery_monitor=site.kind == "multiplus-bmv",
+        neighbours=sum(1 for other in scenario.sites if other.region == site.region) - 1,
+    )
+    pairs = [(plan, expected_issues(plan.fault, plan.params, setting)) for plan in site.faults]
+    return {
+        "name": site.name,
+        "off_grid": site.off_grid,
+        "faults": [_planned(plan, expected) for plan, expected in pairs],
+        **_codes([expected for _, expected in pairs]),
+    }
+
+
+def _planned(plan: FaultPlan, expected: Expected) -> dict[str, Any]:
+    return {
+        "fault": plan.fault,
+        "params": dict(plan.params),
+        "start_seconds": plan.start_seconds,
+        "end_seconds": plan.end_seconds,
+        "daylight_only": expected.daylight_only,
+        **_codes([expected]),
+    }
+
+
+def _codes(expected: Iterable[Expected]) -> dict[str, list[Any]]:
+    listed = list(expected)
+    must = {code for item in listed for code in item.must_show}
+    may = {code for item in listed for code in item.may_show} - must
+    one_of = [sorted(item.must_show_one_of) for item in listed if item.must_show_one_of]
+    allowed = must | may | {code for group in one_of for code in group}
+    return {
+        "must_show": sorted(must),
+        "must_show_one_of": one_of,
+        "may_show": sorted(may),
+        "must_not_show": [code for code in ISSUE_CODES if code not in allowed],
+    }

@@ -1,0 +1,1 @@
+"""Physics of the simulated sites: arrays over all sites at once, advanced in fixed steps."""
