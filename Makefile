@@ -1,0 +1,70 @@
+# `make` alone lists what there is.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+# Tests and servers would fight for the processor.
+.NOTPARALLEL:
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.complete
+WORKERS ?= 2
+
+export PYTHON DEMO_SECONDS FLEETSCOPE_DEMO_DIR GRAFANA_HOME
+
+.PHONY: help setup servers demo smoke lint types unit stack check test lock generate clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(STAMP) ## make .venv from the lock file (instant when it is up to date)
+
+$(STAMP): requirements-dev.lock pyproject.toml provisioning/setup.sh
+	@provisioning/setup.sh
+	@touch $@
+
+servers: setup ## install Debian's InfluxDB, Prometheus and Alertmanager where they are absent
+	@$(BIN)/python -m provisioning.local servers
+
+demo: setup ## run everything with simulated sites (DEMO_SECONDS=90 ends by itself)
+	@$(BIN)/python -m provisioning.local demo
+
+smoke: setup ## run everything, check it from outside, and stop
+	@$(BIN)/python -m provisioning.local smoke
+
+lint: setup ## ruff's rules and formatting
+	@$(BIN)/ruff check -q .
+	@$(BIN)/ruff format --check -q .
+
+types: setup ## mypy, strict
+	@$(BIN)/mypy --no-error-summary
+
+unit: setup ## tests that need no server
+	@$(BIN)/python -m pytest -q -n $(WORKERS) -m "not stack"
+
+stack: servers ## tests against real servers
+	@$(BIN)/python -m pytest -q -m stack
+
+check: lint types unit ## lint, types and unit tests, without servers
+
+test: servers lint types unit stack ## everything: check, rules with promtool, stack tests
+
+lock: ## resolve the dependencies again (needs uv, or installs it beside .venv)
+	@command -v uv >/dev/null || [ -x .fleetscope/uv/bin/uv ] || \
+		{ $(PYTHON) -m venv .fleetscope/uv && .fleetscope/uv/bin/pip install -q uv; }
+	@uv=$$(command -v uv || echo .fleetscope/uv/bin/uv); \
+	compile() { "$$uv" pip compile --universal --generate-hashes --no-emit-index-url \
+		--no-emit-find-links --no-header --python-version 3.11 --upgrade -q "$$@"; }; \
+	compile pyproject.toml -o requirements.lock; \
+	compile --extra dev -c requirements.lock pyproject.toml -o requirements-dev.lock; \
+	echo setuptools | compile -c requirements-dev.lock - -o requirements-build.lock
+
+generate: setup ## write the generated pages under docs/
+	@$(BIN)/python -m exporter.docs
+
+clean: ## stop a running demo, remove caches, demo data and .venv
+	@[ ! -x $(BIN)/python ] || $(BIN)/python -m provisioning.local stop
+	@rm -rf $(VENV) .fleetscope build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

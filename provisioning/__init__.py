@@ -1,0 +1,1 @@
+"""What the servers around the exporter read, and how they are run without containers."""

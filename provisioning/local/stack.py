@@ -1,0 +1,329 @@
+"""What runs, where, and with which configuration files."""
+
+from __future__ import annotations
+
+import secrets
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+from provisioning.local.ports import LOOPBACK, Ports
+from provisioning.local.supervision import Program, Supervisor
+from provisioning.local.web import RequestError, get
+
+ROOT = Path(__file__).parents[2]
+PROVISIONING = ROOT / "provisioning"
+MARK = ".fleetscope-run"
+READY_SECONDS = 120.0
+PYTHON_ENVIRONMENT = {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
+
+
+class FolderInUseError(Exception):
+    """The run's folder holds something that no run made; it is left alone."""
+
+
+class NotReadyError(Exception):
+    """A program runs and does not answer in time."""
+
+
+def fresh_folder(folder: Path) -> None:
+    """Make an empty folder for a run, removing what an earlier run left in it.
+
+    Raises
+    ------
+    FolderInUseError
+        It holds files and is not marked as a run's folder.
+    """
+    if folder.exists():
+        if not (folder / MARK).is_file() and any(folder.iterdir()):
+            raise FolderInUseError(
+                f"{folder} holds files of somebody else; choose another FLEETSCOPE_DEMO_DIR"
+            )
+        shutil.rmtree(folder)
+    folder.mkdir(parents=True)
+    (folder / MARK).write_text("Made by provisioning.local; removed by its next run.\n", "utf-8")
+
+
+@dataclass(frozen=True)
+class Stack:
+    """Everything of one run, by name, in order of starting."""
+
+    folder: Path
+    programs: Mapping[str, Program]
+    supervisor: Supervisor
+    scenario: str
+
+    def url(self, name: str) -> str | None:
+        """Base address of a program, None if it is left out."""
+        program = self.programs.get(name)
+        return program.url if program else None
+
+    @property
+    def fleet_file(self) -> Path:
+        """The fleet file that the exporter reads."""
+        return self.folder / "fleet.yaml"
+
+    def wait_ready(
+        self,
+        name: str,
+        *,
+        pause: Callable[[float], None] = time.sleep,
+        limit: float = READY_SECONDS,
+    ) -> float:
+        """Wait until a program answers.
+
+        Parameters
+        ----------
+        name : str
+            A key of ``programs``.
+        pause : callable
+            Called with seconds between two tries; may raise to give up.
+        limit : float
+            Seconds after which it counts as failed.
+
+        Returns
+        -------
+        float
+            Seconds waited.
+
+        Raises
+        ------
+        DiedError
+            A program ended by itself meanwhile.
+        NotReadyError
+            The limit passed.
+        """
+        program = self.programs[name]
+        started = time.monotonic()
+        while True:
+            try:
+                get(program.url + program.ready, timeout=5.0)
+            except RequestError as error:
+                self.supervisor.check()
+                if time.monotonic() - started > limit:
+                    raise NotReadyError(
+                        f"{name} does not answer after {limit:.0f} s ({error}). "
+                        f"Its last lines:\n{self.supervisor.last_lines(name)}"
+                    ) from error
+                pause(0.2)
+            else:
+                return time.monotonic() - started
+
+
+def build(
+    folder: Path,
+    servers: Mapping[str, Path],
+    *,
+    scenario: str = "demo",
+    grafana: tuple[Path, Path] | None = None,
+    usual_ports: bool = True,
+) -> Stack:
+    """Choose ports and write every configuration file of a run. Starts nothing.
+
+    Parameters
+    ----------
+    folder : Path
+        Made by :func:`fresh_folder`.
+    servers : mapping
+        Executables by server name, as ``servers.find_all`` gives them; what is absent is left out.
+    scenario : str
+        Scenario of the simulator: a name that ships with it, or a file.
+    grafana : tuple of Path, optional
+        Grafana's executable and home folder.
+    usual_ports : bool
+        Prefer each server's well-known port where it is free.
+
+    Raises
+    ------
+    subprocess.CalledProcessError
+        The simulator refuses the scenario.
+    """
+    ports = Ports(usual=usual_ports)
+    programs = [_simulator(ports.pick(8088), scenario)]
+    if "InfluxDB" in servers:
+        programs.append(_influxdb(folder, servers["InfluxDB"], ports.pick(8086), ports.pick(8089)))
+    exporter_port = ports.pick(9797)
+    alertmanager_port = ports.pick(9093) if "Alertmanager" in servers else None
+    if "Prometheus" in servers:
+        programs.append(
+            _prometheus(
+                folder, servers["Prometheus"], ports.pick(9090), exporter_port, alertmanager_port
+            )
+        )
+    if alertmanager_port is not None:
+        programs.append(_alertmanager(folder, servers["Alertmanager"], alertmanager_port))
+    urls = {program.name: program.url for program in programs}
+    programs.append(_exporter(folder, exporter_port, urls.get("influxdb")))
+    if grafana is not None:
+        programs.append(_grafana(folder, grafana, ports.pick(3000), urls))
+    stack = Stack(
+        folder=folder,
+        programs={program.name: program for program in programs},
+        supervisor=Supervisor(folder, ports.pick(9001), programs),
+        scenario=scenario,
+    )
+    subprocess.run(
+        [
+            *(sys.executable, "-m", "simulator", "fleet", "--scenario", scenario),
+            *("--base-url", urls["simulator"], "--output", str(stack.fleet_file)),
+        ],
+        cwd=ROOT,
+        check=True,
+        stdout=subprocess.DEVNULL,
+    )
+    return stack
+
+
+def _simulator(port: int, scenario: str) -> Program:
+    return Program(
+        name="simulator",
+        command=[
+            *(sys.executable, "-m", "simulator", "serve"),
+            *("--scenario", scenario, "--listen", f"{LOOPBACK}:{port}"),
+        ],
+        port=port,
+        ready="/_control",
+        environment=PYTHON_ENVIRONMENT,
+    )
+
+
+def _influxdb(folder: Path, executable: Path, port: int, rpc_port: int) -> Program:
+    data = folder / "influxdb"
+    config = folder / "influxdb.conf"
+    config.write_text(
+        f"""reporting-disabled = true
+bind-address = "{LOOPBACK}:{rpc_port}"
+
+[meta]
+dir = "{data}/meta"
+
+[data]
+dir = "{data}/data"
+wal-dir = "{data}/wal"
+index-version = "tsi1"
+query-log-enabled = false
+
+[monitor]
+store-enabled = false
+
+[http]
+bind-address = "{LOOPBACK}:{port}"
+log-enabled = false
+""",
+        "utf-8",
+    )
+    return Program(
+        name="influxdb",
+        command=[str(executable), "-config", str(config)],
+        port=port,
+        ready="/ping",
+    )
+
+
+def _prometheus(
+    folder: Path, executable: Path, port: int, exporter_port: int, alertmanager_port: int | None
+) -> Program:
+    own = folder / "prometheus"
+    own.mkdir()
+    # Links, so that a rule edited in the checkout is in force after a reload.
+    for name in ("prometheus.yml", "rules"):
+        (own / name).symlink_to(PROVISIONING / "prometheus" / name)
+    targets = own / "targets"
+    targets.mkdir()
+    _write_targets(targets / "exporter.yml", exporter_port)
+    if alertmanager_port is not None:
+        _write_targets(targets / "alertmanager.yml", alertmanager_port)
+    return Program(
+        name="prometheus",
+        command=[
+            str(executable),
+            f"--config.file={own / 'prometheus.yml'}",
+            f"--storage.tsdb.path={own / 'data'}",
+            f"--web.listen-address={LOOPBACK}:{port}",
+        ],
+        port=port,
+        ready="/-/ready",
+        page="/alerts",
+    )
+
+
+def _write_targets(path: Path, port: int) -> None:
+    path.write_text(yaml.safe_dump([{"targets": [f"{LOOPBACK}:{port}"]}]), "utf-8")
+
+
+def _alertmanager(folder: Path, executable: Path, port: int) -> Program:
+    return Program(
+        name="alertmanager",
+        command=[
+            str(executable),
+            f"--config.file={PROVISIONING / 'alertmanager' / 'alertmanager.yml'}",
+            f"--storage.path={folder / 'alertmanager'}",
+            f"--web.listen-address={LOOPBACK}:{port}",
+            "--cluster.listen-address=",
+        ],
+        port=port,
+        ready="/-/ready",
+        page="/",
+    )
+
+
+def _exporter(folder: Path, port: int, influxdb_url: str | None) -> Program:
+    environment = dict(PYTHON_ENVIRONMENT)
+    if influxdb_url is not None:
+        environment["FLEETSCOPE_INFLUXDB_URL"] = influxdb_url
+        environment["FLEETSCOPE_INFLUXDB_API"] = "v1"
+    return Program(
+        name="exporter",
+        command=[
+            *(sys.executable, "-m", "exporter", "run"),
+            *("--fleet", str(folder / "fleet.yaml"), "--listen", f"{LOOPBACK}:{port}"),
+        ],
+        port=port,
+        ready="/readyz",
+        page="/",
+        # First, so that what it still holds reaches InfluxDB.
+        stop_rank=0,
+        environment=environment,
+    )
+
+
+def _grafana(
+    folder: Path, grafana: tuple[Path, Path], port: int, urls: Mapping[str, str]
+) -> Program:
+    executable, home = grafana
+    own = folder / "grafana"
+    own.mkdir()
+    subcommand = ["server"] if executable.name == "grafana" else []
+    return Program(
+        name="grafana",
+        command=[str(executable), *subcommand, "--homepath", str(home)],
+        port=port,
+        ready="/api/health",
+        page="/dashboards",
+        environment={
+            "GF_SERVER_HTTP_ADDR": LOOPBACK,
+            "GF_SERVER_HTTP_PORT": str(port),
+            "GF_PATHS_DATA": str(own / "data"),
+            "GF_PATHS_LOGS": str(own / "logs"),
+            "GF_PATHS_PLUGINS": str(own / "plugins"),
+            "GF_PATHS_PROVISIONING": str(PROVISIONING / "grafana"),
+            "GF_ANALYTICS_REPORTING_ENABLED": "false",
+            "GF_ANALYTICS_CHECK_FOR_UPDATES": "false",
+            "GF_ANALYTICS_CHECK_FOR_PLUGIN_UPDATES": "false",
+            "GF_PLUGINS_PREINSTALL_DISABLED": "true",
+            "GF_AUTH_ANONYMOUS_ENABLED": "true",
+            "GF_AUTH_ANONYMOUS_ORG_ROLE": "Viewer",
+            "GF_SECURITY_ADMIN_PASSWORD": secrets.token_urlsafe(18),
+            "FLEETSCOPE_PROMETHEUS_URL": urls.get("prometheus", ""),
+            "FLEETSCOPE_INFLUXDB_URL": urls.get("influxdb", ""),
+            "FLEETSCOPE_INFLUXDB_TOKEN": "",
+            "FLEETSCOPE_ALERTMANAGER_URL": urls.get("alertmanager", ""),
+            "FLEETSCOPE_DASHBOARDS_PATH": str(ROOT / "grafana" / "dashboards"),
+        },
+    )
