@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
-from typing import Annotated, Any, Literal
+import unicodedata
+from datetime import datetime, time
+from typing import Annotated, Any, Literal, get_args
 from urllib.parse import urlsplit
 from zoneinfo import available_timezones
 
@@ -13,6 +16,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    PlainValidator,
     StringConstraints,
 )
 from pydantic_core import PydanticCustomError
@@ -21,7 +25,9 @@ from exporter.drivers import DRIVERS
 
 Priority = Literal["high", "medium", "low"]
 PRIORITIES: tuple[Priority, ...] = ("high", "medium", "low")
-_HOST = re.compile(r"[A-Za-z0-9._-]+\Z|[0-9A-Fa-f:.]+(%[A-Za-z0-9._-]+)?\Z")
+_LABEL = r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
+_HOST_NAME = re.compile(rf"(?=.{{1,253}}\Z){_LABEL}(?:\.{_LABEL})*\.?\Z")
+_BIDIRECTIONAL = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 _TIMEZONES = available_timezones()
 
 
@@ -29,23 +35,39 @@ def _mistake(message: str) -> PydanticCustomError:
     return PydanticCustomError("fleet_file", "{message}", {"message": message})
 
 
+def _is_host(name: str) -> bool:
+    """Whether a name can be that of a host: an IP address, or labels of letters and digits."""
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        last = name.rstrip(".").rpartition(".")[2]
+        return bool(_HOST_NAME.match(name)) and not last.isdigit()
+    return True
+
+
 def _check_endpoint(value: str) -> str:
     expected = "expected http://HOST:PORT or https://HOST:PORT, with a path prefix if need be"
     try:
         parts = urlsplit(value)
-        port = parts.port
+        host = parts.hostname
     except ValueError as error:
-        raise _mistake(f"not a URL ({error}); {expected}") from error
-    if parts.username is not None or parts.password is not None:
+        raise _mistake(f"not a URL; {expected}") from error
+    if "@" in parts.netloc:
         raise _mistake("holds a user name or password; secrets never go into the fleet file")
-    if parts.scheme not in ("http", "https") or not parts.hostname:
+    if parts.scheme not in ("http", "https") or not host:
         raise _mistake(expected)
-    if not _HOST.match(parts.hostname) or any(c.isspace() or ord(c) < 32 for c in value):
-        raise _mistake(f"the host is not one; {expected}")
-    if parts.query or parts.fragment or "?" in value or "#" in value:
+    if any(c.isspace() or not c.isprintable() or c == "\\" for c in value):
+        raise _mistake(f"has a blank, control character or backslash; {expected}")
+    if not _is_host(host):
+        raise _mistake(f"the host is neither a host name nor an IP address; {expected}")
+    if "?" in value or "#" in value:
         raise _mistake(f"has a query or fragment, which is not part of an endpoint; {expected}")
-    if port == 0:
-        raise _mistake(f"port 0 cannot be reached; {expected}")
+    try:
+        port = parts.port
+    except ValueError:
+        port = 0
+    if port == 0 or parts.netloc.endswith(":"):
+        raise _mistake(f"the port is not a number from 1 to 65535; {expected}")
     return value.rstrip("/")
 
 
@@ -62,13 +84,25 @@ def _check_timezone(value: str) -> str:
 
 
 def _no_numbers_from_text(value: Any) -> Any:
-    if isinstance(value, (bool, str)):
-        raise _mistake("expected a number, without quotes")
+    if isinstance(value, str):
+        comma = re.fullmatch(r"\s*[-+]?\d+,\d+\s*", value)
+        figure = re.fullmatch(r"\s*[-+]?[\d.]+\s*", value)
+        how = ", with a decimal point" if comma else ", without quotes" if figure else ""
+        raise _mistake(f"expected a number{how}")
+    if isinstance(value, bool):
+        raise _mistake("expected a number")
+    return value
+
+
+def _some_sites(value: Any) -> Any:
+    # Not a limit of the field: sites that are wrong would count as sites that are not there.
+    if value == []:
+        raise _mistake("expected at least one site")
     return value
 
 
 def _plain_text(value: str) -> str:
-    if any(ord(c) < 32 or ord(c) == 127 for c in value):
+    if any(unicodedata.category(c) in ("Cc", "Zl", "Zp") or c in _BIDIRECTIONAL for c in value):
         raise _mistake("has a line break or control character; expected text on one line")
     return value
 
@@ -133,7 +167,8 @@ def contradictions(thresholds: Thresholds, nominal_hz: float = 50) -> list[str]:
     low_hz, high_hz = thresholds.grid_frequency_min, thresholds.grid_frequency_max
     if low_hz < high_hz and not low_hz < nominal_hz < high_hz:
         wrong.append(
-            f"the band {low_hz:g} to {high_hz:g} Hz must hold the nominal {nominal_hz:g} Hz"
+            f"grid_frequency_min {low_hz:g} to grid_frequency_max {high_hz:g} must hold the "
+            f"nominal {nominal_hz:g} Hz"
         )
     return wrong
 
@@ -149,6 +184,57 @@ class ThresholdOverrides(_Model):
     cell_spread_warning: SpreadLimit | None = None
     cell_spread_critical: SpreadLimit | None = None
     soc_critical: SocLimit | None = None
+
+
+def _check_moment(value: Any) -> datetime:
+    try:
+        return datetime.fromisoformat(value)
+    except (TypeError, ValueError):
+        raise _mistake(
+            "expected a date and time such as 2026-03-01T08:00, with an offset (+01:00, Z) if it "
+            "is not the site's own time"
+        ) from None
+
+
+def _check_time_of_day(value: Any) -> time:
+    if isinstance(value, str) and re.fullmatch(r"[0-9]{1,2}:[0-9]{2}", value):
+        hour, minute = (int(part) for part in value.split(":"))
+        if hour < 24 and minute < 60:
+            return time(hour, minute)
+    raise _mistake("expected a time of day from 00:00 to 23:59; put it in quotes")
+
+
+def _some_days(value: Any) -> Any:
+    if value == []:
+        raise _mistake("expected at least one day; leave the key out for every day")
+    return value
+
+
+Moment = Annotated[datetime, PlainValidator(_check_moment)]
+TimeOfDay = Annotated[time, PlainValidator(_check_time_of_day)]
+Day = Literal["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"]
+DAYS: tuple[Day, ...] = get_args(Day)
+
+
+class MaintenanceWindow(_Model):
+    """Planned work from ``start`` to ``end``; without an offset they are the site's local time."""
+
+    start: Moment
+    end: Moment
+    reason: Text | None = None
+
+
+class MuteTime(_Model):
+    """Hours of the week without alerts, in the site's local time.
+
+    ``days`` are those on which it starts, all seven where it is left out. An ``end`` that is not
+    after ``start`` lies on the next day.
+    """
+
+    start: TimeOfDay
+    end: TimeOfDay
+    days: Annotated[tuple[Day, ...], BeforeValidator(_some_days)] = DAYS
+    reason: Text | None = None
 
 
 class Site(_Model):
@@ -179,6 +265,8 @@ class Site(_Model):
     interval_seconds: Annotated[Number, Field(ge=1, le=3600)] | None = None
     tags: tuple[Text, ...] = ()
     thresholds: ThresholdOverrides = ThresholdOverrides()
+    maintenance: tuple[MaintenanceWindow, ...] = ()
+    mute_times: tuple[MuteTime, ...] = ()
 
     @property
     def title(self) -> str:
@@ -194,8 +282,10 @@ class Site(_Model):
 class Fleet(_Model):
     """The whole fleet file."""
 
-    sites: tuple[Site, ...] = Field(min_length=1)
+    sites: Annotated[tuple[Site, ...], BeforeValidator(_some_sites)]
     thresholds: Thresholds = Thresholds()
+    maintenance: tuple[MaintenanceWindow, ...] = ()
+    mute_times: tuple[MuteTime, ...] = ()
 
     def thresholds_of(self, site: Site) -> Thresholds:
         """The thresholds in force for a site.

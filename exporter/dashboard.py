@@ -72,7 +72,10 @@ def _watch(url: str, data: dict[str, Any]) -> dict[str, Any]:
 
 def fetch(url: str) -> dict[str, Any]:
     """Fleet and sites from the exporter's API."""
-    return {"fleet": _get(url, "fleet"), "sites": _get(url, "sites")["sites"]}
+    fleet, sites = _get(url, "fleet"), _get(url, "sites")
+    if "attention" not in fleet or "sites" not in sites:
+        raise _CannotAskError(f"{url} answers, but not as an exporter does")
+    return {"fleet": fleet, "sites": sites["sites"]}
 
 
 def _get(url: str, what: str) -> Any:
@@ -123,7 +126,7 @@ def _table(sites: list[dict[str, Any]], attention: list[str], room: int | None) 
         ("Site", {"no_wrap": True, "max_width": 30}),
         ("Score", {"justify": "right"}),
         ("bat grid sun link", {"no_wrap": True}),
-        ("Why", {"ratio": 1, "overflow": "ellipsis", "no_wrap": True}),
+        ("Why", {"ratio": 1, "overflow": "fold"}),
         ("Since", {"justify": "right", "no_wrap": True}),
     ):
         table.add_column(column, **options)

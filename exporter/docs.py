@@ -189,7 +189,7 @@ def settings() -> str:
 
 def fleet_file() -> str:
     """Reference of the fleet file."""
-    site = _fields(Site, skip=("thresholds", "contact"))
+    site = _fields(Site, skip=("thresholds", "contact", "maintenance", "mute_times"))
     return _page(
         "Fleet file",
         "YAML or JSON, checked whole by `fleetscope check-config FILE`. It is read again when it "
@@ -212,6 +212,17 @@ def fleet_file() -> str:
         table(("key", "type", "default"), _fields(Thresholds)),
         "The fleet's frequency band is for 50 Hz and moves by 10 Hz for sites of 60 Hz; the band "
         "of a single site is taken as it stands.",
+        "## `maintenance` and `mute_times`",
+        "Lists, of a site or of the whole fleet. While one holds, the site raises no alert; it is "
+        "still polled, scored and shown. See [on-call.md](on-call.md).",
+        "```yaml\nmaintenance:\n"
+        "  - {start: 2026-03-02T08:00, end: 2026-03-02T12:00, reason: New inverter}\n"
+        "mute_times:\n"
+        "  - {start: '22:00', end: '06:00', days: [saturday, sunday], reason: Load tests}\n```",
+        "`start` and `end` of `maintenance` are dates with a time, in the site's `timezone` (UTC "
+        "without one) unless both have an offset such as `+01:00` or `Z`. Those of `mute_times` "
+        "are times of day in the site's `timezone`; an `end` that is not after `start` lies on the "
+        "next day; `days` are those on which it starts, every day where it is left out.",
     )
 
 

@@ -6,7 +6,6 @@ import json
 import math
 import re
 from dataclasses import dataclass
-from json.decoder import scanstring
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ Where = tuple[str | int, ...]
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _JSON_COMMENT = re.compile(r"^[ \t]*//.*$", re.MULTILINE)
 _JSON_BLANK = re.compile(r"[ \t\r\n]*")
+_JSON_STRING = re.compile(r'"(?:[^"\\]|\\.)*"')
 _JSON_ATOM = re.compile(r"[^\s,\[\]{}]+")
 _DECIMAL = re.compile(r"[-+]?(?:0|[1-9][0-9_]*)(\.[0-9_]*)?([eE][-+]?[0-9]+)?\Z|[-+]?\.[0-9]+\Z")
 _YAML_TYPE = "tag:yaml.org,2002:"
@@ -85,7 +85,8 @@ class FleetDocument:
     """The parsed text, the place of every key and value, and the mistakes of its form.
 
     Where a key stands twice, the first one counts. Whatever cannot be data at all (a key that is
-    not text, an alias, a tag) is left out and told, so that the rest is still checked.
+    not text, an alias, a tag) is left out and told, so that the rest is still checked;
+    ``left_out`` has the places of such values.
 
     Raises
     ------
@@ -99,8 +100,9 @@ class FleetDocument:
         self._plain: dict[Where, str] = {}
         self._built: set[int] = set()
         self.mistakes: list[Mistake] = []
+        self.left_out: set[Where] = set()
         if text.lstrip()[:1] in ("{", "[", "/"):
-            self.data = self._json(text)
+            self.data = self._json_or_flow(text)
         else:
             self.data = self._yaml(text)
 
@@ -111,6 +113,10 @@ class FleetDocument:
             known = known[:-1]
         line, column = self._places.get(known, (1, 1))
         return Mistake(line, column, dotted(where), message)
+
+    def _leave_out(self, where: Where, message: str) -> None:
+        self.left_out.add(where)
+        self.mistakes.append(self.mistake(where, message))
 
     def as_written(self, where: Where) -> str | None:
         """An unquoted YAML value as it stands in the file: ``no``, where the data says false."""
@@ -148,11 +154,11 @@ class FleetDocument:
         if id(node) in self._built:
             # An alias can stand for a copy of a copy of a copy: a small file, a huge fleet.
             message = "YAML aliases (*name) are not supported; write the value out"
-            self.mistakes.append(self.mistake(where, message))
+            self._leave_out(where, message)
             return None
         self._built.add(id(node))
         if len(where) > _DEEPEST:
-            self.mistakes.append(self.mistake(where, f"is nested more than {_DEEPEST} deep"))
+            self._leave_out(where, f"is nested more than {_DEEPEST} deep")
             return None
         kind = node.tag.removeprefix(_YAML_TYPE)
         if isinstance(node, yaml.MappingNode) and kind == "map":
@@ -160,13 +166,13 @@ class FleetDocument:
         if isinstance(node, yaml.SequenceNode) and kind == "seq":
             return [self._build(value, (*where, i)) for i, value in enumerate(node.value)]
         if isinstance(node, yaml.ScalarNode):
-            quoted = node.style is not None
+            quoted = bool(node.style)
             if kind in ("null", "bool", "int", "float", "str", "timestamp", "value", "merge"):
                 if not quoted:
                     self._plain[where] = node.value
                 return node.value if quoted else _plain_value(node.value, kind)
         message = "YAML tags (!name) are not supported; write the plain value"
-        self.mistakes.append(self.mistake(where, message))
+        self._leave_out(where, message)
         return None
 
     def _build_mapping(self, node: yaml.MappingNode, where: Where) -> dict[str, Any]:
@@ -193,6 +199,17 @@ class FleetDocument:
         self.mistakes.append(Mistake(*place, dotted(where), message))
         return False
 
+    def _json_or_flow(self, text: str) -> Any:
+        try:
+            return self._json(text)
+        except FleetFileError as error:
+            if self._path.suffix not in (".yaml", ".yml"):
+                raise
+            try:
+                return self._yaml(text)
+            except FleetFileError:
+                raise error from None
+
     def _json(self, text: str) -> Any:
         # Sample files in the field carry // lines; blanking them keeps every position.
         text = _JSON_COMMENT.sub(lambda m: " " * len(m[0]), text)
@@ -210,32 +227,29 @@ class FleetDocument:
             else:
                 message = f"not JSON: {error.msg}"
             raise self._refusal(message, error.lineno, error.colno) from error
-        self._scan(text, _skip_blank(text, 0), (), _Lines(text))
+        self._scan(text, _end(_JSON_BLANK, text, 0), (), _Lines(text))
         return data
 
     def _scan(self, text: str, at: int, where: Where, lines: _Lines) -> int:
         """Note the places in a JSON text that is known to be right; returns where it ends."""
         self._places.setdefault(where, lines.place(at))
         opening = text[at]
-        if opening == '"':
-            return int(scanstring(text, at + 1, True)[1])
         if opening not in "{[":
-            atom = _JSON_ATOM.match(text, at)
-            return atom.end() if atom else at + 1
-        at = _skip_blank(text, at + 1)
+            return _end(_JSON_STRING if opening == '"' else _JSON_ATOM, text, at)
+        at = _end(_JSON_BLANK, text, at + 1)
         index = 0
         while text[at] not in "}]":
             part: str | int = index
             if opening == "{":
                 key_at = at
-                part, at = scanstring(text, at + 1, True)
-                at = _skip_blank(text, at)
-                at = _skip_blank(text, at + 1)
+                at = _end(_JSON_STRING, text, at)
+                part = json.loads(text[key_at:at])
+                at = _end(_JSON_BLANK, text, _end(_JSON_BLANK, text, at) + 1)
                 if not self._is_first((*where, part), lines.place(key_at)):
                     part = f"{part} (again)"
-            at = _skip_blank(text, self._scan(text, at, (*where, part), lines))
+            at = _end(_JSON_BLANK, text, self._scan(text, at, (*where, part), lines))
             if text[at] == ",":
-                at = _skip_blank(text, at + 1)
+                at = _end(_JSON_BLANK, text, at + 1)
             index += 1
         return at + 1
 
@@ -255,9 +269,10 @@ class _Lines:
         return self._line, at - self._start + 1
 
 
-def _skip_blank(text: str, at: int) -> int:
-    blank = _JSON_BLANK.match(text, at)
-    return blank.end() if blank else at
+def _end(token: re.Pattern[str], text: str, at: int) -> int:
+    """Where a token that starts at a position ends."""
+    match = token.match(text, at)
+    return match.end() if match else at
 
 
 def _first_of_each(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -11,7 +11,16 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from exporter.config import Contact, Fleet, Site, ThresholdOverrides, Thresholds, contradictions
+from exporter.config import (
+    Contact,
+    Fleet,
+    MaintenanceWindow,
+    MuteTime,
+    Site,
+    ThresholdOverrides,
+    Thresholds,
+    contradictions,
+)
 from exporter.fleet_document import FleetDocument, FleetFileError, Mistake, Where, shown_text
 
 __all__ = ["FleetFileError", "Mistake", "load_fleet", "parse_fleet"]
@@ -28,6 +37,10 @@ _KEYS: dict[str, list[str]] = {
     "thresholds": list(Thresholds.model_fields),
     "sites.thresholds": list(ThresholdOverrides.model_fields),
     "sites.contact": list(Contact.model_fields),
+    "maintenance": list(MaintenanceWindow.model_fields),
+    "mute_times": list(MuteTime.model_fields),
+    "sites.maintenance": list(MaintenanceWindow.model_fields),
+    "sites.mute_times": list(MuteTime.model_fields),
 }
 
 
@@ -53,9 +66,13 @@ def parse_fleet(text: str, path: Path) -> Fleet:
     try:
         fleet = Fleet.model_validate(document.data)
     except ValidationError as error:
-        for detail in error.errors(include_url=False):
-            mistakes.append(_explain(detail, document))
+        mistakes += [
+            _explain(detail, document)
+            for detail in error.errors(include_url=False)
+            if detail["loc"] not in document.left_out
+        ]
     mistakes += [*_duplicate_ids(document), *_half_coordinates(document), *_impossible(document)]
+    mistakes += _backward_windows(document)
     if fleet is None or mistakes:
         raise FleetFileError(path, mistakes)
     return fleet
@@ -76,28 +93,27 @@ def _read(path: Path) -> str:
 
 def _explain(detail: ErrorDetails, document: FleetDocument) -> Mistake:
     """A mistake in the words of the fleet file instead of the validator's."""
-    where = tuple(part for part in detail["loc"] if part != "function-after")
-    kind, context = detail["type"], detail.get("ctx", {})
+    where, kind, context = detail["loc"], detail["type"], detail.get("ctx", {})
     value = detail.get("input")
     if kind == "extra_forbidden":
         return document.mistake(where, _unknown_key(where))
     if kind == "missing":
         return document.mistake(where, "is missing; it is required")
-    shown = _show(value, where)
+    quote = isinstance(value, (bool, int, float))
+    limits = {key: _limit(context[key]) for key in ("gt", "ge", "lt", "le") if key in context}
     messages = {
-        "string_type": "expected text",
+        "string_type": "expected text; put it in quotes" if quote else "expected text",
+        "string_unicode": "expected text; it holds half of a character",
         "string_too_short": "expected text that is not empty",
         "string_too_long": f"is too long; expected at most {context.get('max_length')} characters",
-        "bool_type": "expected true or false",
-        "greater_than": f"expected more than {context.get('gt')}",
-        "greater_than_equal": f"expected {context.get('ge')} or more",
-        "less_than": f"expected less than {context.get('lt')}",
-        "less_than_equal": f"expected {context.get('le')} or less",
+        "bool_type": "expected true or false, without quotes",
+        "greater_than": f"expected more than {limits.get('gt')}",
+        "greater_than_equal": f"expected {limits.get('ge')} or more",
+        "less_than": f"expected less than {limits.get('lt')}",
+        "less_than_equal": f"expected {limits.get('le')} or less",
         "literal_error": f"expected one of {context.get('expected')}",
         "float_type": "expected a number",
-        "float_parsing": "expected a number",
         "finite_number": "expected a finite number",
-        "too_short": "expected at least one site",
         "tuple_type": "expected a list",
         "model_type": "expected a mapping of keys and values",
         "fleet_file": str(context.get("message", "")),
@@ -110,33 +126,37 @@ def _explain(detail: ErrorDetails, document: FleetDocument) -> Mistake:
         )
     else:
         message = messages.get(kind, detail["msg"])
-    nested = isinstance(value, (dict, list)) and kind == "fleet_file"
-    return document.mistake(where, message if nested else f"{shown}: {message}")
+    return document.mistake(where, f"{_show(value, where, document)}: {message}")
 
 
-def _show(value: Any, where: Where) -> str:
+def _limit(value: float) -> str:
+    return f"{value:g}" if abs(value) < 1e6 else f"{value:.0f}"
+
+
+def _show(value: Any, where: Where, document: FleetDocument) -> str:
     """The value as it may be shown: short, on one line, and never a secret."""
-    if any(isinstance(part, str) and _SECRET_KEY.search(part) for part in where):
-        return "(value not shown)"
-    if where and where[-1] == "api_endpoint" and "@" in str(value):
+    # User names and passwords stand before an @, tokens in a query.
+    if where[-1:] == ("api_endpoint",) and any(c in "@?#" for c in str(value)):
         return "(value not shown)"
     if isinstance(value, dict):
         return "a mapping"
     if isinstance(value, (list, tuple)):
-        return "a list"
+        return "a list" if value else "an empty list"
     if value is None:
         return "nothing"
-    text = json.dumps(value, ensure_ascii=False, default=str)
-    return text if len(text) <= 80 else text[:77] + "…"
+    written = document.as_written(where)
+    return shown_text(written if written is not None else json.dumps(value, ensure_ascii=False))
 
 
 def _unknown_key(where: Where) -> str:
     group = ".".join(part for part in where[:-1] if isinstance(part, str))
     known = _KEYS.get(group, [])
     name = str(where[-1])
+    if name.lower() in known:
+        return f"unknown key; did you mean {name.lower()}?"
     if _SECRET_KEY.search(name):
         return "unknown key; secrets come from the environment, never from this file"
-    near = difflib.get_close_matches(name, known, n=1)
+    near = difflib.get_close_matches(name, known, n=1, cutoff=0.7)
     if near:
         return f"unknown key; did you mean {near[0]}?"
     return f"unknown key; expected one of: {', '.join(known)}"
@@ -150,7 +170,8 @@ def _duplicate_ids(document: FleetDocument) -> list[Mistake]:
         if not isinstance(name, str):
             continue
         if name in seen:
-            message = f"{json.dumps(name)}: is the id of sites[{seen[name]}] too; ids are unique"
+            shown = shown_text(json.dumps(name))
+            message = f"{shown}: is the id of sites[{seen[name]}] too; ids are unique"
             mistakes.append(document.mistake(("sites", index, "id"), message))
         seen.setdefault(name, index)
     return mistakes
@@ -167,18 +188,43 @@ def _half_coordinates(document: FleetDocument) -> list[Mistake]:
     mistakes = []
     for index, site in _raw_sites(document):
         for given, lacking in (("latitude", "longitude"), ("longitude", "latitude")):
+            if ("sites", index, lacking) in document.left_out:
+                continue
             if site.get(given) is not None and site.get(lacking) is None:
                 message = f"is given without {lacking}; give both or neither"
                 mistakes.append(document.mistake(("sites", index, given), message))
     return mistakes
 
 
+def _backward_windows(document: FleetDocument) -> list[Mistake]:
+    """Maintenance that ends before it starts, or of which one end alone has an offset."""
+    mistakes = []
+    holders: list[tuple[Where, dict[str, Any]]] = [((), document.data)]
+    holders += [(("sites", index), site) for index, site in _raw_sites(document)]
+    for where, holder in holders:
+        windows = holder.get("maintenance")
+        for index, raw in enumerate(windows if isinstance(windows, list) else ()):
+            try:
+                window = MaintenanceWindow.model_validate(raw)
+            except ValidationError:
+                continue
+            place = (*where, "maintenance", index, "end")
+            if (window.start.tzinfo is None) != (window.end.tzinfo is None):
+                message = "has an offset and start has none, or the other way; give both or neither"
+                mistakes.append(document.mistake(place, message))
+            elif window.end <= window.start:
+                mistakes.append(document.mistake(place, "must be after start"))
+    return mistakes
+
+
 def _impossible(document: FleetDocument) -> list[Mistake]:
     """Thresholds that contradict each other, the fleet's and those laid over them by a site."""
-    fleet = Thresholds.model_construct(
-        **Thresholds().model_dump() | _usable(Thresholds, document.data.get("thresholds"))
-    )
-    mistakes = [document.mistake(("thresholds",), message) for message in contradictions(fleet)]
+    given = _usable(Thresholds, document.data.get("thresholds"))
+    fleet = Thresholds.model_construct(**Thresholds().model_dump() | given)
+    mistakes = [
+        document.mistake(_cause(("thresholds",), given, message), _for_50_hz(message))
+        for message in contradictions(fleet)
+    ]
     for index, site in _raw_sites(document):
         own = _usable(ThresholdOverrides, site.get("thresholds"))
         if not own:
@@ -188,11 +234,26 @@ def _impossible(document: FleetDocument) -> list[Mistake]:
         values["grid_frequency_min"] += nominal - 50
         values["grid_frequency_max"] += nominal - 50
         merged = Thresholds.model_construct(**values | own)
+        where = ("sites", index, "thresholds")
         mistakes += [
-            document.mistake(("sites", index, "thresholds"), f"with the fleet's: {message}")
+            document.mistake(_cause(where, own, message), f"with the fleet's: {message}")
             for message in contradictions(merged, nominal)
+            # Two of the fleet's that contradict each other are no fault of the site.
+            if any(name in message for name in own)
         ]
     return mistakes
+
+
+def _cause(where: Where, given: dict[str, float], message: str) -> Where:
+    """The place of the first threshold that a message names."""
+    named = [name for name in given if name in message]
+    return (*where, min(named, key=message.index)) if named else where
+
+
+def _for_50_hz(message: str) -> str:
+    if "nominal" not in message:
+        return message
+    return f"{message}; the band of a 60 Hz site is this one moved by 10 Hz"
 
 
 def _usable(model: type[BaseModel], raw: Any) -> dict[str, float]:

@@ -14,6 +14,7 @@ from prometheus_client.registry import Collector
 from exporter import __version__
 from exporter.assessment import FleetAssessment
 from exporter.config import Contact
+from exporter.maintenance import in_maintenance
 from exporter.sink.queue import Fate
 from scoring.issues import FloatArray
 from scoring.status import STATUSES
@@ -71,6 +72,22 @@ METRICS: Mapping[str, Description] = MappingProxyType(
             "gauge",
             "1 while the site has this issue; absent otherwise",
             ("site", "code", "severity"),
+        ),
+        "site_issue_value": Description(
+            "gauge",
+            "Value that an active issue was judged by, in its unit, a percentage as a ratio; "
+            "absent where the issue has none",
+            ("site", "code"),
+        ),
+        "site_issue_threshold": Description(
+            "gauge",
+            "Limit that the value of an active issue has passed, in the same unit",
+            ("site", "code"),
+        ),
+        "site_maintenance": Description(
+            "gauge",
+            "1 while the fleet file says that the site is being worked on; absent otherwise",
+            ("site",),
         ),
         "site_coverage_ratio": Description(
             "gauge",
@@ -270,11 +287,13 @@ def _site_metrics(assessment: FleetAssessment) -> Iterator[Metric]:
                 status.add_metric([site, state.name], 1.0 if code == state else 0.0)
     yield status
 
-    issue = _family("site_issue")
-    for site, issues in zip(sites, assessment.issues, strict=True):
-        for active in issues:
-            issue.add_metric([site, active.code, active.severity], 1.0)
-    yield issue
+    yield from _issue_metrics(assessment, sites)
+
+    maintenance = _family("site_maintenance")
+    for place in assessment.fleet.sites:
+        if in_maintenance(assessment.fleet, place, assessment.time):
+            maintenance.add_metric([place.id], 1.0)
+    yield maintenance
 
     coverage, rank = _family("site_coverage_ratio"), _family("site_rank")
     for row, site in enumerate(sites):
@@ -301,6 +320,22 @@ def _site_metrics(assessment: FleetAssessment) -> Iterator[Metric]:
             implausible.add_metric([site], view.implausible_total)
     yield scrapes
     yield implausible
+
+
+def _issue_metrics(assessment: FleetAssessment, sites: list[str]) -> Iterator[Metric]:
+    issue = _family("site_issue")
+    value, threshold = _family("site_issue_value"), _family("site_issue_threshold")
+    for site, issues in zip(sites, assessment.issues, strict=True):
+        for active in issues:
+            scale = 0.01 if active.unit == "%" else 1.0
+            issue.add_metric([site, active.code, active.severity], 1.0)
+            if active.value is not None:
+                value.add_metric([site, active.code], active.value * scale)
+            if active.threshold is not None:
+                threshold.add_metric([site, active.code], active.threshold * scale)
+    yield issue
+    yield value
+    yield threshold
 
 
 _READINGS = (

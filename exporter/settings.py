@@ -27,11 +27,24 @@ def _check_listen(value: str) -> str:
 
 
 def _check_url(value: str) -> str:
-    parts = urlsplit(value)
-    if parts.username or parts.password:
+    expected = "expected http://HOST:PORT or https://HOST:PORT"
+    try:
+        parts = urlsplit(value)
+        host = parts.hostname
+    except ValueError as error:
+        raise ValueError(expected) from error
+    if "@" in parts.netloc:
         raise ValueError("holds a user name or password; they have settings of their own")
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise ValueError("expected http://HOST:PORT or https://HOST:PORT")
+    if parts.scheme not in ("http", "https") or not host or any(c.isspace() for c in value):
+        raise ValueError(expected)
+    if "?" in value or "#" in value:
+        raise ValueError(f"has a query or fragment; {expected}")
+    try:
+        port = parts.port
+    except ValueError:
+        port = 0
+    if port == 0:
+        raise ValueError(f"the port is not a number from 1 to 65535; {expected}")
     return value.rstrip("/")
 
 
@@ -41,11 +54,29 @@ def _check_retention(value: str) -> str:
     return value
 
 
+def _read_secret(path: Path) -> str:
+    """The one line that a file holds. The path is not told: it may be the secret, by mistake."""
+    try:
+        secret = path.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "it is not UTF-8"
+        raise ValueError(f"the file it names cannot be read: {reason}") from error
+    if not secret.isprintable() or not secret:
+        raise ValueError("the file it names does not hold one line of text")
+    return secret
+
+
 class Settings(BaseSettings):
     """Everything that is set outside the fleet file. One environment variable per field."""
 
     model_config = SettingsConfigDict(
-        env_prefix=PREFIX, env_file=".env", env_file_encoding="utf-8", extra="ignore", frozen=True
+        env_prefix=PREFIX,
+        env_file=".env",
+        env_file_encoding="utf-8",
+        env_ignore_empty=True,
+        extra="ignore",
+        frozen=True,
+        allow_inf_nan=False,
     )
 
     fleet: Path | None = Field(None, description="Fleet file; the option --fleet wins")
@@ -89,19 +120,21 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _secrets_from_files(self) -> Self:
+        wrong = []
         for name in ("influxdb_token", "influxdb_password"):
             path: Path | None = getattr(self, f"{name}_file")
             if path is None:
                 continue
+            variable = f"{PREFIX}{name.upper()}"
             if getattr(self, name) is not None:
-                raise ValueError(f"{PREFIX}{name.upper()} and its _FILE are both set; keep one")
+                wrong.append(f"{variable} and {variable}_FILE are both set; keep one")
+                continue
             try:
-                secret = path.read_text(encoding="utf-8").strip()
-            except (OSError, UnicodeDecodeError) as error:
-                reason = getattr(error, "strerror", None) or "is not UTF-8"
-                variable = f"{PREFIX}{name.upper()}_FILE"
-                raise ValueError(f"{variable}: {path} cannot be read: {reason}") from error
-            object.__setattr__(self, name, SecretStr(secret))
+                object.__setattr__(self, name, SecretStr(_read_secret(path)))
+            except ValueError as error:
+                wrong.append(f"{variable}_FILE: {error}")
+        if wrong:
+            raise ValueError("\n  ".join(wrong))
         return self
 
     @property
@@ -130,3 +163,5 @@ def load_settings(**overrides: Any) -> Settings:
             message = detail["msg"].removeprefix("Value error, ")
             lines.append(f"{PREFIX}{name}: {message}" if name else message)
         raise SettingsError("wrong settings\n  " + "\n  ".join(lines)) from None
+    except UnicodeDecodeError as error:
+        raise SettingsError(".env is not UTF-8; save it as UTF-8") from error

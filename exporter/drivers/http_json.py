@@ -15,6 +15,12 @@ from exporter.snapshot import Outcome, ScrapeError
 CONNECT_SECONDS = 2.0
 REQUEST_SECONDS = 5.0
 LARGEST_REPLY = 4 * 1024 * 1024
+# What stands at the end of a document that broke off within a token, from where the parser gave
+# up: nothing, the start of a literal, of a number's fraction or exponent, or of an escape.
+_CUT_TOKEN = re.compile(
+    r"|t|tr|tru|f|fa|fal|fals|n|nu|nul|N|Na|-?(?:I|In|Inf|Infi|Infin|Infini|Infinit)?"
+    r"|\.|[eE][-+]?|\\?u?[0-9A-Fa-f]{0,4}"
+)
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]+")
 
 
@@ -28,23 +34,30 @@ class NotFoundError(ScrapeError):
 def client_session() -> aiohttp.ClientSession:
     """One session for all sites: no cookies, no proxies, no kept connections, no compression."""
     connector = aiohttp.TCPConnector(force_close=True, limit=0, ttl_dns_cache=60)
-    return aiohttp.ClientSession(
+    session = aiohttp.ClientSession(
         connector=connector,
         timeout=aiohttp.ClientTimeout(total=REQUEST_SECONDS, sock_connect=CONNECT_SECONDS),
         cookie_jar=aiohttp.DummyCookieJar(),
         headers={"Accept": "application/json", "Accept-Encoding": "identity"},
         auto_decompress=False,
     )
+    # aiohttp sends a GET again when the server closes without an answer, which suits connections
+    # that are kept; here it would be a request beyond the site's budget. There is no public switch.
+    session._retry_connection = False
+    return session
 
 
-async def get_json(http: aiohttp.ClientSession, url: str, params: dict[str, str]) -> Any:
+async def get_json(
+    http: aiohttp.ClientSession, base: str, path: str, params: dict[str, str]
+) -> Any:
     """GET a JSON document of at most 4 MiB.
 
     Parameters
     ----------
     http : aiohttp.ClientSession
         As made by :func:`client_session`.
-    url : str
+    base, path : str
+        The endpoint, and what is asked of it, beginning with a slash.
     params : dict
         Query parameters.
 
@@ -61,11 +74,11 @@ async def get_json(http: aiohttp.ClientSession, url: str, params: dict[str, str]
     ScrapeError
         For every other failure, with its outcome and a sentence that names the request.
     """
-    what = (
-        f"GET {url}?{'&'.join(f'{k}={v}' for k, v in params.items())}" if params else f"GET {url}"
-    )
+    # Messages are shown to people who may know a site, but not the address it is reached under.
+    query = "&".join(f"{key}={value}" for key, value in params.items())
+    what = f"GET {path}?{query}" if query else f"GET {path}"
     try:
-        async with http.get(url, params=params, allow_redirects=False) as reply:
+        async with http.get(base + path, params=params, allow_redirects=False) as reply:
             body = await _read(reply, what)
             status, content_type = reply.status, reply.content_type
             encoding = reply.headers.get("Content-Encoding", "identity")
@@ -104,7 +117,8 @@ def _explain(error: Exception, what: str) -> ScrapeError:
     if isinstance(error, aiohttp.ClientConnectorDNSError):
         return ScrapeError(Outcome.DNS, f"{what}: no address for this host name")
     if isinstance(error, aiohttp.ClientSSLError):
-        return ScrapeError(Outcome.TLS, f"{what}: {_one_line(error)}")
+        cause = getattr(error, "certificate_error", None) or getattr(error, "os_error", error)
+        return ScrapeError(Outcome.TLS, f"{what}: {_one_line(cause)}")
     if isinstance(error, aiohttp.ClientPayloadError):
         return ScrapeError(Outcome.TRUNCATED, f"{what}: the reply was cut short")
     if isinstance(error, aiohttp.ServerDisconnectedError):
@@ -112,7 +126,9 @@ def _explain(error: Exception, what: str) -> ScrapeError:
     if isinstance(error, OSError):
         name = errno.errorcode.get(error.errno or 0, "") or type(error).__name__
         return ScrapeError(Outcome.REFUSED, f"{what}: no connection ({name})")
-    return ScrapeError(Outcome.MALFORMED, f"{what}: not HTTP as expected ({_one_line(error)})")
+    # Only the parser's own words: the whole text of the error holds the address.
+    words = _one_line(getattr(error, "message", None) or type(error).__name__)
+    return ScrapeError(Outcome.MALFORMED, f"{what}: not HTTP as expected ({words})")
 
 
 def _parse(body: bytes, what: str, content_type: str) -> Any:
@@ -142,10 +158,8 @@ def _ends_early(text: str, error: Exception) -> bool:
         return False
     if error.msg.startswith("Unterminated string"):
         return True
-    rest = text[error.pos :]
-    # A literal cut in the middle (tru, nul, -, Infin) is met at its first character.
-    return (len(rest) < 9 and rest.isalpha()) or rest in ("", "-")
+    return bool(_CUT_TOKEN.fullmatch(text, error.pos))
 
 
-def _one_line(error: Exception) -> str:
+def _one_line(error: object) -> str:
     return _CONTROL.sub(" ", str(error))[:200]

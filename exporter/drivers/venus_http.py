@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from exporter.drivers import venus_grid
 from exporter.drivers import venus_tree as venus
 from exporter.drivers.base import DriverContext, Endpoint
 from exporter.drivers.http_json import NotFoundError, get_json
@@ -32,8 +33,15 @@ OTHER_DEVICE_SECONDS = 60.0
 _OTHER_CLASSES = frozenset(
     {
         "acsystem",
+        "alternator",
         "battery",
         "charger",
+        "dcdc",
+        "dcgenset",
+        "dcload",
+        "dcsource",
+        "dcsystem",
+        "fuelcell",
         "genset",
         "grid",
         "inverter",
@@ -44,12 +52,17 @@ _OTHER_CLASSES = frozenset(
     }
 )
 
+# Failures of one request that leave hope for the next: the site did answer.
+_ANSWERED = frozenset({Outcome.HTTP_STATUS, Outcome.MALFORMED, Outcome.TRUNCATED})
+
 
 @dataclass(slots=True)
 class _Scrape:
     """What one scrape has gathered so far."""
 
     site: str
+    deadline: float
+    services_asked: bool = False
     requests_left: int = REQUESTS_PER_SCRAPE
     problems: list[str] = field(default_factory=list)
     readings: venus.Collector = field(default_factory=lambda: venus.Collector("site"))
@@ -76,17 +89,13 @@ class VenusHttpDriver:
         self._services: list[str] = []
         self._services_due = -math.inf
         self._others_read: dict[str, float] = {}
+        self._device_ids: dict[str, str] = {}
 
     async def scrape(self) -> Snapshot:
         """Read the site once; see :class:`exporter.drivers.base.Driver`."""
         started = self._monotonic()
-        scrape = _Scrape(self._site)
-        try:
-            async with asyncio.timeout(SITE_SECONDS):
-                system = await self._read_all(scrape)
-        except TimeoutError as error:
-            detail = f"{self._url}: the site took longer than {SITE_SECONDS:.0f} s in all"
-            raise ScrapeError(Outcome.TIMEOUT, detail) from error
+        scrape = _Scrape(self._site, asyncio.get_running_loop().time() + SITE_SECONDS)
+        system = await self._read_all(scrape)
         mapped = venus.mapped_services(system)
         return Snapshot(
             site=self._site,
@@ -97,19 +106,23 @@ class VenusHttpDriver:
             readings=scrape.readings.readings,
             batteries=tuple(scrape.batteries.values()),
             alarms=scrape.alarms,
-            devices=frozenset(mapped.values()) | {"system/0", *scrape.batteries}
-            if mapped
-            else None,
+            devices=self._devices(mapped, scrape) if mapped else None,
             implausible=(*scrape.readings.implausible, *scrape.implausible),
             properties=_properties(system),
         )
+
+    def _devices(self, mapped: Mapping[str, str], scrape: _Scrape) -> frozenset[str]:
+        """All devices: those that the system tree maps, and others that gave their id before."""
+        self._device_ids = {s: d for s, d in self._device_ids.items() if s in self._services}
+        known = {*mapped.values(), *self._device_ids.values(), *scrape.alarms}
+        return frozenset({"system/0", *known, *scrape.batteries})
 
     async def close(self) -> None:
         """Nothing is held between scrapes."""
 
     async def _read_all(self, scrape: _Scrape) -> venus.Tree:
         if self._monotonic() >= self._services_due:
-            await self._read_services(scrape)
+            await self._start_services(scrape)
         system = await self._tree(scrape, venus.SYSTEM)
         venus.read_system(system, scrape.readings)
         scrape.alarms["system/0"] = venus.read_alarms(system)
@@ -119,10 +132,22 @@ class VenusHttpDriver:
         await self._read_grid(scrape, system, services)
         await self._read_another(scrape, services, active)
         for service, tree in scrape.trees.items():
-            scrape.alarms[venus.device_id(service, tree)] = venus.read_alarms(tree)
+            device = venus.device_id(service, tree)
+            self._device_ids[service] = device
+            scrape.alarms[device] = venus.read_alarms(tree)
         return system
 
+    async def _start_services(self, scrape: _Scrape) -> None:
+        """Ask for the services; the system tree may tell enough where they cannot be had."""
+        try:
+            await self._read_services(scrape)
+        except ScrapeError as error:
+            if error.outcome not in _ANSWERED:
+                raise
+            scrape.problems.append(error.detail)
+
     async def _read_services(self, scrape: _Scrape) -> None:
+        scrape.services_asked = True
         document = await self._get(scrape, "/services", {})
         services = venus.service_list(document)
         # An empty list is how the bridge tells that D-Bus failed: what is known stays.
@@ -159,10 +184,13 @@ class VenusHttpDriver:
     ) -> tuple[str, venus.Tree]:
         """The battery was renamed since the system tree was written: ask what there is now."""
         self._services_due = -math.inf
+        known = set(self._services)
         try:
-            await self._read_services(scrape)
-            named = (s for s in self._services if venus.service_class(s) == "battery")
-            again = min(named, default=None)
+            if not scrape.services_asked:
+                await self._read_services(scrape)
+            named = [s for s in self._services if venus.service_class(s) == "battery"]
+            # A name that was not there before is the renamed one.
+            again = min(named, key=lambda s: (s in known, s), default=None)
             if again is not None and again != service and scrape.requests_left > 0:
                 return again, await self._tree(scrape, again)
         except ScrapeError as second:
@@ -177,26 +205,29 @@ class VenusHttpDriver:
             scrape.add_battery(found)
 
     async def _read_grid(self, scrape: _Scrape, system: venus.Tree, services: list[str]) -> None:
-        best: venus.AcInput | None = None
-        for service in venus.ac_services(system, services):
+        best: venus_grid.AcInput | None = None
+        asked = True
+        for service in venus_grid.ac_services(system, services):
             if scrape.requests_left == 0:
+                asked = False
                 break
             try:
-                found = venus.read_ac_input(service, await self._tree(scrape, service))
+                found = venus_grid.read_ac_input(service, await self._tree(scrape, service))
             except NotFoundError:
                 self._services_due = -math.inf
                 continue
             except ScrapeError as error:
                 scrape.problems.append(error.detail)
+                asked = False
                 break
             if best is None or (not best.voltages_v and found.voltages_v) or found.tells:
                 best = found
             if found.tells:
                 break
         if best is not None:
-            venus.put_ac_input(best, scrape.readings)
-        elif not scrape.problems:
-            venus.put_ac_input(venus.AcInput(MISSING, MISSING, ()), scrape.readings)
+            venus_grid.put_ac_input(best, scrape.readings)
+        elif asked:
+            venus_grid.put_ac_input(venus_grid.AcInput(MISSING, MISSING, ()), scrape.readings)
 
     async def _read_another(self, scrape: _Scrape, services: list[str], active: str | None) -> None:
         """Spend what is left of the budget on the device that was not read for longest."""
@@ -233,14 +264,14 @@ class VenusHttpDriver:
     def _read_meter(self, scrape: _Scrape) -> None:
         for service, tree in scrape.trees.items():
             if venus.service_class(service) == "grid":
-                venus.read_grid_energy(tree, scrape.readings)
+                venus_grid.read_grid_energy(tree, scrape.readings)
 
     async def _tree(self, scrape: _Scrape, service: str) -> venus.Tree:
         """The whole tree of a service."""
         reply = await self._get(scrape, "/value", {"service": service, "path": "/"})
         tree = reply.get("value") if isinstance(reply, dict) else None
         if not isinstance(tree, dict) or not all(isinstance(key, str) for key in tree):
-            detail = f"{self._url}/value: the tree of {service} is not an object"
+            detail = f"GET /value: the tree of {service} is not an object"
             raise ScrapeError(Outcome.MALFORMED, detail)
         if service != venus.SYSTEM:
             scrape.trees[service] = tree
@@ -248,7 +279,18 @@ class VenusHttpDriver:
 
     async def _get(self, scrape: _Scrape, path: str, params: dict[str, str]) -> Any:
         scrape.requests_left -= 1
-        return await get_json(self._http, self._url + path, params)
+        try:
+            async with asyncio.timeout_at(scrape.deadline):
+                return await get_json(self._http, self._url, path, params)
+        except TimeoutError as error:
+            detail = f"GET {path}: the site took longer than {SITE_SECONDS:.0f} s in all"
+            scrape.requests_left = 0
+            raise ScrapeError(Outcome.TIMEOUT, detail) from error
+        except ScrapeError as error:
+            if error.outcome is Outcome.TIMEOUT:
+                # What is stuck keeps the bridge's one thread: another request would wait behind it.
+                scrape.requests_left = 0
+            raise
 
 
 def _properties(system: venus.Tree) -> dict[str, str]:
