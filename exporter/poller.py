@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
-from apscheduler.events import EVENT_JOB_MAX_INSTANCES
+from apscheduler.events import EVENT_JOB_MAX_INSTANCES, JobSubmissionEvent
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from apscheduler.triggers.interval import IntervalTrigger
 
@@ -21,6 +21,8 @@ log = logging.getLogger(__name__)
 
 LONGEST_BACKOFF_SECONDS = 300.0
 CLOCK_STEP_SECONDS = 1.0
+CLOCK_WATCH_SECONDS = 1.0
+STOP_SECONDS = 1.0
 # The fractional part of multiples of the golden ratio spreads any number of sites evenly, and
 # one more site moves none of those that are there.
 _GOLDEN = 0.6180339887498949
@@ -28,15 +30,23 @@ _GOLDEN = 0.6180339887498949
 Sink = Callable[[Snapshot], None]
 
 
-def backoff_seconds(interval: float, failures: int, rng: random.Random) -> float:
-    """Seconds to leave a failing site alone.
+def backoff_turns(interval: float, failures: int, rng: random.Random) -> int:
+    """Turns of a failing site until it is tried again; 1 is its very next one.
 
-    Doubles from one interval at the first failure to five minutes at most, less up to a quarter
-    at random, so that sites which failed together do not come back together. Never less than what
-    is left until the next regular scrape.
+    Doubles from one turn at the first failure to five minutes at most, less up to a quarter at
+    random, so that sites which failed together do not come back together.
+
+    Parameters
+    ----------
+    interval : float
+        Seconds from one turn to the next.
+    failures : int
+        Failures in a row, at least 1.
+    rng : random.Random
     """
     delay = min(interval * 2.0 ** min(failures - 1, 30), LONGEST_BACKOFF_SECONDS)
-    return max(delay, interval) * (1 - 0.25 * rng.random())
+    turns = round(delay * (1 - 0.25 * rng.random()) / interval)
+    return max(1, min(turns, int(LONGEST_BACKOFF_SECONDS // interval)))
 
 
 @dataclass(slots=True)
@@ -48,11 +58,12 @@ class LoopStats:
     clock_steps: int = 0
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Target:
     site: Site
     driver: Driver
     interval: float
+    job: str
     due: float = 0.0
     not_before: float = 0.0
     failures: int = 0
@@ -92,6 +103,8 @@ class Poller:
     _added: int = 0
     _lags: dict[int, float] = field(default_factory=dict)
     _clock_watch: asyncio.Task[None] | None = None
+    _at_once: set[asyncio.Task[None]] = field(default_factory=set)
+    _leaving: dict[str, asyncio.Task[None]] = field(default_factory=dict)
 
     def start(self, fleet: Fleet) -> None:
         """Start polling; must be called inside the event loop."""
@@ -100,36 +113,56 @@ class Poller:
         self._clock_watch = asyncio.create_task(self._watch_clock())
         self.reconfigure(fleet)
 
-    def every(self, seconds: float, job: Callable[[], object], name: str) -> None:
-        """Run another job of the service on the same scheduler."""
-        self._scheduler.add_job(job, IntervalTrigger(seconds=seconds), id=f"/{name}")
+    def every(self, seconds: float, job: Callable[[], Awaitable[None] | None], name: str) -> None:
+        """Run another job of the service on the same scheduler, always inside the event loop."""
+
+        async def turn() -> None:
+            # APScheduler runs plain functions in a thread, where they would race with the loop.
+            waiting = job()
+            if waiting is not None:
+                await waiting
+
+        self._scheduler.add_job(turn, IntervalTrigger(seconds=seconds), id=f"/{name}")
 
     def reconfigure(self, fleet: Fleet) -> None:
-        """Poll another fleet: changed sites at once, new ones within their interval."""
+        """Poll another fleet: changed sites at once, new ones within their interval.
+
+        A site whose polling did not change and that answers keeps its rhythm.
+        """
         sites = {site.id: site for site in fleet.sites}
         for site_id in [i for i in self._targets if i not in sites]:
-            self._remove(self._targets.pop(site_id))
+            self._let_go(self._targets.pop(site_id))
         for site in fleet.sites:
             target = self._targets.get(site.id)
-            if target is not None and target.site == site:
-                continue
-            if target is not None:
-                self._remove(target)
-            self._add(site, at_once=target is not None)
+            if target is None:
+                self._add(site)
+            elif target.site != site:
+                if _polled_alike(target.site, site):
+                    target.site = site
+                    if not target.failures:
+                        continue
+                else:
+                    self._let_go(target)
+                    target = self._add(site)
+                target.failures, target.not_before = 0, 0.0
+                task = asyncio.create_task(self._poll(target))
+                self._at_once.add(task)
+                task.add_done_callback(self._at_once.discard)
 
     async def stop(self) -> None:
         """Stop polling: scrapes under way are broken off, what was read has been handed on."""
         if self._clock_watch is not None:
             self._clock_watch.cancel()
         self._scheduler.pause()
-        running = [t.task for t in self._targets.values() if t.task is not None]
-        for task in running:
-            task.cancel()
-        await asyncio.gather(*running, return_exceptions=True)
-        self._scheduler.shutdown(wait=False)
-        for target in self._targets.values():
-            await target.driver.close()
+        for target in list(self._targets.values()):
+            self._let_go(target)
         self._targets.clear()
+        for task in self._at_once:
+            task.cancel()
+        ending = {*self._leaving.values(), *self._at_once}
+        if ending:
+            await asyncio.wait(ending, timeout=STOP_SECONDS)
+        self._scheduler.shutdown(wait=False)
 
     @property
     def lag_seconds(self) -> float:
@@ -137,31 +170,47 @@ class Poller:
         minute = int(self.context.monotonic() // 60)
         return max(self._lags.get(minute, 0.0), self._lags.get(minute - 1, 0.0))
 
-    def _add(self, site: Site, *, at_once: bool) -> None:
+    def _add(self, site: Site) -> _Target:
         driver = self.registry[site.driver](Endpoint(site.id, site.api_endpoint), self.context)
         interval = site.interval_seconds or self.default_interval
         self._added += 1
-        phase = 0.0 if at_once else (self._added * _GOLDEN % 1.0) * interval
-        target = _Target(site, driver, interval)
+        # A job of its own for every target: the one before may still be ending.
+        target = _Target(site, driver, interval, job=f"{site.id}/{self._added}")
         self._targets[site.id] = target
-        self._schedule(target, phase)
+        phase = (self._added * _GOLDEN % 1.0) * interval
+        self._schedule(target, self.context.monotonic() + phase)
+        return target
 
-    def _schedule(self, target: _Target, delay: float) -> None:
-        target.due = self.context.monotonic() + delay
+    def _schedule(self, target: _Target, due: float) -> None:
+        target.due = due
+        delay = max(0.0, due - self.context.monotonic())
         self._scheduler.add_job(
             self._turn,
             IntervalTrigger(seconds=target.interval),
             args=[target],
-            id=target.site.id,
+            id=target.job,
             next_run_time=datetime.now(UTC) + timedelta(seconds=delay),
             replace_existing=True,
         )
 
-    def _remove(self, target: _Target) -> None:
-        if self._scheduler.get_job(target.site.id) is not None:
-            self._scheduler.remove_job(target.site.id)
+    def _let_go(self, target: _Target) -> None:
+        self._scheduler.remove_job(target.job)
         if target.task is not None:
             target.task.cancel()
+        before = self._leaving.get(target.site.id)
+        self._leaving[target.site.id] = asyncio.create_task(self._leave(target, before))
+
+    async def _leave(self, target: _Target, before: asyncio.Task[None] | None) -> None:
+        """Wait for the end of a scrape that was broken off, and close the driver."""
+        ending = {task for task in (target.task, before) if task is not None}
+        if ending:
+            await asyncio.wait(ending)
+        try:
+            await target.driver.close()
+        except Exception:
+            log.exception("site %s: the driver failed to close", target.site.id)
+        if self._leaving.get(target.site.id) is asyncio.current_task():
+            del self._leaving[target.site.id]
 
     async def _turn(self, target: _Target) -> None:
         """The scheduled job of a site: decides whether it is time, and waits for the scrape."""
@@ -169,25 +218,36 @@ class Poller:
         if now < target.due - 0.2 * target.interval:
             # The wall clock jumped forward and every trigger fired with it.
             return
-        self._note_lag(target, now)
-        if now < target.not_before or target.task is not None:
-            return
-        target.task = asyncio.create_task(self._scrape(target, now))
-        await asyncio.wait({target.task})
-        target.task = None
+        self._note_lag(self._advance(target, now), now)
+        if now >= target.not_before:
+            await self._poll(target)
 
-    async def _scrape(self, target: _Target, now: float) -> None:
+    async def _poll(self, target: _Target) -> None:
+        """Scrape a site unless it is being scraped or was removed meanwhile."""
+        if target.task is not None or self._targets.get(target.site.id) is not target:
+            return
+        task = target.task = asyncio.create_task(self._scrape(target))
+        await asyncio.wait({task})
+        target.task = None
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("site %s: a Snapshot was not taken", target.site.id, exc_info=error)
+
+    async def _scrape(self, target: _Target) -> None:
+        before = self._leaving.get(target.site.id)
+        if before is not None:
+            await asyncio.wait({before})
+        now = self.context.monotonic()
         self.stats.scrapes += 1
         snapshot = await self._snapshot(target, now)
         if self._targets.get(target.site.id) is not target:
             return
         if snapshot.outcome.answered:
-            target.failures, target.not_before = 0, 0.0
+            target.failures, turns = 0, 1
         else:
             target.failures += 1
-            wait = backoff_seconds(target.interval, target.failures, self.rng)
-            # A little early: the job's own rhythm decides, not a photo finish with the jitter.
-            target.not_before = now + wait - 0.05 * target.interval
+            turns = backoff_turns(target.interval, target.failures, self.rng)
+        # Half a turn early: the job's own rhythm decides, not a photo finish.
+        target.not_before = now + (turns - 0.5) * target.interval
         self._log_change(target, snapshot)
         self.sink(snapshot)
 
@@ -209,15 +269,19 @@ class Poller:
             detail=detail,
         )
 
-    def _note_lag(self, target: _Target, now: float) -> None:
+    @staticmethod
+    def _advance(target: _Target, now: float) -> float:
+        """Move ``due`` to the turn after ``now``, in step with the trigger, which skips what it
+        missed; returns the seconds that ``now`` is behind."""
         lag = max(0.0, now - target.due)
+        target.due += (int(lag // target.interval) + 1) * target.interval
+        return lag
+
+    def _note_lag(self, lag: float, now: float) -> None:
         minute = int(now // 60)
         if minute not in self._lags:
             self._lags = {m: v for m, v in self._lags.items() if m == minute - 1}
         self._lags[minute] = max(self._lags.get(minute, 0.0), lag)
-        # The next turn that lies ahead, in step with the trigger, which skips what it missed.
-        missed = int(lag // target.interval)
-        target.due += (missed + 1) * target.interval
 
     @staticmethod
     def _log_change(target: _Target, snapshot: Snapshot) -> None:
@@ -230,8 +294,13 @@ class Poller:
         elif not first:
             log.info("site %s: answers again", target.site.id)
 
-    def _on_skipped(self, _event: object) -> None:
+    def _on_skipped(self, event: JobSubmissionEvent) -> None:
+        """A turn was left out because the site's scrape before it runs on: that is no lag."""
         self.stats.skipped += 1
+        target = self._targets.get(event.job_id.rpartition("/")[0])
+        now = self.context.monotonic()
+        if target is not None and now >= target.due - 0.2 * target.interval:
+            self._advance(target, now)
 
     async def _watch_clock(self) -> None:
         """Put every job back in its place after the wall clock, which triggers go by, stepped.
@@ -240,20 +309,29 @@ class Poller:
         """
         before = self.context.wall_clock() - self.context.monotonic()
         while True:
-            await asyncio.sleep(1)
+            await asyncio.sleep(CLOCK_WATCH_SECONDS)
             offset = self.context.wall_clock() - self.context.monotonic()
-            step, before = offset - before, offset
+            step = offset - before
             if abs(step) >= CLOCK_STEP_SECONDS:
+                # Small steps add up until then, since the triggers move with every one of them.
+                before = offset
                 self.stats.clock_steps += 1
                 log.warning("the system clock stepped by %.1f s; the schedule is put right", step)
                 self._reschedule()
 
     def _reschedule(self) -> None:
-        now = self.context.monotonic()
+        own = {target.job for target in self._targets.values()}
         for job in self._scheduler.get_jobs():
-            if job.id not in self._targets:
+            if job.id not in own:
                 job.modify(next_run_time=datetime.now(UTC))
         for target in self._targets.values():
-            due = target.due
-            self._schedule(target, max(0.0, due - now))
-            target.due = due
+            self._schedule(target, target.due)
+
+
+def _polled_alike(old: Site, new: Site) -> bool:
+    """Whether what differs between two versions of a site has no part in polling it."""
+    return (old.api_endpoint, old.driver, old.interval_seconds) == (
+        new.api_endpoint,
+        new.driver,
+        new.interval_seconds,
+    )

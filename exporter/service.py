@@ -81,17 +81,17 @@ class Service:
         self._poller.every(STORE_ASSESSMENT_SECONDS, self._store_assessment, "store")
         self._poller.every(WATCH_FILE_SECONDS, self._watch_file, "watch-file")
         self._poller.every(SUN_SECONDS, self._sun, "sun")
-        await self._sun()
         sites = len(self._file.fleet.sites)
         log.info("fleetscope %s polls %d sites, listening on %s", __version__, sites, self._address)
+        await self._sun()
         await stop.wait()
         log.info("stopping")
+        self._server.should_exit = True
         await self._poller.stop()
         if self._writer is not None:
             self._assess()
             self._store_assessment()
             await self._writer.stop()
-        self._server.should_exit = True
         await serving
         await self._http.close()
         log.info("stopped")
@@ -200,7 +200,7 @@ class Service:
             skipped=stats.skipped,
             clock_steps=stats.clock_steps,
             assessment_seconds=self._assess_seconds,
-            points=dict(writer.queue.books.counts) if writer else dict.fromkeys(Fate, 0),
+            points=writer.queue.books.counts if writer else dict.fromkeys(Fate, 0),
             spool_bytes=writer.queue.bytes if writer else 0,
             spool_oldest=writer.queue.oldest_time if writer else None,
             writes=writer.stats.writes if writer else 0,

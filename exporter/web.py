@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import orjson
@@ -125,12 +126,8 @@ class Server(uvicorn.Server):
             server_header=False,
         )
         super().__init__(config)
-        self.failed: OSError | None = None
 
-    def install_signal_handlers(self) -> None:
-        """Signals are the service's."""
-
-    @property
-    def port(self) -> int:
-        """The port that is listened on, once started."""
-        return int(self.servers[0].sockets[0].getsockname()[1])
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Signals are the service's; uvicorn would take them for as long as it serves."""
+        yield

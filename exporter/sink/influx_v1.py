@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import base64
 import json
-import re
 from typing import Any
 
 import aiohttp
@@ -14,10 +14,11 @@ from exporter.sink.target import (
     NotAllowedError,
     RejectedError,
     RetryLaterError,
+    rejected_points,
     retry_after,
 )
 
-_DROPPED = re.compile(r"dropped=(\d+)")
+_LARGEST_REPLY = 1024 * 1024
 
 
 class InfluxV1:
@@ -29,10 +30,13 @@ class InfluxV1:
         self._url = url
         self._database = database
         self._retention = retention
-        auth = aiohttp.BasicAuth(username, password or "") if username else None
+        headers = {}
+        if username:
+            credentials = base64.b64encode(f"{username}:{password or ''}".encode()).decode()
+            headers["Authorization"] = f"Basic {credentials}"
         self._http = aiohttp.ClientSession(
             timeout=aiohttp.ClientTimeout(total=WRITE_SECONDS, sock_connect=2),
-            auth=auth,
+            headers=headers,
             cookie_jar=aiohttp.DummyCookieJar(),
         )
 
@@ -57,22 +61,25 @@ class InfluxV1:
         headers = {"Content-Encoding": "gzip", "Content-Type": "text/plain; charset=utf-8"}
         try:
             async with self._http.post(
-                f"{self._url}/write", params=params, data=body, headers=headers
+                f"{self._url}/write",
+                params=params,
+                data=body,
+                headers=headers,
+                allow_redirects=False,
             ) as reply:
                 if reply.status in (200, 204):
                     return
-                text = (await reply.content.read(4096)).decode("utf-8", "replace")
+                text = await _text(reply)
                 status, after = reply.status, reply.headers.get("Retry-After")
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise RetryLaterError(f"{self._url}: {type(error).__name__}: {error}") from error
         reason = f"{self._url}/write answered {status}: {_error_text(text)}"
         if status == 400:
             # 1.x has stored the good points of a partial write and says how many it dropped.
-            dropped = _DROPPED.search(text)
-            raise RejectedError(reason, int(dropped[1]) if dropped else None)
+            raise RejectedError(reason, rejected_points(text))
         if status == 413:
             raise RejectedError(reason)
-        if status == 404:
+        if status == 404 or "retention policy not found" in text:
             await self.prepare()
         raise RetryLaterError(reason, retry_after(after))
 
@@ -82,7 +89,9 @@ class InfluxV1:
 
     async def _query(self, statement: str) -> dict[str, Any]:
         try:
-            async with self._http.post(f"{self._url}/query", data={"q": statement}) as reply:
+            async with self._http.post(
+                f"{self._url}/query", data={"q": statement}, allow_redirects=False
+            ) as reply:
                 text = await reply.text()
                 status = reply.status
             answer = json.loads(text)
@@ -97,6 +106,13 @@ class InfluxV1:
         if status != 200 or fault:
             raise RetryLaterError(f"{self._url}/query answered {status}: {fault}")
         return answer
+
+
+async def _text(reply: aiohttp.ClientResponse) -> str:
+    body = b""
+    while len(body) < _LARGEST_REPLY and (chunk := await reply.content.read(_LARGEST_REPLY)):
+        body += chunk
+    return body.decode("utf-8", "replace")
 
 
 def _error_text(text: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
@@ -13,6 +12,7 @@ from exporter.sink.target import (
     NotAllowedError,
     RejectedError,
     RetryLaterError,
+    rejected_points,
     retry_after,
 )
 
@@ -44,45 +44,56 @@ class InfluxV2:
         from influxdb_client.rest import ApiException
 
         try:
-            await asyncio.to_thread(self._create)
+            await self._create()
         except ApiException as error:
             reason = f"{self._url}/api/v2 answered {error.status}: {_words(error)}"
             if error.status in (401, 403):
                 raise NotAllowedError(reason) from error
             raise RetryLaterError(reason) from error
+        except RetryLaterError:
+            raise
         except Exception as error:
             raise RetryLaterError(f"{self._url}: {_words(error)}") from error
 
-    def _create(self) -> None:
-        from influxdb_client.client.influxdb_client import InfluxDBClient
+    async def _create(self) -> None:
         from influxdb_client.domain.bucket_retention_rules import BucketRetentionRules
         from influxdb_client.domain.dbrp_create import DBRPCreate
+        from influxdb_client.domain.post_bucket_request import PostBucketRequest
+        from influxdb_client.service.buckets_service import BucketsService
         from influxdb_client.service.dbr_ps_service import DBRPsService
+        from influxdb_client.service.organizations_service import OrganizationsService
 
-        with InfluxDBClient(self._url, self._token, org=self._org, timeout=10_000) as client:
-            buckets = client.buckets_api()
-            mappings = DBRPsService(client.api_client)
-            existing = mappings.get_dbr_ps(org=self._org, db=self._database).content or []
-            mapped = {entry.retention_policy for entry in existing}
-            for policy in ("raw", *ROLLUPS):
-                name = f"{self._database}/{policy}"
-                bucket = buckets.find_bucket_by_name(name)
-                if bucket is None:
-                    seconds = self._retention_seconds if policy == "raw" else 0
-                    rule = BucketRetentionRules(type="expire", every_seconds=seconds)
-                    bucket = buckets.create_bucket(
-                        bucket_name=name, retention_rules=rule, org=self._org
+        client = self._connected().api_client
+        organizations = (await OrganizationsService(client).get_orgs_async(org=self._org)).orgs
+        if not organizations:
+            raise RetryLaterError(f"{self._url} has no organization {self._org}")
+        org_id = organizations[0].id
+        buckets, mappings = BucketsService(client), DBRPsService(client)
+        existing = await mappings.get_dbr_ps_async(org_id=org_id, db=self._database)
+        mapped = {
+            entry.retention_policy
+            for entry in existing.content or []
+            if not getattr(entry, "virtual", False)
+        }
+        for policy in ("raw", *ROLLUPS):
+            name = f"{self._database}/{policy}"
+            bucket = await _find_bucket(buckets, name, org_id)
+            if bucket is None:
+                seconds = self._retention_seconds if policy == "raw" else 0
+                rule = BucketRetentionRules(type="expire", every_seconds=seconds)
+                bucket = await buckets.post_buckets_async(
+                    PostBucketRequest(org_id=org_id, name=name, retention_rules=[rule])
+                )
+            if policy not in mapped:
+                await mappings.post_dbrp_async(
+                    DBRPCreate(
+                        org_id=org_id,
+                        bucket_id=bucket.id,
+                        database=self._database,
+                        retention_policy=policy,
+                        default=policy == "raw",
                     )
-                if policy not in mapped:
-                    mappings.post_dbrp(
-                        DBRPCreate(
-                            org=self._org,
-                            bucket_id=bucket.id,
-                            database=self._database,
-                            retention_policy=policy,
-                            default=policy == "raw",
-                        )
-                    )
+                )
 
     async def write(self, body: bytes) -> None:
         """See :class:`exporter.sink.target.Target`."""
@@ -108,10 +119,11 @@ class InfluxV2:
     async def _refused(self, error: Any) -> None:
         status = int(error.status or 0)
         reason = f"{self._url}/api/v2/write answered {status}: {_words(error)}"
-        if status in (400, 413, 422):
-            # 2.x stores nothing of a batch it answers with 400, and may have stored a part of one
-            # that it answers with 422; how many points, it does not say.
+        if status in (400, 413):
             raise RejectedError(reason) from error
+        if status == 422:
+            # 2.x has stored the good points of a partial write and says how many it dropped.
+            raise RejectedError(reason, rejected_points(_body(error))) from error
         if status == 404:
             await self.prepare()
         headers = error.headers or {}
@@ -122,7 +134,12 @@ class InfluxV2:
             from influxdb_client.client.influxdb_client_async import InfluxDBClientAsync
 
             self._client = InfluxDBClientAsync(
-                self._url, self._token, org=self._org, timeout=int(WRITE_SECONDS * 1000)
+                self._url,
+                self._token,
+                org=self._org,
+                timeout=int(WRITE_SECONDS * 1000),
+                # A redirected POST becomes a GET, which would pass for a batch that was taken.
+                allow_redirects=False,
             )
         return self._client
 
@@ -132,8 +149,24 @@ class InfluxV2:
             await self._client.close()
 
 
+async def _find_bucket(service: Any, name: str, org_id: str) -> Any:
+    """The bucket of that name, or None; servers tell its absence by 404 or by an empty list."""
+    from influxdb_client.rest import ApiException
+
+    try:
+        found = (await service.get_buckets_async(name=name, org_id=org_id)).buckets
+    except ApiException as error:
+        if error.status == 404:
+            return None
+        raise
+    return found[0] if found else None
+
+
+def _body(error: Exception) -> str:
+    body = getattr(error, "body", None) or str(error)
+    return body.decode("utf-8", "replace") if isinstance(body, bytes) else str(body)
+
+
 def _words(error: Exception) -> str:
     """The server's own words, on one line; the client's text would repeat all headers."""
-    body = getattr(error, "body", None) or str(error)
-    text = body.decode("utf-8", "replace") if isinstance(body, bytes) else str(body)
-    return " ".join(text.split())[:500]
+    return " ".join(_body(error).split())[:500]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import gzip
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
@@ -31,21 +31,31 @@ class Batch:
     time: float
 
 
-@dataclass(slots=True)
 class Books:
-    """Counts of points by fate; ``spooled`` is what waits at present, the others only grow."""
+    """Counts of points by fate."""
 
-    counts: dict[Fate, int] = field(default_factory=lambda: dict.fromkeys(Fate, 0))
-
-    def settle(self, fate: Fate, points: int) -> None:
-        """Points that were waiting have met their fate."""
-        self.counts[Fate.SPOOLED] -= points
-        self.counts[fate] += points
+    def __init__(self) -> None:
+        self._counts = dict.fromkeys(Fate, 0)
 
     def produce(self, points: int) -> None:
         """Points that were made and wait from now on."""
-        self.counts[Fate.PRODUCED] += points
-        self.counts[Fate.SPOOLED] += points
+        self._counts[Fate.PRODUCED] += points
+
+    def settle(self, fate: Fate, points: int) -> None:
+        """Points that were waiting have met their fate."""
+        self._counts[fate] += points
+
+    @property
+    def counts(self) -> dict[Fate, int]:
+        """Points by fate; ``spooled`` is what waits at present, the others only grow.
+
+        What waits is worked out of one copy, so that the sum is right for a reader in another
+        thread as well.
+        """
+        counts = dict(self._counts)
+        settled = counts[Fate.WRITTEN] + counts[Fate.REJECTED] + counts[Fate.DROPPED]
+        counts[Fate.SPOOLED] = counts[Fate.PRODUCED] - settled
+        return counts
 
 
 class Queue(Protocol):
@@ -125,4 +135,6 @@ class MemoryQueue:
 
 def compress(lines: list[str], time: float) -> Batch:
     """A batch of lines; level 1, since the next ones cost four times the CPU for a tenth less."""
-    return Batch(gzip.compress("\n".join(lines).encode(), compresslevel=1), len(lines), time)
+    # A device can name itself with half of a surrogate pair, which has no UTF-8.
+    text = "\n".join(lines).encode("utf-8", "replace")
+    return Batch(gzip.compress(text, compresslevel=1), len(lines), time)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Protocol
@@ -10,6 +11,9 @@ from typing import Protocol
 LONGEST_WAIT_SECONDS = 60.0
 WRITE_SECONDS = 10.0
 ROLLUPS = ("rollup_5m", "rollup_15m", "rollup_1h", "rollup_1d")
+
+
+_DROPPED = re.compile(r"dropped=(\d+)")
 
 
 class RetryLaterError(Exception):
@@ -74,7 +78,7 @@ def retry_after(header: str | None, now: datetime | None = None) -> float | None
     """
     if not header:
         return None
-    if header.strip().isdigit():
+    if header.strip().isascii() and header.strip().isdigit():
         seconds = float(header.strip()[:9])
     else:
         try:
@@ -84,6 +88,15 @@ def retry_after(header: str | None, now: datetime | None = None) -> float | None
         when = when if when.tzinfo else when.replace(tzinfo=UTC)
         seconds = (when - (now or datetime.now(UTC))).total_seconds()
     return min(max(seconds, 0.0), LONGEST_WAIT_SECONDS)
+
+
+def rejected_points(text: str) -> int | None:
+    """Points that a partial write left out, by the server's words; None where it names no number.
+
+    Lines that could not be read are listed one by one and are not in ``dropped``.
+    """
+    dropped = _DROPPED.search(text)
+    return int(dropped[1]) + text.count("unable to parse '") if dropped else None
 
 
 def wait_seconds(failures: int, asked: float | None, rng: random.Random) -> float:

@@ -9,7 +9,7 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from exporter.sink.queue import Queue, compress
+from exporter.sink.queue import Batch, Queue, compress
 from exporter.sink.target import (
     NotAllowedError,
     RejectedError,
@@ -57,7 +57,7 @@ class Writer:
         self._rng = rng
         self._lines: list[str] = []
         self._filled = asyncio.Event()
-        self._empty = asyncio.Event()
+        self._stopping = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
         self._failures = 0
         self._complained = False
@@ -83,19 +83,21 @@ class Writer:
         for start in range(0, len(lines), LINES_PER_BATCH):
             batch = compress(lines[start : start + LINES_PER_BATCH], self._wall_clock())
             self.queue.put(batch)
-            self._empty.clear()
             self._filled.set()
 
     async def stop(self) -> int:
-        """Send what waits, for three seconds at most; returns the number of points left behind."""
+        """Send what waits, for three seconds at most; returns the number of points left behind.
+
+        A wait is cut short for one more attempt; the first one that fails then is the last.
+        """
         self.flush()
+        self._stopping.set()
+        self._filled.set()
         if self._tasks:
-            self._tasks[0].cancel()
-            if self._failures:
-                self._empty.set()
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._empty.wait(), STOP_SECONDS)
-            self._tasks[1].cancel()
+            flushing, sending = self._tasks
+            flushing.cancel()
+            await asyncio.wait({sending}, timeout=STOP_SECONDS)
+            sending.cancel()
             await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._target.close()
         left = 0
@@ -113,25 +115,24 @@ class Writer:
 
     async def _send(self) -> None:
         prepared = False
+        batch: Batch | None = None
         while True:
-            batch = self.queue.oldest()
             try:
                 if not prepared:
                     await self._prepare()
                     prepared = True
-                    continue
+                batch = self.queue.oldest()
                 if batch is None:
+                    if self._stopping.is_set():
+                        return
                     self._filled.clear()
-                    self._empty.set()
                     await self._filled.wait()
                     continue
                 self.stats.writes += 1
                 await self._target.write(batch.body)
-            except RetryLaterError as error:
-                await self._wait(error)
-                continue
-            except NotAllowedError as error:
-                await self._wait(RetryLaterError(str(error)))
+            except (RetryLaterError, NotAllowedError) as error:
+                if not await self._another_try(error):
+                    return
                 continue
             except RejectedError as error:
                 assert batch is not None  # only a write rejects
@@ -143,7 +144,8 @@ class Writer:
                 log.error("InfluxDB rejected %d of %d points: %s", rejected, batch.points, error)
             except Exception as error:
                 log.exception("sending to InfluxDB failed unexpectedly")
-                await self._wait(RetryLaterError(f"unexpected: {type(error).__name__}"))
+                if not await self._another_try(RetryLaterError(type(error).__name__)):
+                    return
                 continue
             else:
                 self.queue.settle(batch, written=batch.points)
@@ -161,11 +163,18 @@ class Writer:
         else:
             log.info("InfluxDB is ready: databases and retention are in place")
 
-    async def _wait(self, error: RetryLaterError) -> None:
+    async def _another_try(self, error: RetryLaterError | NotAllowedError) -> bool:
+        """Wait after a failure; False if the writer is stopping and this was its last attempt."""
         self._failures += 1
         self.stats.errors += 1
         self.stats.last_error = str(error)
         if not self._complained:
             self._complained = True
             log.error("InfluxDB does not accept points, they wait in the queue: %s", error)
-        await asyncio.sleep(wait_seconds(self._failures, error.after, self._rng))
+        if self._stopping.is_set():
+            return False
+        asked = error.after if isinstance(error, RetryLaterError) else None
+        with contextlib.suppress(TimeoutError):
+            seconds = wait_seconds(self._failures, asked, self._rng)
+            await asyncio.wait_for(self._stopping.wait(), seconds)
+        return True

@@ -1,0 +1,1 @@
+"""Measurements to run by hand; ``docs/benchmarks.md`` has their figures."""

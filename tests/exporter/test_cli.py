@@ -1,0 +1,173 @@
+"""The command line, as a person types it."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pytest
+from typer.testing import CliRunner
+
+from exporter import __version__, logs
+from exporter.cli import app
+
+
+@pytest.fixture(autouse=True)
+def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("FLEETSCOPE_FLEET", "FLEETSCOPE_LISTEN", "FLEETSCOPE_URL"):
+        monkeypatch.delenv(name, raising=False)
+    # Logging belongs to the process, and this process goes on to other tests.
+    monkeypatch.setattr(logs, "set_up", lambda level, style: None)
+
+
+def invoke(*arguments: str) -> Any:
+    return CliRunner().invoke(app, list(arguments))
+
+
+def test_version() -> None:
+    result = invoke("version")
+    assert (result.exit_code, result.output) == (0, f"{__version__}\n")
+
+
+def test_a_right_file() -> None:
+    Path("fleet.yaml").write_text(
+        "sites:\n- {id: a, api_endpoint: 'http://a.example.com'}\n", "utf-8"
+    )
+    result = invoke("check-config", "fleet.yaml")
+    assert (result.exit_code, result.output) == (0, "fleet.yaml: right, 1 sites\n")
+
+
+def test_a_wrong_file_tells_every_mistake() -> None:
+    Path("fleet.yaml").write_text(
+        "sites:\n- {id: a, api_endpoint: 'ftp://a'}\n- {id: a, api_endpoint: 'http://b'}\n", "utf-8"
+    )
+    result = invoke("check-config", "fleet.yaml")
+    assert result.exit_code == 1
+    assert result.stdout == ""
+    assert result.stderr.startswith("fleetscope: fleet.yaml: 2 mistakes\n")
+
+
+@pytest.mark.parametrize("name", ["check-config", "run"])
+def test_a_missing_file_is_told_in_words(name: str) -> None:
+    arguments = [name, "none.yaml"] if name == "check-config" else [name, "--fleet", "none.yaml"]
+    result = invoke(*arguments)
+    assert result.exit_code == 1
+    assert "none.yaml" in result.stderr
+    assert "cannot be read: No such file or directory" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_run_without_a_fleet_file() -> None:
+    result = invoke("run")
+    assert result.exit_code == 1
+    expected = "fleetscope: no fleet file is named; use --fleet FILE or FLEETSCOPE_FLEET\n"
+    assert result.stderr == expected
+
+
+@pytest.mark.parametrize("listen", ["9797", "host:", "::1:9797", "127.0.0.1:70000", ""])
+def test_a_wrong_address_is_told(listen: str) -> None:
+    result = invoke("run", "--fleet", "f.yaml", "--listen", listen)
+    assert result.exit_code == 1
+    assert "FLEETSCOPE_LISTEN: expected HOST:PORT" in result.stderr
+
+
+class _Api(BaseHTTPRequestHandler):
+    replies: ClassVar[dict[str, bytes]] = {}
+
+    def do_GET(self) -> None:
+        body = self.replies.get(self.path)
+        self.send_response(200 if body is not None else 404)
+        self.end_headers()
+        self.wfile.write(body or b"nothing")
+
+    def log_message(self, *_: object) -> None:
+        """Silent."""
+
+
+@pytest.fixture
+def api() -> Iterator[tuple[str, dict[str, bytes]]]:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), _Api)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    _Api.replies = {}
+    yield f"http://127.0.0.1:{server.server_address[1]}", _Api.replies
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def _answers(attention: bool) -> dict[str, bytes]:
+    issue = {
+        "code": "battery_soh",
+        "severity": "critical",
+        "sentence": "State of health 65 % [red] is below 70 %",
+        "since": 1_780_000_000.0,
+    }
+    site = {
+        "id": "alpha",
+        "name": "Alpha [bold]",
+        "status": "CRITICAL" if attention else "HEALTHY",
+        "score": 49.0 if attention else None,
+        "components": {"battery": 50.0, "grid": 100.0, "solar": None, "connectivity": 100.0},
+        "issues": [issue, issue] if attention else [],
+        "missing": [] if attention else ["soh_percent"],
+    }
+    names = ("HEALTHY", "GOOD", "WARNING", "CRITICAL", "OFFLINE", "UNKNOWN")
+    fleet = {
+        "time": 1_780_000_000.0,
+        "sites": 1,
+        "counts": dict.fromkeys(names, 0) | {site["status"]: 1},
+        "mean_score": 49.0 if attention else None,
+        "median_score": 49.0 if attention else None,
+        "attention": ["alpha"] if attention else [],
+        "common_issues": [{"sentence": "1 site has it"}] if attention else [],
+    }
+    return {
+        "/api/v1/fleet": json.dumps(fleet).encode(),
+        "/api/v1/sites": json.dumps({"sites": [site]}).encode(),
+    }
+
+
+def test_status_names_who_needs_attention_and_why(api: tuple[str, dict[str, bytes]]) -> None:
+    url, replies = api
+    replies.update(_answers(True))
+    result = CliRunner().invoke(app, ["status", "--url", url], env={"COLUMNS": "160"})
+    assert result.exit_code == 1
+    for text in ("CRITICAL", "Alpha [bold]", "State of health 65 % [red]", "(+1 more)", "1 site"):
+        assert text in result.output
+
+
+def test_status_of_a_fleet_in_order(api: tuple[str, dict[str, bytes]]) -> None:
+    url, replies = api
+    replies.update(_answers(False))
+    result = CliRunner().invoke(app, ["status"], env={"FLEETSCOPE_URL": url, "COLUMNS": "160"})
+    assert result.exit_code == 0
+    assert "no reading of state of health" in result.output
+    assert "no site has answered yet" in result.output
+
+
+def test_status_as_json(api: tuple[str, dict[str, bytes]]) -> None:
+    url, replies = api
+    replies.update(_answers(True))
+    result = invoke("status", "--json", "--url", url + "/")
+    assert result.exit_code == 1
+    assert json.loads(result.output)["sites"][0]["id"] == "alpha"
+
+
+@pytest.mark.parametrize("what", ["closed", "404", "rubbish", "no URL", "other JSON"])
+def test_status_that_cannot_be_asked(what: str, api: tuple[str, dict[str, bytes]]) -> None:
+    url, replies = api
+    if what == "rubbish":
+        replies["/api/v1/fleet"] = b"<html>"
+    if what == "other JSON":
+        replies |= {"/api/v1/fleet": b"[]", "/api/v1/sites": b"[]"}
+    addresses = {"closed": "http://127.0.0.1:1", "no URL": "nonsense"}
+    result = invoke("status", "--url", addresses.get(what, url))
+    assert result.exit_code == 2
+    assert result.stderr.startswith("fleetscope: ")
+    assert "Traceback" not in result.output + result.stderr
