@@ -75,7 +75,7 @@ class SolarResult:
     neighbours: IntArray
 
 
-def expected_power(  # noqa: PLR0917 - one column of the fleet file each
+def expected_power(
     unix_time: float,
     latitude: FloatArray,
     longitude: FloatArray,

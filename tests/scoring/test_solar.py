@@ -35,7 +35,7 @@ def array(*values: float) -> Array:
     return np.array(values, dtype=float)
 
 
-def one_site(  # noqa: PLR0917
+def one_site(
     unix_time: float,
     latitude: float = 48.0,
     longitude: float = 0.0,

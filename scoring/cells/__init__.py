@@ -1,0 +1,1 @@
+"""Analysis of single cells: one module per phenomenon, and `pack` that puts them together."""

@@ -1,0 +1,149 @@
+"""Stuck and noisy sense wires, and jumps of a cell."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scoring.cells.rest import Zone
+from scoring.cells.sensors import Sensors, assess_sensors, without_faulty
+from scoring.cells.sudden import sudden_changes
+from scoring.cells.windows import Windows, build_windows, deviations
+
+NAN = float("nan")
+DAY = 86400.0
+Array = NDArray[np.float64]
+T = np.arange(0.0, 6 * DAY, 300.0)
+
+
+def moving(seed: int = 1, swing: float = 0.03) -> Array:
+    """Six days of ten cells whose pack moves up and down every day."""
+    rng = np.random.default_rng(seed)
+    volts = 3.3 + swing * np.sin(2 * np.pi * T / DAY)[:, None] + np.zeros(10)
+    return np.round(volts + 0.0006 * rng.standard_normal(volts.shape), 3)
+
+
+def judge(volts: Array, steady: NDArray[np.bool_] | None = None) -> Sensors:
+    every = np.ones(T.size, dtype=np.bool_)
+    return assess_sensors(T, volts, deviations(volts)[1], every if steady is None else steady)
+
+
+def test_sound_wires_are_silent_and_shifts_change_nothing() -> None:
+    volts = moving()
+    sound = judge(volts)
+    assert sound.faults == ()
+    np.testing.assert_allclose(judge(volts + 0.125).noise_v, sound.noise_v, atol=1e-9)
+
+
+def test_a_stuck_wire_from_the_sample_on() -> None:
+    volts = moving()
+    volts[1000:, 3] = volts[1000, 3] = 3.275
+    (fault,) = judge(volts).faults
+    assert (fault.cell, fault.kind, fault.lasting) == (3, "stuck", True)
+    assert T[996] <= fault.start <= T[1000]
+    assert fault.end == T[-1]
+
+
+def test_a_stuck_wire_that_was_mended_and_a_dead_one() -> None:
+    volts = moving()
+    volts[600:1300, 3] = 3.275
+    (fault,) = judge(volts).faults
+    assert not fault.lasting
+    assert T[1298] <= fault.end <= T[1303]
+    volts = moving()
+    volts[600:, 3] = NAN
+    dead = judge(volts)
+    assert dead.faults == ()
+    np.testing.assert_allclose(dead.missing_ratio[:, 3], [0, 0, 1 - 24 / 288, 1, 1, 1])
+
+
+def test_a_pack_that_stands_still_says_nothing_of_its_wires() -> None:
+    assert judge(moving(swing=0.004)).faults == ()
+    still = moving()
+    still[:] = 3.3
+    assert judge(still).faults == ()
+
+
+def test_a_loose_wire_shows_on_both_sides() -> None:
+    volts = moving()
+    rng = np.random.default_rng(9)
+    loose = 0.02 * rng.standard_normal(T.size) * (rng.random(T.size) < 0.4) * (T >= 2 * DAY)
+    volts[:, 6] += loose
+    volts[:, 7] -= loose
+    found = judge(volts)
+    assert [(f.cell, f.kind, f.mirrored_with, f.start) for f in found.faults] == [
+        (6, "noisy", 7, 2 * DAY),
+        (7, "noisy", 6, 2 * DAY),
+    ]
+    assert all(f.noise_v > 0.005 for f in found.faults)
+
+
+def test_noise_of_one_cell_has_no_mirror() -> None:
+    volts = moving()
+    volts[:, 9] += 0.03 * np.random.default_rng(9).standard_normal(T.size)
+    assert [(f.cell, f.mirrored_with) for f in judge(volts).faults] == [(9, -1)]
+
+
+def test_spikes_and_load_steps_are_not_noise() -> None:
+    volts = moving()
+    volts[::288, 2] += 0.4
+    assert judge(volts).faults == ()
+    steps = np.arange(T.size) // 2 % 2 == 1
+    volts = moving()
+    volts[steps, 5] += 0.03
+    change = np.ones(T.size, dtype=np.bool_)
+    assert [f.cell for f in judge(volts).faults] == [5]
+    change[1:] = steps[1:] == steps[:-1]
+    assert judge(volts, change).faults == ()
+
+
+def windows_of(volts: Array) -> Windows:
+    zone = np.full(T.size, Zone.PLATEAU, dtype=np.int8)
+    return build_windows(T, *deviations(volts), np.ones(T.size, dtype=np.bool_), zone)
+
+
+def test_faulty_days_are_taken_out() -> None:
+    volts = moving()
+    volts[1000:, 3] = 3.275
+    windows = windows_of(volts)
+    clean = without_faulty(windows, judge(volts))
+    gone = np.isnan(clean.deviation_v[:, 3])
+    assert gone[windows.start >= T[1000]].all()
+    assert not gone[windows.end < T[990]].any()
+    assert not np.isnan(np.delete(clean.deviation_v, 3, axis=1)).any()
+
+
+def test_a_jump_is_found_where_it_is() -> None:
+    volts = moving(swing=0.0)
+    volts[1000:, 4] -= 0.02
+    found = sudden_changes(windows_of(volts))
+    assert found.at[4] == T[996]
+    assert -0.021 < found.step_v[4] < -0.019
+    assert np.isnan(np.delete(found.at, 4)).all()
+    lifted = sudden_changes(windows_of(volts + 0.0006))
+    np.testing.assert_allclose(lifted.step_v, found.step_v, atol=0.0011)
+
+
+def test_one_wild_window_and_a_slow_drift_are_no_jumps() -> None:
+    volts = moving(swing=0.0)
+    volts[1000:1012, 4] -= 0.05
+    volts[:, 6] -= 0.003 * T / DAY
+    assert np.isnan(sudden_changes(windows_of(volts)).at).all()
+
+
+def test_another_state_of_charge_is_no_jump() -> None:
+    volts = moving(swing=0.0)
+    high = T // (DAY / 2) % 2 == 1
+    volts[high] += 0.02
+    volts[high, 4] += 0.03
+    assert np.isnan(sudden_changes(windows_of(volts)).at).all()
+
+
+def test_nothing_gives_nothing() -> None:
+    few = windows_of(moving())
+    none = few.only(np.zeros(few.start.size, dtype=np.bool_))
+    assert np.isnan(sudden_changes(none).at).all()
+    empty = assess_sensors(T[:0], np.zeros((0, 4)), np.zeros((0, 4)), np.zeros(0, dtype=np.bool_))
+    assert without_faulty(few, replace(empty, faults=())).deviation_v.shape == few.deviation_v.shape
