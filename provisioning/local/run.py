@@ -16,6 +16,7 @@ from types import FrameType
 from rich.console import Console
 from rich.table import Table
 
+from provisioning.alertmanager.render import SettingsError
 from provisioning.local import servers
 from provisioning.local.lock import AlreadyRunningError, RunLock
 from provisioning.local.stack import (
@@ -186,7 +187,7 @@ def guarded(console: Console, folder: Path, action: Callable[[], int]) -> int:
         console.print(f"A run in {folder} is going on already. `make demo` runs once at a time.")
         console.print(addresses(error.run.get("addresses", {})))
         return 1
-    except (DiedError, NotReadyError, FolderInUseError) as error:
+    except (DiedError, NotReadyError, FolderInUseError, SettingsError) as error:
         console.print(f"[red]✗[/] {error}", markup=True, highlight=False)
         return 1
     except subprocess.CalledProcessError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 import shutil
 import subprocess
@@ -13,6 +14,7 @@ from pathlib import Path
 
 import yaml
 
+from provisioning.alertmanager.render import render, write
 from provisioning.local.ports import LOOPBACK, Ports
 from provisioning.local.supervision import Program, Supervisor
 from provisioning.local.web import RequestError, get
@@ -21,6 +23,8 @@ ROOT = Path(__file__).parents[2]
 PROVISIONING = ROOT / "provisioning"
 MARK = ".fleetscope-run"
 READY_SECONDS = 120.0
+# The oldest Alertmanager that this runs; what it reads, later ones read too.
+ALERTMANAGER = (0, 25)
 PYTHON_ENVIRONMENT = {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
 
 
@@ -143,6 +147,8 @@ def build(
     ------
     subprocess.CalledProcessError
         The simulator refuses the scenario.
+    SettingsError
+        A variable that says where alerts go cannot be used.
     """
     ports = Ports(usual=usual_ports)
     programs = [_simulator(ports.pick(8088), scenario)]
@@ -150,6 +156,7 @@ def build(
         programs.append(_influxdb(folder, servers["InfluxDB"], ports.pick(8086), ports.pick(8089)))
     exporter_port = ports.pick(9797)
     alertmanager_port = ports.pick(9093) if "Alertmanager" in servers else None
+    grafana_port = ports.pick(3000)
     if "Prometheus" in servers:
         programs.append(
             _prometheus(
@@ -157,11 +164,13 @@ def build(
             )
         )
     if alertmanager_port is not None:
-        programs.append(_alertmanager(folder, servers["Alertmanager"], alertmanager_port))
+        programs.append(
+            _alertmanager(folder, servers["Alertmanager"], alertmanager_port, grafana_port)
+        )
     urls = {program.name: program.url for program in programs}
     programs.append(_exporter(folder, exporter_port, urls.get("influxdb")))
     if grafana is not None:
-        programs.append(_grafana(folder, grafana, ports.pick(3000), urls))
+        programs.append(_grafana(folder, grafana, grafana_port, urls))
     stack = Stack(
         folder=folder,
         programs={program.name: program for program in programs},
@@ -257,13 +266,17 @@ def _write_targets(path: Path, port: int) -> None:
     path.write_text(yaml.safe_dump([{"targets": [f"{LOOPBACK}:{port}"]}]), "utf-8")
 
 
-def _alertmanager(folder: Path, executable: Path, port: int) -> Program:
+def _alertmanager(folder: Path, executable: Path, port: int, grafana_port: int) -> Program:
+    own = folder / "alertmanager"
+    links = {"FLEETSCOPE_GRAFANA_URL": f"http://{LOOPBACK}:{grafana_port}"}
+    config = write(render({**links, **os.environ}, str(own / "config"), ALERTMANAGER), own)
     return Program(
         name="alertmanager",
         command=[
             str(executable),
-            f"--config.file={PROVISIONING / 'alertmanager' / 'alertmanager.yml'}",
-            f"--storage.path={folder / 'alertmanager'}",
+            f"--config.file={config}",
+            f"--storage.path={own / 'data'}",
+            f"--web.external-url=http://{LOOPBACK}:{port}",
             f"--web.listen-address={LOOPBACK}:{port}",
             "--cluster.listen-address=",
         ],
