@@ -1,0 +1,1 @@
+"""Dashboards as code: ``python -m grafana`` writes the JSON under ``grafana/dashboards``."""

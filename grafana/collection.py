@@ -1,0 +1,437 @@
+"""Collection: the exporter itself, from scraping to storing."""
+
+from __future__ import annotations
+
+from grafana_foundation_sdk.builders import stat, table, timeseries
+from grafana_foundation_sdk.builders.dashboard import Dashboard, Row
+
+from exporter.sink.queue import Fate
+from grafana import look
+from grafana.frame import dashboard
+from grafana.panels import (
+    HIDDEN,
+    SITE_URL,
+    Face,
+    colour,
+    columns,
+    grid,
+    lines,
+    link,
+    ordered,
+    tiles,
+)
+from grafana.queries import ON_SITE, Target, prom, prom_now, prom_table
+from scoring.status import Status
+
+RATE = "[$__rate_interval]"
+DOWN = "No exporter answers Prometheus"
+JOB = '{job="fleetscope"}'
+_GOOD, _BAD = look.STATUS_COLOURS[Status.HEALTHY], look.SEVERITY_COLOURS["critical"]
+FATE_COLOURS = {
+    Fate.PRODUCED: look.SECOND,
+    Fate.WRITTEN: _GOOD,
+    Fate.SPOOLED: look.ACCENT,
+    Fate.REJECTED: look.SEVERITY_COLOURS["warning"],
+    Fate.DROPPED: _BAD,
+}
+
+
+def build() -> Dashboard:
+    """The dashboard."""
+    made = dashboard("fleetscope-collection", "Whether everything is asked, judged and stored.")
+    for panel in _tiles():
+        made.with_panel(panel)
+    made.with_row(Row("Asking the sites"))
+    made.with_panel(_outcomes()).with_panel(_durations())
+    made.with_panel(_lag()).with_panel(_slowest()).with_panel(_failing())
+    made.with_row(Row("Storing the points"))
+    made.with_panel(_points()).with_panel(_spool())
+    made.with_panel(_writes()).with_panel(_lost())
+    made.with_row(Row("The process"))
+    made.with_panel(_cpu()).with_panel(_memory()).with_panel(_judging())
+    return made.with_panel(_reloads()).with_panel(_clock()).with_panel(_scraped())
+
+
+def _tiles() -> list[stat.Panel]:
+    def one(
+        title: str, description: str, expr: str, unit: str = look.NUMBER, **more: object
+    ) -> stat.Panel:
+        face = Face(
+            title=title,
+            description=description,
+            unit=unit,
+            targets=[prom_now(expr, title)],
+            **{"size": (3, 4), "empty": DOWN, "low": 0, "colour": look.by_threshold()} | more,  # type: ignore[arg-type]
+        )
+        return tiles(face, small=True)
+
+    neutral = look.limits("text")
+    bad = look.limits("text", (1, _BAD))
+    return [
+        one(
+            "Down",
+            "Exporters that Prometheus has as a target and cannot scrape.",
+            f"count(up{JOB}) - sum(up{JOB})",
+            thresholds=bad,
+        ),
+        one(
+            "Answering",
+            "Share of all sites whose latest scrape gave readings.",
+            "sum(fleetscope_site_up) / sum(fleetscope_fleet_sites)",
+            look.RATIO,
+            high=1,
+            decimals=1,
+            thresholds=neutral,
+        ),
+        one(
+            "Loop lag",
+            "Longest delay of a scrape behind its time in the last minute or two; some seconds "
+            "mean that the exporter cannot keep up.",
+            "max(fleetscope_scrape_loop_lag_seconds)",
+            look.SECONDS,
+            decimals=2,
+            thresholds=look.limits("text", (2, look.SEVERITY_COLOURS["warning"]), (10, _BAD)),
+        ),
+        one(
+            "Figures",
+            "Age of the figures that the site metrics show.",
+            "time() - min(fleetscope_assessment_timestamp_seconds)",
+            look.SECONDS,
+            decimals=0,
+            thresholds=look.limits("text", (60, look.SEVERITY_COLOURS["warning"]), (300, _BAD)),
+        ),
+        one(
+            "Backlog",
+            "Age of the oldest batch that waits for InfluxDB.",
+            "time() - min(fleetscope_spool_oldest_timestamp_seconds)",
+            look.SECONDS,
+            decimals=0,
+            empty="None waits",
+            thresholds=look.limits("text", (60, look.SEVERITY_COLOURS["warning"]), (600, _BAD)),
+        ),
+        one(
+            "Points lost",
+            "Points that InfluxDB rejected or that were dropped in the time range.",
+            'sum(increase(fleetscope_points_total{fate=~"rejected|dropped"}[$__range]))',
+            decimals=0,
+            thresholds=bad,
+        ),
+        one(
+            "Fleet file",
+            "Whether the fleet file on disk is in force at every exporter, or was refused.",
+            "min(fleetscope_config_last_reload_successful)",
+            mappings=look.yes_no("In force", "Refused"),
+            thresholds=neutral,
+        ),
+        _versions(),
+    ]
+
+
+def _versions() -> stat.Panel:
+    face = Face(
+        title="Version",
+        description="Versions of the exporter that run; more than one means that they differ.",
+        size=(3, 4),
+        unit=look.NUMBER,
+        empty=DOWN,
+        colour=look.fixed("text"),
+        targets=[prom_now("count by (version) (fleetscope_build_info)", "{{version}}")],
+    )
+    return tiles(face, names=True, small=True)
+
+
+def _outcomes() -> timeseries.Panel:
+    face = Face(
+        title="Scrapes by outcome",
+        description="Scrapes a second of all sites by how they ended.",
+        size=(12, 8),
+        unit=look.PER_SECOND,
+        empty=DOWN,
+        low=0,
+        colour=look.by_series(),
+        targets=[
+            prom(f"sum by (outcome) (rate(fleetscope_site_scrapes_total{RATE}))", "{{outcome}}")
+        ],
+        overrides={o.value: colour(c) for o, c in look.OUTCOME_COLOURS.items()},
+    )
+    return lines(face, stacked=True, fill=60)
+
+
+def _durations() -> timeseries.Panel:
+    metric = "fleetscope_site_scrape_duration_seconds"
+    face = Face(
+        title="Scrape durations",
+        description="Of the latest scrape of every site: median, the slowest twentieth, slowest.",
+        size=(12, 8),
+        unit=look.SECONDS,
+        empty=DOWN,
+        low=0,
+        targets=[
+            prom(f"quantile(0.5, {metric})", "Median", "A"),
+            prom(f"quantile(0.95, {metric})", "95 of 100 are below", "B"),
+            prom(f"max({metric})", "Slowest", "C"),
+        ],
+        overrides={
+            "Median": colour(look.ACCENT),
+            "95 of 100 are below": colour(look.FLOWS["Load"]),
+            "Slowest": colour(look.SECOND),
+        },
+    )
+    return lines(face)
+
+
+def _lag() -> timeseries.Panel:
+    face = Face(
+        title="Lag and turns left out",
+        description="Delay of the scrape loop in seconds, and on the right the turns a second that "
+        "were left out because the scrape before had not ended.",
+        size=(8, 8),
+        unit=look.SECONDS,
+        empty=DOWN,
+        low=0,
+        targets=[
+            prom("max(fleetscope_scrape_loop_lag_seconds)", "Lag", "A"),
+            prom(f"sum(rate(fleetscope_scrapes_skipped_total{RATE}))", "Left out", "B"),
+        ],
+        overrides={
+            "Lag": colour(look.ACCENT),
+            "Left out": colour(look.SEVERITY_COLOURS["warning"])
+            | {"unit": look.PER_SECOND, "custom.axisPlacement": "right"},
+        },
+    )
+    return lines(face)
+
+
+def _named(expr: str) -> str:
+    return f"({expr}) * {ON_SITE} group_left (name) fleetscope_site_info"
+
+
+def _slowest() -> table.Panel:
+    query = _named("topk(12, fleetscope_site_scrape_duration_seconds)")
+    face = Face(
+        title="Slowest sites",
+        description="The sites whose latest scrape took longest.",
+        size=(8, 8),
+        unit=look.NUMBER,
+        empty=DOWN,
+        targets=[prom_table(f"max by (site, name) ({query})")],
+        transformations=[
+            ordered("Value", descending=True),
+            columns({"name": "Site", "Value": "Took", "site": "site"}, drop=["Time"]),
+        ],
+        overrides={
+            "Site": link("Open the site", SITE_URL),
+            "Took": {"unit": look.SECONDS, "decimals": 2, "custom.width": 90},
+            "site": HIDDEN,
+        },
+    )
+    return grid(face)
+
+
+def _failing() -> table.Panel:
+    failed = (
+        "topk(15, sum by (job, instance, site, outcome) "
+        '(increase(fleetscope_site_scrapes_total{outcome!="ok"}[$__range])) > 0)'
+    )
+    implausible = "topk(15, increase(fleetscope_site_implausible_readings_total[$__range]) > 0)"
+    named = _named(failed)
+    strange = f'label_replace({_named(implausible)}, "outcome", "implausible", "", "")'
+    face = Face(
+        title="Sites that fail",
+        description="Scrapes in the time range that did not end well, by site and outcome, and "
+        "values outside physics that were kept out.",
+        size=(8, 8),
+        unit=look.NUMBER,
+        empty="Every scrape in this time range went well",
+        targets=[prom_table(f"max by (site, name, outcome) ({named} or {strange})")],
+        transformations=[
+            ordered("Value", descending=True),
+            columns(
+                {"name": "Site", "outcome": "Outcome", "Value": "Times", "site": "site"},
+                drop=["Time"],
+            ),
+        ],
+        overrides={
+            "Site": link("Open the site", SITE_URL),
+            "Times": {"decimals": 0, "custom.width": 70},
+            "site": HIDDEN,
+        },
+    )
+    return grid(face)
+
+
+def _points() -> timeseries.Panel:
+    fates = (Fate.PRODUCED, Fate.WRITTEN, Fate.REJECTED, Fate.DROPPED)
+    targets: list[Target] = [
+        prom(
+            f'sum(rate(fleetscope_points_total{{fate="{fate.value}"}}{RATE}))',
+            fate.value.capitalize(),
+            ref,
+        )
+        for ref, fate in zip("ABCD", fates, strict=True)
+    ]
+    face = Face(
+        title="Points by fate",
+        description="Points a second: made for InfluxDB, accepted by it, rejected by it, dropped "
+        "for want of room. Written follows produced unless InfluxDB is away.",
+        size=(12, 8),
+        unit=look.PER_SECOND,
+        empty=DOWN,
+        low=0,
+        targets=targets,
+        overrides={f.value.capitalize(): colour(FATE_COLOURS[f]) for f in fates},
+    )
+    return lines(face)
+
+
+def _spool() -> timeseries.Panel:
+    face = Face(
+        title="Waiting for InfluxDB",
+        description="Points that wait now, and on the right their compressed bytes. They are "
+        "written as soon as InfluxDB accepts them.",
+        size=(12, 8),
+        unit=look.NUMBER,
+        empty=DOWN,
+        low=0,
+        targets=[
+            prom('sum(fleetscope_points_total{fate="spooled"})', "Points", "A"),
+            prom("sum(fleetscope_spool_bytes)", "Bytes", "B"),
+        ],
+        overrides={
+            "Points": colour(FATE_COLOURS[Fate.SPOOLED]),
+            "Bytes": colour(look.SECOND)
+            | {"unit": look.BYTES, "custom.axisPlacement": "right", "min": 0},
+        },
+    )
+    return lines(face, fill=10)
+
+
+def _writes() -> timeseries.Panel:
+    face = Face(
+        title="Writes and errors",
+        description="Batches a second that were sent to InfluxDB, and batches or requests that it "
+        "did not accept.",
+        size=(12, 8),
+        unit=look.PER_SECOND,
+        empty=DOWN,
+        low=0,
+        targets=[
+            prom(f"sum(rate(fleetscope_influxdb_writes_total{RATE}))", "Sent", "A"),
+            prom(f"sum(rate(fleetscope_influxdb_errors_total{RATE}))", "Not accepted", "B"),
+        ],
+        overrides={"Sent": colour(look.ACCENT), "Not accepted": colour(_BAD)},
+    )
+    return lines(face)
+
+
+def _lost() -> timeseries.Panel:
+    settled = 'fleetscope_points_total{fate=~"written|rejected|dropped|spooled"}'
+    face = Face(
+        title="Points unaccounted for",
+        description="Produced less written, waiting, rejected and dropped. It is 0 at any moment; "
+        "anything else is a bug in the exporter.",
+        size=(12, 8),
+        unit=look.NUMBER,
+        empty=DOWN,
+        targets=[
+            prom(
+                f'sum(fleetscope_points_total{{fate="produced"}}) - sum({settled})',
+                "Unaccounted for",
+            )
+        ],
+        overrides={"Unaccounted for": colour(_BAD)},
+    )
+    return lines(face, soft=(-1, 1), legend_shown=False)
+
+
+def _cpu() -> timeseries.Panel:
+    face = Face(
+        title="CPU",
+        description="Share of one core that each exporter uses.",
+        size=(8, 7),
+        unit=look.RATIO,
+        empty=DOWN,
+        low=0,
+        colour=look.by_pack(),
+        targets=[prom(f"rate(process_cpu_seconds_total{JOB}{RATE})", "{{instance}}")],
+    )
+    return lines(face, soft=(0, 0.1))
+
+
+def _memory() -> timeseries.Panel:
+    face = Face(
+        title="Memory",
+        description="Resident memory of each exporter.",
+        size=(8, 7),
+        unit=look.BYTES,
+        empty=DOWN,
+        low=0,
+        colour=look.by_pack(),
+        targets=[prom(f"process_resident_memory_bytes{JOB}", "{{instance}}")],
+    )
+    return lines(face)
+
+
+def _judging() -> timeseries.Panel:
+    face = Face(
+        title="Assessment",
+        description="CPU seconds that the latest assessment of the fleet took.",
+        size=(8, 7),
+        unit=look.SECONDS,
+        empty=DOWN,
+        low=0,
+        colour=look.by_pack(),
+        targets=[prom("fleetscope_assessment_duration_seconds", "{{instance}}")],
+    )
+    return lines(face)
+
+
+def _reloads() -> timeseries.Panel:
+    face = Face(
+        title="Age of the fleet file in force",
+        description="Time since each exporter took its fleet file. It falls to 0 at a reload.",
+        size=(8, 7),
+        unit=look.SECONDS,
+        empty=DOWN,
+        low=0,
+        colour=look.by_pack(),
+        targets=[
+            prom("time() - fleetscope_config_last_reload_success_timestamp_seconds", "{{instance}}")
+        ],
+    )
+    return lines(face)
+
+
+def _clock() -> timeseries.Panel:
+    face = Face(
+        title="Steps of the clock",
+        description="Steps of the system clock that the schedule was corrected for.",
+        size=(8, 7),
+        unit=look.NUMBER,
+        empty=DOWN,
+        low=0,
+        decimals=0,
+        colour=look.by_pack(),
+        targets=[prom("fleetscope_clock_steps_total", "{{instance}}")],
+    )
+    return lines(face, soft=(0, 2), steps=True)
+
+
+def _scraped() -> timeseries.Panel:
+    face = Face(
+        title="Scrapes by Prometheus",
+        description="How long Prometheus took to read each exporter's metrics. A gap is a time "
+        "when it could not.",
+        size=(8, 7),
+        unit=look.SECONDS,
+        empty=DOWN,
+        low=0,
+        colour=look.by_pack(),
+        targets=[
+            prom(
+                f"scrape_duration_seconds{JOB} and up{JOB} == 1",
+                "{{instance}}",
+            )
+        ],
+    )
+    return lines(face)

@@ -1,0 +1,173 @@
+"""What all dashboards share: uid, links between them, variables, annotations, refresh."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from grafana_foundation_sdk.builders.dashboard import (
+    CustomVariable,
+    Dashboard,
+    DashboardLink,
+    QueryVariable,
+)
+from grafana_foundation_sdk.cog.builder import Builder
+from grafana_foundation_sdk.models.dashboard import (
+    AnnotationQuery,
+    DashboardCursorSync,
+    DashboardLinkType,
+    VariableOption,
+    VariableRefresh,
+    VariableSort,
+)
+
+from grafana.look import WORST_FIRST
+from grafana.queries import INFLUXDB, PROMETHEUS
+
+TITLES = {
+    "fleetscope-overview": "Fleet overview",
+    "fleetscope-site": "Site",
+    "fleetscope-cells": "Cells",
+    "fleetscope-compare": "Compare and outliers",
+    "fleetscope-collection": "Collection",
+}
+ALL = VariableOption(selected=True, text="All", value="$__all")
+
+
+def dashboard(uid: str, description: str, *, since: str = "now-6h") -> Dashboard:
+    """An empty dashboard with links to the others, which keep time range and variables."""
+    made = (
+        Dashboard(TITLES[uid])
+        .uid(uid)
+        .description(description)
+        .tags(["fleetscope"])
+        .time(since, "now")
+        .timezone("browser")
+        .refresh("30s")
+        .tooltip(DashboardCursorSync.CROSSHAIR)
+        .readonly()
+    )
+    others = DashboardLink("Dashboards").type(DashboardLinkType.DASHBOARDS).tags(["fleetscope"])
+    return made.link(others.as_dropdown(True).keep_time(True).include_vars(True))
+
+
+def label_variable(name: str, label: str, description: str) -> QueryVariable:
+    """Any values of a label that the fleet file gives to sites; all at first."""
+    return (
+        QueryVariable(name)
+        .label(label)
+        .description(description)
+        .datasource(PROMETHEUS)
+        .query(f"label_values(fleetscope_site_info, {name})")
+        .refresh(VariableRefresh.ON_TIME_RANGE_CHANGED)
+        .sort(VariableSort.ALPHABETICAL_CASE_INSENSITIVE_ASC)
+        .multi(True)
+        .include_all(True)
+        .all_value(".*")
+        .current(ALL)
+    )
+
+
+def fleet_variables() -> list[QueryVariable | CustomVariable]:
+    """Region, vendor, battery type, priority and status: what sites are chosen by."""
+    return [
+        label_variable("region", "Region", "Regions of the fleet file"),
+        label_variable("vendor", "Vendor", "Vendors of the fleet file"),
+        label_variable("battery_type", "Battery type", "Battery types of the fleet file"),
+        label_variable("priority", "Priority", "Priorities of the fleet file"),
+        CustomVariable("status")
+        .label("Status")
+        .description("Statuses of sites at the end of the time range")
+        .values(",".join(f"{s.name.capitalize()} : {s.name}" for s in WORST_FIRST))
+        .multi(True)
+        .include_all(True)
+        .all_value(".*")
+        .current(ALL),
+    ]
+
+
+def site_variable(*, several: bool = False) -> QueryVariable:
+    """Sites by their names; the value is the id."""
+    made = (
+        QueryVariable("site")
+        .label("Sites" if several else "Site")
+        .description("Site, by the name in the fleet file")
+        .datasource(PROMETHEUS)
+        .query("query_result(fleetscope_site_info)")
+        .regex(r'/[{,]name="(?<text>[^"]+)".*[{,]site="(?<value>[^"]+)"/')
+        .refresh(VariableRefresh.ON_TIME_RANGE_CHANGED)
+        .sort(VariableSort.NATURAL_ASC)
+    )
+    return made.multi(True) if several else made
+
+
+def pack_variable() -> QueryVariable:
+    """The batteries of the chosen site that give single cells; all at first."""
+    return (
+        QueryVariable("pack")
+        .label("Pack")
+        .description("Battery of the site, by service and instance")
+        .datasource(INFLUXDB)
+        .query('SHOW TAG VALUES FROM "cell" WITH KEY = "pack" WHERE "site" = \'$site\'')
+        .refresh(VariableRefresh.ON_TIME_RANGE_CHANGED)
+        .sort(VariableSort.NATURAL_ASC)
+        .multi(True)
+        .include_all(True)
+        .all_value(".*")
+        .current(ALL)
+    )
+
+
+def choice_variable(
+    name: str, label: str, description: str, choices: Sequence[tuple[str, str]]
+) -> CustomVariable:
+    """One of several texts, each standing for a value; the first at first.
+
+    Raises
+    ------
+    ValueError
+        A text or value holds a comma, which is what Grafana divides choices at.
+    """
+    if any("," in part for choice in choices for part in choice):
+        raise ValueError(f"a choice of {name} holds a comma")
+    text, value = choices[0]
+    return (
+        CustomVariable(name)
+        .label(label)
+        .description(description)
+        .values(",".join(f"{shown} : {stands_for}" for shown, stands_for in choices))
+        .current(VariableOption(selected=True, text=text, value=value))
+    )
+
+
+class Happening(AnnotationQuery):
+    """An annotation with a title and a text, which the SDK's model has no fields for."""
+
+    title_format: str = ""
+    text_format: str = ""
+
+    def to_json(self) -> dict[str, object]:
+        """The JSON of the annotation."""
+        formats = {"titleFormat": self.title_format, "textFormat": self.text_format, "step": "30s"}
+        return super().to_json() | formats
+
+
+@dataclass(frozen=True)
+class Happenings(Builder[AnnotationQuery]):
+    """Marks on all plots, where a PromQL expression has a value.
+
+    ``title`` and ``text`` name labels in double braces.
+    """
+
+    name: str
+    expr: str
+    title: str
+    text: str
+    colour: str
+
+    def build(self) -> AnnotationQuery:
+        """The annotation."""
+        made = Happening(name=self.name, datasource=PROMETHEUS, enable=True, expr=self.expr)
+        made.icon_color = self.colour
+        made.title_format, made.text_format = self.title, self.text
+        return made

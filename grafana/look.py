@@ -1,0 +1,309 @@
+"""Colours, units and limits of all dashboards, each in one place and each with one meaning.
+
+Limits come from the defaults that the scoring uses. A site that overrides one in the fleet file is
+judged by its own; the lines that dashboards draw are the fleet's defaults.
+"""
+
+from __future__ import annotations
+
+import inspect
+
+from grafana_foundation_sdk.builders.dashboard import (
+    DashboardSpecialValueMapOptions,
+    FieldColor,
+    ThresholdsConfig,
+)
+from grafana_foundation_sdk.models.dashboard import (
+    FieldColorModeId,
+    SpecialValueMap,
+    SpecialValueMatch,
+    Threshold,
+    ThresholdsMode,
+    ValueMap,
+    ValueMapping,
+    ValueMappingResult,
+)
+
+from exporter.config import Thresholds
+from exporter.quantities import QUANTITIES
+from exporter.sink.line_protocol import SEVERITY_LEVELS
+from exporter.snapshot import Outcome
+from scoring.battery import CRITICAL_TEMPERATURE_STEP
+from scoring.issues import ISSUE_KINDS
+from scoring.outliers import robust_scores
+from scoring.status import GOOD_FROM, HEALTHY_FROM, STATUSES, WARNING_FROM, Status
+
+LIMITS = Thresholds()
+_ROBUST = inspect.signature(robust_scores).parameters
+OUTLIER_Z = float(_ROBUST["threshold"].default)
+PEERS = int(_ROBUST["min_members"].default)
+
+STATUS_COLOURS = {
+    Status.HEALTHY: "#2e9e5b",
+    Status.GOOD: "#8bc34a",
+    Status.WARNING: "#ff9830",
+    Status.CRITICAL: "#e02f44",
+    Status.OFFLINE: "#6b7a90",
+}
+WORST_FIRST = (
+    Status.OFFLINE,
+    Status.CRITICAL,
+    Status.WARNING,
+    Status.GOOD,
+    Status.HEALTHY,
+)
+SEVERITY_COLOURS = {
+    "info": "#5c8fd6",
+    "warning": STATUS_COLOURS[Status.WARNING],
+    "critical": STATUS_COLOURS[Status.CRITICAL],
+}
+# A cell further than this from the median of its pack is worth a look: half of the spread that
+# warns, as a weak cell is on one side; for temperature the spread that the data sheets of LFP packs
+# commonly allow.
+CELL_VOLTS_OFF = LIMITS.cell_spread_warning / 2
+CELL_CELSIUS_OFF = 3.0
+OUTLIER = "#a352cc"
+FINE = "transparent"
+ACCENT = "#5794f2"
+SECOND = "#b0bec5"
+FLOWS = {
+    "PV": "#fade2a",
+    "Grid import": "#5794f2",
+    "Grid export": "#5794f2",
+    "Battery discharge": "#22b8b0",
+    "Battery charge": "#22b8b0",
+    "Generator": "#8f6b4f",
+    "Load": "#c15c9e",
+}
+OUTCOME_COLOURS = {
+    Outcome.OK: STATUS_COLOURS[Status.HEALTHY],
+    Outcome.PARTIAL: STATUS_COLOURS[Status.WARNING],
+    Outcome.TIMEOUT: "#8e24aa",
+    Outcome.REFUSED: "#5c6bc0",
+    Outcome.DNS: "#795548",
+    Outcome.TLS: "#ec407a",
+    Outcome.HTTP_STATUS: "#00838f",
+    Outcome.MALFORMED: "#9e9d24",
+    Outcome.TRUNCATED: "#b0bec5",
+}
+
+# Grafana's names of units. Its own volt, ampere and hertz turn 0.120 V into 120 mV and the like;
+# limits are in plain volts, so values are too.
+UNITS = {
+    "W": "watt",
+    "Hz": "suffix: Hz",
+    "V": "suffix: V",
+    "A": "suffix: A",
+    "Ah": "suffix: Ah",
+    "kWh": "kwatth",
+    "%": "percent",
+    "°C": "celsius",
+    "s": "s",
+    "": "none",
+}
+NUMBER = "none"
+SCORE = "none"
+RATIO = "percentunit"
+SECONDS = "s"
+BYTES = "bytes"
+PER_SECOND = "cps"
+AGO = "dateTimeFromNow"
+
+
+def unit_of(quantity: str) -> str:
+    """Grafana's unit for a field of ``site`` or ``battery``."""
+    return UNITS[QUANTITIES[quantity].unit]
+
+
+def fixed(colour: str) -> FieldColor:
+    """One colour for everything."""
+    return FieldColor().mode(FieldColorModeId.FIXED).fixed_color(colour)
+
+
+def by_threshold() -> FieldColor:
+    """The colour of the limit that a value is beyond."""
+    return FieldColor().mode(FieldColorModeId.THRESHOLDS)
+
+
+def by_pack() -> FieldColor:
+    """Shades of one colour, for the packs of one site."""
+    return FieldColor().mode(FieldColorModeId.SHADES).fixed_color(ACCENT)
+
+
+def by_series() -> FieldColor:
+    """A colour for each series, where it only tells series apart."""
+    return FieldColor().mode(FieldColorModeId.PALETTE_CLASSIC)
+
+
+def limits(base: str, *steps: tuple[float, str]) -> ThresholdsConfig:
+    """``base`` below the first step, then the colour of each (value, colour), ascending."""
+    made = [Threshold(None, base), *(Threshold(value, colour) for value, colour in steps)]
+    return ThresholdsConfig().mode(ThresholdsMode.ABSOLUTE).steps(made)
+
+
+def score_limits() -> ThresholdsConfig:
+    """Colours of scores: those of the status that begins there."""
+    return limits(
+        STATUS_COLOURS[Status.CRITICAL],
+        (WARNING_FROM, STATUS_COLOURS[Status.WARNING]),
+        (GOOD_FROM, STATUS_COLOURS[Status.GOOD]),
+        (HEALTHY_FROM, STATUS_COLOURS[Status.HEALTHY]),
+    )
+
+
+_WARNING, _CRITICAL = SEVERITY_COLOURS["warning"], SEVERITY_COLOURS["critical"]
+
+
+def spread_limits(base: str = FINE) -> ThresholdsConfig:
+    """Cell spread in volts."""
+    return limits(
+        base, (LIMITS.cell_spread_warning, _WARNING), (LIMITS.cell_spread_critical, _CRITICAL)
+    )
+
+
+def temperature_limits(base: str = FINE) -> ThresholdsConfig:
+    """Battery temperature in degrees Celsius."""
+    limit = LIMITS.temperature_max
+    return limits(base, (limit, _WARNING), (limit + CRITICAL_TEMPERATURE_STEP, _CRITICAL))
+
+
+def soh_limits(base: str = FINE) -> ThresholdsConfig:
+    """State of health as a ratio."""
+    return limits(
+        _CRITICAL,
+        (LIMITS.battery_soh_critical / 100, _WARNING),
+        (LIMITS.battery_soh_warning / 100, base),
+    )
+
+
+def soc_limits(base: str = FINE) -> ThresholdsConfig:
+    """State of charge as a ratio."""
+    return limits(_WARNING, (LIMITS.soc_critical / 100, base))
+
+
+def outlier_limits() -> ThresholdsConfig:
+    """Robust z, coloured beyond the threshold on either side."""
+    return limits(OUTLIER, (-OUTLIER_Z, FINE), (OUTLIER_Z, OUTLIER))
+
+
+def deviation_limits(most: float) -> ThresholdsConfig:
+    """Distance of a cell from the median of its pack, coloured beyond ``most`` either way."""
+    return limits(OUTLIER, (-most, "text"), (most, OUTLIER))
+
+
+def extremes() -> dict[str, dict[str, object]]:
+    """Overrides for a mean between its extremes and within the edges of a band."""
+    faint = {"color": fixed(SECOND).build(), "custom.lineWidth": 1}
+    dashed = {
+        "color": fixed(_WARNING).build(),
+        "custom.lineWidth": 1,
+        "custom.lineStyle": {"fill": "dash", "dash": [10, 10]},
+    }
+    return {
+        "Mean": {"color": fixed(ACCENT).build()},
+        "Min": faint,
+        "Max": faint,
+        "Lower edge": dashed,
+        "Upper edge": dashed,
+    }
+
+
+def _map(texts: dict[str, tuple[str, str | None]]) -> ValueMapping:
+    return ValueMap(
+        {
+            key: ValueMappingResult(text=text, color=colour, index=place)
+            for place, (key, (text, colour)) in enumerate(texts.items())
+        }
+    )
+
+
+def status_mappings() -> list[ValueMapping]:
+    """A status by its name, as Prometheus has it, or its number, as InfluxDB has it."""
+    texts: dict[str, tuple[str, str | None]] = {}
+    for status in STATUSES:
+        shown = (status.name.capitalize(), STATUS_COLOURS[status])
+        texts |= {status.name: shown, str(status.value): shown}
+    return [_map(texts)]
+
+
+def missing_as(text: str, colour: str = "transparent") -> ValueMapping:
+    """What is shown for NaN."""
+    options = DashboardSpecialValueMapOptions()
+    options.match(SpecialValueMatch.NA_N).result(ValueMappingResult(text=text, color=colour))
+    return SpecialValueMap(options.build())
+
+
+def severity_mappings() -> list[ValueMapping]:
+    """A severity by its name or its number."""
+    texts: dict[str, tuple[str, str | None]] = {}
+    for name, level in SEVERITY_LEVELS.items():
+        shown = (name.capitalize(), SEVERITY_COLOURS[name])
+        texts |= {name: shown, f"{level:g}": shown}
+    return [_map(texts)]
+
+
+def alarm_mappings() -> list[ValueMapping]:
+    """The level of a device's alarm."""
+    return [_map({"0": ("None", None), "1": ("Warning", _WARNING), "2": ("Alarm", _CRITICAL)})]
+
+
+def online_mappings() -> list[ValueMapping]:
+    """Whether a site answered."""
+    return [
+        _map(
+            {
+                "0": ("Offline", STATUS_COLOURS[Status.OFFLINE]),
+                "1": ("Answering", STATUS_COLOURS[Status.HEALTHY]),
+            }
+        )
+    ]
+
+
+def yes_no(yes: str, no: str) -> list[ValueMapping]:
+    """1 as good news and 0 as bad news."""
+    return [
+        _map(
+            {
+                "1": (yes, STATUS_COLOURS[Status.HEALTHY]),
+                "0": (no, STATUS_COLOURS[Status.CRITICAL]),
+            }
+        )
+    ]
+
+
+def issue_names() -> list[ValueMapping]:
+    """Codes of issues as words."""
+    return [plain_words(*(k.code for k in ISSUE_KINDS))]
+
+
+def issue_series() -> dict[str, dict[str, str]]:
+    """Overrides that name a series after the issue whose code it has."""
+    return {k.code: {"displayName": words(k.code)} for k in ISSUE_KINDS}
+
+
+def issue_actions() -> list[ValueMapping]:
+    """Codes of issues as what to do first."""
+    return [_map({k.code: (k.action, None) for k in ISSUE_KINDS})]
+
+
+def issue_components() -> list[ValueMapping]:
+    """Codes of issues as the component whose score they lower."""
+    return [_map({k.code: (k.component.capitalize(), None) for k in ISSUE_KINDS})]
+
+
+def plain_words(*names: str) -> ValueMapping:
+    """Names as words."""
+    return _map({name: (words(name), None) for name in names})
+
+
+def words(name: str) -> str:
+    """The name of an issue or metric as a person says it."""
+    special = {
+        "soh": "State of health",
+        "pv_performance": "PV performance",
+        "pv_underperforming": "PV underperforming",
+        "pv_low": "PV low",
+        "battery_soh": "State of health",
+        "battery_soc": "State of charge",
+    }
+    return special.get(name, name.replace("_", " ").capitalize())

@@ -1,0 +1,359 @@
+"""One helper for each kind of panel, so that every panel of a kind looks and behaves alike.
+
+Every panel has a title, a description, a unit and a text for the case that there is no data. A
+missing value is drawn as a gap: nothing is joined across it and nothing becomes zero.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol, Self, TypeVar
+
+from grafana_foundation_sdk.builders import (
+    bargauge,
+    common,
+    geomap,
+    heatmap,
+    stat,
+    statetimeline,
+    table,
+    timeseries,
+)
+from grafana_foundation_sdk.builders.dashboard import FieldColor, ThresholdsConfig
+from grafana_foundation_sdk.cog.builder import Builder
+from grafana_foundation_sdk.models import common as kinds
+from grafana_foundation_sdk.models.dashboard import (
+    DataTransformerConfig,
+    DynamicConfigValue,
+    Panel,
+    ValueMapping,
+)
+from grafana_foundation_sdk.models.heatmap import HeatmapColorMode
+
+from grafana.look import fixed, missing_as, score_limits, status_mappings
+from grafana.queries import MIXED, Target
+
+Properties = Mapping[str, Any]
+SITE_URL = "/d/fleetscope-site/?${__url_time_range}&var-site=${__data.fields.site}"
+CELLS_URL = "/d/fleetscope-cells/?${__url_time_range}&var-site=${__data.fields.site}"
+
+
+class PanelBuilder(Protocol):
+    """What the SDK's builders of all kinds of panels share."""
+
+    def build(self) -> Panel: ...
+    def title(self, title: str, /) -> Self: ...
+    def description(self, description: str, /) -> Self: ...
+    def height(self, h: int, /) -> Self: ...
+    def span(self, w: int, /) -> Self: ...
+    def datasource(self, datasource: kinds.DataSourceRef, /) -> Self: ...
+    def with_target(self, target: Builder[Any], /) -> Self: ...
+    def with_transformation(self, transformation: DataTransformerConfig, /) -> Self: ...
+    def unit(self, unit: str, /) -> Self: ...
+    def decimals(self, decimals: float, /) -> Self: ...
+    def min(self, min_val: float, /) -> Self: ...
+    def max(self, max_val: float, /) -> Self: ...
+    def mappings(self, mappings: list[ValueMapping], /) -> Self: ...
+    def thresholds(self, thresholds: Builder[Any], /) -> Self: ...
+    def color_scheme(self, color: Builder[Any], /) -> Self: ...
+    def no_value(self, no_value: str, /) -> Self: ...
+    def interval(self, interval: str, /) -> Self: ...
+    def override_by_name(self, name: str, properties: list[DynamicConfigValue], /) -> Self: ...
+    def override_by_regexp(self, regexp: str, properties: list[DynamicConfigValue], /) -> Self: ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Face:
+    """What every panel has.
+
+    ``size`` is width (of 24) and height in Grafana's grid; ``empty`` is shown in place of data and
+    says why there may be none; ``low`` and ``high`` fix the range; ``overrides`` are properties by
+    field name, or by expression where the name is written between slashes.
+    """
+
+    title: str
+    description: str
+    size: tuple[int, int]
+    unit: str
+    empty: str
+    targets: Sequence[Target]
+    low: float | None = None
+    high: float | None = None
+    decimals: int | None = None
+    thresholds: ThresholdsConfig | None = None
+    colour: FieldColor | None = None
+    mappings: Sequence[ValueMapping] = ()
+    transformations: Sequence[DataTransformerConfig] = ()
+    overrides: Mapping[str, Properties] = field(default_factory=dict)
+    interval: str | None = None
+
+
+P = TypeVar("P", bound=PanelBuilder)
+
+
+def _dress(panel: P, face: Face) -> P:
+    panel.title(face.title).description(face.description).unit(face.unit).no_value(face.empty)
+    panel.span(face.size[0]).height(face.size[1])
+    sources = {target.source.uid: target.source for target in face.targets}
+    panel.datasource(next(iter(sources.values())) if len(sources) == 1 else MIXED)
+    for target in face.targets:
+        panel.with_target(target)
+    for transformation in face.transformations:
+        panel.with_transformation(transformation)
+    for set_value, value in (
+        (panel.min, face.low),
+        (panel.max, face.high),
+        (panel.decimals, face.decimals),
+    ):
+        if value is not None:
+            set_value(value)
+    if face.thresholds is not None:
+        panel.thresholds(face.thresholds)
+    if face.colour is not None:
+        panel.color_scheme(face.colour)
+    if face.mappings:
+        panel.mappings(list(face.mappings))
+    if face.interval is not None:
+        panel.interval(face.interval)
+    for name, properties in face.overrides.items():
+        values = [DynamicConfigValue(key, value) for key, value in properties.items()]
+        if name.startswith("/"):
+            panel.override_by_regexp(name, values)
+        else:
+            panel.override_by_name(name, values)
+    return panel
+
+
+def legend(*, right: bool = False, shown: bool = True) -> common.VizLegendOptions:
+    """A legend below the plot, or beside it where names are long."""
+    made = common.VizLegendOptions().show_legend(shown)
+    made.display_mode(kinds.LegendDisplayMode.LIST)
+    placement = kinds.LegendPlacement.RIGHT if right else kinds.LegendPlacement.BOTTOM
+    return made.placement(placement).calcs([])
+
+
+def _tooltip(*, every: bool = True) -> common.VizTooltipOptions:
+    mode = kinds.TooltipDisplayMode.MULTI if every else kinds.TooltipDisplayMode.SINGLE
+    return common.VizTooltipOptions().mode(mode).sort(kinds.SortOrder.DESCENDING)
+
+
+def lines(
+    face: Face,
+    *,
+    stacked: bool = False,
+    fill: int = 0,
+    bars: bool = False,
+    limit_lines: bool = False,
+    soft: tuple[float, float] | None = None,
+    legend_shown: bool = True,
+    steps: bool = False,
+) -> timeseries.Panel:
+    """Values over time.
+
+    ``stacked`` adds up values of one sign; ``limit_lines`` draws the thresholds as dashed lines;
+    ``soft`` is a range that grows with the data; ``steps`` holds a value until the next.
+    """
+    panel = _dress(timeseries.Panel(), face)
+    panel.legend(legend(shown=legend_shown)).tooltip(_tooltip())
+    panel.line_width(0 if bars else 2).fill_opacity(fill).span_nulls(False)
+    panel.show_points(kinds.VisibilityMode.NEVER if bars else kinds.VisibilityMode.AUTO)
+    panel.point_size(3)
+    panel.draw_style(kinds.GraphDrawStyle.BARS if bars else kinds.GraphDrawStyle.LINE)
+    if steps:
+        panel.line_interpolation(kinds.LineInterpolation.STEP_AFTER)
+    if stacked:
+        panel.stacking(common.StackingConfig().mode(kinds.StackingMode.NORMAL).group("A"))
+    if limit_lines:
+        panel.thresholds_style(
+            common.GraphThresholdsStyleConfig().mode(kinds.GraphThresholdsStyleMode.DASHED)
+        )
+    if soft is not None:
+        panel.axis_soft_min(soft[0]).axis_soft_max(soft[1])
+    return panel
+
+
+def tiles(
+    face: Face,
+    *,
+    background: bool = False,
+    sparkline: bool = False,
+    names: bool = False,
+    columns: bool = False,
+    small: bool = False,
+) -> stat.Panel:
+    """Single values in large type.
+
+    ``background`` colours the tile and not the figure; ``names`` shows the series' name in place
+    of its value; ``columns`` puts several values beside each other whatever the shape;
+    ``small`` keeps the type from filling a large panel.
+    """
+    panel = _dress(stat.Panel(), face)
+    panel.reduce_options(common.ReduceDataOptions().calcs(["lastNotNull"]).values(False))
+    panel.graph_mode(kinds.BigValueGraphMode.AREA if sparkline else kinds.BigValueGraphMode.NONE)
+    colour = kinds.BigValueColorMode
+    panel.color_mode(colour.BACKGROUND_SOLID if background else colour.VALUE)
+    panel.justify_mode(kinds.BigValueJustifyMode.CENTER)
+    panel.text_mode(kinds.BigValueTextMode.NAME if names else kinds.BigValueTextMode.AUTO)
+    panel.wide_layout(False)
+    if columns or small:
+        panel.text(common.VizTextDisplayOptions().title_size(14).value_size(36))
+    panel.orientation(kinds.VizOrientation.VERTICAL if columns else kinds.VizOrientation.AUTO)
+    return panel
+
+
+def grid(face: Face, *, tall: bool = False) -> table.Panel:
+    """A table; ``tall`` gives each row the height of two lines."""
+    panel = _dress(table.Panel(), face)
+    height = kinds.TableCellHeight
+    panel.cell_height(height.LG if tall else height.SM).show_header(True)
+    panel.align(kinds.FieldTextAlignment.AUTO).inspect(False)
+    return panel
+
+
+def bars(face: Face, *, names_above: bool = False) -> bargauge.Panel:
+    """One bar for each series at the end of the time range; long names go above their bars."""
+    panel = _dress(bargauge.Panel(), face)
+    panel.reduce_options(common.ReduceDataOptions().calcs(["lastNotNull"]).values(False))
+    panel.orientation(kinds.VizOrientation.HORIZONTAL)
+    panel.display_mode(kinds.BarGaugeDisplayMode.BASIC).show_unfilled(True)
+    panel.value_mode(kinds.BarGaugeValueMode.TEXT)
+    place = kinds.BarGaugeNamePlacement
+    panel.name_placement(place.TOP if names_above else place.LEFT)
+    panel.sizing(kinds.BarGaugeSizing.AUTO).min_viz_height(12).min_viz_width(8)
+    panel.text(common.VizTextDisplayOptions().title_size(13).value_size(15))
+    return panel.max_viz_height(28)
+
+
+def timeline(face: Face) -> statetimeline.Panel:
+    """States over time, one row for each series; a time without a state is left blank."""
+    panel = _dress(statetimeline.Panel(), face)
+    panel.legend(legend(shown=False)).tooltip(_tooltip(every=False))
+    panel.merge_values(True).show_value(kinds.VisibilityMode.AUTO).row_height(0.8)
+    return panel.line_width(0).fill_opacity(85)
+
+
+def heat(face: Face, *, decimals: int) -> heatmap.Panel:
+    """One row for each series, coloured by value; a missing value leaves its place empty."""
+    panel = _dress(heatmap.Panel(), face)
+    panel.calculate(False).cell_gap(1).show_legend()
+    panel.color(
+        heatmap.HeatmapColorOptions()
+        .mode(HeatmapColorMode.SCHEME)
+        .scheme("Viridis")
+        .steps(48)
+        .reverse(False)
+    )
+    panel.cell_values(heatmap.CellValues().unit(face.unit).decimals(decimals))
+    panel.y_axis(heatmap.YAxisConfig().axis_placement(kinds.AxisPlacement.LEFT))
+    return (
+        panel.mode(kinds.TooltipDisplayMode.SINGLE)
+        .show_color_scale(True)
+        .filter_values(heatmap.FilterValueRange())
+    )
+
+
+def world(face: Face, *, latitude: str, longitude: str, colour: str) -> geomap.Panel:
+    """Sites on a map that Grafana ships with, so that nothing is fetched from elsewhere."""
+    panel = _dress(geomap.Panel(), face)
+    land = {"color": {"fixed": "#7f8c9b"}, "opacity": 0.25, "lineWidth": 1}
+    panel.basemap(
+        common.MapLayerOptions()
+        .type("geojson")
+        .name("Countries")
+        .config({"src": "public/maps/countries.geojson", "rules": [], "style": land})
+    )
+    markers = {
+        "showLegend": False,
+        "style": {
+            "color": {"field": colour, "fixed": "gray"},
+            "opacity": 0.9,
+            "size": {"fixed": 7, "min": 4, "max": 12},
+            "symbol": {"fixed": "img/icons/marker/circle.svg", "mode": "fixed"},
+        },
+    }
+    place = common.FrameGeometrySource().mode(kinds.FrameGeometrySourceMode.COORDS)
+    panel.layers(
+        [
+            common.MapLayerOptions()
+            .type("markers")
+            .name("Sites")
+            .config(markers)
+            .location(place.latitude(latitude).longitude(longitude))
+        ]
+    )
+    panel.view(geomap.MapViewConfig().id("fit").all_layers(False).layer("Sites").padding(10))
+    return panel.controls(
+        geomap.ControlsOptions().show_zoom(True).mouse_wheel_zoom(False).show_attribution(False)
+    )
+
+
+def transform(kind: str, **options: Any) -> DataTransformerConfig:
+    """A transformation of query results."""
+    return DataTransformerConfig(id_val=kind, options=options)
+
+
+def joined(by: str, *, mode: str = "outer") -> DataTransformerConfig:
+    """Tables put beside each other on a column."""
+    return transform("joinByField", byField=by, mode=mode)
+
+
+def ordered(by: str, *, descending: bool = False) -> DataTransformerConfig:
+    """Rows sorted by a column."""
+    return transform("sortBy", fields={}, sort=[{"field": by, "desc": descending}])
+
+
+def only_with(column: str) -> DataTransformerConfig:
+    """Rows that have a value in a column."""
+    wanted = {"fieldName": column, "config": {"id": "isNotNull", "options": {}}}
+    return transform("filterByValue", type="include", match="all", filters=[wanted])
+
+
+def columns(names: Mapping[str, str], drop: Iterable[str] = ()) -> DataTransformerConfig:
+    """Columns in this order under these names; ``drop`` leaves columns out altogether."""
+    return transform(
+        "organize",
+        excludeByName=dict.fromkeys(drop, True),
+        includeByName={},
+        indexByName={name: place for place, name in enumerate(names)},
+        renameByName={name: shown for name, shown in names.items() if name != shown},
+    )
+
+
+HIDDEN: Properties = {"custom.hideFrom.viz": True}
+
+
+def link(title: str, url: str) -> dict[str, Any]:
+    """Links of a column."""
+    return {"links": [{"title": title, "url": url, "targetBlank": False}]}
+
+
+def score_bar(width: int, *, digits: bool = True) -> dict[str, Any]:
+    """A column of scores as small bars in the colours of the statuses."""
+    shown = "text" if digits else "hidden"
+    return {
+        "custom.width": width,
+        "min": 0,
+        "max": 100,
+        "decimals": 0,
+        "unit": "none",
+        "noValue": "–",
+        "mappings": [missing_as("–")],
+        "thresholds": score_limits().build(),
+        "color": {"mode": "thresholds"},
+        "custom.cellOptions": {"type": "gauge", "mode": "basic", "valueDisplayMode": shown},
+    }
+
+
+def status_cell(width: int) -> dict[str, Any]:
+    """A column of statuses on the status's own colour."""
+    return {
+        "custom.width": width,
+        "mappings": status_mappings(),
+        "custom.cellOptions": {"type": "color-background", "mode": "basic"},
+    }
+
+
+def colour(value: str) -> dict[str, Any]:
+    """A series in one colour."""
+    return {"color": fixed(value).build()}

@@ -1,0 +1,148 @@
+"""Data sources and queries. Every uid stands here and in provisioning/grafana, nowhere else."""
+
+# ruff: noqa: S608  (templates that Grafana fills in; no SQL is run here)
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from grafana_foundation_sdk.builders.prometheus import Dataquery as PrometheusBuilder
+from grafana_foundation_sdk.cog.builder import Builder
+from grafana_foundation_sdk.cog.variants import Dataquery
+from grafana_foundation_sdk.models.common import DataSourceRef
+from grafana_foundation_sdk.models.prometheus import PromQueryFormat
+
+PROMETHEUS = DataSourceRef(type_val="prometheus", uid="fleetscope-prometheus")
+INFLUXDB = DataSourceRef(type_val="influxdb", uid="fleetscope-influxdb")
+ALERTMANAGER = DataSourceRef(type_val="alertmanager", uid="fleetscope-alertmanager")
+MIXED = DataSourceRef(type_val="datasource", uid="-- Mixed --")
+
+INFO_LABELS = ("region", "vendor", "battery_type", "priority")
+CHOSEN_INFO = ",".join(f'{label}=~"${label}"' for label in INFO_LABELS)
+CHOSEN = f'{CHOSEN_INFO},status=~"$status"'
+SITES = f"fleet:health_score:by_site{{{CHOSEN}}}"
+ON_SITE = "on (job, instance, site)"
+# Polls are 10 s apart by default; a bucket of three never runs empty between two of them, and a
+# poll that is lost still shows as a gap at the longer intervals of up to a minute.
+BUCKET = "30s"
+
+
+@dataclass
+class InfluxQuery(Dataquery):
+    """An InfluxQL query, as Grafana's InfluxDB data source reads it."""
+
+    query: str
+    ref_id: str
+    alias: str
+    result_format: str
+
+    def to_json(self) -> dict[str, object]:
+        """The JSON of a target."""
+        return {
+            "datasource": INFLUXDB,
+            "refId": self.ref_id,
+            "query": self.query,
+            "rawQuery": True,
+            "alias": self.alias,
+            "resultFormat": self.result_format,
+        }
+
+
+@dataclass(frozen=True)
+class Target(Builder[Dataquery]):
+    """A query and the data source that it goes to."""
+
+    source: DataSourceRef
+    made: Dataquery
+
+    def build(self) -> Dataquery:
+        """The query."""
+        return self.made
+
+
+def prom(expr: str, legend: str = "", ref: str = "A") -> Target:
+    """A PromQL query over the time range."""
+    query = PrometheusBuilder().expr(squeeze(expr)).ref_id(ref).range().datasource(PROMETHEUS)
+    return Target(PROMETHEUS, query.legend_format(legend or "__auto").build())
+
+
+def prom_now(expr: str, legend: str = "", ref: str = "A") -> Target:
+    """A PromQL query at the end of the time range, one value for each series."""
+    query = PrometheusBuilder().expr(squeeze(expr)).ref_id(ref).instant().datasource(PROMETHEUS)
+    return Target(PROMETHEUS, query.legend_format(legend or "__auto").build())
+
+
+def prom_table(expr: str, ref: str = "A") -> Target:
+    """A PromQL query at the end of the time range, with a column for each label."""
+    query = PrometheusBuilder().expr(squeeze(expr)).ref_id(ref).instant().datasource(PROMETHEUS)
+    return Target(PROMETHEUS, query.format(PromQueryFormat.TABLE).build())
+
+
+def influx(query: str, alias: str = "", ref: str = "A") -> Target:
+    """An InfluxQL query as time series."""
+    return Target(INFLUXDB, InfluxQuery(squeeze(query), ref, alias, "time_series"))
+
+
+def influx_table(query: str, ref: str = "A") -> Target:
+    """An InfluxQL query as one table."""
+    return Target(INFLUXDB, InfluxQuery(squeeze(query), ref, "", "table"))
+
+
+def or_missing(expr: str, wanted: str) -> str:
+    """PromQL: ``expr``, and NaN for what only ``wanted`` has, so that its column never vanishes.
+
+    Both must have the same labels. Tables show NaN as missing.
+    """
+    return f"{expr} or (0 / 0) * {wanted}"
+
+
+def squeeze(text: str) -> str:
+    """A query on one line."""
+    return " ".join(text.split())
+
+
+def select(
+    what: str, measurement: str, where: str = "", by: str = "", *, fill: str = "null"
+) -> str:
+    """InfluxQL over the chosen site and time range in buckets of the panel's interval.
+
+    Parameters
+    ----------
+    what : str
+        The selected expressions, aggregated.
+    measurement : str
+    where : str
+        A further condition.
+    by : str
+        Tags to group by, besides time.
+    fill : str
+        What an empty bucket gives: null is a gap, none leaves the bucket out.
+    """
+    condition = f" AND {where}" if where else ""
+    tags = f", {by}" if by else ""
+    return (
+        f'SELECT {what} FROM "raw"."{measurement}" WHERE "site" = \'$site\'{condition} '
+        f"AND $timeFilter GROUP BY time($__interval){tags} fill({fill})"
+    )
+
+
+def one_side(field: str, measurement: str, sign: str) -> str:
+    """InfluxQL for the positive (``>``) or negative (``<``) part of a power, summed over devices.
+
+    The part is drawn on its own side of zero; a bucket on the other side has no value.
+    """
+    inner = select(f'mean("{field}") AS "device"', measurement, by='"device"')
+    if measurement == "site":
+        inner = select(f'mean("{field}") AS "device"', measurement)
+    return (
+        f'SELECT sum("device") FROM ({inner}) WHERE "device" {sign} 0 AND $timeFilter '
+        "GROUP BY time($__interval) fill(null)"
+    )
+
+
+def latest(fields: str, measurement: str, where: str, by: str) -> str:
+    """InfluxQL for the newest row of each group within the time range, with its own time."""
+    return (
+        f'SELECT {fields} FROM "raw"."{measurement}" WHERE {where} AND $timeFilter '
+        f"GROUP BY {by} ORDER BY time DESC LIMIT 1"
+    )

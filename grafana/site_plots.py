@@ -1,0 +1,305 @@
+"""The plots of the dashboard Site: power, battery, grid and devices."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from grafana_foundation_sdk.builders import statetimeline, timeseries
+from grafana_foundation_sdk.builders.dashboard import Dashboard, Row
+
+from grafana import look
+from grafana.panels import Face, colour, lines, link, timeline
+from grafana.queries import BUCKET, Target, influx, one_side, prom, select
+from scoring.grid import VOLTAGE_TOLERANCE
+
+ONE = '{site="$site"}'
+SILENT = "Nothing stored for this site in this time range"
+CELLS = "/d/fleetscope-cells/?${__url_time_range}&var-site=${site}"
+
+
+def add_plots(made: Dashboard) -> None:
+    """Append the rows of plots."""
+    made.with_row(Row("Power and energy"))
+    made.with_panel(_flows()).with_panel(_sun())
+    made.with_row(Row("Battery"))
+    made.with_panel(_charge()).with_panel(_heat())
+    made.with_panel(_spread()).with_panel(_volts())
+    made.with_row(Row("Grid and devices"))
+    made.with_panel(_frequency()).with_panel(_voltage())
+    made.with_panel(_alarms()).with_panel(_states())
+
+
+def _flows() -> timeseries.Panel:
+    # Discharging and importing feed the site; charging and exporting use what feeds it.
+    parts = (
+        ("PV", "pv_power_w", "site", ">", 1),
+        ("Battery discharge", "power_w", "battery", "<", -1),
+        ("Grid import", "grid_power_w", "site", ">", 1),
+        ("Generator", "genset_power_w", "site", ">", 1),
+        ("Load", "load_power_w", "site", ">", -1),
+        ("Battery charge", "power_w", "battery", ">", -1),
+        ("Grid export", "grid_power_w", "site", "<", 1),
+    )
+    targets: list[Target] = []
+    overrides = {}
+    for ref, (name, quantity, measurement, sign, factor) in zip("ABCDEFG", parts, strict=True):
+        query = one_side(quantity, measurement, sign)
+        if factor < 0:
+            query = query.replace('sum("device")', '-1 * sum("device")', 1)
+        targets.append(influx(query, name, ref))
+        overrides[name] = colour(look.FLOWS[name])
+    face = Face(
+        title="Power: where it comes from and where it goes",
+        description="Above zero what feeds the site, below zero what uses it; both sides are "
+        "stacked and the same height but for losses. A gap is a time without readings.",
+        size=(16, 9),
+        unit=look.UNITS["W"],
+        empty=SILENT,
+        interval=BUCKET,
+        targets=targets,
+        overrides=overrides,
+    )
+    return lines(face, stacked=True, fill=60)
+
+
+def _sun() -> timeseries.Panel:
+    face = Face(
+        title="PV against a clear sky",
+        description="PV power and what a clear sky would allow the site's panels at that moment. "
+        "Clouds, a full battery and a feed-in limit all keep it lower.",
+        size=(8, 9),
+        unit=look.UNITS["W"],
+        empty="No PV at this site, or nothing stored in this time range",
+        low=0,
+        interval=BUCKET,
+        targets=[
+            influx(select('mean("pv_expected_w")', "site"), "Clear sky", "A"),
+            influx(select('mean("pv_power_w")', "site"), "PV", "B"),
+            influx(select('mean("pv_dc_power_w")', "site"), "DC-coupled", "C"),
+            influx(select('mean("pv_ac_power_w")', "site"), "AC-coupled", "D"),
+        ],
+        overrides={
+            "PV": colour(look.FLOWS["PV"]) | {"custom.fillOpacity": 20},
+            "Clear sky": colour(look.SECOND)
+            | {"custom.lineStyle": {"fill": "dash", "dash": [6, 6]}},
+            "DC-coupled": colour("#c0a000") | {"custom.lineWidth": 1},
+            "AC-coupled": colour("#a0785a") | {"custom.lineWidth": 1},
+        },
+    )
+    return lines(face)
+
+
+def _charge() -> timeseries.Panel:
+    face = Face(
+        title="State of charge and of health",
+        description="As each battery of the site reports them.",
+        size=(12, 8),
+        unit=look.UNITS["%"],
+        empty=SILENT,
+        low=0,
+        high=100,
+        interval=BUCKET,
+        overrides={
+            "/^Charge/": colour(look.FLOWS["Battery charge"]),
+            "/^Health/": colour(look.ACCENT),
+        },
+        targets=[
+            influx(
+                select('mean("soc_percent")', "battery", by='"device"'),
+                "Charge $tag_device",
+                "A",
+            ),
+            influx(
+                select('mean("soh_percent")', "battery", by='"device"'),
+                "Health $tag_device",
+                "B",
+            ),
+        ],
+    )
+    return lines(face)
+
+
+def _heat() -> timeseries.Panel:
+    face = Face(
+        title="Temperature",
+        description=f"Of each battery and of its hottest and coldest cell. Dashed: the warning at "
+        f"{look.LIMITS.temperature_max:g} °C and the critical limit, as the fleet's defaults have "
+        "them.",
+        size=(12, 8),
+        unit=look.UNITS["°C"],
+        empty="No battery of this site gives a temperature",
+        interval=BUCKET,
+        thresholds=look.temperature_limits(),
+        overrides={
+            "/^Battery/": colour(look.ACCENT),
+            "/^Hottest/": colour(look.FLOWS["Load"]),
+            "/^Coldest/": colour(look.SECOND),
+        },
+        targets=[
+            influx(
+                select(f'mean("{quantity}")', "battery", by='"device"'),
+                f"{name} $tag_device",
+                ref,
+            )
+            for ref, (name, quantity) in zip(
+                "ABC",
+                (
+                    ("Battery", "temperature_c"),
+                    ("Hottest cell", "cell_max_temperature_c"),
+                    ("Coldest cell", "cell_min_temperature_c"),
+                ),
+                strict=True,
+            )
+        ],
+    )
+    return lines(face, limit_lines=True, soft=(10, look.LIMITS.temperature_max + 2))
+
+
+def _spread() -> timeseries.Panel:
+    face = Face(
+        title="Cell spread",
+        description="Highest minus lowest cell voltage of each pack, with the fleet's default "
+        "limits. Click through to the cells.",
+        size=(12, 8),
+        unit=look.UNITS["V"],
+        empty="No battery of this site gives cell voltages",
+        low=0,
+        decimals=3,
+        thresholds=look.spread_limits(),
+        colour=look.by_pack(),
+        targets=[prom(f"max by (pack) (fleetscope_cell_spread_volts{ONE})", "{{pack}}")],
+        overrides={"/.*/": link("Open the cells", CELLS)},
+    )
+    return lines(face, limit_lines=True, soft=(0, look.LIMITS.cell_spread_critical + 0.02))
+
+
+def _volts() -> timeseries.Panel:
+    face = Face(
+        title="Battery voltage and current",
+        description="Voltage on the left; current on the right, positive when charging.",
+        size=(12, 8),
+        unit=look.UNITS["V"],
+        empty=SILENT,
+        interval=BUCKET,
+        targets=[
+            influx(select('mean("voltage_v")', "battery", by='"device"'), "V $tag_device", "A"),
+            influx(select('mean("current_a")', "battery", by='"device"'), "A $tag_device", "B"),
+        ],
+        overrides={
+            "/^V /": colour(look.ACCENT),
+            "/^A /": colour(look.FLOWS["Battery charge"])
+            | {"unit": look.UNITS["A"], "custom.axisPlacement": "right"},
+        },
+    )
+    return lines(face)
+
+
+def _band(
+    field: str, split: float, edges: Sequence[tuple[float, float]], refs: str
+) -> list[Target]:
+    """Lower and upper edge of the band around the lower nominal value, then around the higher.
+
+    A site near the lower one is one that reads below ``split``, and has no series for the higher.
+    The product with 0 makes an edge a constant that is drawn only while there are readings.
+    """
+    targets = []
+    places = iter(refs)
+    for side, pair in zip(("<", ">="), edges, strict=True):
+        for name, edge in zip(("Lower edge", "Upper edge"), pair, strict=True):
+            query = select(f'mean("{field}") * 0 + {edge:g}', "site", f'"{field}" {side} {split:g}')
+            targets.append(influx(query, name, next(places)))
+    return targets
+
+
+def _frequency() -> timeseries.Panel:
+    limits = look.LIMITS.grid_frequency_min, look.LIMITS.grid_frequency_max
+    shifted = [(limits[0] + shift, limits[1] + shift) for shift in (0, 10)]
+    face = Face(
+        title="Grid frequency",
+        description="Mean of each interval and its extremes. Dashed: the edges of the fleet's "
+        "default band around 50 Hz or, shifted, around 60 Hz.",
+        size=(12, 8),
+        unit=look.UNITS["Hz"],
+        empty="No grid at this site, or it gives no frequency",
+        decimals=2,
+        interval=BUCKET,
+        targets=[
+            *(
+                influx(select(f'{how}("grid_frequency_hz")', "site"), name, ref)
+                for ref, how, name in (
+                    ("A", "mean", "Mean"),
+                    ("B", "min", "Min"),
+                    ("C", "max", "Max"),
+                )
+            ),
+            *_band("grid_frequency_hz", 55, shifted, "DEFG"),
+        ],
+        overrides=look.extremes(),
+    )
+    return lines(face)
+
+
+def _voltage() -> timeseries.Panel:
+    low, high = 1 - VOLTAGE_TOLERANCE, 1 + VOLTAGE_TOLERANCE
+    edges = [(nominal * low, nominal * high) for nominal in (120, 230)]
+    face = Face(
+        title="Grid voltage",
+        description="Mean of the phases, and the lowest and highest phase. Dashed: "
+        f"{VOLTAGE_TOLERANCE:.0%} either way of 120 V or 230 V, whichever is nearer; a site with "
+        "another nominal voltage is judged by its own.",
+        size=(12, 8),
+        unit=look.UNITS["V"],
+        empty="No grid at this site, or it gives no voltage",
+        decimals=1,
+        interval=BUCKET,
+        targets=[
+            influx(select('mean("grid_voltage_v")', "site"), "Mean", "A"),
+            influx(select('min("grid_voltage_min_v")', "site"), "Min", "B"),
+            influx(select('max("grid_voltage_max_v")', "site"), "Max", "C"),
+            *_band("grid_voltage_v", 170, edges, "DEFG"),
+        ],
+        overrides=look.extremes(),
+    )
+    return lines(face)
+
+
+def _alarms() -> statetimeline.Panel:
+    query = select('max("level")', "alarm", '"level" > 0', '"device", "alarm"')
+    face = Face(
+        title="Device alarms over time",
+        description="What the devices themselves warn of or sound an alarm for. Blank means none.",
+        size=(12, 7),
+        unit=look.NUMBER,
+        empty="No device alarm in this time range",
+        interval=BUCKET,
+        mappings=look.alarm_mappings(),
+        targets=[influx(query, "$tag_alarm ($tag_device)")],
+    )
+    return timeline(face)
+
+
+def _states() -> timeseries.Panel:
+    face = Face(
+        title="Controller state",
+        description="State number of the site's controller (Victron: 3 bulk, 4 absorption, "
+        "5 float, 8 pass-through, 9 inverting, 252 external control, 256 discharging), whether "
+        "the grid is connected and whether the PV is held back.",
+        size=(12, 7),
+        unit=look.NUMBER,
+        empty=SILENT,
+        low=0,
+        interval=BUCKET,
+        targets=[
+            influx(select('last("system_state")', "site"), "State", "A"),
+            influx(select('min("grid_connected")', "site"), "Grid connected", "B"),
+            influx(select('max("pv_disabled")', "site"), "PV held back", "C"),
+        ],
+        overrides={
+            "State": colour(look.ACCENT),
+            "Grid connected": colour("#22b8b0")
+            | {"custom.axisPlacement": "right", "min": 0, "max": 1, "decimals": 0},
+            "PV held back": colour("#c15c9e")
+            | {"custom.axisPlacement": "right", "min": 0, "max": 1, "decimals": 0},
+        },
+    )
+    return lines(face, steps=True)

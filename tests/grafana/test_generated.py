@@ -1,0 +1,346 @@
+"""The generated dashboards: committed as they are made, complete, and true to the schema."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from exporter.assessment import assess
+from exporter.config import Fleet
+from exporter.fleet import FleetState
+from exporter.metrics import METRICS, PREFIX
+from exporter.quantities import BATTERY_QUANTITIES, QUANTITIES, SITE_QUANTITIES
+from exporter.sink.line_protocol import assessment_lines, snapshot_lines
+from exporter.snapshot import BatterySnapshot, Cells, Outcome, Snapshot
+from grafana.generate import FOLDER, dashboards, files, main, stale
+from scoring.issues import ISSUE_KINDS
+from scoring.status import STATUSES
+
+ROOT = Path(__file__).parents[2]
+RULES = ROOT / "provisioning" / "prometheus" / "rules"
+UIDS = {
+    "fleetscope-overview",
+    "fleetscope-site",
+    "fleetscope-cells",
+    "fleetscope-compare",
+    "fleetscope-collection",
+}
+FOREIGN_METRICS = {
+    "up": "Prometheus's own, of every target",
+    "scrape_duration_seconds": "Prometheus's own, of every target",
+    "ALERTS": "Prometheus's own, of every alert",
+    "process_cpu_seconds_total": "the client library's",
+    "process_resident_memory_bytes": "the client library's",
+}
+UNUSED_FIELDS = {
+    ("site", "outcome"): "the dashboards count outcomes in Prometheus, which has every scrape",
+    ("health", "status"): "the dashboards take the status from Prometheus",
+    ("health", "coverage"): "the dashboards take the coverage from Prometheus",
+    ("issue", "value"): "part of the sentence, with its unit",
+    ("issue", "threshold"): "part of the sentence, with its unit",
+}
+NOT_IN_DASHBOARDS = {
+    "site_rank": "the order of attention that dashboards sort by is recorded from it",
+    "site_issue": "the counts that dashboards show are recorded from it",
+    "site_issue_value": "alerts put it in words; dashboards show the sentence out of InfluxDB",
+    "site_issue_threshold": "alerts put it in words; dashboards show the sentence out of InfluxDB",
+}
+
+
+MADE = dashboards()
+
+
+@pytest.fixture
+def made() -> dict[str, dict[str, Any]]:
+    return MADE
+
+
+def panels(dashboard: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Every panel that shows data."""
+    for panel in dashboard["panels"]:
+        assert not panel.get("panels"), "no collapsed rows: their panels would be missed here"
+        if panel["type"] != "row":
+            yield panel
+
+
+ALL = [(uid, panel) for uid, dashboard in MADE.items() for panel in panels(dashboard)]
+EACH = pytest.mark.parametrize(
+    "panel", [pytest.param(panel, id=f"{uid}: {panel['title']}") for uid, panel in ALL]
+)
+
+
+def queries(kind: str) -> list[str]:
+    """Every query to one kind of data source: panels, variables and annotations."""
+    found = []
+    for dashboard in MADE.values():
+        for panel in panels(dashboard):
+            for target in panel["targets"]:
+                if target["datasource"]["type"] == kind:
+                    found.append(str(target["expr" if kind == "prometheus" else "query"]))
+        for variable in dashboard["templating"]["list"]:
+            if (variable["type"] == "query" and variable["datasource"]["type"] == kind) or variable[
+                "type"
+            ] == "custom":
+                found.append(str(variable["query"]))
+        for note in dashboard["annotations"]["list"]:
+            if note.get("datasource", {}).get("type") == kind:
+                found.append(str(note["expr"]))
+    return found
+
+
+def recorded() -> set[str]:
+    """Names of recording rules."""
+    names = set()
+    for path in RULES.glob("*.yml"):
+        for group in yaml.safe_load(path.read_text("utf-8"))["groups"]:
+            names |= {rule["record"] for rule in group["rules"] if "record" in rule}
+    return names
+
+
+def schema() -> dict[str, set[str]]:
+    """Tags and fields by measurement, of lines that the exporter makes itself."""
+    every = dict.fromkeys(SITE_QUANTITIES, 1.0)
+    battery = BatterySnapshot(
+        "b",
+        True,
+        dict.fromkeys(BATTERY_QUANTITIES, 1.0) | {"soh_percent": 60.0},
+        "C1",
+        "C2",
+        Cells(("1",), (3.3,), (20.0,)),
+    )
+    snapshot = Snapshot(
+        "a",
+        1.78e9,
+        0.1,
+        Outcome.OK,
+        readings=every,
+        batteries=(battery,),
+        alarms={"b": {"LowVoltage": 2}},
+        implausible=(),
+    )
+    site = {"id": "a", "api_endpoint": "http://a.example.com", "latitude": 40.0, "longitude": 0.0}
+    state = FleetState(Fleet.model_validate({"sites": [site | {"solar_capacity_kw": 5}]}), 10.0)
+    state.apply(snapshot, 1000.0)
+    lines = snapshot_lines(snapshot) + assessment_lines(assess(state, 1000.0, 1.78e9), [])
+    found: dict[str, set[str]] = {}
+    for line in lines:
+        names, rest = line.split(" ", 1)
+        measurement, *tags = names.split(",")
+        fields = re.sub(r'"(?:[^"\\]|\\.)*"', '""', rest).rsplit(" ", 1)[0].split(",")
+        known = found.setdefault(measurement, set())
+        known |= {pair.partition("=")[0] for pair in (*tags, *fields)}
+    found["site"].add("pv_expected_w")
+    return found
+
+
+def test_committed_files_are_what_is_generated() -> None:
+    assert stale() == [], "run `python -m grafana`"
+
+
+def test_the_bytes_never_vary() -> None:
+    def in_a_new_process() -> str:
+        code = "from grafana.generate import files; print(''.join(files().values()))"
+        command = [sys.executable, "-c", code]
+        return subprocess.run(
+            command, cwd=ROOT, check=True, capture_output=True, text=True, env={}
+        ).stdout
+
+    assert in_a_new_process() == "".join(files().values()) + "\n"
+
+
+def test_check_notices_a_difference_and_a_file_of_nobody(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("grafana.generate.FOLDER", tmp_path)
+    assert main(["--check"]) == 1
+    assert main([]) == 0
+    assert main(["--check"]) == 0
+    changed = tmp_path / "fleetscope-site.json"
+    changed.write_text(changed.read_text("utf-8").replace("now-6h", "now-5h"), "utf-8")
+    (tmp_path / "stray.json").write_text("{}", "utf-8")
+    capsys.readouterr()
+    assert main(["--check"]) == 1
+    told = capsys.readouterr().err
+    assert "fleetscope-site.json" in told
+    assert "stray.json" in told
+    assert "fleetscope-cells.json" not in told
+
+
+def test_uids_are_the_ones_that_links_rely_on(made: dict[str, dict[str, Any]]) -> None:
+    assert set(made) == UIDS
+    assert {path.stem for path in FOLDER.glob("*.json")} == UIDS
+    text = json.dumps(made) + "".join(p.read_text("utf-8") for p in RULES.glob("*.yml"))
+    linked = set(re.findall(r"/d/([a-z-]+)", text))
+    assert linked <= UIDS
+    assert {"fleetscope-site", "fleetscope-cells"} <= linked
+
+
+def test_links_to_other_dashboards_keep_the_time_range(made: dict[str, dict[str, Any]]) -> None:
+    urls = re.findall(r'"(/d/[^"]+)"', json.dumps(made))
+    assert urls
+    assert all("${__url_time_range}" in url for url in urls)
+    assert all(link["keepTime"] for made_one in made.values() for link in made_one["links"])
+
+
+@EACH
+def test_a_panel_says_what_it_shows_in_which_unit_and_why_it_may_be_empty(
+    panel: dict[str, Any],
+) -> None:
+    assert len(panel["description"]) > 20
+    assert panel["description"].endswith((".", "…"))
+    defaults = panel["fieldConfig"]["defaults"]
+    assert defaults["unit"]
+    assert defaults["noValue"]
+    assert "no data" not in defaults["noValue"].lower()
+    assert panel["targets"]
+
+
+@EACH
+def test_a_gap_stays_a_gap(panel: dict[str, Any]) -> None:
+    custom = panel["fieldConfig"]["defaults"].get("custom", {})
+    if panel["type"] in ("timeseries", "state-timeline"):
+        assert not custom.get("spanNulls", False)
+    for target in panel["targets"]:
+        assert "fill(0)" not in target.get("query", "")
+        assert "fill(previous)" not in target.get("query", "")
+        assert "fill(linear)" not in target.get("query", "")
+
+
+@EACH
+def test_a_share_or_score_has_its_whole_range(panel: dict[str, Any]) -> None:
+    defaults = panel["fieldConfig"]["defaults"]
+    if panel["type"] == "timeseries" and defaults["unit"] == "percent":
+        assert (defaults["min"], defaults["max"]) == (0, 100)
+    if panel["type"] == "bargauge":
+        assert defaults["min"] == 0
+
+
+@EACH
+def test_queries_name_only_provisioned_sources_and_no_flux(panel: dict[str, Any]) -> None:
+    refs = [target["refId"] for target in panel["targets"]]
+    assert len(refs) == len(set(refs))
+    for target in panel["targets"]:
+        assert target["datasource"]["uid"] in provisioned()
+        assert "|>" not in json.dumps(target)
+
+
+def provisioned() -> set[str]:
+    text = (ROOT / "provisioning/grafana/datasources/fleetscope.yml").read_text("utf-8")
+    return {source["uid"] for source in yaml.safe_load(text)["datasources"]}
+
+
+def test_panels_do_not_overlap_and_fill_the_grid(made: dict[str, dict[str, Any]]) -> None:
+    for uid, dashboard in made.items():
+        places = [panel["gridPos"] for panel in dashboard["panels"]]
+        for a, b in combinations(places, 2):
+            apart_x = a["x"] + a["w"] <= b["x"] or b["x"] + b["w"] <= a["x"]
+            apart_y = a["y"] + a["h"] <= b["y"] or b["y"] + b["h"] <= a["y"]
+            assert apart_x or apart_y, uid
+        assert all(place["x"] + place["w"] <= 24 for place in places)
+        ids = [panel["id"] for panel in dashboard["panels"]]
+        assert len(ids) == len(set(ids))
+
+
+def test_titles_are_unique_within_a_dashboard(made: dict[str, dict[str, Any]]) -> None:
+    for dashboard in made.values():
+        titles = [panel["title"] for panel in panels(dashboard)]
+        assert len(titles) == len(set(titles))
+
+
+def test_every_variable_is_used(made: dict[str, dict[str, Any]]) -> None:
+    for uid, dashboard in made.items():
+        text = json.dumps(dashboard["panels"])
+        for variable in dashboard["templating"]["list"]:
+            assert re.search(rf"\$\{{?{variable['name']}\b", text), f"{uid}: {variable['name']}"
+
+
+def test_every_metric_that_is_asked_for_exists() -> None:
+    # What stands in quotation marks is a value of a label, not a metric.
+    text = " ".join(re.sub(r'"[^"]*"', '""', query) for query in queries("prometheus"))
+    asked = set(re.findall(rf"{PREFIX}\w+|fleet:[a-z_:]+", text))
+    exposed = {PREFIX + name for name in METRICS}
+    assert asked - exposed - recorded() == set()
+    others = set(re.findall(r"\b(?:process|python|scrape|up|ALERTS)\w*(?=\s*[{(])", text))
+    assert others == set(FOREIGN_METRICS)
+
+
+def test_every_exposed_metric_is_used_or_named_with_a_reason() -> None:
+    text = " ".join(queries("prometheus"))
+    rules = " ".join(path.read_text("utf-8") for path in RULES.glob("*.yml"))
+    unused = {name for name in METRICS if not re.search(rf"\b{PREFIX}{name}\b", text)}
+    assert unused == set(NOT_IN_DASHBOARDS)
+    assert {name for name in unused if not re.search(rf"\b{PREFIX}{name}\b", rules)} == set()
+
+
+def test_every_recording_rule_of_the_fleet_is_used() -> None:
+    own = (RULES / "fleet-recording.yml").read_text("utf-8")
+    expressions = [
+        rule["expr"] for group in yaml.safe_load(own)["groups"] for rule in group["rules"]
+    ]
+    others = [p.read_text("utf-8") for p in RULES.glob("*.yml") if p.stem != "fleet-recording"]
+    text = " ".join((*queries("prometheus"), *expressions, *others))
+    names = set(re.findall(r"record: (\S+)", own))
+    assert names
+    assert {name for name in names if not re.search(rf"{re.escape(name)}(?![\w:])", text)} == set()
+
+
+def influx_names() -> Iterator[tuple[str, str]]:
+    """(measurement, name) for every tag and field that an InfluxQL query names."""
+    for query in queries("influxdb"):
+        if not query.startswith(("SELECT", "SHOW")):
+            continue
+        measurement = re.search(r'FROM (?:"raw"\.)?"(\w+)"(?!\.)', query)
+        if measurement is None:
+            assert 'FROM "raw"./^(site|battery)$/' in query
+            continue
+        own_names = set(re.findall(r'AS "(\w+)"', query))
+        for name in re.findall(r'(?<!\.)"(\w+)"(?!\.)', query):
+            if name not in own_names | {measurement[1], "raw"}:
+                yield measurement[1], name
+
+
+def test_every_field_that_is_asked_for_exists() -> None:
+    known = schema()
+    asked = set(influx_names())
+    assert len(asked) > 40
+    assert {(m, name) for m, name in asked if name not in known[m]} == set()
+
+
+def test_every_stored_field_is_used_or_named_with_a_reason() -> None:
+    asked = set(influx_names())
+    choices = " ".join(queries("influxdb"))
+    assert all(f" : {name}" in choices for name in QUANTITIES), "readings can all be compared"
+    stored = {(m, name) for m, names in schema().items() for name in names}
+    unused = {(m, n) for m, n in stored - asked if n not in QUANTITIES}
+    # A tag or field of its measurement's own name is asked for, but cannot be told from it; and
+    # `since` is asked for under its own name.
+    unused -= {(name, name) for name in ("alarm", "cell", "site")}
+    unused -= {("health", "since"), ("issue", "since")}
+    assert unused == set(UNUSED_FIELDS)
+
+
+def test_a_status_has_one_colour_everywhere(made: dict[str, dict[str, Any]]) -> None:
+    text = json.dumps(made)
+    for status in STATUSES:
+        shown = re.findall(rf'"{status.name}": {{[^}}]*"color": "(#\w+)"', text)
+        assert shown
+        assert len(set(shown)) == 1
+
+
+def test_every_issue_has_an_action_in_the_table(made: dict[str, dict[str, Any]]) -> None:
+    (table,) = [
+        panel
+        for panel in panels(made["fleetscope-site"])
+        if panel["title"] == "What is wrong, and what to do"
+    ]
+    text = json.dumps(table, ensure_ascii=False)
+    assert all(kind.action in text for kind in ISSUE_KINDS)

@@ -1,0 +1,244 @@
+"""Every query of dashboards and rules is asked of the real servers, with variables filled in."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+import yaml
+
+from exporter.quantities import QUANTITIES
+from provisioning.local.stack import ROOT, Stack
+from provisioning.local.web import get_json
+from simulator.scenario import SCENARIOS
+
+pytestmark = pytest.mark.stack
+
+LIMIT = 180.0
+RANGE_SECONDS = 600
+SITES = tuple(
+    site["id"] for site in yaml.safe_load((SCENARIOS / "demo.yaml").read_text("utf-8"))["sites"]
+)
+
+# (dashboard, panel, refId or * for all of them): why the demo may have no answer.
+MAY_BE_EMPTY = {
+    ("overview", "Issues common to several sites", "*"): "each fault of the demo has its own site",
+    ("collection", "Backlog", "A"): "nothing waits while InfluxDB accepts everything",
+    ("site", "Device alarms over time", "A"): "no device of the demo has an alarm",
+    ("site", "Power: where it comes from and where it goes", "D"): "no site has a generator",
+    ("site", "Scrapes by outcome", "B"): "no device of the demo gives an implausible value",
+    ("compare", "${metric:text} now", "A"): "PV performance takes an hour of daylight",
+    ("compare", "${metric:text}", "*"): "PV performance takes an hour of daylight",
+    ("compare", "${metric:text}: where each site stands in its group", "*"): "PV performance takes "
+    "an hour of daylight",
+    ("compare", "Robust scores", "E"): "PV performance takes an hour of daylight",
+    ("compare", "${quantity:text}", "A"): "no simulated device gives every reading",
+    ("site", "annotation Status changes", "A"): "no status need change while the test runs",
+    ("site", "annotation Alerts", "A"): "alerts wait longer than the test",
+    ("site", "annotation Maintenance", "A"): "nothing is being worked on in the demo",
+}
+# What is let off above only for one value of a variable must answer for the others.
+MUST_ANSWER = ("fleetscope_site_health_score", "fleetscope_battery_soc_ratio", "soc_percent")
+
+
+@dataclass(frozen=True)
+class Query:
+    """One query with the place it stands in."""
+
+    dashboard: str
+    panel: str
+    ref: str
+    source: str
+    text: str
+    instant: bool
+
+    def __str__(self) -> str:
+        return f"{self.dashboard}: {self.panel}: {self.ref}"
+
+    @property
+    def excuse(self) -> str | None:
+        """Why it may be empty."""
+        places = [(self.dashboard, self.panel, ref) for ref in (self.ref, "*")]
+        return next((MAY_BE_EMPTY[place] for place in places if place in MAY_BE_EMPTY), None)
+
+
+def all_queries() -> Iterator[Query]:
+    """Queries of panels, variables and annotations, out of the committed files."""
+    for path in sorted((ROOT / "grafana" / "dashboards").glob("*.json")):
+        made = json.loads(path.read_text("utf-8"))
+        name = path.stem.removeprefix("fleetscope-")
+        for panel in made["panels"]:
+            for target in panel.get("targets", []):
+                source = target["datasource"]["type"]
+                text = target["expr" if source == "prometheus" else "query"]
+                instant = bool(target.get("instant"))
+                yield Query(name, panel["title"], target["refId"], source, text, instant)
+        for variable in made["templating"]["list"]:
+            if variable["type"] == "query":
+                place = f"variable {variable['name']}"
+                source = variable["datasource"]["type"]
+                yield Query(name, place, "A", source, variable["query"], True)
+        for note in made["annotations"]["list"]:
+            if note.get("expr"):
+                yield Query(
+                    name, f"annotation {note['name']}", "A", "prometheus", note["expr"], False
+                )
+
+
+QUERIES = list(all_queries())
+RULES = [
+    (rule.get("record") or rule["alert"], rule)
+    for path in sorted((ROOT / "provisioning" / "prometheus" / "rules").glob("*.yml"))
+    for group in yaml.safe_load(path.read_text("utf-8"))["groups"]
+    for rule in group["rules"]
+]
+METRICS, READINGS = (
+    [part.split(" : ")[1] for part in variable["query"].split(",")]
+    for name in ("metric", "quantity")
+    for variable in json.loads(
+        (ROOT / "grafana" / "dashboards" / "fleetscope-compare.json").read_text("utf-8")
+    )["templating"]["list"]
+    if variable["name"] == name
+)
+
+
+def filled(text: str, site: str, metric: str, quantity: str, *, regex: bool) -> str:
+    """The query as Grafana sends it: one site, everything else at its default."""
+    values = {
+        "__rate_interval": "1m",
+        "__interval": "10s",
+        "__range": f"{RANGE_SECONDS}s",
+        "timeFilter": f"time >= now() - {RANGE_SECONDS}s AND time <= now()",
+        "site": f"({'|'.join(SITES)})" if regex else site,
+        "metric": metric,
+        "quantity": quantity,
+        **dict.fromkeys(("region", "vendor", "battery_type", "priority", "status", "pack"), ".*"),
+    }
+    for name, value in values.items():
+        text = re.sub(rf"\$(?:\{{{name}\}}|{name}\b)", lambda _, value=value: value, text)
+    assert not re.search(r"\$[A-Za-z_{]", text), text
+    return text
+
+
+def versions(query: Query) -> Iterator[tuple[str, bool]]:
+    """What the query becomes for the values of its variables, and whether that must answer."""
+    several = query.dashboard == "compare"
+    metrics = METRICS if "$metric" in query.text else METRICS[:1]
+    readings = READINGS if "$quantity" in query.text else READINGS[:1]
+    for metric in metrics:
+        for quantity in readings:
+            chosen = {metric, quantity} & set(MUST_ANSWER)
+            must = query.excuse is None or (
+                ("$metric" in query.text or "$quantity" in query.text) and bool(chosen)
+            )
+            if "$metric" in query.text and metric not in MUST_ANSWER:
+                must = False
+            if "$quantity" in query.text and quantity not in MUST_ANSWER:
+                must = False
+            text = query.text
+            if several or not re.search(r"\$(?:site\b|\{site\})", text):
+                yield filled(text, "", metric, quantity, regex=True), must
+            else:
+                # One answer among the sites is enough: not every site has every device.
+                yield (
+                    "\n".join(filled(text, site, metric, quantity, regex=False) for site in SITES),
+                    must,
+                )
+
+
+def ask_prometheus(url: str, query: Query, text: str) -> int:
+    """Number of series in the answer; an error of the server is raised with its own words."""
+    if match := re.fullmatch(r"label_values\((\w+), (\w+)\)", text):
+        answer = get_json(f"{url}/api/v1/label/{match[2]}/values", {"match[]": match[1]})
+        return len(answer["data"])
+    if match := re.fullmatch(r"query_result\((.*)\)", text):
+        text = match[1]
+    now = time.time()
+    if query.instant:
+        answer = get_json(f"{url}/api/v1/query", {"query": text, "time": f"{now}"})
+    else:
+        span = {"start": f"{now - RANGE_SECONDS}", "end": f"{now}", "step": "15"}
+        answer = get_json(f"{url}/api/v1/query_range", {"query": text, **span})
+    assert answer["status"] == "success"
+    return len(answer["data"]["result"])
+
+
+def ask_influxdb(url: str, text: str) -> int:
+    """Number of rows with a value in the answer."""
+    answer = get_json(f"{url}/query", {"db": "fleet", "q": text})
+    (result,) = answer["results"]
+    assert "error" not in result, f"{result['error']}: {text}"
+    rows = [row for series in result.get("series", []) for row in series["values"]]
+    return sum(any(value is not None for value in row[1:]) for row in rows)
+
+
+def until(condition: Callable[[], bool], what: str) -> None:
+    """Wait until a condition holds."""
+    deadline = time.monotonic() + LIMIT
+    while not condition():
+        assert time.monotonic() < deadline, what
+        time.sleep(1.0)
+
+
+@pytest.fixture(scope="module")
+def warm(stack: Stack) -> Stack:
+    """The demo once every site was asked, rates have two samples and rules were evaluated."""
+    prometheus, influxdb = stack.url("prometheus"), stack.url("influxdb")
+    assert prometheus is not None
+    assert influxdb is not None
+
+    def value(expr: str) -> float:
+        result = get_json(f"{prometheus}/api/v1/query", {"query": expr})["data"]["result"]
+        return float(result[0]["value"][1]) if result else 0.0
+
+    until(lambda: value("count(fleet:attention_order:by_site)") == len(SITES), "rules")
+    until(lambda: value("min(count_over_time(fleetscope_points_total[1m]))") >= 3, "samples")
+    until(lambda: value("count(fleetscope_site_issue)") >= 4, "faults of the demo")
+    until(
+        lambda: ask_influxdb(influxdb, 'SELECT last("sentence") FROM "raw"."issue"') == 1, "issues"
+    )
+    return stack
+
+
+@pytest.mark.parametrize("query", [pytest.param(query, id=str(query)) for query in QUERIES])
+def test_a_query_is_answered(warm: Stack, query: Query) -> None:
+    url = warm.url(query.source)
+    assert url is not None
+    for text, must in versions(query):
+        if query.source == "prometheus":
+            found = sum(ask_prometheus(url, query, part) for part in text.split("\n"))
+        else:
+            found = sum(ask_influxdb(url, part) for part in text.split("\n"))
+        assert found or not must, f"no answer to {text}"
+
+
+def test_every_excuse_is_for_a_query_that_exists() -> None:
+    places = {(q.dashboard, q.panel, ref) for q in QUERIES for ref in (q.ref, "*")}
+    assert set(MAY_BE_EMPTY) <= places
+    assert set(MUST_ANSWER) <= {*METRICS, *READINGS}
+    assert set(READINGS) == set(QUANTITIES)
+
+
+@pytest.mark.parametrize(("name", "rule"), [pytest.param(n, r, id=n) for n, r in RULES])
+def test_a_rule_is_evaluated(warm: Stack, name: str, rule: dict[str, Any]) -> None:
+    url = warm.url("prometheus")
+    assert url is not None
+    text = rule["expr"]
+    query = Query("rules", name, "A", "prometheus", text, True)
+    found = ask_prometheus(url, query, text)
+    if name.startswith("fleet:"):
+        assert found, "a recording rule of the fleet has a value whenever there are sites"
+        assert ask_prometheus(url, query, name) == found
+
+
+def test_no_rule_fails_in_the_running_server(warm: Stack) -> None:
+    url = warm.url("prometheus")
+    groups = get_json(f"{url}/api/v1/rules")["data"]["groups"]
+    errors = {rule["name"]: rule.get("lastError") for g in groups for rule in g["rules"]}
+    assert len(errors) == len({name for name, _ in RULES})
+    assert {name: error for name, error in errors.items() if error} == {}
