@@ -330,6 +330,8 @@ def _grafana(
             "GF_ANALYTICS_CHECK_FOR_UPDATES": "false",
             "GF_ANALYTICS_CHECK_FOR_PLUGIN_UPDATES": "false",
             "GF_PLUGINS_PREINSTALL_DISABLED": "true",
+            # Before the first look at what is provisioned, alerts would go to Grafana's own mail.
+            "GF_UNIFIED_ALERTING_ALERTMANAGER_CONFIG_POLL_INTERVAL": "10s",
             "GF_AUTH_ANONYMOUS_ENABLED": "true",
             "GF_AUTH_ANONYMOUS_ORG_ROLE": "Viewer",
             "GF_SECURITY_ADMIN_PASSWORD": secrets.token_urlsafe(18),
