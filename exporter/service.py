@@ -226,6 +226,7 @@ def _writer(settings: Settings, rng: random.Random) -> Writer | None:
             settings.influxdb_retention,
             settings.influxdb_username,
             password.get_secret_value() if password else None,
+            settings.rollup_retention,
         )
     else:
         from exporter.sink.influx_v2 import InfluxV2
@@ -237,6 +238,7 @@ def _writer(settings: Settings, rng: random.Random) -> Writer | None:
             settings.influxdb_retention,
             settings.influxdb_org,
             token.get_secret_value() if token else "",
+            settings.rollup_retention,
         )
     queue = MemoryQueue(settings.queue_megabytes * 1024 * 1024)
     return Writer(target, queue, time.time, rng)

@@ -10,6 +10,8 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from exporter.levels import DEFAULT_RETENTION, LEVELS
+
 PREFIX = "FLEETSCOPE_"
 _LISTEN = re.compile(r"(?:\[(?P<v6>[0-9A-Fa-f:.]+)\]|(?P<host>[^:\[\]\s]+)):(?P<port>\d{1,5})\Z")
 _RETENTION = re.compile(r"(?:inf|[1-9]\d{0,5}[hdw])\Z")
@@ -52,6 +54,9 @@ def _check_retention(value: str) -> str:
     if not _RETENTION.match(value):
         raise ValueError("expected a number of hours, days or weeks such as 90d, or inf")
     return value
+
+
+Retention = Annotated[str, AfterValidator(_check_retention)]
 
 
 def _read_secret(path: Path) -> str:
@@ -97,8 +102,20 @@ class Settings(BaseSettings):
         pattern=r"^[A-Za-z0-9_-]{1,64}$",
         description="Database (v1), or first part of the bucket names (v2)",
     )
-    influxdb_retention: Annotated[str, AfterValidator(_check_retention)] = Field(
+    influxdb_retention: Retention = Field(
         "90d", description="How long full detail is kept, set when it is created"
+    )
+    influxdb_retention_5m: Retention = Field(
+        DEFAULT_RETENTION["rollup_5m"], description="The same for the roll-up of 5 minutes"
+    )
+    influxdb_retention_15m: Retention = Field(
+        DEFAULT_RETENTION["rollup_15m"], description="The same for the roll-up of 15 minutes"
+    )
+    influxdb_retention_1h: Retention = Field(
+        DEFAULT_RETENTION["rollup_1h"], description="The same for the roll-up of an hour"
+    )
+    influxdb_retention_1d: Retention = Field(
+        DEFAULT_RETENTION["rollup_1d"], description="The same for the roll-up of a day (UTC)"
     )
     influxdb_org: str = Field("fleetscope", description="Organization (v2)")
     influxdb_token: SecretStr | None = Field(None, description="Token (v2)")
@@ -136,6 +153,11 @@ class Settings(BaseSettings):
         if wrong:
             raise ValueError("\n  ".join(wrong))
         return self
+
+    @property
+    def rollup_retention(self) -> dict[str, str]:
+        """How long each roll-up is kept, by the name of its level."""
+        return {x.name: getattr(self, f"influxdb_retention_{x.bucket}") for x in LEVELS}
 
     @property
     def host_port(self) -> tuple[str, int]:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import base64
 import json
+from collections.abc import Mapping
 from typing import Any
 
 import aiohttp
 
+from exporter.levels import DEFAULT_RETENTION, RAW, shard_seconds
 from exporter.sink.target import (
     ROLLUPS,
     WRITE_SECONDS,
@@ -25,11 +27,17 @@ class InfluxV1:
     """One database, its retention policy ``raw`` and one for each roll-up."""
 
     def __init__(
-        self, url: str, database: str, retention: str, username: str | None, password: str | None
+        self,
+        url: str,
+        database: str,
+        retention: str,
+        username: str | None,
+        password: str | None,
+        rollup_retention: Mapping[str, str] = DEFAULT_RETENTION,
     ) -> None:
         self._url = url
         self._database = database
-        self._retention = retention
+        self._retention = {**rollup_retention, RAW: retention}
         headers = {}
         if username:
             credentials = base64.b64encode(f"{username}:{password or ''}".encode()).decode()
@@ -46,18 +54,20 @@ class InfluxV1:
         answer = await self._query(f'SHOW RETENTION POLICIES ON "{self._database}"')
         series = answer["results"][0].get("series", [{}])[0].get("values", [])
         existing = {row[0] for row in series}
-        for name in ("raw", *ROLLUPS):
+        for name in (RAW, *ROLLUPS):
             if name not in existing:
-                duration = self._retention if name == "raw" else "inf"
-                default = " DEFAULT" if name == "raw" else ""
+                duration = self._retention[name]
+                shard = shard_seconds(name, duration)
+                files = f" SHARD DURATION {shard}s" if shard else ""
+                default = " DEFAULT" if name == RAW else ""
                 await self._query(
                     f'CREATE RETENTION POLICY "{name}" ON "{self._database}" '
-                    f"DURATION {duration} REPLICATION 1{default}"
+                    f"DURATION {duration} REPLICATION 1{files}{default}"
                 )
 
-    async def write(self, body: bytes) -> None:
+    async def write(self, body: bytes, policy: str = RAW) -> None:
         """See :class:`exporter.sink.target.Target`."""
-        params = {"db": self._database, "rp": "raw", "precision": "ms"}
+        params = {"db": self._database, "rp": policy, "precision": "ms"}
         headers = {"Content-Encoding": "gzip", "Content-Type": "text/plain; charset=utf-8"}
         try:
             async with self._http.post(

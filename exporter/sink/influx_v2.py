@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
 
+from exporter.levels import DEFAULT_RETENTION, RAW, duration_seconds, shard_seconds
 from exporter.sink.target import (
     ROLLUPS,
     WRITE_SECONDS,
@@ -19,8 +21,6 @@ from exporter.sink.target import (
 if TYPE_CHECKING:
     from influxdb_client.client.influxdb_client_async import InfluxDBClientAsync
 
-_UNITS = {"h": 3600, "d": 86400, "w": 604800}
-
 
 class InfluxV2:
     """One bucket ``<database>/raw`` and one for each roll-up, mapped so that InfluxQL finds them.
@@ -29,12 +29,18 @@ class InfluxV2:
     bucket, which it makes by itself only for some bucket names and versions; so it is made here.
     """
 
-    def __init__(self, url: str, database: str, retention: str, org: str, token: str) -> None:
+    def __init__(
+        self,
+        url: str,
+        database: str,
+        retention: str,
+        org: str,
+        token: str,
+        rollup_retention: Mapping[str, str] = DEFAULT_RETENTION,
+    ) -> None:
         self._url = url
         self._database = database
-        self._retention_seconds = (
-            0 if retention == "inf" else int(retention[:-1]) * _UNITS[retention[-1]]
-        )
+        self._retention = {**rollup_retention, RAW: retention}
         self._org = org
         self._token = token
         self._client: InfluxDBClientAsync | None = None
@@ -75,12 +81,16 @@ class InfluxV2:
             for entry in existing.content or []
             if not getattr(entry, "virtual", False)
         }
-        for policy in ("raw", *ROLLUPS):
+        for policy in (RAW, *ROLLUPS):
             name = f"{self._database}/{policy}"
             bucket = await _find_bucket(buckets, name, org_id)
             if bucket is None:
-                seconds = self._retention_seconds if policy == "raw" else 0
-                rule = BucketRetentionRules(type="expire", every_seconds=seconds)
+                duration = self._retention[policy]
+                rule = BucketRetentionRules(
+                    type="expire",
+                    every_seconds=duration_seconds(duration) or 0,
+                    shard_group_duration_seconds=shard_seconds(policy, duration),
+                )
                 bucket = await buckets.post_buckets_async(
                     PostBucketRequest(org_id=org_id, name=name, retention_rules=[rule])
                 )
@@ -91,11 +101,11 @@ class InfluxV2:
                         bucket_id=bucket.id,
                         database=self._database,
                         retention_policy=policy,
-                        default=policy == "raw",
+                        default=policy == RAW,
                     )
                 )
 
-    async def write(self, body: bytes) -> None:
+    async def write(self, body: bytes, policy: str = RAW) -> None:
         """See :class:`exporter.sink.target.Target`."""
         from influxdb_client.rest import ApiException
         from influxdb_client.service.write_service import WriteService
@@ -104,7 +114,7 @@ class InfluxV2:
         try:
             await WriteService(client.api_client).post_write_async(
                 org=self._org,
-                bucket=f"{self._database}/raw",
+                bucket=f"{self._database}/{policy}",
                 body=body,
                 precision="ms",
                 content_encoding="gzip",

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
+from exporter.levels import RAW
+
 
 class Fate(StrEnum):
     """What became of a point; produced = written + spooled + rejected + dropped at any moment."""
@@ -24,11 +26,15 @@ class Fate(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Points on their way: gzip-compressed line protocol, how many, and when they were made."""
+    """Points on their way: gzip-compressed line protocol, how many, and when they were made.
+
+    ``policy`` names the retention policy (1.x) or the last part of the bucket (2.x) to write to.
+    """
 
     body: bytes
     points: int
     time: float
+    policy: str = RAW
 
 
 class Books:
@@ -133,8 +139,8 @@ class MemoryQueue:
         return self._batches[0].time if self._batches else None
 
 
-def compress(lines: list[str], time: float) -> Batch:
+def compress(lines: list[str], time: float, policy: str = RAW) -> Batch:
     """A batch of lines; level 1, since the next ones cost four times the CPU for a tenth less."""
     # A device can name itself with half of a surrogate pair, which has no UTF-8.
     text = "\n".join(lines).encode("utf-8", "replace")
-    return Batch(gzip.compress(text, compresslevel=1), len(lines), time)
+    return Batch(gzip.compress(text, compresslevel=1), len(lines), time, policy)

@@ -8,9 +8,11 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Protocol
 
+from exporter.levels import LEVELS, RAW
+
 LONGEST_WAIT_SECONDS = 60.0
 WRITE_SECONDS = 10.0
-ROLLUPS = ("rollup_5m", "rollup_15m", "rollup_1h", "rollup_1d")
+ROLLUPS = tuple(level.name for level in LEVELS)
 
 
 _DROPPED = re.compile(r"dropped=(\d+)")
@@ -59,8 +61,8 @@ class Target(Protocol):
         RetryLaterError, NotAllowedError
         """
 
-    async def write(self, body: bytes) -> None:
-        """Write gzip-compressed lines with millisecond stamps.
+    async def write(self, body: bytes, policy: str = RAW) -> None:
+        """Write gzip-compressed lines with millisecond stamps to a retention policy or bucket.
 
         Raises
         ------

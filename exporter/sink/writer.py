@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import math
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from exporter.levels import RAW
 from exporter.sink.queue import Batch, Queue, compress
 from exporter.sink.target import (
     NotAllowedError,
@@ -61,6 +63,7 @@ class Writer:
         self._tasks: list[asyncio.Task[None]] = []
         self._failures = 0
         self._complained = False
+        self._oldest_written = math.inf
 
     def start(self) -> None:
         """Start sending; must be called inside the event loop."""
@@ -84,6 +87,17 @@ class Writer:
             batch = compress(lines[start : start + LINES_PER_BATCH], self._wall_clock())
             self.queue.put(batch)
             self._filled.set()
+
+    def put(self, batch: Batch) -> None:
+        """Put a batch that is made already into the queue, behind what waits there."""
+        self.queue.put(batch)
+        self._filled.set()
+
+    def take_oldest_written(self) -> float:
+        """Unix seconds of the oldest batch of full detail that was written since the last call,
+        infinite where none was: what came late has roll-ups to be made again."""
+        oldest, self._oldest_written = self._oldest_written, math.inf
+        return oldest
 
     async def stop(self) -> int:
         """Send what waits, for three seconds at most; returns the number of points left behind.
@@ -129,7 +143,7 @@ class Writer:
                     await self._filled.wait()
                     continue
                 self.stats.writes += 1
-                await self._target.write(batch.body)
+                await self._target.write(batch.body, batch.policy)
             except (RetryLaterError, NotAllowedError) as error:
                 if not await self._another_try(error):
                     return
@@ -149,6 +163,8 @@ class Writer:
                 continue
             else:
                 self.queue.settle(batch, written=batch.points)
+            if batch is not None and batch.policy == RAW:
+                self._oldest_written = min(self._oldest_written, batch.time)
             if self._complained:
                 log.info("InfluxDB accepts points again")
             self._failures, self._complained = 0, False

@@ -15,6 +15,7 @@ from typing import Any
 import aiohttp
 import pytest
 
+from exporter.levels import DAY
 from exporter.sink.influx_v1 import InfluxV1
 from exporter.sink.influx_v2 import InfluxV2
 from exporter.sink.queue import Fate, MemoryQueue, compress
@@ -202,24 +203,54 @@ async def test_what_was_dropped_is_made_again(influx1: Server, statement: str) -
         await target.close()
 
 
-async def test_retention_of_full_detail_is_as_set(server: Server) -> None:
+async def test_retention_of_every_level_is_as_set(server: Server) -> None:
     target = server.target()
     try:
         await target.prepare()
     finally:
         await target.close()
+    found = {}
     if server.headers:
         async with (
             aiohttp.ClientSession(headers=server.headers) as http,
-            http.get(f"{server.url}/api/v2/buckets?name=fleet/raw&org=fleetscope") as reply,
+            http.get(f"{server.url}/api/v2/buckets?org=fleetscope") as reply,
         ):
-            (bucket,) = (await reply.json())["buckets"]
-        assert bucket["retentionRules"][0]["everySeconds"] == 90 * 86400
+            for bucket in (await reply.json())["buckets"]:
+                rule = (bucket["retentionRules"] or [{}])[0]
+                shard = rule.get("shardGroupDurationSeconds")
+                found[bucket["name"]] = (rule.get("everySeconds", 0), shard)
+        found = {k.removeprefix("fleet/"): v for k, v in found.items() if k.startswith("fleet/")}
+        assert found.pop("raw")[0] == 90 * DAY
     else:
         (series,) = await server.query("SHOW RETENTION POLICIES")
-        raw = next(row for row in series["values"] if row[0] == "raw")
-        assert raw[1] == "2160h0m0s"
-        assert raw[-1] is True
+        for name, duration, shard, *_, default in series["values"]:
+            hours = [
+                int(text.partition("h")[0]) * 3600 if "h" in text else 0
+                for text in (duration, shard)
+            ]
+            found[name] = (hours[0], hours[1])
+            assert default is (name == "raw")
+        assert found.pop("raw")[0] == 90 * DAY
+        del found["autogen"]
+    assert found == {
+        "rollup_5m": (180 * DAY, 7 * DAY),
+        "rollup_15m": (730 * DAY, 28 * DAY),
+        "rollup_1h": (0, 91 * DAY),
+        "rollup_1d": (0, 364 * DAY),
+    }
+
+
+async def test_a_batch_goes_to_its_policy(server: Server) -> None:
+    target = server.target()
+    try:
+        await target.prepare()
+        batch = compress([f"place x=1.0 {NOW}"], 0.0, "rollup_1h")
+        await target.write(batch.body, batch.policy)
+        assert await server.query('SELECT x FROM "raw"."place"') == []
+        (series,) = await server.query('SELECT x FROM "rollup_1h"."place"')
+        assert [row[1] for row in series["values"]] == [1]
+    finally:
+        await target.close()
 
 
 async def test_the_writer_empties_its_queue_into_it(server: Server) -> None:

@@ -304,7 +304,7 @@ async def test_an_unforeseen_error_loses_nothing(
     class Clumsy(InfluxV1):
         failures = 1
 
-        async def write(self, body: bytes) -> None:
+        async def write(self, body: bytes, policy: str = "raw") -> None:
             if self.failures:
                 self.failures -= 1
                 raise KeyError("a fault in the target")
