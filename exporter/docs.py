@@ -129,12 +129,22 @@ def influxdb() -> str:
             ],
         ),
         "## `cell`: tags `site`, `pack`, `cell`",
-        "Written where the device publishes single cells; `pack` is the battery's `device`.",
+        "Written where the device publishes single cells; `pack` is the battery's `device`. Once "
+        "a minute (`FLEETSCOPE_CELL_SECONDS`), and at every scrape while the site has a cell "
+        "issue; the extremes of a pack are in `battery` at every scrape. With a dead-band, rows "
+        "within it are left out and counted by the next one, and the last of them is written with "
+        "its own time before a change and before a gap: a stretch without rows that no `left_out` "
+        "accounts for is a gap. At least one row in five minutes is written.",
         table(
             head,
             [
                 ("`voltage_v`", "V", "Cell voltage"),
                 ("`temperature_c`", "°C", "Cell temperature"),
+                (
+                    "`left_out`",
+                    "–",
+                    "Rows since the one before that a dead-band left out; absent without any",
+                ),
             ],
         ),
         "## `alarm`: tags `site`, `device`, `alarm`",

@@ -21,6 +21,7 @@ from exporter.metrics import ServiceNumbers, registry
 from exporter.poller import Poller
 from exporter.reload import FleetFile
 from exporter.settings import Settings
+from exporter.sink.cells import CellStore, has_cell_issue
 from exporter.sink.line_protocol import assessment_lines, snapshot_lines
 from exporter.sink.queue import Fate, MemoryQueue
 from exporter.sink.target import Target
@@ -49,6 +50,10 @@ class Service:
         self._latest = assess(self._state, time.monotonic(), time.time())
         self._assess_seconds = 0.0
         self._stored_issues: dict[tuple[str, str], Issue] = {}
+        self._cells = CellStore(
+            settings.cell_seconds, settings.cell_deadband_volts, settings.cell_deadband_celsius
+        )
+        self._cell_issues: frozenset[str] = frozenset()
         self._expected: Expected | None = None
         self._integrated = time.monotonic()
         self._reloading = asyncio.Lock()
@@ -126,6 +131,7 @@ class Service:
         self._state.apply(snapshot, time.monotonic())
         if self._writer is not None:
             self._writer.add(snapshot_lines(snapshot))
+            self._writer.add(self._cells.lines(snapshot, every=snapshot.site in self._cell_issues))
 
     def _assess(self) -> None:
         before, now = time.thread_time(), time.monotonic()
@@ -135,6 +141,8 @@ class Service:
             self._state.integrate_pv(self._expected, seconds, now - 3 * interval)
         self._integrated = now
         self._latest = assess(self._state, now, time.time())
+        found = zip(self._latest.fleet.sites, self._latest.issues, strict=True)
+        self._cell_issues = frozenset(site.id for site, i in found if has_cell_issue(i))
         self._assess_seconds = time.thread_time() - before
 
     def _store_assessment(self) -> None:
@@ -189,6 +197,7 @@ class Service:
     def _reconfigure(self, fleet: Fleet) -> None:
         self._expected = None
         self._state.reconfigure(fleet)
+        self._cells.forget(site.id for site in fleet.sites)
         self._poller.reconfigure(fleet)
         self._assess()
 

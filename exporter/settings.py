@@ -117,6 +117,23 @@ class Settings(BaseSettings):
     influxdb_retention_1d: Retention = Field(
         DEFAULT_RETENTION["rollup_1d"], description="The same for the roll-up of a day (UTC)"
     )
+    cell_seconds: float = Field(
+        60.0,
+        ge=0,
+        le=3600,
+        description="Seconds between stored rows of a single cell; every scrape while the site "
+        "has a cell issue, and always with 0",
+    )
+    cell_deadband_volts: float | None = Field(
+        None,
+        ge=0,
+        le=0.1,
+        description="A cell's row within this of the one stored last is left out, and counted in "
+        "the next one; without it every row is stored",
+    )
+    cell_deadband_celsius: float = Field(
+        0.2, ge=0, le=10, description="The same for the temperature; a row is left out by both"
+    )
     influxdb_org: str = Field("fleetscope", description="Organization (v2)")
     influxdb_token: SecretStr | None = Field(None, description="Token (v2)")
     influxdb_token_file: Path | None = Field(None, description="File that holds the token")

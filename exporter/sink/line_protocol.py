@@ -47,7 +47,8 @@ def _fields(readings: Mapping[str, float]) -> list[str]:
 def snapshot_lines(snapshot: Snapshot) -> list[str]:
     """Lines of one Snapshot: ``site`` always, the rest where the site gave it.
 
-    A missing or implausible reading is not written. That the site was online or offline is.
+    Single cells are stored at a cadence of their own, by :mod:`exporter.sink.cells`. A missing or
+    implausible reading is not written. That the site was online or offline is.
     """
     stamp = milliseconds(snapshot.time)
     online = 1.0 if snapshot.outcome.answered else 0.0
@@ -78,16 +79,20 @@ def _battery_lines(site: str, battery: BatterySnapshot, stamp: int) -> Iterable[
     if fields:
         series = _series("battery", "site", site, "device", battery.device)
         yield f"{series} {','.join(fields)} {stamp}"
-    cells = battery.cells
-    if cells is None:
-        return
-    for label, volts, celsius in zip(
-        cells.labels, cells.voltages_v, cells.temperatures_c, strict=True
-    ):
-        values = _fields({"voltage_v": volts, "temperature_c": celsius})
-        if values:
-            series = _series("cell", "site", site, "pack", battery.device, "cell", label)
-            yield f"{series} {','.join(values)} {stamp}"
+
+
+def cell_line(
+    site: str, pack: str, cell: str, volts: float, celsius: float, stamp: int, left_out: int = 0
+) -> str:
+    """The line of one cell, of which one value may be missing (NaN).
+
+    ``left_out`` is the number of rows before this one that a dead-band left out.
+    """
+    values = _fields({"voltage_v": volts, "temperature_c": celsius})
+    if left_out:
+        values.append(f"left_out={left_out}.0")
+    series = _series("cell", "site", site, "pack", pack, "cell", cell)
+    return f"{series} {','.join(values)} {stamp}"
 
 
 def assessment_lines(

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from exporter.assessment import assess
 from exporter.config import Fleet
 from exporter.fleet import FleetState
+from exporter.sink.cells import CellStore
 from exporter.sink.line_protocol import assessment_lines, snapshot_lines, tag, text
 from exporter.snapshot import BatterySnapshot, Cells, Outcome, Snapshot
 
@@ -141,7 +142,8 @@ def test_battery_readings_come_back(device: str, cell: str, volts: float, soc: f
         cell_min_id=cell,
         cells=Cells((cell,), (volts,), (nan,)),
     )
-    lines = snapshot_lines(Snapshot("a", TIME, 0.5, Outcome.OK, batteries=(battery,)))
+    snapshot = Snapshot("a", TIME, 0.5, Outcome.OK, batteries=(battery,))
+    lines = snapshot_lines(snapshot) + CellStore(0.0, None, 0.0).lines(snapshot, every=False)
     points = [parse(line) for line in lines]
     kept = points[1].fields
     assert points[1].tags["device"] == cleaned(device)

@@ -19,6 +19,7 @@ from exporter.config import Fleet
 from exporter.fleet import FleetState
 from exporter.metrics import METRICS, PREFIX
 from exporter.quantities import BATTERY_QUANTITIES, QUANTITIES, SITE_QUANTITIES
+from exporter.sink.cells import CellStore
 from exporter.sink.line_protocol import assessment_lines, snapshot_lines
 from exporter.snapshot import BatterySnapshot, Cells, Outcome, Snapshot
 from grafana.generate import FOLDER, dashboards, files, main, stale
@@ -131,6 +132,7 @@ def schema() -> dict[str, set[str]]:
     state = FleetState(Fleet.model_validate({"sites": [site | {"solar_capacity_kw": 5}]}), 10.0)
     state.apply(snapshot, 1000.0)
     lines = snapshot_lines(snapshot) + assessment_lines(assess(state, 1000.0, 1.78e9), [])
+    lines += CellStore(0.0, None, 0.0).lines(snapshot, every=False)
     found: dict[str, set[str]] = {}
     for line in lines:
         names, rest = line.split(" ", 1)
