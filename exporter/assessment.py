@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 
 from exporter.config import Fleet, Site
-from exporter.fleet import COLUMN, COLUMNS, FleetState, SiteRecord
-from exporter.snapshot import Outcome
+from exporter.fleet import COLUMN, COLUMNS, BatteryState, FleetState, SiteRecord
+from exporter.snapshot import Cells, Outcome, Readings
 from exporter.words import duration_words
 from scoring.common import CommonIssue, common_issues
 from scoring.fleet import FleetInputs, FleetScores, assess_fleet
@@ -191,7 +191,21 @@ class SiteView:
     outcomes: dict[Outcome, int]
     implausible_total: int
     pack_spreads: dict[str, float]
+    packs: tuple[PackView, ...]
     properties: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class PackView:
+    """One battery as it was last read: readings (NaN is missing) and, where it has them, cells."""
+
+    device: str
+    active: bool
+    age_seconds: float
+    readings: Readings
+    cell_min_id: str | None
+    cell_max_id: str | None
+    cells: Cells | None
 
 
 def assess(state: FleetState, now: float, wall: float) -> FleetAssessment:
@@ -275,7 +289,21 @@ def _view(record: SiteRecord, stale_after: float, now: float) -> SiteView:
         outcomes=dict(record.outcomes),
         implausible_total=record.implausible_total,
         pack_spreads=spreads,
+        packs=tuple(_pack(b, now) for b in record.batteries.values()),
         properties=record.properties,
+    )
+
+
+def _pack(battery: BatteryState, now: float) -> PackView:
+    read = battery.latest
+    return PackView(
+        device=battery.device,
+        active=battery.active,
+        age_seconds=now - battery.seen,
+        readings=read.readings if read else {},
+        cell_min_id=battery.cell_min_id,
+        cell_max_id=battery.cell_max_id,
+        cells=read.cells if read else None,
     )
 
 

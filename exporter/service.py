@@ -17,6 +17,7 @@ from exporter.config import Fleet
 from exporter.drivers import DRIVERS, DriverContext
 from exporter.drivers.http_json import client_session
 from exporter.fleet import FleetState
+from exporter.influxql import InfluxQL
 from exporter.metrics import ServiceNumbers, registry
 from exporter.poller import Poller
 from exporter.reload import FleetFile
@@ -67,7 +68,9 @@ class Service:
             default_interval=settings.interval_seconds,
             rng=rng,
         )
-        app = make_app(self._current, self._waiting_for, registry(self._current, self._numbers))
+        self._stored = InfluxQL.from_settings(settings)
+        numbers = registry(self._current, self._numbers)
+        app = make_app(self._current, self._waiting_for, numbers, self._stored)
         self._server = Server(app, *settings.host_port)
 
     async def run(self) -> None:
@@ -91,7 +94,7 @@ class Service:
         await self._sun()
         await stop.wait()
         log.info("stopping")
-        self._server.should_exit = True
+        self._server.stop()
         await self._poller.stop()
         if self._writer is not None:
             self._assess()
@@ -99,6 +102,8 @@ class Service:
             await self._writer.stop()
         await serving
         await self._http.close()
+        if self._stored is not None:
+            await self._stored.close()
         log.info("stopped")
 
     def _listen(self) -> socket.socket:

@@ -1,4 +1,4 @@
-"""The HTTP server: metrics, health and the Assessment as JSON."""
+"""The HTTP server: metrics, health and, under ``/api/v1``, the Assessment."""
 
 from __future__ import annotations
 
@@ -6,47 +6,25 @@ import contextlib
 import gzip
 import logging
 from collections.abc import Callable, Iterator
-from typing import Any
 
 import orjson
 import uvicorn
-from fastapi import FastAPI, HTTPException, Request, Response
+from fastapi import FastAPI, Request, Response
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
 
-from exporter import __version__
-from exporter.assessment import FleetAssessment, as_dict
+from exporter import __version__, api
+from exporter.assessment import FleetAssessment
+from exporter.influxql import InfluxQL
 
 log = logging.getLogger(__name__)
-
-
-def fleet_dict(assessment: FleetAssessment) -> dict[str, Any]:
-    """The fleet as a whole, as plain JSON values."""
-    return {
-        "time": assessment.time,
-        "version": __version__,
-        "sites": len(assessment.fleet.sites),
-        "counts": {status.name: count for status, count in assessment.counts.items()},
-        "mean_score": assessment.mean,
-        "median_score": assessment.median,
-        "attention": [assessment.fleet.sites[row].id for row in assessment.needing_attention()],
-        "common_issues": [
-            {
-                "code": issue.code,
-                "sites": [assessment.fleet.sites[row].id for row in issue.members.tolist()],
-                "attribute": issue.attribute,
-                "value": issue.value,
-                "sentence": issue.sentence,
-            }
-            for issue in assessment.common
-        ],
-    }
 
 
 def make_app(
     latest: Callable[[], FleetAssessment],
     ready: Callable[[], str | None],
     registry: CollectorRegistry,
+    stored: InfluxQL | None = None,
 ) -> FastAPI:
     """The application.
 
@@ -57,8 +35,11 @@ def make_app(
     ready : callable
         None once the service is ready, else what it still waits for.
     registry : CollectorRegistry
+    stored : InfluxQL or None
+        Where the past is asked of; None where nothing is stored.
     """
     app = FastAPI(title="Fleetscope", version=__version__, docs_url=None, redoc_url=None)
+    app.state.stopping = False
 
     @app.get("/metrics", response_class=Response)
     def metrics(request: Request) -> Response:
@@ -83,32 +64,8 @@ def make_app(
         body = orjson.dumps({"status": "waiting" if waiting else "ready", "for": waiting})
         return Response(body, 503 if waiting else 200, media_type="application/json")
 
-    @app.get("/api/v1/fleet")
-    def fleet() -> Response:
-        """Counts, mean and median, common issues, and who needs attention."""
-        return _json(fleet_dict(latest()))
-
-    @app.get("/api/v1/sites")
-    def sites() -> Response:
-        """Every site, those that need attention most first."""
-        assessment = latest()
-        ranked = [as_dict(assessment.site(row)) for row in assessment.by_attention()]
-        return _json({"time": assessment.time, "sites": ranked})
-
-    @app.get("/api/v1/sites/{site_id}")
-    def site(site_id: str) -> Response:
-        """One site."""
-        assessment = latest()
-        for row, candidate in enumerate(assessment.fleet.sites):
-            if candidate.id == site_id:
-                return _json({"time": assessment.time, **as_dict(assessment.site(row))})
-        raise HTTPException(404, f"there is no site with the id {site_id[:80]!r}")
-
+    api.include(app, latest, stored, lambda: bool(app.state.stopping))
     return app
-
-
-def _json(value: Any) -> Response:
-    return Response(orjson.dumps(value), media_type="application/json")
 
 
 class Server(uvicorn.Server):
@@ -126,6 +83,12 @@ class Server(uvicorn.Server):
             server_header=False,
         )
         super().__init__(config)
+        self._app = app
+
+    def stop(self) -> None:
+        """Answer what is under way and end; streams end by themselves."""
+        self._app.state.stopping = True
+        self.should_exit = True
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:

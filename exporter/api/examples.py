@@ -1,0 +1,245 @@
+"""An example of every reply for the OpenAPI description, and the schema that it implies.
+
+The tests compare each example with what the service answers.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from exporter.api.problems import MEDIA_TYPE
+
+_TIME = 1_780_000_000.0
+_ISSUE = {
+    "code": "battery_soh",
+    "component": "battery",
+    "severity": "critical",
+    "value": 68.0,
+    "threshold": 70.0,
+    "unit": "%",
+    "deduction": 50.0,
+    "sentence": "State of health is 68 %, below 70 %",
+    "action": "Check the warranty terms and plan a capacity test; order a replacement if it "
+    "confirms.",
+    "since": _TIME - 86400,
+}
+_COMPONENTS = {"battery": 50.0, "grid": 100.0, "solar": None, "connectivity": 100.0}
+_PAGE = {"total": 1, "offset": 0, "limit": 100, "next": None}
+_SITE = {
+    "id": "site_alpha",
+    "name": "Alpha",
+    "location": "Leeds, UK",
+    "region": "yorkshire",
+    "vendor": "Victron",
+    "battery_type": "Pylontech US3000C",
+    "priority": "high",
+    "status": "CRITICAL",
+    "score": 49.0,
+    "components": _COMPONENTS,
+    "weights": {"battery": 0.4, "grid": 0.3, "solar": 0.2, "connectivity": 0.1},
+    "coverage": 0.8,
+    "missing": ["latitude"],
+    "attention_rank": 1,
+    "performance_rank": 12,
+    "issues": [_ISSUE],
+    "outlier_scores": {"soh": -6.1},
+    "readings": {"soc_percent": 74.0, "soh_percent": 68.0, "power_w": -520.0},
+    "reading_ages_seconds": {"soc_percent": 3.1, "soh_percent": 3.1, "power_w": 3.1},
+    "up": True,
+    "outcome": "ok",
+    "detail": "",
+    "last_success": _TIME - 3,
+    "scrape_seconds": 0.08,
+    "properties": {"serial": "c0619ab00001"},
+}
+_BRIEF = {
+    "id": "site_alpha",
+    "name": "Alpha",
+    "location": "Leeds, UK",
+    "region": "yorkshire",
+    "vendor": "Victron",
+    "battery_type": "Pylontech US3000C",
+    "priority": "high",
+    "status": "CRITICAL",
+    "score": 49.0,
+    "components": _COMPONENTS,
+    "attention_rank": 1,
+    "issues": 1,
+    "worst": _ISSUE,
+    "missing": ["latitude"],
+    "readings": {"soc_percent": 74.0, "power_w": -520.0},
+    "in_maintenance": False,
+}
+_THRESHOLDS = {
+    "battery_soh_warning": 85.0,
+    "battery_soh_critical": 70.0,
+    "grid_frequency_min": 49.5,
+    "grid_frequency_max": 50.5,
+    "temperature_max": 45.0,
+    "cell_spread_warning": 0.1,
+    "cell_spread_critical": 0.15,
+    "soc_critical": 10.0,
+}
+
+EXAMPLES: dict[str, Any] = {
+    "fleet": {
+        "time": _TIME,
+        "version": "0.1.0",
+        "sites": 12,
+        "counts": {
+            "HEALTHY": 7,
+            "GOOD": 0,
+            "WARNING": 3,
+            "CRITICAL": 1,
+            "OFFLINE": 1,
+            "UNKNOWN": 0,
+        },
+        "mean_score": 82.1,
+        "median_score": 98.5,
+        "attention": ["site_epsilon", "site_alpha"],
+        "common_issues": [
+            {
+                "code": "grid_frequency",
+                "sites": ["site_beta", "site_zeta", "site_eta"],
+                "attribute": "region",
+                "value": "yorkshire",
+                "sentence": "3 sites have grid_frequency, all of them in region yorkshire",
+            }
+        ],
+    },
+    "issues": {
+        "time": _TIME,
+        **_PAGE,
+        "issues": [{"site": "site_alpha", "name": "Alpha", **_ISSUE}],
+    },
+    "sites": {"time": _TIME, **_PAGE, "sites": [_SITE]},
+    "brief": {"time": _TIME, **_PAGE, "sites": [_BRIEF]},
+    "site": {
+        "time": _TIME,
+        **_SITE,
+        "in_maintenance": False,
+        "capacity_kwh": 56.0,
+        "solar_capacity_kw": 12.0,
+        "off_grid": False,
+        "thresholds": _THRESHOLDS,
+    },
+    "packs": {
+        "time": _TIME,
+        "site": "site_alpha",
+        "packs": [
+            {
+                "device": "battery/512",
+                "active": True,
+                "age_seconds": 3.1,
+                "readings": {"voltage_v": 52.5, "cell_spread_v": 0.02},
+                "cell_min_id": "C3",
+                "cell_max_id": "C7",
+                "cells": [{"cell": "1", "voltage_v": 3.281, "temperature_c": None}],
+            }
+        ],
+    },
+    "ranking": {
+        "time": _TIME,
+        "by": "soh_percent",
+        "unit": "%",
+        **_PAGE,
+        "unknown": 2,
+        "ranking": [
+            {"place": 1, "id": "site_alpha", "name": "Alpha", "status": "CRITICAL", "value": 68.0}
+        ],
+    },
+    "outliers": {
+        "time": _TIME,
+        "metrics": [
+            {
+                "metric": "soh",
+                "unit": "%",
+                "worse": "low",
+                "meaning": "State of health lower than that of comparable batteries.",
+                "scored": 11,
+                "sites": [
+                    {
+                        "id": "site_alpha",
+                        "name": "Alpha",
+                        "z": -6.1,
+                        "flagged": True,
+                        "concern": True,
+                        "median": 95.0,
+                        "mad": 1.5,
+                        "group": "fleet",
+                        "members": 11,
+                    }
+                ],
+            }
+        ],
+    },
+    "compare": {
+        "time": _TIME,
+        "sites": [
+            {"id": "site_alpha", "name": "Alpha", "status": "CRITICAL"},
+            {"id": "site_beta", "name": "Beta", "status": "WARNING"},
+        ],
+        "metrics": [
+            {
+                "metric": "soh_percent",
+                "unit": "%",
+                "values": {"site_alpha": 68.0, "site_beta": None},
+                "fleet_median": 95.0,
+                "fleet_known": 11,
+            }
+        ],
+    },
+    "history": {
+        "metric": "soc_percent",
+        "site": "site_alpha",
+        "unit": "%",
+        "since": _TIME - 86400,
+        "until": _TIME,
+        "query": 'SELECT "soc_percent" FROM "battery" WHERE "site" = \'site_alpha\' AND …',
+        "stretch_seconds": 0,
+        "series": [
+            {
+                "tags": {"device": "battery/512"},
+                "read": 8640,
+                "times": [_TIME - 86400, _TIME - 43200, _TIME],
+                "values": [74.0, None, 71.5],
+                "minimum": 12.0,
+                "maximum": 98.0,
+            }
+        ],
+    },
+}
+_PROBLEMS = {
+    404: ("Not Found", "there is no site with the id 'site_omega'"),
+    422: ("Unprocessable Content", "limit: expected greater than or equal to 1"),
+    503: ("Service Unavailable", "nothing is stored: FLEETSCOPE_INFLUXDB_URL is not set"),
+}
+
+
+def of(name: str, *problems: int) -> dict[int | str, dict[str, Any]]:
+    """The ``responses`` of a route: its example, and the problems that it may answer with."""
+    example = EXAMPLES[name]
+    content = {"application/json": {"schema": _schema(example), "example": example}}
+    found: dict[int | str, dict[str, Any]] = {
+        200: {"description": "The answer", "content": content},
+        304: {"description": "The caller has it already, by its ETag"},
+    }
+    for status in sorted({422, *problems}):
+        title, detail = _PROBLEMS[status]
+        told = {"type": "about:blank", "title": title, "status": status, "detail": detail}
+        body = {MEDIA_TYPE: {"schema": _schema(told), "example": told}}
+        found[status] = {"description": title, "content": body}
+    return found
+
+
+def _schema(value: Any) -> dict[str, Any]:
+    """A schema that the value and its like fulfil: any single value may be missing."""
+    if isinstance(value, dict):
+        return {"type": "object", "properties": {k: _schema(v) for k, v in value.items()}}
+    if isinstance(value, list):
+        return {"type": "array", "items": _schema(value[0]) if value else {}}
+    if isinstance(value, bool):
+        return {"type": ["boolean", "null"]}
+    if isinstance(value, (int, float)):
+        return {"type": ["number", "null"]}
+    return {"type": ["string", "null"]} if isinstance(value, str) else {}
