@@ -100,6 +100,7 @@ class CellStore:
         if pack is not None and known and not every and self._cadence and pack.turn == turn:
             return
         values = np.array([cells.voltages_v, cells.temperatures_c])
+        values[~np.isfinite(values)] = np.nan
         if pack is None or not known:
             if pack is not None:
                 yield from _flush(snapshot.site, device, pack)
