@@ -74,6 +74,29 @@ def status(
 
 
 @app.command()
+def rollup(
+    start: Annotated[
+        str | None, typer.Option("--from", help="First day or time, in UTC.", metavar="TIME")
+    ] = None,
+    stop: Annotated[
+        str | None, typer.Option("--to", help="Last day, or time, in UTC.", metavar="TIME")
+    ] = None,
+    site: Annotated[list[str] | None, typer.Option("--site", help="Only this site.")] = None,
+    check: Annotated[
+        bool, typer.Option("--check", help="Only tell which days need it; exits 1 if any does.")
+    ] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Also where full detail has expired in part.")
+    ] = False,
+) -> None:
+    """Make roll-ups again out of what InfluxDB holds in full detail; all of it without a range."""
+    from exporter.rollups import command
+
+    sites = tuple(site or ())
+    raise typer.Exit(command.run(_settings(), start, stop, sites, check=check, force=force))
+
+
+@app.command()
 def version() -> None:
     """Print the version."""
     typer.echo(__version__)

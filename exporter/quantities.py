@@ -7,8 +7,10 @@ the generated documents all read this table, so that a quantity has one spelling
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from types import MappingProxyType
 
 
 class Measurement(StrEnum):
@@ -16,6 +18,32 @@ class Measurement(StrEnum):
 
     SITE = "site"
     BATTERY = "battery"
+
+
+class Kind(StrEnum):
+    """What a signal is, and with that what a roll-up keeps of it.
+
+    Every field of a roll-up is the raw field's name with one of the suffixes below.
+    """
+
+    MEASURED = "measured"
+    VOLTAGE = "voltage"
+    TEMPERATURE = "temperature"
+    FLAG = "flag"
+    STATE = "state"
+    COUNTER = "counter"
+
+
+KEPT: Mapping[Kind, tuple[str, ...]] = MappingProxyType(
+    {
+        Kind.MEASURED: ("min", "max", "mean"),
+        Kind.VOLTAGE: ("min", "max", "mean", "p1", "p99"),
+        Kind.TEMPERATURE: ("min", "max"),
+        Kind.FLAG: ("max",),
+        Kind.STATE: ("min", "max"),
+        Kind.COUNTER: ("increase", "last"),
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +62,8 @@ class Quantity:
         Physical limits, both inclusive. A value outside is implausible: counted, never scored.
     meaning : str
         One sentence, with the sign convention where there is one.
+    kind : Kind
+        What a roll-up keeps of it.
     """
 
     name: str
@@ -42,6 +72,7 @@ class Quantity:
     minimum: float
     maximum: float
     meaning: str
+    kind: Kind = Kind.MEASURED
 
     def plausible(self, value: float) -> bool:
         """Whether a finite value lies within the physical limits."""
@@ -63,35 +94,71 @@ _TABLE = (
         "Power at the grid connection, summed over the phases; positive when importing",
     ),
     Quantity("grid_frequency_hz", _S, "Hz", 40, 70, "Frequency of the grid at the AC input"),
-    Quantity("grid_voltage_v", _S, "V", 0, 1000, "Mean phase voltage of the grid at the AC input"),
-    Quantity("grid_voltage_min_v", _S, "V", 0, 1000, "Lowest phase voltage of the grid"),
-    Quantity("grid_voltage_max_v", _S, "V", 0, 1000, "Highest phase voltage of the grid"),
-    Quantity("grid_connected", _S, "", 0, 1, "1 with grid at the AC input, 0 when it is lost"),
-    Quantity("grid_import_kwh", _S, "kWh", 0, 1e9, "Energy counter of the meter: imported"),
-    Quantity("grid_export_kwh", _S, "kWh", 0, 1e9, "Energy counter of the meter: exported"),
+    Quantity(
+        "grid_voltage_v",
+        _S,
+        "V",
+        0,
+        1000,
+        "Mean phase voltage of the grid at the AC input",
+        Kind.VOLTAGE,
+    ),
+    Quantity(
+        "grid_voltage_min_v", _S, "V", 0, 1000, "Lowest phase voltage of the grid", Kind.VOLTAGE
+    ),
+    Quantity(
+        "grid_voltage_max_v", _S, "V", 0, 1000, "Highest phase voltage of the grid", Kind.VOLTAGE
+    ),
+    Quantity(
+        "grid_connected", _S, "", 0, 1, "1 with grid at the AC input, 0 when it is lost", Kind.STATE
+    ),
+    Quantity(
+        "grid_import_kwh", _S, "kWh", 0, 1e9, "Energy counter of the meter: imported", Kind.COUNTER
+    ),
+    Quantity(
+        "grid_export_kwh", _S, "kWh", 0, 1e9, "Energy counter of the meter: exported", Kind.COUNTER
+    ),
     Quantity("genset_power_w", _S, "W", -_POWER, _POWER, "Power delivered by the generator"),
     Quantity("load_power_w", _S, "W", -_POWER, _POWER, "AC consumption, summed over the phases"),
     Quantity("pv_power_w", _S, "W", -_POWER, _POWER, "PV power, DC-coupled plus AC-coupled"),
     Quantity("pv_dc_power_w", _S, "W", -_POWER, _POWER, "PV power of the DC-coupled chargers"),
     Quantity("pv_ac_power_w", _S, "W", -_POWER, _POWER, "PV power of the AC-coupled inverters"),
-    Quantity("pv_disabled", _S, "", 0, 1, "1 while the site's controller holds the PV back"),
-    Quantity("system_state", _S, "", 0, 1023, "State number of the site's controller"),
+    Quantity(
+        "pv_disabled", _S, "", 0, 1, "1 while the site's controller holds the PV back", Kind.STATE
+    ),
+    Quantity("system_state", _S, "", 0, 1023, "State number of the site's controller", Kind.STATE),
     Quantity("soc_percent", _B, "%", 0, 100, "State of charge"),
     Quantity("soh_percent", _B, "%", 0, 100, "State of health, as the battery reports it"),
-    Quantity("voltage_v", _B, "V", 0, 2000, "Battery voltage"),
+    Quantity("voltage_v", _B, "V", 0, 2000, "Battery voltage", Kind.VOLTAGE),
     Quantity("current_a", _B, "A", -20000, 20000, "Battery current; positive when charging"),
     Quantity("power_w", _B, "W", -_POWER, _POWER, "Battery power; positive when charging"),
-    Quantity("temperature_c", _B, "°C", -60, 130, "Battery temperature"),
-    Quantity("cell_min_v", _B, "V", *CELL_VOLTS, "Voltage of the lowest cell"),
-    Quantity("cell_max_v", _B, "V", *CELL_VOLTS, "Voltage of the highest cell"),
-    Quantity("cell_spread_v", _B, "V", 0, 5, "Highest minus lowest cell voltage"),
-    Quantity("cell_min_temperature_c", _B, "°C", *CELL_CELSIUS, "Temperature of the coldest cell"),
-    Quantity("cell_max_temperature_c", _B, "°C", *CELL_CELSIUS, "Temperature of the hottest cell"),
+    Quantity("temperature_c", _B, "°C", -60, 130, "Battery temperature", Kind.TEMPERATURE),
+    Quantity("cell_min_v", _B, "V", *CELL_VOLTS, "Voltage of the lowest cell", Kind.VOLTAGE),
+    Quantity("cell_max_v", _B, "V", *CELL_VOLTS, "Voltage of the highest cell", Kind.VOLTAGE),
+    Quantity("cell_spread_v", _B, "V", 0, 5, "Highest minus lowest cell voltage", Kind.VOLTAGE),
+    Quantity(
+        "cell_min_temperature_c",
+        _B,
+        "°C",
+        *CELL_CELSIUS,
+        "Temperature of the coldest cell",
+        Kind.TEMPERATURE,
+    ),
+    Quantity(
+        "cell_max_temperature_c",
+        _B,
+        "°C",
+        *CELL_CELSIUS,
+        "Temperature of the hottest cell",
+        Kind.TEMPERATURE,
+    ),
     Quantity("cell_count", _B, "", 1, 100000, "Cells in series that the battery reports"),
     Quantity("modules_online", _B, "", 0, 10000, "Modules online"),
-    Quantity("modules_offline", _B, "", 0, 10000, "Modules offline"),
-    Quantity("modules_blocking_charge", _B, "", 0, 10000, "Modules that block charging"),
-    Quantity("modules_blocking_discharge", _B, "", 0, 10000, "Modules that block discharging"),
+    Quantity("modules_offline", _B, "", 0, 10000, "Modules offline", Kind.FLAG),
+    Quantity("modules_blocking_charge", _B, "", 0, 10000, "Modules that block charging", Kind.FLAG),
+    Quantity(
+        "modules_blocking_discharge", _B, "", 0, 10000, "Modules that block discharging", Kind.FLAG
+    ),
     Quantity("capacity_ah", _B, "Ah", 0, 1e6, "Capacity that the battery reports"),
     Quantity("consumed_ah", _B, "Ah", -1e6, 1e6, "Charge taken since full, as reported"),
     Quantity("time_to_go_s", _B, "s", 0, 863999, "Time until empty at the present load"),
@@ -99,9 +166,19 @@ _TABLE = (
     Quantity(
         "discharge_limit_a", _B, "A", 0, 20000, "Highest discharge current that the BMS allows"
     ),
-    Quantity("cycles", _B, "", 0, 1e6, "Charge cycles that the battery has counted"),
-    Quantity("charged_kwh", _B, "kWh", 0, 1e9, "Energy counter of the battery: charged"),
-    Quantity("discharged_kwh", _B, "kWh", 0, 1e9, "Energy counter of the battery: discharged"),
+    Quantity("cycles", _B, "", 0, 1e6, "Charge cycles that the battery has counted", Kind.COUNTER),
+    Quantity(
+        "charged_kwh", _B, "kWh", 0, 1e9, "Energy counter of the battery: charged", Kind.COUNTER
+    ),
+    Quantity(
+        "discharged_kwh",
+        _B,
+        "kWh",
+        0,
+        1e9,
+        "Energy counter of the battery: discharged",
+        Kind.COUNTER,
+    ),
 )
 
 QUANTITIES: dict[str, Quantity] = {quantity.name: quantity for quantity in _TABLE}

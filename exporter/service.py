@@ -24,8 +24,8 @@ from exporter.reload import FleetFile
 from exporter.settings import Settings
 from exporter.sink.cells import CellStore, has_cell_issue
 from exporter.sink.line_protocol import assessment_lines, snapshot_lines
+from exporter.sink.make import make_target
 from exporter.sink.queue import Fate, MemoryQueue
-from exporter.sink.target import Target
 from exporter.sink.writer import Writer
 from exporter.snapshot import Snapshot
 from exporter.web import Server, make_app
@@ -225,35 +225,10 @@ class Service:
 
 
 def _writer(settings: Settings, rng: random.Random) -> Writer | None:
-    url = settings.influxdb_url
-    if url is None:
+    if settings.influxdb_url is None:
         log.warning("FLEETSCOPE_INFLUXDB_URL is not set: readings are scored but not stored")
         return None
-    target: Target
-    if settings.influxdb_api == "v1":
-        from exporter.sink.influx_v1 import InfluxV1
-
-        password = settings.influxdb_password
-        target = InfluxV1(
-            url,
-            settings.influxdb_database,
-            settings.influxdb_retention,
-            settings.influxdb_username,
-            password.get_secret_value() if password else None,
-            settings.rollup_retention,
-        )
-    else:
-        from exporter.sink.influx_v2 import InfluxV2
-
-        token = settings.influxdb_token
-        target = InfluxV2(
-            url,
-            settings.influxdb_database,
-            settings.influxdb_retention,
-            settings.influxdb_org,
-            token.get_secret_value() if token else "",
-            settings.rollup_retention,
-        )
+    target = make_target(settings)
     queue = MemoryQueue(settings.queue_megabytes * 1024 * 1024)
     return Writer(target, queue, time.time, rng)
 
