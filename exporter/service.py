@@ -21,6 +21,9 @@ from exporter.influxql import InfluxQL
 from exporter.metrics import ServiceNumbers, registry
 from exporter.poller import Poller
 from exporter.reload import FleetFile
+from exporter.rollups.live import LiveRollups
+from exporter.rollups.source import connection_of
+from exporter.rollups.worker import Worker
 from exporter.settings import Settings
 from exporter.sink.cells import CellStore, has_cell_issue
 from exporter.sink.line_protocol import assessment_lines, snapshot_lines
@@ -60,6 +63,7 @@ class Service:
         self._reloading = asyncio.Lock()
         rng = random.Random()  # noqa: S311 - jitter, not a secret
         self._writer = _writer(settings, rng)
+        self._rollups = self._live_rollups()
         self._http = client_session()
         self._poller = Poller(
             registry=DRIVERS,
@@ -84,6 +88,8 @@ class Service:
         serving = asyncio.create_task(self._server.serve(sockets=[self._listen()]))
         if self._writer is not None:
             self._writer.start()
+        if self._rollups is not None:
+            self._rollups.start()
         self._poller.start(self._file.fleet)
         self._poller.every(ASSESS_SECONDS, self._assess, "assess")
         self._poller.every(STORE_ASSESSMENT_SECONDS, self._store_assessment, "store")
@@ -96,6 +102,8 @@ class Service:
         log.info("stopping")
         self._server.stop()
         await self._poller.stop()
+        if self._rollups is not None:
+            await self._rollups.stop()
         if self._writer is not None:
             self._assess()
             self._store_assessment()
@@ -105,6 +113,15 @@ class Service:
         if self._stored is not None:
             await self._stored.close()
         log.info("stopped")
+
+    def _live_rollups(self) -> LiveRollups | None:
+        connection = connection_of(self._settings)
+        if self._writer is None or connection is None or not self._settings.rollups:
+            return None
+        size = self._settings.queue_megabytes * 1024 * 1024
+        return LiveRollups(
+            Worker(connection), self._writer, size, lambda: self._state.ids, time.time
+        )
 
     def _listen(self) -> socket.socket:
         host, port = self._settings.host_port

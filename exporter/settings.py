@@ -117,6 +117,10 @@ class Settings(BaseSettings):
     influxdb_retention_1d: Retention = Field(
         DEFAULT_RETENTION["rollup_1d"], description="The same for the roll-up of a day (UTC)"
     )
+    rollups: bool = Field(
+        True,
+        description="Roll readings up to 5 min, 15 min, 1 h and 1 d, in a process of its own",
+    )
     cell_seconds: float = Field(
         60.0,
         ge=0,
