@@ -15,7 +15,7 @@ from exporter import __version__
 from exporter.assessment import FleetAssessment
 from exporter.config import Contact
 from exporter.maintenance import in_maintenance
-from exporter.sink.queue import Fate
+from exporter.sink.numbers import SpoolNumbers
 from scoring.issues import FloatArray
 from scoring.status import STATUSES
 
@@ -162,6 +162,17 @@ METRICS: Mapping[str, Description] = MappingProxyType(
         "spool_oldest_timestamp_seconds": Description(
             "gauge", "Unix time of the oldest batch that waits; absent while none does"
         ),
+        "spool_limit_bytes": Description(
+            "gauge", "Compressed bytes that may wait; beyond them points are dropped"
+        ),
+        "spool_longest_seconds": Description(
+            "gauge", "Age at which points on disk are dropped; absent without a queue on disk"
+        ),
+        "spool_durable": Description(
+            "gauge",
+            "1 while what waits is on disk, 0 while the disk cannot be written and it waits in "
+            "memory; absent without a queue on disk",
+        ),
         "influxdb_writes_total": Description("counter", "Batches sent to InfluxDB"),
         "influxdb_errors_total": Description(
             "counter", "Batches or requests that InfluxDB did not accept"
@@ -188,9 +199,7 @@ class ServiceNumbers:
     skipped: int
     clock_steps: int
     assessment_seconds: float
-    points: Mapping[Fate, int]
-    spool_bytes: int
-    spool_oldest: float | None
+    spool: SpoolNumbers
     writes: int
     write_errors: int
     reload_successful: bool
@@ -368,12 +377,19 @@ def _own_metrics(assessment: FleetAssessment, numbers: ServiceNumbers) -> Iterat
     yield _single("assessment_timestamp_seconds", assessment.time)
     yield _single("assessment_duration_seconds", numbers.assessment_seconds)
     points = _family("points_total")
-    for fate, count in numbers.points.items():
+    spool = numbers.spool
+    for fate, count in spool.points.items():
         points.add_metric([fate.value], count)
     yield points
-    yield _single("spool_bytes", numbers.spool_bytes)
-    if numbers.spool_oldest is not None:
-        yield _single("spool_oldest_timestamp_seconds", numbers.spool_oldest)
+    yield _single("spool_bytes", spool.bytes)
+    yield _single("spool_limit_bytes", spool.limit_bytes)
+    for name, value in (
+        ("spool_oldest_timestamp_seconds", spool.oldest),
+        ("spool_longest_seconds", spool.longest_seconds),
+        ("spool_durable", None if spool.durable is None else float(spool.durable)),
+    ):
+        if value is not None:
+            yield _single(name, value)
     yield _single("influxdb_writes_total", numbers.writes)
     yield _single("influxdb_errors_total", numbers.write_errors)
     yield _single("clock_steps_total", numbers.clock_steps)

@@ -25,11 +25,10 @@ from exporter.rollups.live import LiveRollups
 from exporter.rollups.source import connection_of
 from exporter.rollups.worker import Worker
 from exporter.settings import Settings
+from exporter.sink.build import writer_of
 from exporter.sink.cells import CellStore, has_cell_issue
 from exporter.sink.line_protocol import assessment_lines, snapshot_lines
-from exporter.sink.make import make_target
-from exporter.sink.queue import Fate, MemoryQueue
-from exporter.sink.writer import Writer
+from exporter.sink.numbers import SpoolNumbers
 from exporter.snapshot import Snapshot
 from exporter.web import Server, make_app
 from scoring.solar import Expected, expected_power
@@ -62,7 +61,7 @@ class Service:
         self._integrated = time.monotonic()
         self._reloading = asyncio.Lock()
         rng = random.Random()  # noqa: S311 - jitter, not a secret
-        self._writer = _writer(settings, rng)
+        self._writer = writer_of(settings, rng)
         self._rollups = self._live_rollups()
         self._http = client_session()
         self._poller = Poller(
@@ -231,23 +230,12 @@ class Service:
             skipped=stats.skipped,
             clock_steps=stats.clock_steps,
             assessment_seconds=self._assess_seconds,
-            points=writer.queue.books.counts if writer else dict.fromkeys(Fate, 0),
-            spool_bytes=writer.queue.bytes if writer else 0,
-            spool_oldest=writer.queue.oldest_time if writer else None,
+            spool=SpoolNumbers.of(writer.queue if writer else None, self._settings),
             writes=writer.stats.writes if writer else 0,
             write_errors=writer.stats.errors if writer else 0,
             reload_successful=self._file.successful,
             reload_time=self._file.success_time,
         )
-
-
-def _writer(settings: Settings, rng: random.Random) -> Writer | None:
-    if settings.influxdb_url is None:
-        log.warning("FLEETSCOPE_INFLUXDB_URL is not set: readings are scored but not stored")
-        return None
-    target = make_target(settings)
-    queue = MemoryQueue(settings.queue_megabytes * 1024 * 1024)
-    return Writer(target, queue, time.time, rng)
 
 
 def raise_file_limit() -> None:

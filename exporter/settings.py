@@ -144,12 +144,37 @@ class Settings(BaseSettings):
     influxdb_username: str | None = Field(None, description="User name (v1)")
     influxdb_password: SecretStr | None = Field(None, description="Password (v1)")
     influxdb_password_file: Path | None = Field(None, description="File that holds the password")
+    queue_dir: Path | None = Field(
+        None,
+        description="Folder of the queue on disk, of this exporter alone; without it what "
+        "InfluxDB has not accepted waits in memory and is lost when the exporter ends",
+    )
+    queue_disk_megabytes: int = Field(
+        4096,
+        ge=1,
+        le=16_777_216,
+        description="Most that waits on disk; beyond it batches are dropped and counted",
+    )
     queue_megabytes: int = Field(
         64,
         ge=1,
         le=65536,
-        description="Memory for batches that InfluxDB has not accepted yet; beyond it the oldest "
-        "are dropped and counted",
+        description="Most that waits in memory, without a queue on disk or while the disk cannot "
+        "be written; beyond it batches are dropped and counted",
+    )
+    queue_hours: float = Field(
+        168.0, gt=0, le=87600, description="Age at which what waits on disk is dropped and counted"
+    )
+    queue_policy: Literal["cells-first", "oldest"] = Field(
+        "cells-first",
+        description="What is dropped at a limit: single cells, oldest first, and then the oldest "
+        "of the rest; or the oldest of all",
+    )
+    queue_drain_megabytes: float = Field(
+        4.0,
+        gt=0,
+        le=1000,
+        description="Most that is sent a second of what waited, beside fresh readings, compressed",
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="Least severe message that is logged"

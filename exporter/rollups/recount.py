@@ -11,7 +11,7 @@ from exporter.rollups.catalog import FIELDS
 from exporter.rollups.compute import Work, batches
 from exporter.rollups.plan import Day, Found, compare, day_of, kept_from, task_of, with_next
 from exporter.rollups.source import DAY_MS, Source
-from exporter.sink.target import RejectedError, RetryLaterError, Target
+from exporter.sink.target import RefusedError, RetryLaterError, Target
 
 COMPARED_DAYS = 28
 TRIES = 6
@@ -157,7 +157,7 @@ async def _write(target: Target, body: bytes, policy: str) -> None:
             if attempt == TRIES - 1:
                 raise RollupError(f"not written after {TRIES} attempts: {error}") from error
             await asyncio.sleep(error.after if error.after is not None else 2.0**attempt)
-        except RejectedError as error:
+        except RefusedError as error:
             lines = gzip.decompress(body).count(b"\n") + 1
-            count = lines if error.rejected is None else error.rejected
+            count = lines if error.left_out is None else error.left_out
             raise RollupError(f"{count} of {lines} rows were rejected: {error}") from error

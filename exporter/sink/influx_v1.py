@@ -14,9 +14,9 @@ from exporter.sink.target import (
     ROLLUPS,
     WRITE_SECONDS,
     NotAllowedError,
-    RejectedError,
+    RefusedError,
     RetryLaterError,
-    rejected_points,
+    left_out,
     retry_after,
 )
 
@@ -84,11 +84,9 @@ class InfluxV1:
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise RetryLaterError(f"{self._url}: {type(error).__name__}: {error}") from error
         reason = f"{self._url}/write answered {status}: {_error_text(text)}"
-        if status == 400:
+        if status in (400, 413, 422):
             # 1.x has stored the good points of a partial write and says how many it dropped.
-            raise RejectedError(reason, rejected_points(text))
-        if status == 413:
-            raise RejectedError(reason)
+            raise RefusedError(reason, _error_text(text), left_out(text))
         if status == 404 or "retention policy not found" in text:
             await self.prepare()
         raise RetryLaterError(reason, retry_after(after))

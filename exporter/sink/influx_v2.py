@@ -12,9 +12,9 @@ from exporter.sink.target import (
     ROLLUPS,
     WRITE_SECONDS,
     NotAllowedError,
-    RejectedError,
+    RefusedError,
     RetryLaterError,
-    rejected_points,
+    left_out,
     retry_after,
 )
 
@@ -129,11 +129,11 @@ class InfluxV2:
     async def _refused(self, error: Any) -> None:
         status = int(error.status or 0)
         reason = f"{self._url}/api/v2/write answered {status}: {_words(error)}"
-        if status in (400, 413):
-            raise RejectedError(reason) from error
-        if status == 422:
-            # 2.x has stored the good points of a partial write and says how many it dropped.
-            raise RejectedError(reason, rejected_points(_body(error))) from error
+        if status in (400, 413, 422):
+            # After 400 2.x has stored nothing; after 422 the good points of a partial write, and
+            # it says how many it dropped.
+            dropped = left_out(_body(error)) if status == 422 else None
+            raise RefusedError(reason, _words(error), dropped) from error
         if status == 404:
             await self.prepare()
         headers = error.headers or {}

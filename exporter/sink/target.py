@@ -11,11 +11,14 @@ from typing import Protocol
 from exporter.levels import LEVELS, RAW
 
 LONGEST_WAIT_SECONDS = 60.0
+# Without a word from the server: short, so that the present is not late when it is back.
+LONGEST_UNASKED_SECONDS = 3.0
 WRITE_SECONDS = 10.0
 ROLLUPS = tuple(level.name for level in LEVELS)
 
 
 _DROPPED = re.compile(r"dropped=(\d+)")
+_ABOUT_POINTS = ("unable to parse", "partial write", "field type conflict", "beyond retention")
 
 
 class RetryLaterError(Exception):
@@ -36,18 +39,26 @@ class NotAllowedError(Exception):
     """The credentials do not allow creating databases; writing may be allowed all the same."""
 
 
-class RejectedError(Exception):
-    """The server will never take some or all points of the batch.
+class RefusedError(Exception):
+    """The server will not take the batch as it is; what it has stored of it is not certain.
 
     Attributes
     ----------
-    rejected : int or None
-        Number of points, None for the whole batch.
+    words : str
+        What the server said.
+    left_out : int or None
+        Number of points that it says it has left out; None where it names none.
     """
 
-    def __init__(self, reason: str, rejected: int | None = None) -> None:
+    def __init__(self, reason: str, words: str, left_out: int | None = None) -> None:
         super().__init__(reason)
-        self.rejected = rejected
+        self.words = words
+        self.left_out = left_out
+
+    @property
+    def about_points(self) -> bool:
+        """Whether these are InfluxDB's own words about points, and not those of who knows what."""
+        return any(known in self.words for known in _ABOUT_POINTS)
 
 
 class Target(Protocol):
@@ -66,7 +77,7 @@ class Target(Protocol):
 
         Raises
         ------
-        RetryLaterError, RejectedError
+        RetryLaterError, RefusedError
         """
 
     async def close(self) -> None:
@@ -92,7 +103,7 @@ def retry_after(header: str | None, now: datetime | None = None) -> float | None
     return min(max(seconds, 0.0), LONGEST_WAIT_SECONDS)
 
 
-def rejected_points(text: str) -> int | None:
+def left_out(text: str) -> int | None:
     """Points that a partial write left out, by the server's words; None where it names no number.
 
     Lines that could not be read are listed one by one and are not in ``dropped``.
@@ -102,7 +113,11 @@ def rejected_points(text: str) -> int | None:
 
 
 def wait_seconds(failures: int, asked: float | None, rng: random.Random) -> float:
-    """Seconds to wait after ``failures`` in a row: what the server asked for, else 1, 2, 4 … 60;
-    plus up to a quarter at random, so that several exporters do not come back together."""
-    base = asked if asked is not None else 2.0 ** min(failures - 1, 10)
-    return min(base, LONGEST_WAIT_SECONDS) * (1 + 0.25 * rng.random())
+    """Seconds to wait after ``failures`` in a row: what the server asked for, 60 at most, else 1,
+    2, 3, 3 …; plus up to a quarter at random, so that several exporters do not come back together.
+    """
+    if asked is None:
+        base = min(2.0 ** min(failures - 1, 10), LONGEST_UNASKED_SECONDS)
+    else:
+        base = min(asked, LONGEST_WAIT_SECONDS)
+    return base * (1 + 0.25 * rng.random())

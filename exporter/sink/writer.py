@@ -1,39 +1,24 @@
-"""Gathers lines into batches and sends them, oldest first, until InfluxDB has accepted them."""
+"""Gathers lines into batches, puts them into the queue once a second, and has them sent."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import logging
-import math
 import random
 from collections.abc import Callable
-from dataclasses import dataclass
 
-from exporter.levels import RAW
-from exporter.sink.queue import Batch, Queue, compress
-from exporter.sink.target import (
-    NotAllowedError,
-    RejectedError,
-    RetryLaterError,
-    Target,
-    wait_seconds,
-)
+from exporter.sink.queue import Batch, Queue, pack
+from exporter.sink.rejects import Rejects
+from exporter.sink.sender import Sender, WriterStats
+from exporter.sink.target import Target
 
 log = logging.getLogger(__name__)
 
 FLUSH_SECONDS = 1.0
 LINES_PER_BATCH = 5000
 STOP_SECONDS = 3.0
-
-
-@dataclass(slots=True)
-class WriterStats:
-    """Counters of the writer."""
-
-    writes: int = 0
-    errors: int = 0
-    last_error: str = ""
+DRAIN_BYTES = 4e6
 
 
 class Writer:
@@ -47,150 +32,97 @@ class Writer:
         Unix seconds.
     rng : random.Random
         For the jitter of waits.
+    rejects : Rejects, optional
+        Where points that InfluxDB refuses are kept.
+    drain_bytes : float
+        Compressed bytes a second of what waited that are sent at most, beside the present.
     """
 
     def __init__(
-        self, target: Target, queue: Queue, wall_clock: Callable[[], float], rng: random.Random
+        self,
+        target: Target,
+        queue: Queue,
+        wall_clock: Callable[[], float],
+        rng: random.Random,
+        rejects: Rejects | None = None,
+        drain_bytes: float = DRAIN_BYTES,
     ) -> None:
         self.queue = queue
-        self.stats = WriterStats()
         self._target = target
         self._wall_clock = wall_clock
-        self._rng = rng
+        rejects = rejects or Rejects(None, wall_clock)
+        self._sender = Sender(target, queue, rejects, rng, drain_bytes)
         self._lines: list[str] = []
-        self._filled = asyncio.Event()
+        self._made: list[Batch] = []
+        self._flushing = asyncio.Lock()
         self._stopping = asyncio.Event()
-        self._tasks: list[asyncio.Task[None]] = []
-        self._failures = 0
-        self._complained = False
-        self._oldest_written = math.inf
+        self._work: asyncio.Task[None] | None = None
+
+    @property
+    def stats(self) -> WriterStats:
+        """Counters of what is sent."""
+        return self._sender.stats
 
     def start(self) -> None:
         """Start sending; must be called inside the event loop."""
-        self._tasks = [asyncio.create_task(self._flush_often()), asyncio.create_task(self._send())]
+        self._work = asyncio.create_task(self._run())
 
     def add(self, lines: list[str]) -> None:
         """Take lines to write; never blocks and never raises."""
         self._lines += lines
-        if len(self._lines) >= LINES_PER_BATCH:
-            self.flush()
+
+    def put(self, batch: Batch) -> None:
+        """Put a batch that is made already into the queue, with what is gathered now."""
+        self._made.append(batch)
+
+    def take_oldest_written(self) -> float:
+        """Unix seconds of the oldest batch of full detail that was written since the last call,
+        infinite where none was: what came late has roll-ups to be made again."""
+        return self._sender.take_oldest_written()
 
     @property
     def gathering(self) -> int:
         """Lines that are not in a batch yet."""
         return len(self._lines)
 
-    def flush(self) -> None:
-        """Put what has been gathered into the queue."""
-        lines, self._lines = self._lines, []
-        for start in range(0, len(lines), LINES_PER_BATCH):
-            batch = compress(lines[start : start + LINES_PER_BATCH], self._wall_clock())
-            self.queue.put(batch)
-            self._filled.set()
-
-    def put(self, batch: Batch) -> None:
-        """Put a batch that is made already into the queue, behind what waits there."""
-        self.queue.put(batch)
-        self._filled.set()
-
-    def take_oldest_written(self) -> float:
-        """Unix seconds of the oldest batch of full detail that was written since the last call,
-        infinite where none was: what came late has roll-ups to be made again."""
-        oldest, self._oldest_written = self._oldest_written, math.inf
-        return oldest
+    async def flush(self) -> None:
+        """Put what has been gathered into the queue, with the notes of what was sent."""
+        async with self._flushing:
+            lines, self._lines = self._lines, []
+            made, self._made = self._made, []
+            batches = []
+            if lines:
+                now = self._wall_clock()
+                batches = await asyncio.to_thread(pack, lines, now, LINES_PER_BATCH)
+            batches += made
+            self._sender.offer(await self.queue.put(batches))
 
     async def stop(self) -> int:
-        """Send what waits, for three seconds at most; returns the number of points left behind.
+        """Send what waits, for three seconds at most; returns the number of points that are lost.
 
         A wait is cut short for one more attempt; the first one that fails then is the last.
         """
-        self.flush()
         self._stopping.set()
-        self._filled.set()
-        if self._tasks:
-            flushing, sending = self._tasks
-            flushing.cancel()
-            await asyncio.wait({sending}, timeout=STOP_SECONDS)
-            sending.cancel()
-            await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._work is not None:
+            await self._work
+        await self.flush()
+        await self._sender.finish(STOP_SECONDS)
         await self._target.close()
-        left = 0
-        while (batch := self.queue.oldest()) is not None:
-            left += batch.points
-            self.queue.settle(batch)
+        left = await self.queue.close()
         if left:
             log.error("stopped with %d points that InfluxDB has not accepted; dropped", left)
         return left
 
-    async def _flush_often(self) -> None:
-        while True:
-            await asyncio.sleep(FLUSH_SECONDS)
-            self.flush()
-
-    async def _send(self) -> None:
-        prepared = False
-        batch: Batch | None = None
-        while True:
+    async def _run(self) -> None:
+        await self.queue.open()
+        self._sender.start()
+        loop = asyncio.get_running_loop()
+        due = loop.time()
+        while not self._stopping.is_set():
+            due = max(due + FLUSH_SECONDS, loop.time())
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._stopping.wait(), due - loop.time())
             try:
-                if not prepared:
-                    await self._prepare()
-                    prepared = True
-                batch = self.queue.oldest()
-                if batch is None:
-                    if self._stopping.is_set():
-                        return
-                    self._filled.clear()
-                    await self._filled.wait()
-                    continue
-                self.stats.writes += 1
-                await self._target.write(batch.body, batch.policy)
-            except (RetryLaterError, NotAllowedError) as error:
-                if not await self._another_try(error):
-                    return
-                continue
-            except RejectedError as error:
-                assert batch is not None  # only a write rejects
-                rejected = batch.points if error.rejected is None else error.rejected
-                rejected = min(rejected, batch.points)
-                self.queue.settle(batch, written=batch.points - rejected, rejected=rejected)
-                self.stats.errors += 1
-                self.stats.last_error = str(error)
-                log.error("InfluxDB rejected %d of %d points: %s", rejected, batch.points, error)
-            except Exception as error:
-                log.exception("sending to InfluxDB failed unexpectedly")
-                if not await self._another_try(RetryLaterError(type(error).__name__)):
-                    return
-                continue
-            else:
-                self.queue.settle(batch, written=batch.points)
-            if batch is not None and batch.policy == RAW:
-                self._oldest_written = min(self._oldest_written, batch.time)
-            if self._complained:
-                log.info("InfluxDB accepts points again")
-            self._failures, self._complained = 0, False
-
-    async def _prepare(self) -> None:
-        try:
-            await self._target.prepare()
-        except NotAllowedError as error:
-            log.warning(
-                "databases and retention must exist already, creating is refused: %s", error
-            )
-        else:
-            log.info("InfluxDB is ready: databases and retention are in place")
-
-    async def _another_try(self, error: RetryLaterError | NotAllowedError) -> bool:
-        """Wait after a failure; False if the writer is stopping and this was its last attempt."""
-        self._failures += 1
-        self.stats.errors += 1
-        self.stats.last_error = str(error)
-        if not self._complained:
-            self._complained = True
-            log.error("InfluxDB does not accept points, they wait in the queue: %s", error)
-        if self._stopping.is_set():
-            return False
-        asked = error.after if isinstance(error, RetryLaterError) else None
-        with contextlib.suppress(TimeoutError):
-            seconds = wait_seconds(self._failures, asked, self._rng)
-            await asyncio.wait_for(self._stopping.wait(), seconds)
-        return True
+                await self.flush()
+            except Exception:
+                log.exception("what was gathered could not be put into the queue")

@@ -19,7 +19,7 @@ from exporter.levels import DAY
 from exporter.sink.influx_v1 import InfluxV1
 from exporter.sink.influx_v2 import InfluxV2
 from exporter.sink.queue import Fate, MemoryQueue, compress
-from exporter.sink.target import ROLLUPS, RejectedError, RetryLaterError, Target
+from exporter.sink.target import ROLLUPS, RefusedError, RetryLaterError, Target
 from exporter.sink.writer import Writer
 from provisioning.local.ports import Ports
 
@@ -160,14 +160,16 @@ async def test_rejected_points_are_counted(server: Server) -> None:
         await target.prepare()
         await target.write(compress([f"kind x=1.0 {NOW}"], 0.0).body)
         mixed = compress([f'kind x="text" {NOW + 1}', f"kind x=2.0 {NOW + 2}"], 0.0)
-        with pytest.raises(RejectedError, match="type conflict") as caught:
+        with pytest.raises(RefusedError, match="type conflict") as caught:
             await target.write(mixed.body)
-        assert caught.value.rejected == 1
+        assert caught.value.left_out == 1
+        assert caught.value.about_points
         (series,) = await server.query('SELECT x FROM "kind"')
         assert [row[1] for row in series["values"]] == [1, 2]
-        with pytest.raises(RejectedError, match="unable to parse") as caught:
+        with pytest.raises(RefusedError, match="unable to parse") as caught:
             await target.write(compress(["rubbish"], 0.0).body)
-        assert caught.value.rejected is None
+        assert caught.value.left_out is None
+        assert caught.value.about_points
     finally:
         await target.close()
 
@@ -177,9 +179,9 @@ async def test_a_partial_write_counts_unreadable_lines(influx1: Server) -> None:
     try:
         await target.prepare()
         lines = ["rubbish", f"part x=1.0 {NOW}", "more rubbish here", f"part x=2.0 {NOW + 1}"]
-        with pytest.raises(RejectedError, match="partial write") as caught:
+        with pytest.raises(RefusedError, match="partial write") as caught:
             await target.write(compress(lines, 0.0).body)
-        assert caught.value.rejected == 2
+        assert caught.value.left_out == 2
         (series,) = await influx1.query('SELECT x FROM "part"')
         assert [row[1] for row in series["values"]] == [1, 2]
     finally:
@@ -260,6 +262,6 @@ async def test_the_writer_empties_its_queue_into_it(server: Server) -> None:
         writer.add([f"many,site=s{number} x={n}.0 {NOW + n}" for n in range(200)])
         await asyncio.sleep(0)
     assert await writer.stop() == 0
-    assert writer.queue.books.counts[Fate.WRITTEN] == 10_000
+    assert writer.queue.counts[Fate.WRITTEN] == 10_000
     (counted,) = await server.query('SELECT count("x") FROM "many"')
     assert counted["values"][0][1] == 10_000

@@ -12,7 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from exporter.assessment import FleetAssessment, assess
 from exporter.fleet import FleetState
 from exporter.metrics import METRICS, PREFIX, ServiceNumbers, registry
-from exporter.sink.queue import Fate
+from exporter.sink.numbers import SpoolNumbers
 from tests.exporter.test_assessment import WALL, failed, fleet, judge, snapshot
 
 NUMBERS = ServiceNumbers(
@@ -20,9 +20,7 @@ NUMBERS = ServiceNumbers(
     skipped=0,
     clock_steps=0,
     assessment_seconds=0.001,
-    points=dict.fromkeys(Fate, 0),
-    spool_bytes=0,
-    spool_oldest=None,
+    spool=SpoolNumbers(longest_seconds=60.0, durable=True),
     writes=0,
     write_errors=0,
     reload_successful=True,

@@ -50,6 +50,9 @@ UNUSED_FIELDS = {
     ("issue", "threshold"): "part of the sentence, with its unit",
 }
 NOT_IN_DASHBOARDS = {
+    "spool_limit_bytes": "the alert on a queue that fills measures by it",
+    "spool_longest_seconds": "the alert on a queue that fills measures by it",
+    "spool_durable": "the alert on the queue's disk says it",
     "site_rank": "the order of attention that dashboards sort by is recorded from it",
     "site_issue": "the counts that dashboards show are recorded from it",
     "site_issue_value": "alerts put it in words; dashboards show the sentence out of InfluxDB",

@@ -1,0 +1,65 @@
+"""The folder of a queue on disk belongs to one exporter at a time."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+from pathlib import Path
+
+
+class QueueInUseError(Exception):
+    """Another exporter has this queue; its text says which process."""
+
+
+class FolderLock:
+    """An advisory lock (flock(2)) on a file in the folder; the kernel frees it with its holder.
+
+    On a file system that is read-only it may be taken later, as soon as the file can be made.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._path = folder / "lock"
+        self._descriptor: int | None = None
+
+    @property
+    def held(self) -> bool:
+        """Whether it has been taken."""
+        return self._descriptor is not None
+
+    def take(self) -> None:
+        """Take the lock, making the folder where it is absent.
+
+        Raises
+        ------
+        QueueInUseError
+        OSError
+            The file cannot be made.
+        """
+        if self._descriptor is not None:
+            return
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            holder = os.read(descriptor, 20).decode("ascii", "replace").strip() or "unknown"
+            os.close(descriptor)
+            raise QueueInUseError(
+                f"the queue in {self._path.parent} is in use by the exporter with process id "
+                f"{holder}; give each exporter a FLEETSCOPE_QUEUE_DIR of its own"
+            ) from None
+        except BaseException:
+            os.close(descriptor)
+            raise
+        self._descriptor = descriptor
+        with contextlib.suppress(OSError):
+            # Only so that a second exporter can say whose it is.
+            os.ftruncate(descriptor, 0)
+            os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+
+    def release(self) -> None:
+        """Let another exporter have it. The file stays, or two could lock two files."""
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
