@@ -184,7 +184,10 @@ class FleetAssessment:
 
 @dataclass(frozen=True, slots=True)
 class SiteView:
-    """What an Assessment keeps of a site beside arrays: a copy, since the state moves on."""
+    """What an Assessment keeps of a site beside arrays: a copy, since the state moves on.
+
+    ``alarms`` are the levels that devices report, 1 a warning and 2 an alarm, by device and name.
+    """
 
     outcome: Outcome | None
     detail: str
@@ -192,6 +195,7 @@ class SiteView:
     implausible_total: int
     pack_spreads: dict[str, float]
     packs: tuple[PackView, ...]
+    alarms: dict[tuple[str, str], int]
     properties: dict[str, str]
 
 
@@ -290,6 +294,12 @@ def _view(record: SiteRecord, stale_after: float, now: float) -> SiteView:
         implausible_total=record.implausible_total,
         pack_spreads=spreads,
         packs=tuple(_pack(b, now) for b in record.batteries.values()),
+        alarms={
+            (device, name): level
+            for device, levels in record.alarms.items()
+            for name, level in levels.items()
+            if level > 0
+        },
         properties=record.properties,
     )
 

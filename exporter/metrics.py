@@ -16,10 +16,11 @@ from exporter.assessment import FleetAssessment
 from exporter.config import Contact
 from exporter.maintenance import in_maintenance
 from exporter.sink.numbers import SpoolNumbers
-from scoring.issues import FloatArray
+from scoring.issues import DEVICE_ALARM, DEVICE_WARNING, FloatArray
 from scoring.status import STATUSES
 
 PREFIX = "fleetscope_"
+ALARMS_SHOWN = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +84,12 @@ METRICS: Mapping[str, Description] = MappingProxyType(
             "gauge",
             "Limit that the value of an active issue has passed, in the same unit",
             ("site", "code"),
+        ),
+        "device_alarm_level": Description(
+            "gauge",
+            "Level of an alarm that a device reports: 1 warning, 2 alarm; absent otherwise, and "
+            "at most 10 of a site",
+            ("site", "device", "alarm"),
         ),
         "site_maintenance": Description(
             "gauge",
@@ -332,9 +339,14 @@ def _site_metrics(assessment: FleetAssessment) -> Iterator[Metric]:
 
 
 def _issue_metrics(assessment: FleetAssessment, sites: list[str]) -> Iterator[Metric]:
-    issue = _family("site_issue")
+    issue, alarm = _family("site_issue"), _family("device_alarm_level")
     value, threshold = _family("site_issue_value"), _family("site_issue_threshold")
-    for site, issues in zip(sites, assessment.issues, strict=True):
+    for site, issues, view in zip(sites, assessment.issues, assessment.records, strict=True):
+        # A site that does not answer has no such issue, and what it said before is old.
+        if {DEVICE_ALARM.code, DEVICE_WARNING.code} & {active.code for active in issues}:
+            worst = sorted(view.alarms.items(), key=lambda item: (-item[1], item[0]))
+            for (device, name), level in worst[:ALARMS_SHOWN]:
+                alarm.add_metric([site, device, name], level)
         for active in issues:
             scale = 0.01 if active.unit == "%" else 1.0
             issue.add_metric([site, active.code, active.severity], 1.0)
@@ -343,6 +355,7 @@ def _issue_metrics(assessment: FleetAssessment, sites: list[str]) -> Iterator[Me
             if active.threshold is not None:
                 threshold.add_metric([site, active.code], active.threshold * scale)
     yield issue
+    yield alarm
     yield value
     yield threshold
 

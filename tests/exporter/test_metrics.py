@@ -11,7 +11,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from exporter.assessment import FleetAssessment, assess
 from exporter.fleet import FleetState
-from exporter.metrics import METRICS, PREFIX, ServiceNumbers, registry
+from exporter.metrics import ALARMS_SHOWN, METRICS, PREFIX, ServiceNumbers, registry
 from exporter.sink.numbers import SpoolNumbers
 from tests.exporter.test_assessment import WALL, failed, fleet, judge, snapshot
 
@@ -133,6 +133,25 @@ def test_the_status_is_a_state_set() -> None:
         }
         assert len(states) == 5
         assert [s for s, value in states.items() if value == 1] == [status]
+
+
+def test_alarms_of_devices_have_names_while_they_last() -> None:
+    name = f"{PREFIX}device_alarm_level"
+    alarms = {"vebus/257": {"Overload": 2, "LowBattery": 1, "HighTemperature": 0}}
+    state = FleetState(fleet("a"), 10.0)
+    state.apply(snapshot("a", {}, alarms=alarms), 1000.0)
+    found = samples(assess(state, 1001.0, WALL))
+    assert {dict(labels)["alarm"]: v for (n, labels), v in found.items() if n == name} == {
+        "Overload": 2,
+        "LowBattery": 1,
+    }
+    many = {"vebus/257": {f"Alarm{i}": 1 for i in range(30)} | {"Overload": 2}}
+    state.apply(snapshot("a", {}, alarms=many), 1010.0)
+    shown = of_site(samples(assess(state, 1011.0, WALL)), "a")[name]
+    assert len(shown) == ALARMS_SHOWN
+    assert shown[0]["alarm"] == "Overload"
+    # What a site said before it fell silent is not true for ever.
+    assert name not in of_site(samples(assess(state, 2000.0, WALL)), "a")
 
 
 def test_a_removed_site_leaves_nothing() -> None:

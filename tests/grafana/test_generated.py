@@ -56,6 +56,7 @@ NOT_IN_DASHBOARDS = {
     "site_rank": "the order of attention that dashboards sort by is recorded from it",
     "site_issue": "the counts that dashboards show are recorded from it",
     "site_issue_value": "alerts put it in words; dashboards show the sentence out of InfluxDB",
+    "device_alarm_level": "alerts name it; dashboards show the sentence out of InfluxDB",
     "site_issue_threshold": "alerts put it in words; dashboards show the sentence out of InfluxDB",
 }
 

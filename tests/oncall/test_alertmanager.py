@@ -20,6 +20,7 @@ pytestmark = pytest.mark.stack
 
 ALPHA = {"job": "fleetscope", "instance": "one:1", "site": "alpha", "region": "north"}
 BETA = {"job": "fleetscope", "instance": "one:1", "site": "beta", "region": "north"}
+DELTA, ECHO = {**BETA, "site": "delta"}, {**BETA, "site": "echo"}
 OTHER = {"job": "fleetscope", "instance": "two:1", "site": "gamma", "region": "south"}
 
 
@@ -166,10 +167,17 @@ def test_a_site_tells_one_thing_at_a_time(on_call: OnCall) -> None:
         labels("FleetscopeGridVoltageOutOfBand", **BETA),
         labels("FleetscopeSiteWarning", **BETA),
         labels("FleetscopeDeviceAlarm", **BETA),
+        # Nor does a device's alarm, but it comes with a battery that is warm.
+        labels("FleetscopeDeviceAlarm", **DELTA),
+        labels("FleetscopeBatteryTemperatureWarning", **DELTA),
+        labels("FleetscopeCellSpreadCritical", **ECHO),
+        labels("FleetscopeDeviceAlarm", **ECHO),
     ) == {
         ("SiteOffline", "gamma"),
         ("BatteryTemperatureCritical", "alpha"),
         ("BatterySohWarning", "alpha"),
+        ("DeviceAlarm", "delta"),
+        ("CellSpreadCritical", "echo"),
         ("GridVoltageOutOfBand", "beta"),
         ("DeviceAlarm", "beta"),
     }
