@@ -108,6 +108,7 @@ class OnCall:
             "FLEETSCOPE_ALERT_WEBHOOK_URL": f"{self.receiver.url}/pages",
             "FLEETSCOPE_ALERT_CHAT_URL": f"{self.receiver.url}/chat",
             "FLEETSCOPE_TICKET_WEBHOOK_URL": f"{self.receiver.url}/tickets",
+            "FLEETSCOPE_TICKET_CHAT_URL": f"{self.receiver.url}/ticket-chat",
             "FLEETSCOPE_GRAFANA_URL": "https://grafana.example.com",
             "FLEETSCOPE_RUNBOOKS_URL": "https://runbooks.example.com",
         }

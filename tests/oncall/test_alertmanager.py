@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import re
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ import yaml
 from provisioning.alertmanager.render import BASE
 from provisioning.local.web import get_json
 from tests.oncall.conftest import OnCall, until
-from tests.rules.test_rules import ALERTS
+from tests.rules.test_rules import ALERTS, seconds
 
 pytestmark = pytest.mark.stack
 
@@ -199,6 +200,7 @@ def test_the_words_of_a_message(on_call: OnCall) -> None:
         "summary": "Alpha is offline",
         "description": "Alpha (alpha) has been offline for at least 1 minute.",
         "action": "Check its internet connection.",
+        "worst": "score 40 in the last hour",
         "contact": "Site operations +44 1632 960001",
         "dashboard_url": "/d/fleetscope-site?var-site=alpha",
         "runbook_url": "docs/runbooks.md#fleetscopesiteoffline",
@@ -217,6 +219,7 @@ def test_the_words_of_a_message(on_call: OnCall) -> None:
         "Alpha (alpha) has been offline for at least 1 minute.\n"
         "Where: Alpha, north (high priority)\n"
         "Since: Sun 1 Mar 2026, 08:30 UTC\n"
+        "Worst: score 40 in the last hour\n"
         "Do: Check its internet connection.\n"
         "Call: Site operations +44 1632 960001\n"
         "Look: https://grafana.example.com/d/fleetscope-site?var-site=alpha"
@@ -227,3 +230,41 @@ def test_the_words_of_a_message(on_call: OnCall) -> None:
         "{alertname%3D%22FleetscopeSiteOffline%22,instance%3D%22one%3A1%22,"
         "region%3D%22north%22,site%3D%22alpha%22}\n"
     )
+
+
+def test_a_message_says_what_is_over_and_what_goes_on(on_call: OnCall) -> None:
+    on_call.start_alertmanager(shorter=600)
+
+    def lasting(site: str, name: str, end: str) -> dict[str, Any]:
+        own = {**ALPHA, "site": site, "name": name}
+        return {
+            "labels": labels("FleetscopeSiteWarning", **own),
+            "annotations": {"summary": f"{name} has been in WARNING", "dashboard_url": "/d/x"},
+            "startsAt": "2026-03-01T08:30:00Z",
+            "endsAt": end,
+        }
+
+    later = "2099-01-01T00:00:00Z"
+    post(on_call, lasting("alpha", "Alpha", later), lasting("beta", "Beta", later))
+    posts = on_call.receiver.posts
+    until(lambda: posts.get("/ticket-chat"), "a ticket")
+    post(on_call, lasting("alpha", "Alpha", "2026-03-01T10:00:00Z"))
+    until(lambda: len(posts["/ticket-chat"]) > 1, "the end of one")
+    (first, second) = (each["attachments"][0] for each in posts["/ticket-chat"])
+    assert first["title"] == "Alpha has been in WARNING (2 alerts in north)"
+    assert second["title"] == "Beta has been in WARNING; over: Alpha has been in WARNING"
+    # The rule waits for four hours, and the link opens half a day before.
+    assert "\nSince: Sun 1 Mar 2026, 04:30 UTC\n" in first["text"]
+    assert "/d/x?from=1772310600000&to=now\n" in first["text"]
+    assert "\nFrom Sun 1 Mar 2026, 04:30 to Sun 1 Mar 2026, 10:00 UTC\n" in second["text"]
+
+
+def test_messages_know_the_rules_that_wait_long() -> None:
+    told = re.findall(
+        r'match "\^(\w+)\$" \.Labels\.alertname }}{{ \(\.StartsAt\.Add -(\d+)\)',
+        (BASE / "fleetscope.tmpl").read_text("utf-8"),
+    )
+    waits = {alert: seconds(rule["for"]) for alert, rule in ALERTS.items()}
+    assert {alert: int(number) // 10**9 for alert, number in told} == {
+        alert: wait for alert, wait in waits.items() if wait >= 1800
+    }
