@@ -119,10 +119,14 @@ class OnCall:
             for key in ("group_wait", "group_interval"):
                 route[key] = _shorter(route[key], shorter)
         path.write_text(yaml.safe_dump(config), "utf-8")
+        self.run_alertmanager(path)
+
+    def run_alertmanager(self, config: Path) -> None:
+        """Alertmanager with a configuration as it stands."""
         self.run(
             "alertmanager",
             self._servers["Alertmanager"],
-            f"--config.file={path}",
+            f"--config.file={config}",
             f"--storage.path={self.folder / 'alertmanager-data'}",
             f"--web.listen-address={self.alertmanager.removeprefix('http://')}",
             f"--web.external-url={self.alertmanager}",
