@@ -173,6 +173,7 @@ def influxdb() -> str:
                 ("`severity`", "–", "1 info, 2 warning, 3 critical"),
                 ("`value`", "its own", "The value that was judged"),
                 ("`threshold`", "its own", "The limit that it crossed"),
+                ("`deduction`", "points", "What it takes from its component's 100"),
                 ("`sentence`", "text", "The issue in words"),
                 ("`since`", "s", f"When it began, {seconds}"),
             ],

@@ -15,6 +15,7 @@ from grafana.frame import dashboard, pack_variable, site_variable
 from grafana.panels import (
     CELLS_URL,
     HIDDEN,
+    WRAPPED,
     Face,
     colour,
     columns,
@@ -24,6 +25,7 @@ from grafana.panels import (
     lines,
     link,
     ordered,
+    shades,
     tiles,
     transform,
 )
@@ -51,9 +53,10 @@ def build() -> Dashboard:
     """The dashboard."""
     made = dashboard("fleetscope-cells", "Which cells are out of balance, and since when.")
     made.with_variable(site_variable()).with_variable(pack_variable())
-    made.with_panel(_now()).with_panel(_named()).with_panel(_fleet())
-    made.with_panel(_spread()).with_panel(_furthest())
-    made.with_panel(_voltages()).with_panel(_band())
+    made.with_panel(_now()).with_panel(_named())
+    made.with_panel(_spread()).with_panel(_fleet())
+    made.with_panel(_voltages()).with_panel(_furthest())
+    made.with_panel(_band())
     made.with_row(Row("Temperatures"))
     made.with_panel(_temperatures()).with_panel(_warmest())
     made.with_row(Row("Packs compared"))
@@ -62,11 +65,11 @@ def build() -> Dashboard:
 
 def _now() -> stat.Panel:
     face = Face(
-        title="Spread now",
+        title="Spread",
         description="Highest minus lowest cell voltage of each pack of the site. Orange from "
         f"{look.LIMITS.cell_spread_warning:.2f} V, red from {look.LIMITS.cell_spread_critical:.2f} "
         "V, the fleet's default limits.",
-        size=(4, 6),
+        size=(5, 5),
         unit=look.UNITS["V"],
         empty="No battery of this site gives cell voltages",
         low=0,
@@ -87,12 +90,12 @@ def _named() -> table.Panel:
         f'SELECT {fields} FROM "raw"."battery" WHERE {where} AND $timeFilter GROUP BY "device" '
         "ORDER BY time DESC LIMIT 1"
     )
-    volts = {"unit": look.UNITS["V"], "decimals": 3, "custom.width": 70, "noValue": "–"}
+    volts = {"unit": look.UNITS["V"], "decimals": 3, "custom.width": 66, "noValue": "–"}
     face = Face(
         title="Lowest and highest cell",
         description="The two extreme cells as the battery itself names them, with the age of the "
         "reading. A dash is a name or voltage that the battery did not give.",
-        size=(11, 6),
+        size=(19, 5),
         unit=look.NUMBER,
         empty="No battery of this site gives cell voltages",
         targets=[influx_table(query)],
@@ -110,9 +113,9 @@ def _named() -> table.Panel:
             )
         ],
         overrides={
-            "Pack": {"custom.minWidth": 90},
-            "Lowest": {"noValue": "–", "custom.width": 70},
-            "Highest": {"noValue": "–", "custom.width": 74},
+            "Pack": WRAPPED,
+            "Lowest": {"noValue": "–", "custom.width": 66},
+            "Highest": {"noValue": "–", "custom.width": 66},
             "at": volts,
             "at ": volts,
             "Spread": volts
@@ -121,7 +124,7 @@ def _named() -> table.Panel:
                 "color": {"mode": "thresholds"},
                 "custom.cellOptions": {"type": "color-text"},
             },
-            "Age": {"unit": look.AGO, "custom.width": 118},
+            "Age": {"unit": look.AGO, "custom.width": 138},
         },
     )
     return grid(face)
@@ -136,7 +139,7 @@ def _fleet() -> table.Panel:
         title="Widest in the fleet",
         description="The packs of all sites whose cells are furthest apart. Click on one to see "
         "its cells.",
-        size=(9, 6),
+        size=(9, 9),
         unit=look.NUMBER,
         empty="No site gives cell voltages",
         targets=[prom_table(query)],
@@ -147,11 +150,12 @@ def _fleet() -> table.Panel:
             ),
         ],
         overrides={
-            "Site": link("Open its cells", CELLS_URL),
+            "Site": {**WRAPPED, **link("Open its cells", CELLS_URL)},
+            "Pack": WRAPPED,
             "Spread": {
                 "unit": look.UNITS["V"],
                 "decimals": 3,
-                "custom.width": 84,
+                "custom.width": 70,
                 "thresholds": look.spread_limits("text").build(),
                 "color": {"mode": "thresholds"},
                 "custom.cellOptions": {"type": "color-text"},
@@ -197,7 +201,7 @@ def _furthest_from_median(face: Face, *, unit: str, decimals: int) -> table.Pane
     most = look.CELL_VOLTS_OFF if volts else look.CELL_CELSIUS_OFF
     queries = _deviation(field)
     shown = {"pack": "Pack", "cell": "Cell", "value": "Value", "off": "Off by"}
-    number = {"unit": unit, "decimals": decimals, "custom.width": 100}
+    number = {"unit": unit, "decimals": decimals, "custom.width": 74}
     complete = replace(
         face,
         targets=[influx_table(query, ref) for query, ref in zip(queries, "AB", strict=True)],
@@ -222,7 +226,8 @@ def _furthest_from_median(face: Face, *, unit: str, decimals: int) -> table.Pane
             columns(shown, drop=["Time", "Time 1", "Time 2", "Time cell", "median", "distance"]),
         ],
         overrides={
-            "Cell": {"custom.width": 60},
+            "Pack": WRAPPED,
+            "Cell": {"custom.width": 56},
             "Value": number,
             "Off by": number
             | {
@@ -241,7 +246,7 @@ def _furthest() -> table.Panel:
         description=f"The {FURTHEST} cells whose latest voltage is furthest from the median of "
         "their pack, by name. Below the median under load and above it when charging points at a "
         "weak cell; always on one side points at balancing.",
-        size=(9, 9),
+        size=(9, 12),
         unit=look.NUMBER,
         empty=NO_CELLS,
         targets=[],
@@ -270,7 +275,7 @@ def _voltages() -> heatmap.Panel:
         description="One row for each cell, dark for low and bright for high. A cell that stands "
         "out against its neighbours at all times is out of balance. Blank is a time without a "
         "reading.",
-        size=(24, 11),
+        size=(15, 12),
         unit=look.UNITS["V"],
         empty=NO_CELLS,
         interval="1m",
@@ -353,7 +358,7 @@ def _packs_high() -> timeseries.Panel:
         empty="No battery of this site gives cell voltages in this time range",
         decimals=3,
         interval=BUCKET,
-        colour=look.by_pack(),
+        overrides={"/^H/": shades(look.FLOWS["Load"]), "/^[LC]/": shades(look.ACCENT)},
         targets=[
             influx(select('max("cell_max_v")', "battery", by='"device"'), "High $tag_device", "A"),
             influx(select('min("cell_min_v")', "battery", by='"device"'), "Low $tag_device", "B"),
@@ -371,7 +376,7 @@ def _packs_low() -> timeseries.Panel:
         empty="No battery of this site gives cell temperatures in this time range",
         interval=BUCKET,
         thresholds=look.temperature_limits(),
-        colour=look.by_pack(),
+        overrides={"/^H/": shades(look.FLOWS["Load"]), "/^[LC]/": shades(look.ACCENT)},
         targets=[
             influx(
                 select('max("cell_max_temperature_c")', "battery", by='"device"'),

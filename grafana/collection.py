@@ -11,6 +11,7 @@ from grafana.frame import dashboard
 from grafana.panels import (
     HIDDEN,
     SITE_URL,
+    WRAPPED,
     Face,
     colour,
     columns,
@@ -61,7 +62,7 @@ def _tiles() -> list[stat.Panel]:
             description=description,
             unit=unit,
             targets=[prom_now(expr, title)],
-            **{"size": (3, 4), "empty": DOWN, "low": 0, "colour": look.by_threshold()} | more,  # type: ignore[arg-type]
+            **{"size": (6, 3), "empty": DOWN, "low": 0, "colour": look.by_threshold()} | more,  # type: ignore[arg-type]
         )
         return tiles(face, small=True)
 
@@ -131,7 +132,7 @@ def _versions() -> stat.Panel:
     face = Face(
         title="Version",
         description="Versions of the exporter that run; more than one means that they differ.",
-        size=(3, 4),
+        size=(6, 3),
         unit=look.NUMBER,
         empty=DOWN,
         colour=look.fixed("text"),
@@ -220,8 +221,8 @@ def _slowest() -> table.Panel:
             columns({"name": "Site", "Value": "Took", "site": "site"}, drop=["Time"]),
         ],
         overrides={
-            "Site": link("Open the site", SITE_URL),
-            "Took": {"unit": look.SECONDS, "decimals": 2, "custom.width": 90},
+            "Site": {**WRAPPED, **link("Open the site", SITE_URL)},
+            "Took": {"unit": look.SECONDS, "decimals": 2, "custom.width": 76},
             "site": HIDDEN,
         },
     )
@@ -252,8 +253,8 @@ def _failing() -> table.Panel:
             ),
         ],
         overrides={
-            "Site": link("Open the site", SITE_URL),
-            "Times": {"decimals": 0, "custom.width": 70},
+            "Site": {**WRAPPED, **link("Open the site", SITE_URL)},
+            "Times": {"decimals": 0, "custom.width": 60},
             "site": HIDDEN,
         },
     )

@@ -13,6 +13,7 @@ from grafana.frame import choice_variable, dashboard, label_variable, site_varia
 from grafana.panels import (
     HIDDEN,
     SITE_URL,
+    WRAPPED,
     Face,
     colour,
     columns,
@@ -45,6 +46,12 @@ METRICS = (
     ("Scrape duration in s", "fleetscope_site_scrape_duration_seconds"),
     ("Coverage from 0 to 1", "fleetscope_site_coverage_ratio"),
 )
+SHORT = {
+    "soh": "Health",
+    "temperature": "Temp.",
+    "cell_spread": "Spread",
+    "pv_performance": "PV",
+}
 VALUE = f"max by (job, instance, site) ($metric{{{CHOSEN}}})"
 GROUPED = (
     f"max by (job, instance, site) ($metric) * {ON_SITE} group_left (battery_type) "
@@ -136,7 +143,7 @@ def _standing() -> table.Panel:
         return f"max by (site) ({site} * on (battery_type) group_left () {group})"
 
     info = f"max by (site, name, battery_type) (fleetscope_site_info{{{CHOSEN}}})"
-    number = {"custom.width": 74, "noValue": "–"}
+    number = {"custom.width": 64, "noValue": "–"}
     face = Face(
         title="${metric:text}: where each site stands in its group",
         description="The chosen metric of each chosen site beside the lowest, the median and the "
@@ -158,20 +165,21 @@ def _standing() -> table.Panel:
                     "name": "Site",
                     "battery_type": "Battery type",
                     "Value #B": "Value",
-                    "Value #C": "Lowest",
+                    "Value #C": "Low",
                     "Value #D": "Median",
-                    "Value #E": "Highest",
+                    "Value #E": "High",
                     "site": "site",
                 },
                 drop=["Value #A", *(f"Time {n}" for n in range(1, 6))],
             ),
         ],
         overrides={
-            "Site": link("Open the site", SITE_URL),
+            "Site": {**WRAPPED, **link("Open the site", SITE_URL)},
             "Value": number | {"custom.cellOptions": {"type": "color-text"}} | colour(look.ACCENT),
-            "Lowest": number,
+            "Battery type": WRAPPED,
+            "Low": number,
             "Median": number,
-            "Highest": number,
+            "High": number,
             "site": HIDDEN,
         },
     )
@@ -210,10 +218,10 @@ def _scores() -> table.Panel:
         for ref, m in zip(refs, OUTLIER_METRICS, strict=True)
     ]
     names = {f"Value #{ref}": m.name for ref, m in zip(refs, OUTLIER_METRICS, strict=True)}
-    shown = {column: look.words(name) for column, name in names.items()}
+    shown = {column: SHORT[name] for column, name in names.items()}
     score = {
         "decimals": 1,
-        "custom.width": 122,
+        "custom.width": 72,
         "mappings": [look.missing_as("–")],
         "thresholds": look.outlier_limits().build(),
         "color": {"mode": "thresholds"},
@@ -221,9 +229,10 @@ def _scores() -> table.Panel:
     }
     face = Face(
         title="Robust scores",
-        description="How far each chosen site is from the median of its peers in each metric, in "
-        "robust z: 0.6745 times the distance, over the median distance of the peers. Coloured "
-        f"beyond {look.OUTLIER_Z:g} either way. A dash: no value, or no group is large enough.",
+        description="How far each chosen site is from the median of its peers in state of health, "
+        "temperature, cell spread and PV performance, in robust z: 0.6745 times the distance, over "
+        f"the median distance of the peers. Coloured beyond {look.OUTLIER_Z:g} either way. A dash: "
+        "no value, or no group is large enough.",
         size=(12, 9),
         unit=look.NUMBER,
         empty=NONE_CHOSEN,
@@ -239,7 +248,7 @@ def _scores() -> table.Panel:
             ),
         ],
         overrides={
-            "Site": link("Open the site", SITE_URL),
+            "Site": {**WRAPPED, **link("Open the site", SITE_URL)},
             **dict.fromkeys(shown.values(), score),
             "site": HIDDEN,
         },
@@ -254,7 +263,7 @@ def _peers() -> table.Panel:
             f"group_left () count by ({label}) (fleetscope_site_info))"
         )
 
-    count = {"custom.width": 64, "decimals": 0, "noValue": "–"}
+    count = {"custom.width": 52, "decimals": 0, "noValue": "–"}
     face = Face(
         title="Peers",
         description="The groups that each chosen site can be compared with, narrowest first, and "
@@ -286,7 +295,9 @@ def _peers() -> table.Panel:
             ),
         ],
         overrides={
-            "Site": link("Open the site", SITE_URL),
+            "Site": {**WRAPPED, **link("Open the site", SITE_URL)},
+            "Battery type": WRAPPED,
+            "Region": WRAPPED,
             "Sites": count,
             "Sites ": count,
             "site": HIDDEN,
@@ -318,11 +329,11 @@ def _furthest() -> table.Panel:
             ),
         ],
         overrides={
-            "Site": link("Open the site", SITE_URL),
+            "Site": {**WRAPPED, **link("Open the site", SITE_URL)},
             "In": {"mappings": [look.plain_words(*(m.name for m in OUTLIER_METRICS))]},
             "Robust z": {
                 "decimals": 1,
-                "custom.width": 100,
+                "custom.width": 76,
                 "thresholds": look.outlier_limits().build(),
                 "color": {"mode": "thresholds"},
                 "custom.cellOptions": {"type": "color-background", "mode": "basic"},

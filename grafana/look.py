@@ -106,7 +106,7 @@ SCORE = "none"
 RATIO = "percentunit"
 SECONDS = "s"
 BYTES = "bytes"
-PER_SECOND = "cps"
+PER_SECOND = "suffix: /s"
 AGO = "dateTimeFromNow"
 
 
@@ -142,9 +142,10 @@ def limits(base: str, *steps: tuple[float, str]) -> ThresholdsConfig:
 
 
 def score_limits() -> ThresholdsConfig:
-    """Colours of scores: those of the status that begins there."""
+    """Colours of scores: those of the status that begins there; a missing one has none."""
     return limits(
-        STATUS_COLOURS[Status.CRITICAL],
+        "text",
+        (0, STATUS_COLOURS[Status.CRITICAL]),
         (WARNING_FROM, STATUS_COLOURS[Status.WARNING]),
         (GOOD_FROM, STATUS_COLOURS[Status.GOOD]),
         (HEALTHY_FROM, STATUS_COLOURS[Status.HEALTHY]),
@@ -169,16 +170,13 @@ def temperature_limits(base: str = FINE) -> ThresholdsConfig:
 
 def soh_limits(base: str = FINE) -> ThresholdsConfig:
     """State of health as a ratio."""
-    return limits(
-        _CRITICAL,
-        (LIMITS.battery_soh_critical / 100, _WARNING),
-        (LIMITS.battery_soh_warning / 100, base),
-    )
+    critical, warning = LIMITS.battery_soh_critical / 100, LIMITS.battery_soh_warning / 100
+    return limits(base, (0, _CRITICAL), (critical, _WARNING), (warning, base))
 
 
 def soc_limits(base: str = FINE) -> ThresholdsConfig:
     """State of charge as a ratio."""
-    return limits(_WARNING, (LIMITS.soc_critical / 100, base))
+    return limits(base, (0, _WARNING), (LIMITS.soc_critical / 100, base))
 
 
 def outlier_limits() -> ThresholdsConfig:
@@ -197,6 +195,7 @@ def extremes() -> dict[str, dict[str, object]]:
     dashed = {
         "color": fixed(_WARNING).build(),
         "custom.lineWidth": 1,
+        "custom.showPoints": "never",
         "custom.lineStyle": {"fill": "dash", "dash": [10, 10]},
     }
     return {

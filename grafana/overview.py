@@ -13,6 +13,7 @@ from grafana.overview_places import add_places
 from grafana.panels import (
     HIDDEN,
     SITE_URL,
+    WRAPPED,
     Face,
     colour,
     columns,
@@ -28,6 +29,7 @@ from grafana.panels import (
     transform,
 )
 from grafana.queries import (
+    AT_THE_END,
     CHOSEN,
     CHOSEN_INFO,
     ON_SITE,
@@ -133,7 +135,7 @@ def _ranking() -> table.Panel:
     ]
     words = (
         'SELECT "issue", "since" * 1000 AS "since" FROM "raw"."health" '
-        f'WHERE "component" = \'overall\' AND "rank" <= {2 * WORST} AND time > now() - 5m '
+        f'WHERE "component" = \'overall\' AND "rank" <= {2 * WORST} AND {AT_THE_END} '
         'GROUP BY "site" ORDER BY time DESC LIMIT 1'
     )
     order = prom_table(
@@ -142,7 +144,7 @@ def _ranking() -> table.Panel:
     shown = {
         "status": "Status",
         "name": "Site",
-        "issue": "Worst issue",
+        "short": "Worst issue",
         "since": "Since",
         "Value #A": "Score",
         **{f"Value #{ref}": name.capitalize() for ref, name in zip("BCDE", WEIGHTS, strict=True)},
@@ -162,20 +164,27 @@ def _ranking() -> table.Panel:
             joined("site"),
             only_with("Value #A"),
             ordered("Value #A"),
-            columns(shown, drop=["Time health", *(f"Time {n}" for n in range(1, 7))]),
+            # How the attempt to ask failed is on the dashboard Site; here it would fill the table.
+            transform(
+                "extractFields",
+                source="issue",
+                format="regexp",
+                regExp="/^(?<short>The site does not answer[^(]*|.+)/",
+            ),
+            columns(shown, drop=["issue", "Time health", *(f"Time {n}" for n in range(1, 7))]),
         ],
         overrides={
-            "Status": status_cell(80),
-            "Site": {"custom.width": 112, **link("Open the site", SITE_URL)},
+            "Status": status_cell(70),
+            "Site": {"custom.width": 120, **WRAPPED, **link("Open the site", SITE_URL)},
             "Worst issue": {
-                "custom.minWidth": 260,
+                "custom.minWidth": 140,
                 "noValue": "Nothing wrong",
-                "custom.cellOptions": {"type": "auto", "wrapText": True},
+                **WRAPPED,
             },
-            "Since": {"custom.width": 112, "unit": look.AGO, "noValue": "–"},
-            "Score": score_bar(92),
-            **{n.capitalize(): score_bar(100 if len(n) > 8 else 78) for n in WEIGHTS},
-            "Priority": {"custom.width": 72},
+            "Since": {"custom.width": 136, "unit": look.AGO, "noValue": "–"},
+            "Score": score_bar(70),
+            **{n.capitalize(): score_bar(100 if len(n) > 8 else 64) for n in WEIGHTS},
+            "Priority": {"custom.width": 68},
             "site": HIDDEN,
         },
     )
@@ -217,13 +226,13 @@ def _offline() -> table.Panel:
             ),
         ],
         overrides={
-            "Site": link("Open the site", SITE_URL),
+            "Site": {**WRAPPED, **link("Open the site", SITE_URL)},
             "Last answer": {
                 "unit": look.AGO,
                 "mappings": [look.missing_as("Never")],
-                "custom.width": 110,
+                **WRAPPED,
             },
-            "Phone": {"noValue": "–", "custom.width": 130},
+            "Phone": {"noValue": "–", **WRAPPED},
             "site": HIDDEN,
         },
     )
@@ -273,10 +282,10 @@ def _common() -> table.Panel:
             ),
         ],
         overrides={
-            "Issue": {"mappings": look.issue_names(), "custom.minWidth": 130},
-            "Region or type": {"custom.minWidth": 130},
-            "Sites": {"custom.width": 56},
-            "Share": {"unit": look.RATIO, "decimals": 0, "min": 0, "max": 1, "custom.width": 64},
+            "Issue": {"mappings": look.issue_names(), "custom.width": 116},
+            "Region or type": WRAPPED,
+            "Sites": {"custom.width": 52},
+            "Share": {"unit": look.RATIO, "decimals": 0, "min": 0, "max": 1, "custom.width": 58},
         },
     )
     return grid(face)
@@ -314,11 +323,14 @@ def _outliers() -> table.Panel:
             ),
         ],
         overrides={
-            "Site": link("Open the site", SITE_URL),
-            "In": {"mappings": [look.plain_words(*(m.name for m in OUTLIER_METRICS))]},
+            "Site": {**WRAPPED, **link("Open the site", SITE_URL)},
+            "In": {
+                "mappings": [look.plain_words(*(m.name for m in OUTLIER_METRICS))],
+                "custom.width": 118,
+            },
             "Robust z": {
                 "decimals": 1,
-                "custom.width": 90,
+                "custom.width": 72,
                 "color": look.fixed(look.OUTLIER).build(),
                 "custom.cellOptions": {"type": "color-text"},
             },

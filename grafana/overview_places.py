@@ -49,7 +49,7 @@ def _map() -> geomap.Panel:
         title="Map",
         description="The chosen sites that the fleet file gives a place to, coloured by status. "
         "The worst lie on top. Click on one to open it.",
-        size=(10, 11),
+        size=(9, 11),
         unit=look.SCORE,
         empty="No chosen site has a latitude and longitude in the fleet file",
         decimals=0,
@@ -115,10 +115,10 @@ def _status_colour(score: float) -> str:
 
 def _regions() -> bargauge.Panel:
     face = Face(
-        title="Mean score by region",
+        title="Score by region",
         description="Mean overall score of all sites of each region, the twelve worst regions. An "
         "offline site counts 0.",
-        size=(5, 11),
+        size=(6, 11),
         unit=look.SCORE,
         empty="No site has a region in the fleet file",
         low=0,
@@ -138,7 +138,7 @@ def _regions() -> bargauge.Panel:
 def _sites() -> stat.Panel:
     untried = "(fleet:sites:count - sum(fleet:health_score:count)) or fleet:sites:count"
     face = Face(
-        title="All sites",
+        title="Sites",
         description="Sites in the fleet files of all exporters, how many of them have not been "
         "asked yet, and how many are being worked on, whatever is chosen above.",
         size=(3, 11),

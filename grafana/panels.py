@@ -35,6 +35,7 @@ from grafana.look import fixed, missing_as, score_limits, status_mappings
 from grafana.queries import MIXED, Target
 
 Properties = Mapping[str, Any]
+COLUMN = 56  # pixels that a column needs at least
 SITE_URL = "/d/fleetscope-site/?${__url_time_range}&var-site=${__data.fields.site}"
 CELLS_URL = "/d/fleetscope-cells/?${__url_time_range}&var-site=${__data.fields.site}"
 
@@ -203,12 +204,17 @@ def tiles(
 
 
 def grid(face: Face, *, tall: bool = False) -> table.Panel:
-    """A table; ``tall`` gives each row the height of two lines."""
+    """A table; ``tall`` gives each row the height of two lines.
+
+    Columns without a width share what is left, and names of columns wrap, so that nothing is cut
+    beside an open menu.
+    """
     panel = _dress(table.Panel(), face)
     height = kinds.TableCellHeight
     panel.cell_height(height.LG if tall else height.SM).show_header(True)
-    panel.align(kinds.FieldTextAlignment.AUTO).inspect(False)
-    return panel
+    panel.align(kinds.FieldTextAlignment.AUTO).inspect(False).min_width(COLUMN)
+    wrapped = DynamicConfigValue("custom.wrapHeaderText", value=True)
+    return panel.override_by_regexp("/.*/", [wrapped])
 
 
 def bars(face: Face, *, names_above: bool = False) -> bargauge.Panel:
@@ -321,6 +327,7 @@ def columns(names: Mapping[str, str], drop: Iterable[str] = ()) -> DataTransform
 
 
 HIDDEN: Properties = {"custom.hideFrom.viz": True}
+WRAPPED: Properties = {"custom.cellOptions": {"type": "auto", "wrapText": True}}
 
 
 def link(title: str, url: str) -> dict[str, Any]:
@@ -357,3 +364,8 @@ def status_cell(width: int) -> dict[str, Any]:
 def colour(value: str) -> dict[str, Any]:
     """A series in one colour."""
     return {"color": fixed(value).build()}
+
+
+def shades(value: str) -> dict[str, Any]:
+    """Several series in shades of one colour."""
+    return {"color": {"mode": "shades", "fixedColor": value}}

@@ -10,6 +10,7 @@ from grafana_foundation_sdk.builders.dashboard import Dashboard
 from grafana import look
 from grafana.frame import Happenings, dashboard, site_variable
 from grafana.panels import (
+    WRAPPED,
     Face,
     colour,
     columns,
@@ -38,6 +39,7 @@ from scoring.overall import CRITICAL_CAP, WARNING_CAP, WEIGHTS
 
 ONE = '{site="$site"}'
 CHOSEN = "\"site\" = '$site'"
+FIRING = 'ALERTS{site="$site",alertstate="firing"}'
 SILENT = "Nothing stored for this site in this time range"
 NO_READING = "No reading"
 CELLS = "/d/fleetscope-cells/?${__url_time_range}&var-site=${site}"
@@ -60,9 +62,9 @@ def build() -> Dashboard:
     made.annotation(
         Happenings(
             "Alerts",
-            'ALERTS{site="$site",alertstate="firing"}',
+            f"{FIRING} unless {FIRING} offset 1m",
             "{{alertname}}",
-            "Severity {{severity}}",
+            "It began to fire; severity {{severity}}",
             look.SEVERITY_COLOURS["critical"],
         )
     )
@@ -88,7 +90,7 @@ def _status() -> stat.Panel:
     face = Face(
         title="Status",
         description="Status of the site now. Offline means that it does not answer.",
-        size=(3, 4),
+        size=(6, 3),
         unit=look.NUMBER,
         empty="Not asked yet, or the exporter is down",
         targets=[prom_now(f"max by (status) (fleetscope_site_status{ONE} == 1)", "{{status}}")],
@@ -105,7 +107,7 @@ def _score() -> stat.Panel:
         title="Score",
         description=f"Overall score, 0 to 100. A critical issue holds it to {CRITICAL_CAP:g} at "
         f"most, a warning to {WARNING_CAP:g}; an offline site has 0.",
-        size=(3, 4),
+        size=(6, 3),
         unit=look.SCORE,
         empty="No score yet",
         low=0,
@@ -126,7 +128,7 @@ def _headlines() -> list[stat.Panel]:
             unit=unit,
             empty=NO_READING,
             targets=[prom_now(f"max(fleetscope_{metric}{ONE})", title)],
-            **{"size": (3, 4), "colour": look.fixed("text"), **more},  # type: ignore[arg-type]
+            **{"size": (6, 3), "colour": look.fixed("text"), **more},  # type: ignore[arg-type]
         )
         return tiles(face)
 
@@ -134,7 +136,7 @@ def _headlines() -> list[stat.Panel]:
     age = Face(
         title="Answered",
         description="Time since the site last gave readings.",
-        size=(3, 4),
+        size=(6, 3),
         unit=look.SECONDS,
         empty="Never answered",
         low=0,
@@ -196,20 +198,24 @@ def _headlines() -> list[stat.Panel]:
             low=0,
             high=1,
             decimals=0,
-            size=(3, 4),
+            size=(6, 3),
         ),
     ]
 
 
 def _issues() -> table.Panel:
-    fields = '"severity", "sentence", "since" * 1000 AS "since", "active"'
+    fields = (
+        '"severity", "code" AS "component", "deduction", "sentence", "since" * 1000 AS "since", '
+        '"active"'
+    )
     query = latest(fields, "issue", CHOSEN, '"code"')
     active = {"fieldName": "active", "config": {"id": "equal", "options": {"value": 1}}}
     face = Face(
         title="What is wrong, and what to do",
         description="Issues that are active at the end of the time range, worst first: the "
-        "component whose score each lowers, since when, and what to do first.",
-        size=(16, 9),
+        "component whose score each lowers and by how many points, since when, and what to do "
+        "first. The worst also holds the overall score down.",
+        size=(24, 8),
         unit=look.NUMBER,
         empty="Nothing wrong in this time range",
         targets=[influx_table(query)],
@@ -220,6 +226,8 @@ def _issues() -> table.Panel:
                 {
                     "severity": "Severity",
                     "sentence": "Issue",
+                    "component": "Lowers",
+                    "deduction": "By",
                     "since": "Since",
                     "code": "What to do",
                 },
@@ -229,19 +237,21 @@ def _issues() -> table.Panel:
         overrides={
             "Severity": {
                 "mappings": look.severity_mappings(),
-                "custom.width": 80,
+                "custom.width": 72,
                 "custom.align": "left",
                 "custom.cellOptions": {"type": "color-background", "mode": "basic"},
             },
             "Issue": {
-                "custom.width": 240,
-                "custom.cellOptions": {"type": "auto", "wrapText": True},
+                "custom.width": 250,
+                **WRAPPED,
             },
-            "Since": {"unit": look.AGO, "custom.width": 112},
+            "Lowers": {"mappings": look.issue_components(), "custom.width": 100},
+            "By": {"decimals": 0, "custom.width": 48, "noValue": "–"},
+            "Since": {"unit": look.AGO, "custom.width": 100, **WRAPPED},
             "What to do": {
                 "mappings": look.issue_actions(),
-                "custom.minWidth": 180,
-                "custom.cellOptions": {"type": "auto", "wrapText": True},
+                "custom.minWidth": 200,
+                **WRAPPED,
             },
         },
     )
@@ -264,7 +274,7 @@ def _components() -> table.Panel:
         description="What the overall score is made of: each component starts at 100 and loses "
         "points for its issues. The weight of an unknown component is shared out over the others; "
         "a dash is unknown.",
-        size=(8, 9),
+        size=(9, 8),
         unit=look.NUMBER,
         empty="Not asked yet, or the exporter is down",
         targets=[
@@ -279,21 +289,21 @@ def _components() -> table.Panel:
                 {
                     "component": "Component",
                     "Value #A": "Score",
-                    "Value #B": "Deducted",
+                    "Value #B": "Lost",
                     "Value #C": "Weight",
                 },
                 drop=["Time 1", "Time 2", "Time 3"],
             ),
         ],
         overrides={
-            "Component": {"mappings": [look.plain_words(*WEIGHTS)]},
-            "Score": score_bar(130),
-            "Deducted": {
+            "Component": {"mappings": [look.plain_words(*WEIGHTS)], "custom.minWidth": 102},
+            "Score": score_bar(84),
+            "Lost": {
                 "decimals": 0,
-                "custom.width": 84,
+                "custom.width": 52,
                 "mappings": [look.missing_as("–")],
             },
-            "Weight": {"unit": look.RATIO, "decimals": 0, "custom.width": 72},
+            "Weight": {"unit": look.RATIO, "decimals": 0, "custom.width": 62},
         },
     )
     return grid(face, tall=True)
@@ -304,7 +314,7 @@ def _issue_timeline() -> statetimeline.Panel:
     face = Face(
         title="Issues over time",
         description="When each issue was active, by severity. Blank means that it was not.",
-        size=(16, 7),
+        size=(15, 8),
         unit=look.NUMBER,
         empty="No issue in this time range",
         interval=BUCKET,
@@ -320,7 +330,7 @@ def _component_timeline() -> timeseries.Panel:
     face = Face(
         title="Scores over time",
         description="Overall and component scores, the lowest of each interval.",
-        size=(8, 7),
+        size=(24, 6),
         unit=look.SCORE,
         empty=SILENT,
         low=0,

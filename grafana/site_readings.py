@@ -9,7 +9,7 @@ from grafana_foundation_sdk.builders.dashboard import Dashboard, Row
 
 from exporter.quantities import QUANTITIES
 from grafana import look
-from grafana.panels import Face, colour, columns, grid, lines, timeline, transform
+from grafana.panels import WRAPPED, Face, colour, columns, grid, lines, timeline, transform
 from grafana.queries import BUCKET, influx, influx_table, latest, prom, prom_table, select
 
 ONE = '{site="$site"}'
@@ -21,9 +21,10 @@ def add_readings(made: Dashboard) -> None:
     """Append readings with their ages, scrape health and contact."""
     made.with_row(Row("Readings as they arrived, scrapes, contact"))
     made.with_panel(_battery_readings()).with_panel(_site_readings())
-    made.with_panel(_limits()).with_panel(_counters())
-    made.with_panel(_online()).with_panel(_scrapes())
-    made.with_panel(_durations()).with_panel(_contact())
+    made.with_panel(_limits()).with_panel(_lifetime())
+    made.with_panel(_counters()).with_panel(_online())
+    made.with_panel(_scrapes()).with_panel(_durations())
+    made.with_panel(_contact())
 
 
 _WORDS = {
@@ -71,14 +72,14 @@ def _readings(
     shown = {"Time": "Age"} | ({"device": "Battery"} if measurement == "battery" else {})
     shown |= {name: _WORDS[name] for name in quantities}
     overrides: dict[str, dict[str, object]] = {
-        "Age": {"unit": look.AGO, "custom.width": 144},
-        "Battery": {"custom.minWidth": 92},
+        "Age": {"unit": look.AGO, "custom.width": 142},
+        "Battery": {"custom.minWidth": 84, **WRAPPED},
     }
     for name in quantities:
         overrides[_WORDS[name]] = {
             "unit": look.unit_of(name),
             "noValue": "–",
-            "custom.minWidth": 70,
+            "custom.minWidth": 60,
             "decimals": 3 if name.startswith("cell_") and name.endswith("_v") else 1,
         }
         if QUANTITIES[name].unit == "":
@@ -100,7 +101,7 @@ def _battery_readings() -> table.Panel:
     return _readings(
         "Battery readings",
         "The newest reading of each battery, with its age.",
-        (24, 5),
+        (24, 4),
         (
             "soc_percent",
             "soh_percent",
@@ -111,9 +112,6 @@ def _battery_readings() -> table.Panel:
             "cell_min_v",
             "cell_max_v",
             "cell_spread_v",
-            "cycles",
-            "charged_kwh",
-            "discharged_kwh",
         ),
     )
 
@@ -137,19 +135,32 @@ def _site_readings() -> table.Panel:
 def _limits() -> table.Panel:
     return _readings(
         "What the BMS allows",
-        "Limits, modules and capacity as each battery reports them.",
-        (24, 5),
+        "Limits and modules as each battery reports them.",
+        (24, 4),
         (
             "charge_limit_a",
             "discharge_limit_a",
-            "capacity_ah",
-            "consumed_ah",
             "time_to_go_s",
-            "cell_count",
             "modules_online",
             "modules_offline",
             "modules_blocking_charge",
             "modules_blocking_discharge",
+        ),
+    )
+
+
+def _lifetime() -> table.Panel:
+    return _readings(
+        "What the battery counts",
+        "Counters of its life and its size, as each battery reports them.",
+        (24, 4),
+        (
+            "cycles",
+            "charged_kwh",
+            "discharged_kwh",
+            "capacity_ah",
+            "consumed_ah",
+            "cell_count",
         ),
     )
 
@@ -256,7 +267,7 @@ def _contact() -> table.Panel:
     face = Face(
         title="Whom to call, and where it is",
         description="What the fleet file says of the site.",
-        size=(12, 7),
+        size=(24, 9),
         unit=look.NUMBER,
         empty="The fleet file has no such site",
         targets=[

@@ -150,6 +150,7 @@ def _overall_lines(assessment: FleetAssessment, row: int, stamp: int) -> Iterabl
 def _issue_line(site: str, issue: Issue, active: float, stamp: int) -> str:
     fields = [f"active={active}", f"severity={SEVERITY_LEVELS[issue.severity]}"]
     fields += [f"since={issue.since!r}", f"sentence={text(issue.sentence)}"]
+    fields.append(f"deduction={issue.deduction!r}")
     if issue.value is not None:
         fields.append(f"value={issue.value!r}")
     if issue.threshold is not None:

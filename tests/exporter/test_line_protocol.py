@@ -227,6 +227,7 @@ def test_an_assessment_writes_scores_and_issues() -> None:
     assert issue.fields["active"] == 1.0
     assert issue.fields["severity"] == 3.0
     assert (issue.fields["value"], issue.fields["threshold"]) == (65.0, 70.0)
+    assert issue.fields["deduction"] == 50.0
     assert health["overall"]["issue"] == issue.fields["sentence"]
 
 

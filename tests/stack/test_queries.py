@@ -112,6 +112,7 @@ def filled(text: str, site: str, metric: str, quantity: str, *, regex: bool) -> 
     values = {
         "__rate_interval": "1m",
         "__interval": "10s",
+        "__to": f"{time.time() * 1000:.0f}",
         "__range": f"{RANGE_SECONDS}s",
         "timeFilter": f"time >= now() - {RANGE_SECONDS}s AND time <= now()",
         "site": f"({'|'.join(SITES)})" if regex else site,
