@@ -247,6 +247,7 @@ class Site(_Model):
         str, StringConstraints(strict=True, max_length=500), AfterValidator(_check_endpoint)
     ]
     driver: Annotated[str, AfterValidator(_check_driver)] = "venus-http"
+    serial: Text | None = None
     battery_type: Text | None = None
     capacity_kwh: Annotated[Number, Field(gt=0, le=1e7)] | None = None
     solar_capacity_kw: Annotated[Number, Field(ge=0, le=1e7)] | None = None

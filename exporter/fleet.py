@@ -99,7 +99,7 @@ class FleetState:
     def reconfigure(self, fleet: Fleet) -> None:
         """Take a new fleet file: sites that stay keep their state, removed ones leave none.
 
-        A site whose endpoint or driver changed is another device and starts afresh.
+        A site whose endpoint, driver or serial changed is another device and starts afresh.
         """
         before = dict(self.row)
         old_sites = self.fleet.sites if before else ()
@@ -338,7 +338,7 @@ _WORST: dict[str, Any] = {
 
 
 def _same_device(old: Site, new: Site) -> bool:
-    return (old.api_endpoint, old.driver) == (new.api_endpoint, new.driver)
+    return (old.api_endpoint, old.driver, old.serial) == (new.api_endpoint, new.driver, new.serial)
 
 
 def group_labels(values: list[str | None]) -> NDArray[np.int64]:

@@ -171,7 +171,7 @@ class Poller:
         return max(self._lags.get(minute, 0.0), self._lags.get(minute - 1, 0.0))
 
     def _add(self, site: Site) -> _Target:
-        driver = self.registry[site.driver](Endpoint(site.id, site.api_endpoint), self.context)
+        driver = self.registry[site.driver](endpoint_of(site), self.context)
         interval = site.interval_seconds or self.default_interval
         self._added += 1
         # A job of its own for every target: the one before may still be ending.
@@ -330,8 +330,13 @@ class Poller:
 
 def _polled_alike(old: Site, new: Site) -> bool:
     """Whether what differs between two versions of a site has no part in polling it."""
-    return (old.api_endpoint, old.driver, old.interval_seconds) == (
-        new.api_endpoint,
+    return (endpoint_of(old), old.driver, old.interval_seconds) == (
+        endpoint_of(new),
         new.driver,
         new.interval_seconds,
     )
+
+
+def endpoint_of(site: Site) -> Endpoint:
+    """What a site's driver is told of it."""
+    return Endpoint(site.id, site.api_endpoint, site.serial)

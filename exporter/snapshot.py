@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
 
+from exporter.words import plain_line
+
 MISSING = math.nan
 
 
@@ -146,6 +148,8 @@ class ScrapeError(Exception):
     """
 
     def __init__(self, outcome: Outcome, detail: str) -> None:
+        # Parts of it may be the site's own words.
+        detail = plain_line(detail)
         super().__init__(detail)
         self.outcome = outcome
         self.detail = detail

@@ -2,6 +2,13 @@
 
 from __future__ import annotations
 
+import re
+
+# Controls, halves of characters, line separators, and marks that turn the direction of writing.
+_NOT_PLAIN = re.compile(
+    r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]"
+)
+
 
 def duration_words(seconds: float) -> str:
     """A time span in words: ``45 s``, ``12 min``, ``3 h 20 min``, ``2 d 4 h``."""
@@ -16,3 +23,9 @@ def duration_words(seconds: float) -> str:
         return f"{hours} h {minutes} min" if minutes else f"{hours} h"
     days, hours = divmod(hours, 24)
     return f"{days} d {hours} h" if hours else f"{days} d"
+
+
+def plain_line(text: str) -> str:
+    """Text of a stranger on one line, free of whatever forges lines, moves a cursor, reverses what
+    follows, or cannot be encoded; each such character becomes ``?``."""
+    return _NOT_PLAIN.sub("?", text)

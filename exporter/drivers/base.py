@@ -21,10 +21,13 @@ class Endpoint:
         Site id.
     url : str
         The site's ``api_endpoint``, without a trailing slash.
+    serial : str or None
+        Serial number that its device must have; None where the fleet file names none.
     """
 
     site: str
     url: str
+    serial: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,18 +10,25 @@ from typing import Any
 import aiohttp
 import orjson
 
+from exporter.drivers.connections import (
+    AddressRefusedError,
+    BoundedConnector,
+    Network,
+    TooLargeError,
+)
 from exporter.snapshot import Outcome, ScrapeError
+from exporter.words import plain_line
 
 CONNECT_SECONDS = 2.0
 REQUEST_SECONDS = 5.0
-LARGEST_REPLY = 4 * 1024 * 1024
 # What stands at the end of a document that broke off within a token, from where the parser gave
 # up: nothing, the start of a literal, of a number's fraction or exponent, or of an escape.
 _CUT_TOKEN = re.compile(
     r"|t|tr|tru|f|fa|fal|fals|n|nu|nul|N|Na|-?(?:I|In|Inf|Infi|Infin|Infini|Infinit)?"
     r"|\.|[eE][-+]?|\\?u?[0-9A-Fa-f]{0,4}"
 )
-_CONTROL = re.compile(r"[\x00-\x1f\x7f]+")
+_LONGEST_INTEGER = 18
+_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 
 
 class NotFoundError(ScrapeError):
@@ -31,11 +38,16 @@ class NotFoundError(ScrapeError):
         super().__init__(Outcome.HTTP_STATUS, detail)
 
 
-def client_session() -> aiohttp.ClientSession:
-    """One session for all sites: no cookies, no proxies, no kept connections, no compression."""
-    connector = aiohttp.TCPConnector(force_close=True, limit=0, ttl_dns_cache=60)
+def client_session(allowed: tuple[Network, ...] = ()) -> aiohttp.ClientSession:
+    """One session for all sites: no cookies, no proxies, no kept connections, no compression.
+
+    Parameters
+    ----------
+    allowed : tuple of networks
+        Where sites may be in spite of :data:`exporter.drivers.connections.REFUSED_NETWORKS`.
+    """
     session = aiohttp.ClientSession(
-        connector=connector,
+        connector=BoundedConnector(allowed),
         timeout=aiohttp.ClientTimeout(total=REQUEST_SECONDS, sock_connect=CONNECT_SECONDS),
         cookie_jar=aiohttp.DummyCookieJar(),
         headers={"Accept": "application/json", "Accept-Encoding": "identity"},
@@ -50,7 +62,7 @@ def client_session() -> aiohttp.ClientSession:
 async def get_json(
     http: aiohttp.ClientSession, base: str, path: str, params: dict[str, str]
 ) -> Any:
-    """GET a JSON document of at most 4 MiB.
+    """GET a JSON document of at most 1 MiB.
 
     Parameters
     ----------
@@ -65,7 +77,7 @@ async def get_json(
     -------
     object
         The document. Bare ``Infinity`` and ``NaN`` are read as the floats they name, since some
-        devices write them.
+        devices write them. Halves of a character come out as U+FFFD.
 
     Raises
     ------
@@ -79,11 +91,9 @@ async def get_json(
     what = f"GET {path}?{query}" if query else f"GET {path}"
     try:
         async with http.get(base + path, params=params, allow_redirects=False) as reply:
-            body = await _read(reply, what)
+            body = await reply.read()
             status, content_type = reply.status, reply.content_type
             encoding = reply.headers.get("Content-Encoding", "identity")
-    except ScrapeError:
-        raise
     except Exception as error:
         raise _explain(error, what) from error
     if status == 404:
@@ -95,25 +105,16 @@ async def get_json(
     return _parse(body, what, content_type)
 
 
-async def _read(reply: aiohttp.ClientResponse, what: str) -> bytes:
-    chunks: list[bytes] = []
-    size = 0
-    async for chunk in reply.content.iter_any():
-        size += len(chunk)
-        if size > LARGEST_REPLY:
-            raise ScrapeError(
-                Outcome.MALFORMED, f"{what}: reply is larger than {LARGEST_REPLY // 2**20} MiB"
-            )
-        chunks.append(chunk)
-    return b"".join(chunks)
-
-
 def _explain(error: Exception, what: str) -> ScrapeError:
     """Turn what the HTTP client raised into one of the closed list of outcomes."""
     if isinstance(error, TimeoutError):
         slow = "connecting" if isinstance(error, aiohttp.ConnectionTimeoutError) else "waiting"
         limit = CONNECT_SECONDS if slow == "connecting" else REQUEST_SECONDS
         return ScrapeError(Outcome.TIMEOUT, f"{what}: gave up {slow} after {limit:.0f} s")
+    if isinstance(error, TooLargeError):
+        return ScrapeError(Outcome.MALFORMED, f"{what}: {error}")
+    if isinstance(getattr(error, "os_error", None), AddressRefusedError):
+        return ScrapeError(Outcome.REFUSED, f"{what}: {AddressRefusedError().strerror}")
     if isinstance(error, aiohttp.ClientConnectorDNSError):
         return ScrapeError(Outcome.DNS, f"{what}: no address for this host name")
     if isinstance(error, aiohttp.ClientSSLError):
@@ -133,23 +134,82 @@ def _explain(error: Exception, what: str) -> ScrapeError:
 
 def _parse(body: bytes, what: str, content_type: str) -> Any:
     try:
-        return orjson.loads(body)
+        document = orjson.loads(body)
     except orjson.JSONDecodeError:
-        pass
-    # The strict parser refused it: bare Infinity, a broken character, or a real fault.
+        document = _parse_leniently(body, what, content_type)
+    try:
+        # Counts are cheap, and right wherever keys are written as usual.
+        written = body.count(b'":')
+        if written != _count_outer_keys(document):
+            written -= body.count(b'\\":')
+            if written != _count_keys([document]):
+                _refuse_contradictions(body, what)
+    except RecursionError as error:
+        raise ScrapeError(Outcome.MALFORMED, f"{what}: nested too deeply") from error
+    return document
+
+
+def _parse_leniently(body: bytes, what: str, content_type: str) -> Any:
+    """What the strict parser refuses: bare Infinity, a broken character, or a real fault."""
     text = body.decode("utf-8", errors="replace").strip()
     if not text:
         raise ScrapeError(Outcome.TRUNCATED, f"{what}: the reply is empty")
     try:
-        return json.loads(text)
+        document = json.loads(text, parse_int=_integer)
+        return _whole_characters(document) if _SURROGATE.search(text) else document
     except (ValueError, RecursionError) as error:
         opening = text[0]
         if opening in "{[" and _ends_early(text, error):
             detail = f"{what}: the reply was cut short after {len(body)} bytes"
             raise ScrapeError(Outcome.TRUNCATED, detail) from error
-        seen = _CONTROL.sub(" ", text[:40])
-        detail = f"{what}: not JSON ({content_type}), it begins with {seen!r}"
+        detail = f"{what}: not JSON ({content_type}), it begins with {text[:40]!r}"
         raise ScrapeError(Outcome.MALFORMED, detail) from error
+
+
+def _integer(digits: str) -> int | float:
+    """An integer; one too long for any reading becomes a float, which limits then reject."""
+    return int(digits) if len(digits) <= _LONGEST_INTEGER else float(digits)
+
+
+def _whole_characters(value: Any) -> Any:
+    """The document without halves of characters, which no encoder would take later."""
+    if isinstance(value, str):
+        return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    if isinstance(value, list):
+        return [_whole_characters(item) for item in value]
+    if isinstance(value, dict):
+        return {_whole_characters(key): _whole_characters(item) for key, item in value.items()}
+    return value
+
+
+def _count_outer_keys(value: Any) -> int:
+    """Keys of an object and of those right within it: all there are, for most replies."""
+    if not isinstance(value, dict):
+        return 0
+    return len(value) + sum([len(item) for item in value.values() if isinstance(item, dict)])
+
+
+def _count_keys(value: dict[str, Any] | list[Any]) -> int:
+    inner = value.values() if isinstance(value, dict) else value
+    own = len(value) if isinstance(value, dict) else 0
+    return own + sum([_count_keys(item) for item in inner if isinstance(item, (dict, list))])
+
+
+def _refuse_contradictions(body: bytes, what: str) -> None:
+    """A key that stands twice with two values: which one is meant cannot be known."""
+
+    def pairs(found: list[tuple[str, Any]]) -> dict[str, Any]:
+        seen: dict[str, Any] = {}
+        for key, value in found:
+            # By their text, since NaN is not equal to itself.
+            if key in seen and repr(seen[key]) != repr(value):
+                detail = f"{what}: {key[:80]!r} stands twice in the reply, with different values"
+                raise ScrapeError(Outcome.MALFORMED, detail)
+            seen[key] = value
+        return seen
+
+    text = body.decode("utf-8", errors="replace").strip()
+    json.loads(text, object_pairs_hook=pairs, parse_int=_integer)
 
 
 def _ends_early(text: str, error: Exception) -> bool:
@@ -162,4 +222,4 @@ def _ends_early(text: str, error: Exception) -> bool:
 
 
 def _one_line(error: object) -> str:
-    return _CONTROL.sub(" ", str(error))[:200]
+    return plain_line(str(error))[:200]

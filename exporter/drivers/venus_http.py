@@ -17,6 +17,7 @@ from exporter.drivers import venus_grid
 from exporter.drivers import venus_tree as venus
 from exporter.drivers.base import DriverContext, Endpoint
 from exporter.drivers.http_json import NotFoundError, get_json
+from exporter.drivers.identity import Identity
 from exporter.snapshot import (
     MISSING,
     BatterySnapshot,
@@ -86,6 +87,7 @@ class VenusHttpDriver:
         self._http = context.http
         self._wall_clock = context.wall_clock
         self._monotonic = context.monotonic
+        self._identity = Identity(endpoint.serial)
         self._services: list[str] = []
         self._services_due = -math.inf
         self._others_read: dict[str, float] = {}
@@ -124,6 +126,7 @@ class VenusHttpDriver:
         if self._monotonic() >= self._services_due:
             await self._start_services(scrape)
         system = await self._tree(scrape, venus.SYSTEM)
+        self._identity.check(venus.text(system.get("Serial")))
         venus.read_system(system, scrape.readings)
         scrape.alarms["system/0"] = venus.read_alarms(system)
         mapped = venus.mapped_services(system)
@@ -273,6 +276,7 @@ class VenusHttpDriver:
         if not isinstance(tree, dict) or not all(isinstance(key, str) for key in tree):
             detail = f"GET /value: the tree of {service} is not an object"
             raise ScrapeError(Outcome.MALFORMED, detail)
+        tree = venus.pruned(tree)
         if service != venus.SYSTEM:
             scrape.trees[service] = tree
         return tree

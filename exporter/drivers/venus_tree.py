@@ -14,6 +14,7 @@ from typing import Any
 
 from exporter.quantities import CELL_CELSIUS, CELL_VOLTS, QUANTITIES
 from exporter.snapshot import MISSING, BatterySnapshot, Cells, Implausible
+from exporter.words import plain_line
 
 Tree = Mapping[str, Any]
 
@@ -24,6 +25,12 @@ _NO_TEMPERATURE = (-273.15, -273.0)
 _NO_TIME_TO_GO = 864000
 _HUGE = 1e300
 _LARGEST_INSTANCE = 1_000_000
+# Far above what any site has; without limits a site that is out of its mind fills the storage of
+# all with series. Lynx packs have at most 16 cells each, serial batteries 32 or so.
+MOST_SERVICES = 256
+MOST_BATTERIES = 64
+MOST_CELLS = 2048
+MOST_ALARMS = 256
 # dbus-serialbattery writes Voltages/Cell3 (format 1) or Cell/3/Volts (format 2); Lynx BMS NG
 # writes Battery/1/Cell/3/Voltage.
 _CELL_VOLTAGE = re.compile(
@@ -33,6 +40,7 @@ _CELL_TEMPERATURE = re.compile(
     r"(?:Temperatures/Cell(\d{1,5})|Cell/(\d{1,5})/Temperature"
     r"|Battery/(\d{1,5})/Cell/(\d{1,5})/Temperature)\Z"
 )
+_ALARM_NAME = re.compile(r"[A-Za-z0-9 _./-]{1,100}\Z")
 _SERVICE_NAME = re.compile(r"com\.victronenergy\.[A-Za-z0-9_.-]{1,120}\Z")
 
 
@@ -51,8 +59,8 @@ def number(value: Any) -> float:
 
 
 def text(value: Any) -> str | None:
-    """A JSON value as a non-empty text, None for whatever is not one."""
-    return value[:200] if isinstance(value, str) and value else None
+    """A JSON value as a non-empty text on one line, None for whatever is not one."""
+    return plain_line(value[:200]) if isinstance(value, str) and value else None
 
 
 def service_name(value: Any) -> str | None:
@@ -68,7 +76,16 @@ def service_class(service: str) -> str:
 def service_list(document: Any) -> list[str]:
     """The service names of a ``/services`` reply; empty where it holds none."""
     names = document.get("services") if isinstance(document, dict) else None
-    return [n for n in names if service_name(n)] if isinstance(names, list) else []
+    known = [n for n in names if service_name(n)] if isinstance(names, list) else []
+    return known[:MOST_SERVICES]
+
+
+def pruned(tree: Tree) -> Tree:
+    """A tree without what no reading comes from: nested values, which may be large."""
+    kept = {p: v for p, v in tree.items() if v.__class__ is not list and v.__class__ is not dict}
+    if "Batteries" in tree:
+        kept["Batteries"] = tree["Batteries"]
+    return kept
 
 
 def _is_sentinel(name: str, value: float) -> bool:
@@ -201,8 +218,10 @@ _SYSTEM_BATTERY_PATHS = {
 
 def mapped_services(system: Tree) -> dict[str, str]:
     """Service name to device id, from the system tree's ``ServiceMapping``."""
-    found = {}
+    found: dict[str, str] = {}
     for path, value in system.items():
+        if len(found) >= MOST_SERVICES:
+            break
         if path.startswith("ServiceMapping/") and (name := service_name(value)):
             instance = path.rpartition("_")[2]
             if instance.isdigit():
@@ -272,7 +291,7 @@ def _read_cells(tree: Tree, into: Collector) -> Cells | None:
         elif match := _CELL_TEMPERATURE.match(path):
             cell = tuple(int(part) for part in match.groups() if part)
             celsius[cell] = _cell_value(value, CELL_CELSIUS, cell, "temperature_c", into)
-    order = sorted(volts.keys() | celsius.keys())
+    order = sorted(volts.keys() | celsius.keys())[:MOST_CELLS]
     voltages = tuple(volts.get(cell, MISSING) for cell in order)
     temperatures = tuple(celsius.get(cell, MISSING) for cell in order)
     if all(math.isnan(value) for value in (*voltages, *temperatures)):
@@ -344,7 +363,7 @@ def other_batteries(system: Tree, active: str) -> list[tuple[BatterySnapshot, li
     if not isinstance(listed, list):
         return []
     found = []
-    for entry in listed:
+    for entry in listed[:MOST_BATTERIES]:
         if not isinstance(entry, dict):
             continue
         service = service_name(entry.get("id"))
@@ -377,9 +396,12 @@ def read_alarms(tree: Tree) -> dict[str, int]:
         if "Alarms/" in path:
             group = next((g for g in _ALARM_GROUPS if path.startswith(g)), None)
             level = number(value)
-            if group is not None and level in (0.0, 1.0, 2.0):
+            if group is None or len(levels) >= MOST_ALARMS:
+                continue
+            if level in (0.0, 1.0, 2.0):
                 name = path[len(group) :] if group == "Alarms/" else path.replace("Alarms/", "")
-                levels[name] = int(level)
+                if _ALARM_NAME.match(name):
+                    levels[name] = int(level)
     for path in _ERROR_PATHS:
         code = number(tree.get(path))
         if not math.isnan(code):
