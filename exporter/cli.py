@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from exporter import __version__
+from exporter.commands.import_files import import_files
 
 app = typer.Typer(
     name="fleetscope",
@@ -16,6 +17,8 @@ app = typer.Typer(
     add_completion=True,
     pretty_exceptions_enable=False,
 )
+
+app.command("import")(import_files)
 
 FleetOption = Annotated[
     Path | None, typer.Option("--fleet", help="Fleet file (FLEETSCOPE_FLEET).", metavar="FILE")

@@ -18,7 +18,7 @@ from pydantic.fields import FieldInfo
 from exporter.config import Contact, Fleet, Site, Thresholds
 from exporter.drivers import DRIVERS
 from exporter.metrics import METRICS, PREFIX
-from exporter.quantities import QUANTITIES, Measurement
+from exporter.quantities import METER_QUANTITIES, QUANTITIES, Measurement
 from exporter.settings import PREFIX as ENVIRONMENT
 from exporter.settings import Settings
 from exporter.snapshot import OUTCOME_MEANINGS
@@ -147,6 +147,9 @@ def influxdb() -> str:
                 ),
             ],
         ),
+        "## `meter`: tags `site`, `meter`",
+        "Written by [`fleetscope import`](import.md) only.",
+        table(head, [(f"`{q.name}`", q.unit or "–", q.meaning) for q in METER_QUANTITIES.values()]),
         "## `alarm`: tags `site`, `device`, `alarm`",
         table(head, [("`level`", "–", "0 ok, 1 warning, 2 alarm, as the device says")]),
         "## `health`: tags `site`, `component`",

@@ -18,6 +18,7 @@ class Measurement(StrEnum):
 
     SITE = "site"
     BATTERY = "battery"
+    METER = "meter"
 
 
 class Kind(StrEnum):
@@ -184,3 +185,25 @@ _TABLE = (
 QUANTITIES: dict[str, Quantity] = {quantity.name: quantity for quantity in _TABLE}
 SITE_QUANTITIES = tuple(q.name for q in _TABLE if q.measurement is Measurement.SITE)
 BATTERY_QUANTITIES = tuple(q.name for q in _TABLE if q.measurement is Measurement.BATTERY)
+
+METER_QUANTITIES: dict[str, Quantity] = {
+    quantity.name: quantity
+    for quantity in (
+        Quantity(
+            "active_power_w",
+            Measurement.METER,
+            "W",
+            -_POWER,
+            _POWER,
+            "Active power of a meter, in the meter's own sense of sign",
+        ),
+        Quantity("power_factor", Measurement.METER, "", -1, 1, "Power factor of a meter"),
+        Quantity(
+            "energy_import_kwh", Measurement.METER, "kWh", 0, 1e9, "Energy counter of a meter, in"
+        ),
+        Quantity(
+            "energy_export_kwh", Measurement.METER, "kWh", 0, 1e9, "Energy counter of a meter, out"
+        ),
+    )
+}
+"""What imported meter files hold; no live site gives these, so no score and no gauge reads them."""

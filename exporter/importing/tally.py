@@ -1,0 +1,100 @@
+"""What was found in a file: counts that add up, and the times that it covers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+Ints = NDArray[np.int64]
+
+
+@dataclass(slots=True)
+class Tally:
+    """Counts of one file or of many.
+
+    rows = blank + bad rows + rows that gave readings or had nothing in them or were duplicates.
+
+    Attributes
+    ----------
+    rows, blank : int
+        Rows read, and lines with nothing on them.
+    readings, points : int
+        Values to be written, and values that the server has taken.
+    missing : int
+        Fields with nothing in them.
+    duplicates : int
+        Rows that say again what another row says.
+    unordered : int
+        Rows whose time lies before that of a row above them.
+    repeated : int
+        Rows in the hour that the clock shows twice, told apart by their order or as was said.
+    bad : dict of reason to count
+    first, last : int or None
+        Milliseconds UTC.
+    cadence, gaps, longest_gap, gap_seconds
+        Usual distance of two rows in seconds, how many are more than 2.5 times as far apart, and
+        seconds without rows, at most and in all.
+    rejected : int
+        Points that the server refused for good.
+    """
+
+    rows: int = 0
+    blank: int = 0
+    readings: int = 0
+    points: int = 0
+    missing: int = 0
+    duplicates: int = 0
+    unordered: int = 0
+    repeated: int = 0
+    bad: dict[str, int] = field(default_factory=dict)
+    first: int | None = None
+    last: int | None = None
+    cadence: float | None = None
+    gaps: int = 0
+    longest_gap: float = 0.0
+    gap_seconds: float = 0.0
+    rejected: int = 0
+
+    @property
+    def bad_rows(self) -> int:
+        """All that was kept aside."""
+        return sum(self.bad.values())
+
+    def put_aside(self, reason: str, count: int = 1) -> None:
+        """Count bad rows."""
+        if count:
+            self.bad[reason] = self.bad.get(reason, 0) + count
+
+    def cover(self, times: Ints) -> None:
+        """Note the range of some times in milliseconds UTC."""
+        if times.size:
+            low, high = int(times.min()), int(times.max())
+            self.first = low if self.first is None else min(self.first, low)
+            self.last = high if self.last is None else max(self.last, high)
+
+    def find_gaps(self, times: Ints) -> None:
+        """Cadence and gaps of all times of a file, ascending, in milliseconds."""
+        steps = np.diff(times) / 1000.0
+        if not steps.size:
+            return
+        self.cadence = float(np.median(steps))
+        gaps = steps[steps > 2.5 * self.cadence]
+        self.gaps = int(gaps.size)
+        self.longest_gap = float(gaps.max(initial=0.0))
+        self.gap_seconds = float(gaps.sum() - gaps.size * self.cadence)
+
+    def add(self, other: Tally) -> None:
+        """Add the counts of another file."""
+        for name in (
+            *("rows", "blank", "readings", "points", "missing", "duplicates", "unordered"),
+            *("repeated", "gaps", "gap_seconds", "rejected"),
+        ):
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+        for reason, count in other.bad.items():
+            self.put_aside(reason, count)
+        self.longest_gap = max(self.longest_gap, other.longest_gap)
+        for time in (other.first, other.last):
+            if time is not None:
+                self.cover(np.array([time]))
