@@ -197,6 +197,7 @@ class SiteView:
     packs: tuple[PackView, ...]
     alarms: dict[tuple[str, str], int]
     properties: dict[str, str]
+    active_battery: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -301,6 +302,7 @@ def _view(record: SiteRecord, stale_after: float, now: float) -> SiteView:
             if level > 0
         },
         properties=record.properties,
+        active_battery=next((b.device for b in record.batteries.values() if b.active), None),
     )
 
 

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from exporter import __version__
+from exporter.commands import questions
 from exporter.commands.import_files import import_files
 
 app = typer.Typer(
@@ -17,6 +18,7 @@ app = typer.Typer(
     add_completion=True,
     pretty_exceptions_enable=False,
 )
+questions.register(app)
 
 app.command("import")(import_files)
 

@@ -14,6 +14,8 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
 
 from exporter import __version__, api
+from exporter.answers.api import answers_router
+from exporter.answers.desk import Desk
 from exporter.assessment import FleetAssessment
 from exporter.influxql import InfluxQL
 
@@ -65,6 +67,7 @@ def make_app(
         return Response(body, 503 if waiting else 200, media_type="application/json")
 
     api.include(app, latest, stored, lambda: bool(app.state.stopping))
+    app.include_router(answers_router(Desk(latest, stored)))
     return app
 
 

@@ -1,0 +1,67 @@
+"""The HTTP face of answers: ``/api/v1/query``, ``/api/v1/ask`` and ``/api/v1/names``."""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime
+from typing import Any
+
+import orjson
+from fastapi import APIRouter, Request, Response
+
+from exporter.answers.answer import CannotAnswerError
+from exporter.answers.desk import Desk
+from exporter.answers.lookup import UnknownSiteError
+from exporter.answers.query import QueryError
+from exporter.answers.request import query_from
+from exporter.api.problems import problem
+
+_RESPONSES: dict[int | str, dict[str, Any]] = {
+    400: {"description": "The query is wrong; problem+json says how."},
+    404: {"description": "No site, or more than one, is called that; suggestions are given."},
+    422: {"description": "The query is right but has no answer."},
+    503: {"description": "The past is not to be had now."},
+}
+
+
+def _json(value: Any) -> Response:
+    return Response(
+        orjson.dumps(value, option=orjson.OPT_SERIALIZE_NUMPY), media_type="application/json"
+    )
+
+
+def answers_router(desk: Desk) -> APIRouter:
+    """The routes; all of them only read."""
+    router = APIRouter(prefix="/api/v1", tags=["answers"])
+
+    @router.get("/query", response_class=Response, responses=_RESPONSES)
+    async def query(request: Request) -> Response:
+        """Answer one query.
+
+        Parameters: ``what`` (status, attention, rank, site, compare, outliers, which, explain,
+        since, history, value, cost, help) and, as they apply, ``site`` (id, name or part),
+        ``filter`` (region:iberia, !vendor:BYD), ``condition`` (hot, !offline), ``where`` (soh<80),
+        ``any_of``, ``metric``, ``order`` (worst, best, highest, lowest), ``limit``, ``severity``,
+        ``period`` (this week, 7d) or ``since`` and ``until``, ``tz`` (Europe/Berlin), ``count``,
+        ``cost``, ``group_by``.
+        """
+        given = {name: request.query_params.getlist(name) for name in request.query_params}
+        try:
+            wanted = query_from(given, desk.view().directory, datetime.now(UTC))
+            answer = await desk.answer(wanted)
+        except QueryError as error:
+            return problem(400, str(error))
+        except UnknownSiteError as error:
+            return problem(404, str(error), suggestions=error.suggestions)
+        except CannotAnswerError as error:
+            return problem(error.status, str(error), suggestions=error.suggestions)
+        return _json(answer.as_dict())
+
+    @router.get("/names", response_class=Response)
+    async def names() -> Response:
+        """Ids and names of all sites, for completion."""
+        fleet = desk.view().assessment.fleet
+        sites = [{"id": site.id, "name": site.title} for site in fleet.sites]
+        return _json({"time": time.time(), "sites": sites})
+
+    return router

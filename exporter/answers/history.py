@@ -1,0 +1,262 @@
+"""How a metric went over a period, from InfluxDB: one History for each site."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from exporter.answers.catalogue import Metric
+from exporter.answers.influx import ask
+from exporter.answers.query import Period
+from exporter.influxql import InfluxQL, Series
+
+FloatArray = NDArray[np.float64]
+
+STEPS = (10, 30, 60, 300, 900, 1800, 3600, 10800, 21600, 43200, 86400, 604800)
+FEW_SITES = 6
+POINTS_OF_FEW = 200
+POINTS_OF_MANY = 48
+MOST_NAMED = 50
+MOST_FOR_SLOPE = 240
+
+
+@dataclass(slots=True)
+class History:
+    """A metric of one site over a period.
+
+    Attributes
+    ----------
+    times : float array, shape (K,)
+        Unix seconds of the beginning of each bucket that has readings.
+    values : float array, shape (K,)
+        The metric in its unit: its mean in the bucket, or the worst one of several batteries; for
+        energies what the bucket adds.
+    mean, lowest, highest : float
+        Over all readings of the period; NaN without any.
+    total : float
+        For energies and counters the sum; NaN otherwise.
+    covered : float
+        Share of the buckets of the period that have readings, 0 to 1.
+    """
+
+    times: FloatArray
+    values: FloatArray
+    mean: float
+    lowest: float
+    highest: float
+    total: float
+    covered: float
+    resets: int = 0
+
+    @property
+    def per_day(self) -> float:
+        """Slope per day: the median of the slopes between all pairs (Theil 1950, Sen 1968)."""
+        return slope_per_day(self.times, self.values)
+
+    @property
+    def change(self) -> float:
+        """What the slope adds up to from the first bucket to the last."""
+        if self.times.size < 2:
+            return math.nan
+        return self.per_day * float(self.times[-1] - self.times[0]) / 86400.0
+
+
+def slope_per_day(times: FloatArray, values: FloatArray) -> float:
+    """Median slope between all pairs, per day; NaN below three points.
+
+    Parameters
+    ----------
+    times : float array, shape (K,)
+        Unix seconds, ascending.
+    values : float array, shape (K,)
+    """
+    if times.size < 3:
+        return math.nan
+    if times.size > MOST_FOR_SLOPE:
+        keep = np.linspace(0, times.size - 1, MOST_FOR_SLOPE).round().astype(int)
+        times, values = times[keep], values[keep]
+    i, j = np.triu_indices(times.size, 1)
+    return float(np.median((values[j] - values[i]) / (times[j] - times[i]))) * 86400.0
+
+
+def step_seconds(period: Period, sites: int) -> int:
+    """Length of a bucket: short enough to show a course, long enough to be answered soon."""
+    wanted = period.seconds / (POINTS_OF_FEW if sites <= FEW_SITES else POINTS_OF_MANY)
+    return next((step for step in STEPS if step >= wanted), STEPS[-1])
+
+
+def where(period: Period, sites: list[str] | None, extra: str = "") -> str:
+    """The condition of a statement.
+
+    Parameters
+    ----------
+    period : Period
+    sites : list of str, optional
+        Site ids, which hold neither quotes nor backslashes; None for all.
+    extra : str
+        Another condition.
+    """
+    parts = [
+        f"time >= {int(period.start.timestamp() * 1000)}ms",
+        f"time < {int(period.end.timestamp() * 1000)}ms",
+    ]
+    if sites is not None and len(sites) <= MOST_NAMED:
+        parts.append("(" + " OR ".join(f"\"site\" = '{site}'" for site in sites) + ")")
+    if extra:
+        parts.append(extra)
+    return " AND ".join(parts)
+
+
+def statements(metric: Metric, period: Period, sites: list[str] | None, step: int) -> list[str]:
+    """What is asked of InfluxDB: the course in buckets, and the figures of the whole period."""
+    clause = where(period, sites, metric.where)
+    device = ', "device"' if metric.measurement == "battery" else ""
+    inner = {"min": "min", "max": "max"}.get(metric.combine, "mean")
+    if metric.over_time == "counter":
+        inner = "last"
+    course = ", ".join(f'{inner}("{f}") AS "v{n}"' for n, f in enumerate(metric.fields))
+    whole = ", ".join(
+        f'{fn}("{f}") AS "{fn}{n}"'
+        for n, f in enumerate(metric.fields)
+        for fn in ("mean", "min", "max", "first", "count")
+    )
+    table = f'"{metric.measurement}"'
+    return [
+        f"SELECT {course} FROM {table} WHERE {clause} "
+        f'GROUP BY time({step}s), "site"{device} fill(none)',
+        f'SELECT {whole} FROM {table} WHERE {clause} GROUP BY "site"{device}',
+    ]
+
+
+@dataclass(slots=True)
+class _Device:
+    """What one battery, or the site itself, gave."""
+
+    times: list[float] = field(default_factory=list)
+    values: list[float] = field(default_factory=list)
+    mean: float = math.nan
+    lowest: float = math.nan
+    highest: float = math.nan
+    first: float = math.nan
+    count: int = 0
+
+
+async def fetch(
+    stored: InfluxQL,
+    metric: Metric,
+    period: Period,
+    sites: list[str] | None,
+    count: int,
+    active: dict[str, str],
+) -> tuple[dict[str, History], list[str]]:
+    """History of every site that has any, and the statements that gave it.
+
+    Parameters
+    ----------
+    stored : InfluxQL
+    metric : Metric
+    period : Period
+    sites : list of str, optional
+        Site ids; None for all.
+    count : int
+        Number of sites that are asked about.
+    active : dict of site id to device
+        The battery that counts where a site has several.
+
+    Raises
+    ------
+    CannotAnswerError
+    """
+    step = step_seconds(period, count)
+    asked = statements(metric, period, sites, step)
+    course, whole = await ask(stored, asked)
+    devices: dict[str, dict[str, _Device]] = defaultdict(lambda: defaultdict(_Device))
+    wanted = None if sites is None else set(sites)
+    for series in course:
+        if wanted is None or series.tags.get("site") in wanted:
+            _course(devices[series.tags["site"]][series.tags.get("device", "")], series, metric)
+    for series in whole:
+        if wanted is None or series.tags.get("site") in wanted:
+            _whole(devices[series.tags["site"]][series.tags.get("device", "")], series, metric)
+    buckets = max(1, math.ceil(period.seconds / step))
+    found = {
+        site: _history(_of_site(parts, metric, active.get(site)), metric, step, buckets)
+        for site, parts in devices.items()
+    }
+    return {site: history for site, history in found.items() if history.times.size}, asked
+
+
+def _worst(metric: Metric, values: list[float | None]) -> float:
+    known = [v for v in values if v is not None]
+    if not known:
+        return math.nan
+    return min(known) if metric.combine == "min" else max(known)
+
+
+def _course(device: _Device, series: Series, metric: Metric) -> None:
+    for row in series.rows:
+        value = _worst(metric, row[1:])
+        if not math.isnan(value):
+            device.times.append(row[0])
+            device.values.append(value)
+
+
+def _whole(device: _Device, series: Series, metric: Metric) -> None:
+    row = dict(zip(series.columns, series.rows[0], strict=True))
+
+    def of(name: str) -> list[float | None]:
+        return [row.get(f"{name}{n}") for n in range(len(metric.fields))]
+
+    device.mean = _worst(metric, of("mean"))
+    device.lowest = min((v for v in of("min") if v is not None), default=math.nan)
+    device.highest = max((v for v in of("max") if v is not None), default=math.nan)
+    device.first = _worst(metric, of("first"))
+    device.count = int(sum(v or 0 for v in of("count")))
+
+
+def _of_site(devices: dict[str, _Device], metric: Metric, active: str | None) -> _Device:
+    """One course of several batteries: that of the active one, or the worst at each time."""
+    if len(devices) == 1 or metric.measurement != "battery":
+        return next(iter(devices.values()))
+    if metric.combine == "active":
+        # Without a known active one: the battery that said most.
+        return devices.get(active or "") or max(devices.values(), key=lambda d: d.count)
+    pick = min if metric.combine == "min" else max
+    by_time: dict[float, list[float]] = defaultdict(list)
+    for device in devices.values():
+        for time, value in zip(device.times, device.values, strict=True):
+            by_time[time].append(value)
+    times = sorted(by_time)
+    return _Device(
+        times=times,
+        values=[pick(by_time[time]) for time in times],
+        mean=pick(d.mean for d in devices.values()),
+        lowest=min(d.lowest for d in devices.values()),
+        highest=max(d.highest for d in devices.values()),
+        count=sum(d.count for d in devices.values()),
+    )
+
+
+def _history(device: _Device, metric: Metric, step: int, buckets: int) -> History:
+    times, values = np.array(device.times), np.array(device.values)
+    covered = min(1.0, times.size / buckets)
+    mean, lowest, highest = device.mean, device.lowest, device.highest
+    total, resets = math.nan, 0
+    if metric.over_time == "share":
+        values, mean, lowest, highest = 100 * values, 100 * mean, 100 * lowest, 100 * highest
+    elif metric.over_time == "energy":
+        # What is not known adds nothing: a gap is no energy, and the coverage tells of it.
+        values = values * step / 3.6e6
+        total = float(values.sum())
+        mean, lowest, highest = math.nan, math.nan, math.nan
+    elif metric.over_time == "counter" and values.size:
+        steps = np.diff(np.concatenate(([device.first], values)))
+        resets = int((steps < 0).sum())
+        values = np.maximum(steps, 0.0)
+        total = float(values.sum())
+        mean, lowest, highest = math.nan, math.nan, math.nan
+    return History(times, values, mean, lowest, highest, total, covered, resets)

@@ -1,0 +1,26 @@
+"""Several statements to InfluxDB at once, and its failures as answers that cannot be given."""
+
+from __future__ import annotations
+
+import asyncio
+
+from exporter.answers.answer import CannotAnswerError
+from exporter.influxql import InfluxQL, NoAnswerError, Series
+
+
+async def ask(stored: InfluxQL, statements: list[str], policy: str = "raw") -> list[list[Series]]:
+    """The series of each statement, their times in Unix seconds.
+
+    Raises
+    ------
+    CannotAnswerError
+        If InfluxDB does not answer, or not with a result.
+    """
+    try:
+        found = await asyncio.gather(*(stored.select(text, policy) for text in statements))
+    except NoAnswerError as error:
+        raise CannotAnswerError(f"the past is in InfluxDB: {error}", status=503) from error
+    return [
+        [Series(s.tags, s.columns, [[row[0] / 1000.0, *row[1:]] for row in s.rows]) for s in result]
+        for result in found
+    ]

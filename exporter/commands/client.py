@@ -1,0 +1,103 @@
+"""Asking a running exporter over HTTP, with what the standard library has: it loads at once."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import json
+import os
+import ssl
+import urllib.error
+import urllib.request
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+USUAL_URL = "http://127.0.0.1:9797"
+ASK_SECONDS = 30.0
+_ZONES = "/zoneinfo/"
+
+
+class CannotAskError(Exception):
+    """The exporter did not answer, or answered that it cannot.
+
+    Attributes
+    ----------
+    suggestions : tuple of str
+    """
+
+    def __init__(self, message: str, suggestions: tuple[str, ...] = ()) -> None:
+        super().__init__(message)
+        self.suggestions = suggestions
+
+
+def local_zone() -> str:
+    """The time zone of this machine: TZ, else what /etc/localtime points to, else its offset."""
+    named = os.environ.get("TZ", "").lstrip(":")
+    if named and "/" in named and not named.startswith("/"):
+        return named
+    with contextlib.suppress(OSError):
+        target = os.path.realpath("/etc/localtime")
+        if not named and _ZONES in target:
+            return target.split(_ZONES, 1)[1].removeprefix("posix/")
+    from datetime import datetime
+
+    offset = datetime.now().astimezone().strftime("%z")
+    return f"{offset[:3]}:{offset[3:5]}"
+
+
+def get(url: str, path: str, parameters: dict[str, Any] | None = None, seconds: float = 0) -> Any:
+    """What the exporter answers to GET; lists become repeated parameters.
+
+    User name, password and a CA of one's own come from FLEETSCOPE_API_USERNAME,
+    FLEETSCOPE_API_PASSWORD (or …_PASSWORD_FILE) and FLEETSCOPE_API_CA_FILE.
+
+    Raises
+    ------
+    CannotAskError
+    """
+    given = {k: v for k, v in (parameters or {}).items() if v not in (None, [], (), False, "")}
+    query = "?" + urlencode(given, doseq=True) if given else ""
+    address = f"{url.rstrip('/')}/api/v1/{path}"
+    try:
+        request = urllib.request.Request(address + query, headers=_headers())  # noqa: S310
+        with urllib.request.urlopen(  # noqa: S310 - the user's own URL
+            request, timeout=seconds or ASK_SECONDS, context=_tls(url)
+        ) as reply:
+            return json.load(reply)
+    except urllib.error.HTTPError as error:
+        raise _told(error, address) from error
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "reason", error)
+        raise CannotAskError(f"{address} does not answer: {reason}") from error
+
+
+def _told(error: urllib.error.HTTPError, address: str) -> CannotAskError:
+    """What the exporter says is wrong."""
+    try:
+        body = json.loads(error.read(1024 * 1024))
+        detail = body["detail"]
+        if isinstance(detail, str):
+            return CannotAskError(detail, tuple(body.get("suggestions") or ()))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        pass
+    return CannotAskError(f"{address} does not answer: HTTP Error {error.code}: {error.reason}")
+
+
+def _headers() -> dict[str, str]:
+    user = os.environ.get("FLEETSCOPE_API_USERNAME")
+    if not user:
+        return {}
+    secret = os.environ.get("FLEETSCOPE_API_PASSWORD", "")
+    file = os.environ.get("FLEETSCOPE_API_PASSWORD_FILE")
+    if file:
+        try:
+            secret = Path(file).read_text("utf-8").strip()
+        except (OSError, UnicodeDecodeError) as error:
+            raise CannotAskError("FLEETSCOPE_API_PASSWORD_FILE cannot be read") from error
+    return {"Authorization": "Basic " + base64.b64encode(f"{user}:{secret}".encode()).decode()}
+
+
+def _tls(url: str) -> ssl.SSLContext | None:
+    file = os.environ.get("FLEETSCOPE_API_CA_FILE")
+    return ssl.create_default_context(cafile=file) if file and url.startswith("https:") else None
