@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import time
 from datetime import UTC, datetime
-from typing import Any
+from typing import Annotated, Any
 
 import orjson
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Query, Request, Response
 
 from exporter.answers.answer import CannotAnswerError
 from exporter.answers.desk import Desk
+from exporter.answers.language.followup import Context
+from exporter.answers.language.parse import NotUnderstoodError, understand
 from exporter.answers.lookup import UnknownSiteError
 from exporter.answers.query import QueryError
-from exporter.answers.request import query_from
+from exporter.answers.request import query_from, zone_of
+from exporter.answers.sessions import Sessions
 from exporter.api.problems import problem
 
 _RESPONSES: dict[int | str, dict[str, Any]] = {
@@ -33,6 +36,7 @@ def _json(value: Any) -> Response:
 def answers_router(desk: Desk) -> APIRouter:
     """The routes; all of them only read."""
     router = APIRouter(prefix="/api/v1", tags=["answers"])
+    sessions = Sessions(time.monotonic)
 
     @router.get("/query", response_class=Response, responses=_RESPONSES)
     async def query(request: Request) -> Response:
@@ -56,6 +60,32 @@ def answers_router(desk: Desk) -> APIRouter:
         except CannotAnswerError as error:
             return problem(error.status, str(error), suggestions=error.suggestions)
         return _json(answer.as_dict())
+
+    @router.get("/ask", response_class=Response, responses=_RESPONSES)
+    async def ask(
+        q: Annotated[str, Query(max_length=2000, examples=["which sites need attention?"])],
+        session: Annotated[str | None, Query(max_length=64)] = None,
+        tz: Annotated[str | None, Query(max_length=64, examples=["Europe/Berlin"])] = None,
+    ) -> Response:
+        """Answer a question in plain language, or say that it is not understood.
+
+        With the ``session`` of an answer, the next question may be a follow-up: *and in Spain?*
+        """
+        now = datetime.now(UTC)
+        session, context = sessions.open(session)
+        try:
+            understood = understand(q, desk.view().directory, now, zone_of(tz), context)
+            answer = await desk.answer(understood.query)
+        except NotUnderstoodError as error:
+            return problem(422, str(error), examples=error.examples, session=session)
+        except QueryError as error:
+            return problem(400, str(error), session=session)
+        except (CannotAnswerError, UnknownSiteError) as error:
+            status = getattr(error, "status", 404)
+            return problem(status, str(error), suggestions=error.suggestions, session=session)
+        sessions.keep(session, Context(answer.query, answer.sites))
+        told = {"question": q, "session": session, "notes": understood.notes}
+        return _json(told | answer.as_dict())
 
     @router.get("/names", response_class=Response)
     async def names() -> Response:

@@ -24,11 +24,17 @@ class CannotAskError(Exception):
     Attributes
     ----------
     suggestions : tuple of str
+        What can be asked, or may have been meant.
+    session : str or None
+        The session that goes on all the same.
     """
 
-    def __init__(self, message: str, suggestions: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self, message: str, suggestions: tuple[str, ...] = (), session: str | None = None
+    ) -> None:
         super().__init__(message)
         self.suggestions = suggestions
+        self.session = session
 
 
 def local_zone() -> str:
@@ -78,7 +84,8 @@ def _told(error: urllib.error.HTTPError, address: str) -> CannotAskError:
         body = json.loads(error.read(1024 * 1024))
         detail = body["detail"]
         if isinstance(detail, str):
-            return CannotAskError(detail, tuple(body.get("suggestions") or ()))
+            offered = body.get("examples") or body.get("suggestions") or ()
+            return CannotAskError(detail, tuple(offered), body.get("session"))
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         pass
     return CannotAskError(f"{address} does not answer: HTTP Error {error.code}: {error.reason}")

@@ -277,6 +277,31 @@ def register(app: typer.Typer) -> None:
         """Every point that a site lost and why, and what is unknown."""
         raise ask(url, as_json, as_csv, evidence, what="explain", site=[site])
 
+    @app.command("ask")
+    def ask_in_words(
+        question: Annotated[
+            list[str] | None, typer.Argument(help="The question; without it, a session.")
+        ] = None,
+        url: Url = client.USUAL_URL,
+        session: Annotated[
+            str | None, typer.Option("--session", help="Go on with this session, as --json tells.")
+        ] = None,
+        evidence: Evidence = False,
+        as_json: Json = False,
+        as_csv: Csv = False,
+    ) -> None:
+        """Ask in plain language; what is not understood is said, never guessed."""
+        from exporter.commands.conversation import ask_once, converse
+
+        text = " ".join(question or ()).strip()
+        if text:
+            code, _ = ask_once(
+                url, text, session, as_json=as_json, as_csv=as_csv, evidence=evidence
+            )
+        else:
+            code = converse(url, as_json=as_json, as_csv=as_csv, evidence=evidence)
+        raise typer.Exit(code)
+
     @app.command()
     def history(
         metric: Annotated[

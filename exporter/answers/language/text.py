@@ -12,10 +12,11 @@ _TOKEN = re.compile(r"\d+[.,]\d+|\d+|[^\W\d_]+|[<>≤≥]=?|[=%°€$£?]")
 _QUOTED = re.compile(r'"([^"]+)"|“([^”]+)”|„([^“”"]+)[“”"]|«([^»]+)»')
 _CONTRACTIONS = (
     (re.compile(r"\b(what|how|who|where|when|why|which|that|it|there|let)['’]s\b", re.I), r"\1 is"),
+    (re.compile(r"\b(what|how|who|where)s\b", re.I), r"\1 is"),
     (re.compile(r"\b(what|how|which|why|they|you|we)['’]re\b", re.I), r"\1 are"),
     (re.compile(r"\bcan['’]t\b", re.I), "can not"),
     (re.compile(r"\bwon['’]t\b", re.I), "will not"),
-    (re.compile(r"\b(is|are|was|were|do|does|did|has|have|had)n['’]t\b", re.I), r"\1 not"),
+    (re.compile(r"\b(is|are|was|were|do|does|did|has|have|had)n['’]?t\b", re.I), r"\1 not"),
     (re.compile(r"\b(i|you|we|they)['’](?:ve|d|m)\b", re.I), r"\1 have"),
     (re.compile(r"\b(what|it|that|this)['’]ll\b", re.I), r"\1 will"),
     (re.compile(r"\bhow['’]d\b", re.I), "how did"),
