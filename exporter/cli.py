@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from exporter import __version__
-from exporter.commands import questions
+from exporter.commands import assistant, questions
 from exporter.commands.import_files import import_files
 
 app = typer.Typer(
@@ -19,6 +19,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 questions.register(app)
+assistant.register(app)
 
 app.command("import")(import_files)
 
