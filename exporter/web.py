@@ -13,7 +13,7 @@ from fastapi import FastAPI, Request, Response
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
 
-from exporter import __version__, api
+from exporter import __version__, api, page
 from exporter.answers.api import answers_router
 from exporter.answers.desk import Desk
 from exporter.assessment import FleetAssessment
@@ -66,6 +66,7 @@ def make_app(
         body = orjson.dumps({"status": "waiting" if waiting else "ready", "for": waiting})
         return Response(body, 503 if waiting else 200, media_type="application/json")
 
+    app.include_router(page.router())
     api.include(app, latest, stored, lambda: bool(app.state.stopping))
     app.include_router(answers_router(Desk(latest, stored)))
     return app

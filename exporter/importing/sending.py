@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable
 from exporter.settings import Settings
 from exporter.sink.target import (
     NotAllowedError,
-    RejectedError,
+    RefusedError,
     RetryLaterError,
     Target,
     wait_seconds,
@@ -119,8 +119,8 @@ class Sender:
     async def _one(self, body: bytes, points: int) -> int:
         try:
             await self._patiently(lambda: self._target.write(body))
-        except RejectedError as error:
-            refused = points if error.rejected is None else min(error.rejected, points)
+        except RefusedError as error:
+            refused = points if error.left_out is None else min(error.left_out, points)
             self.refusals.append(str(error))
             return refused
         return 0

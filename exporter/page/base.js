@@ -1,0 +1,113 @@
+// What every part of the page uses: making elements, and figures in words. Texts of sites become
+// text nodes and attributes, never markup.
+
+const SVG = "http://www.w3.org/2000/svg";
+const STATUSES = ["OFFLINE", "CRITICAL", "WARNING", "GOOD", "HEALTHY", "UNKNOWN"];
+const MARKS = { HEALTHY: "●", GOOD: "◐", WARNING: "▲", CRITICAL: "■", OFFLINE: "✕", UNKNOWN: "?" };
+const SEVERITY_MARKS = { critical: "■", warning: "▲", info: "·" };
+const COMPONENTS = { battery: "battery", grid: "grid", solar: "sun", connectivity: "link" };
+const byId = (id) => document.getElementById(id);
+
+function fill(node, attributes, children) {
+  for (const [name, value] of Object.entries(attributes || {})) {
+    if (value === null || value === undefined || value === false) continue;
+    if (name.startsWith("on")) node.addEventListener(name.slice(2), value);
+    else node.setAttribute(name, value === true ? "" : String(value));
+  }
+  node.append(...children.flat().filter((child) => child !== null && child !== undefined));
+  return node;
+}
+
+function el(name, attributes, ...children) {
+  return fill(document.createElement(name), attributes, children);
+}
+
+function svg(name, attributes, ...children) {
+  return fill(document.createElementNS(SVG, name), attributes, children);
+}
+
+// A name may be written from right to left; it must not turn round what stands beside it.
+const isolated = (text) => el("bdi", {}, text);
+
+function figure(value, digits = 1) {
+  if (value === null || value === undefined) return "–";
+  return value.toLocaleString("en", { maximumFractionDigits: digits, minimumFractionDigits: 0 });
+}
+
+function power(watts) {
+  if (watts === null || watts === undefined) return "no reading";
+  const size = Math.abs(watts);
+  if (size < 999.5) return `${Math.round(watts) || 0} W`;
+  if (size < 999500) return `${(watts / 1000).toFixed(size < 99500 ? 1 : 0)} kW`;
+  return `${(watts / 1e6).toFixed(2)} MW`;
+}
+
+function duration(seconds) {
+  const whole = Math.max(0, Math.floor(seconds));
+  if (whole < 120) return `${whole} s`;
+  const minutes = Math.floor(whole / 60);
+  if (minutes < 120) return `${minutes} min`;
+  const hours = Math.floor(minutes / 60);
+  if (hours < 48) return minutes % 60 ? `${hours} h ${minutes % 60} min` : `${hours} h`;
+  return hours % 24 ? `${Math.floor(hours / 24)} d ${hours % 24} h` : `${Math.floor(hours / 24)} d`;
+}
+
+const UNITS = [
+  ["_percent", "%", 1], ["_kwh", "kWh", 1], ["_ah", "Ah", 1], ["_hz", "Hz", 2], ["_a", "A", 1],
+  ["_v", "V", 3], ["_c", "°C", 1], ["_w", "W", 0], ["_s", "s", 0],
+];
+
+function reading(name, value) {
+  const unit = UNITS.find(([suffix]) => name.endsWith(suffix));
+  if (!unit) return figure(value, 3);
+  return unit[1] === "W" ? power(value) : `${figure(value, unit[2])} ${unit[1]}`;
+}
+
+const WORDS = {
+  soc_percent: "state of charge", soh_percent: "state of health", temperature_c: "temperature",
+  cell_spread_v: "cell spread", grid_connected: "grid presence", power_w: "battery power",
+  voltage_v: "battery voltage", current_a: "battery current", latitude: "the sun (no coordinates)",
+  scrapes: "anything", pv_power_w: "PV power", pv_expected_w: "PV power under a clear sky",
+};
+
+function words(name) {
+  const bare = name.replace(/_(percent|kwh|ah|hz|a|v|c|w|s)$/, "").replaceAll("_", " ");
+  return WORDS[name] || bare.replace(/\bpv\b/, "PV").replace(/\bsoc\b/, "SOC");
+}
+
+// As the exporter folds what is searched: no case, no accents.
+function folded(text) {
+  return text.trim().toLowerCase().normalize("NFKD").replace(/\p{M}/gu, "");
+}
+
+async function ask(path) {
+  const reply = await fetch(path, { headers: { Accept: "application/json" } });
+  if (reply.ok) return reply.json();
+  let detail = `${reply.status}`;
+  try {
+    detail = (await reply.json()).detail || detail;
+  } catch {
+    // Not every refusal comes from the exporter itself; its number is then all there is to tell.
+  }
+  throw new Error(detail);
+}
+
+function statusText(status) {
+  return el("span", { class: `status ${status}` },
+    el("span", { "aria-hidden": "true" }, `${MARKS[status]} `), status);
+}
+
+function stacked(counts, total) {
+  const bar = svg("svg", { viewBox: "0 0 100 1", preserveAspectRatio: "none", "aria-hidden": "true" });
+  const there = STATUSES.filter((status) => counts[status]);
+  // One site among thousands is still to be seen.
+  const widths = there.map((status) => Math.max(1, (100 * counts[status]) / Math.max(1, total)));
+  const sum = widths.reduce((a, b) => a + b, 0);
+  let at = 0;
+  for (const [place, status] of there.entries()) {
+    const share = (100 * widths[place]) / sum;
+    bar.append(svg("rect", { x: at, width: share, height: 1, fill: `var(--${status})` }));
+    at += share;
+  }
+  return bar;
+}
