@@ -10,6 +10,7 @@ import typer
 from exporter import __version__
 from exporter.commands import assistant, questions
 from exporter.commands.import_files import import_files
+from exporter.report.command import report
 
 app = typer.Typer(
     name="fleetscope",
@@ -77,6 +78,9 @@ def status(
     from exporter import dashboard
 
     raise typer.Exit(dashboard.show(url, watch=watch, as_json=as_json))
+
+
+app.command()(report)
 
 
 @app.command()

@@ -16,6 +16,7 @@ from exporter.assessment import FleetAssessment, Issue, assess
 from exporter.config import Fleet
 from exporter.drivers import DRIVERS, DriverContext
 from exporter.drivers.http_json import client_session
+from exporter.duties import Duties
 from exporter.fleet import FleetState
 from exporter.influxql import InfluxQL
 from exporter.metrics import ServiceNumbers, registry
@@ -72,8 +73,9 @@ class Service:
             rng=rng,
         )
         self._stored = InfluxQL.from_settings(settings)
+        self._duties = Duties(settings, self._current, self._stored)
         numbers = registry(self._current, self._numbers)
-        app = make_app(self._current, self._waiting_for, numbers, self._stored)
+        app = make_app(self._current, self._waiting_for, numbers, self._stored, self._duties.prices)
         self._server = Server(app, *settings.host_port)
 
     async def run(self) -> None:
@@ -94,6 +96,7 @@ class Service:
         self._poller.every(STORE_ASSESSMENT_SECONDS, self._store_assessment, "store")
         self._poller.every(WATCH_FILE_SECONDS, self._watch_file, "watch-file")
         self._poller.every(SUN_SECONDS, self._sun, "sun")
+        self._duties.start()
         sites = len(self._file.fleet.sites)
         log.info("fleetscope %s polls %d sites, listening on %s", __version__, sites, self._address)
         await self._sun()
@@ -109,6 +112,7 @@ class Service:
             await self._writer.stop()
         await serving
         await self._http.close()
+        await self._duties.stop()
         if self._stored is not None:
             await self._stored.close()
         log.info("stopped")

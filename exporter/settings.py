@@ -176,6 +176,12 @@ class Settings(BaseSettings):
         le=1000,
         description="Most that is sent a second of what waited, beside fresh readings, compressed",
     )
+    prices: Path | None = Field(
+        None, description="Price list, YAML; without it no cost is told (docs/report.md)"
+    )
+    report: Path | None = Field(
+        None, description="When the report is made and where it goes, YAML (docs/report.md)"
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="Least severe message that is logged"
     )

@@ -17,6 +17,7 @@ from exporter import __version__, api, page
 from exporter.answers.api import answers_router
 from exporter.answers.desk import Desk
 from exporter.assessment import FleetAssessment
+from exporter.costs import PriceList
 from exporter.influxql import InfluxQL
 
 log = logging.getLogger(__name__)
@@ -27,6 +28,7 @@ def make_app(
     ready: Callable[[], str | None],
     registry: CollectorRegistry,
     stored: InfluxQL | None = None,
+    prices: PriceList | None = None,
 ) -> FastAPI:
     """The application.
 
@@ -39,6 +41,8 @@ def make_app(
     registry : CollectorRegistry
     stored : InfluxQL or None
         Where the past is asked of; None where nothing is stored.
+    prices : PriceList or None
+        What costs are told by; None for no figures.
     """
     app = FastAPI(title="Fleetscope", version=__version__, docs_url=None, redoc_url=None)
     app.state.stopping = False
@@ -67,7 +71,7 @@ def make_app(
         return Response(body, 503 if waiting else 200, media_type="application/json")
 
     app.include_router(page.router())
-    api.include(app, latest, stored, lambda: bool(app.state.stopping))
+    api.include(app, latest, stored, prices, lambda: bool(app.state.stopping))
     app.include_router(answers_router(Desk(latest, stored)))
     return app
 

@@ -6,8 +6,9 @@ from collections.abc import Callable
 
 from fastapi import FastAPI
 
-from exporter.api import comparisons, events, fleet, history, problems, sites
+from exporter.api import comparisons, events, fleet, history, problems, report, sites
 from exporter.assessment import FleetAssessment
+from exporter.costs import PriceList
 from exporter.influxql import InfluxQL
 
 
@@ -15,6 +16,7 @@ def include(
     app: FastAPI,
     latest: Callable[[], FleetAssessment],
     stored: InfluxQL | None,
+    prices: PriceList | None,
     stopping: Callable[[], bool],
 ) -> None:
     """Add every router and the way in which errors are told.
@@ -26,6 +28,7 @@ def include(
         The latest Assessment.
     stored : InfluxQL or None
         Where readings are stored; None where they are not.
+    prices : PriceList or None
     stopping : callable
         Whether the server is about to stop, which ends streams.
     """
@@ -34,4 +37,5 @@ def include(
     app.include_router(sites.router(latest))
     app.include_router(comparisons.router(latest))
     app.include_router(history.router(latest, stored))
+    app.include_router(report.router(latest, stored, prices))
     app.include_router(events.router(latest, stopping))

@@ -80,6 +80,15 @@ _THRESHOLDS = {
     "cell_spread_critical": 0.15,
     "soc_critical": 10.0,
 }
+_FIGURE = {
+    "item": "new battery",
+    "amount": 25_200.0,
+    "currency": "EUR",
+    "quantity": 56.0,
+    "unit": "kWh",
+    "price": 450.0,
+    "assumption": "list price of the module maker, without installation",
+}
 
 EXAMPLES: dict[str, Any] = {
     "fleet": {
@@ -207,6 +216,107 @@ EXAMPLES: dict[str, Any] = {
                 "maximum": 98.0,
             }
         ],
+    },
+    "report": {
+        "made": _TIME,
+        "start": _TIME - 604800,
+        "end": _TIME,
+        "version": "0.1.0",
+        "sites": 12,
+        "counts": {
+            "HEALTHY": 11,
+            "GOOD": 0,
+            "WARNING": 0,
+            "CRITICAL": 1,
+            "OFFLINE": 0,
+            "UNKNOWN": 0,
+        },
+        "mean_score": 91.4,
+        "mean_score_before": 93.0,
+        "availability": 0.997,
+        "availability_before": None,
+        "score_times": [_TIME - 7200, _TIME - 3600],
+        "score_values": [93.0, 91.0],
+        "energy_days": [_TIME - 86400],
+        "energy_by_day": {"pv_kwh": [310.5]},
+        "energy": {"pv_kwh": 2140.0, "import_kwh": 310.0},
+        "common": [],
+        "attention": [
+            {
+                "site": "site_alpha",
+                "name": "Alpha",
+                "location": "Leeds, UK",
+                "priority": "high",
+                "status": "CRITICAL",
+                "score": 49.0,
+                "sentences": [_ISSUE["sentence"]],
+                "action": _ISSUE["action"],
+                "since": _TIME - 86400,
+                "figures": [_FIGURE],
+                "unpriced": [],
+            }
+        ],
+        "changes": [
+            {
+                "site": "site_alpha",
+                "name": "Alpha",
+                "before": "WARNING",
+                "after": "CRITICAL",
+                "score_before": 69.0,
+                "score_after": 49.0,
+            }
+        ],
+        "began": [
+            {
+                "site": "site_alpha",
+                "name": "Alpha",
+                "code": "battery_soh",
+                "severity": "critical",
+                "sentence": _ISSUE["sentence"],
+                "since": _TIME - 86400,
+                "ended": False,
+            }
+        ],
+        "worsening": [
+            {
+                "site": "site_beta",
+                "name": "Beta",
+                "quantity": "soh_percent",
+                "unit": "%",
+                "level": 87.1,
+                "per_month": -0.6,
+                "limit": 85.0,
+                "when": _TIME + 9e6,
+                "earliest": _TIME + 8e6,
+                "latest": _TIME + 11e6,
+                "times": [_TIME - 86400],
+                "values": [87.1],
+            }
+        ],
+        "periods": [
+            {
+                "site": "site_alpha",
+                "name": "Alpha",
+                "availability": 0.998,
+                "availability_before": None,
+                "observed": 1.0,
+                "mean_score": 60.2,
+                "mean_score_before": None,
+                "pv_kwh": 210.0,
+                "load_kwh": 180.4,
+                "import_kwh": 31.0,
+                "export_kwh": 55.2,
+                "charged_kwh": 70.1,
+                "discharged_kwh": 66.0,
+            }
+        ],
+        "currency": "EUR",
+        "cost_total": 25_380.0,
+        "energy_costs": [],
+        "assumptions": ["new battery: list price of the module maker, without installation"],
+        "unpriced": ["energy to the grid: no feed_in_per_kwh in the price list"],
+        "missing": [],
+        "queries": ["SELECT …"],
     },
 }
 _PROBLEMS = {

@@ -18,6 +18,7 @@ from prometheus_client import CollectorRegistry
 
 from exporter.assessment import FleetAssessment, assess
 from exporter.config import Fleet
+from exporter.costs import PriceList
 from exporter.fleet import FleetState
 from exporter.influxql import InfluxQL
 from exporter.snapshot import BatterySnapshot, Cells, Outcome, Snapshot
@@ -93,6 +94,7 @@ class ServedFleet:
 
     fleet: Fleet
     stored: InfluxQL | None = None
+    prices: PriceList | None = None
     now: float = 1000.0
     latest: FleetAssessment = field(init=False)
     port: int = 0
@@ -130,7 +132,9 @@ class ServedFleet:
 
     @contextlib.contextmanager
     def serving(self) -> Iterator[ServedFleet]:
-        app = make_app(lambda: self.latest, lambda: None, CollectorRegistry(), self.stored)
+        app = make_app(
+            lambda: self.latest, lambda: None, CollectorRegistry(), self.stored, self.prices
+        )
         listener = socket.create_server(("127.0.0.1", self.port), backlog=100)
         self.port = listener.getsockname()[1]
         server = Server(app, "127.0.0.1", self.port)

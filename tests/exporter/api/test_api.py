@@ -187,13 +187,21 @@ def test_examples_are_what_is_answered(served: ServedFleet) -> None:
         "outliers": "/api/v1/outliers",
         "compare": "/api/v1/compare?site=s0001&site=s0002&metric=soh_percent",
     }
-    assert paths.keys() == EXAMPLES.keys() - {"history"}
+    assert paths.keys() == EXAMPLES.keys() - {"history", "report"}
     for name, path in paths.items():
         alike(EXAMPLES[name], served.json(path), name)
 
 
 # Objects whose keys are names of things instead of members.
-MAPS = {"readings", "reading_ages_seconds", "values", "outlier_scores", "properties"}
+MAPS = {
+    "readings",
+    "reading_ages_seconds",
+    "values",
+    "outlier_scores",
+    "properties",
+    "energy",
+    "energy_by_day",
+}
 
 
 def alike(example: Any, found: Any, where: str) -> None:

@@ -1,0 +1,79 @@
+"""What the service does beside polling and answering: the report on its schedule, tickets."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+
+from apscheduler.schedulers.asyncio import AsyncIOScheduler
+from apscheduler.triggers.cron import CronTrigger
+
+from exporter.assessment import FleetAssessment
+from exporter.costs import PriceList, load_prices
+from exporter.influxql import InfluxQL
+from exporter.report.plan import ReportPlan
+from exporter.settings import Settings
+from exporter.side_file import SideFileError, load
+
+log = logging.getLogger(__name__)
+
+
+class Duties:
+    """Reads the side files once, at the start, and does what they say.
+
+    Raises
+    ------
+    SystemExit
+        Where a file that is named cannot be used.
+    """
+
+    def __init__(
+        self, settings: Settings, latest: Callable[[], FleetAssessment], stored: InfluxQL | None
+    ) -> None:
+        self._latest = latest
+        self._stored = stored
+        self.prices: PriceList | None = None
+        self._plan: ReportPlan | None = None
+        try:
+            if settings.prices is not None:
+                self.prices = load_prices(settings.prices)
+            if settings.report is not None:
+                self._plan = load(settings.report, ReportPlan)
+        except SideFileError as error:
+            raise SystemExit(f"fleetscope: {error}") from error
+        if self._plan is not None and stored is None:
+            raise SystemExit("fleetscope: FLEETSCOPE_REPORT needs FLEETSCOPE_INFLUXDB_URL")
+        self._scheduler = AsyncIOScheduler(
+            job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": 3600}
+        )
+
+    def start(self) -> None:
+        """Begin; must be called inside the event loop."""
+        plan = self._plan
+        if plan is not None:
+            trigger = CronTrigger.from_crontab(plan.schedule, plan.timezone)
+            self._scheduler.add_job(self._report, trigger, id="report")
+        self._scheduler.start()
+        if (job := self._scheduler.get_job("report")) is not None:
+            log.info("the next report is made %s", job.next_run_time.isoformat())
+
+    async def stop(self) -> None:
+        """End; what is under way is broken off."""
+        self._scheduler.shutdown(wait=False)
+
+    async def _report(self) -> None:
+        from exporter.report.deliver import deliver
+        from exporter.report.gather import gather
+
+        assert self._plan is not None  # scheduled only with a plan
+        assert self._stored is not None  # checked at the start
+        assessment = self._latest()
+        start = assessment.time - self._plan.days * 86400
+        try:
+            report = await gather(assessment, self._stored, start, self.prices)
+            failed = await deliver(report, self._plan)
+        except Exception as error:
+            log.error("no report: %s: %s", type(error).__name__, error)
+        else:
+            for words in failed:
+                log.error("report given up: %s", words)

@@ -1,0 +1,1 @@
+"""The report over a week or another period: gathered once, shown as JSON, HTML and PDF."""
