@@ -28,7 +28,7 @@ PROMETHEUS = ROOT / "provisioning/prometheus"
 LIMIT = 120.0
 # `for:` 1m becomes 6s and so on; what lasts after the end is cut more, and every wait of
 # Alertmanager as much as `for:`.
-SHORTER, END_SHORTER = 10, 60
+SHORTER, END_SHORTER = 10, 30
 
 
 def until(condition: Callable[[], Any], what: str) -> Any:
