@@ -14,17 +14,11 @@ from exporter.answers.desk import Desk
 from exporter.answers.language.followup import Context
 from exporter.answers.language.parse import NotUnderstoodError, understand
 from exporter.answers.lookup import UnknownSiteError
+from exporter.answers.openapi import ASKED, EXAMPLE, NAMES, parameters, responses
 from exporter.answers.query import QueryError
-from exporter.answers.request import query_from, zone_of
+from exporter.answers.request import PARAMETERS, query_from, zone_of
 from exporter.answers.sessions import Sessions
 from exporter.api.problems import problem
-
-_RESPONSES: dict[int | str, dict[str, Any]] = {
-    400: {"description": "The query is wrong; problem+json says how."},
-    404: {"description": "No site, or more than one, is called that; suggestions are given."},
-    422: {"description": "The query is right but has no answer."},
-    503: {"description": "The past is not to be had now."},
-}
 
 
 def _json(value: Any) -> Response:
@@ -38,34 +32,33 @@ def answers_router(desk: Desk) -> APIRouter:
     router = APIRouter(prefix="/api/v1", tags=["answers"])
     sessions = Sessions(time.monotonic)
 
-    @router.get("/query", response_class=Response, responses=_RESPONSES)
+    @router.get(
+        "/query",
+        response_class=Response,
+        responses=responses(EXAMPLE, 404, 422, 503),
+        openapi_extra=parameters(),
+    )
     async def query(request: Request) -> Response:
-        """Answer one query.
-
-        Parameters: ``what`` (status, attention, rank, site, compare, outliers, which, explain,
-        since, history, value, cost, help) and, as they apply, ``site`` (id, name or part),
-        ``filter`` (region:iberia, !vendor:BYD), ``condition`` (hot, !offline), ``where`` (soh<80),
-        ``any_of``, ``metric``, ``order`` (worst, best, highest, lowest), ``limit``, ``severity``,
-        ``period`` (this week, 7d) or ``since`` and ``until``, ``tz`` (Europe/Berlin), ``count``,
-        ``cost``, ``group_by``.
-        """
+        """Answer one query, with the evidence."""
         given = {name: request.query_params.getlist(name) for name in request.query_params}
         try:
             wanted = query_from(given, desk.view().directory, datetime.now(UTC))
             answer = await desk.answer(wanted)
         except QueryError as error:
-            return problem(400, str(error))
+            return problem(422, str(error))
         except UnknownSiteError as error:
             return problem(404, str(error), suggestions=error.suggestions)
         except CannotAnswerError as error:
             return problem(error.status, str(error), suggestions=error.suggestions)
         return _json(answer.as_dict())
 
-    @router.get("/ask", response_class=Response, responses=_RESPONSES)
+    @router.get("/ask", response_class=Response, responses=responses(ASKED, 404, 422, 503))
     async def ask(
-        q: Annotated[str, Query(max_length=2000, examples=["which sites need attention?"])],
-        session: Annotated[str | None, Query(max_length=64)] = None,
-        tz: Annotated[str | None, Query(max_length=64, examples=["Europe/Berlin"])] = None,
+        q: Annotated[str, Query(max_length=2000, description="The question")],
+        session: Annotated[
+            str | None, Query(max_length=64, description="Of the answer before")
+        ] = None,
+        tz: Annotated[str | None, Query(max_length=64, description=PARAMETERS["tz"])] = None,
     ) -> Response:
         """Answer a question in plain language, or say that it is not understood.
 
@@ -79,7 +72,7 @@ def answers_router(desk: Desk) -> APIRouter:
         except NotUnderstoodError as error:
             return problem(422, str(error), examples=error.examples, session=session)
         except QueryError as error:
-            return problem(400, str(error), session=session)
+            return problem(422, str(error), session=session)
         except (CannotAnswerError, UnknownSiteError) as error:
             status = getattr(error, "status", 404)
             return problem(status, str(error), suggestions=error.suggestions, session=session)
@@ -87,7 +80,7 @@ def answers_router(desk: Desk) -> APIRouter:
         told = {"question": q, "session": session, "notes": understood.notes}
         return _json(told | answer.as_dict())
 
-    @router.get("/names", response_class=Response)
+    @router.get("/names", response_class=Response, responses=responses(NAMES, 422))
     async def names() -> Response:
         """Ids and names of all sites, for completion."""
         fleet = desk.view().assessment.fleet

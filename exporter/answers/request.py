@@ -23,25 +23,25 @@ from exporter.answers.query import (
 
 _OFFSET = re.compile(r"([+-])(\d{2}):?(\d{2})\Z")
 _TRUE = {"1", "true", "yes"}
-PARAMETERS = (
-    "what",
-    "site",
-    "filter",
-    "condition",
-    "where",
-    "any_of",
-    "metric",
-    "order",
-    "limit",
-    "severity",
-    "period",
-    "since",
-    "until",
-    "tz",
-    "count",
-    "cost",
-    "group_by",
-)
+PARAMETERS = {
+    "what": "What is asked",
+    "site": "Sites by id, name or part of either",
+    "filter": "Only some sites, such as region:iberia, tag:clinic or !vendor:BYD",
+    "condition": "What must hold, such as hot or !offline",
+    "where": "A comparison that must hold, such as soh<80",
+    "any_of": "1: one of the conditions and comparisons is enough",
+    "metric": "What is measured, such as score or soh",
+    "order": "Which come first",
+    "limit": "Most rows",
+    "severity": "Least severity of the issues that count",
+    "period": "A past period in words, such as this week or 7d",
+    "since": "Begin of a past period, such as 7d, monday or 2026-03-01",
+    "until": "Its end; now without it",
+    "tz": "Time zone that the words are meant in, such as Europe/Berlin or +02:00; else UTC",
+    "count": "1: how many, rather than which",
+    "cost": "1: what it will cost, too",
+    "group_by": "An attribute whose values are compared instead of sites, such as region",
+}
 
 
 def zone_of(name: str | None) -> tzinfo:
