@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+import socket
+import threading
+from collections.abc import Iterator
+
 import pytest
+from prometheus_client import CollectorRegistry
 
 from exporter.answers.desk import Desk
 from exporter.answers.lookup import Directory
@@ -10,6 +16,7 @@ from exporter.assessment import FleetAssessment, assess
 from exporter.config import Fleet
 from exporter.fleet import FleetState
 from exporter.snapshot import BatterySnapshot, Outcome, Snapshot
+from exporter.web import Server, make_app
 from tests.exporter.test_assessment import BATTERY, GRID
 
 WALL = 1_773_844_200.0
@@ -112,3 +119,17 @@ def directory(assessment: FleetAssessment) -> Directory:
 @pytest.fixture
 def desk(assessment: FleetAssessment) -> Desk:
     return Desk(lambda: assessment)
+
+
+@pytest.fixture(scope="session")
+def url(assessment: FleetAssessment) -> Iterator[str]:
+    """The real application over that fleet, on a real socket, without an InfluxDB."""
+    app = make_app(lambda: assessment, lambda: None, CollectorRegistry())
+    listener = socket.create_server(("127.0.0.1", 0))
+    server = Server(app, "127.0.0.1", 0)
+    thread = threading.Thread(target=lambda: asyncio.run(server.serve(sockets=[listener])))
+    thread.start()
+    yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+    server.should_exit = True
+    thread.join(30)
+    listener.close()
