@@ -89,6 +89,11 @@ def step_seconds(period: Period, sites: int) -> int:
     return next((step for step in STEPS if step >= wanted), STEPS[-1])
 
 
+def piece_seconds(period: Period) -> int:
+    """Length of the pieces of which energy is added up: an outage is told to one such piece."""
+    return 60 if period.seconds <= 2 * 86400 else 300
+
+
 def where(period: Period, sites: list[str] | None, extra: str = "") -> str:
     """The condition of a statement.
 
@@ -125,9 +130,18 @@ def statements(metric: Metric, period: Period, sites: list[str] | None, step: in
         for fn in ("mean", "min", "max", "first", "count")
     )
     table = f'"{metric.measurement}"'
+    by_step = f'GROUP BY time({step}s), "site"{device} fill(none)'
+    source = f"{table} WHERE {clause}"
+    if metric.over_time == "energy":
+        # Means of short pieces, so that a piece without readings adds nothing.
+        piece = piece_seconds(period)
+        source = (
+            f'(SELECT mean("{metric.fields[0]}") AS "w" FROM {table} WHERE {clause} '
+            f'GROUP BY time({piece}s), "site" fill(none)) WHERE {clause}'
+        )
+        course = 'sum("w") AS "v0", count("w") AS "pieces"'
     return [
-        f"SELECT {course} FROM {table} WHERE {clause} "
-        f'GROUP BY time({step}s), "site"{device} fill(none)',
+        f"SELECT {course} FROM {source} {by_step}",
         f'SELECT {whole} FROM {table} WHERE {clause} GROUP BY "site"{device}',
     ]
 
@@ -138,6 +152,7 @@ class _Device:
 
     times: list[float] = field(default_factory=list)
     values: list[float] = field(default_factory=list)
+    pieces: int = 0
     mean: float = math.nan
     lowest: float = math.nan
     highest: float = math.nan
@@ -184,7 +199,7 @@ async def fetch(
             _whole(devices[series.tags["site"]][series.tags.get("device", "")], series, metric)
     buckets = max(1, math.ceil(period.seconds / step))
     found = {
-        site: _history(_of_site(parts, metric, active.get(site)), metric, step, buckets)
+        site: _history(_of_site(parts, metric, active.get(site)), metric, period, buckets)
         for site, parts in devices.items()
     }
     return {site: history for site, history in found.items() if history.times.size}, asked
@@ -199,7 +214,9 @@ def _worst(metric: Metric, values: list[float | None]) -> float:
 
 def _course(device: _Device, series: Series, metric: Metric) -> None:
     for row in series.rows:
-        value = _worst(metric, row[1:])
+        value = _worst(metric, row[1 : 1 + len(metric.fields)])
+        if metric.over_time == "energy":
+            device.pieces += int(row[2] or 0)
         if not math.isnan(value):
             device.times.append(row[0])
             device.values.append(value)
@@ -241,7 +258,7 @@ def _of_site(devices: dict[str, _Device], metric: Metric, active: str | None) ->
     )
 
 
-def _history(device: _Device, metric: Metric, step: int, buckets: int) -> History:
+def _history(device: _Device, metric: Metric, period: Period, buckets: int) -> History:
     times, values = np.array(device.times), np.array(device.values)
     covered = min(1.0, times.size / buckets)
     mean, lowest, highest = device.mean, device.lowest, device.highest
@@ -250,7 +267,9 @@ def _history(device: _Device, metric: Metric, step: int, buckets: int) -> Histor
         values, mean, lowest, highest = 100 * values, 100 * mean, 100 * lowest, 100 * highest
     elif metric.over_time == "energy":
         # What is not known adds nothing: a gap is no energy, and the coverage tells of it.
-        values = values * step / 3.6e6
+        piece = piece_seconds(period)
+        values = values * piece / 3.6e6
+        covered = min(1.0, device.pieces * piece / period.seconds)
         total = float(values.sum())
         mean, lowest, highest = math.nan, math.nan, math.nan
     elif metric.over_time == "counter" and values.size:

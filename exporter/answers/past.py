@@ -89,7 +89,10 @@ async def _fetch(b: Builder, stored: InfluxQL, metric: Metric) -> dict[str, Hist
     if resets:
         b.evidence.notes.append(f"Counters went back {resets} times; a step back adds nothing")
     if metric.over_time == "energy":
-        b.evidence.notes.append("Energy is worked out from power; a gap adds nothing")
+        b.evidence.notes.append(
+            "Energy is worked out from power in pieces of "
+            f"{histories.piece_seconds(period)} s; a gap adds nothing"
+        )
     return found
 
 
@@ -440,7 +443,7 @@ async def _site(b: Builder, stored: InfluxQL) -> Answer:
     return Answer(
         query=b.query.but(what=What.SITE, severity=None),
         understood=course.understood,
-        headline=f"{course.headline} {len(log.tables[0].rows)} issues in that time.",
+        headline=f"{course.headline} Issues in that time: {len(log.tables[0].rows) or 'none'}.",
         tables=tables,
         evidence=b.evidence,
         sites=course.sites,
