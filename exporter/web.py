@@ -72,7 +72,7 @@ def make_app(
 
     app.include_router(page.router())
     api.include(app, latest, stored, prices, lambda: bool(app.state.stopping))
-    app.include_router(answers_router(Desk(latest, stored)))
+    app.include_router(answers_router(Desk(latest, stored, prices)))
     return app
 
 

@@ -6,16 +6,19 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import replace
 
+import numpy as np
+
 from exporter.answers.answer import Answer, CannotAnswerError, Column, Evidence, Table
+from exporter.answers.builder import USUAL_ROWS
 from exporter.answers.lookup import Directory
+from exporter.answers.money import costs
 from exporter.answers.now import answer_now
 from exporter.answers.past import answer_past
-from exporter.answers.query import WHAT_MEANINGS, Query, What, in_words
+from exporter.answers.query import LARGEST_LIMIT, WHAT_MEANINGS, Query, What, in_words
 from exporter.answers.view import View
 from exporter.assessment import FleetAssessment
+from exporter.costs import PriceList
 from exporter.influxql import InfluxQL
-
-NO_PRICES = "No price list is configured, so there is no figure."
 
 
 class Desk:
@@ -27,13 +30,19 @@ class Desk:
         The latest Assessment.
     stored : InfluxQL, optional
         Where the past is; None where nothing is stored.
+    prices : PriceList, optional
+        What costs are told by; None for no figures.
     """
 
     def __init__(
-        self, latest: Callable[[], FleetAssessment], stored: InfluxQL | None = None
+        self,
+        latest: Callable[[], FleetAssessment],
+        stored: InfluxQL | None = None,
+        prices: PriceList | None = None,
     ) -> None:
         self._latest = latest
         self._stored = stored
+        self._prices = prices
         self._directory: Directory | None = None
 
     def view(self) -> View:
@@ -64,17 +73,39 @@ class Desk:
             answer = await asyncio.to_thread(answer_now, view, query)
         else:
             answer = await answer_past(view, query, self._stored)
-        return replace(answer, cost=NO_PRICES) if query.with_cost else answer
+        return self._priced(view, query, answer) if query.with_cost else answer
+
+    def _priced(self, view: View, query: Query, answer: Answer) -> Answer:
+        """The answer, with what the issues of its sites may cost now."""
+        sites = answer.sites
+        if query.period is None:
+            # All of them, also those that the limit left out of the table.
+            sites = answer_now(view, query.but(limit=LARGEST_LIMIT)).sites
+        else:
+            answer.evidence.notes.append("Costs are of the issues that the listed sites have now")
+        found = costs(view, sites, self._prices, query.limit or USUAL_ROWS)
+        answer.evidence.missing.extend(found.missing)
+        tables = [*answer.tables, *([found.table] if found.table else [])]
+        return replace(answer, cost=found.sentence, tables=tables)
 
     def _cost(self, query: Query) -> Answer:
         view = self.view()
+        mask = view.mask(query) & view.at_least(query.severity or "warning")
+        sites = [view.sites[row].id for row in view.ranked(mask)]
+        found = costs(view, sites, self._prices, query.limit or USUAL_ROWS)
         return Answer(
             query=query,
             understood=in_words(query, view.directory.titles),
-            headline=NO_PRICES,
-            tables=[],
-            evidence=Evidence(time=view.assessment.time, missing=["price list"]),
-            cost=NO_PRICES,
+            headline=found.sentence,
+            tables=[found.table] if found.table else [],
+            evidence=Evidence(
+                time=view.assessment.time,
+                missing=found.missing,
+                notes=["Costs are of the issues that are active now"],
+            ),
+            sites=tuple(sites[: query.limit or USUAL_ROWS]),
+            attention=bool(np.any(mask)),
+            cost=found.sentence,
         )
 
 

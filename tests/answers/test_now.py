@@ -9,7 +9,8 @@ import pytest
 
 from exporter.answers.answer import Answer, CannotAnswerError
 from exporter.answers.catalogue import CONDITIONS, METRICS
-from exporter.answers.desk import NO_PRICES, Desk
+from exporter.answers.desk import Desk
+from exporter.answers.money import NO_PRICES
 from exporter.answers.query import (
     Comparison,
     Condition,
@@ -22,6 +23,7 @@ from exporter.answers.query import (
     filter_from,
 )
 from exporter.assessment import FleetAssessment
+from exporter.costs import PriceList
 
 BROKEN = [
     "site_epsilon",
@@ -200,6 +202,36 @@ async def test_since_is_that_of_the_issue(desk: Desk, assessment: FleetAssessmen
 async def test_there_is_no_figure_without_a_price(desk: Desk) -> None:
     assert (await ask(desk, "cost")).headline == NO_PRICES
     assert (await ask(desk, "attention", with_cost=True)).cost == NO_PRICES
+
+
+async def test_costs_add_up_and_tell_what_is_assumed(assessment: FleetAssessment) -> None:
+    prices = PriceList.model_validate(
+        {
+            "currency": "EUR",
+            "battery_per_kwh": {"price": 300, "assumption": "replaced whole"},
+            "service_call": {"price": 450, "assumption": "one visit"},
+        }
+    )
+    desk = Desk(lambda: assessment, None, prices)
+    answer = await ask(desk, "cost", filters=(Filter("location", "Spain"),))
+    rows = answer.tables[0].rows
+    assert [(r["site"], r["item"], r["amount"]) for r in rows] == [
+        ("site_alpha", "new battery", 6000.0),
+        ("site_alpha", "visit", 450.0),
+        ("site_gamma", "visit", 450.0),
+        ("site_delta", "visit", 450.0),
+    ]
+    assert answer.headline == "About 7 350 EUR for 3 sites."
+    assert {r["assumption"] for r in rows} == {"replaced whole", "one visit"}
+    both = await ask(
+        desk, "attention", filters=(Filter("location", "Spain"),), with_cost=True, limit=1
+    )
+    assert both.cost == answer.headline
+    only_visits = prices.model_copy(update={"battery_per_kwh": None})
+    partly = await ask(Desk(lambda: assessment, None, only_visits), "cost")
+    assert any(
+        "site_alpha: a new battery: no battery_per_kwh" in t for t in partly.evidence.missing
+    )
 
 
 async def test_the_past_needs_an_influxdb(desk: Desk) -> None:
