@@ -11,6 +11,9 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 RAW = "raw"
+RAW_RANGE_DAYS = 2
+RAW_BUCKET = "30s"
+"""Polls are 10 s apart by default: a bucket of three of them never runs empty between two."""
 DAY = 86_400
 _UNITS = {"h": 3600, "d": DAY, "w": 7 * DAY}
 
@@ -32,6 +35,8 @@ class Level:
     shard_days : int
         Days in one file of InfluxDB. With the few points of a long window, the default of a week
         would spread a year over 52 files that hold next to nothing.
+    range_days : int or None
+        The longest range that a plot reads at this level; None is any.
     """
 
     name: str
@@ -39,13 +44,14 @@ class Level:
     seconds: int
     retention: str
     shard_days: int
+    range_days: int | None
 
 
 LEVELS = (
-    Level("rollup_5m", "5m", 300, "180d", 7),
-    Level("rollup_15m", "15m", 900, "730d", 28),
-    Level("rollup_1h", "1h", 3600, "inf", 91),
-    Level("rollup_1d", "1d", DAY, "inf", 364),
+    Level("rollup_5m", "5m", 300, "180d", 7, 14),
+    Level("rollup_15m", "15m", 900, "730d", 28, 60),
+    Level("rollup_1h", "1h", 3600, "inf", 91, 400),
+    Level("rollup_1d", "1d", DAY, "inf", 364, None),
 )
 DEFAULT_RETENTION: Mapping[str, str] = MappingProxyType({x.name: x.retention for x in LEVELS})
 

@@ -101,8 +101,9 @@ def _check(
     if len(found.stale) > NAMED_DAYS:
         console.print(f"and {len(found.stale) - NAMED_DAYS} more")
     console.print(
-        f"{len(found.stale)} days (of a measurement of a site) lack values that full detail has; "
-        f"{len(found.expired)} hold more than is left of full detail"
+        f"{len(found.stale)} days, counted for each measurement of each site, lack values that "
+        f"full detail has; {len(found.expired)} hold more than is left of full detail",
+        soft_wrap=True,
     )
     return 1 if found.stale else 0
 
@@ -152,13 +153,14 @@ async def _make(
         await target.close()
     seconds = time.monotonic() - before
     console.print(
-        f"{day_words(start_ms)} to {day_words(stop_ms - 1)}: {report.values:,} values of "
-        f"{report.days} days (of a measurement of a site) became {report.rows:,} rows in "
-        f"{seconds:.1f} s"
+        f"{day_words(start_ms)} to {day_words(stop_ms - 1)}: {report.values:,} values became "
+        f"{report.rows:,} rows in {seconds:.1f} s",
+        soft_wrap=True,
     )
     if report.expired:
         console.print(
             f"{len(report.expired)} days were left as they are: full detail holds less than they "
-            "were made of, since it expired or was deleted; --force makes them anew all the same"
+            "were made of, since it expired or was deleted; --force makes them anew all the same",
+            soft_wrap=True,
         )
     return 0

@@ -14,6 +14,7 @@ from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 
 from exporter.levels import LEVELS
+from exporter.rollups.choice import level_batch
 from exporter.rollups.plan import GRACE_MS, Task, due
 from exporter.rollups.source import DAY_MS, NoAnswerError
 from exporter.rollups.worker import Worker
@@ -77,6 +78,7 @@ class LiveRollups:
         self._kept: dict[str, int] = {}
         self._compared = -math.inf
         self._late = math.inf
+        self._told = 0
         self._complained = False
         self._task: asyncio.Task[None] | None = None
 
@@ -107,6 +109,9 @@ class LiveRollups:
         tasks = due(self._done or behind, now, self._sites(), self._kept)
         for task in tasks:
             await self._do(task)
+        if now // DAY_MS > self._told // DAY_MS:
+            self._writer.put(level_batch(self._kept, now))
+            self._told = now
         if tasks:
             self._done = {**behind, **self._done, **dict.fromkeys(tasks[0].since_ms, now)}
             self.stats.turns += 1

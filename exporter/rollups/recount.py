@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 
 from exporter.rollups.catalog import FIELDS
+from exporter.rollups.choice import level_batch
 from exporter.rollups.compute import Work, batches
 from exporter.rollups.plan import Day, Found, compare, day_of, kept_from, task_of, with_next
 from exporter.rollups.source import DAY_MS, Source
@@ -145,6 +146,8 @@ async def recount(
             if progress is not None:
                 progress(report.days, known, report)
         done = {day for day in done if day.start_ms >= begin}
+    levels = level_batch(kept, now_ms)
+    await _write(target, levels.body, levels.policy)
     return report
 
 

@@ -6,14 +6,14 @@ Answers are streamed in chunks, so that neither side holds more than one of them
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import orjson
 import urllib3
 
-from exporter.levels import LEVELS
+from exporter.levels import LEVELS, RAW, duration_seconds
 from exporter.rollups.aggregate import Before, FloatArray, IntArray, Samples
 from exporter.settings import Settings
 
@@ -30,11 +30,16 @@ class NoAnswerError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Connection:
-    """Where to read, and with which headers."""
+    """Where to read, and with which headers.
+
+    ``kept`` is for 2.x, which does not say it in InfluxQL: how long each level is kept by the
+    settings, in seconds, None for ever.
+    """
 
     url: str
     database: str
     headers: Mapping[str, str]
+    kept: Mapping[str, int | None] = field(default_factory=dict)
 
 
 def connection_of(settings: Settings) -> Connection | None:
@@ -49,7 +54,11 @@ def connection_of(settings: Settings) -> Connection | None:
         password = settings.influxdb_password
         words = password.get_secret_value() if password else ""
         headers = urllib3.make_headers(basic_auth=f"{settings.influxdb_username}:{words}")
-    return Connection(settings.influxdb_url, settings.influxdb_database, headers)
+    if settings.influxdb_api == "v1":
+        return Connection(settings.influxdb_url, settings.influxdb_database, headers)
+    durations = {RAW: settings.influxdb_retention, **settings.rollup_retention}
+    kept = {name: duration_seconds(duration) for name, duration in durations.items()}
+    return Connection(settings.influxdb_url, settings.influxdb_database, headers, kept)
 
 
 def quoted(value: str) -> str:
@@ -157,9 +166,9 @@ class Source:
         table = np.concatenate(blocks) if blocks else np.empty((0, 1 + len(numeric)))
         values = {field: table[:, 1 + place] for place, field in enumerate(numeric)}
         told = {}
-        for field, column in zip(worded, words, strict=True):
-            told[field] = np.empty(len(column), dtype=object)
-            told[field][:] = column
+        for label, column in zip(worded, words, strict=True):
+            told[label] = np.empty(len(column), dtype=object)
+            told[label][:] = column
         series = np.concatenate(numbers) if numbers else np.empty(0, dtype=np.int64)
         return tags, Samples(series, table[:, 0].astype(np.int64), values, told)
 
@@ -241,13 +250,19 @@ class Source:
         return (found[0], found[1]) if len(found) == 2 else None
 
     def retention(self) -> dict[str, int | None]:
-        """Seconds that each level is kept, None for ever, as the server says it."""
+        """Seconds that each level is kept, None for ever.
+
+        InfluxDB 1.x says it. 2.x calls every policy endless, and may not let this token see the
+        rules of its buckets, so there the settings are taken at their word.
+        """
         database = name(self._connection.database)
-        found: dict[str, int | None] = {}
+        found = dict(self._connection.kept)
         for part in self.ask(f"SHOW RETENTION POLICIES ON {database}"):
             policy, duration = part.columns.index("name"), part.columns.index("duration")
             for row in part.rows:
-                found[row[policy]] = _go_duration(row[duration]) or None
+                seconds = _go_duration(row[duration])
+                if seconds or row[policy] not in found:
+                    found[row[policy]] = seconds or None
         return found
 
 

@@ -1,0 +1,70 @@
+"""The level that a dashboard's variable picks, asked of real servers as Grafana asks it."""
+
+from __future__ import annotations
+
+import re
+import time
+
+import pytest
+
+from exporter.levels import LEVELS, RAW, duration_seconds
+from exporter.quantities import KEPT, Kind
+from exporter.rollups.choice import level_batch
+from exporter.rollups.plan import kept_from
+from exporter.rollups.source import DAY_MS, Connection, Source
+from grafana.levels import CHOICE_QUERY, CHOICE_REGEX, field
+from tests.exporter.test_influx_targets import Server, influx1, influx2, server  # noqa: F401
+
+NOW = int(time.time() * 1000)
+
+
+def picked(source: Source, start: int, stop: int) -> tuple[str, str]:
+    """Value and text of the variable."""
+    query = CHOICE_QUERY.replace("$__from", str(start)).replace("$__to", str(stop))
+    (part,) = source.ask(query)
+    ((_, choice),) = part.rows
+    found = re.search(CHOICE_REGEX.strip("/").replace("(?<", "(?P<"), choice)
+    assert found is not None
+    return found["value"], found["text"]
+
+
+@pytest.mark.stack
+async def test_the_level_follows_the_range_and_what_is_kept(server: Server) -> None:  # noqa: F811
+    kept = {level.name: duration_seconds(level.retention) for level in LEVELS}
+    kept |= {RAW: duration_seconds("90d")}
+    # InfluxDB 1.x tells it by itself; see connection_of.
+    connection = Connection(server.url, "fleet", server.headers, kept if server.headers else {})
+    source = Source(connection)
+    target = server.target()
+    try:
+        await target.prepare()
+        # Yesterday's rows are there too, and the newest count.
+        for moment in (NOW - DAY_MS, NOW):
+            batch = level_batch(kept_from(source, moment), moment)
+            await target.write(batch.body, batch.policy)
+        for days, level in ((0.1, "raw"), (2, "raw"), (7, "rollup_5m"), (30, "rollup_15m")):
+            assert picked(source, NOW - int(days * DAY_MS), NOW)[0] == level
+        assert picked(source, NOW - 200 * DAY_MS, NOW) == ("rollup_1h", "1h")
+        assert picked(source, NOW - 800 * DAY_MS, NOW) == ("rollup_1d", "1d")
+        # An hour of long ago is read from the finest level that is still kept.
+        for ago, level in ((89, "raw"), (91, "rollup_5m"), (181, "rollup_15m"), (731, "rollup_1h")):
+            start = NOW - ago * DAY_MS
+            assert picked(source, start, start + 3_600_000)[0] == level
+    finally:
+        source.close()
+        await target.close()
+
+
+@pytest.mark.parametrize("kept", sorted({suffix for kind in Kind for suffix in KEPT[kind]}))
+def test_a_field_is_found_at_every_level_and_no_other_is(kept: str) -> None:
+    pattern = re.compile(field("voltage_v", kept).strip("/"))
+    assert pattern.search("voltage_v")
+    assert pattern.search(f"voltage_v_{kept}")
+    assert not pattern.search("voltage_v_median")
+    assert not pattern.search(f"grid_voltage_v_{kept}")
+
+
+def test_no_window_is_longer_than_what_a_plot_can_show_of_its_range() -> None:
+    for level in LEVELS:
+        if level.range_days is not None:
+            assert 500 <= level.range_days * 86_400 / level.seconds <= 10_000
