@@ -19,6 +19,7 @@ from exporter.config import Contact, Fleet, Site, Thresholds
 from exporter.drivers import DRIVERS
 from exporter.metrics import METRICS, PREFIX
 from exporter.quantities import METER_QUANTITIES, QUANTITIES, Measurement
+from exporter.rollups.describe import parts as rollup_parts
 from exporter.settings import PREFIX as ENVIRONMENT
 from exporter.settings import Settings
 from exporter.snapshot import OUTCOME_MEANINGS
@@ -181,6 +182,7 @@ def influxdb() -> str:
                 ("`since`", "s", f"When it began, {seconds}"),
             ],
         ),
+        *rollup_parts(table),
     )
 
 

@@ -57,8 +57,9 @@ class Day:
 
 @dataclass(slots=True)
 class Found:
-    """Days to roll up, and days whose full detail has in part expired."""
+    """All days with full detail, days that lack some of it, and days of which some expired."""
 
+    every: set[Day] = field(default_factory=set)
     stale: set[Day] = field(default_factory=set)
     expired: set[Day] = field(default_factory=set)
 
@@ -122,11 +123,12 @@ def compare(
     found = Found()
     start, stop = day_of(start_ms), stop_ms // HOUR_MS * HOUR_MS
     for measurement in measurements:
-        hours = source.counts(measurement, FIELDS[measurement], start, stop, "1h")
+        hours = source.counts(measurement, FIELDS[measurement], start, stop_ms, "1h")
         days: dict[tuple[str, int], int] = {}
         for (site, hour), count in hours.items():
             key = site, day_of(hour)
             days[key] = days.get(key, 0) + count
+        found.every |= {Day(day, site, measurement) for site, day in days}
         for level in LEVELS:
             raw, bucket, length = (
                 (days, "1d", DAY_MS) if level.seconds * 1000 == DAY_MS else (hours, "1h", HOUR_MS)

@@ -56,24 +56,6 @@ def pieces(start_ms: int, stop_ms: int) -> Iterator[tuple[int, int]]:
         yield begin, min(begin + COMPARED_DAYS * DAY_MS, stop_ms)
 
 
-def days_of(
-    source: Source,
-    start_ms: int,
-    stop_ms: int,
-    sites: Collection[str] = (),
-    measurements: Collection[str] = tuple(FIELDS),
-) -> list[Day]:
-    """Days of a range on which full detail holds anything."""
-    return sorted(
-        Day(day_of(begin), site, measurement)
-        for measurement in measurements
-        for site, begin in source.counts(
-            measurement, FIELDS[measurement], day_of(start_ms), stop_ms, "1d"
-        )
-        if not sites or site in sites
-    )
-
-
 def find_stale(
     source: Source, start_ms: int, stop_ms: int, now_ms: int, sites: Collection[str] = ()
 ) -> Found:
@@ -127,13 +109,13 @@ async def recount(
     done: set[Day] = set()
     known = 0
     for begin, end in pieces(start_ms, stop_ms):
-        days = days_of(source, begin, end, sites, measurements)
+        found = compare(source, begin, end, kept, measurements)
+        wanted = {day for day in found.every if not sites or day.site in sites}
         if not force:
-            expired = compare(source, begin, end, kept, measurements).expired
-            report.expired += sorted(expired & set(days))
-            days = [day for day in days if day not in expired]
+            report.expired += sorted(wanted & found.expired)
+            wanted -= found.expired
         # The day after the last one of a piece is found where nothing of the next piece is.
-        days = [day for day in with_next(source, days, now_ms) if day not in done]
+        days = [day for day in with_next(source, wanted, now_ms) if day not in done]
         known += len(days)
         for day in days:
             work = Work()
