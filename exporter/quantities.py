@@ -199,10 +199,22 @@ METER_QUANTITIES: dict[str, Quantity] = {
         ),
         Quantity("power_factor", Measurement.METER, "", -1, 1, "Power factor of a meter"),
         Quantity(
-            "energy_import_kwh", Measurement.METER, "kWh", 0, 1e9, "Energy counter of a meter, in"
+            "energy_import_kwh",
+            Measurement.METER,
+            "kWh",
+            0,
+            1e9,
+            "Energy counter of a meter, in",
+            Kind.COUNTER,
         ),
         Quantity(
-            "energy_export_kwh", Measurement.METER, "kWh", 0, 1e9, "Energy counter of a meter, out"
+            "energy_export_kwh",
+            Measurement.METER,
+            "kWh",
+            0,
+            1e9,
+            "Energy counter of a meter, out",
+            Kind.COUNTER,
         ),
     )
 }

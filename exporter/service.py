@@ -121,10 +121,7 @@ class Service:
         connection = connection_of(self._settings)
         if self._writer is None or connection is None or not self._settings.rollups:
             return None
-        size = self._settings.queue_megabytes * 1024 * 1024
-        return LiveRollups(
-            Worker(connection), self._writer, size, lambda: self._state.ids, time.time
-        )
+        return LiveRollups(Worker(connection), self._writer, lambda: self._state.ids, time.time)
 
     def _listen(self) -> socket.socket:
         host, port = self._settings.host_port

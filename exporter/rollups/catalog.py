@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from exporter.quantities import QUANTITIES, Kind
+from exporter.quantities import METER_QUANTITIES, QUANTITIES, Kind
 
 CELL = "cell"
 PACK = "pack"
@@ -17,12 +17,6 @@ _BESIDE: dict[str, dict[str, Kind]] = {
         "pv_expected_w": Kind.MEASURED,
     },
     CELL: {"voltage_v": Kind.VOLTAGE, "temperature_c": Kind.TEMPERATURE},
-    "meter": {
-        "active_power_w": Kind.MEASURED,
-        "power_factor": Kind.MEASURED,
-        "energy_import_kwh": Kind.COUNTER,
-        "energy_export_kwh": Kind.COUNTER,
-    },
     "alarm": {"level": Kind.STATE},
     "health": {"score": Kind.MEASURED, "status": Kind.STATE, "coverage": Kind.MEASURED},
     "issue": {"active": Kind.STATE, "severity": Kind.FLAG},
@@ -31,7 +25,7 @@ _BESIDE: dict[str, dict[str, Kind]] = {
 
 def _fields() -> dict[str, Mapping[str, Kind]]:
     found: dict[str, dict[str, Kind]] = {}
-    for quantity in QUANTITIES.values():
+    for quantity in (*QUANTITIES.values(), *METER_QUANTITIES.values()):
         found.setdefault(quantity.measurement.value, {})[quantity.name] = quantity.kind
     for measurement, fields in _BESIDE.items():
         found.setdefault(measurement, {}).update(fields)

@@ -52,8 +52,6 @@ class LiveRollups:
     worker : Worker
     writer : Writer
         Takes the batches; its queue is shared with full detail.
-    queue_bytes : int
-        Limit of that queue.
     sites : callable
         Ids of the sites that are polled.
     wall_clock : callable
@@ -64,14 +62,12 @@ class LiveRollups:
         self,
         worker: Worker,
         writer: Writer,
-        queue_bytes: int,
         sites: Callable[[], Sequence[str]],
         wall_clock: Callable[[], float],
     ) -> None:
         self.stats = RollupStats()
         self._worker = worker
         self._writer = writer
-        self._queue_bytes = queue_bytes
         self._sites = sites
         self._wall_clock = wall_clock
         self._done: dict[str, int] = {}
@@ -140,8 +136,9 @@ class LiveRollups:
     async def _do(self, task: Task) -> None:
         result = await self._worker.run(task, self._wall_clock())
         self.stats.values += result.values
+        queue = self._writer.queue
         for batch in result.batches:
-            while self._writer.queue.bytes > QUEUE_SHARE * self._queue_bytes:  # noqa: ASYNC110
+            while queue.bytes > QUEUE_SHARE * queue.limit:  # noqa: ASYNC110
                 await asyncio.sleep(1.0)
             self._writer.put(batch)
 

@@ -40,8 +40,9 @@ class Running:
         await self.drained()
 
     async def drained(self) -> None:
+        await self.writer.flush()
         for _ in range(600):
-            counts = self.writer.queue.books.counts
+            counts = self.writer.queue.counts
             if counts[Fate.WRITTEN] == counts[Fate.PRODUCED]:
                 return
             await asyncio.sleep(0.05)
@@ -71,7 +72,7 @@ def start(server: Server, site: str) -> Running:
     queue = MemoryQueue(10**7)
     writer = Writer(server.target(), queue, lambda: clock[0], random.Random(1))
     worker = Worker(Connection(server.url, "fleet", server.headers))
-    live = LiveRollups(worker, writer, 10**7, lambda: [site], lambda: clock[0])
+    live = LiveRollups(worker, writer, lambda: [site], lambda: clock[0])
     return Running(server, writer, live, worker, clock)
 
 
