@@ -14,7 +14,13 @@ from pathlib import Path
 from typing import TypeVar
 
 from exporter.sink import salvage
-from exporter.sink.folder import FolderLock, QueueInUseError
+from exporter.sink.folder import (
+    RESERVE_BYTES,
+    FolderLock,
+    QueueInUseError,
+    keep_reserve,
+    use_reserve,
+)
 from exporter.sink.queue import (
     Batch,
     Books,
@@ -37,6 +43,7 @@ RETRY_SECONDS = 2.0
 OPEN_SECONDS = 10.0
 CLOSE_SECONDS = 5.0
 REMIND_SECONDS = 60.0
+RESERVE_SECONDS = 10.0
 # More than this is not put into one transaction, so that its log stays small.
 TRANSACTION_BYTES = 8 * 1024 * 1024
 
@@ -102,6 +109,8 @@ class DiskQueue:
         self._notes = Books()
         self._moving = Books()
         self._dropped, self._dropped_told = 0, float("-inf")
+        self._reserve_at = 0.0
+        self._full = False
         self._failing = False
         self._most = TRANSACTION_BYTES
         self._next_try = 0.0
@@ -120,7 +129,7 @@ class DiskQueue:
 
     async def put(self, batches: Sequence[Batch]) -> list[Batch]:
         """See :class:`exporter.sink.queue.Queue`."""
-        numbered = []
+        numbered: list[Batch] = []
         for batch in batches:
             # By the clock, so that numbers rise from run to run even while the file cannot be read.
             self._last = max(self._last + 1, int(self._wall_clock() * 1000))
@@ -128,17 +137,17 @@ class DiskQueue:
             self._held[self._last] = numbered[-1]
             self._held_bytes += len(batch.body)
         if self._held_bytes > self._limits.memory:
-            self._drop_held()
-        if self._held or self._settled or self._notes:
+            self._drop_held({batch.number for batch in numbered})
+        if self._held or self._settled or self._notes or self._failing:
             await self._commit(PATIENCE_SECONDS)
         return numbered
 
-    def _drop_held(self) -> None:
+    def _drop_held(self, spare: set[int]) -> None:
         """Stay within the memory that is allowed while the disk takes nothing."""
         for batch in victims(self._held.values(), self._limits.order):
             if self._held_bytes <= self._limits.memory:
                 return
-            if batch.number not in self.in_hand and batch.number not in self._storing:
+            if batch.number not in self.in_hand | spare | self._storing:
                 self._let_go(batch)
                 self._notes.note(Fate.PRODUCED, batch.points, batch.census)
                 self._notes.note(Fate.DROPPED, batch.points, batch.census)
@@ -250,19 +259,36 @@ class DiskQueue:
                 break
             batches.append(batch)
         try:
+            if self._full:
+                # Deleting makes room in the file; dropping does too, before memory is full as well.
+                room = size if self._held_bytes > self._limits.memory // 2 else 0
+                if self._settled or self._notes or room:
+                    await self._store_these([], room)
+                assert self._store is not None
+                if not await self._in_thread(self._store.has_room, size, RESERVE_BYTES):
+                    if not self._little_waits_on_disk:
+                        self._next_try = time.monotonic() + RETRY_SECONDS
+                        return
+                    await self._compact()
             await self._store_these(batches)
         except sqlite3.OperationalError as error:
-            if not batches or _name(error) != "SQLITE_FULL":
+            if _name(error) != "SQLITE_FULL":
                 raise
+            await self._in_thread(use_reserve, self._folder)
             self._complain(error)
             self._most = max(size // 4, 1)
-            # Deleting makes room in the file; dropping does too, before memory is full as well.
-            room = size if self._held_bytes > self._limits.memory // 2 else 0
-            if self._settled or self._notes or room:
-                await self._store_these([], room)
+            if self._full and self._little_waits_on_disk:
+                await self._compact()
+            self._full = True
             return
+        self._full = False
         self._most = min(max(self._most, size) * 4, TRANSACTION_BYTES)
-        if self._failing and not self._held:
+        if self._held:
+            return
+        if time.monotonic() > self._reserve_at:
+            self._reserve_at = time.monotonic() + RESERVE_SECONDS
+            await self._in_thread(keep_reserve, self._folder)
+        if self._failing:
             self._failing = False
             log.info("the queue is on disk again")
             self._publish()
@@ -306,6 +332,33 @@ class DiskQueue:
         if self._dropped and now - self._dropped_told > REMIND_SECONDS:
             log.error("the queue is at its limit: %d points dropped", self._dropped)
             self._dropped, self._dropped_told = 0, now
+
+    @property
+    def _little_waits_on_disk(self) -> bool:
+        stored = self._state.bytes if self._state else 0
+        return stored - self._settled_bytes < RESERVE_BYTES // 4
+
+    async def _compact(self) -> None:
+        """Put what still waits into a new file, where the disk has no room to delete the rest."""
+        assert self._store is not None
+        store, self._store = self._store, None
+        settled = list(self._settled.values())
+        self._moving, self._notes = self._notes, Books()
+        skip = frozenset(batch.number for batch in settled)
+        try:
+            await self._in_thread(store.close)
+            await self._in_thread(
+                rescue, self._folder / FILE, self._limits.order, skip, self._moving
+            )
+        except BaseException:
+            self._notes.add(self._moving)
+            raise
+        finally:
+            self._moving = Books()
+        for batch in settled:
+            self._forget(batch)
+        await self._open_store()
+        self._publish()
 
     async def _salvage(self, error: DamagedError) -> None:
         log.error("the queue's file is damaged, its good records are taken over: %s", error)
@@ -368,6 +421,11 @@ class DiskQueue:
         return self._limits.disk
 
     @property
+    def memory(self) -> int:
+        """See :class:`exporter.sink.queue.Queue`."""
+        return self._limits.memory
+
+    @property
     def oldest_time(self) -> float | None:
         """See :class:`exporter.sink.queue.Queue`."""
         times = [batch.time for batch in list(self._held.values())[:1]]
@@ -385,8 +443,22 @@ def _name(error: Exception) -> str:
     return getattr(error, "sqlite_errorname", "")
 
 
-def rescue(path: Path, order: DropOrder) -> int:
+def rescue(
+    path: Path,
+    order: DropOrder,
+    skip: frozenset[int] = frozenset(),
+    notes: Books | None = None,
+) -> int:
     """Put a new file with the good records of a damaged one in its place.
+
+    Parameters
+    ----------
+    path : Path
+    order : str
+    skip : frozenset of int
+        Numbers of records that are settled, as ``notes`` say.
+    notes : Books, optional
+        What is not in the books of the file yet.
 
     Returns
     -------
@@ -394,18 +466,30 @@ def rescue(path: Path, order: DropOrder) -> int:
         Points that wait in it.
     """
     new = path.with_name(path.name + ".new")
-    for file in (new, new.with_name(new.name + "-wal"), new.with_name(new.name + "-shm")):
-        file.unlink(missing_ok=True)
+    _remove(new)
     pages = salvage.Pages(path)
     # No limit: what is too much is dropped by the next commit, in its order.
     store = Store(new, 2**62, float("inf"), order)
     try:
         store.open()
-        waiting = store.restore(salvage.batches(pages), salvage.books(pages))
+        books = salvage.books(pages)
+        if books is not None and notes is not None:
+            books.add(notes)
+        kept = (batch for batch in salvage.batches(pages) if batch.number not in skip)
+        waiting = store.restore(kept, books)
+        store.close()
+    except BaseException:
+        store.close()
+        _remove(new)
+        raise
     finally:
         pages.close()
-        store.close()
     for end in ("-wal", "-shm"):
         path.with_name(path.name + end).unlink(missing_ok=True)
     new.replace(path)
     return waiting
+
+
+def _remove(path: Path) -> None:
+    for end in ("", "-wal", "-shm"):
+        path.with_name(path.name + end).unlink(missing_ok=True)

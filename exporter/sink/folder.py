@@ -1,4 +1,4 @@
-"""The folder of a queue on disk belongs to one exporter at a time."""
+"""The folder of a queue on disk: it belongs to one exporter, and keeps a little room in reserve."""
 
 from __future__ import annotations
 
@@ -63,3 +63,31 @@ class FolderLock:
         if self._descriptor is not None:
             os.close(self._descriptor)
             self._descriptor = None
+
+
+RESERVE_BYTES = 512 * 1024
+_RESERVE = "reserve"
+
+
+def keep_reserve(folder: Path) -> None:
+    """Set room aside, so that on a full disk records can still be deleted: that needs some first.
+
+    A disk that has no room for it is left as it is.
+    """
+    path = folder / _RESERVE
+    if path.exists():
+        return
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            os.posix_fallocate(descriptor, 0, RESERVE_BYTES)
+        finally:
+            os.close(descriptor)
+    except OSError:
+        use_reserve(folder)
+
+
+def use_reserve(folder: Path) -> None:
+    """Give the room back to the disk."""
+    with contextlib.suppress(OSError):
+        (folder / _RESERVE).unlink()

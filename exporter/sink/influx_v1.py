@@ -82,7 +82,9 @@ class InfluxV1:
                 text = await _text(reply)
                 status, after = reply.status, reply.headers.get("Retry-After")
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise RetryLaterError(f"{self._url}: {type(error).__name__}: {error}") from error
+            broken_off = not isinstance(error, aiohttp.ClientConnectorError)
+            reason = f"{self._url}: {type(error).__name__}: {error}"
+            raise RetryLaterError(reason, broken_off=broken_off) from error
         reason = f"{self._url}/write answered {status}: {_error_text(text)}"
         if status in (400, 413, 422):
             # 1.x has stored the good points of a partial write and says how many it dropped.

@@ -124,7 +124,9 @@ class InfluxV2:
         except ApiException as error:
             await self._refused(error)
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise RetryLaterError(f"{self._url}: {type(error).__name__}: {error}") from error
+            broken_off = not isinstance(error, aiohttp.ClientConnectorError)
+            reason = f"{self._url}: {type(error).__name__}: {error}"
+            raise RetryLaterError(reason, broken_off=broken_off) from error
 
     async def _refused(self, error: Any) -> None:
         status = int(error.status or 0)

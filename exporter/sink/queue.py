@@ -138,6 +138,10 @@ class Queue(Protocol):
         """Bytes beyond which batches are dropped."""
 
     @property
+    def memory(self) -> int:
+        """Bytes that may be held in memory."""
+
+    @property
     def oldest_time(self) -> float | None:
         """Unix seconds of the oldest batch that waits."""
 
@@ -221,6 +225,11 @@ class MemoryQueue:
     def bytes(self) -> int:
         """See :class:`Queue`."""
         return self._bytes
+
+    @property
+    def memory(self) -> int:
+        """See :class:`Queue`."""
+        return self.limit
 
     @property
     def oldest_time(self) -> float | None:

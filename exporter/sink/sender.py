@@ -8,9 +8,10 @@ import logging
 import math
 import random
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from zlib import crc32
 
 from exporter.levels import RAW
 from exporter.sink.queue import Batch, Queue, census
@@ -36,6 +37,7 @@ STALLED_SECONDS = 2.0
 # Of what waited, this much is read from the queue at a time.
 CHUNK_BYTES = 1024 * 1024
 SIFTED_AT_MOST = 8
+BROKEN_OFF_AT_MOST = 3
 REMIND_SECONDS = 300.0
 PROGRESS_SECONDS = 30.0
 LOOK_AGAIN_SECONDS = 10.0
@@ -133,6 +135,7 @@ class Sender:
         self._stopping = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
         self._complained_at: float | None = None
+        self._broken_off: Counter[int] = Counter()
         self._oldest_written = math.inf
 
     def start(self) -> None:
@@ -204,7 +207,7 @@ class Sender:
     def _age_out(self, now: float) -> None:
         """What has not been sent in time is no longer the present, and joins what waits."""
         size = sum(len(fresh.batch.body) for fresh in self._fresh)
-        most = min(FRESH_BYTES, self._queue.limit // 4)
+        most = min(FRESH_BYTES, self._queue.memory // 4)
         for fresh in list(self._fresh):
             too_much = size > most and fresh is not self._fresh[-1]
             if fresh.task is None and (now - fresh.born > FRESH_SECONDS or too_much):
@@ -395,7 +398,19 @@ class Sender:
 
     async def _write(self, body: bytes, policy: str) -> None:
         self.stats.writes += 1
-        await self._target.write(body, policy)
+        try:
+            await self._target.write(body, policy)
+        except RetryLaterError as error:
+            if not error.broken_off:
+                raise
+            # Again and again for this batch alone: too large, or poison. In parts it may go.
+            key = crc32(body)
+            self._broken_off[key] += 1
+            if self._broken_off[key] < BROKEN_OFF_AT_MOST or not self._known.is_other(body):
+                raise
+            await self._known.check(self._target.write, str(error))
+            raise RefusedError(str(error), str(error)) from error
+        self._broken_off.clear()
 
     async def _prepare(self) -> None:
         try:

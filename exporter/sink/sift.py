@@ -44,6 +44,10 @@ class KnownGood:
         """Whether anything was taken yet."""
         return self._body is not None
 
+    def is_other(self, body: bytes) -> bool:
+        """Whether there is one, and not in this very body."""
+        return self._body is not None and self._body != body
+
     async def check(self, write: Write, reason: str) -> None:
         """Send it again.
 

@@ -280,6 +280,15 @@ class Store:
                 good.append(batch)
         return good, bad
 
+    def has_room(self, size: int, reserve: int) -> bool:
+        """Whether so many bytes go into the file's free pages, or on the disk beside a reserve."""
+        with _told_apart():
+            (pages,) = self._connected().execute("PRAGMA freelist_count").fetchone()
+        disk = os.statvfs(self._path.parent)
+        return bool(
+            pages * PAGE_BYTES >= 2 * size or disk.f_bavail * disk.f_frsize >= 2 * size + reserve
+        )
+
     def discard(self, numbers: Sequence[int]) -> State:
         """Drop records whose checksum is wrong, by what the index says of them."""
         notes, sizes = Books(), self._sizes.copy()

@@ -28,11 +28,15 @@ class RetryLaterError(Exception):
     ----------
     after : float or None
         Seconds that the server asked to wait, None where it named none.
+    broken_off : bool
+        The connection ended, or time did, after it had been made and before the answer: which is
+        also how some servers meet a batch that is too large for them.
     """
 
-    def __init__(self, reason: str, after: float | None = None) -> None:
+    def __init__(self, reason: str, after: float | None = None, broken_off: bool = False) -> None:
         super().__init__(reason)
         self.after = after
+        self.broken_off = broken_off
 
 
 class NotAllowedError(Exception):
