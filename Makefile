@@ -14,7 +14,7 @@ WORKERS ?= 2
 
 export PYTHON DEMO_SECONDS FLEETSCOPE_DEMO_DIR GRAFANA_HOME
 
-.PHONY: help setup servers demo smoke lint types unit stack check test lock generate clean
+.PHONY: help setup servers demo smoke lint types unit stack check test lock generate clean soak
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -50,6 +50,9 @@ stack: servers ## tests against real servers
 check: lint types unit ## lint, types and unit tests, without servers
 
 test: servers lint types unit stack ## everything: check, rules with promtool, stack tests
+
+soak: servers ## random faults and kills for SOAK_MINUTES (10), seeded by SOAK_SEED
+	@$(BIN)/python -m tests.faults.soak
 
 lock: ## resolve the dependencies again (needs uv, or installs it beside .venv)
 	@command -v uv >/dev/null || [ -x .fleetscope/uv/bin/uv ] || \

@@ -107,6 +107,27 @@ def rollup(
 
 
 @app.command()
+def verify(
+    start: Annotated[str, typer.Option("--from", help="First time, in UTC.", metavar="TIME")],
+    stop: Annotated[
+        str | None, typer.Option("--to", help="End, in UTC; a minute ago.", metavar="TIME")
+    ] = None,
+) -> None:
+    """Count what is in InfluxDB against the books. Exits 0 if all is there, 1 if not, 2 if it
+    could not ask."""
+    from rich.console import Console
+
+    from exporter import verification
+    from exporter.sink.verify import VerifyError
+
+    try:
+        raise typer.Exit(verification.show(_settings(), start, stop, Console()))
+    except VerifyError as error:
+        typer.echo(f"fleetscope: {error}", err=True)
+        raise typer.Exit(2) from error
+
+
+@app.command()
 def version() -> None:
     """Print the version."""
     typer.echo(__version__)

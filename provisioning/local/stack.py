@@ -291,6 +291,7 @@ def _exporter(folder: Path, port: int, influxdb_url: str | None) -> Program:
     if influxdb_url is not None:
         environment["FLEETSCOPE_INFLUXDB_URL"] = influxdb_url
         environment["FLEETSCOPE_INFLUXDB_API"] = "v1"
+        environment["FLEETSCOPE_QUEUE_DIR"] = str(folder / "queue")
     return Program(
         name="exporter",
         command=[

@@ -78,7 +78,7 @@ class Plant:
 
     async def sent(self) -> None:
         """Wait until nothing waits."""
-        await until(lambda: not self.writer.gathering)
+        await self.put_down()
         await until(lambda: self.counts and self.counts[Fate.SPOOLED] == 0)
 
 

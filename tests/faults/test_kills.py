@@ -28,7 +28,7 @@ from tests.faults.store import Store
 
 pytestmark = pytest.mark.stack
 
-ROUNDS = int(os.environ.get("KILLS", "8"))
+ROUNDS = int(os.environ.get("KILLS", "5"))
 SEED = 20261121
 
 
