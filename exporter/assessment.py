@@ -6,13 +6,14 @@ The one place in which a figure is made; metrics, API, command line and sink all
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 
+from exporter.cells.model import SiteCells
 from exporter.config import Fleet, Site
 from exporter.fleet import COLUMN, COLUMNS, BatteryState, FleetState, SiteRecord
 from exporter.snapshot import Cells, Outcome, Readings
@@ -93,6 +94,8 @@ class FleetAssessment:
     pv_expected_w: FloatArray
     issues: tuple[tuple[Issue, ...], ...]
     records: tuple[SiteView, ...]
+    cells: Mapping[str, SiteCells] = field(default_factory=dict)
+    """What the stored history of single cells says, by site id; renewed hourly."""
 
     @cached_property
     def common(self) -> list[CommonIssue]:

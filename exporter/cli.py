@@ -9,6 +9,7 @@ import typer
 
 from exporter import __version__
 from exporter.commands import assistant, questions
+from exporter.commands.cells import cells
 from exporter.commands.import_files import import_files
 from exporter.report.command import report
 
@@ -23,6 +24,7 @@ questions.register(app)
 assistant.register(app)
 
 app.command("import")(import_files)
+app.command("cells")(cells)
 
 FleetOption = Annotated[
     Path | None, typer.Option("--fleet", help="Fleet file (FLEETSCOPE_FLEET).", metavar="FILE")

@@ -42,9 +42,9 @@ class InfluxQL:
     """One database, read only. Made from the settings with which the writer is made."""
 
     def __init__(self, url: str, database: str, headers: dict[str, str]) -> None:
-        self._url = url
+        self.url = url
         self.database = database
-        self._headers = headers
+        self.headers = headers
         self._http: aiohttp.ClientSession | None = None
 
     @classmethod
@@ -73,13 +73,13 @@ class InfluxQL:
         if self._http is None:
             self._http = aiohttp.ClientSession(
                 timeout=aiohttp.ClientTimeout(total=ANSWER_SECONDS, sock_connect=2),
-                headers=self._headers,
+                headers=self.headers,
                 cookie_jar=aiohttp.DummyCookieJar(),
             )
         asked = {"db": self.database, "rp": retention, "epoch": "ms", "q": statement}
         try:
             async with self._http.post(
-                f"{self._url}/query", data=asked, allow_redirects=False
+                f"{self.url}/query", data=asked, allow_redirects=False
             ) as reply:
                 body, status = await _body(reply), reply.status
             answer = json.loads(body)
@@ -87,11 +87,11 @@ class InfluxQL:
             fault = answer.get("error") or next((r["error"] for r in results if "error" in r), None)
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             words = str(error) or f"no answer within {ANSWER_SECONDS:.0f} s"
-            raise NoAnswerError(f"{self._url}: {type(error).__name__}: {words}") from error
+            raise NoAnswerError(f"{self.url}: {type(error).__name__}: {words}") from error
         except (ValueError, AttributeError, TypeError) as error:
-            raise NoAnswerError(f"{self._url}/query answers, but not as InfluxDB does") from error
+            raise NoAnswerError(f"{self.url}/query answers, but not as InfluxDB does") from error
         if status != 200 or fault:
-            raise NoAnswerError(f"{self._url}/query answered {status}: {str(fault)[:300]}")
+            raise NoAnswerError(f"{self.url}/query answered {status}: {str(fault)[:300]}")
         return [
             Series(series.get("tags") or {}, series["columns"], series["values"])
             for result in results

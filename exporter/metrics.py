@@ -21,6 +21,7 @@ from scoring.status import STATUSES
 
 PREFIX = "fleetscope_"
 ALARMS_SHOWN = 10
+WORST_CELLS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +135,25 @@ METRICS: Mapping[str, Description] = MappingProxyType(
         "cell_spread_volts": Description(
             "gauge", "Highest minus lowest cell voltage of a pack", ("site", "pack")
         ),
+        "cell_finding": Description(
+            "gauge",
+            "1 while the history of a cell says this of it; of the worst cells of a site only",
+            ("site", "pack", "cell", "reason", "severity"),
+        ),
+        "cell_deviation_volts": Description(
+            "gauge",
+            "Distance of such a cell from the median of its pack at rest",
+            ("site", "pack", "cell"),
+        ),
+        "cell_forecast_seconds": Description(
+            "gauge",
+            "Time until such a cell is so many millivolts off its pack's median at rest, by its "
+            "trend; 0 where it is, absent without a trend that leads there",
+            ("site", "pack", "cell", "millivolts"),
+        ),
+        "cell_analysis_timestamp_seconds": Description(
+            "gauge", "Unix time at which the stored cells of a site were analysed last"
+        ),
         "grid_frequency_hertz": Description(
             "gauge", "Grid frequency; absent without a grid", ("site",)
         ),
@@ -233,6 +253,7 @@ class FleetCollector(Collector):
         assessment = self._latest()
         yield from _site_metrics(assessment)
         yield from _reading_metrics(assessment)
+        yield from _cell_metrics(assessment)
         yield from _own_metrics(assessment, self._numbers())
 
 
@@ -381,6 +402,28 @@ def _reading_metrics(assessment: FleetAssessment) -> Iterator[Metric]:
         for pack, value in view.pack_spreads.items():
             spread.add_metric([site, pack], value)
     yield spread
+
+
+def _cell_metrics(assessment: FleetAssessment) -> Iterator[Metric]:
+    finding, deviation = _family("cell_finding"), _family("cell_deviation_volts")
+    ahead, analysed = _family("cell_forecast_seconds"), _family("cell_analysis_timestamp_seconds")
+    times = [cells.time for cells in assessment.cells.values() if cells.fault is None]
+    if times:
+        analysed.add_metric([], max(times))
+    for site, cells in assessment.cells.items():
+        for pack, cell, said in cells.worst(WORST_CELLS):
+            names = [site, pack.pack, cell.cell]
+            for one in said:
+                finding.add_metric([*names, one.reason, one.severity], 1.0)
+            if cell.deviation_v is not None:
+                deviation.add_metric(names, cell.deviation_v)
+            for forecast in cell.forecasts:
+                if forecast.days is not None:
+                    ahead.add_metric([*names, f"{forecast.millivolts}"], forecast.days * 86_400.0)
+    yield finding
+    yield deviation
+    yield ahead
+    yield analysed
 
 
 def _own_metrics(assessment: FleetAssessment, numbers: ServiceNumbers) -> Iterator[Metric]:

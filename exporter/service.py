@@ -9,10 +9,12 @@ import resource
 import signal
 import socket
 import time
+from dataclasses import replace
 from pathlib import Path
 
 from exporter import __version__
 from exporter.assessment import FleetAssessment, Issue, assess
+from exporter.cells.watch import CellWatch
 from exporter.config import Fleet
 from exporter.drivers import DRIVERS, DriverContext
 from exporter.drivers.http_json import client_session
@@ -40,6 +42,7 @@ ASSESS_SECONDS = 2.0
 STORE_ASSESSMENT_SECONDS = 10.0
 WATCH_FILE_SECONDS = 2.0
 SUN_SECONDS = 60.0
+CELL_ANALYSIS_SECONDS = 3600.0
 FIRST_ROUND_SECONDS = 60.0
 
 
@@ -74,6 +77,7 @@ class Service:
         )
         self._stored = InfluxQL.from_settings(settings)
         self._duties = Duties(settings, self._current, self._stored)
+        self._cell_watch = None if self._stored is None else CellWatch(self._stored, time.time)
         numbers = registry(self._current, self._numbers)
         app = make_app(self._current, self._waiting_for, numbers, self._stored, self._duties.prices)
         self._server = Server(app, *settings.host_port)
@@ -97,12 +101,16 @@ class Service:
         self._poller.every(WATCH_FILE_SECONDS, self._watch_file, "watch-file")
         self._poller.every(SUN_SECONDS, self._sun, "sun")
         self._duties.start()
+        self._poller.every(CELL_ANALYSIS_SECONDS, self._analyse_cells, "cells")
         sites = len(self._file.fleet.sites)
         log.info("fleetscope %s polls %d sites, listening on %s", __version__, sites, self._address)
         await self._sun()
+        starting = asyncio.create_task(self._analyse_cells())
         await stop.wait()
         log.info("stopping")
         self._server.stop()
+        if self._cell_watch is not None:
+            await self._cell_watch.stop()
         await self._poller.stop()
         if self._rollups is not None:
             await self._rollups.stop()
@@ -110,6 +118,7 @@ class Service:
             self._assess()
             self._store_assessment()
             await self._writer.stop()
+        await asyncio.gather(starting, return_exceptions=True)
         await serving
         await self._http.close()
         await self._duties.stop()
@@ -162,7 +171,11 @@ class Service:
             seconds = min(now - self._integrated, 10 * ASSESS_SECONDS)
             self._state.integrate_pv(self._expected, seconds, now - 3 * interval)
         self._integrated = now
-        self._latest = assess(self._state, now, time.time())
+        assessment = assess(self._state, now, time.time())
+        if self._cell_watch is not None:
+            cells = self._cell_watch.latest(site.id for site in assessment.fleet.sites)
+            assessment = replace(assessment, cells=cells)
+        self._latest = assessment
         found = zip(self._latest.fleet.sites, self._latest.issues, strict=True)
         self._cell_issues = frozenset(site.id for site, i in found if has_cell_issue(i))
         self._assess_seconds = time.thread_time() - before
@@ -183,6 +196,10 @@ class Service:
         ]
         self._stored_issues = active
         self._writer.add(assessment_lines(latest, gone))
+
+    async def _analyse_cells(self) -> None:
+        if self._cell_watch is not None:
+            await self._cell_watch.renew([site.id for site in self._file.fleet.sites])
 
     async def _sun(self) -> None:
         """Expected PV power of every site; in a thread, since the first time loads a library."""

@@ -147,6 +147,67 @@ EXAMPLES: dict[str, Any] = {
             }
         ],
     },
+    "cells": {
+        "site": "site_alpha",
+        "time": _TIME,
+        "fault": None,
+        "packs": [
+            {
+                "pack": "battery/512",
+                "start": _TIME - 90 * 86400,
+                "end": _TIME,
+                "samples": 207360,
+                "resting_windows": 1210,
+                "trend_basis": "rest",
+                "spread_rest_v": 0.024,
+                "cells": [
+                    {
+                        "cell": "7",
+                        "deviation_v": -0.018,
+                        "temperature_k": 0.4,
+                        "slope_v_per_day": -0.001,
+                        "slope_low": -0.0011,
+                        "slope_high": -0.0009,
+                        "resistance_ratio": 1.02,
+                        "forecasts": [
+                            {"millivolts": 30, "days": 12.0, "earliest": 10.0, "latest": 14.0}
+                        ],
+                    }
+                ],
+                "findings": [
+                    {
+                        "cell": "7",
+                        "reason": "trend",
+                        "severity": "warning",
+                        "value": -0.001,
+                        "unit": "V/day",
+                        "since": _TIME - 18 * 86400,
+                        "sentence": "Cell 512/7 falls 1.00 mV a day against its pack and reaches "
+                        "30 mV (warning) in about 12 days (10 to 14)",
+                    }
+                ],
+                "cycling": {
+                    "days": 90.0,
+                    "cycles": 94.5,
+                    "equivalent_full": 61.2,
+                    "depth_counts": [3.0, 21.5],
+                    "charged_kwh": 3512.0,
+                    "discharged_kwh": 3301.0,
+                    "missing_hours": 2.5,
+                    "efficiency": 0.94,
+                    "efficiency_uncertainty": 0.01,
+                    "temperature_hours": [120.0, 1800.0],
+                },
+                "health": {
+                    "reported_percent": 97.0,
+                    "reported_class": "nominal",
+                    "measured_percent": None,
+                    "measured_uncertainty": None,
+                    "measured_spans": 0,
+                },
+            }
+        ],
+    },
     "ranking": {
         "time": _TIME,
         "by": "soh_percent",

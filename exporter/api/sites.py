@@ -13,6 +13,8 @@ from exporter.api.replies import reply
 from exporter.api.selection import Selection, folded, page_of, row_of
 from exporter.api.views import brief, pack_dicts, site_dict
 from exporter.assessment import FleetAssessment, as_dict
+from exporter.cells.model import SiteCells
+from exporter.cells.model import as_dict as cells_dict
 
 
 class SiteQuery(Selection):
@@ -61,5 +63,15 @@ def router(latest: Callable[[], FleetAssessment]) -> APIRouter:
         assessment = latest()
         found = pack_dicts(assessment, row_of(assessment, site_id))
         return reply(request, {"time": assessment.time, "site": site_id, "packs": found})
+
+    @routes.get("/sites/{site_id}/cells", responses=examples.of("cells", 404))
+    def cells(request: Request, site_id: str) -> Response:
+        """What the stored history says of the site's single cells: findings, trends, forecasts."""
+        assessment = latest()
+        row_of(assessment, site_id)
+        found = assessment.cells.get(site_id) or SiteCells(
+            site_id, assessment.time, fault="the history of its cells has not been analysed yet"
+        )
+        return reply(request, cells_dict(found))
 
     return routes

@@ -1,0 +1,158 @@
+"""``fleetscope cells``: what the history of a site's cells says."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from exporter.cells.model import SiteCells
+
+_SEVERITY = {"critical": "bold red", "warning": "yellow", "info": "dim"}
+
+
+def cells(
+    site: Annotated[str, typer.Argument(help="Id of the site.")],
+    url: Annotated[
+        str, typer.Option("--url", help="Where the exporter listens.", envvar="FLEETSCOPE_URL")
+    ] = "http://127.0.0.1:9797",
+    stored: Annotated[
+        bool,
+        typer.Option(
+            "--stored", help="Analyse what InfluxDB holds now, without asking the exporter."
+        ),
+    ] = False,
+    at: Annotated[
+        str | None,
+        typer.Option("--at", help="With --stored: as it would have been said then (ISO 8601)."),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Plain JSON.")] = False,
+) -> None:
+    """What the history of a site's single cells says: findings, trends, forecasts, use.
+
+    Exits 0 if no cell has a warning, 1 if one has, 2 if it could not ask.
+    """
+    if at is not None and not stored:
+        _fail("--at needs --stored")
+    found = _from_influxdb(site, at) if stored else _from_exporter(site, url)
+    if as_json:
+        import orjson
+
+        from exporter.cells.model import as_dict
+
+        typer.echo(orjson.dumps(as_dict(found), option=orjson.OPT_INDENT_2))
+    elif found.fault is None:
+        from rich.console import Console
+
+        console = Console()
+        for part in render(found):
+            console.print(part, soft_wrap=isinstance(part, str))
+    if found.fault is not None:
+        _fail(f"{site}: {found.fault}")
+    severe = any(f.severity != "info" for pack in found.packs for f in pack.findings)
+    raise typer.Exit(1 if severe else 0)
+
+
+def _from_exporter(site: str, url: str) -> SiteCells:
+    import urllib.error
+    import urllib.request
+    from urllib.parse import quote
+
+    from exporter.cells.model import from_json
+
+    if not url.startswith(("http://", "https://")):
+        _fail(f"--url: expected http://HOST:PORT, not {url}")
+    address = f"{url.rstrip('/')}/api/v1/sites/{quote(site, safe='')}/cells"
+    try:
+        with urllib.request.urlopen(address, timeout=30) as reply:  # noqa: S310 - checked above
+            return from_json(reply.read())
+    except urllib.error.HTTPError as error:
+        if error.code == 404:
+            _fail(f"the exporter has no site {site!r}; --stored reads InfluxDB itself")
+        _fail(f"{address} answered {error.code}")
+    except (OSError, ValueError) as error:
+        _fail(f"{address}: {error}")
+
+
+def _from_influxdb(site: str, at: str | None) -> SiteCells:
+    import asyncio
+    import time
+
+    from exporter.cells.analysis import analyse_site
+    from exporter.history import moment
+    from exporter.influxql import InfluxQL
+    from exporter.settings import SettingsError, load_settings
+
+    try:
+        source = InfluxQL.from_settings(load_settings())
+        until = time.time() if at is None else moment(at, time.time())
+    except (SettingsError, ValueError) as error:
+        _fail(f"--at: {error}" if isinstance(error, ValueError) else str(error))
+
+    async def analyse() -> SiteCells:
+        if source is None:
+            _fail("no InfluxDB is named; set FLEETSCOPE_INFLUXDB_URL")
+        try:
+            return await analyse_site(source, site, until)
+        finally:
+            await source.close()
+
+    return asyncio.run(analyse())
+
+
+def render(found: SiteCells) -> list[RenderableType]:
+    """The findings of each pack, most severe first, then a table of its noteworthy cells."""
+    from datetime import UTC, datetime
+
+    from rich.text import Text
+
+    parts: list[RenderableType] = []
+    if not found.packs:
+        parts.append("Too little of its cells is stored to say anything.")
+    for pack in found.packs:
+        first, last = (datetime.fromtimestamp(t, UTC) for t in (pack.start, pack.end))
+        title = Text(f"Pack {pack.pack}", style="bold")
+        spread = "" if pack.spread_rest_v is None else f", {pack.spread_rest_v * 1e3:.0f} mV apart"
+        title.append(
+            f"  {len(pack.cells)} cells{spread} at rest; {first:%Y-%m-%d} to {last:%Y-%m-%d}",
+            style="dim",
+        )
+        parts.append(title)
+        if not pack.findings:
+            parts.append(Text("  Nothing to report.", style="green"))
+        for finding in pack.findings:
+            line = Text(f"  {finding.severity:8} ", style=_SEVERITY[finding.severity])
+            line.append(finding.sentence, style="default")
+            if finding.since is not None:
+                since = datetime.fromtimestamp(finding.since, UTC)
+                line.append(f", since {since:%Y-%m-%d}", style="dim")
+            parts.append(line)
+        parts += _usage(pack)
+        parts.append("")
+    return parts
+
+
+def _usage(pack: Any) -> list[RenderableType]:
+    from rich.text import Text
+
+    said = []
+    use, health = pack.cycling, pack.health
+    if use is not None and use.equivalent_full is not None:
+        said.append(f"{use.equivalent_full:.1f} full cycles in {use.days:.0f} days")
+    if use is not None and use.efficiency is not None:
+        doubt = use.efficiency_uncertainty or 0.0
+        said.append(f"round trip {use.efficiency:.1%} ± {doubt:.1%}")
+    if health is not None and health.reported_percent is not None:
+        said.append(f"SOH {health.reported_percent:g} % as reported ({health.reported_class})")
+    if health is not None and health.measured_percent is not None:
+        doubt = health.measured_uncertainty or 0.0
+        said.append(f"SOH {health.measured_percent:.1f} ± {doubt:.1f} % counted between rests")
+    return [Text("  " + "; ".join(said), style="dim")] if said else []
+
+
+def _fail(message: str) -> NoReturn:
+    typer.echo(f"fleetscope: {message}", err=True)
+    raise typer.Exit(2)

@@ -1,0 +1,184 @@
+"""Labelled packs out of files, through InfluxDB, to what is said of each cell everywhere."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import json
+import subprocess
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from exporter.api.examples import EXAMPLES
+from exporter.cells.analysis import analyse_site
+from exporter.cells.model import SiteCells
+from exporter.influxql import InfluxQL
+from tests.exporter.api.test_api import alike
+from tests.exporter.importing.folders import write_csv
+from tests.exporter.service_process import command, environment, serving, until, write_fleet
+from tests.exporter.test_influx_targets import Server, influx1  # noqa: F401
+from tests.scoring.cells.packs import DAY, START, History, Pack
+
+pytestmark = pytest.mark.stack
+DAYS = 40
+CELLS = 8
+
+
+def write_pack(folder: Path, number: int, pack: History, end: float) -> None:
+    """A history as a logger's folder holds it, moved so that it ends at ``end``."""
+    stamps = np.round(pack.t - START + end - DAYS * DAY).astype(int).tolist()
+    for cell in range(CELLS):
+        for letter, values in (("v", pack.voltages), ("t", pack.temperature)):
+            rows = zip(stamps, values[:, cell].tolist(), strict=True)
+            write_csv(folder / f"bms1_p{number}_{letter}{cell + 1}.csv", rows)
+    soc = np.round(pack.soc, 1).tolist()
+    write_csv(folder / f"bms1_p{number}_soc.csv", zip(stamps, soc, strict=True))
+
+
+@pytest.fixture(scope="module")
+def end() -> float:
+    """A midnight, so that the packs rest at the same hours as in their own tests."""
+    return float(int(time.time()) // int(DAY) * int(DAY))
+
+
+@pytest.fixture(scope="module")
+def stored(
+    influx1: Server,  # noqa: F811
+    tmp_path_factory: pytest.TempPathFactory,
+    end: float,
+) -> dict[str, str]:
+    """Pack 1 is sound, cell 5 of pack 2 loses 1 mV a day; both are imported."""
+    folder = tmp_path_factory.mktemp("recorded")
+    sound = Pack(cells=CELLS, days=DAYS, step=600.0, seed=3, swing=(65.0, 95.0))
+    leaky = dataclasses.replace(sound, seed=4, leak_percent_per_day={4: 0.9})
+    write_pack(folder / "in", 1, sound.run(), end)
+    write_pack(folder / "in", 2, leaky.run(), end)
+    settings = {
+        "influxdb_url": influx1.url,
+        "influxdb_api": "v1",
+        "influxdb_database": "recorded",
+    }
+    done = subprocess.run(
+        command("import", str(folder / "in"), "--site", "alpha", "--state", str(folder / "st")),
+        env=environment(**settings),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return settings
+
+
+def analysed(settings: dict[str, str], moment: float, site: str = "alpha") -> SiteCells:
+    async def ask() -> SiteCells:
+        source = InfluxQL(settings["influxdb_url"], settings["influxdb_database"], {})
+        try:
+            return await analyse_site(source, site, moment)
+        finally:
+            await source.close()
+
+    return asyncio.run(ask())
+
+
+def test_the_right_cell_is_named_and_healthy_packs_are_not(
+    stored: dict[str, str], end: float
+) -> None:
+    found = analysed(stored, end + 5 * DAY)
+    sound, leaky = found.packs
+    assert (sound.pack, leaky.pack) == ("bms1/1", "bms1/2")
+    assert [f for f in sound.findings if f.severity != "info"] == []
+    assert len(sound.cells) == CELLS
+    trends = [f for f in leaky.findings if f.reason == "trend"]
+    assert [f.cell for f in trends] == ["5"]
+    assert trends[0].sentence.startswith("Cell 2/5 falls ")
+    assert trends[0].value == pytest.approx(-0.001, rel=0.25)
+    state = leaky.cells[4]
+    by_limit = {f.millivolts: f.days for f in state.forecasts}
+    assert by_limit[100] is not None
+    assert by_limit[60] is not None
+    assert by_limit[100] > by_limit[60] > 0 or by_limit[60] == 0
+    assert {cell.cell for _, cell, _ in found.worst(5)} == {"5"}
+    assert leaky.cycling is not None
+    assert leaky.cycling.equivalent_full == pytest.approx(0.3 * DAYS, rel=0.1)
+
+
+def test_as_it_would_have_been_said_earlier(stored: dict[str, str], end: float) -> None:
+    """Weeks ahead of the limit, and nothing before there is anything to see."""
+    early = analysed(stored, end - 33 * DAY)
+    assert [f for pack in early.packs for f in pack.findings if f.reason == "trend"] == []
+    later = analysed(stored, end - 20 * DAY)
+    trends = [(p.pack, f.cell) for p in later.packs for f in p.findings if f.reason == "trend"]
+    assert trends == [("bms1/2", "5")]
+    limits = {f.millivolts: f.days or 0.0 for f in later.packs[1].cells[4].forecasts}
+    assert limits[60] > 14
+
+
+def test_sites_without_cells_and_servers_without_answer(stored: dict[str, str]) -> None:
+    nothing = analysed(stored, time.time(), site="o'brien")
+    assert (nothing.packs, nothing.fault) == ((), "no single cells of this site are stored")
+    silent = analysed(stored | {"influxdb_url": "http://127.0.0.1:1"}, time.time())
+    assert silent.fault is not None
+    assert silent.fault.startswith("http://127.0.0.1:1: ")
+
+
+def test_the_command_reads_influxdb_itself(stored: dict[str, str], end: float) -> None:
+    def ask(*more: str) -> tuple[int, str, str]:
+        done = subprocess.run(
+            command("cells", "alpha", "--stored", *more),
+            env=environment(**stored),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        return done.returncode, done.stdout, done.stderr
+
+    code, told, complaint = ask()
+    assert code == 1, complaint
+    assert "Cell 2/5 falls" in told
+    assert "Nothing to report." in told or "info" in told
+    moment = datetime.fromtimestamp(end - 33 * DAY, UTC).isoformat()
+    code, told, complaint = ask("--at", moment, "--json")
+    assert code == 0, complaint
+    assert len(json.loads(told)["packs"]) == 2
+
+
+def test_the_service_analyses_on_start(stored: dict[str, str], tmp_path: Path) -> None:
+    fleet = tmp_path / "fleet.yaml"
+    write_fleet(fleet, {"alpha": "http://127.0.0.1:1", "beta": "http://127.0.0.1:1"})
+    with serving(fleet, **stored) as service:
+
+        def said() -> Any:
+            status, body = service.get("/api/v1/sites/alpha/cells")
+            assert status == 200
+            return [p for p in json.loads(body)["packs"] if p["findings"]]
+
+        leaky = until(said)[-1]
+        assert {f["cell"] for f in leaky["findings"] if f["reason"] == "trend"} == {"5"}
+        until(lambda: service.metric("cell_analysis_timestamp_seconds"))
+        labels = 'cell="5",pack="bms1/2",'
+        assert service.metric(
+            f'cell_finding{{{labels}reason="trend",severity="warning",site="alpha"}}'
+        )
+        forecast = service.metric(
+            'cell_forecast_seconds{cell="5",millivolts="100",pack="bms1/2",site="alpha"}'
+        )
+        assert forecast is not None
+        assert 0 <= forecast < 100 * DAY
+        alike(EXAMPLES["cells"], json.loads(service.get("/api/v1/sites/alpha/cells")[1]), "cells")
+        _, beta = service.get("/api/v1/sites/beta/cells")
+        assert json.loads(beta)["packs"] == []
+        assert service.get("/api/v1/sites/gamma/cells")[0] == 404
+        done = subprocess.run(
+            command("cells", "alpha", "--url", service.url),
+            env=environment(),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert (done.returncode, "Cell 2/5" in done.stdout) == (1, True), done.stderr
+        assert service.stop() == 0
