@@ -31,6 +31,7 @@ from grafana.panels import (
 )
 from grafana.queries import (
     BUCKET,
+    CELL_BUCKET,
     ON_SITE,
     influx,
     influx_table,
@@ -278,7 +279,7 @@ def _voltages() -> heatmap.Panel:
         size=(15, 12),
         unit=look.UNITS["V"],
         empty=NO_CELLS,
-        interval="1m",
+        interval=CELL_BUCKET,
         decimals=3,
         targets=[influx(_rows("voltage_v"), "$tag_cell")],
         transformations=_by_name(),
@@ -308,7 +309,7 @@ def _band() -> timeseries.Panel:
         unit=look.UNITS["V"],
         empty=NO_CELLS,
         decimals=3,
-        interval=BUCKET,
+        interval=CELL_BUCKET,
         targets=targets,
         overrides={
             "/^Highest/": colour(look.FLOWS["Load"]),
@@ -327,7 +328,7 @@ def _temperatures() -> heatmap.Panel:
         size=(15, 9),
         unit=look.UNITS["°C"],
         empty=NO_TEMPERATURES,
-        interval="1m",
+        interval=CELL_BUCKET,
         decimals=1,
         targets=[influx(_rows("temperature_c"), "$tag_cell")],
         transformations=_by_name(),

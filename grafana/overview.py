@@ -94,7 +94,7 @@ def _score() -> stat.Panel:
         decimals=0,
         thresholds=look.score_limits(),
         colour=look.by_threshold(),
-        targets=[prom(f"avg({SITES})", "Fleet score")],
+        targets=[prom(mean_score(CHOSEN), "Fleet score")],
     )
     return tiles(face, sparkline=True)
 
@@ -119,6 +119,11 @@ def _pages() -> stat.Panel:
         },
     )
     return tiles(face, columns=True)
+
+
+def mean_score(chosen: str) -> str:
+    """PromQL: the mean score of sites, out of recorded sums."""
+    return f"sum(fleet:health_score:sum{{{chosen}}}) / sum(fleet:health_score:count{{{chosen}}})"
 
 
 def _ranking() -> table.Panel:
@@ -343,31 +348,25 @@ def _outliers() -> table.Panel:
 def _score_over_time() -> timeseries.Panel:
     face = Face(
         title="Fleet score over time",
-        description="Mean and median overall score of the chosen sites, and the score that a "
-        "tenth of them is below. An offline site counts 0. Dashed: the mean of all sites.",
+        description="Mean overall score of the chosen sites in any status and, dashed, of all "
+        "sites; the median of all sites, and the score that a tenth of all is below. An offline "
+        "site counts 0.",
         size=(12, 8),
         unit=look.SCORE,
         empty=NO_SITES,
         low=0,
         high=100,
         targets=[
-            prom(
-                f"sum(fleet:health_score:sum{{{CHOSEN_INFO}}}) "
-                f"/ sum(fleet:health_score:count{{{CHOSEN_INFO}}})",
-                "Mean",
-                "A",
-            ),
-            prom(f"quantile(0.5, fleet:health_score:by_site{{{CHOSEN_INFO}}})", "Median", "B"),
-            prom(
-                f"quantile(0.1, fleet:health_score:by_site{{{CHOSEN_INFO}}})", "Lowest tenth", "C"
-            ),
-            prom("fleet:health_score:mean", "Mean of all sites", "D"),
+            prom(mean_score(CHOSEN_INFO), "Mean", "A"),
+            prom("fleet:health_score:mean", "Mean of all", "B"),
+            prom("fleet:health_score:median", "Median of all", "C"),
+            prom("fleet:health_score:lowest_tenth", "Lowest tenth of all", "D"),
         ],
         overrides={
             "Mean": colour(look.ACCENT),
-            "Median": colour("#22b8b0"),
-            "Lowest tenth": colour("#c15c9e"),
-            "Mean of all sites": colour(look.SECOND)
+            "Median of all": colour("#22b8b0"),
+            "Lowest tenth of all": colour("#c15c9e"),
+            "Mean of all": colour(look.SECOND)
             | {"custom.lineStyle": {"fill": "dash", "dash": [6, 6]}, "custom.lineWidth": 1},
         },
     )

@@ -28,6 +28,7 @@ from grafana.queries import (
 from scoring.status import GOOD_FROM, HEALTHY_FROM, WARNING_FROM, Status
 
 NO_SITES = "No site has these properties, or Prometheus reaches no exporter"
+MARKERS = 500
 BUCKETS = tuple((low, low + 10) for low in range(90, -1, -10))
 
 
@@ -39,7 +40,8 @@ def add_places(made: Dashboard) -> None:
 
 def _map() -> geomap.Panel:
     placed = (
-        f"max by (site, name, status, latitude, longitude) ({SITES} * {ON_SITE} "
+        f"max by (site, name, status, latitude, longitude) (bottomk({MARKERS}, {SITES}) "
+        f"* {ON_SITE} "
         'group_left (latitude, longitude) fleetscope_site_info{latitude!="",longitude!=""})'
     )
     numeric = [
@@ -47,8 +49,9 @@ def _map() -> geomap.Panel:
     ]
     face = Face(
         title="Map",
-        description="The chosen sites that the fleet file gives a place to, coloured by status. "
-        "The worst lie on top. Click on one to open it.",
+        description="The chosen sites that the fleet file gives a place to, coloured by status; "
+        f"of more than {MARKERS} those with the lowest scores. The worst lie on top. Click on one "
+        "to open it.",
         size=(9, 11),
         unit=look.SCORE,
         empty="No chosen site has a latitude and longitude in the fleet file",

@@ -25,6 +25,8 @@ ON_SITE = "on (job, instance, site)"
 # Polls are 10 s apart by default; a bucket of three never runs empty between two of them, and a
 # poll that is lost still shows as a gap at the longer intervals of up to a minute.
 BUCKET = "30s"
+# Single cells are stored once a minute, not to the second.
+CELL_BUCKET = "2m"
 # The newest rows of what every assessment writes, wherever the time range ends.
 AT_THE_END = "time > ${__to}ms - 5m AND time <= ${__to}ms"
 

@@ -215,7 +215,7 @@ def _issues() -> table.Panel:
         description="Issues that are active at the end of the time range, worst first: the "
         "component whose score each lowers and by how many points, since when, and what to do "
         "first. The worst also holds the overall score down.",
-        size=(24, 8),
+        size=(24, 6),
         unit=look.NUMBER,
         empty="Nothing wrong in this time range",
         targets=[influx_table(query)],
