@@ -42,6 +42,7 @@ from grafana.queries import (
 
 CHOSEN = "\"site\" = '$site'"
 PACK = '"pack" =~ /^$pack$/'
+PACK_URL = "/d/fleetscope-pack/?${__url_time_range}&var-site=${site}&var-pack=${__data.fields.Pack}"
 NO_CELLS = (
     "No single cells: this battery gives only its lowest and highest cell, or the site gave "
     "nothing in this time range"
@@ -114,7 +115,7 @@ def _named() -> table.Panel:
             )
         ],
         overrides={
-            "Pack": WRAPPED,
+            "Pack": {**WRAPPED, **link("Open the pack", PACK_URL)},
             "Lowest": {"noValue": "–", "custom.width": 66},
             "Highest": {"noValue": "–", "custom.width": 66},
             "at": volts,
@@ -273,7 +274,7 @@ def _by_name() -> list[DataTransformerConfig]:
 def _voltages() -> heatmap.Panel:
     face = Face(
         title="Voltage of every cell",
-        description="One row for each cell, dark for low and bright for high. A cell that stands "
+        description="One row for each cell, coloured as the scale below says. A cell that stands "
         "out against its neighbours at all times is out of balance. Blank is a time without a "
         "reading.",
         size=(15, 12),
@@ -323,8 +324,8 @@ def _band() -> timeseries.Panel:
 def _temperatures() -> heatmap.Panel:
     face = Face(
         title="Temperature of every cell",
-        description="One row for each cell that gives a temperature, dark for cool and bright for "
-        "warm. Blank is a time without a reading.",
+        description="One row for each cell that gives a temperature, coloured as the scale "
+        "below says. Blank is a time without a reading.",
         size=(15, 9),
         unit=look.UNITS["°C"],
         empty=NO_TEMPERATURES,

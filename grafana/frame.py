@@ -28,6 +28,7 @@ TITLES = {
     "fleetscope-overview": "Fleet overview",
     "fleetscope-site": "Site",
     "fleetscope-cells": "Cells",
+    "fleetscope-pack": "Pack",
     "fleetscope-compare": "Compare and outliers",
     "fleetscope-collection": "Collection",
 }
@@ -115,6 +116,19 @@ def pack_variable() -> QueryVariable:
         .include_all(True)
         .all_value(".*")
         .current(ALL)
+    )
+
+
+def batteries_variable() -> QueryVariable:
+    """One battery of the chosen site, whether or not it gives single cells."""
+    return (
+        QueryVariable("pack")
+        .label("Pack")
+        .description("Battery of the site, by service and instance")
+        .datasource(INFLUXDB)
+        .query('SHOW TAG VALUES FROM "battery" WITH KEY = "device" WHERE "site" = \'$site\'')
+        .refresh(VariableRefresh.ON_TIME_RANGE_CHANGED)
+        .sort(VariableSort.NATURAL_ASC)
     )
 
 

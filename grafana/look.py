@@ -184,9 +184,9 @@ def outlier_limits() -> ThresholdsConfig:
     return limits(OUTLIER, (-OUTLIER_Z, FINE), (OUTLIER_Z, OUTLIER))
 
 
-def deviation_limits(most: float) -> ThresholdsConfig:
+def deviation_limits(most: float, fine: str = "text") -> ThresholdsConfig:
     """Distance of a cell from the median of its pack, coloured beyond ``most`` either way."""
-    return limits(OUTLIER, (-most, "text"), (most, OUTLIER))
+    return limits(OUTLIER, (-most, fine), (most, OUTLIER))
 
 
 def extremes() -> dict[str, dict[str, object]]:

@@ -7,10 +7,11 @@ missing value is drawn as a gap: nothing is joined across it and nothing becomes
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol, Self, TypeVar
 
 from grafana_foundation_sdk.builders import (
+    barchart,
     bargauge,
     common,
     geomap,
@@ -35,6 +36,7 @@ from grafana.look import fixed, missing_as, score_limits, status_mappings
 from grafana.queries import MIXED, Target
 
 Properties = Mapping[str, Any]
+LOWEST = -1e6  # below anything that is measured
 COLUMN = 56  # pixels that a column needs at least
 SITE_URL = "/d/fleetscope-site/?${__url_time_range}&var-site=${__data.fields.site}"
 CELLS_URL = "/d/fleetscope-cells/?${__url_time_range}&var-site=${__data.fields.site}"
@@ -231,6 +233,23 @@ def bars(face: Face, *, names_above: bool = False) -> bargauge.Panel:
     return panel.max_viz_height(28)
 
 
+def bars_in_order(
+    face: Face,
+    targets: Sequence[Target],
+    transformations: Sequence[DataTransformerConfig],
+    *,
+    over: str,
+) -> barchart.Panel:
+    """One upright bar for each row of a table, named by the whole number in the column ``over``."""
+    overrides = {over: {"unit": "none", "decimals": 0}}
+    complete = replace(face, targets=targets, transformations=transformations, overrides=overrides)
+    panel = _dress(barchart.Panel(), complete)
+    panel.x_field(over).orientation(kinds.VizOrientation.VERTICAL).color_by_field("")
+    panel.show_value(kinds.VisibilityMode.NEVER).bar_width(0.8).group_width(0.8)
+    panel.stacking(kinds.StackingMode.NONE).x_tick_label_max_length(6)
+    return panel.legend(legend(shown=False)).tooltip(_tooltip()).line_width(0).fill_opacity(80)
+
+
 def timeline(face: Face) -> statetimeline.Panel:
     """States over time, one row for each series; a time without a state is left blank."""
     panel = _dress(statetimeline.Panel(), face)
@@ -239,23 +258,25 @@ def timeline(face: Face) -> statetimeline.Panel:
     return panel.line_width(0).fill_opacity(85)
 
 
-def heat(face: Face, *, decimals: int) -> heatmap.Panel:
-    """One row for each series, coloured by value; a missing value leaves its place empty."""
+def heat(face: Face, *, decimals: int, either_side: float | None = None) -> heatmap.Panel:
+    """One row for each series, coloured by value; a missing value leaves its place empty.
+
+    ``either_side`` colours by the distance from 0 up to that much: blue below, red above.
+    """
     panel = _dress(heatmap.Panel(), face)
     panel.calculate(False).cell_gap(1).show_legend()
-    panel.color(
-        heatmap.HeatmapColorOptions()
-        .mode(HeatmapColorMode.SCHEME)
-        .scheme("Viridis")
-        .steps(48)
-        .reverse(False)
-    )
+    colours = heatmap.HeatmapColorOptions().mode(HeatmapColorMode.SCHEME).steps(48).reverse(False)
+    if either_side is None:
+        panel.color(colours.scheme("Viridis"))
+    else:
+        panel.color(colours.scheme("RdBu").min(-either_side).max(either_side))
     panel.cell_values(heatmap.CellValues().unit(face.unit).decimals(decimals))
     panel.y_axis(heatmap.YAxisConfig().axis_placement(kinds.AxisPlacement.LEFT))
     return (
         panel.mode(kinds.TooltipDisplayMode.SINGLE)
         .show_color_scale(True)
-        .filter_values(heatmap.FilterValueRange())
+        # Left to itself, a heatmap hides what is not above 0.
+        .filter_values(heatmap.FilterValueRange().le(LOWEST))
     )
 
 

@@ -32,6 +32,7 @@ UIDS = {
     "fleetscope-overview",
     "fleetscope-site",
     "fleetscope-cells",
+    "fleetscope-pack",
     "fleetscope-compare",
     "fleetscope-collection",
 }
