@@ -12,6 +12,7 @@ from exporter.commands import assistant, questions
 from exporter.commands.cells import cells
 from exporter.commands.import_files import import_files
 from exporter.report.command import report
+from exporter.tickets.command import ticket
 
 app = typer.Typer(
     name="fleetscope",
@@ -83,6 +84,7 @@ def status(
 
 
 app.command()(report)
+app.command()(ticket)
 
 
 @app.command()

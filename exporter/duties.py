@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Callable
 
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from apscheduler.triggers.cron import CronTrigger
+from apscheduler.triggers.interval import IntervalTrigger
 
 from exporter.assessment import FleetAssessment
 from exporter.costs import PriceList, load_prices
@@ -14,8 +16,12 @@ from exporter.influxql import InfluxQL
 from exporter.report.plan import ReportPlan
 from exporter.settings import Settings
 from exporter.side_file import SideFileError, load
+from exporter.tickets.desk import TicketDesk
+from exporter.tickets.plan import TicketPlan
 
 log = logging.getLogger(__name__)
+
+TICKET_SECONDS = 10.0
 
 
 class Duties:
@@ -34,15 +40,19 @@ class Duties:
         self._stored = stored
         self.prices: PriceList | None = None
         self._plan: ReportPlan | None = None
+        self._desk: TicketDesk | None = None
         try:
             if settings.prices is not None:
                 self.prices = load_prices(settings.prices)
             if settings.report is not None:
                 self._plan = load(settings.report, ReportPlan)
+            if settings.tickets is not None:
+                self._desk = TicketDesk(load(settings.tickets, TicketPlan))
         except SideFileError as error:
             raise SystemExit(f"fleetscope: {error}") from error
         if self._plan is not None and stored is None:
             raise SystemExit("fleetscope: FLEETSCOPE_REPORT needs FLEETSCOPE_INFLUXDB_URL")
+        self._turning = asyncio.Lock()
         self._scheduler = AsyncIOScheduler(
             job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": 3600}
         )
@@ -53,13 +63,26 @@ class Duties:
         if plan is not None:
             trigger = CronTrigger.from_crontab(plan.schedule, plan.timezone)
             self._scheduler.add_job(self._report, trigger, id="report")
+        if self._desk is not None:
+            self._scheduler.add_job(self._tickets, IntervalTrigger(seconds=TICKET_SECONDS))
         self._scheduler.start()
         if (job := self._scheduler.get_job("report")) is not None:
             log.info("the next report is made %s", job.next_run_time.isoformat())
 
     async def stop(self) -> None:
-        """End; what is under way is broken off."""
+        """End; a ticket that is under way is finished."""
         self._scheduler.shutdown(wait=False)
+        if self._desk is not None:
+            async with self._turning:
+                await self._desk.close()
+
+    async def _tickets(self) -> None:
+        assert self._desk is not None  # scheduled only with a desk
+        async with self._turning:
+            try:
+                await self._desk.turn(self._latest())
+            except Exception as error:
+                log.error("tickets: %s: %s", type(error).__name__, error)
 
     async def _report(self) -> None:
         from exporter.report.deliver import deliver

@@ -182,6 +182,9 @@ class Settings(BaseSettings):
     report: Path | None = Field(
         None, description="When the report is made and where it goes, YAML (docs/report.md)"
     )
+    tickets: Path | None = Field(
+        None, description="Which incidents get a ticket, and where, YAML (docs/tickets.md)"
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="Least severe message that is logged"
     )

@@ -83,7 +83,7 @@ class Receiver:
                 self.end_headers()
                 self.wfile.write(keeper.reply)
 
-            do_POST = do_PATCH = do_PUT = _take  # noqa: N815
+            do_GET = do_POST = do_PATCH = do_PUT = _take  # noqa: N815
 
             def log_message(self, *_: object) -> None:
                 """Silent."""

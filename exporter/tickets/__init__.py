@@ -1,0 +1,1 @@
+"""Maintenance tickets: one for each incident, opened, updated and closed with it."""
