@@ -1,8 +1,9 @@
 """The past of one value, from InfluxDB, thinned to what a plot can show.
 
 Extremes survive: MinMaxLTTB keeps the lowest and highest sample of every stretch before it chooses
-what shows the shape best (Van Der Donckt et al., 2023, after Steinarsson, 2013). Where there is
-more than can be read at once, InfluxDB itself gives the extremes of every stretch.
+what shows the shape best (Van Der Donckt et al., 2023, after Steinarsson, 2013). Long ranges are
+read from the roll-up that is meant for them; where there is none and more than can be read at once,
+InfluxDB itself gives the extremes of every stretch.
 """
 
 from __future__ import annotations
@@ -16,8 +17,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from exporter.influxql import InfluxQL, name, quoted
-from exporter.quantities import QUANTITIES
+from exporter.influxql import InfluxQL, NoAnswerError, name, quoted
+from exporter.levels import DAY, LEVELS, RAW_RANGE_DAYS, Level
+from exporter.quantities import KEPT, QUANTITIES
+from exporter.rollups.catalog import FIELDS
 from scoring.overall import WEIGHTS
 
 MOST_SAMPLES = 300_000
@@ -129,19 +132,17 @@ async def read(
     chosen = [f'"site" = {quoted(site)}', *([metric.where] if metric.where else [])]
     chosen += [f"{name(tag)} = {quoted(value)}" for tag, value in tags.items()]
     chosen += [f"time >= {round(since * 1000)}ms", f"time < {round(until * 1000)}ms"]
-    source = f"FROM {name(metric.measurement)} WHERE {' AND '.join(chosen)}"
+    where = f"WHERE {' AND '.join(chosen)}"
+    source = f"FROM {name(metric.measurement)} {where}"
     by = ", ".join(name(tag) for tag in metric.by)
     grouped = f" GROUP BY {by}" if by else ""
-    counted = await stored.select(f"SELECT count({name(metric.field)}) {source}{grouped}")
-    largest = sum(int(series.rows[0][1]) for series in counted)
-    stretch = 0
-    if largest <= MOST_SAMPLES:
-        statement = f"SELECT {name(metric.field)} {source}{grouped}"
+    level = await _level(stored, metric, where, until - since)
+    if level is not None:
+        stretch = level.seconds
+        extremes = ", ".join(name(f"{metric.field}_{what}") for what in ("min", "max"))
+        statement = f"SELECT {extremes} {_rolled(level, metric, where)}{grouped}"
     else:
-        stretch = stretch_seconds((until - since) / (2 * points))
-        each = ", ".join(filter(None, (f"time({stretch}s)", by)))
-        extremes = ", ".join(f"{what}({name(metric.field)})" for what in ("min", "max"))
-        statement = f"SELECT {extremes} {source} GROUP BY {each} fill(none)"
+        statement, stretch = await _detail(stored, metric, source, (until - since) / (2 * points))
     found = (await stored.select(statement))[:MOST_SERIES]
     return {
         "metric": metric.name,
@@ -156,6 +157,48 @@ async def read(
             for series in found
         ],
     }
+
+
+async def _detail(stored: InfluxQL, metric: Metric, source: str, wanted: float) -> tuple[str, int]:
+    """The statement that reads full detail, and its stretch in seconds, 0 for every sample."""
+    by = ", ".join(name(tag) for tag in metric.by)
+    grouped = f" GROUP BY {by}" if by else ""
+    counted = await stored.select(f"SELECT count({name(metric.field)}) {source}{grouped}")
+    if sum(int(series.rows[0][1]) for series in counted) <= MOST_SAMPLES:
+        return f"SELECT {name(metric.field)} {source}{grouped}", 0
+    stretch = stretch_seconds(wanted)
+    each = ", ".join(filter(None, (f"time({stretch}s)", by)))
+    extremes = ", ".join(f"{what}({name(metric.field)})" for what in ("min", "max"))
+    return f"SELECT {extremes} {source} GROUP BY {each} fill(none)", stretch
+
+
+def _rolled(level: Level, metric: Metric, where: str) -> str:
+    return f"FROM {name(level.name)}.{name(metric.measurement)} {where}"
+
+
+async def _level(stored: InfluxQL, metric: Metric, where: str, seconds: float) -> Level | None:
+    """The roll-up meant for a range; None for full detail, also where that reaches further back.
+
+    A roll-up that was begun after full detail would hide what came before it.
+    """
+    kind = FIELDS.get(metric.measurement, {}).get(metric.field)
+    if kind is None or not {"min", "max"} <= set(KEPT[kind]) or seconds <= RAW_RANGE_DAYS * DAY:
+        return None
+    level = next(x for x in LEVELS if x.range_days is None or seconds <= x.range_days * DAY)
+    field, source = name(f"{metric.field}_min"), _rolled(level, metric, where)
+    try:
+        rolled = await stored.select(f"SELECT first({field}) {source}")
+    except NoAnswerError:
+        # A database of before roll-ups has no such policy; one that is away says so below as well.
+        return None
+    if not rolled:
+        return None
+    detail = await stored.select(
+        f"SELECT first({name(metric.field)}) FROM {name(metric.measurement)} {where}"  # noqa: S608
+    )
+    if detail and detail[0].rows[0][0] < rolled[0].rows[0][0]:
+        return None
+    return level
 
 
 def stretch_seconds(wanted: float) -> int:

@@ -46,11 +46,11 @@ class Influx:
         with urllib.request.urlopen(f"{self.url}/query", data, timeout=30) as reply:
             assert b'"error"' not in reply.read()
 
-    def write(self, lines: list[str]) -> None:
+    def write(self, lines: list[str], policy: str = "raw") -> None:
         """Write lines with stamps in milliseconds."""
         for start in range(0, len(lines), 20_000):
             body = "\n".join(lines[start : start + 20_000]).encode()
-            url = f"{self.url}/write?db=fleet&rp=raw&precision=ms"
+            url = f"{self.url}/write?db=fleet&rp={policy}&precision=ms"
             with urllib.request.urlopen(url, body, timeout=60) as reply:
                 assert reply.status == 204
 

@@ -91,6 +91,35 @@ def test_what_is_too_much_to_read_is_asked_as_extremes(
 
 
 @pytest.mark.stack
+def test_a_long_range_is_read_from_the_roll_up_that_holds_all_of_it(tmp_path: Path) -> None:
+    hour, day = 3600, 86400
+    start = 20_000 * day
+    with influx(tmp_path) as server:
+        server.query('CREATE RETENTION POLICY "rollup_1h" ON "fleet" DURATION INF REPLICATION 1')
+        begun = start + 10 * day
+        stamps = range(begun, start + 70 * day, hour)
+        server.write(
+            [
+                f"site,site=s0000 pv_power_w_min=1,pv_power_w_max={9 if t > begun else 7} {t}000"
+                for t in stamps
+            ],
+            "rollup_1h",
+        )
+        fleet = ServedFleet(plan(1), InfluxQL(server.url, "fleet", {}))
+        with fleet.serving():
+            ask = "/api/v1/history?site=s0000&metric=pv_power_w&points=500"
+            whole = f"{ask}&since={start}&until={start + 70 * day}"
+            (rolled,) = fleet.json(whole)["series"]
+            assert (rolled["minimum"], rolled["maximum"]) == (1, 9)
+            assert fleet.json(whole)["stretch_seconds"] == hour
+            short = f"{ask}&since={begun}&until={begun + day}"
+            assert fleet.json(short)["series"] == []
+            server.write([f"site,site=s0000 pv_power_w=123 {start + day}000"])
+            (detail,) = fleet.json(whole)["series"]
+            assert (detail["minimum"], detail["maximum"]) == (123, 123)
+
+
+@pytest.mark.stack
 def test_little_comes_as_it_is(served: ServedFleet) -> None:
     found = ask(served, f"metric=soc_percent&until={START + 500}")
     assert [s["tags"]["device"] for s in found["series"]] == ["battery/1", "battery/2"]
