@@ -325,11 +325,12 @@ async def _run(
 ) -> None:
     from exporter.importing.retention import Retention
     from exporter.importing.run import Importer
-    from exporter.importing.sending import Sender, target_of
+    from exporter.importing.sending import Sender
     from exporter.importing.state import State
+    from exporter.sink.make import make_target
 
     state = State(folder)
-    sender = Sender(target_of(settings), bar.tell)
+    sender = Sender(make_target(settings), bar.tell)
     try:
         if again:
             state.forget()

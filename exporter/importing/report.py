@@ -93,7 +93,7 @@ def show(outcome: Outcome, console: Console, *, checked: bool, seconds: float) -
     _show_files(console, "Left out", outcome.left_out)
     if outcome.bad_rows is not None:
         console.print(Text(f"Bad rows are kept in {outcome.bad_rows}"), soft_wrap=True)
-    command = rollup_command(total)
+    command = rollup_command(outcome)
     if command and not checked and any(not r.before for r in outcome.files):
         console.print(Text(f"To renew the roll-ups of this range: {command}"), soft_wrap=True)
 
@@ -227,16 +227,19 @@ def as_dict(outcome: Outcome) -> dict[str, Any]:
         "left_out": outcome.left_out,
         "refusals": outcome.refusals,
         "bad_rows": None if outcome.bad_rows is None else str(outcome.bad_rows),
-        "rollup": rollup_command(outcome.total),
+        "rollup": rollup_command(outcome),
     }
 
 
-def rollup_command(total: Tally) -> str | None:
-    """The command that renews the roll-ups of all that was imported."""
+def rollup_command(outcome: Outcome) -> str | None:
+    """The command that renews the roll-ups of all that was imported; None if nothing was."""
+    total = outcome.total
     if total.first is None or total.last is None:
         return None
+    sites = sorted({r.plan.site for r in outcome.files if r.tally.first is not None})
+    chosen = "".join(f" --site {site}" for site in sites)
     start, end = _iso(total.first), _iso(total.last + 1000)
-    return f"fleetscope rollup --from {start} --to {end}"
+    return f"fleetscope rollup{chosen} --from {start} --to {end}"
 
 
 def _iso(milliseconds: int) -> str:

@@ -8,7 +8,6 @@ import time
 from collections import deque
 from collections.abc import Awaitable, Callable
 
-from exporter.settings import Settings
 from exporter.sink.target import (
     NotAllowedError,
     RefusedError,
@@ -23,34 +22,6 @@ PATIENCE_SECONDS = 900.0
 
 class GaveUpError(Exception):
     """InfluxDB has not taken anything for a quarter of an hour."""
-
-
-def target_of(settings: Settings) -> Target:
-    """The InfluxDB that the settings name."""
-    assert settings.influxdb_url is not None  # checked by the command
-    if settings.influxdb_api == "v1":
-        from exporter.sink.influx_v1 import InfluxV1
-
-        password = settings.influxdb_password
-        return InfluxV1(
-            settings.influxdb_url,
-            settings.influxdb_database,
-            settings.influxdb_retention,
-            settings.influxdb_username,
-            password.get_secret_value() if password else None,
-            settings.rollup_retention,
-        )
-    from exporter.sink.influx_v2 import InfluxV2
-
-    token = settings.influxdb_token
-    return InfluxV2(
-        settings.influxdb_url,
-        settings.influxdb_database,
-        settings.influxdb_retention,
-        settings.influxdb_org,
-        token.get_secret_value() if token else "",
-        settings.rollup_retention,
-    )
 
 
 class Sender:

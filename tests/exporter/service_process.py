@@ -19,9 +19,9 @@ from typing import Any
 ENOUGH_SECONDS = 60.0
 
 
-def until(condition: Callable[[], Any]) -> Any:
+def until(condition: Callable[[], Any], enough: float = ENOUGH_SECONDS) -> Any:
     """Ask again and again; what it answers once that is true."""
-    end = time.monotonic() + ENOUGH_SECONDS
+    end = time.monotonic() + enough
     while not (found := condition()):
         assert time.monotonic() < end, "waited in vain"
         time.sleep(0.05)

@@ -27,6 +27,7 @@ from tests.scoring.cells.packs import DAY, START, History, Pack
 pytestmark = pytest.mark.stack
 DAYS = 40
 CELLS = 8
+ANALYSIS_SECONDS = 240.0
 
 
 def write_pack(folder: Path, number: int, pack: History, end: float) -> None:
@@ -157,7 +158,7 @@ def test_the_service_analyses_on_start(stored: dict[str, str], tmp_path: Path) -
             assert status == 200
             return [p for p in json.loads(body)["packs"] if p["findings"]]
 
-        leaky = until(said)[-1]
+        leaky = until(said, ANALYSIS_SECONDS)[-1]
         assert {f["cell"] for f in leaky["findings"] if f["reason"] == "trend"} == {"5"}
         until(lambda: service.metric("cell_analysis_timestamp_seconds"))
         labels = 'cell="5",pack="bms1/2",'

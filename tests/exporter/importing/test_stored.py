@@ -92,7 +92,9 @@ def test_what_is_in_the_files_is_stored_once(server: Server, folder: Path) -> No
     code, report, complaint = job.run("--extend-retention")
     assert code == 0, complaint
     assert (report["total"]["points"], report["total"]["rejected"]) == (1200, 0)
-    assert report["rollup"].endswith("--from 2024-10-26T20:00:00Z --to 2024-10-27T05:59:01Z")
+    assert report["rollup"].endswith(
+        "--site alpha --from 2024-10-26T20:00:00Z --to 2024-10-27T05:59:01Z"
+    )
     first = stored(server, "once")
     assert set(first) == {"bms1/1:1", "bms1/1:2"}
     for cell, values in first.items():
