@@ -76,11 +76,13 @@ def status(
     url: UrlOption = "http://127.0.0.1:9797",
     watch: Annotated[bool, typer.Option("--watch", help="Keep it up to date.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Plain JSON.")] = False,
+    as_csv: Annotated[bool, typer.Option("--csv", help="All sites as CSV.")] = False,
+    limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="Most sites.")] = 40,
 ) -> None:
     """Which sites need attention, and why. Exits 0 if none, 1 if some, 2 if it could not ask."""
     from exporter import dashboard
 
-    raise typer.Exit(dashboard.show(url, watch=watch, as_json=as_json))
+    raise typer.Exit(dashboard.show(url, watch=watch, as_json=as_json, as_csv=as_csv, limit=limit))
 
 
 app.command()(report)

@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import sys
 import time
-import urllib.error
-import urllib.request
 from typing import Any
 
 from rich.console import Console, Group, RenderableType
@@ -16,8 +14,9 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
+from exporter.commands import client
+from exporter.commands.render import csv_text
 from exporter.words import duration_words
-from scoring.status import STATUSES
 
 REFRESH_SECONDS = 2.0
 _STYLE = {
@@ -28,29 +27,31 @@ _STYLE = {
     "OFFLINE": ("✕", "bold magenta"),
     "UNKNOWN": ("?", "dim"),
 }
+_STATUSES = tuple(name for name in _STYLE if name != "UNKNOWN")
+USUAL_ROWS = 40
 _SEVERITY = {"critical": "red", "warning": "yellow", "info": "dim"}
 
 
-class _CannotAskError(Exception):
-    """The exporter did not answer, or not as it should."""
-
-
-def show(url: str, *, watch: bool, as_json: bool) -> int:
+def show(
+    url: str, *, watch: bool, as_json: bool, as_csv: bool = False, limit: int = USUAL_ROWS
+) -> int:
     """Print the dashboard, once or until Ctrl-C; returns the exit code.
 
     0: no site needs attention, 1: some do, 2: the exporter could not be asked.
     """
     try:
         data = fetch(url)
-    except _CannotAskError as error:
+    except client.CannotAskError as error:
         print(f"fleetscope: {error}", file=sys.stderr)
         return 2
     if as_json:
         print(json.dumps(data, indent=2))
+    elif as_csv:
+        sys.stdout.write(_csv(data))
     elif watch:
         data = _watch(url, data)
     else:
-        Console().print(render(data))
+        Console().print(render(data, rows=limit))
     return 1 if data["fleet"]["attention"] else 0
 
 
@@ -63,7 +64,7 @@ def _watch(url: str, data: dict[str, Any]) -> dict[str, Any]:
                 try:
                     data = fetch(url)
                     live.update(render(data, console.height))
-                except _CannotAskError as error:
+                except client.CannotAskError as error:
                     live.update(Group(Text(str(error), "bold red"), render(data, console.height)))
         except KeyboardInterrupt:
             pass
@@ -72,40 +73,50 @@ def _watch(url: str, data: dict[str, Any]) -> dict[str, Any]:
 
 def fetch(url: str) -> dict[str, Any]:
     """Fleet and sites from the exporter's API."""
-    fleet, sites = _get(url, "fleet"), _get(url, "sites")
+    fleet, sites = client.get(url, "fleet"), client.get(url, "sites")
     if "attention" not in fleet or "sites" not in sites:
-        raise _CannotAskError(f"{url} answers, but not as an exporter does")
+        raise client.CannotAskError(f"{url} answers, but not as an exporter does")
     return {"fleet": fleet, "sites": sites["sites"]}
 
 
-def _get(url: str, what: str) -> Any:
-    address = f"{url.rstrip('/')}/api/v1/{what}"
-    try:
-        with urllib.request.urlopen(address, timeout=5) as reply:  # noqa: S310 - the user's own URL
-            return json.load(reply)
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "reason", error)
-        raise _CannotAskError(f"{address} does not answer: {reason}") from error
+def _csv(data: dict[str, Any]) -> str:
+    """All sites, those that need attention most first."""
+    columns = ("site", "name", "status", *_COMPONENTS, "score", "why", "since")
+    rows = []
+    for site in data["sites"]:
+        worst = site["issues"][0] if site["issues"] else {}
+        row = {"site": site["id"], "why": worst.get("sentence"), "since": worst.get("since")}
+        rows.append({**row, **{k: site[k] for k in ("name", "status", "score")}})
+        rows[-1] |= site["components"]
+    shown = [{"key": key, "kind": "time" if key == "since" else "text"} for key in columns]
+    return csv_text({"tables": [{"columns": shown, "rows": rows}]})
 
 
-def render(data: dict[str, Any], height: int | None = None) -> RenderableType:
-    """The dashboard as something rich can print; at most ``height`` lines where it is given."""
+def render(
+    data: dict[str, Any], height: int | None = None, rows: int | None = None
+) -> RenderableType:
+    """The dashboard as something rich can print.
+
+    At most ``height`` lines where it is given, or so many ``rows`` of sites.
+    """
     fleet, sites = data["fleet"], data["sites"]
     common = [Text("⚑ " + issue["sentence"], "bold") for issue in fleet["common_issues"][:3]]
-    room = max(5, height - 9 - len(common)) if height else None
-    return Group(_summary(fleet), *common, _table(sites, fleet["attention"], room))
+    room = max(5, height - 9 - len(common)) if height else rows
+    hidden = max(0, len(sites) - room) if room else 0
+    more = [Text(f"… and {hidden} more", "dim")] if hidden else []
+    return Group(_summary(fleet), *common, _table(sites, fleet["attention"], room), *more)
 
 
 def _summary(fleet: dict[str, Any]) -> Panel:
     line = Text()
-    for name in [s.name for s in STATUSES] + ["UNKNOWN"]:
+    for name in (*_STATUSES, "UNKNOWN"):
         count = fleet["counts"][name]
         if count or name != "UNKNOWN":
             mark, style = _STYLE[name]
             line.append(f"{mark} {count} {name.lower()}   ", style if count else "dim")
     bar = Text()
     width = 60
-    for name in [s.name for s in STATUSES]:
+    for name in _STATUSES:
         share = round(width * fleet["counts"][name] / max(1, fleet["sites"]))
         bar.append("█" * share, _STYLE[name][1].replace("bold ", ""))
     mean = fleet["mean_score"]
@@ -123,10 +134,10 @@ def _table(sites: list[dict[str, Any]], attention: list[str], room: int | None) 
     table = Table(expand=True, pad_edge=False, header_style="bold", box=None)
     for column, options in (
         ("Status", {"no_wrap": True}),
-        ("Site", {"no_wrap": True, "max_width": 30}),
+        ("Site", {"no_wrap": True, "ratio": 2, "min_width": 16, "overflow": "ellipsis"}),
         ("Score", {"justify": "right"}),
         ("bat grid sun link", {"no_wrap": True}),
-        ("Why", {"ratio": 1, "overflow": "fold"}),
+        ("Why", {"ratio": 3, "min_width": 20, "overflow": "fold"}),
         ("Since", {"justify": "right", "no_wrap": True}),
     ):
         table.add_column(column, **options)
@@ -154,9 +165,6 @@ def _table(sites: list[dict[str, Any]], attention: list[str], room: int | None) 
             why,
             since,
         )
-    hidden = len(sites) - len(shown)
-    if hidden:
-        table.add_row("", Text(f"… and {hidden} more", "dim"), "", "", "", "")
     return table
 
 

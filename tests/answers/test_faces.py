@@ -103,7 +103,20 @@ def test_what_cannot_be_answered_is_2_and_says_why(
     assert words in result.stderr
 
 
-def test_nobody_answers() -> None:
+def test_status_shows_the_worst_first_and_says_how_many_more(url: str) -> None:
+    result = run(url, "status", "--limit", "2")
+    assert result.exit_code == 1
+    assert "Epsilon" in result.output
+    assert "… and 12 more" in result.output
+    table = run(url, "status", "--csv")
+    rows = list(csv.DictReader(io.StringIO(table.stdout, newline="")))
+    assert [row["site"] for row in rows][:2] == ["site_epsilon", "site_alpha"]
+    assert len(rows) == 14
+    assert rows[1]["why"] == "State of health is 68 %, below 70 %"
+
+
+def test_nobody_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FLEETSCOPE_URL", "http://127.0.0.1:1")
     for command in (["rank"], ["ask", "problems"], ["site", "a"]):
         result = run("http://127.0.0.1:1", *command)
         assert result.exit_code == 2
@@ -294,7 +307,7 @@ def test_mcp_is_served_on_loopback_only(address: str) -> None:
 
 def test_the_command_line_loads_nothing_heavy() -> None:
     code = (
-        "import sys, exporter.cli, exporter.commands.render\n"
+        "import sys, exporter.cli, exporter.commands.render, exporter.dashboard\n"
         "heavy = {'numpy', 'scipy', 'pydantic', 'fastapi', 'mcp', 'aiohttp', 'rapidfuzz'}\n"
         "print(sorted(heavy & set(sys.modules)))"
     )
