@@ -204,6 +204,11 @@ METRICS: Mapping[str, Description] = MappingProxyType(
         "influxdb_errors_total": Description(
             "counter", "Batches or requests that InfluxDB did not accept"
         ),
+        "rollup_last_success_timestamp_seconds": Description(
+            "gauge",
+            "Unix time at which the roll-ups were last brought up to date, at first that of the"
+            " start; absent without roll-ups",
+        ),
         "clock_steps_total": Description(
             "counter", "Steps of the system clock that the schedule was corrected for"
         ),
@@ -229,6 +234,7 @@ class ServiceNumbers:
     spool: SpoolNumbers
     writes: int
     write_errors: int
+    rollups_time: float | None
     reload_successful: bool
     reload_time: float
 
@@ -448,6 +454,8 @@ def _own_metrics(assessment: FleetAssessment, numbers: ServiceNumbers) -> Iterat
             yield _single(name, value)
     yield _single("influxdb_writes_total", numbers.writes)
     yield _single("influxdb_errors_total", numbers.write_errors)
+    if numbers.rollups_time is not None:
+        yield _single("rollup_last_success_timestamp_seconds", numbers.rollups_time)
     yield _single("clock_steps_total", numbers.clock_steps)
     yield _single("config_last_reload_successful", float(numbers.reload_successful))
     yield _single("config_last_reload_success_timestamp_seconds", numbers.reload_time)

@@ -251,6 +251,7 @@ class Service:
             spool=SpoolNumbers.of(writer.queue if writer else None, self._settings),
             writes=writer.stats.writes if writer else 0,
             write_errors=writer.stats.errors if writer else 0,
+            rollups_time=self._rollups.stats.success_time if self._rollups else None,
             reload_successful=self._file.successful,
             reload_time=self._file.success_time,
         )

@@ -80,6 +80,7 @@ class LiveRollups:
 
     def start(self) -> None:
         """Start; must be called inside the event loop."""
+        self.stats.success_time = self._wall_clock()
         self._task = asyncio.create_task(self._run())
 
     async def stop(self) -> None:

@@ -53,6 +53,7 @@ UNUSED_FIELDS = {
 NOT_IN_DASHBOARDS = {
     "spool_limit_bytes": "the alert on a queue that fills measures by it",
     "spool_longest_seconds": "the alert on a queue that fills measures by it",
+    "rollup_last_success_timestamp_seconds": "its alert says when roll-ups stand still",
     "spool_durable": "the alert on the queue's disk says it",
     "cell_finding": "alerts tell it; `fleetscope cells` and the API have the sentence",
     "cell_deviation_volts": "alerts put it in words; dashboards draw it from InfluxDB",
