@@ -110,9 +110,9 @@ def test_status_shows_the_worst_first_and_says_how_many_more(url: str) -> None:
     assert "… and 12 more" in result.output
     table = run(url, "status", "--csv")
     rows = list(csv.DictReader(io.StringIO(table.stdout, newline="")))
-    assert [row["site"] for row in rows][:2] == ["site_epsilon", "site_alpha"]
+    assert [row["site"] for row in rows][:2] == ["site_epsilon", "depot_north"]
     assert len(rows) == 14
-    assert rows[1]["why"] == "State of health is 68 %, below 70 %"
+    assert rows[1]["why"] == "There is no grid at the AC input"
 
 
 def test_nobody_answers(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,6 +13,7 @@ ENTRIES: tuple[tuple[str, str], ...] = (
         "care|troubled|in trouble|misbehaving|sick|ill|ailing|incident|incidents|events|happened|"
         "bad|poorly|not ok|not okay|not fine|not well|not right|not in order|not good|pressing|"
         "go first|anything changed|what changed|what has changed|what is new|anything new|news|"
+        "needs service|anything happen|something happen|biggest problem*|worst problem*|"
         "needs doing|need doing|drive to|visit|deal with|take care of|on fire|alerts|alert",
     ),
     (
@@ -386,7 +387,7 @@ ENTRIES: tuple[tuple[str, str], ...] = (
         "worst performer|worst performers|unhealthiest|most problematic|underperformers|laggards|"
         "worst off|most urgently|worse|doing worst|"
         "in the worst condition|in the worst state|most critical|"
-        "in the worst shape|biggest problem*|worst problem*|most urgent",
+        "in the worst shape|most urgent",
     ),
     (
         "order:best",
@@ -506,7 +507,7 @@ ENTRIES: tuple[tuple[str, str], ...] = (
         "already|yet|so|"
         "too|very|really|quite|most of|hey|hi|hello|good morning|good afternoon|good evening|dear|"
         "thanks|thank you|ok then|well then|"
-        "go|goes|went|gone|going on|come|comes|came|keep|run|running|work|works|working|make|"
+        "go|goes|went|gone|going on|come|comes|came|keep|run|runs|running|work|works|working|make|"
         "makes|made|situation|details|detail|detailed|info|information|about|data|values|value|"
         "reading|readings|figures|figure|number|numbers|report on|regarding|concerning the|"
         "respect|terms|according|based|sorted by|ordered by|measured|present|live|latest|recent|"
