@@ -7,6 +7,7 @@ missed by the poll loop; the process gives both back when it ends.
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 from typing import Any, NoReturn
 
@@ -58,6 +59,8 @@ def main() -> None:
             "no PDF without Pango (Debian: apt-get install libpango-1.0-0 libpangoft2-1.0-0 "
             f"libharfbuzz-subset0): {error}"
         ) from error
+    # Polling comes first.
+    os.nice(10)
     html = sys.stdin.buffer.read().decode()
     sys.stdout.buffer.write(HTML(string=html, url_fetcher=_nothing).write_pdf() or b"")
 
