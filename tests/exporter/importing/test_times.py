@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from exporter.importing.repeated import FIRST, SECOND, UNKNOWN, passes
@@ -109,6 +109,7 @@ def test_numbers() -> None:
 @pytest.mark.parametrize(
     "name", ["Europe/Berlin", "Australia/Lord_Howe", "America/St_Johns", "UTC"]
 )
+@settings(deadline=None)
 @given(seconds=st.integers(1_000_000_000, 2_000_000_000))
 def test_local_time_there_and_back(name: str, seconds: int) -> None:
     shown = datetime.fromtimestamp(seconds, UTC).astimezone(ZoneInfo(name))
@@ -119,6 +120,7 @@ def test_local_time_there_and_back(name: str, seconds: int) -> None:
     assert bool(repeated[0]) == (utc[0] != later[0])
 
 
+@settings(deadline=None)
 @given(minutes=st.integers(-600, 600))
 def test_skipped_and_repeated_hours(minutes: int) -> None:
     berlin = load_zone("Europe/Berlin")
