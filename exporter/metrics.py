@@ -246,9 +246,12 @@ class FleetCollector(Collector):
         self,
         latest: Callable[[], FleetAssessment],
         numbers: Callable[[], ServiceNumbers],
+        *,
+        contacts: bool = True,
     ) -> None:
         self._latest = latest
         self._numbers = numbers
+        self._contacts = contacts
 
     def describe(self) -> Iterable[Metric]:
         """Metrics without samples, so that registering them needs no Assessment."""
@@ -257,18 +260,21 @@ class FleetCollector(Collector):
     def collect(self) -> Iterator[Metric]:
         """See :class:`prometheus_client.registry.Collector`."""
         assessment = self._latest()
-        yield from _site_metrics(assessment)
+        yield from _site_metrics(assessment, self._contacts)
         yield from _reading_metrics(assessment)
         yield from _cell_metrics(assessment)
         yield from _own_metrics(assessment, self._numbers())
 
 
 def registry(
-    latest: Callable[[], FleetAssessment], numbers: Callable[[], ServiceNumbers]
+    latest: Callable[[], FleetAssessment],
+    numbers: Callable[[], ServiceNumbers],
+    *,
+    contacts: bool = True,
 ) -> CollectorRegistry:
-    """A registry with the fleet's metrics and those of the process."""
+    """A registry with the fleet's metrics and those of the process; contacts blank if need be."""
     made = CollectorRegistry(auto_describe=False)
-    made.register(FleetCollector(latest, numbers))
+    made.register(FleetCollector(latest, numbers, contacts=contacts))
     ProcessCollector(registry=made)
     PlatformCollector(registry=made)
     GCCollector(registry=made)
@@ -296,14 +302,14 @@ def _per_site(name: str, sites: list[str], values: FloatArray, scale: float = 1.
     return family
 
 
-def _site_metrics(assessment: FleetAssessment) -> Iterator[Metric]:
+def _site_metrics(assessment: FleetAssessment, contacts: bool) -> Iterator[Metric]:
     scores = assessment.scores
     sites = [site.id for site in assessment.fleet.sites]
     assessed = [not math.isnan(up) for up in assessment.up.tolist()]
 
     info = _family("site_info")
     for place in assessment.fleet.sites:
-        contact = place.contact or Contact()
+        contact = (place.contact if contacts else None) or Contact()
         texts = (
             *(place.title, place.region, place.vendor, place.battery_type, place.priority),
             place.location,

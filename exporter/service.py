@@ -16,6 +16,7 @@ from exporter import __version__
 from exporter.assessment import FleetAssessment, Issue, assess
 from exporter.cells.watch import CellWatch
 from exporter.config import Fleet
+from exporter.doors.front import Front
 from exporter.drivers import DRIVERS, DriverContext
 from exporter.drivers.http_json import client_session
 from exporter.duties import Duties
@@ -33,7 +34,7 @@ from exporter.sink.cells import CellStore, has_cell_issue
 from exporter.sink.line_protocol import assessment_lines, snapshot_lines
 from exporter.sink.numbers import SpoolNumbers
 from exporter.snapshot import Snapshot
-from exporter.web import Server, make_app
+from exporter.web import make_app
 from scoring.solar import Expected, expected_power
 
 log = logging.getLogger(__name__)
@@ -79,8 +80,16 @@ class Service:
         self._duties = Duties(settings, self._current, self._stored)
         self._cell_watch = None if self._stored is None else CellWatch(self._stored, time.time)
         numbers = registry(self._current, self._numbers)
-        app = make_app(self._current, self._waiting_for, numbers, self._stored, self._duties.prices)
-        self._server = Server(app, *settings.host_port)
+        app = make_app(
+            self._current,
+            self._waiting_for,
+            numbers,
+            self._stored,
+            self._duties.prices,
+            without_contacts=registry(self._current, self._numbers, contacts=False),
+            reload=self._on_hangup,
+        )
+        self._server = Front(app, settings)
 
     async def run(self) -> None:
         """Run until SIGTERM or SIGINT; SIGHUP reads the fleet file again."""
@@ -100,6 +109,7 @@ class Service:
         self._poller.every(STORE_ASSESSMENT_SECONDS, self._store_assessment, "store")
         self._poller.every(WATCH_FILE_SECONDS, self._watch_file, "watch-file")
         self._poller.every(SUN_SECONDS, self._sun, "sun")
+        self._poller.every(WATCH_FILE_SECONDS, self._server.watch, "watch-web-config")
         self._duties.start()
         self._poller.every(CELL_ANALYSIS_SECONDS, self._analyse_cells, "cells")
         sites = len(self._file.fleet.sites)
@@ -146,7 +156,7 @@ class Service:
             ) from error
         listener.listen(1024)
         name = f"[{host}]" if ":" in host else host
-        self._address = f"http://{name}:{listener.getsockname()[1]}"
+        self._address = f"{self._server.scheme}://{name}:{listener.getsockname()[1]}"
         return listener
 
     def _current(self) -> FleetAssessment:

@@ -88,6 +88,20 @@ class Settings(BaseSettings):
     listen: Annotated[str, AfterValidator(_check_listen)] = Field(
         "127.0.0.1:9797", description="Address of the HTTP server; the option --listen wins"
     )
+    web_config: Path | None = Field(
+        None,
+        description="Web configuration of the HTTP server, in the format of Prometheus's "
+        "exporter-toolkit: TLS, users, headers, rate limit. Read again when it changes",
+    )
+    contact_users: str = Field(
+        "",
+        description="Users of the web configuration, separated by commas, who may see contacts; "
+        "Prometheus is one of them where alerts are to name whom to call",
+    )
+    change_token: SecretStr | None = Field(
+        None, description="Token for whatever changes state over HTTP; without it nothing may"
+    )
+    change_token_file: Path | None = Field(None, description="File that holds that token")
     interval_seconds: float = Field(
         10.0, ge=1, le=3600, description="Seconds between scrapes of a site that sets none itself"
     )
@@ -193,7 +207,7 @@ class Settings(BaseSettings):
     @model_validator(mode="after")
     def _secrets_from_files(self) -> Self:
         wrong = []
-        for name in ("influxdb_token", "influxdb_password"):
+        for name in ("influxdb_token", "influxdb_password", "change_token"):
             path: Path | None = getattr(self, f"{name}_file")
             if path is None:
                 continue

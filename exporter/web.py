@@ -18,6 +18,7 @@ from exporter.answers.api import answers_router
 from exporter.answers.desk import Desk
 from exporter.assessment import FleetAssessment
 from exporter.costs import PriceList
+from exporter.doors.guard import may_see_contacts
 from exporter.influxql import InfluxQL
 
 log = logging.getLogger(__name__)
@@ -29,6 +30,8 @@ def make_app(
     registry: CollectorRegistry,
     stored: InfluxQL | None = None,
     prices: PriceList | None = None,
+    without_contacts: CollectorRegistry | None = None,
+    reload: Callable[[], None] | None = None,
 ) -> FastAPI:
     """The application.
 
@@ -43,6 +46,10 @@ def make_app(
         Where the past is asked of; None where nothing is stored.
     prices : PriceList or None
         What costs are told by; None for no figures.
+    without_contacts : CollectorRegistry or None
+        What those see who may not see contacts; None where all may.
+    reload : callable or None
+        Reads the fleet file again.
     """
     app = FastAPI(title="Fleetscope", version=__version__, docs_url=None, redoc_url=None)
     app.state.stopping = False
@@ -51,7 +58,8 @@ def make_app(
     def metrics(request: Request) -> Response:
         """Everything that Prometheus scrapes. Runs in a thread, beside the poll loop."""
         encoder, content_type = choose_encoder(request.headers.get("accept", ""))
-        body = encoder(registry)
+        blank = without_contacts is not None and not may_see_contacts(request)
+        body = encoder(without_contacts if without_contacts and blank else registry)
         headers = {"Vary": "Accept, Accept-Encoding"}
         if "gzip" in request.headers.get("accept-encoding", ""):
             body = gzip.compress(body, compresslevel=1)
@@ -69,6 +77,14 @@ def make_app(
         waiting = ready()
         body = orjson.dumps({"status": "waiting" if waiting else "ready", "for": waiting})
         return Response(body, 503 if waiting else 200, media_type="application/json")
+
+    if reload is not None:
+
+        @app.post("/-/reload", status_code=202)
+        async def reload_fleet() -> dict[str, str]:
+            """Read the fleet file again, as on SIGHUP. Needs the token for changes."""
+            reload()
+            return {"status": "reading the fleet file"}
 
     app.include_router(page.router())
     api.include(app, latest, stored, prices, lambda: bool(app.state.stopping))
