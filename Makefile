@@ -14,7 +14,8 @@ WORKERS ?= 2
 
 export PYTHON DEMO_SECONDS FLEETSCOPE_DEMO_DIR GRAFANA_HOME
 
-.PHONY: help setup servers demo smoke lint types unit stack check test lock generate clean soak
+.PHONY: help setup servers demo smoke lint types audit fuzz unit stack check test lock generate clean \
+	soak
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -41,6 +42,12 @@ lint: setup ## ruff's rules and formatting
 types: setup ## mypy, strict
 	@$(BIN)/mypy --no-error-summary
 
+audit: setup ## hashes, consistency and, where reachable, known vulnerabilities of dependencies
+	@$(BIN)/python -m provisioning.audit
+
+fuzz: setup ## a hundred thousand hostile inputs for each target (FUZZ_INPUTS=, FUZZ_TARGET=)
+	@$(BIN)/python -m tests.fuzz
+
 unit: setup ## tests that need no server
 	@$(BIN)/python -m pytest -q -n $(WORKERS) -m "not stack"
 
@@ -49,7 +56,7 @@ stack: servers ## tests against real servers
 
 check: lint types unit ## lint, types and unit tests, without servers
 
-test: servers lint types unit stack ## everything: check, rules with promtool, stack tests
+test: servers lint types audit unit stack ## everything: check, rules with promtool, stack tests
 
 soak: servers ## random faults and kills for SOAK_MINUTES (10), seeded by SOAK_SEED
 	@$(BIN)/python -m tests.faults.soak

@@ -1,0 +1,263 @@
+"""What is fuzzed, and what must hold for any input whatever."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import orjson
+from hypothesis import given
+from hypothesis import strategies as st
+from prometheus_client import generate_latest
+from prometheus_client.parser import text_string_to_metric_families
+
+from exporter.assessment import FleetAssessment, as_dict, assess
+from exporter.config import Fleet
+from exporter.doors.front import Front
+from exporter.drivers import http_json, venus_grid, venus_tree
+from exporter.fleet import FleetState
+from exporter.fleet_file import FleetFileError, parse_fleet
+from exporter.logs import _JsonFormatter, _TextFormatter
+from exporter.metrics import FleetCollector
+from exporter.settings import load_settings
+from exporter.sink.line_protocol import snapshot_lines, tag, text
+from exporter.snapshot import BatterySnapshot, Outcome, ScrapeError, Snapshot
+from exporter.web import make_app
+from exporter.words import plain_line
+from tests.exporter.bridge import BATTERY, SYSTEM, site_trees
+
+ANY_TEXT = st.text(st.characters(codec=None, exclude_categories=()), max_size=30)
+LEAVES = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(-(10**40), 10**40),
+    st.floats(),
+    st.sampled_from([1e308, -1e308, 10**400, "1e400", [], {}, "\ud800", "a\nb", "\u202e", 240, 1]),
+    ANY_TEXT,
+)
+VALUES = st.recursive(
+    LEAVES,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(ANY_TEXT, inner, max_size=3),
+    max_leaves=5,
+)
+_PATHS = sorted({path for tree in site_trees().values() for path in tree})
+PATHS = st.sampled_from([*_PATHS, "Batteries", "Cell/1/Volts", "Voltages/Cell1", "Alarms/x"])
+TREES = st.dictionaries(PATHS | ANY_TEXT, VALUES, max_size=12)
+
+
+def _is_line(line: str) -> bool:
+    """Whether a line is whole: series, fields and time, with nothing forged into it."""
+    return (
+        re.fullmatch(
+            r"[a-z]+(?:,[a-z]+=(?:[^,= \\\n]|\\.)+)+ (?:[a-z_0-9]+=(?:-?[0-9.e+-]+"
+            r'|"(?:[^"\\\n]|\\.)*")(?:,(?! )|(?= )))+ -?\d+',
+            line,
+        )
+        is not None
+    )
+
+
+def _shown(snapshot: Snapshot) -> None:
+    """Take a Snapshot all the way to the API, the metrics and InfluxDB."""
+    state = FleetState(_FLEET, 10.0)
+    state.apply(snapshot, 1.0)
+    latest = assess(state, 1.0, 1.7e9)
+    orjson.dumps(as_dict(latest.site(0)))
+    for line in snapshot_lines(snapshot):
+        line.encode()
+        assert _is_line(line), line
+
+
+_FLEET = Fleet.model_validate({"sites": [{"id": "alpha", "api_endpoint": "http://a"}]})
+
+
+@st.composite
+def replies(draw: st.DrawFn) -> bytes:
+    """The body of a reply: a tree as JSON, perhaps with some bytes of it changed."""
+    whole = json.dumps({"success": True, "value": draw(TREES)}, ensure_ascii=draw(st.booleans()))
+    body = bytearray(whole.encode("utf-8", "surrogatepass"))
+    for place, byte in draw(st.lists(st.tuples(st.integers(0, 10**6), st.integers(0, 255)))):
+        body[place % len(body)] = byte
+    return bytes(body[: draw(st.sampled_from([None, None, None, 5, 50]))])
+
+
+@given(replies() | st.binary(max_size=100), st.sampled_from([SYSTEM, BATTERY]))
+def site_reply(body: bytes, service: str) -> None:
+    """Any bytes of a site are a reading or a reason, and reach every output unforged."""
+    try:
+        document = http_json._parse(body, "GET x", "application/json")
+        tree = document.get("value") if isinstance(document, dict) else None
+        if not isinstance(tree, dict):
+            return
+    except ScrapeError as error:
+        _shown(Snapshot("alpha", 1.7e9, 0.1, error.outcome, error.detail))
+        return
+    tree = venus_tree.pruned(tree)
+    into = venus_tree.Collector("site")
+    venus_tree.read_system(tree, into)
+    batteries, implausible = [], list(into.implausible)
+    named = venus_tree.battery_service(tree, []) or BATTERY
+    found = [venus_tree.read_battery(service, tree, active=True, system=tree)]
+    for battery, wrong in (*found, *venus_tree.other_batteries(tree, named)):
+        batteries.append(battery)
+        implausible += wrong
+    for reader in venus_grid._INPUT_READERS.values():
+        venus_grid.put_ac_input(reader(tree), into)
+    venus_grid.read_grid_energy(tree, into)
+    unique: dict[str, BatterySnapshot] = {b.device: b for b in batteries}
+    properties = {"serial": venus_tree.text(tree.get("Serial")) or ""}
+    _shown(
+        Snapshot(
+            "alpha",
+            1.7e9,
+            0.1,
+            Outcome.OK,
+            readings=into.readings,
+            batteries=tuple(unique.values()),
+            alarms={"system/0": venus_tree.read_alarms(tree)},
+            devices=frozenset({*venus_tree.mapped_services(tree).values(), "system/0"}),
+            implausible=tuple(implausible),
+            properties=properties,
+        )
+    )
+
+
+_KEYS = [*_FLEET.sites[0].model_dump(), "sites", "thresholds", "contact", "name", "phone", "email"]
+_FRAGMENTS = st.sampled_from(
+    [*_KEYS, "sites:\n- id: a\n  api_endpoint: http://a\n", "- ", ": ", "\n", "  ", "{", "}", "[",
+     "]", ",", '"', "'", "&a ", "*a", "!!python/object:os.system ", "<<: *a", "|\n", "\t", "#",
+     "http://169.254.169.254/", "1e400", ".inf", "0x10", "2026-01-01", "\x00", "\ud800", "---\n"]
+)  # fmt: skip
+
+
+@given(
+    st.one_of(
+        st.lists(_FRAGMENTS | ANY_TEXT, max_size=25).map("".join),
+        st.builds(
+            lambda site, fleet: json.dumps({"sites": [site], **fleet}),
+            st.dictionaries(st.sampled_from(_KEYS), VALUES, max_size=8),
+            st.dictionaries(st.sampled_from(_KEYS), VALUES, max_size=2),
+        ),
+    )
+)
+def fleet_file(written: str) -> None:
+    """Any text is a fleet, or is refused with places and words that act on no terminal."""
+    try:
+        # As it comes from a file, which is read as UTF-8.
+        fleet = parse_fleet(written.encode("utf-8", "ignore").decode(), Path("fleet.yaml"))
+    except FleetFileError as error:
+        told = str(error)
+    else:
+        told = ""
+        _listed(fleet)
+    # The encoder refuses halves of characters.
+    told.encode()
+    assert plain_line(told.replace("\n", "")) == told.replace("\n", "")
+
+
+def _listed(fleet: Fleet) -> None:
+    """The fleet in the metrics, read back."""
+    state = FleetState(fleet, 10.0)
+    latest = assess(state, 1.0, 1.7e9)
+    page = generate_latest(FleetCollector(lambda: latest, _no_numbers)).decode()
+    info = [f for f in text_string_to_metric_families(page) if f.name == "fleetscope_site_info"]
+    assert [s.labels["site"] for s in info[0].samples] == [s.id for s in fleet.sites]
+    assert [s.labels["name"] for s in info[0].samples] == [s.title for s in fleet.sites]
+
+
+def _no_numbers() -> Any:
+    from exporter.metrics import ServiceNumbers
+
+    return ServiceNumbers(0, 0, 0, 0, {}, 0, None, 0, 0, True, 0)
+
+
+@given(ANY_TEXT, ANY_TEXT)
+def line_protocol(one: str, two: str) -> None:
+    """Names and texts come back as they were, or with what cannot be written replaced."""
+    line = f"a,x={tag(one)},y={tag(two)} f={text(one)},g={text(two)} 1"
+    assert _is_line(line), line
+    assert line.count("\n") == 0
+
+
+@given(ANY_TEXT, ANY_TEXT)
+def log_line(one: str, two: str) -> None:
+    """Whatever a site or a file puts into a message stays one line of plain characters."""
+    import logging
+
+    record = logging.LogRecord("exporter", 30, "x", 1, "site %s: %s", (one, two), None)
+    plain = _TextFormatter().format(record)
+    assert plain_line(plain) == plain
+    assert json.loads(_JsonFormatter().format(record))["level"] == "warning"
+
+
+def _application() -> Callable[..., Any]:
+    state = FleetState(_FLEET, 10.0)
+    latest: FleetAssessment = assess(state, 1.0, 1.7e9)
+    from exporter.metrics import registry
+
+    made = registry(lambda: latest, _no_numbers)
+    app = make_app(lambda: latest, lambda: None, made, reload=lambda: None)
+    Front(app, load_settings())
+    return app
+
+
+_APP: list[Callable[..., Any]] = []
+_TARGETS = st.sampled_from(
+    ["/metrics", "/api/v1/fleet", "/api/v1/sites", "/api/v1/sites/alpha", "/healthz", "/-/reload"]
+)
+_HEADERS = st.sampled_from([b"accept", b"authorization", b"content-length", b"host", b"cookie"])
+
+
+@given(
+    st.sampled_from(["GET", "HEAD", "POST", "PUT", "OPTIONS", "TRACE", ""]),
+    _TARGETS | ANY_TEXT.map(lambda t: "/" + t) | ANY_TEXT.map(lambda t: "/api/v1/sites/" + t),
+    st.binary(max_size=40),
+    st.lists(st.tuples(_HEADERS | st.binary(max_size=8), st.binary(max_size=40)), max_size=4),
+    st.binary(max_size=80),
+)
+def http_request(
+    method: str, path: str, query: bytes, headers: list[tuple[bytes, bytes]], body: bytes
+) -> None:
+    """Any request has an answer, never a 5xx, and changes nothing without the token."""
+    if not _APP:
+        _APP.append(_application())
+    scope = {
+        "type": "http",
+        "asgi": {"version": "3.0"},
+        "http_version": "1.1",
+        "method": method,
+        "scheme": "http",
+        "path": path,
+        "raw_path": path.encode("utf-8", "surrogatepass"),
+        "query_string": query,
+        "root_path": "",
+        "headers": [(name.lower(), value) for name, value in headers],
+        # A client of its own each time, so that the rate limit is not what answers.
+        "client": (f"{hash((method, path, query, body))}", 1),
+        "server": ("127.0.0.1", 80),
+    }
+    sent: list[dict[str, Any]] = []
+
+    async def receive() -> dict[str, Any]:
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    async def send(message: dict[str, Any]) -> None:
+        sent.append(message)
+
+    asyncio.run(_APP[0](scope, receive, send))
+    assert sent[0]["status"] < 500
+    assert method in ("GET", "HEAD", "OPTIONS") or sent[0]["status"] >= 400
+    assert b"x-content-type-options" in dict(sent[0]["headers"])
+
+
+TARGETS: dict[str, Callable[..., None]] = {
+    "site-replies": site_reply,
+    "fleet-file": fleet_file,
+    "line-protocol": line_protocol,
+    "log-lines": log_line,
+    "http-parameters": http_request,
+}
