@@ -71,6 +71,13 @@ def _check_endpoint(value: str) -> str:
     return value.rstrip("/")
 
 
+def _check_fingerprint(value: str) -> str:
+    digits = value.replace(":", "").lower()
+    if not re.fullmatch(r"[0-9a-f]{64}", digits):
+        raise _mistake("expected the certificate's SHA-256 fingerprint, 64 hexadecimal digits")
+    return digits
+
+
 def _check_driver(value: str) -> str:
     if value not in DRIVERS:
         raise _mistake(f"no such driver; one of: {', '.join(sorted(DRIVERS))}")
@@ -248,6 +255,8 @@ class Site(_Model):
     ]
     driver: Annotated[str, AfterValidator(_check_driver)] = "venus-http"
     serial: Text | None = None
+    ca_file: Text | None = None
+    certificate_sha256: Annotated[str, AfterValidator(_check_fingerprint)] | None = None
     battery_type: Text | None = None
     capacity_kwh: Annotated[Number, Field(gt=0, le=1e7)] | None = None
     solar_capacity_kw: Annotated[Number, Field(ge=0, le=1e7)] | None = None

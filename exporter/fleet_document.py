@@ -222,7 +222,7 @@ class FleetDocument:
                 parse_int=lambda s: int(s) if len(s) <= _LONGEST_INTEGER else float(s),
             )
         except json.JSONDecodeError as error:
-            if error.msg.startswith("Expecting property name") and text[error.pos] == "}":
+            if error.msg.startswith("Expecting property name") and text[error.pos :][:1] == "}":
                 message = "not JSON: a comma before the closing brace"
             else:
                 message = f"not JSON: {error.msg}"

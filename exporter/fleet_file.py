@@ -21,6 +21,7 @@ from exporter.config import (
     Thresholds,
     contradictions,
 )
+from exporter.drivers.access import authorities
 from exporter.fleet_document import FleetDocument, FleetFileError, Mistake, Where, shown_text
 
 __all__ = ["FleetFileError", "Mistake", "load_fleet", "parse_fleet"]
@@ -72,10 +73,42 @@ def parse_fleet(text: str, path: Path) -> Fleet:
             if detail["loc"] not in document.left_out
         ]
     mistakes += [*_duplicate_ids(document), *_half_coordinates(document), *_impossible(document)]
-    mistakes += _backward_windows(document)
+    mistakes += [*_backward_windows(document), *_untrusted(document, path)]
     if fleet is None or mistakes:
         raise FleetFileError(path, mistakes)
-    return fleet
+    return _placed(fleet, path.parent)
+
+
+def _placed(fleet: Fleet, folder: Path) -> Fleet:
+    """The fleet with the paths of its files made whole: they are relative to the fleet file's."""
+    if not any(site.ca_file for site in fleet.sites):
+        return fleet
+    sites = tuple(
+        site.model_copy(update={"ca_file": str(folder / site.ca_file)}) if site.ca_file else site
+        for site in fleet.sites
+    )
+    return fleet.model_copy(update={"sites": sites})
+
+
+def _untrusted(document: FleetDocument, path: Path) -> list[Mistake]:
+    """Certificates for sites without TLS, twice, or in files that hold none."""
+    mistakes = []
+    for index, site in _raw_sites(document):
+        given = [key for key in ("ca_file", "certificate_sha256") if site.get(key) is not None]
+        for key in given:
+            where = ("sites", index, key)
+            if not str(site.get("api_endpoint")).startswith("https:"):
+                mistakes.append(document.mistake(where, "needs an api_endpoint with https"))
+        if len(given) == 2:
+            where = ("sites", index, given[1])
+            mistakes.append(document.mistake(where, "is given beside ca_file; give one of them"))
+        ca_file = site.get("ca_file")
+        if isinstance(ca_file, str) and ca_file:
+            try:
+                authorities(str(path.parent / ca_file))
+            except ValueError as error:
+                mistakes.append(document.mistake(("sites", index, "ca_file"), str(error)))
+    return mistakes
 
 
 def _read(path: Path) -> str:

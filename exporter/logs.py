@@ -94,5 +94,7 @@ def set_up(level: str, style: str) -> None:
     root.setLevel(logging.WARNING)
     for own in ("exporter", "scoring"):
         logging.getLogger(own).setLevel(level.upper())
+    # Whoever sends nonsense to the HTTP server must not fill the log with it.
+    logging.getLogger("uvicorn").setLevel(logging.ERROR)
     # A turn that is left out because the one before runs on is counted, not logged.
     logging.getLogger("apscheduler").setLevel(logging.ERROR)

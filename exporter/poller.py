@@ -14,6 +14,7 @@ from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from apscheduler.triggers.interval import IntervalTrigger
 
 from exporter.config import Fleet, Site
+from exporter.drivers.access import Trust
 from exporter.drivers.base import Driver, DriverContext, Endpoint, Registry
 from exporter.snapshot import Outcome, ScrapeError, Snapshot
 
@@ -339,4 +340,5 @@ def _polled_alike(old: Site, new: Site) -> bool:
 
 def endpoint_of(site: Site) -> Endpoint:
     """What a site's driver is told of it."""
-    return Endpoint(site.id, site.api_endpoint, site.serial)
+    trust = Trust(site.ca_file, site.certificate_sha256)
+    return Endpoint(site.id, site.api_endpoint, site.serial, trust)

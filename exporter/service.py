@@ -33,6 +33,7 @@ from exporter.sink.build import writer_of
 from exporter.sink.cells import CellStore, has_cell_issue
 from exporter.sink.line_protocol import assessment_lines, snapshot_lines
 from exporter.sink.numbers import SpoolNumbers
+from exporter.site_secrets import authorization_of
 from exporter.snapshot import Snapshot
 from exporter.web import make_app
 from scoring.solar import Expected, expected_power
@@ -68,10 +69,12 @@ class Service:
         rng = random.Random()  # noqa: S311 - jitter, not a secret
         self._writer = writer_of(settings, rng)
         self._rollups = self._live_rollups()
-        self._http = client_session()
+        self._http = client_session(settings.networks)
         self._poller = Poller(
             registry=DRIVERS,
-            context=DriverContext(self._http, time.time, time.monotonic),
+            context=DriverContext(
+                self._http, time.time, time.monotonic, authorization_of(settings)
+            ),
             sink=self._take,
             default_interval=settings.interval_seconds,
             rng=rng,

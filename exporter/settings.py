@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -48,6 +49,15 @@ def _check_url(value: str) -> str:
     if port == 0:
         raise ValueError(f"the port is not a number from 1 to 65535; {expected}")
     return value.rstrip("/")
+
+
+def _check_networks(value: str) -> str:
+    for part in filter(None, (part.strip() for part in value.split(","))):
+        try:
+            ipaddress.ip_network(part)
+        except ValueError as error:
+            raise ValueError("expected networks such as 169.254.7.0/24") from error
+    return value
 
 
 def _check_retention(value: str) -> str:
@@ -102,6 +112,17 @@ class Settings(BaseSettings):
         None, description="Token for whatever changes state over HTTP; without it nothing may"
     )
     change_token_file: Path | None = Field(None, description="File that holds that token")
+    site_secrets: SecretStr | None = Field(
+        None, description="Passwords and tokens of sites, as YAML or JSON; see security.md"
+    )
+    site_secrets_file: Path | None = Field(
+        None, description="File that holds them; read again when it changes"
+    )
+    allowed_networks: Annotated[str, AfterValidator(_check_networks)] = Field(
+        "",
+        description="Link-local, metadata or group networks, separated by commas, in which sites "
+        "may be nevertheless, such as 169.254.7.0/24",
+    )
     interval_seconds: float = Field(
         10.0, ge=1, le=3600, description="Seconds between scrapes of a site that sets none itself"
     )
@@ -219,6 +240,9 @@ class Settings(BaseSettings):
                 object.__setattr__(self, name, SecretStr(_read_secret(path)))
             except ValueError as error:
                 wrong.append(f"{variable}_FILE: {error}")
+        if self.site_secrets is not None and self.site_secrets_file is not None:
+            variable = f"{PREFIX}SITE_SECRETS"
+            wrong.append(f"{variable} and {variable}_FILE are both set; keep one")
         if wrong:
             raise ValueError("\n  ".join(wrong))
         return self
@@ -227,6 +251,12 @@ class Settings(BaseSettings):
     def rollup_retention(self) -> dict[str, str]:
         """How long each roll-up is kept, by the name of its level."""
         return {x.name: getattr(self, f"influxdb_retention_{x.bucket}") for x in LEVELS}
+
+    @property
+    def networks(self) -> tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]:
+        """Networks in which sites may be though they are refused otherwise."""
+        parts = (part.strip() for part in self.allowed_networks.split(","))
+        return tuple(ipaddress.ip_network(part) for part in parts if part)
 
     @property
     def host_port(self) -> tuple[str, int]:

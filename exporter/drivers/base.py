@@ -8,7 +8,12 @@ from typing import Protocol
 
 import aiohttp
 
+from exporter.drivers.access import SYSTEM_TRUST, Trust
 from exporter.snapshot import Snapshot
+
+
+def nothing(site: str, url: str) -> None:
+    """No site is sent any ``Authorization``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,11 +28,14 @@ class Endpoint:
         The site's ``api_endpoint``, without a trailing slash.
     serial : str or None
         Serial number that its device must have; None where the fleet file names none.
+    trust : Trust
+        What its certificate must be, where it is reached over TLS.
     """
 
     site: str
     url: str
     serial: str | None = None
+    trust: Trust = SYSTEM_TRUST
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,11 +48,14 @@ class DriverContext:
         One session for all sites; it closes each connection after its reply.
     wall_clock, monotonic : callables
         Unix seconds, and seconds that never jump.
+    authorization : callable
+        From a site's id and endpoint to what it is sent as ``Authorization``, None for nothing.
     """
 
     http: aiohttp.ClientSession
     wall_clock: Callable[[], float]
     monotonic: Callable[[], float]
+    authorization: Callable[[str, str], str | None] = nothing
 
 
 class Driver(Protocol):

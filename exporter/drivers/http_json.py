@@ -10,6 +10,7 @@ from typing import Any
 import aiohttp
 import orjson
 
+from exporter.drivers.access import SYSTEM_TRUST, Trust
 from exporter.drivers.connections import (
     AddressRefusedError,
     BoundedConnector,
@@ -60,7 +61,13 @@ def client_session(allowed: tuple[Network, ...] = ()) -> aiohttp.ClientSession:
 
 
 async def get_json(
-    http: aiohttp.ClientSession, base: str, path: str, params: dict[str, str]
+    http: aiohttp.ClientSession,
+    base: str,
+    path: str,
+    params: dict[str, str],
+    *,
+    authorization: str | None = None,
+    trust: Trust = SYSTEM_TRUST,
 ) -> Any:
     """GET a JSON document of at most 1 MiB.
 
@@ -72,6 +79,10 @@ async def get_json(
         The endpoint, and what is asked of it, beginning with a slash.
     params : dict
         Query parameters.
+    authorization : str or None
+        Value of the header of that name.
+    trust : Trust
+        What the site's certificate must be.
 
     Returns
     -------
@@ -89,8 +100,12 @@ async def get_json(
     # Messages are shown to people who may know a site, but not the address it is reached under.
     query = "&".join(f"{key}={value}" for key, value in params.items())
     what = f"GET {path}?{query}" if query else f"GET {path}"
+    headers = {"Authorization": authorization} if authorization else None
+    ssl = trust.ssl()
     try:
-        async with http.get(base + path, params=params, allow_redirects=False) as reply:
+        async with http.get(
+            base + path, params=params, headers=headers, ssl=ssl, allow_redirects=False
+        ) as reply:
             body = await reply.read()
             status, content_type = reply.status, reply.content_type
             encoding = reply.headers.get("Content-Encoding", "identity")
@@ -119,7 +134,12 @@ def _explain(error: Exception, what: str) -> ScrapeError:
         return ScrapeError(Outcome.DNS, f"{what}: no address for this host name")
     if isinstance(error, aiohttp.ClientSSLError):
         cause = getattr(error, "certificate_error", None) or getattr(error, "os_error", error)
-        return ScrapeError(Outcome.TLS, f"{what}: {_one_line(cause)}")
+        # A certificate for another host is told with the name of the one that was asked.
+        told = re.sub(r" for '[^']*'", " for the endpoint's host", _one_line(cause))
+        return ScrapeError(Outcome.TLS, f"{what}: {told}")
+    if isinstance(error, aiohttp.ServerFingerprintMismatch):
+        detail = f"{what}: the certificate is not the one of certificate_sha256"
+        return ScrapeError(Outcome.TLS, detail)
     if isinstance(error, aiohttp.ClientPayloadError):
         return ScrapeError(Outcome.TRUNCATED, f"{what}: the reply was cut short")
     if isinstance(error, aiohttp.ServerDisconnectedError):

@@ -84,6 +84,8 @@ class VenusHttpDriver:
     def __init__(self, endpoint: Endpoint, context: DriverContext) -> None:
         self._site = endpoint.site
         self._url = endpoint.url.rstrip("/")
+        self._trust = endpoint.trust
+        self._authorization = context.authorization
         self._http = context.http
         self._wall_clock = context.wall_clock
         self._monotonic = context.monotonic
@@ -285,7 +287,14 @@ class VenusHttpDriver:
         scrape.requests_left -= 1
         try:
             async with asyncio.timeout_at(scrape.deadline):
-                return await get_json(self._http, self._url, path, params)
+                return await get_json(
+                    self._http,
+                    self._url,
+                    path,
+                    params,
+                    authorization=self._authorization(self._site, self._url),
+                    trust=self._trust,
+                )
         except TimeoutError as error:
             detail = f"GET {path}: the site took longer than {SITE_SECONDS:.0f} s in all"
             scrape.requests_left = 0
