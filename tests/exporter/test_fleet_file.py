@@ -219,3 +219,9 @@ def test_any_values_are_a_fleet_or_mistakes(site: object, thresholds: object) ->
 
 
 JSON_SITE = {"id": "other", "api_endpoint": "http://192.0.2.11:8088"}
+
+
+@pytest.mark.parametrize("text", ["{", "[", "{ ", '{"sites": [{', '{"sites": [{,'])
+def test_a_file_that_breaks_off_is_told(text: str) -> None:
+    with pytest.raises(FleetFileError, match="mistake"):
+        parse_fleet(text, Path("fleet.json"))

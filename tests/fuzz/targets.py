@@ -22,13 +22,14 @@ from exporter.drivers import http_json, venus_grid, venus_tree
 from exporter.fleet import FleetState
 from exporter.fleet_file import FleetFileError, parse_fleet
 from exporter.logs import _JsonFormatter, _TextFormatter
-from exporter.metrics import FleetCollector
+from exporter.metrics import FleetCollector, registry
 from exporter.settings import load_settings
 from exporter.sink.line_protocol import snapshot_lines, tag, text
 from exporter.snapshot import BatterySnapshot, Outcome, ScrapeError, Snapshot
 from exporter.web import make_app
 from exporter.words import plain_line
 from tests.exporter.bridge import BATTERY, SYSTEM, site_trees
+from tests.exporter.test_metrics import NUMBERS
 
 ANY_TEXT = st.text(st.characters(codec=None, exclude_categories=()), max_size=30)
 LEAVES = st.one_of(
@@ -163,16 +164,10 @@ def _listed(fleet: Fleet) -> None:
     """The fleet in the metrics, read back."""
     state = FleetState(fleet, 10.0)
     latest = assess(state, 1.0, 1.7e9)
-    page = generate_latest(FleetCollector(lambda: latest, _no_numbers)).decode()
+    page = generate_latest(FleetCollector(lambda: latest, lambda: NUMBERS)).decode()
     info = [f for f in text_string_to_metric_families(page) if f.name == "fleetscope_site_info"]
     assert [s.labels["site"] for s in info[0].samples] == [s.id for s in fleet.sites]
     assert [s.labels["name"] for s in info[0].samples] == [s.title for s in fleet.sites]
-
-
-def _no_numbers() -> Any:
-    from exporter.metrics import ServiceNumbers
-
-    return ServiceNumbers(0, 0, 0, 0, {}, 0, None, 0, 0, True, 0)
 
 
 @given(ANY_TEXT, ANY_TEXT)
@@ -197,9 +192,7 @@ def log_line(one: str, two: str) -> None:
 def _application() -> Callable[..., Any]:
     state = FleetState(_FLEET, 10.0)
     latest: FleetAssessment = assess(state, 1.0, 1.7e9)
-    from exporter.metrics import registry
-
-    made = registry(lambda: latest, _no_numbers)
+    made = registry(lambda: latest, lambda: NUMBERS)
     app = make_app(lambda: latest, lambda: None, made, reload=lambda: None)
     Front(app, load_settings())
     return app
