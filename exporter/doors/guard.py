@@ -38,6 +38,7 @@ _DEFAULT_HEADERS = {
     "Cache-Control": "private, no-cache",
 }
 _TITLES = {
+    400: "Bad Request",
     401: "Unauthorized",
     403: "Forbidden",
     408: "Request Timeout",
@@ -107,6 +108,9 @@ class Guard:
         head = sum(len(name) + len(value) for name, value in scope["headers"])
         if head + len(scope["raw_path"]) + len(scope["query_string"]) > LARGEST_HEAD:
             await refuse(431, f"address and headers may be {LARGEST_HEAD // 1024} KiB at most")
+            return
+        if not scope["query_string"].isascii():
+            await refuse(400, "bytes beyond ASCII in an address are written as %XX (RFC 3986)")
             return
         if not length.isdigit() or len(length) > 9 or int(length) > LARGEST_BODY:
             await refuse(413, f"a request may be {LARGEST_BODY // 1024} KiB at most")

@@ -14,6 +14,7 @@ import aiohttp
 import pytest
 import yaml
 from fastapi import FastAPI, Request
+from yarl import URL
 
 from exporter.doors import front, guard
 from exporter.doors.front import Front
@@ -203,6 +204,7 @@ async def test_a_large_request_is_refused(tmp_path: Path) -> None:
             assert large.status == 413
         assert (await http.get("/who", headers={"X": "x" * 40_000})).status == 431
         assert (await http.get("/who?" + "x" * 40_000)).status == 431
+        assert (await http.get(URL(f"{url}/who?\x80", encoded=True))).status == 400
 
 
 async def exchange(url: str, sent: bytes) -> bytes:
