@@ -17,8 +17,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from exporter.influxql import InfluxQL, NoAnswerError, name, quoted
-from exporter.levels import DAY, LEVELS, RAW_RANGE_DAYS, Level
+from exporter.influxql import InfluxQL, name, quoted
+from exporter.past_level import beginning, between, level_of, table
 from exporter.quantities import KEPT, QUANTITIES
 from exporter.rollups.catalog import FIELDS
 from scoring.overall import WEIGHTS
@@ -130,17 +130,21 @@ async def read(
     exporter.influxql.NoAnswerError
     """
     chosen = [f'"site" = {quoted(site)}', *([metric.where] if metric.where else [])]
-    chosen += [f"{name(tag)} = {quoted(value)}" for tag, value in tags.items()]
-    chosen += [f"time >= {round(since * 1000)}ms", f"time < {round(until * 1000)}ms"]
-    where = f"WHERE {' AND '.join(chosen)}"
-    source = f"FROM {name(metric.measurement)} {where}"
+    condition = " AND ".join(
+        chosen + [f"{name(tag)} = {quoted(value)}" for tag, value in tags.items()]
+    )
+    kind = FIELDS.get(metric.measurement, {}).get(metric.field)
+    level = None
+    if kind is not None and {"min", "max"} <= set(KEPT[kind]):
+        level = await level_of(stored, metric.measurement, metric.field, since, until, condition)
+    source = f"FROM {table(level, metric.measurement)} WHERE {condition} AND "
+    source += between(beginning(level, since), until)
     by = ", ".join(name(tag) for tag in metric.by)
     grouped = f" GROUP BY {by}" if by else ""
-    level = await _level(stored, metric, where, until - since)
     if level is not None:
         stretch = level.seconds
         extremes = ", ".join(name(f"{metric.field}_{what}") for what in ("min", "max"))
-        statement = f"SELECT {extremes} {_rolled(level, metric, where)}{grouped}"
+        statement = f"SELECT {extremes} {source}{grouped}"
     else:
         statement, stretch = await _detail(stored, metric, source, (until - since) / (2 * points))
     found = (await stored.select(statement))[:MOST_SERIES]
@@ -170,35 +174,6 @@ async def _detail(stored: InfluxQL, metric: Metric, source: str, wanted: float) 
     each = ", ".join(filter(None, (f"time({stretch}s)", by)))
     extremes = ", ".join(f"{what}({name(metric.field)})" for what in ("min", "max"))
     return f"SELECT {extremes} {source} GROUP BY {each} fill(none)", stretch
-
-
-def _rolled(level: Level, metric: Metric, where: str) -> str:
-    return f"FROM {name(level.name)}.{name(metric.measurement)} {where}"
-
-
-async def _level(stored: InfluxQL, metric: Metric, where: str, seconds: float) -> Level | None:
-    """The roll-up meant for a range; None for full detail, also where that reaches further back.
-
-    A roll-up that was begun after full detail would hide what came before it.
-    """
-    kind = FIELDS.get(metric.measurement, {}).get(metric.field)
-    if kind is None or not {"min", "max"} <= set(KEPT[kind]) or seconds <= RAW_RANGE_DAYS * DAY:
-        return None
-    level = next(x for x in LEVELS if x.range_days is None or seconds <= x.range_days * DAY)
-    field, source = name(f"{metric.field}_min"), _rolled(level, metric, where)
-    try:
-        rolled = await stored.select(f"SELECT first({field}) {source}")
-    except NoAnswerError:
-        # A database of before roll-ups has no such policy; one that is away says so below as well.
-        return None
-    if not rolled:
-        return None
-    detail = await stored.select(
-        f"SELECT first({name(metric.field)}) FROM {name(metric.measurement)} {where}"  # noqa: S608
-    )
-    if detail and detail[0].rows[0][0] < rolled[0].rows[0][0]:
-        return None
-    return level
 
 
 def stretch_seconds(wanted: float) -> int:
