@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import base64
-import json
 from dataclasses import dataclass
 from typing import Any
 
 import aiohttp
+import orjson
 
 from exporter.settings import Settings
 
@@ -82,7 +82,7 @@ class InfluxQL:
                 f"{self.url}/query", data=asked, allow_redirects=False
             ) as reply:
                 body, status = await _body(reply), reply.status
-            answer = json.loads(body)
+            answer = orjson.loads(body)
             results = answer.get("results") or []
             fault = answer.get("error") or next((r["error"] for r in results if "error" in r), None)
         except (aiohttp.ClientError, TimeoutError, OSError) as error:

@@ -6,7 +6,14 @@ import math
 
 import numpy as np
 
-from exporter.cells.history import GRID_SECONDS, PackHistory, last_stored, read_pack, read_packs
+from exporter.cells.history import (
+    GRID_SECONDS,
+    PackHistory,
+    last_stored,
+    read_pack,
+    read_packs,
+    stretches,
+)
 from exporter.cells.model import (
     FORECAST_MV,
     CellFinding,
@@ -26,7 +33,7 @@ from scoring.cells.soh import SohClass, measured_soh, soh_class, voltage_anchors
 from scoring.cells.trend import days_until
 
 FEWEST_SAMPLES = 12
-_GAP_SECONDS = 3 * GRID_SECONDS
+_GAP_STEPS = 3
 
 
 async def analyse_site(stored: InfluxQL, site: str, until: float) -> SiteCells:
@@ -46,7 +53,8 @@ async def analyse_site(stored: InfluxQL, site: str, until: float) -> SiteCells:
             return SiteCells(site, until, fault="no single cells of this site are stored")
         end = min(until, last + 1.0)
         names = await read_packs(stored, site, end)
-        packs = [judge(await read_pack(stored, site, pack, end), names) for pack in names]
+        parts = await stretches(stored, site, end)
+        packs = [judge(await read_pack(stored, site, pack, end, parts), names) for pack in names]
     except NoAnswerError as error:
         return SiteCells(site, until, fault=str(error))
     return SiteCells(site, until, tuple(pack for pack in packs if pack is not None))
@@ -141,15 +149,21 @@ def _cycling(history: PackHistory) -> Cycling | None:
         return None
     t = history.t
     cycles = rainflow_cycles(t, history.soc_percent) if has_soc else None
-    flow = energy(t, history.power_w, max_gap_seconds=_GAP_SECONDS) if has_power else None
+    flow = (
+        energy(t, history.power_w, max_gap_seconds=_GAP_STEPS * history.step) if has_power else None
+    )
     volts = float(np.nanmedian(history.voltages)) * len(history.labels)
     nominal_wh = history.capacity_ah * volts
     trip = None
     if has_soc and has_power and nominal_wh > 0:
         trip = round_trip(
-            t, history.power_w, history.soc_percent, nominal_wh, max_gap_seconds=_GAP_SECONDS
+            t,
+            history.power_w,
+            history.soc_percent,
+            nominal_wh,
+            max_gap_seconds=_GAP_STEPS * history.step,
         )
-    warm = hours_by_temperature(t, history.temperatures, max_gap_seconds=_GAP_SECONDS)
+    warm = hours_by_temperature(t, history.temperatures, max_gap_seconds=_GAP_STEPS * history.step)
     return Cycling(
         days=float(t[-1] - t[0]) / 86_400.0,
         cycles=None if cycles is None else float(cycles.count.sum()),
@@ -175,7 +189,7 @@ def _health(history: PackHistory, found: PackAnalysis, known: bool) -> Health | 
             history.current_a,
             voltage_anchors(found.windows),
             history.capacity_ah,
-            max_gap_seconds=_GAP_SECONDS,
+            max_gap_seconds=_GAP_STEPS * history.step,
         )
     if reported is None and (measured is None or not measured.spans):
         return None

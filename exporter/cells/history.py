@@ -9,13 +9,39 @@ import numpy as np
 from numpy.typing import NDArray
 
 from exporter.influxql import InfluxQL, quoted
+from exporter.levels import DAY, LEVELS, RAW_RANGE_DAYS, Level
+from exporter.past_level import between, level_of, table
 
 FloatArray = NDArray[np.float64]
 
 HISTORY_DAYS = 91
 GRID_SECONDS = 600
-CHUNK_DAYS = 7
-_DAY = 86_400
+DETAIL_CHUNK_DAYS = 7
+ROLLED_CHUNK_DAYS = 14
+ROLLED = next(level for level in LEVELS if level.seconds == 900)
+"""An hour of rest still makes a window of four samples; the next one is too coarse for that."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """A part of the time that is read at one level, on an even grid; Unix seconds."""
+
+    begin: float
+    end: float
+    step: int
+    level: Level | None
+    chunk_days: int
+
+    @property
+    def steps(self) -> int:
+        """Places of the grid."""
+        return int((self.end - self.begin) // self.step)
+
+    def chunks(self, until: float) -> list[str]:
+        """Conditions on the time, of as much as is read at once; nothing from ``until`` on."""
+        edges = np.arange(self.begin, min(self.end, until), self.chunk_days * DAY).tolist()
+        ends = [*edges[1:], min(self.end, until)]
+        return [between(start, end) for start, end in zip(edges, ends, strict=True)]
 
 
 @dataclass(slots=True)
@@ -26,18 +52,22 @@ class PackHistory:
     ----------
     pack : str
     labels : tuple of str
+    step : float
+        The longest time from one moment to the next, s, where nothing is missing.
     t : float array, shape (T,)
         Seconds, ascending.
     voltages, temperatures : float32 array, shape (T, C)
-        V and °C at the first reading of each stretch; NaN where there is none.
+        V and °C: the first reading of each step, or of roll-ups the mean voltage and the middle of
+        the temperatures; NaN where there is none.
     current_a, soc_percent, power_w : float array, shape (T,)
-        The battery at the same moments, its power as the mean of the stretch.
+        The battery in the same way, its power always as the mean of the step.
     soh_percent, capacity_ah : float
         Last known; NaN where missing.
     """
 
     pack: str
     labels: tuple[str, ...]
+    step: float
     t: FloatArray
     voltages: NDArray[np.float32]
     temperatures: NDArray[np.float32]
@@ -58,16 +88,10 @@ def in_order(labels: list[str]) -> tuple[str, ...]:
     return tuple(sorted(labels, key=key))
 
 
-async def sites_with_cells(stored: InfluxQL) -> list[str]:
-    """Ids of all sites of which single cells are stored."""
-    series = await stored.select('SHOW TAG VALUES FROM "cell" WITH KEY = "site"')
-    return sorted({str(row[1]) for one in series for row in one.rows})
-
-
 async def read_packs(stored: InfluxQL, site: str, until: float) -> list[str]:
     """The packs of a site with cells that were stored in the time before ``until``."""
-    source = _from("cell", site, _between(until - HISTORY_DAYS * _DAY, until))
-    found = await stored.select(f'SELECT count("voltage_v") {source} GROUP BY "pack"')
+    source = _from("cell", site, between(until - HISTORY_DAYS * DAY, until))
+    found = await stored.select(f'SELECT last("voltage_v") {source} GROUP BY "pack"')
     return list(in_order([series.tags["pack"] for series in found]))
 
 
@@ -79,46 +103,63 @@ async def last_stored(stored: InfluxQL, site: str, until: float) -> float | None
     return None
 
 
-async def read_pack(stored: InfluxQL, site: str, pack: str, until: float) -> PackHistory:
-    """The history of one pack before ``until``.
+async def stretches(stored: InfluxQL, site: str, until: float) -> list[Stretch]:
+    """The stretches in which the time before ``until`` is read.
+
+    The last days are read in full detail, at one moment in ten minutes: a loose sense wire jumps
+    from sample to sample, which a mean evens out. What is older is read from the roll-up, where
+    there is one. Its means do for current and voltages: what a current puts a cell off by is in
+    proportion to it, so a mean current next to zero puts the mean of a cell off by next to nothing.
+    """
+    tail = float((int(until) // DAY - RAW_RANGE_DAYS) * DAY)
+    begin = tail - (HISTORY_DAYS - RAW_RANGE_DAYS) * DAY
+    end = float((int(until) // GRID_SECONDS + 1) * GRID_SECONDS)
+    of_site = f'"site" = {quoted(site)}'
+    level = await level_of(stored, "cell", "voltage_v", begin, tail, of_site, (ROLLED,))
+    if level is None:
+        return [Stretch(begin, end, GRID_SECONDS, None, DETAIL_CHUNK_DAYS)]
+    return [
+        Stretch(begin, tail, level.seconds, level, ROLLED_CHUNK_DAYS),
+        Stretch(tail, end, GRID_SECONDS, None, DETAIL_CHUNK_DAYS),
+    ]
+
+
+async def read_pack(
+    stored: InfluxQL, site: str, pack: str, until: float, parts: list[Stretch]
+) -> PackHistory:
+    """The history of one pack before ``until``, in the stretches that :func:`stretches` gave.
 
     Raises
     ------
     exporter.influxql.NoAnswerError
     """
-    end = (int(until) // GRID_SECONDS + 1) * GRID_SECONDS
-    steps = HISTORY_DAYS * _DAY // GRID_SECONDS
-    begin = end - steps * GRID_SECONDS
+    t = np.concatenate([part.begin + part.step * np.arange(part.steps) for part in parts])
     cells: dict[str, NDArray[np.float32]] = {}
-    battery = np.full((3, steps), np.nan)
-    for start in range(begin, end, CHUNK_DAYS * _DAY):
-        span = _between(start, min(start + CHUNK_DAYS * _DAY, until))
-        source = _from("cell", site, f'"pack" = {quoted(pack)}', span)
-        found = await stored.select(
-            f'SELECT first("voltage_v"), first("temperature_c") {source} '
-            f'GROUP BY time({GRID_SECONDS}s), "cell" fill(none)'
-        )
-        for series in found:
-            values = cells.setdefault(
-                series.tags["cell"], np.full((2, steps), np.nan, dtype=np.float32)
-            )
-            _place(series.rows, begin, values)
-        source = _from("battery", site, f'"device" = {quoted(pack)}', span)
-        question = (
-            f'SELECT first("current_a"), first("soc_percent"), mean("power_w") {source} '
-            f"GROUP BY time({GRID_SECONDS}s) fill(none)"
-        )
-        for series in await stored.select(question):
-            _place(series.rows, begin, battery)
+    battery = np.full((3, t.size), np.nan)
+    first = 0
+    for part in parts:
+        place = slice(first, first + part.steps)
+        for span in part.chunks(until):
+            of_cells = _from("cell", site, f'"pack" = {quoted(pack)}', span, level=part.level)
+            for series in await stored.select(_cells_of(part, of_cells)):
+                label = series.tags["cell"]
+                if label not in cells:
+                    cells[label] = np.full((2, t.size), np.nan, dtype=np.float32)
+                _place(_lukewarm(series.rows), part, cells[label][:, place])
+            of_pack = _from("battery", site, f'"device" = {quoted(pack)}', span, level=part.level)
+            for series in await stored.select(_battery_of(part, of_pack)):
+                _place(np.array(series.rows, dtype=np.float64), part, battery[:, place])
+        first += part.steps
     labels = in_order(list(cells))
     volts = np.array([cells[label][0] for label in labels], dtype=np.float32).T
     warmth = np.array([cells[label][1] for label in labels], dtype=np.float32).T
     seen = np.isfinite(volts).any(axis=1)
-    soh, capacity = await _last_known(stored, site, pack, begin, until)
+    soh, capacity = await _last_known(stored, site, pack, parts[0].begin, until)
     return PackHistory(
         pack=pack,
         labels=labels,
-        t=(begin + GRID_SECONDS * np.arange(steps, dtype=np.float64))[seen],
+        step=float(parts[0].step),
+        t=t[seen],
         voltages=np.ascontiguousarray(volts[seen]),
         temperatures=np.ascontiguousarray(warmth[seen]),
         current_a=battery[0, seen],
@@ -129,10 +170,33 @@ async def read_pack(stored: InfluxQL, site: str, pack: str, until: float) -> Pac
     )
 
 
+def _cells_of(part: Stretch, source: str) -> str:
+    """Voltage and temperature, the latter as its lowest and highest."""
+    if part.level is not None:
+        columns = '"voltage_v_mean", "temperature_c_min", "temperature_c_max"'
+        return f'SELECT {columns} {source} GROUP BY "cell"'
+    columns = 'first("voltage_v"), first("temperature_c"), first("temperature_c")'
+    return f'SELECT {columns} {source} GROUP BY time({part.step}s), "cell" fill(none)'
+
+
+def _battery_of(part: Stretch, source: str) -> str:
+    if part.level is not None:
+        return f'SELECT "current_a_mean", "soc_percent_mean", "power_w_mean" {source}'
+    columns = 'first("current_a"), first("soc_percent"), mean("power_w")'
+    return f"SELECT {columns} {source} GROUP BY time({part.step}s) fill(none)"
+
+
+def _lukewarm(rows: list[list[float | None]]) -> NDArray[np.float64]:
+    """Rows of time, voltage, lowest and highest temperature with the middle of the last two."""
+    table = np.array(rows, dtype=np.float64)
+    table[:, 2] = (table[:, 2] + table[:, 3]) / 2
+    return table[:, :3]
+
+
 async def _last_known(
     stored: InfluxQL, site: str, pack: str, begin: float, until: float
 ) -> tuple[float, float]:
-    source = _from("battery", site, f'"device" = {quoted(pack)}', _between(begin, until))
+    source = _from("battery", site, f'"device" = {quoted(pack)}', between(begin, until))
     question = f'SELECT last("soh_percent"), last("capacity_ah") {source}'
     for series in await stored.select(question):
         soh, capacity = (float("nan") if v is None else float(v) for v in series.rows[0][1:])
@@ -140,17 +204,13 @@ async def _last_known(
     return float("nan"), float("nan")
 
 
-def _from(measurement: str, site: str, *conditions: str) -> str:
-    return " AND ".join((f'FROM "{measurement}" WHERE "site" = {quoted(site)}', *conditions))
+def _from(measurement: str, site: str, *conditions: str, level: Level | None = None) -> str:
+    source = f'FROM {table(level, measurement)} WHERE "site" = {quoted(site)}'
+    return " AND ".join((source, *conditions))
 
 
-def _between(start: float, end: float) -> str:
-    return f"time >= {round(start * 1000)}ms AND time < {round(end * 1000)}ms"
-
-
-def _place(rows: list[list[float | None]], begin: int, into: NDArray[np.floating]) -> None:
-    """Put rows of time and values where they belong on the grid."""
-    table = np.array(rows, dtype=np.float64)
-    place = ((table[:, 0] / 1000.0 - begin) // GRID_SECONDS).astype(np.int64)
+def _place(rows: NDArray[np.float64], part: Stretch, into: NDArray[np.floating]) -> None:
+    """Put rows of time and values where they belong on the grid of a stretch."""
+    place = ((rows[:, 0] / 1000.0 - part.begin) // part.step).astype(np.int64)
     inside = (place >= 0) & (place < into.shape[1])
-    into[:, place[inside]] = table[inside, 1:].T
+    into[:, place[inside]] = rows[inside, 1:].T

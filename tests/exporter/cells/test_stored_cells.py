@@ -16,6 +16,7 @@ import pytest
 
 from exporter.api.examples import EXAMPLES
 from exporter.cells.analysis import analyse_site
+from exporter.cells.history import stretches
 from exporter.cells.model import SiteCells
 from exporter.influxql import InfluxQL
 from tests.exporter.api.test_api import alike
@@ -48,31 +49,57 @@ def end() -> float:
 
 
 @pytest.fixture(scope="module")
-def stored(
-    influx1: Server,  # noqa: F811
-    tmp_path_factory: pytest.TempPathFactory,
-    end: float,
-) -> dict[str, str]:
-    """Pack 1 is sound, cell 5 of pack 2 loses 1 mV a day; both are imported."""
+def recorded(tmp_path_factory: pytest.TempPathFactory, end: float) -> Path:
+    """Pack 1 is sound, cell 5 of pack 2 loses 1 mV a day."""
     folder = tmp_path_factory.mktemp("recorded")
     sound = Pack(cells=CELLS, days=DAYS, step=600.0, seed=3, swing=(65.0, 95.0))
     leaky = dataclasses.replace(sound, seed=4, leak_percent_per_day={4: 0.9})
     write_pack(folder / "in", 1, sound.run(), end)
     write_pack(folder / "in", 2, leaky.run(), end)
+    return folder
+
+
+def imported(influx1: Server, folder: Path, database: str) -> dict[str, str]:  # noqa: F811
     settings = {
         "influxdb_url": influx1.url,
         "influxdb_api": "v1",
-        "influxdb_database": "recorded",
+        "influxdb_database": database,
     }
+    state = str(folder / f"state_{database}")
+    run(settings, "import", str(folder / "in"), "--site", "alpha", "--state", state)
+    return settings
+
+
+def run(settings: dict[str, str], *arguments: str) -> None:
     done = subprocess.run(
-        command("import", str(folder / "in"), "--site", "alpha", "--state", str(folder / "st")),
+        command(*arguments),
         env=environment(**settings),
         capture_output=True,
         text=True,
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.fixture(scope="module")
+def stored(influx1: Server, recorded: Path) -> dict[str, str]:  # noqa: F811
+    """Full detail and no roll-ups."""
+    return imported(influx1, recorded, "recorded")
+
+
+@pytest.fixture(scope="module")
+def rolled(influx1: Server, recorded: Path) -> dict[str, str]:  # noqa: F811
+    """The same with roll-ups."""
+    settings = imported(influx1, recorded, "rolled")
+    run(settings, "rollup")
     return settings
+
+
+@pytest.fixture(params=["stored", "rolled"])
+def either(request: pytest.FixtureRequest) -> dict[str, str]:
+    """Both."""
+    found: dict[str, str] = request.getfixturevalue(request.param)
+    return found
 
 
 def analysed(settings: dict[str, str], moment: float, site: str = "alpha") -> SiteCells:
@@ -87,9 +114,9 @@ def analysed(settings: dict[str, str], moment: float, site: str = "alpha") -> Si
 
 
 def test_the_right_cell_is_named_and_healthy_packs_are_not(
-    stored: dict[str, str], end: float
+    either: dict[str, str], end: float
 ) -> None:
-    found = analysed(stored, end + 5 * DAY)
+    found = analysed(either, end + 5 * DAY)
     sound, leaky = found.packs
     assert (sound.pack, leaky.pack) == ("bms1/1", "bms1/2")
     assert [f for f in sound.findings if f.severity != "info"] == []
@@ -108,15 +135,34 @@ def test_the_right_cell_is_named_and_healthy_packs_are_not(
     assert leaky.cycling.equivalent_full == pytest.approx(0.3 * DAYS, rel=0.1)
 
 
-def test_as_it_would_have_been_said_earlier(stored: dict[str, str], end: float) -> None:
+def test_as_it_would_have_been_said_earlier(either: dict[str, str], end: float) -> None:
     """Weeks ahead of the limit, and nothing before there is anything to see."""
-    early = analysed(stored, end - 33 * DAY)
+    early = analysed(either, end - 33 * DAY)
     assert [f for pack in early.packs for f in pack.findings if f.reason == "trend"] == []
-    later = analysed(stored, end - 20 * DAY)
+    later = analysed(either, end - 20 * DAY)
     trends = [(p.pack, f.cell) for p in later.packs for f in p.findings if f.reason == "trend"]
     assert trends == [("bms1/2", "5")]
     limits = {f.millivolts: f.days or 0.0 for f in later.packs[1].cells[4].forecasts}
     assert limits[60] > 14
+
+
+def test_roll_ups_are_read_but_for_the_last_days(
+    stored: dict[str, str], rolled: dict[str, str], end: float
+) -> None:
+    async def levels(settings: dict[str, str]) -> list[tuple[str, float]]:
+        source = InfluxQL(settings["influxdb_url"], settings["influxdb_database"], {})
+        try:
+            parts = await stretches(source, "alpha", end)
+        finally:
+            await source.close()
+        return [(p.level.name if p.level else "raw", p.begin) for p in parts]
+
+    ((only, begin),) = asyncio.run(levels(stored))
+    assert (only, begin) == ("raw", end - 91 * DAY)
+    assert asyncio.run(levels(rolled)) == [
+        ("rollup_15m", end - 91 * DAY),
+        ("raw", end - 2 * DAY),
+    ]
 
 
 def test_sites_without_cells_and_servers_without_answer(stored: dict[str, str]) -> None:
