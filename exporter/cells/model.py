@@ -154,6 +154,11 @@ def from_json(text: str | bytes) -> SiteCells:
     return _ADAPTER.validate_json(text)
 
 
+def from_dict(values: Any) -> SiteCells:
+    """What :func:`as_dict` gave; ``ValueError`` if it is anything else."""
+    return _ADAPTER.validate_python(values)
+
+
 def as_dict(cells: SiteCells) -> dict[str, Any]:
     """Plain JSON values."""
     return asdict(cells)

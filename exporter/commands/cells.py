@@ -57,24 +57,17 @@ def cells(
 
 
 def _from_exporter(site: str, url: str) -> SiteCells:
-    import urllib.error
-    import urllib.request
     from urllib.parse import quote
 
-    from exporter.cells.model import from_json
+    from exporter.cells.model import from_dict
+    from exporter.commands import client
 
-    if not url.startswith(("http://", "https://")):
-        _fail(f"--url: expected http://HOST:PORT, not {url}")
-    address = f"{url.rstrip('/')}/api/v1/sites/{quote(site, safe='')}/cells"
     try:
-        with urllib.request.urlopen(address, timeout=30) as reply:  # noqa: S310 - checked above
-            return from_json(reply.read())
-    except urllib.error.HTTPError as error:
-        if error.code == 404:
-            _fail(f"the exporter has no site {site!r}; --stored reads InfluxDB itself")
-        _fail(f"{address} answered {error.code}")
-    except (OSError, ValueError) as error:
-        _fail(f"{address}: {error}")
+        return from_dict(client.get(url, f"sites/{quote(site, safe='')}/cells"))
+    except client.CannotAskError as error:
+        _fail(str(error))
+    except ValueError as error:
+        _fail(f"{url} answers, but not as an exporter does: {error}")
 
 
 def _from_influxdb(site: str, at: str | None) -> SiteCells:
