@@ -154,6 +154,9 @@ METRICS: Mapping[str, Description] = MappingProxyType(
         "cell_analysis_timestamp_seconds": Description(
             "gauge", "Unix time at which the stored cells of a site were analysed last"
         ),
+        "cell_analysis_interval_seconds": Description(
+            "gauge", "Time in which the stored cells of all sites are analysed once"
+        ),
         "grid_frequency_hertz": Description(
             "gauge", "Grid frequency; absent without a grid", ("site",)
         ),
@@ -234,6 +237,7 @@ class ServiceNumbers:
     spool: SpoolNumbers
     writes: int
     write_errors: int
+    cells_every: float | None
     rollups_time: float | None
     reload_successful: bool
     reload_time: float
@@ -460,6 +464,8 @@ def _own_metrics(assessment: FleetAssessment, numbers: ServiceNumbers) -> Iterat
             yield _single(name, value)
     yield _single("influxdb_writes_total", numbers.writes)
     yield _single("influxdb_errors_total", numbers.write_errors)
+    if numbers.cells_every is not None:
+        yield _single("cell_analysis_interval_seconds", numbers.cells_every)
     if numbers.rollups_time is not None:
         yield _single("rollup_last_success_timestamp_seconds", numbers.rollups_time)
     yield _single("clock_steps_total", numbers.clock_steps)

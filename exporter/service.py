@@ -44,7 +44,6 @@ ASSESS_SECONDS = 2.0
 STORE_ASSESSMENT_SECONDS = 10.0
 WATCH_FILE_SECONDS = 2.0
 SUN_SECONDS = 60.0
-CELL_ANALYSIS_SECONDS = 3600.0
 FIRST_ROUND_SECONDS = 60.0
 
 
@@ -114,11 +113,10 @@ class Service:
         self._poller.every(SUN_SECONDS, self._sun, "sun")
         self._poller.every(WATCH_FILE_SECONDS, self._server.watch, "watch-web-config")
         self._duties.start()
-        self._poller.every(CELL_ANALYSIS_SECONDS, self._analyse_cells, "cells")
         sites = len(self._file.fleet.sites)
         log.info("fleetscope %s polls %d sites, listening on %s", __version__, sites, self._address)
         await self._sun()
-        starting = asyncio.create_task(self._analyse_cells())
+        watching_cells = asyncio.create_task(self._watch_cells())
         await stop.wait()
         log.info("stopping")
         self._server.stop()
@@ -131,7 +129,7 @@ class Service:
             self._assess()
             self._store_assessment()
             await self._writer.stop()
-        await asyncio.gather(starting, return_exceptions=True)
+        await asyncio.gather(watching_cells, return_exceptions=True)
         await serving
         await self._http.close()
         await self._duties.stop()
@@ -210,9 +208,9 @@ class Service:
         self._stored_issues = active
         self._writer.add(assessment_lines(latest, gone))
 
-    async def _analyse_cells(self) -> None:
+    async def _watch_cells(self) -> None:
         if self._cell_watch is not None:
-            await self._cell_watch.renew([site.id for site in self._file.fleet.sites])
+            await self._cell_watch.run(lambda: [site.id for site in self._file.fleet.sites])
 
     async def _sun(self) -> None:
         """Expected PV power of every site; in a thread, since the first time loads a library."""
@@ -264,6 +262,7 @@ class Service:
             spool=SpoolNumbers.of(writer.queue if writer else None, self._settings),
             writes=writer.stats.writes if writer else 0,
             write_errors=writer.stats.errors if writer else 0,
+            cells_every=self._cell_watch.every_seconds if self._cell_watch else None,
             rollups_time=self._rollups.stats.success_time if self._rollups else None,
             reload_successful=self._file.successful,
             reload_time=self._file.success_time,

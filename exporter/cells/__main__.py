@@ -10,6 +10,7 @@ import asyncio
 import json
 import os
 import sys
+import time
 
 import orjson
 
@@ -21,16 +22,30 @@ NICENESS = 10
 
 
 async def main() -> None:
-    """Work through the job: ``url``, ``database``, ``headers``, ``sites`` and ``until``."""
+    """Work through the job: ``url``, ``database``, ``headers``, ``sites`` and ``spread_seconds``.
+
+    One site at a time, spread evenly; the last line says for how many seconds it was at work.
+    """
     job = json.loads(sys.stdin.read())
     stored = InfluxQL(job["url"], job["database"], job["headers"])
+    sites = job["sites"]
+    begun, busy = time.monotonic(), 0.0
     try:
-        for site in job["sites"]:
-            cells = await analyse_site(stored, site, job["until"])
-            sys.stdout.write(orjson.dumps(as_dict(cells)).decode() + "\n")
-            sys.stdout.flush()
+        for number, site in enumerate(sites):
+            due = begun + job["spread_seconds"] * number / len(sites)
+            await asyncio.sleep(max(0.0, due - time.monotonic()))
+            before = time.monotonic()
+            cells = await analyse_site(stored, site, time.time())
+            busy += time.monotonic() - before
+            _tell(as_dict(cells))
+        _tell({"busy_seconds": busy})
     finally:
         await stored.close()
+
+
+def _tell(found: dict[str, object]) -> None:
+    sys.stdout.write(orjson.dumps(found).decode() + "\n")
+    sys.stdout.flush()
 
 
 if __name__ == "__main__":

@@ -1,4 +1,8 @@
-"""Renews what is said of cells: on start and then hourly, in a process of its own."""
+"""Renews what is said of cells: on start and then hourly, in a process of its own.
+
+The first round goes through at once, since nothing is known before it; those that follow spread the
+sites over the time. Where the work would fill more than half of an hour, a round takes longer.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +11,7 @@ import contextlib
 import json
 import logging
 import sys
+import time
 from collections.abc import Callable, Iterable, Mapping
 
 from exporter.cells.model import SiteCells, from_json
@@ -15,7 +20,12 @@ from exporter.influxql import InfluxQL
 log = logging.getLogger(__name__)
 
 KEEP_SECONDS = 2 * 86_400
+EVERY_SECONDS = 3600.0
+MOST_BUSY = 0.5
+"""Share of the time that the analysis may be at work: the machine is there for other things."""
+SPREAD = 0.9
 _LONGEST_LINE = 64 * 1024 * 1024
+_LAST = b'{"busy_seconds"'
 
 
 class CellWatch:
@@ -33,7 +43,8 @@ class CellWatch:
         self._wall_clock = wall_clock
         self._found: dict[str, SiteCells] = {}
         self._process: asyncio.subprocess.Process | None = None
-        self._stopping = False
+        self._stopping = asyncio.Event()
+        self.every_seconds = EVERY_SECONDS
 
     def latest(self, sites: Iterable[str]) -> Mapping[str, SiteCells]:
         """What was said last of these sites, unless it is two days old."""
@@ -44,26 +55,60 @@ class CellWatch:
             if (found := self._found.get(site)) is not None and found.time >= oldest
         }
 
-    async def renew(self, sites: list[str]) -> None:
+    async def run(self, sites: Callable[[], list[str]]) -> None:
+        """Renew what is said of the sites there are, until :meth:`stop`."""
+        spread = 0.0
+        while not self._stopping.is_set():
+            begun = time.monotonic()
+            busy = await self.renew(sites(), spread)
+            if busy is not None:
+                self.adapt(busy)
+            spread = SPREAD * self.every_seconds
+            rest = max(0.0, begun + self.every_seconds - time.monotonic())
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._stopping.wait(), rest)
+
+    def adapt(self, busy: float) -> None:
+        """Make rounds as long as the work needs, and an hour again where it needs less."""
+        before, self.every_seconds = self.every_seconds, max(EVERY_SECONDS, busy / MOST_BUSY)
+        if abs(self.every_seconds - before) > 0.1 * before:
+            log.warning(
+                "the analysis of cells takes %.0f s for all sites; from now on it is done every "
+                "%.0f minutes",
+                busy,
+                self.every_seconds / 60,
+            )
+
+    async def renew(self, sites: list[str], spread_seconds: float) -> float | None:
         """Analyse all sites, one after the other; each is known as soon as it is done.
 
         A site whose history cannot be read keeps what was said before.
+
+        Returns
+        -------
+        float or None
+            Seconds at work; None where the round was cut short.
         """
-        if self._process is not None or self._stopping:
-            return  # The round before is still at work.
+        if self._stopping.is_set():
+            return None
         job = {
             "url": self._stored.url,
             "database": self._stored.database,
             "headers": self._stored.headers,
             "sites": sites,
-            "until": self._wall_clock(),
+            "spread_seconds": spread_seconds,
         }
-        self._process = process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "exporter.cells"),
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            limit=_LONGEST_LINE,
-        )
+        try:
+            self._process = process = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-m", "exporter.cells"),
+                stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.PIPE,
+                limit=_LONGEST_LINE,
+            )
+        except OSError:
+            log.exception("the analysis of cells could not be started; it is tried again later")
+            return None
+        busy = None
         assert process.stdin is not None
         assert process.stdout is not None
         try:
@@ -71,17 +116,21 @@ class CellWatch:
             process.stdin.write(json.dumps(job).encode())
             process.stdin.close()
             async for line in process.stdout:
-                self._take(from_json(line))
+                if line.startswith(_LAST):
+                    busy = float(json.loads(line)["busy_seconds"])
+                else:
+                    self._take(from_json(line))
             code = await process.wait()
-            if code and not self._stopping:
-                log.error("the analysis of cells ended with %d; it is tried again in an hour", code)
+            if code and not self._stopping.is_set():
+                log.error("the analysis of cells ended with %d; it is tried again later", code)
         except (OSError, ValueError):
-            log.exception("the analysis of cells was cut short; it is tried again in an hour")
+            log.exception("the analysis of cells was cut short; it is tried again later")
         finally:
             self._process = None
             if process.returncode is None:
                 process.kill()
                 await process.wait()
+        return busy
 
     def _take(self, found: SiteCells) -> None:
         if found.fault is None or found.site not in self._found:
@@ -91,7 +140,7 @@ class CellWatch:
 
     async def stop(self) -> None:
         """End what is under way."""
-        self._stopping = True
+        self._stopping.set()
         if self._process is not None:
             with contextlib.suppress(ProcessLookupError):
                 self._process.kill()

@@ -23,6 +23,7 @@ NUMBERS = ServiceNumbers(
     spool=SpoolNumbers(longest_seconds=60.0, durable=True),
     writes=0,
     write_errors=0,
+    cells_every=3600.0,
     rollups_time=WALL,
     reload_successful=True,
     reload_time=WALL,

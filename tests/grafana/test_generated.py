@@ -58,6 +58,7 @@ NOT_IN_DASHBOARDS = {
     "cell_finding": "alerts tell it; `fleetscope cells` and the API have the sentence",
     "cell_deviation_volts": "alerts put it in words; dashboards draw it from InfluxDB",
     "cell_forecast_seconds": "alerts put it in words",
+    "cell_analysis_interval_seconds": "of the exporter's own doings; alerts watch it",
     "cell_analysis_timestamp_seconds": "an alert watches it",
     "site_rank": "the order of attention that dashboards sort by is recorded from it",
     "site_issue": "the counts that dashboards show are recorded from it",
