@@ -13,7 +13,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
-from exporter.sink import salvage
 from exporter.sink.folder import (
     RESERVE_BYTES,
     FolderLock,
@@ -31,6 +30,7 @@ from exporter.sink.queue import (
     oldest_of,
     victims,
 )
+from exporter.sink.rescue import rescue
 from exporter.sink.store import FILE, DamagedError, State, Store, Transaction
 
 log = logging.getLogger(__name__)
@@ -112,6 +112,8 @@ class DiskQueue:
         self._reserve_at = 0.0
         self._full = False
         self._failing = False
+        # The file was removed under this process, which alone can still read it.
+        self._homeless = False
         self._most = TRANSACTION_BYTES
         self._next_try = 0.0
         self._turn = asyncio.Lock()
@@ -211,6 +213,8 @@ class DiskQueue:
                 await self._in_thread(self._store.close)
             self._folder_lock.release()
         self._thread.shutdown(wait=False, cancel_futures=True)
+        if self._homeless:
+            return self._counts[Fate.SPOOLED]
         return sum(batch.points for batch in self._held.values())
 
     async def _commit(self, patience: float) -> None:
@@ -233,6 +237,8 @@ class DiskQueue:
             try:
                 if self._store is None:
                     await self._open_store()
+                elif not await self._in_thread(self._store.in_place):
+                    await self._put_in_place(self._store)
                 await self._store_some()
             except DamagedError as error:
                 await self._salvage(error)
@@ -249,6 +255,17 @@ class DiskQueue:
         waiting = balanced(self._state.counts)[Fate.SPOOLED]
         if first and waiting:
             log.info("%d points wait in the queue from before", waiting)
+
+    async def _put_in_place(self, store: Store) -> None:
+        """Make the folder and the file anew, with all that the removed ones held."""
+        if not self._homeless:
+            log.error("%s was removed, and is made anew with what waits", self._folder)
+        self._homeless = True
+        self._folder_lock.take()
+        await self._in_thread(store.copy)
+        self._homeless, self._store, self._reserve_at = False, None, 0.0
+        await self._in_thread(store.close)
+        await self._open_store()
 
     async def _store_some(self) -> None:
         batches: list[Batch] = []
@@ -275,6 +292,8 @@ class DiskQueue:
             if _name(error) != "SQLITE_FULL":
                 raise
             await self._in_thread(use_reserve, self._folder)
+            assert self._store is not None
+            await self._in_thread(self._store.shorten_log)
             self._complain(error)
             self._most = max(size // 4, 1)
             if self._full and self._little_waits_on_disk:
@@ -379,7 +398,8 @@ class DiskQueue:
             self._failing = True
             reason = getattr(error, "strerror", None) or str(error)
             log.error("%s cannot be written, points wait in memory: %s", self._folder, reason)
-        if _name(error) != "SQLITE_FULL" and not isinstance(error, TimeoutError):
+        passing = _name(error) == "SQLITE_FULL" or isinstance(error, TimeoutError)
+        if not passing and not self._homeless:
             # Opened again at the next try: what SQLite knows of the file may be out of date.
             store, self._store = self._store, None
             if store is not None:
@@ -441,55 +461,3 @@ class DiskQueue:
 
 def _name(error: Exception) -> str:
     return getattr(error, "sqlite_errorname", "")
-
-
-def rescue(
-    path: Path,
-    order: DropOrder,
-    skip: frozenset[int] = frozenset(),
-    notes: Books | None = None,
-) -> int:
-    """Put a new file with the good records of a damaged one in its place.
-
-    Parameters
-    ----------
-    path : Path
-    order : str
-    skip : frozenset of int
-        Numbers of records that are settled, as ``notes`` say.
-    notes : Books, optional
-        What is not in the books of the file yet.
-
-    Returns
-    -------
-    int
-        Points that wait in it.
-    """
-    new = path.with_name(path.name + ".new")
-    _remove(new)
-    pages = salvage.Pages(path)
-    # No limit: what is too much is dropped by the next commit, in its order.
-    store = Store(new, 2**62, float("inf"), order)
-    try:
-        store.open()
-        books = salvage.books(pages)
-        if books is not None and notes is not None:
-            books.add(notes)
-        kept = (batch for batch in salvage.batches(pages) if batch.number not in skip)
-        waiting = store.restore(kept, books)
-        store.close()
-    except BaseException:
-        store.close()
-        _remove(new)
-        raise
-    finally:
-        pages.close()
-    for end in ("-wal", "-shm"):
-        path.with_name(path.name + end).unlink(missing_ok=True)
-    new.replace(path)
-    return waiting
-
-
-def _remove(path: Path) -> None:
-    for end in ("", "-wal", "-shm"):
-        path.with_name(path.name + end).unlink(missing_ok=True)

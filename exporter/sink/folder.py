@@ -28,7 +28,7 @@ class FolderLock:
         return self._descriptor is not None
 
     def take(self) -> None:
-        """Take the lock, making the folder where it is absent.
+        """Take the lock, making the folder where it is absent; again if it was removed.
 
         Raises
         ------
@@ -36,7 +36,7 @@ class FolderLock:
         OSError
             The file cannot be made.
         """
-        if self._descriptor is not None:
+        if self._descriptor is not None and is_same(os.fstat(self._descriptor), self._path):
             return
         self._path.parent.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -52,6 +52,7 @@ class FolderLock:
         except BaseException:
             os.close(descriptor)
             raise
+        self.release()
         self._descriptor = descriptor
         with contextlib.suppress(OSError):
             # Only so that a second exporter can say whose it is.
@@ -63,6 +64,16 @@ class FolderLock:
         if self._descriptor is not None:
             os.close(self._descriptor)
             self._descriptor = None
+
+
+def is_same(opened: os.stat_result, path: Path) -> bool:
+    """Whether an open file is still the one at ``path``; yes where that cannot be told."""
+    try:
+        return os.path.samestat(opened, path.stat())
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError:
+        return True
 
 
 RESERVE_BYTES = 512 * 1024

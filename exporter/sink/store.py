@@ -9,6 +9,7 @@ pages. Both cost about a millisecond for 200 KB, once a second.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import os
@@ -20,6 +21,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from exporter.sink.folder import is_same
 from exporter.sink.queue import Batch, Books, Census, DropOrder, Fate, Kind, balanced
 
 log = logging.getLogger(__name__)
@@ -29,6 +31,8 @@ PAGE_BYTES = 8192
 LEDGER_DAYS = 14
 # A file that was much larger is given back to the system once little is left in it.
 SHRINK_FROM_BYTES = 64 * 1024 * 1024
+# What is salvaged is put down in parts, so that little memory is needed.
+_RESTORED_BYTES = 1024 * 1024
 _COLUMNS = "number, kind, policy, time, points, census, checksum, body"
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS batch (
@@ -165,6 +169,7 @@ class Store:
         self._longest = longest
         self._order = order
         self._database: sqlite3.Connection | None = None
+        self._opened: os.stat_result | None = None
         self._sizes = _Sizes()
         self._books: Counter[Fate] = Counter()
         self._last = 0
@@ -185,6 +190,8 @@ class Store:
                     "synchronous=FULL",
                     "journal_size_limit=16777216",
                     "temp_store=MEMORY",
+                    # Debian's SQLite overwrites what is deleted, which a full disk has no room for.
+                    "secure_delete=OFF",
                 ):
                     database.execute(f"PRAGMA {pragma}").fetchall()
                 if os.path.getsize(self._path) < _CHECKED_BYTES:
@@ -196,8 +203,34 @@ class Store:
             except BaseException:
                 database.close()
                 raise
-            self._database = database
+            self._database, self._opened = database, os.stat(self._path)
             return self._state()
+
+    def in_place(self) -> bool:
+        """Whether the file that was opened is still at its path; yes where nobody can tell."""
+        return self._opened is None or is_same(self._opened, self._path)
+
+    def copy(self) -> None:
+        """Put all of a file that was removed, and is still open, back at its path.
+
+        Another file that has come to stand there is renamed, and not read.
+        """
+        new = self._path.with_name(self._path.name + ".new")
+        for end in ("", "-wal", "-shm"):
+            new.with_name(new.name + end).unlink(missing_ok=True)
+        os.close(os.open(new, os.O_RDWR | os.O_CREAT, 0o600))
+        with contextlib.closing(sqlite3.connect(new)) as copy:
+            self._connected().backup(copy)
+        for end in ("", "-wal", "-shm"):
+            other = self._path.with_name(self._path.name + end)
+            if other.exists():
+                other.replace(other.with_name(other.name.replace(FILE, "strange.sqlite")))
+        new.replace(self._path)
+        descriptor = os.open(self._path.parent, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
     def _read(self, database: sqlite3.Connection) -> None:
         self._sizes = _Sizes()
@@ -222,10 +255,16 @@ class Store:
         int
             Points that wait.
         """
-        found = 0
+        found, size = 0, 0
+        part: list[Batch] = []
         for batch in batches:
-            self.apply(Transaction((batch,), (), Books(), (), 0.0))
+            part.append(batch)
             found += batch.points
+            size += len(batch.body)
+            if size > _RESTORED_BYTES:
+                self.apply(Transaction(part, (), Books(), (), 0.0))
+                part, size = [], 0
+        self.apply(Transaction(part, (), Books(), (), 0.0))
         books = books or Books()
         lost = balanced(books.counts)[Fate.SPOOLED] - found
         books.note(Fate.DROPPED if lost > 0 else Fate.PRODUCED, abs(lost), {})
@@ -371,6 +410,11 @@ class Store:
             "ON CONFLICT (minute, subject, fate) DO UPDATE SET points = points + excluded.points",
             [(m, what, fate.value, n) for (m, what, fate), n in notes.ledger.items()],
         )
+
+    def shorten_log(self) -> None:
+        """Give the room of the log back, as far as what it holds goes into the file."""
+        with _told_apart(), contextlib.suppress(sqlite3.OperationalError):
+            self._connected().execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
     def _tidy(self, database: sqlite3.Connection) -> None:
         """Work the log into the file, and make the file small again after an outage."""

@@ -73,7 +73,7 @@ class Plant:
 
     async def put_down(self) -> None:
         """Wait until everything that was made is in the queue."""
-        await until(lambda: self.counts and not self.writer.gathering)
+        await until(lambda: self.counts)
         await self.writer.flush()
 
     async def sent(self) -> None:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
+import asyncio
 import os
 import random
 import shutil
 import subprocess
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,6 +16,7 @@ from exporter.sink.disk_queue import DiskQueue, Limits
 from exporter.sink.folder import QueueInUseError
 from exporter.sink.queue import Batch, Fate, compress, unpack
 from exporter.sink.store import FILE, PAGE_BYTES
+from tests.faults.disks import failing_disk, mend, small_disk, turn_read_only
 from tests.faults.plant import LIMITS, MEGABYTE, balanced, plant, until
 from tests.faults.proxy import Manner, Proxy
 from tests.faults.store import Store, line
@@ -73,11 +73,11 @@ async def test_a_flipped_bit_costs_its_record_alone(tmp_path: Path) -> None:
     # From one page to many; small ones share their pages.
     await filled(whole, 120, [0, 300, 3000, 20_000])
     size = (whole / FILE).stat().st_size
-    places = [rng.randrange(size) for _ in range(30)]
+    places = [rng.randrange(size) for _ in range(16)]
     # The structure of the file is a small part of it, and is looked at more closely.
-    places += [rng.randrange(PAGE_BYTES) for _ in range(8)]
+    places += [rng.randrange(PAGE_BYTES) for _ in range(6)]
     places += [
-        rng.randrange(size // PAGE_BYTES) * PAGE_BYTES + rng.randrange(24) for _ in range(20)
+        rng.randrange(size // PAGE_BYTES) * PAGE_BYTES + rng.randrange(24) for _ in range(14)
     ]
     worst = 0
     for place in places:
@@ -168,19 +168,6 @@ async def test_the_file_is_small_again_after_an_outage(
     assert (await left(tmp_path))[0] == [60]
 
 
-@contextlib.contextmanager
-def small_disk(folder: Path, size: str = "4m") -> Iterator[Path]:
-    """A file system of its own; skips where this machine does not let us mount one."""
-    folder.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)]
-    if os.geteuid() != 0 or subprocess.run(command, check=False, capture_output=True).returncode:
-        pytest.skip("mounting a small file system needs root")
-    try:
-        yield folder
-    finally:
-        subprocess.run(["umount", "-l", str(folder)], check=True)
-
-
 @pytest.mark.stack
 async def test_a_full_disk_of_four_megabytes(proxy: Proxy, store: Store, tmp_path: Path) -> None:
     """InfluxDB away, the disk full, 12 MB made: nothing lost that fits into disk and memory."""
@@ -257,3 +244,77 @@ async def test_a_read_only_disk(proxy: Proxy, store: Store, tmp_path: Path) -> N
             await running.sent()
             assert store.indices("scrape") == list(range(65))
             assert running.counts[Fate.WRITTEN] == running.counts[Fate.PRODUCED] == 65
+
+
+@pytest.mark.stack
+async def test_a_disk_that_turns_read_only(proxy: Proxy, store: Store, tmp_path: Path) -> None:
+    """What comes after is sent from memory; what was put down before is there for the next run."""
+    with failing_disk(tmp_path / "queue") as folder:
+        async with plant(proxy.url, tmp_path) as running:
+            await running.trickle(10)
+            await running.sent()
+            proxy.manner = Manner.REFUSE
+            await running.trickle(10)
+            await running.put_down()
+            turn_read_only(folder)
+            await running.trickle(10)
+            await running.put_down()
+            queue = running.writer.queue
+            assert queue.durable is False
+            assert running.counts[Fate.SPOOLED] == 20
+            proxy.manner = Manner.PASS
+            last = running.make(1)
+            await until(lambda: set(store.indices("scrape")) >= {*range(20, 30), *last})
+        mend(folder)
+        async with plant(proxy.url, tmp_path, index=31) as running:
+            await running.trickle(5)
+            await running.sent()
+            assert running.writer.queue.durable
+    assert store.indices("scrape") == list(range(36))
+
+
+@pytest.mark.parametrize("instead", ["nothing", "an empty folder", "another queue"])
+async def test_a_folder_that_is_removed_under_it_is_made_anew(instead: str, tmp_path: Path) -> None:
+    folder = tmp_path / "queue"
+    queue = DiskQueue(folder, LIMITS, lambda: 1000.0)
+    await queue.open()
+    for index in range(5):
+        await queue.put([batch(index)])
+    shutil.rmtree(folder)
+    if instead != "nothing":
+        folder.mkdir()
+    if instead == "another queue":
+        await filled(folder, 3, [0])
+    await queue.put([batch(5)])
+    assert queue.durable
+    with pytest.raises(QueueInUseError):
+        DiskQueue(folder, LIMITS, time.time)
+    # As after kill -9: nothing is closed.
+    shutil.copytree(folder, tmp_path / "copy")
+    found, counts = await left(tmp_path / "copy")
+    assert (found, counts[Fate.PRODUCED]) == (list(range(6)), 6)
+    assert (folder / "strange.sqlite").exists() == (instead == "another queue")
+    await queue.put([batch(6)])
+    await queue.close()
+    assert (await left(folder))[0] == list(range(7))
+
+
+async def test_a_folder_that_cannot_be_made_anew_is_waited_for(tmp_path: Path) -> None:
+    folder = tmp_path / "place" / "queue"
+    queue = DiskQueue(folder, LIMITS, lambda: 1000.0)
+    await queue.open()
+    for index in range(5):
+        await queue.put([batch(index)])
+    shutil.rmtree(tmp_path / "place")
+    (tmp_path / "place").write_text("in the way")
+    await queue.put([batch(5)])
+    assert queue.durable is False
+    assert queue.counts[Fate.SPOOLED] == 6
+    # It can still be sent: from the removed file, and from memory.
+    assert [index_of(b) for b in await queue.oldest(0, MEGABYTE)] == list(range(6))
+    (tmp_path / "place").unlink()
+    while not queue.durable:
+        await asyncio.sleep(0.1)
+        await queue.put([])
+    await queue.close()
+    assert (await left(folder))[0] == list(range(6))
