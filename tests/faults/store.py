@@ -11,6 +11,7 @@ import time
 import urllib.parse
 import urllib.request
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +56,21 @@ class Store:
             self.request(
                 "/api/v2/delete?org=fleetscope&bucket=fleet%2Fraw", json.dumps(predicate).encode()
             )
+
+    def take_out(self, measurement: str, index: int) -> None:
+        """Remove the points of one millisecond."""
+        stamp = (BASE + index) * 1_000_000
+        if self.api == "v1":
+            self.query(f'DELETE FROM "{measurement}" WHERE time = {stamp}')
+            return
+        time_ = datetime.fromtimestamp(stamp / 1e9, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+        predicate = {
+            **{"start": time_, "stop": time_},
+            "predicate": f'_measurement="{measurement}"',
+        }
+        self.request(
+            "/api/v2/delete?org=fleetscope&bucket=fleet%2Fraw", json.dumps(predicate).encode()
+        )
 
     def indices(self, measurement: str) -> list[int]:
         """The index of every point, in order; each must be the number that was put into it."""
