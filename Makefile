@@ -15,7 +15,7 @@ WORKERS ?= 2
 export PYTHON DEMO_SECONDS FLEETSCOPE_DEMO_DIR GRAFANA_HOME
 
 .PHONY: help setup servers demo smoke lint types audit fuzz unit stack check test lock generate clean \
-	soak
+	soak rows
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -60,6 +60,9 @@ test: servers lint types audit unit stack ## everything: check, rules with promt
 
 soak: servers ## random faults and kills for SOAK_MINUTES (10), seeded by SOAK_SEED
 	@$(BIN)/python -m tests.faults.soak
+
+rows: servers ## scrapes lost in each kind of trouble, by the real service (some rows need root)
+	@$(BIN)/python -m tests.faults.rows
 
 lock: ## resolve the dependencies again (needs uv, or installs it beside .venv)
 	@command -v uv >/dev/null || [ -x .fleetscope/uv/bin/uv ] || \
