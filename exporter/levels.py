@@ -14,6 +14,10 @@ RAW = "raw"
 RAW_RANGE_DAYS = 2
 RAW_BUCKET = "30s"
 """Polls are 10 s apart by default: a bucket of three of them never runs empty between two."""
+RAW_CELL_BUCKET = "2m"
+"""Single cells are stored once a minute by default, not to the second."""
+METER_BUCKET, METER_SECONDS = "15m", 900
+"""Smart meters usually give a value in a quarter of an hour."""
 DAY = 86_400
 _UNITS = {"h": 3600, "d": DAY, "w": 7 * DAY}
 

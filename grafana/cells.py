@@ -11,7 +11,9 @@ from grafana_foundation_sdk.builders.dashboard import Dashboard, Row
 from grafana_foundation_sdk.models.dashboard import DataTransformerConfig
 
 from grafana import look
-from grafana.frame import dashboard, pack_variable, site_variable
+from grafana.cells_critical import PACK_URL, critical
+from grafana.frame import dashboard, kept_variable, pack_variable, site_variable
+from grafana.levels import CELLS, READINGS, either, over_time
 from grafana.panels import (
     CELLS_URL,
     HIDDEN,
@@ -29,20 +31,10 @@ from grafana.panels import (
     tiles,
     transform,
 )
-from grafana.queries import (
-    BUCKET,
-    CELL_BUCKET,
-    ON_SITE,
-    influx,
-    influx_table,
-    prom_now,
-    prom_table,
-    select,
-)
+from grafana.queries import ON_SITE, influx, influx_table, prom_now, prom_table
 
 CHOSEN = "\"site\" = '$site'"
 PACK = '"pack" =~ /^$pack$/'
-PACK_URL = "/d/fleetscope-pack/?${__url_time_range}&var-site=${site}&var-pack=${__data.fields.Pack}"
 NO_CELLS = (
     "No single cells: this battery gives only its lowest and highest cell, or the site gave "
     "nothing in this time range"
@@ -55,7 +47,10 @@ def build() -> Dashboard:
     """The dashboard."""
     made = dashboard("fleetscope-cells", "Which cells are out of balance, and since when.")
     made.with_variable(site_variable()).with_variable(pack_variable())
+    made.with_variable(kept_variable())
+    made.with_variable(READINGS.variable()).with_variable(CELLS.variable())
     made.with_panel(_now()).with_panel(_named())
+    made.with_panel(critical())
     made.with_panel(_spread()).with_panel(_fleet())
     made.with_panel(_voltages()).with_panel(_furthest())
     made.with_panel(_band())
@@ -178,30 +173,34 @@ def _spread() -> timeseries.Panel:
         empty="No battery of this site gives cell voltages in this time range",
         low=0,
         decimals=3,
-        interval=BUCKET,
+        interval=READINGS.interval,
         thresholds=look.spread_limits(),
         colour=look.by_pack(),
-        targets=[influx(select('max("cell_spread_v")', "battery", by='"device"'), "$tag_device")],
+        targets=[influx(_each_pack("max", "cell_spread_v"), "$tag_device")],
     )
     return lines(face, limit_lines=True, soft=(0, look.LIMITS.cell_spread_critical + 0.02))
 
 
-def _deviation(field: str) -> list[str]:
-    """InfluxQL: the mean of each cell over the last of the range, and the median of each pack."""
-    cells = (
-        f'SELECT last("{field}") AS "value" FROM "raw"."cell" WHERE {CHOSEN} AND {PACK} '
-        'AND $timeFilter GROUP BY "pack", "cell"'
+def _deviation(name: str, kept: str) -> list[str]:
+    """InfluxQL: the last of each cell in the range, and the median of each pack."""
+    cells = either(
+        {"last": (f'last("{name}")', f'last("{name}_{kept}")')},
+        "cell",
+        where=f"{CHOSEN} AND {PACK}",
+        by='"pack", "cell"',
+        detail=CELLS,
     )
-    median = f'SELECT median("value") AS "median" FROM ({cells}) WHERE $timeFilter GROUP BY "pack"'
-    return [cells, median]
+    return [
+        f'SELECT last("last") AS "value" FROM {cells} WHERE $timeFilter GROUP BY "pack", "cell"',
+        f'SELECT median("last") AS "median" FROM {cells} WHERE $timeFilter GROUP BY "pack"',
+    ]
 
 
 def _furthest_from_median(face: Face, *, unit: str, decimals: int) -> table.Panel:
     """A table of the cells furthest from the median of their pack, by name."""
     volts = unit == look.UNITS["V"]
-    field = "voltage_v" if volts else "temperature_c"
     most = look.CELL_VOLTS_OFF if volts else look.CELL_CELSIUS_OFF
-    queries = _deviation(field)
+    queries = _deviation("voltage_v", "mean") if volts else _deviation("temperature_c", "max")
     shown = {"pack": "Pack", "cell": "Cell", "value": "Value", "off": "Off by"}
     number = {"unit": unit, "decimals": decimals, "custom.width": 74}
     complete = replace(
@@ -256,11 +255,9 @@ def _furthest() -> table.Panel:
     return _furthest_from_median(face, unit=look.UNITS["V"], decimals=3)
 
 
-def _rows(field: str) -> str:
-    return (
-        f'SELECT mean("{field}") FROM "raw"."cell" WHERE {CHOSEN} AND {PACK} AND $timeFilter '
-        'GROUP BY time($__interval), "pack", "cell" fill(null)'
-    )
+def _rows(how: str, name: str) -> str:
+    where = f"{CHOSEN} AND {PACK}"
+    return over_time(how, name, how, "cell", where=where, by='"pack", "cell"', detail=CELLS)
 
 
 def _by_name() -> list[DataTransformerConfig]:
@@ -276,13 +273,14 @@ def _voltages() -> heatmap.Panel:
         title="Voltage of every cell",
         description="One row for each cell, coloured as the scale below says. A cell that stands "
         "out against its neighbours at all times is out of balance. Blank is a time without a "
-        "reading.",
+        "reading. What is shown of each interval is chosen above: a spike shows as the lowest or "
+        "highest whatever the range.",
         size=(15, 12),
         unit=look.UNITS["V"],
         empty=NO_CELLS,
-        interval=CELL_BUCKET,
+        interval=CELLS.interval,
         decimals=3,
-        targets=[influx(_rows("voltage_v"), "$tag_cell")],
+        targets=[influx(_rows("$kept", "voltage_v"), "$tag_cell")],
         transformations=_by_name(),
     )
     return heat(face, decimals=3)
@@ -291,15 +289,22 @@ def _voltages() -> heatmap.Panel:
 def _band() -> timeseries.Panel:
     targets = [
         influx(
-            f'SELECT {how}("voltage_v") FROM "raw"."cell" WHERE {CHOSEN} AND {PACK} AND '
-            '$timeFilter GROUP BY time($__interval), "pack" fill(null)',
+            over_time(
+                how,
+                "voltage_v",
+                kept,
+                "cell",
+                where=f"{CHOSEN} AND {PACK}",
+                by='"pack"',
+                detail=CELLS,
+            ),
             f"{name} $tag_pack",
             ref,
         )
-        for ref, how, name in (
-            ("A", "max", "Highest"),
-            ("B", "median", "Median"),
-            ("C", "min", "Lowest"),
+        for ref, how, kept, name in (
+            ("A", "max", "max", "Highest"),
+            ("B", "median", "mean", "Median"),
+            ("C", "min", "min", "Lowest"),
         )
     ]
     face = Face(
@@ -310,7 +315,7 @@ def _band() -> timeseries.Panel:
         unit=look.UNITS["V"],
         empty=NO_CELLS,
         decimals=3,
-        interval=CELL_BUCKET,
+        interval=CELLS.interval,
         targets=targets,
         overrides={
             "/^Highest/": colour(look.FLOWS["Load"]),
@@ -324,14 +329,14 @@ def _band() -> timeseries.Panel:
 def _temperatures() -> heatmap.Panel:
     face = Face(
         title="Temperature of every cell",
-        description="One row for each cell that gives a temperature, coloured as the scale "
-        "below says. Blank is a time without a reading.",
+        description="One row for each cell that gives a temperature, the highest of each "
+        "interval, coloured as the scale below says. Blank is a time without a reading.",
         size=(15, 9),
         unit=look.UNITS["°C"],
         empty=NO_TEMPERATURES,
-        interval=CELL_BUCKET,
+        interval=CELLS.interval,
         decimals=1,
-        targets=[influx(_rows("temperature_c"), "$tag_cell")],
+        targets=[influx(_rows("max", "temperature_c"), "$tag_cell")],
         transformations=_by_name(),
     )
     return heat(face, decimals=1)
@@ -350,6 +355,10 @@ def _warmest() -> table.Panel:
     return _furthest_from_median(face, unit=look.UNITS["°C"], decimals=1)
 
 
+def _each_pack(how: str, name: str) -> str:
+    return over_time(how, name, how, "battery", by='"device"')
+
+
 def _packs_high() -> timeseries.Panel:
     face = Face(
         title="Lowest and highest cell of each pack",
@@ -359,11 +368,11 @@ def _packs_high() -> timeseries.Panel:
         unit=look.UNITS["V"],
         empty="No battery of this site gives cell voltages in this time range",
         decimals=3,
-        interval=BUCKET,
+        interval=READINGS.interval,
         overrides={"/^H/": shades(look.FLOWS["Load"]), "/^[LC]/": shades(look.ACCENT)},
         targets=[
-            influx(select('max("cell_max_v")', "battery", by='"device"'), "High $tag_device", "A"),
-            influx(select('min("cell_min_v")', "battery", by='"device"'), "Low $tag_device", "B"),
+            influx(_each_pack("max", "cell_max_v"), "High $tag_device", "A"),
+            influx(_each_pack("min", "cell_min_v"), "Low $tag_device", "B"),
         ],
     )
     return lines(face)
@@ -376,20 +385,12 @@ def _packs_low() -> timeseries.Panel:
         size=(12, 8),
         unit=look.UNITS["°C"],
         empty="No battery of this site gives cell temperatures in this time range",
-        interval=BUCKET,
+        interval=READINGS.interval,
         thresholds=look.temperature_limits(),
         overrides={"/^H/": shades(look.FLOWS["Load"]), "/^[LC]/": shades(look.ACCENT)},
         targets=[
-            influx(
-                select('max("cell_max_temperature_c")', "battery", by='"device"'),
-                "Hottest $tag_device",
-                "A",
-            ),
-            influx(
-                select('min("cell_min_temperature_c")', "battery", by='"device"'),
-                "Coldest $tag_device",
-                "B",
-            ),
+            influx(_each_pack("max", "cell_max_temperature_c"), "Hottest $tag_device", "A"),
+            influx(_each_pack("min", "cell_min_temperature_c"), "Coldest $tag_device", "B"),
         ],
     )
     return lines(face, limit_lines=True, soft=(10, look.LIMITS.temperature_max + 2))

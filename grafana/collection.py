@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from grafana_foundation_sdk.builders import stat, table, timeseries
+from grafana_foundation_sdk.builders import stat, statetimeline, table, timeseries
 from grafana_foundation_sdk.builders.dashboard import Dashboard, Row
 
 from exporter.sink.queue import Fate
@@ -20,6 +20,7 @@ from grafana.panels import (
     link,
     ordered,
     tiles,
+    timeline,
 )
 from grafana.queries import ON_SITE, Target, prom, prom_now, prom_table
 from scoring.status import Status
@@ -48,6 +49,7 @@ def build() -> Dashboard:
     made.with_row(Row("Storing the points"))
     made.with_panel(_points()).with_panel(_spool())
     made.with_panel(_writes()).with_panel(_lost())
+    made.with_panel(_room()).with_panel(_durable()).with_panel(_rollups())
     made.with_row(Row("The process"))
     made.with_panel(_cpu()).with_panel(_memory()).with_panel(_judging())
     return made.with_panel(_reloads()).with_panel(_clock()).with_panel(_scraped())
@@ -343,6 +345,55 @@ def _lost() -> timeseries.Panel:
         overrides={"Unaccounted for": colour(_BAD)},
     )
     return lines(face, soft=(-1, 1), legend_shown=False)
+
+
+def _room() -> timeseries.Panel:
+    age = "time() - fleetscope_spool_oldest_timestamp_seconds"
+    face = Face(
+        title="Room in the queue",
+        description="Share of the bytes that may wait for InfluxDB, and the age of the oldest "
+        "batch as a share of the longest that it is kept on disk. At either end points are "
+        "dropped.",
+        size=(8, 7),
+        unit=look.RATIO,
+        empty=DOWN,
+        low=0,
+        targets=[
+            prom("max(fleetscope_spool_bytes / fleetscope_spool_limit_bytes)", "Bytes", "A"),
+            prom(f"max(({age}) / fleetscope_spool_longest_seconds)", "Age", "B"),
+        ],
+        overrides={"Bytes": colour(FATE_COLOURS[Fate.SPOOLED]), "Age": colour(look.SECOND)},
+    )
+    return lines(face, soft=(0, 0.1))
+
+
+def _durable() -> statetimeline.Panel:
+    face = Face(
+        title="Where the queue is",
+        description="On disk what waits for InfluxDB survives a restart; in memory it does not, "
+        "because the disk cannot be written. Blank is an exporter without a queue on disk.",
+        size=(8, 7),
+        unit=look.NUMBER,
+        empty="No exporter has a queue on disk",
+        mappings=look.yes_no("On disk", "In memory"),
+        targets=[prom("fleetscope_spool_durable", "{{instance}}")],
+    )
+    return timeline(face)
+
+
+def _rollups() -> timeseries.Panel:
+    face = Face(
+        title="Age of the roll-ups",
+        description="Time since each exporter last brought its roll-ups up to date; less than a "
+        "minute is usual. Plots of more than two days are read from them.",
+        size=(8, 7),
+        unit=look.SECONDS,
+        empty="No exporter makes roll-ups",
+        low=0,
+        colour=look.by_pack(),
+        targets=[prom("time() - fleetscope_rollup_last_success_timestamp_seconds", "{{instance}}")],
+    )
+    return lines(face, soft=(0, 120))
 
 
 def _cpu() -> timeseries.Panel:

@@ -16,6 +16,7 @@ from grafana_foundation_sdk.models.dashboard import (
     AnnotationQuery,
     DashboardCursorSync,
     DashboardLinkType,
+    VariableHide,
     VariableOption,
     VariableRefresh,
     VariableSort,
@@ -29,6 +30,7 @@ TITLES = {
     "fleetscope-site": "Site",
     "fleetscope-cells": "Cells",
     "fleetscope-pack": "Pack",
+    "fleetscope-meters": "Meters",
     "fleetscope-compare": "Compare and outliers",
     "fleetscope-collection": "Collection",
 }
@@ -119,6 +121,34 @@ def pack_variable() -> QueryVariable:
     )
 
 
+def meter_variable() -> QueryVariable:
+    """The meters of the chosen site; all at first."""
+    return (
+        QueryVariable("meter")
+        .label("Meter")
+        .description("Meters of the site whose recordings were imported")
+        .datasource(INFLUXDB)
+        .query('SHOW TAG VALUES FROM "meter" WITH KEY = "meter" WHERE "site" = \'$site\'')
+        .refresh(VariableRefresh.ON_TIME_RANGE_CHANGED)
+        .sort(VariableSort.NATURAL_ASC)
+        .multi(True)
+        .include_all(True)
+        .current(ALL)
+    )
+
+
+def zone_variable() -> QueryVariable:
+    """Hidden: the time zone that the fleet file gives to the site, in which its days begin."""
+    return (
+        QueryVariable("zone")
+        .description("Time zone of the site")
+        .datasource(PROMETHEUS)
+        .query('label_values(fleetscope_site_info{site="$site"}, timezone)')
+        .refresh(VariableRefresh.ON_TIME_RANGE_CHANGED)
+        .hide(VariableHide.HIDE_VARIABLE)
+    )
+
+
 def batteries_variable() -> QueryVariable:
     """One battery of the chosen site, whether or not it gives single cells."""
     return (
@@ -129,6 +159,16 @@ def batteries_variable() -> QueryVariable:
         .query('SHOW TAG VALUES FROM "battery" WITH KEY = "device" WHERE "site" = \'$site\'')
         .refresh(VariableRefresh.ON_TIME_RANGE_CHANGED)
         .sort(VariableSort.NATURAL_ASC)
+    )
+
+
+def kept_variable() -> CustomVariable:
+    """What is shown of each cell and interval; the values are aggregates and kept by roll-ups."""
+    return choice_variable(
+        "kept",
+        "Cell over time",
+        "What heatmaps of voltages show of each cell in each interval",
+        [("Mean", "mean"), ("Lowest", "min"), ("Highest", "max")],
     )
 
 

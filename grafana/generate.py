@@ -11,11 +11,11 @@ from typing import Any
 
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
 
-from grafana import cells, collection, compare, overview, pack, site
+from grafana import cells, collection, compare, meters, overview, pack, site
 
 FOLDER = Path(__file__).parent / "dashboards"
 SCHEMA_VERSION = 42
-MODULES = (overview, site, cells, pack, compare, collection)
+MODULES = (overview, site, cells, pack, meters, compare, collection)
 
 
 def dashboards() -> dict[str, dict[str, Any]]:

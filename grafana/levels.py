@@ -1,28 +1,71 @@
 """Level of detail by the time range: a hidden variable, and fields that exist at every level.
 
-The variable ``level`` is the retention policy to read, its text the least interval that makes
-sense there. A panel that follows it has ``interval="${level:text}"``, reads
-``FROM "$level"."measurement"`` and names its fields by :func:`field`.
+The variable's value is the retention policy to read, its text the least interval that makes sense
+there. A panel that follows it has :data:`LEAST_INTERVAL` and asks with what this module makes.
+There are three such variables, since readings, single cells and meters come at cadences of their
+own: the same levels, other least intervals.
 """
 
 # ruff: noqa: S608  (templates that Grafana fills in; no SQL is run here)
 
 from __future__ import annotations
 
-from exporter.levels import RAW
-from exporter.rollups.choice import MEASUREMENT, PLACE
+from collections.abc import Mapping
+from dataclasses import dataclass
 
-VARIABLE = "level"
-LEAST_INTERVAL = "${level:text}"
+from grafana_foundation_sdk.builders.dashboard import QueryVariable
+from grafana_foundation_sdk.models.dashboard import VariableHide, VariableRefresh
+
+from exporter.rollups.choice import MEASUREMENT, PLACE
+from grafana.queries import INFLUXDB
+
 CHOICE_QUERY = (
     'SELECT "choice" FROM (SELECT bottom("s", 1) AS "b", "choice" FROM (SELECT last("seconds") '
     f'AS "s", "range_ms", "kept_from_ms", "choice" FROM "{PLACE}"."{MEASUREMENT}" GROUP BY '
     '"level") WHERE "range_ms" >= $__to - $__from AND "kept_from_ms" <= $__from)'
 )
-"""The finest level that is meant for the range and reaches back to its beginning; refresh it when
+"""The finest level that is meant for the range and reaches back to its beginning; refreshed when
 the time range changes."""
-CHOICE_REGEX = "/(?<value>[^ ]+) (?<text>.+)/"
-DEFAULT = RAW
+
+
+@dataclass(frozen=True, slots=True)
+class Detail:
+    """One variable: its name, and which of the least intervals of a level it takes."""
+
+    name: str
+    place: int
+
+    @property
+    def interval(self) -> str:
+        """A panel's least interval."""
+        return f"${{{self.name}:text}}"
+
+    @property
+    def regex(self) -> str:
+        """What the variable makes of the answer."""
+        return f"/(?<value>[^ ]+){' [^ ]+' * self.place} (?<text>[^ ]+)/"
+
+    def variable(self) -> QueryVariable:
+        """The hidden variable."""
+        return (
+            QueryVariable(self.name)
+            .description("Level of detail, by the time range")
+            .datasource(INFLUXDB)
+            .query(CHOICE_QUERY)
+            .regex(self.regex)
+            .refresh(VariableRefresh.ON_TIME_RANGE_CHANGED)
+            .hide(VariableHide.HIDE_VARIABLE)
+        )
+
+    def of(self, measurement: str) -> str:
+        """What stands behind FROM."""
+        return f'"${self.name}"."{measurement}"'
+
+
+READINGS = Detail("level", 0)
+CELLS = Detail("cell_level", 1)
+METERS = Detail("meter_level", 2)
+DETAILS = (READINGS, CELLS, METERS)
 
 
 def field(name: str, kept: str) -> str:
@@ -36,3 +79,77 @@ def field(name: str, kept: str) -> str:
         What to read of a roll-up: one of ``exporter.quantities.KEPT`` for the field's kind.
     """
     return f"/^{name}(_{kept})?$/"
+
+
+SITE = "\"site\" = '$site'"
+
+
+def over_time(
+    how: str,
+    name: str,
+    kept: str,
+    measurement: str,
+    *,
+    where: str = SITE,
+    by: str = "",
+    detail: Detail = READINGS,
+) -> str:
+    """InfluxQL: one field over the time range in buckets of the panel's interval.
+
+    Parameters
+    ----------
+    how : str
+        The aggregate.
+    name, kept : str
+        See :func:`field`.
+    measurement : str
+    where : str
+        Condition on tags.
+    by : str
+        Tags to group by, besides time.
+    detail : Detail
+    """
+    tags = f", {by}" if by else ""
+    return (
+        f"SELECT {how}({field(name, kept)}) FROM {detail.of(measurement)} WHERE {where} "
+        f"AND $timeFilter GROUP BY time($__interval){tags} fill(null)"
+    )
+
+
+def either(
+    fields: Mapping[str, tuple[str, str]],
+    measurement: str,
+    *,
+    where: str = SITE,
+    by: str = "",
+    detail: Detail = READINGS,
+) -> str:
+    """What stands behind FROM to have fields under one name at every level.
+
+    InfluxQL takes a regular expression for a field neither in a condition nor in arithmetic, and
+    names the answer after what it found. Of the two sources here one has no such field.
+
+    Parameters
+    ----------
+    fields : mapping
+        Name in the answer to the expression in full detail and in a roll-up.
+    measurement : str
+    where : str
+        Condition on tags.
+    by : str
+        What to group by, with the time if need be.
+    detail : Detail
+    """
+    group = f" GROUP BY {by}" if by else ""
+    sources = []
+    for side in (0, 1):
+        chosen = ", ".join(f'{pair[side]} AS "{name}"' for name, pair in fields.items())
+        sources.append(
+            f"(SELECT {chosen} FROM {detail.of(measurement)} WHERE {where} AND $timeFilter{group})"
+        )
+    return ", ".join(sources)
+
+
+def grown(name: str) -> tuple[str, str]:
+    """By how much a counter grew, for :func:`either`; a roll-up knows it across resets."""
+    return f'spread("{name}")', f'sum("{name}_increase")'

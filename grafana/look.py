@@ -7,6 +7,7 @@ judged by its own; the lines that dashboards draw are the fleet's defaults.
 from __future__ import annotations
 
 import inspect
+from collections.abc import Mapping
 
 from grafana_foundation_sdk.builders.dashboard import (
     DashboardSpecialValueMapOptions,
@@ -105,6 +106,7 @@ NUMBER = "none"
 SCORE = "none"
 RATIO = "percentunit"
 SECONDS = "s"
+DAYS = "suffix: d"
 BYTES = "bytes"
 PER_SECOND = "suffix: /s"
 AGO = "dateTimeFromNow"
@@ -288,6 +290,11 @@ def issue_actions() -> list[ValueMapping]:
 def issue_components() -> list[ValueMapping]:
     """Codes of issues as the component whose score they lower."""
     return [_map({k.code: (k.component.capitalize(), None) for k in ISSUE_KINDS})]
+
+
+def as_text(texts: Mapping[str, str]) -> ValueMapping:
+    """Values as texts."""
+    return _map({value: (text, None) for value, text in texts.items()})
 
 
 def plain_words(*names: str) -> ValueMapping:

@@ -8,6 +8,7 @@ from grafana_foundation_sdk.builders import stat, table, timeseries
 from grafana_foundation_sdk.builders.dashboard import Dashboard
 
 from grafana import look
+from grafana.cells_critical import nearest
 from grafana.frame import dashboard, fleet_variables
 from grafana.overview_places import add_places
 from grafana.panels import (
@@ -56,7 +57,7 @@ def build() -> Dashboard:
     made.with_panel(_counts()).with_panel(_score()).with_panel(_pages())
     made.with_panel(_ranking())
     made.with_panel(_offline()).with_panel(_common()).with_panel(_outliers())
-    made.with_panel(_score_over_time()).with_panel(_status_over_time())
+    made.with_panel(_score_over_time()).with_panel(_status_over_time()).with_panel(nearest())
     add_places(made)
     return made
 
@@ -351,7 +352,7 @@ def _score_over_time() -> timeseries.Panel:
         description="Mean overall score of the chosen sites in any status and, dashed, of all "
         "sites; the median of all sites, and the score that a tenth of all is below. An offline "
         "site counts 0.",
-        size=(12, 8),
+        size=(8, 8),
         unit=look.SCORE,
         empty=NO_SITES,
         low=0,
@@ -377,7 +378,7 @@ def _status_over_time() -> timeseries.Panel:
     face = Face(
         title="Sites by status over time",
         description="Number of chosen sites in each status, worst at the bottom.",
-        size=(12, 8),
+        size=(8, 8),
         unit=look.NUMBER,
         empty=NO_SITES,
         low=0,

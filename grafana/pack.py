@@ -8,7 +8,8 @@ from grafana_foundation_sdk.builders import barchart, heatmap, stat, timeseries
 from grafana_foundation_sdk.builders.dashboard import Dashboard, Row
 
 from grafana import look
-from grafana.frame import batteries_variable, dashboard, site_variable
+from grafana.frame import batteries_variable, dashboard, kept_variable, site_variable
+from grafana.levels import CELLS, either, field, grown, over_time
 from grafana.panels import (
     Face,
     bars_in_order,
@@ -21,7 +22,7 @@ from grafana.panels import (
     tiles,
     transform,
 )
-from grafana.queries import CELL_BUCKET, influx, influx_table
+from grafana.queries import influx, influx_table
 
 CHOSEN = "\"site\" = '$site' AND \"pack\" = '$pack'"
 BATTERY = "\"site\" = '$site' AND \"device\" = '$pack'"
@@ -36,6 +37,7 @@ def build() -> Dashboard:
     """The dashboard."""
     made = dashboard("fleetscope-pack", "One pack: every cell in its place, and what it cycled.")
     made.with_variable(site_variable()).with_variable(batteries_variable())
+    made.with_variable(kept_variable()).with_variable(CELLS.variable())
     made.with_panel(_voltages_now()).with_panel(_temperatures_now())
     made.with_row(Row("Cells over time"))
     made.with_panel(_deviation()).with_panel(_voltages())
@@ -45,13 +47,17 @@ def build() -> Dashboard:
     return made.with_panel(_energy()).with_panel(_depth())
 
 
-def _in_order(face: Face, field: str) -> barchart.Panel:
+def _in_order(face: Face, name: str, kept: str) -> barchart.Panel:
     """One bar for each cell in physical order: its latest value less the median of the pack."""
-    cells = (
-        f'SELECT last("{field}") AS "value" FROM "raw"."cell" WHERE {CHOSEN} AND $timeFilter '
-        'GROUP BY "pack", "cell"'
+    found = either(
+        {"last": (f'last("{name}")', f'last("{name}_{kept}")')},
+        "cell",
+        where=CHOSEN,
+        by='"pack", "cell"',
+        detail=CELLS,
     )
-    median = f'SELECT median("value") AS "median" FROM ({cells}) WHERE $timeFilter GROUP BY "pack"'
+    cells = f'SELECT last("last") AS "value" FROM {found} WHERE $timeFilter GROUP BY "pack", "cell"'
+    median = f'SELECT median("last") AS "median" FROM {found} WHERE $timeFilter GROUP BY "pack"'
     return bars_in_order(
         face,
         [influx_table(cells, "A"), influx_table(median, "B")],
@@ -95,6 +101,7 @@ def _voltages_now() -> barchart.Panel:
             targets=[],
         ),
         "voltage_v",
+        "mean",
     )
 
 
@@ -114,13 +121,11 @@ def _temperatures_now() -> barchart.Panel:
             targets=[],
         ),
         "temperature_c",
+        "max",
     )
 
 
-ROWS = (
-    f'SELECT mean("voltage_v") FROM "raw"."cell" WHERE {CHOSEN} AND $timeFilter '
-    'GROUP BY time($__interval), "cell" fill(null)'
-)
+ROWS = over_time("$kept", "voltage_v", "$kept", "cell", where=CHOSEN, by='"cell"', detail=CELLS)
 BY_NUMBER = [
     transform("joinByField", byField="Time", mode="outer"),
     transform("organize", orderByMode="auto", orderBy=[{"type": "name", "desc": False}]),
@@ -133,11 +138,12 @@ def _deviation() -> heatmap.Panel:
         description="One row for each cell in physical order. Charging and discharging move all "
         "cells together and do not show here; a cell that drifts changes its colour against its "
         "neighbours: blue below the median, red above, full at "
-        f"{look.CELL_VOLTS_OFF:.2f} V. Blank is a time without a reading.",
+        f"{look.CELL_VOLTS_OFF:.2f} V. Blank is a time without a reading. What is shown of each "
+        "interval is chosen above: a spike shows as the lowest or highest whatever the range.",
         size=(24, 12),
         unit=look.UNITS["V"],
         empty=NO_CELLS,
-        interval=CELL_BUCKET,
+        interval=CELLS.interval,
         decimals=3,
         targets=[influx(ROWS, "$tag_cell")],
         transformations=[
@@ -174,7 +180,7 @@ def _voltages() -> heatmap.Panel:
         size=(24, 11),
         unit=look.UNITS["V"],
         empty=NO_CELLS,
-        interval=CELL_BUCKET,
+        interval=CELLS.interval,
         decimals=3,
         targets=[influx(ROWS, "$tag_cell")],
         transformations=BY_NUMBER,
@@ -182,11 +188,12 @@ def _voltages() -> heatmap.Panel:
     return heat(face, decimals=3)
 
 
+def _battery(fields: dict[str, tuple[str, str]], by: str = "") -> str:
+    return either(fields, "battery", where=BATTERY, by=by, detail=CELLS)
+
+
 def _counted() -> list[stat.Panel]:
-    def one(title: str, description: str, what: str, unit: str, decimals: int) -> stat.Panel:
-        query = f'SELECT {what} FROM "raw"."battery" WHERE {BATTERY} AND $timeFilter'
-        if title == RATIO:
-            query = f'SELECT 100 * "out" / "in" FROM ({query}) WHERE "in" > 0 AND $timeFilter'
+    def one(title: str, description: str, query: str, unit: str, decimals: int) -> stat.Panel:
         return tiles(
             Face(
                 title=title,
@@ -200,18 +207,22 @@ def _counted() -> list[stat.Panel]:
             )
         )
 
+    charged = _battery({"in": grown("charged_kwh")})
+    both = _battery({"out": grown("discharged_kwh"), "in": grown("charged_kwh")})
+    charge = _battery({"soc": ('"soc_percent"', '"soc_percent_mean"')})
     return [
         one(
             "Charge cycles",
             "Cycles of its whole life that the battery has counted.",
-            'last("cycles")',
+            f"SELECT last({field('cycles', 'last')}) FROM {CELLS.of('battery')} WHERE {BATTERY} "
+            "AND $timeFilter",
             look.NUMBER,
             0,
         ),
         one(
             "Charged",
             "What its energy counter rose by in the time range.",
-            'spread("charged_kwh")',
+            f'SELECT sum("in") FROM {charged} WHERE $timeFilter',
             look.UNITS["kWh"],
             1,
         ),
@@ -219,7 +230,7 @@ def _counted() -> list[stat.Panel]:
             RATIO,
             "Energy out over energy in within the time range. It is the round-trip efficiency only "
             "where the charge was the same at both ends: see the tile beside it.",
-            'spread("discharged_kwh") AS "out", spread("charged_kwh") AS "in"',
+            f'SELECT 100 * "out" / "in" FROM {both} WHERE "in" > 0 AND $timeFilter',
             look.UNITS["%"],
             1,
         ),
@@ -227,7 +238,7 @@ def _counted() -> list[stat.Panel]:
             "Charge gained",
             "State of charge at the end of the time range less that at its beginning, in points. "
             "Near 0 the tile beside it is the round-trip efficiency.",
-            'last("soc_percent") - first("soc_percent")',
+            f'SELECT last("soc") - first("soc") FROM {charge} WHERE $timeFilter',
             look.NUMBER,
             1,
         ),
@@ -237,12 +248,12 @@ def _counted() -> list[stat.Panel]:
 def _energy() -> timeseries.Panel:
     targets = [
         influx(
-            f'SELECT spread("{field}") FROM "raw"."battery" WHERE {BATTERY} AND $timeFilter '
-            "GROUP BY time($__interval) fill(none)",
+            f'SELECT sum("grown") FROM {_battery({"grown": grown(counter)}, "time($__interval)")} '
+            "WHERE $timeFilter GROUP BY time($__interval) fill(none)",
             name,
             ref,
         )
-        for ref, name, field in (
+        for ref, name, counter in (
             ("A", "Charged", "charged_kwh"),
             ("B", "Discharged", "discharged_kwh"),
         )
@@ -266,23 +277,20 @@ def _energy() -> timeseries.Panel:
 def _depth() -> timeseries.Panel:
     targets = [
         influx(
-            f'SELECT {how}("soc_percent") FROM "raw"."battery" WHERE {BATTERY} AND $timeFilter '
-            "GROUP BY time($__interval) fill(null)",
-            name,
-            ref,
+            over_time(how, "soc_percent", how, "battery", where=BATTERY, detail=CELLS), name, ref
         )
         for ref, name, how in (("A", "Highest", "max"), ("B", "Lowest", "min"))
     ]
     face = Face(
         title="How deep it is cycled",
-        description="Highest and lowest state of charge of each quarter of an hour, or of longer "
-        "steps over a longer range. The distance is the depth of the cycles.",
+        description="Highest and lowest state of charge of each interval. The distance is the "
+        "depth of the cycles.",
         size=(12, 8),
         unit=look.UNITS["%"],
         empty=SILENT,
         low=0,
         high=100,
-        interval="15m",
+        interval=CELLS.interval,
         targets=targets,
         overrides={
             "Highest": colour(look.FLOWS["Battery charge"]),

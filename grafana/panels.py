@@ -37,6 +37,7 @@ from grafana.queries import MIXED, Target
 
 Properties = Mapping[str, Any]
 LOWEST = -1e6  # below anything that is measured
+HEAT_COLUMNS = 360
 COLUMN = 56  # pixels that a column needs at least
 SITE_URL = "/d/fleetscope-site/?${__url_time_range}&var-site=${__data.fields.site}"
 CELLS_URL = "/d/fleetscope-cells/?${__url_time_range}&var-site=${__data.fields.site}"
@@ -265,6 +266,8 @@ def heat(face: Face, *, decimals: int, either_side: float | None = None) -> heat
     """
     panel = _dress(heatmap.Panel(), face)
     panel.calculate(False).cell_gap(1).show_legend()
+    # Columns narrower than a few pixels are drawn with seams that look like gaps.
+    panel.max_data_points(HEAT_COLUMNS)
     colours = heatmap.HeatmapColorOptions().mode(HeatmapColorMode.SCHEME).steps(48).reverse(False)
     if either_side is None:
         panel.color(colours.scheme("Viridis"))

@@ -25,8 +25,6 @@ ON_SITE = "on (job, instance, site)"
 # Polls are 10 s apart by default; a bucket of three never runs empty between two of them, and a
 # poll that is lost still shows as a gap at the longer intervals of up to a minute.
 BUCKET = "30s"
-# Single cells are stored once a minute, not to the second.
-CELL_BUCKET = "2m"
 # The newest rows of what every assessment writes, wherever the time range ends.
 AT_THE_END = "time > ${__to}ms - 5m AND time <= ${__to}ms"
 
@@ -103,45 +101,6 @@ def or_missing(expr: str, wanted: str) -> str:
 def squeeze(text: str) -> str:
     """A query on one line."""
     return " ".join(text.split())
-
-
-def select(
-    what: str, measurement: str, where: str = "", by: str = "", *, fill: str = "null"
-) -> str:
-    """InfluxQL over the chosen site and time range in buckets of the panel's interval.
-
-    Parameters
-    ----------
-    what : str
-        The selected expressions, aggregated.
-    measurement : str
-    where : str
-        A further condition.
-    by : str
-        Tags to group by, besides time.
-    fill : str
-        What an empty bucket gives: null is a gap, none leaves the bucket out.
-    """
-    condition = f" AND {where}" if where else ""
-    tags = f", {by}" if by else ""
-    return (
-        f'SELECT {what} FROM "raw"."{measurement}" WHERE "site" = \'$site\'{condition} '
-        f"AND $timeFilter GROUP BY time($__interval){tags} fill({fill})"
-    )
-
-
-def one_side(field: str, measurement: str, sign: str) -> str:
-    """InfluxQL for the positive (``>``) or negative (``<``) part of a power, summed over devices.
-
-    The part is drawn on its own side of zero; a bucket on the other side has no value.
-    """
-    inner = select(f'mean("{field}") AS "device"', measurement, by='"device"')
-    if measurement == "site":
-        inner = select(f'mean("{field}") AS "device"', measurement)
-    return (
-        f'SELECT sum("device") FROM ({inner}) WHERE "device" {sign} 0 AND $timeFilter '
-        "GROUP BY time($__interval) fill(null)"
-    )
 
 
 def latest(fields: str, measurement: str, where: str, by: str) -> str:

@@ -1,5 +1,7 @@
 """Site: one site, from its headline readings to whom to call."""
 
+# ruff: noqa: S608  (templates that Grafana fills in; no SQL is run here)
+
 from __future__ import annotations
 
 from collections.abc import Mapping
@@ -9,6 +11,7 @@ from grafana_foundation_sdk.builders.dashboard import Dashboard
 
 from grafana import look
 from grafana.frame import Happenings, dashboard, site_variable
+from grafana.levels import READINGS, either, over_time
 from grafana.panels import (
     WRAPPED,
     Face,
@@ -24,14 +27,12 @@ from grafana.panels import (
     transform,
 )
 from grafana.queries import (
-    BUCKET,
     influx,
     influx_table,
     latest,
     prom,
     prom_now,
     prom_table,
-    select,
 )
 from grafana.site_plots import add_plots
 from grafana.site_readings import add_readings
@@ -48,7 +49,7 @@ CELLS = "/d/fleetscope-cells/?${__url_time_range}&var-site=${site}"
 def build() -> Dashboard:
     """The dashboard."""
     made = dashboard("fleetscope-site", "One site: how it is, why, since when, and whom to call.")
-    made.with_variable(site_variable())
+    made.with_variable(site_variable()).with_variable(READINGS.variable())
     made.annotation(
         Happenings(
             "Status changes",
@@ -310,14 +311,19 @@ def _components() -> table.Panel:
 
 
 def _issue_timeline() -> statetimeline.Panel:
-    query = select('max("severity")', "issue", '"active" = 1', '"code"')
+    fields = {"worst": ('"severity"', '"severity_max"'), "on": ('"active"', '"active_max"')}
+    code = '"code"'
+    query = (
+        f'SELECT max("worst") FROM {either(fields, "issue", by=code)} WHERE "on" = 1 AND '
+        '$timeFilter GROUP BY time($__interval), "code" fill(null)'
+    )
     face = Face(
         title="Issues over time",
         description="When each issue was active, by severity. Blank means that it was not.",
         size=(15, 8),
         unit=look.NUMBER,
         empty="No issue in this time range",
-        interval=BUCKET,
+        interval=READINGS.interval,
         mappings=look.severity_mappings(),
         targets=[influx(query, "$tag_code")],
         overrides=look.issue_series(),
@@ -326,7 +332,7 @@ def _issue_timeline() -> statetimeline.Panel:
 
 
 def _component_timeline() -> timeseries.Panel:
-    query = select('min("score")', "health", by='"component"')
+    query = over_time("min", "score", "min", "health", by='"component"')
     face = Face(
         title="Scores over time",
         description="Overall and component scores, the lowest of each interval.",
@@ -335,7 +341,7 @@ def _component_timeline() -> timeseries.Panel:
         empty=SILENT,
         low=0,
         high=100,
-        interval=BUCKET,
+        interval=READINGS.interval,
         targets=[influx(query, "$tag_component")],
         overrides={
             "overall": {**colour("text"), "custom.lineWidth": 3},

@@ -1,5 +1,7 @@
 """The plots of the dashboard Site: power, battery, grid and devices."""
 
+# ruff: noqa: S608  (templates that Grafana fills in; no SQL is run here)
+
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -8,11 +10,13 @@ from grafana_foundation_sdk.builders import statetimeline, timeseries
 from grafana_foundation_sdk.builders.dashboard import Dashboard, Row
 
 from grafana import look
+from grafana.levels import READINGS, either, over_time
 from grafana.panels import Face, colour, lines, link, timeline
-from grafana.queries import BUCKET, Target, influx, one_side, prom, select
+from grafana.queries import Target, influx, prom
 from scoring.grid import VOLTAGE_TOLERANCE
 
 ONE = '{site="$site"}'
+BUCKETS = "time($__interval)"
 SILENT = "Nothing stored for this site in this time range"
 CELLS = "/d/fleetscope-cells/?${__url_time_range}&var-site=${site}"
 
@@ -43,10 +47,7 @@ def _flows() -> timeseries.Panel:
     targets: list[Target] = []
     overrides = {}
     for ref, (name, quantity, measurement, sign, factor) in zip("ABCDEFG", parts, strict=True):
-        query = one_side(quantity, measurement, sign)
-        if factor < 0:
-            query = query.replace('sum("device")', '-1 * sum("device")', 1)
-        targets.append(influx(query, name, ref))
+        targets.append(influx(_one_side(quantity, measurement, sign, factor), name, ref))
         overrides[name] = colour(look.FLOWS[name])
     face = Face(
         title="Power: where it comes from and where it goes",
@@ -55,11 +56,33 @@ def _flows() -> timeseries.Panel:
         size=(16, 9),
         unit=look.UNITS["W"],
         empty=SILENT,
-        interval=BUCKET,
+        interval=READINGS.interval,
         targets=targets,
         overrides=overrides,
     )
     return lines(face, stacked=True, fill=60)
+
+
+def _one_side(name: str, measurement: str, sign: str, factor: int) -> str:
+    """InfluxQL for the positive (``>``) or negative (``<``) part of a power, summed over devices.
+
+    The part is drawn on its own side of zero; a bucket on the other side has no value.
+    """
+    by = f'{BUCKETS}, "device"' if measurement == "battery" else BUCKETS
+    means = {"device": (f'mean("{name}")', f'mean("{name}_mean")')}
+    summed = 'sum("device")' if factor > 0 else '-1 * sum("device")'
+    return (
+        f'SELECT {summed} FROM {either(means, measurement, by=by)} WHERE "device" {sign} 0 '
+        f"AND $timeFilter GROUP BY {BUCKETS} fill(null)"
+    )
+
+
+def _mean(name: str) -> str:
+    return over_time("mean", name, "mean", "site")
+
+
+def _each_battery(name: str) -> str:
+    return over_time("mean", name, "mean", "battery", by='"device"')
 
 
 def _sun() -> timeseries.Panel:
@@ -71,12 +94,12 @@ def _sun() -> timeseries.Panel:
         unit=look.UNITS["W"],
         empty="No PV at this site, or nothing stored in this time range",
         low=0,
-        interval=BUCKET,
+        interval=READINGS.interval,
         targets=[
-            influx(select('mean("pv_expected_w")', "site"), "Clear sky", "A"),
-            influx(select('mean("pv_power_w")', "site"), "PV", "B"),
-            influx(select('mean("pv_dc_power_w")', "site"), "DC-coupled", "C"),
-            influx(select('mean("pv_ac_power_w")', "site"), "AC-coupled", "D"),
+            influx(_mean("pv_expected_w"), "Clear sky", "A"),
+            influx(_mean("pv_power_w"), "PV", "B"),
+            influx(_mean("pv_dc_power_w"), "DC-coupled", "C"),
+            influx(_mean("pv_ac_power_w"), "AC-coupled", "D"),
         ],
         overrides={
             "PV": colour(look.FLOWS["PV"]) | {"custom.fillOpacity": 20},
@@ -98,19 +121,19 @@ def _charge() -> timeseries.Panel:
         empty=SILENT,
         low=0,
         high=100,
-        interval=BUCKET,
+        interval=READINGS.interval,
         overrides={
             "/^Charge/": colour(look.FLOWS["Battery charge"]),
             "/^Health/": colour(look.ACCENT),
         },
         targets=[
             influx(
-                select('mean("soc_percent")', "battery", by='"device"'),
+                _each_battery("soc_percent"),
                 "Charge $tag_device",
                 "A",
             ),
             influx(
-                select('mean("soh_percent")', "battery", by='"device"'),
+                _each_battery("soh_percent"),
                 "Health $tag_device",
                 "B",
             ),
@@ -122,13 +145,14 @@ def _charge() -> timeseries.Panel:
 def _heat() -> timeseries.Panel:
     face = Face(
         title="Temperature",
-        description=f"Of each battery and of its hottest and coldest cell. Dashed: the warning at "
+        description="Of each battery and of its hottest and coldest cell, the extreme of each "
+        "interval. Dashed: the warning at "
         f"{look.LIMITS.temperature_max:g} °C and the critical limit, as the fleet's defaults have "
         "them.",
         size=(12, 8),
         unit=look.UNITS["°C"],
         empty="No battery of this site gives a temperature",
-        interval=BUCKET,
+        interval=READINGS.interval,
         thresholds=look.temperature_limits(),
         overrides={
             "/^Battery/": colour(look.ACCENT),
@@ -137,16 +161,16 @@ def _heat() -> timeseries.Panel:
         },
         targets=[
             influx(
-                select(f'mean("{quantity}")', "battery", by='"device"'),
+                over_time(how, quantity, how, "battery", by='"device"'),
                 f"{name} $tag_device",
                 ref,
             )
-            for ref, (name, quantity) in zip(
+            for ref, (name, how, quantity) in zip(
                 "ABC",
                 (
-                    ("Battery", "temperature_c"),
-                    ("Hottest cell", "cell_max_temperature_c"),
-                    ("Coldest cell", "cell_min_temperature_c"),
+                    ("Battery", "max", "temperature_c"),
+                    ("Hottest cell", "max", "cell_max_temperature_c"),
+                    ("Coldest cell", "min", "cell_min_temperature_c"),
                 ),
                 strict=True,
             )
@@ -180,10 +204,10 @@ def _volts() -> timeseries.Panel:
         size=(12, 8),
         unit=look.UNITS["V"],
         empty=SILENT,
-        interval=BUCKET,
+        interval=READINGS.interval,
         targets=[
-            influx(select('mean("voltage_v")', "battery", by='"device"'), "V $tag_device", "A"),
-            influx(select('mean("current_a")', "battery", by='"device"'), "A $tag_device", "B"),
+            influx(_each_battery("voltage_v"), "V $tag_device", "A"),
+            influx(_each_battery("current_a"), "A $tag_device", "B"),
         ],
         overrides={
             "/^V /": colour(look.ACCENT),
@@ -204,9 +228,13 @@ def _band(
     """
     targets = []
     places = iter(refs)
+    values = {"value": (f'"{field}"', f'"{field}_mean"')}
     for side, pair in zip(("<", ">="), edges, strict=True):
         for name, edge in zip(("Lower edge", "Upper edge"), pair, strict=True):
-            query = select(f'mean("{field}") * 0 + {edge:g}', "site", f'"{field}" {side} {split:g}')
+            query = (
+                f'SELECT mean("value") * 0 + {edge:g} FROM {either(values, "site")} WHERE '
+                f'"value" {side} {split:g} AND $timeFilter GROUP BY {BUCKETS} fill(null)'
+            )
             targets.append(influx(query, name, next(places)))
     return targets
 
@@ -222,10 +250,10 @@ def _frequency() -> timeseries.Panel:
         unit=look.UNITS["Hz"],
         empty="No grid at this site, or it gives no frequency",
         decimals=2,
-        interval=BUCKET,
+        interval=READINGS.interval,
         targets=[
             *(
-                influx(select(f'{how}("grid_frequency_hz")', "site"), name, ref)
+                influx(over_time(how, "grid_frequency_hz", how, "site"), name, ref)
                 for ref, how, name in (
                     ("A", "mean", "Mean"),
                     ("B", "min", "Min"),
@@ -251,11 +279,11 @@ def _voltage() -> timeseries.Panel:
         unit=look.UNITS["V"],
         empty="No grid at this site, or it gives no voltage",
         decimals=1,
-        interval=BUCKET,
+        interval=READINGS.interval,
         targets=[
-            influx(select('mean("grid_voltage_v")', "site"), "Mean", "A"),
-            influx(select('min("grid_voltage_min_v")', "site"), "Min", "B"),
-            influx(select('max("grid_voltage_max_v")', "site"), "Max", "C"),
+            influx(_mean("grid_voltage_v"), "Mean", "A"),
+            influx(over_time("min", "grid_voltage_min_v", "min", "site"), "Min", "B"),
+            influx(over_time("max", "grid_voltage_max_v", "max", "site"), "Max", "C"),
             *_band("grid_voltage_v", 170, edges, "DEFG"),
         ],
         overrides=look.extremes(),
@@ -264,14 +292,19 @@ def _voltage() -> timeseries.Panel:
 
 
 def _alarms() -> statetimeline.Panel:
-    query = select('max("level")', "alarm", '"level" > 0', '"device", "alarm"')
+    by = f'{BUCKETS}, "device", "alarm"'
+    levels = {"value": ('max("level")', 'max("level_max")')}
+    query = (
+        f'SELECT max("value") FROM {either(levels, "alarm", by=by)} WHERE "value" > 0 '
+        f"AND $timeFilter GROUP BY {by} fill(null)"
+    )
     face = Face(
         title="Device alarms over time",
         description="What the devices themselves warn of or sound an alarm for. Blank means none.",
         size=(12, 7),
         unit=look.NUMBER,
         empty="No device alarm in this time range",
-        interval=BUCKET,
+        interval=READINGS.interval,
         mappings=look.alarm_mappings(),
         targets=[influx(query, "$tag_alarm ($tag_device)")],
     )
@@ -283,16 +316,17 @@ def _states() -> timeseries.Panel:
         title="Controller state",
         description="State number of the site's controller (Victron: 3 bulk, 4 absorption, "
         "5 float, 8 pass-through, 9 inverting, 252 external control, 256 discharging), whether "
-        "the grid is connected and whether the PV is held back.",
+        "the grid is connected and whether the PV is held back. Over more than two days the "
+        "highest state of each interval.",
         size=(12, 7),
         unit=look.NUMBER,
         empty=SILENT,
         low=0,
-        interval=BUCKET,
+        interval=READINGS.interval,
         targets=[
-            influx(select('last("system_state")', "site"), "State", "A"),
-            influx(select('min("grid_connected")', "site"), "Grid connected", "B"),
-            influx(select('max("pv_disabled")', "site"), "PV held back", "C"),
+            influx(over_time("last", "system_state", "max", "site"), "State", "A"),
+            influx(over_time("min", "grid_connected", "min", "site"), "Grid connected", "B"),
+            influx(over_time("max", "pv_disabled", "max", "site"), "PV held back", "C"),
         ],
         overrides={
             "State": colour(look.ACCENT),

@@ -9,8 +9,9 @@ from grafana_foundation_sdk.builders.dashboard import Dashboard, Row
 
 from exporter.quantities import QUANTITIES
 from grafana import look
+from grafana.levels import READINGS, either, grown, over_time
 from grafana.panels import WRAPPED, Face, colour, columns, grid, lines, timeline, transform
-from grafana.queries import BUCKET, influx, influx_table, latest, prom, prom_table, select
+from grafana.queries import influx, influx_table, latest, prom, prom_table
 
 ONE = '{site="$site"}'
 CHOSEN = "\"site\" = '$site'"
@@ -165,11 +166,17 @@ def _lifetime() -> table.Panel:
     )
 
 
+def _grown_by_device(name: str) -> str:
+    measurement = QUANTITIES[name].measurement.value
+    by = "time($__interval)" + (', "device"' if measurement == "battery" else "")
+    return either({"grown": grown(name)}, measurement, by=by)
+
+
 def _counters() -> timeseries.Panel:
     targets = [
         influx(
-            f'SELECT spread("{name}") FROM "raw"."{QUANTITIES[name].measurement.value}" '
-            f"WHERE {CHOSEN} AND $timeFilter GROUP BY time(1h) fill(none)",
+            f'SELECT sum("grown") FROM {_grown_by_device(name)} WHERE $timeFilter '
+            "GROUP BY time($__interval) fill(none)",
             _WORDS[name],
             ref,
         )
@@ -181,8 +188,9 @@ def _counters() -> timeseries.Panel:
     ]
     face = Face(
         title="Energy by hour",
-        description="Difference of the energy counters within each hour; sites with several "
-        "batteries show the one that moved most.",
+        description="By how much the energy counters grew in each hour, or in longer steps over a "
+        "longer range, all batteries together.",
+        interval="1h",
         size=(12, 7),
         unit=look.UNITS["kWh"],
         empty="The site has no energy counters, or nothing is stored in this time range",
@@ -207,10 +215,10 @@ def _online() -> statetimeline.Panel:
         size=(12, 7),
         unit=look.NUMBER,
         empty=SILENT,
-        interval=BUCKET,
+        interval=READINGS.interval,
         mappings=[*look.online_mappings(), *look.status_mappings()],
         targets=[
-            influx(select('min("online")', "site"), "Answers", "A"),
+            influx(over_time("min", "online", "min", "site"), "Answers", "A"),
         ],
     )
     return timeline(face)
@@ -253,10 +261,10 @@ def _durations() -> timeseries.Panel:
         unit=look.SECONDS,
         empty="The site was not scraped in this time range",
         low=0,
-        interval=BUCKET,
+        interval=READINGS.interval,
         targets=[
-            influx(select('mean("scrape_seconds")', "site"), "Mean", "A"),
-            influx(select('max("scrape_seconds")', "site"), "Max", "B"),
+            influx(over_time("mean", "scrape_seconds", "mean", "site"), "Mean", "A"),
+            influx(over_time("max", "scrape_seconds", "max", "site"), "Max", "B"),
         ],
         overrides=look.extremes(),
     )

@@ -92,7 +92,12 @@ def parts(table: Table) -> list[str]:
                 ("`seconds`", "s", "Length of a window; 0 for `raw`"),
                 ("`range_ms`", "ms", "Longest range that a plot reads at this level"),
                 ("`kept_from_ms`", "ms", "From when on there is any, Unix time"),
-                ("`choice`", "text", "Name of the level, a space, and its window as a duration"),
+                (
+                    "`choice`",
+                    "text",
+                    "Name of the level, and the least interval of a plot there: of readings, of "
+                    "single cells and of meters",
+                ),
             ],
         ),
     ]

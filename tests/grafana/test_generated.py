@@ -18,11 +18,19 @@ from exporter.assessment import assess
 from exporter.config import Fleet
 from exporter.fleet import FleetState
 from exporter.metrics import METRICS, PREFIX
-from exporter.quantities import BATTERY_QUANTITIES, QUANTITIES, SITE_QUANTITIES
+from exporter.quantities import (
+    BATTERY_QUANTITIES,
+    KEPT,
+    METER_QUANTITIES,
+    QUANTITIES,
+    SITE_QUANTITIES,
+)
+from exporter.rollups.catalog import FIELDS
 from exporter.sink.cells import CellStore
 from exporter.sink.line_protocol import assessment_lines, snapshot_lines
 from exporter.snapshot import BatterySnapshot, Cells, Outcome, Snapshot
 from grafana.generate import FOLDER, dashboards, files, main, stale
+from grafana.levels import CHOICE_QUERY, DETAILS
 from scoring.issues import ISSUE_KINDS
 from scoring.status import STATUSES
 
@@ -33,6 +41,7 @@ UIDS = {
     "fleetscope-site",
     "fleetscope-cells",
     "fleetscope-pack",
+    "fleetscope-meters",
     "fleetscope-compare",
     "fleetscope-collection",
 }
@@ -51,13 +60,6 @@ UNUSED_FIELDS = {
     ("issue", "threshold"): "part of the sentence, with its unit",
 }
 NOT_IN_DASHBOARDS = {
-    "spool_limit_bytes": "the alert on a queue that fills measures by it",
-    "spool_longest_seconds": "the alert on a queue that fills measures by it",
-    "rollup_last_success_timestamp_seconds": "its alert says when roll-ups stand still",
-    "spool_durable": "the alert on the queue's disk says it",
-    "cell_finding": "alerts tell it; `fleetscope cells` and the API have the sentence",
-    "cell_deviation_volts": "alerts put it in words; dashboards draw it from InfluxDB",
-    "cell_forecast_seconds": "alerts put it in words",
     "cell_analysis_interval_seconds": "of the exporter's own doings; alerts watch it",
     "cell_analysis_timestamp_seconds": "an alert watches it",
     "site_rank": "the order of attention that dashboards sort by is recorded from it",
@@ -152,6 +154,8 @@ def schema() -> dict[str, set[str]]:
         known = found.setdefault(measurement, set())
         known |= {pair.partition("=")[0] for pair in (*tags, *fields)}
     found["site"].add("pv_expected_w")
+    # Only imports write it.
+    found["meter"] = {"site", "meter", *METER_QUANTITIES}
     return found
 
 
@@ -226,6 +230,19 @@ def test_a_gap_stays_a_gap(panel: dict[str, Any]) -> None:
         assert "fill(0)" not in target.get("query", "")
         assert "fill(previous)" not in target.get("query", "")
         assert "fill(linear)" not in target.get("query", "")
+
+
+@EACH
+def test_a_panel_that_follows_the_range_has_the_least_interval_of_its_level(
+    panel: dict[str, Any],
+) -> None:
+    for target in panel["targets"]:
+        query = target.get("query", "")
+        levels = [detail for detail in DETAILS if f'"${detail.name}"' in query]
+        assert len(levels) <= 1
+        # Without an empty bucket between two windows there is no gap to be drawn.
+        if levels and "$__interval" in query and "fill(none)" not in query:
+            assert panel["interval"] == levels[0].interval
 
 
 @EACH
@@ -311,18 +328,33 @@ def influx_names() -> Iterator[tuple[str, str]]:
     for query in queries("influxdb"):
         if not query.startswith(("SELECT", "SHOW")):
             continue
-        measurement = re.search(r'FROM (?:"raw"\.)?"(\w+)"(?!\.)', query)
+        if query == CHOICE_QUERY:
+            continue
+        measurement = re.search(r'FROM (?:"(\$?\w+)"\.)?"(\w+)"(?!\.)', query)
         if measurement is None:
             assert 'FROM "raw"./^(site|battery)$/' in query
             continue
+        for name, kept in re.findall(r"/\^(\w+)\(_(\$?\w+)\)\?\$/", query):
+            yield measurement[2], name
+            for each in ("mean", "min", "max") if kept == "$kept" else (kept,):
+                yield measurement[2], f"{name}_{each}"
         own_names = set(re.findall(r'AS "(\w+)"', query))
         for name in re.findall(r'(?<!\.)"(\w+)"(?!\.)', query):
-            if name not in own_names | {measurement[1], "raw"}:
-                yield measurement[1], name
+            if name not in own_names | {measurement[2], "raw"}:
+                yield measurement[2], name
+
+
+def kept() -> dict[str, set[str]]:
+    """Fields of roll-ups by measurement."""
+    return {
+        measurement: {f"{name}_{suffix}" for name, kind in fields.items() for suffix in KEPT[kind]}
+        for measurement, fields in FIELDS.items()
+    }
 
 
 def test_every_field_that_is_asked_for_exists() -> None:
-    known = schema()
+    known, rolled_up = schema(), kept()
+    known = {m: names | rolled_up[m] for m, names in known.items()}
     asked = set(influx_names())
     assert len(asked) > 40
     assert {(m, name) for m, name in asked if name not in known[m]} == set()
@@ -332,11 +364,13 @@ def test_every_stored_field_is_used_or_named_with_a_reason() -> None:
     asked = set(influx_names())
     choices = " ".join(queries("influxdb"))
     assert all(f" : {name}" in choices for name in QUANTITIES), "readings can all be compared"
+    rolled_up = [(m, name, k) for m, names in FIELDS.items() for name, k in names.items()]
+    asked |= {(m, n) for m, n, k in rolled_up if {(m, f"{n}_{x}") for x in KEPT[k]} & asked}
     stored = {(m, name) for m, names in schema().items() for name in names}
     unused = {(m, n) for m, n in stored - asked if n not in QUANTITIES}
     # A tag or field of its measurement's own name is asked for, but cannot be told from it; and
     # `since` is asked for under its own name.
-    unused -= {(name, name) for name in ("alarm", "cell", "site")}
+    unused -= {(name, name) for name in ("alarm", "cell", "meter", "site")}
     unused -= {("health", "since"), ("issue", "since")}
     assert unused == set(UNUSED_FIELDS)
 

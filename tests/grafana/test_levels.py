@@ -12,18 +12,18 @@ from exporter.quantities import KEPT, Kind
 from exporter.rollups.choice import level_batch
 from exporter.rollups.plan import kept_from
 from exporter.rollups.source import DAY_MS, Connection, Source
-from grafana.levels import CHOICE_QUERY, CHOICE_REGEX, field
+from grafana.levels import CELLS, CHOICE_QUERY, METERS, READINGS, Detail, field
 from tests.exporter.test_influx_targets import Server, influx1, influx2, server  # noqa: F401
 
 NOW = int(time.time() * 1000)
 
 
-def picked(source: Source, start: int, stop: int) -> tuple[str, str]:
+def picked(source: Source, start: int, stop: int, detail: Detail = READINGS) -> tuple[str, str]:
     """Value and text of the variable."""
     query = CHOICE_QUERY.replace("$__from", str(start)).replace("$__to", str(stop))
     (part,) = source.ask(query)
     ((_, choice),) = part.rows
-    found = re.search(CHOICE_REGEX.strip("/").replace("(?<", "(?P<"), choice)
+    found = re.search(detail.regex.strip("/").replace("(?<", "(?P<"), choice)
     assert found is not None
     return found["value"], found["text"]
 
@@ -46,6 +46,10 @@ async def test_the_level_follows_the_range_and_what_is_kept(server: Server) -> N
             assert picked(source, NOW - int(days * DAY_MS), NOW)[0] == level
         assert picked(source, NOW - 200 * DAY_MS, NOW) == ("rollup_1h", "1h")
         assert picked(source, NOW - 800 * DAY_MS, NOW) == ("rollup_1d", "1d")
+        for detail, least in ((CELLS, ("2m", "5m")), (METERS, ("15m", "15m"))):
+            for days, name, interval in ((1, "raw", least[0]), (7, "rollup_5m", least[1])):
+                assert picked(source, NOW - days * DAY_MS, NOW, detail) == (name, interval)
+            assert picked(source, NOW - 200 * DAY_MS, NOW, detail) == ("rollup_1h", "1h")
         # An hour of long ago is read from the finest level that is still kept.
         for ago, level in ((89, "raw"), (91, "rollup_5m"), (181, "rollup_15m"), (731, "rollup_1h")):
             start = NOW - ago * DAY_MS

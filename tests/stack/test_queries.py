@@ -12,7 +12,9 @@ from typing import Any
 import pytest
 import yaml
 
+from exporter.levels import RAW
 from exporter.quantities import QUANTITIES
+from grafana.levels import DETAILS
 from provisioning.local.stack import ROOT, Stack
 from provisioning.local.web import get_json
 from simulator.scenario import SCENARIOS
@@ -38,6 +40,10 @@ MAY_BE_EMPTY = {
     "an hour of daylight",
     ("compare", "Robust scores", "E"): "PV performance takes an hour of daylight",
     ("compare", "${quantity:text}", "A"): "no simulated device gives every reading",
+    ("meters", "*", "*"): "the demo imports nothing; tests/grafana asks for meters",
+    ("cells", "Critical cells", "*"): "what is said of cells takes days of history",
+    ("overview", "Cells that drift", "A"): "what is said of cells takes days of history",
+    ("collection", "Room in the queue", "B"): "nothing waits while InfluxDB accepts everything",
     ("pack", "Out over in", "A"): "no counter need move while the test runs",
     ("site", "annotation Status changes", "A"): "no status need change while the test runs",
     ("site", "annotation Alerts", "A"): "alerts wait longer than the test",
@@ -65,6 +71,7 @@ class Query:
     def excuse(self) -> str | None:
         """Why it may be empty."""
         places = [(self.dashboard, self.panel, ref) for ref in (self.ref, "*")]
+        places.append((self.dashboard, "*", "*"))
         return next((MAY_BE_EMPTY[place] for place in places if place in MAY_BE_EMPTY), None)
 
 
@@ -108,18 +115,25 @@ METRICS, READINGS = (
 )
 
 
-def filled(text: str, site: str, metric: str, quantity: str, *, regex: bool) -> str:
+def filled(
+    text: str, site: str, metric: str, quantity: str, *, regex: bool, level: str = RAW
+) -> str:
     """The query as Grafana sends it: one site, everything else at its default."""
     values = {
         "__rate_interval": "1m",
         "__interval": "10s",
+        "__from": f"{(time.time() - RANGE_SECONDS) * 1000:.0f}",
         "__to": f"{time.time() * 1000:.0f}",
         "__range": f"{RANGE_SECONDS}s",
         "timeFilter": f"time >= now() - {RANGE_SECONDS}s AND time <= now()",
         "site": f"({'|'.join(SITES)})" if regex else site,
         "metric": metric,
         "quantity": quantity,
+        "kept": "mean",
+        "zone": "Europe/Madrid",
         **dict.fromkeys(("region", "vendor", "battery_type", "priority", "status", "pack"), ".*"),
+        "meter": ".*",
+        **dict.fromkeys((detail.name for detail in DETAILS), level),
     }
     text = text.replace("'$pack'", "'battery/512'")
     for name, value in values.items():
@@ -152,11 +166,17 @@ def versions(query: Query) -> Iterator[tuple[str, bool]]:
                     "\n".join(filled(text, site, metric, quantity, regex=False) for site in SITES),
                     must,
                 )
+    if re.search(r'"\$\w*level"', query.text):
+        # The demo need not have made this yet; tests/grafana asks it of seeded servers.
+        yield (
+            filled(query.text, SITES[0], METRICS[0], READINGS[0], regex=False, level="rollup_5m"),
+            False,
+        )
 
 
 def ask_prometheus(url: str, query: Query, text: str) -> int:
     """Number of series in the answer; an error of the server is raised with its own words."""
-    if match := re.fullmatch(r"label_values\((\w+), (\w+)\)", text):
+    if match := re.fullmatch(r"label_values\((.+), (\w+)\)", text):
         answer = get_json(f"{url}/api/v1/label/{match[2]}/values", {"match[]": match[1]})
         return len(answer["data"])
     if match := re.fullmatch(r"query_result\((.*)\)", text):
@@ -224,6 +244,7 @@ def test_a_query_is_answered(warm: Stack, query: Query) -> None:
 
 def test_every_excuse_is_for_a_query_that_exists() -> None:
     places = {(q.dashboard, q.panel, ref) for q in QUERIES for ref in (q.ref, "*")}
+    places |= {(q.dashboard, "*", "*") for q in QUERIES}
     assert set(MAY_BE_EMPTY) <= places
     assert set(MUST_ANSWER) <= {*METRICS, *READINGS}
     assert set(READINGS) == set(QUANTITIES)

@@ -1,0 +1,194 @@
+"""Meters: what smart meters recorded, side by side and one by one."""
+
+# ruff: noqa: S608  (templates that Grafana fills in; no SQL is run here)
+
+from __future__ import annotations
+
+from grafana_foundation_sdk.builders import table, timeseries
+from grafana_foundation_sdk.builders.dashboard import Dashboard, Row
+
+from exporter.levels import LEVELS
+from grafana import look
+from grafana.frame import dashboard, meter_variable, site_variable, zone_variable
+from grafana.levels import METERS, SITE, either, field, over_time
+from grafana.panels import WRAPPED, Face, columns, grid, joined, lines
+from grafana.queries import influx, influx_table
+
+CHOSEN = f'{SITE} AND "meter" =~ /^$meter$/'
+NO_METERS = "No meter of this site was imported, or nothing is stored in this time range"
+NO_COUNTER = "The meters have no such counter, or nothing is stored in this time range"
+HOURS = LEVELS[2].name
+DAYS = "GROUP BY time(1d)"
+IN_ZONE = "tz('$zone')"
+
+
+def build() -> Dashboard:
+    """The dashboard."""
+    made = dashboard(
+        "fleetscope-meters",
+        "Imported smart meters: power, power factor and energy by day.",
+        since="now-7d",
+    )
+    made.with_variable(site_variable()).with_variable(meter_variable())
+    made.with_variable(METERS.variable()).with_variable(zone_variable())
+    made.with_panel(_summary())
+    made.with_row(Row("Compared"))
+    made.with_panel(_power())
+    made.with_panel(_factor()).with_panel(_peaks())
+    made.with_panel(_days("Energy in by day", "energy_import_kwh"))
+    made.with_panel(_days("Energy out by day", "energy_export_kwh"))
+    made.with_row(Row("One by one"))
+    return made.with_panel(_single())
+
+
+def _summary() -> table.Panel:
+    fields = {
+        "active_power_w": ('"active_power_w"', '"active_power_w_mean"'),
+        "highest": ('"active_power_w"', '"active_power_w_max"'),
+        "lowest": ('"active_power_w"', '"active_power_w_min"'),
+        "factor": ('"power_factor"', '"power_factor_mean"'),
+    }
+    powers = (
+        'SELECT mean("active_power_w") AS "mean", max("highest") AS "max", min("lowest") AS "min", '
+        f'mean("factor") AS "factor" FROM {either(fields, "meter", where=CHOSEN, detail=METERS)} '
+        'WHERE $timeFilter GROUP BY "meter"'
+    )
+    energies = (
+        'SELECT sum("energy_import_kwh_increase") AS "in", sum("energy_export_kwh_increase") AS '
+        f'"out" FROM "{HOURS}"."meter" WHERE {CHOSEN} AND $timeFilter GROUP BY "meter"'
+    )
+    watts = {"unit": look.UNITS["W"], "decimals": 1, "noValue": "–"}
+    energy = {"unit": look.UNITS["kWh"], "decimals": 1, "noValue": "–"}
+    face = Face(
+        title="Meters",
+        description="Each chosen meter over the time range: mean, lowest and highest active power "
+        "in the meter's own sense of sign, the mean power factor, and by how much its energy "
+        "counters grew, resets allowed for. A dash is a value that it does not record.",
+        size=(24, 6),
+        unit=look.NUMBER,
+        empty=NO_METERS,
+        targets=[influx_table(powers, "A"), influx_table(energies, "B")],
+        transformations=[
+            joined("meter"),
+            columns(
+                {
+                    "meter": "Meter",
+                    "mean": "Mean power",
+                    "min": "Lowest",
+                    "max": "Highest",
+                    "factor": "Power factor",
+                    "in": "Energy in",
+                    "out": "Energy out",
+                },
+                drop=["Time", "Time 1", "Time 2"],
+            ),
+        ],
+        overrides={
+            "Meter": WRAPPED,
+            **dict.fromkeys(("Mean power", "Lowest", "Highest"), watts),
+            "Power factor": {"decimals": 3, "noValue": "–"},
+            **dict.fromkeys(("Energy in", "Energy out"), energy),
+        },
+    )
+    return grid(face)
+
+
+def _each(how: str, name: str, kept: str) -> str:
+    return over_time(how, name, kept, "meter", where=CHOSEN, by='"meter"', detail=METERS)
+
+
+def _power() -> timeseries.Panel:
+    face = Face(
+        title="Active power of each meter",
+        description="The mean of each quarter of an hour, or of longer steps over a longer range, "
+        "in the meter's own sense of sign. A gap is a time without readings.",
+        size=(24, 9),
+        unit=look.UNITS["W"],
+        empty=NO_METERS,
+        interval=METERS.interval,
+        colour=look.by_series(),
+        targets=[influx(_each("mean", "active_power_w", "mean"), "$tag_meter")],
+    )
+    return lines(face)
+
+
+def _factor() -> timeseries.Panel:
+    face = Face(
+        title="Power factor of each meter",
+        description="The mean of each interval. Near 1 all of the current does work; meters give "
+        "it a sign of their own.",
+        size=(12, 8),
+        unit=look.NUMBER,
+        empty="The meters record no power factor, or nothing is stored in this time range",
+        decimals=2,
+        interval=METERS.interval,
+        colour=look.by_series(),
+        targets=[influx(_each("mean", "power_factor", "mean"), "$tag_meter")],
+    )
+    return lines(face, soft=(0.8, 1))
+
+
+def _peaks() -> timeseries.Panel:
+    face = Face(
+        title="Highest power by day",
+        description="The highest reading of each day of the site's time zone: what a demand charge "
+        "is counted by.",
+        size=(12, 8),
+        unit=look.UNITS["W"],
+        empty=NO_METERS,
+        colour=look.by_series(),
+        targets=[
+            influx(
+                f"SELECT max({field('active_power_w', 'max')}) FROM {METERS.of('meter')} WHERE "
+                f'{CHOSEN} AND $timeFilter {DAYS}, "meter" fill(none) {IN_ZONE}',
+                "$tag_meter",
+            )
+        ],
+    )
+    return lines(face)
+
+
+def _days(title: str, counter: str) -> timeseries.Panel:
+    face = Face(
+        title=title,
+        description="By how much each meter's counter grew on each day of the site's time zone, "
+        "the chosen meters on top of each other. A "
+        "reset of the counter does not show; what grew in a gap counts where it was seen. The "
+        "first and the last day are those of the time range, so far.",
+        size=(12, 8),
+        unit=look.UNITS["kWh"],
+        empty=NO_COUNTER,
+        low=0,
+        decimals=1,
+        colour=look.by_series(),
+        targets=[
+            influx(
+                f'SELECT sum("{counter}_increase") FROM "{HOURS}"."meter" WHERE {CHOSEN} '
+                f'AND $timeFilter {DAYS}, "meter" fill(none) {IN_ZONE}',
+                "$tag_meter",
+            )
+        ],
+    )
+    return lines(face, bars=True, fill=80, stacked=True)
+
+
+def _single() -> timeseries.Panel:
+    targets = [
+        influx(
+            over_time(how, "active_power_w", how, "meter", where=CHOSEN, detail=METERS), name, ref
+        )
+        for ref, how, name in (("A", "mean", "Mean"), ("B", "min", "Min"), ("C", "max", "Max"))
+    ]
+    face = Face(
+        title="$meter",
+        description="Active power of one meter: mean, lowest and highest of each interval. "
+        "Nothing that was recorded lies outside.",
+        size=(12, 8),
+        unit=look.UNITS["W"],
+        empty=NO_METERS,
+        interval=METERS.interval,
+        targets=targets,
+        overrides=look.extremes(),
+    )
+    panel = lines(face)
+    return panel.repeat("meter").repeat_direction("h").max_per_row(2)
