@@ -62,6 +62,7 @@ SEVERITY_COLOURS = {
 # warns, as a weak cell is on one side; for temperature the spread that the data sheets of LFP packs
 # commonly allow.
 CELL_VOLTS_OFF = LIMITS.cell_spread_warning / 2
+CELL_SHARE_OFF = 0.015  # the same of a median of 3.3 V
 CELL_CELSIUS_OFF = 3.0
 OUTLIER = "#a352cc"
 FINE = "transparent"

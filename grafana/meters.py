@@ -140,7 +140,7 @@ def _peaks() -> timeseries.Panel:
         targets=[
             influx(
                 f"SELECT max({field('active_power_w', 'max')}) FROM {METERS.of('meter')} WHERE "
-                f'{CHOSEN} AND $timeFilter {DAYS}, "meter" fill(none) {IN_ZONE}',
+                f'{CHOSEN} AND $timeFilter {DAYS}, "meter" fill(null) {IN_ZONE}',
                 "$tag_meter",
             )
         ],

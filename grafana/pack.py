@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from grafana_foundation_sdk.builders import barchart, heatmap, stat, timeseries
 from grafana_foundation_sdk.builders.dashboard import Dashboard, Row
+from grafana_foundation_sdk.models.dashboard import DataTransformerConfig
 
 from grafana import look
 from grafana.frame import batteries_variable, dashboard, kept_variable, site_variable
@@ -132,19 +133,32 @@ BY_NUMBER = [
 ]
 
 
+# Grafana reckons a missing value as 0, which no cell that is read has: its share of the median is
+# then 0, and the share less 1 is this. Of a difference in volts it could not be told.
+MISSING = -0.999
+
+
+def _all(operator: str, right: dict[str, object]) -> DataTransformerConfig:
+    """Every column of numbers changed by the same."""
+    left = {"matcher": {"id": "byType", "options": "number"}}
+    binary = {"left": left, "operator": operator, "right": right}
+    return transform("calculateField", mode="binary", replaceFields=True, binary=binary)
+
+
 def _deviation() -> heatmap.Panel:
     face = Face(
         title="Deviation of every cell from the median of its moment",
         description="One row for each cell in physical order. Charging and discharging move all "
         "cells together and do not show here; a cell that drifts changes its colour against its "
         "neighbours: blue below the median, red above, full at "
-        f"{look.CELL_VOLTS_OFF:.2f} V. Blank is a time without a reading. What is shown of each "
+        f"{look.CELL_SHARE_OFF:.1%}, which is {look.CELL_VOLTS_OFF:.2f} V of 3.3 V. Blank is a "
+        "time without a reading. What is shown of each "
         "interval is chosen above: a spike shows as the lowest or highest whatever the range.",
         size=(24, 12),
-        unit=look.UNITS["V"],
+        unit=look.RATIO,
         empty=NO_CELLS,
         interval=CELLS.interval,
-        decimals=3,
+        decimals=2,
         targets=[influx(ROWS, "$tag_cell")],
         transformations=[
             *BY_NUMBER,
@@ -155,21 +169,13 @@ def _deviation() -> heatmap.Panel:
                 replaceFields=False,
                 reduce={"reducer": "median"},
             ),
-            transform(
-                "calculateField",
-                mode="binary",
-                replaceFields=True,
-                binary={
-                    "left": {"matcher": {"id": "byType", "options": "number"}},
-                    "operator": "-",
-                    "right": {"matcher": {"id": "byName", "options": "median"}},
-                },
-            ),
-            transform("filterFieldsByName", exclude={"names": ["median - median"]}),
-            transform("renameByRegex", regex="(.*) - median", renamePattern="$1"),
+            _all("/", {"matcher": {"id": "byName", "options": "median"}}),
+            transform("filterFieldsByName", exclude={"names": ["median / median"]}),
+            _all("-", {"fixed": "1"}),
+            transform("renameByRegex", regex="(.*) / median - 1", renamePattern="$1"),
         ],
     )
-    return heat(face, decimals=3, either_side=look.CELL_VOLTS_OFF)
+    return heat(face, decimals=2, either_side=look.CELL_SHARE_OFF, above=MISSING)
 
 
 def _voltages() -> heatmap.Panel:

@@ -259,10 +259,13 @@ def timeline(face: Face) -> statetimeline.Panel:
     return panel.line_width(0).fill_opacity(85)
 
 
-def heat(face: Face, *, decimals: int, either_side: float | None = None) -> heatmap.Panel:
+def heat(
+    face: Face, *, decimals: int, either_side: float | None = None, above: float = LOWEST
+) -> heatmap.Panel:
     """One row for each series, coloured by value; a missing value leaves its place empty.
 
-    ``either_side`` colours by the distance from 0 up to that much: blue below, red above.
+    ``either_side`` colours by the distance from 0 up to that much: blue below, red above; a value
+    of ``above`` or less stands for a missing one.
     """
     panel = _dress(heatmap.Panel(), face)
     panel.calculate(False).cell_gap(1).show_legend()
@@ -279,7 +282,7 @@ def heat(face: Face, *, decimals: int, either_side: float | None = None) -> heat
         panel.mode(kinds.TooltipDisplayMode.SINGLE)
         .show_color_scale(True)
         # Left to itself, a heatmap hides what is not above 0.
-        .filter_values(heatmap.FilterValueRange().le(LOWEST))
+        .filter_values(heatmap.FilterValueRange().le(above))
     )
 
 
