@@ -101,6 +101,8 @@ class DiskQueue:
         # Not on disk yet, and of these what a transaction under way puts there.
         self._held: dict[int, Batch] = {}
         self._storing: frozenset[int] = frozenset()
+        # Being put in: whoever puts them has them in hand, and says so once that is done.
+        self._arriving: set[int] = set()
         # Settled, and still on disk or about to be.
         self._settled: dict[int, Batch] = {}
         self._held_bytes = self._settled_bytes = 0
@@ -141,7 +143,11 @@ class DiskQueue:
         if self._held_bytes > self._limits.memory:
             self._drop_held({batch.number for batch in numbered})
         if self._held or self._settled or self._notes or self._failing:
-            await self._commit(PATIENCE_SECONDS)
+            self._arriving = {batch.number for batch in numbered}
+            try:
+                await self._commit(PATIENCE_SECONDS)
+            finally:
+                self._arriving = set()
         return numbered
 
     def _drop_held(self, spare: set[int]) -> None:
@@ -169,7 +175,7 @@ class DiskQueue:
             if self._store is not None and self._state and self._state.oldest is not None:
                 found = await self._read(self._store, after, most)
         # What was settled or taken meanwhile must not be given out as it was read before.
-        gone = self.in_hand | self._settled.keys()
+        gone = self.in_hand | self._settled.keys() | self._arriving
         on_disk = {batch.number: batch for batch in found if batch.number not in gone}
         return oldest_of(on_disk | self._held, after, most, gone)
 
@@ -287,7 +293,8 @@ class DiskQueue:
                         self._next_try = time.monotonic() + RETRY_SECONDS
                         return
                     await self._compact()
-            await self._store_these(batches)
+            # Some may have been settled while room was made.
+            await self._store_these([batch for batch in batches if batch.number in self._held])
         except sqlite3.OperationalError as error:
             if _name(error) != "SQLITE_FULL":
                 raise

@@ -155,6 +155,16 @@ async def test_the_order_says_what_goes_first(
     await queue.close()
 
 
+async def test_what_is_being_put_down_is_given_to_nobody_else(tmp_path: Path) -> None:
+    """Who puts it in has it in hand: sent by two, it would be counted as written twice."""
+    queue = DiskQueue(tmp_path, Limits(10**6, 10**6, 1e9), lambda: 5.0)
+    await queue.open()
+    made, found = await asyncio.gather(queue.put([batch(10, 1)]), queue.oldest(0, 10**6))
+    assert (len(made), found) == (1, [])
+    assert await queue.oldest(0, 10**6) == made
+    await queue.close()
+
+
 async def test_a_batch_larger_than_the_limit_still_gets_its_chance(tmp_path: Path) -> None:
     on_disk = DiskQueue(tmp_path, Limits(10, 10**6, 1e9), lambda: 0.0)
     for queue in (MemoryQueue(10), on_disk):

@@ -2,17 +2,19 @@
 
 ``python -m tests.faults.feeder FOLDER URL FIRST`` makes one point every 20 ms, from index FIRST.
 Each line that it prints is the number of points that were on disk when it was printed, and the
-counts of the books at that moment.
+counts of the books at that moment. SIGTERM ends it in order.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
+import signal
 import sys
 from pathlib import Path
 
 from exporter.sink import writer
+from exporter.sink.queue import Fate
 from tests.faults.plant import plant
 from tests.faults.store import line
 
@@ -23,12 +25,14 @@ async def main(folder: str, url: str, first: str) -> None:
         queue = running.writer.queue
         while not queue.counts:  # noqa: ASYNC110 - it becomes known once
             await asyncio.sleep(0.01)
-        before = queue.counts["produced"]
-        while True:
+        before = queue.counts[Fate.PRODUCED]
+        ended = asyncio.Event()
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, ended.set)
+        while not ended.is_set():
             running.writer.add([line(running.index)])
             running.index += 1
             await asyncio.sleep(0.02)
-            down = int(first) + queue.counts["produced"] - before
+            down = int(first) + queue.counts[Fate.PRODUCED] - before
             print(json.dumps({"down": down, "counts": queue.counts}), flush=True)
 
 

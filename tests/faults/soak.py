@@ -68,7 +68,7 @@ async def main() -> int:
                 first = down + 10_000
             proxy.manner = Manner.PASS
             async with plant(proxy.url, folder, index=first) as running:
-                while running.counts.get(Fate.SPOOLED, 1):  # noqa: ASYNC110 - the books only tell
+                while running.counts.get(Fate.SPOOLED, 1) > 0:  # noqa: ASYNC110 - as the books tell
                     await asyncio.sleep(0.5)
                 counts = running.counts
             found = store.indices("scrape")
@@ -78,6 +78,7 @@ async def main() -> int:
     print("books: " + ", ".join(f"{fate.value} {counts[fate]}" for fate in Fate))
     print(f"promised {len(promised)}, in InfluxDB {len(found)}, lost {len(lost)}, twice {doubled}")
     right = not lost and not doubled and counts[Fate.WRITTEN] == len(found)
+    right = right and counts[Fate.SPOOLED] == 0
     print("right" if right else f"WRONG; repeat it with SOAK_SEED={seed}")
     return 0 if right else 1
 
