@@ -19,6 +19,8 @@ import pytest
 from tests.exporter.influx_listener import JSON, Answer, InfluxListener
 from tests.exporter.service_process import command, environment, serving, until, write_fleet
 
+pytestmark = pytest.mark.stack
+
 TREE = {
     "Dc/Battery/BatteryService": "com.victronenergy.battery.ttyO0",
     "Dc/Battery/Soc": 70.0,

@@ -408,6 +408,7 @@ def of_its_own(bridges: list[Bridge]) -> Iterator[list[str]]:
         loop.close()
 
 
+@pytest.mark.stack
 def test_no_other_site_is_late(tmp_path: Path) -> None:
     """Twenty sites that misbehave in every way beside two that answer, in the real service."""
     sick = [manner for manner, _ in ENDLESS.values()]
