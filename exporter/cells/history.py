@@ -57,8 +57,8 @@ class PackHistory:
     t : float array, shape (T,)
         Seconds, ascending.
     voltages, temperatures : float32 array, shape (T, C)
-        V and °C: the first reading of each step, or of roll-ups the mean voltage and the middle of
-        the temperatures; NaN where there is none.
+        V and °C: the first reading of each step, or of roll-ups the mean voltage and the highest
+        temperature; NaN where there is none.
     current_a, soc_percent, power_w : float array, shape (T,)
         The battery in the same way, its power always as the mean of the step.
     soh_percent, capacity_ah : float
@@ -145,10 +145,10 @@ async def read_pack(
                 label = series.tags["cell"]
                 if label not in cells:
                     cells[label] = np.full((2, t.size), np.nan, dtype=np.float32)
-                _place(_lukewarm(series.rows), part, cells[label][:, place])
+                _place(series.rows, part, cells[label][:, place])
             of_pack = _from("battery", site, f'"device" = {quoted(pack)}', span, level=part.level)
             for series in await stored.select(_battery_of(part, of_pack)):
-                _place(np.array(series.rows, dtype=np.float64), part, battery[:, place])
+                _place(series.rows, part, battery[:, place])
         first += part.steps
     labels = in_order(list(cells))
     volts = np.array([cells[label][0] for label in labels], dtype=np.float32).T
@@ -171,11 +171,9 @@ async def read_pack(
 
 
 def _cells_of(part: Stretch, source: str) -> str:
-    """Voltage and temperature, the latter as its lowest and highest."""
     if part.level is not None:
-        columns = '"voltage_v_mean", "temperature_c_min", "temperature_c_max"'
-        return f'SELECT {columns} {source} GROUP BY "cell"'
-    columns = 'first("voltage_v"), first("temperature_c"), first("temperature_c")'
+        return f'SELECT "voltage_v_mean", "temperature_c_max" {source} GROUP BY "cell"'
+    columns = 'first("voltage_v"), first("temperature_c")'
     return f'SELECT {columns} {source} GROUP BY time({part.step}s), "cell" fill(none)'
 
 
@@ -184,13 +182,6 @@ def _battery_of(part: Stretch, source: str) -> str:
         return f'SELECT "current_a_mean", "soc_percent_mean", "power_w_mean" {source}'
     columns = 'first("current_a"), first("soc_percent"), mean("power_w")'
     return f"SELECT {columns} {source} GROUP BY time({part.step}s) fill(none)"
-
-
-def _lukewarm(rows: list[list[float | None]]) -> NDArray[np.float64]:
-    """Rows of time, voltage, lowest and highest temperature with the middle of the last two."""
-    table = np.array(rows, dtype=np.float64)
-    table[:, 2] = (table[:, 2] + table[:, 3]) / 2
-    return table[:, :3]
 
 
 async def _last_known(
@@ -209,8 +200,9 @@ def _from(measurement: str, site: str, *conditions: str, level: Level | None = N
     return " AND ".join((source, *conditions))
 
 
-def _place(rows: NDArray[np.float64], part: Stretch, into: NDArray[np.floating]) -> None:
+def _place(rows: list[list[float | None]], part: Stretch, into: NDArray[np.floating]) -> None:
     """Put rows of time and values where they belong on the grid of a stretch."""
-    place = ((rows[:, 0] / 1000.0 - part.begin) // part.step).astype(np.int64)
+    found = np.array(rows, dtype=np.float64)
+    place = ((found[:, 0] / 1000.0 - part.begin) // part.step).astype(np.int64)
     inside = (place >= 0) & (place < into.shape[1])
-    into[:, place[inside]] = rows[inside, 1:].T
+    into[:, place[inside]] = found[inside, 1:].T

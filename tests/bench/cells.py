@@ -97,9 +97,10 @@ async def write(target: InfluxV1, lines: Iterator[str], policy: str) -> None:
         await target.write(compress(waiting, 0.0, policy).body, policy)
 
 
-def judge(server: Influx, site: str, until: float) -> None:
-    """Analyse the site as the service does, and tell what it cost."""
-    job = {"url": server.url, "database": "fleet", "headers": {}, "sites": [site], "until": until}
+def judge(server: Influx, site: str, times: int) -> None:
+    """Analyse the site as the service does, so many times over, and tell what one cost."""
+    job = {"url": server.url, "database": "fleet", "headers": {}, "spread_seconds": 0}
+    job["sites"] = [site] * times
     before, started = cpu_seconds(server.pid), time.perf_counter()
     program = "import resource, runpy, sys\nrunpy.run_module('exporter.cells', run_name='__main__')"
     program += "\nu = resource.getrusage(resource.RUSAGE_SELF)"
@@ -113,7 +114,8 @@ def judge(server: Influx, site: str, until: float) -> None:
     )
     wall = time.perf_counter() - started
     cpu, megabytes = (float(word) for word in done.stderr.split()[-2:])
-    found = json.loads(done.stdout)
+    *_, told, last = done.stdout.splitlines()
+    found, busy = json.loads(told), json.loads(last)["busy_seconds"] / times
     trends = [
         (pack["pack"], f["cell"])
         for pack in found["packs"]
@@ -121,14 +123,18 @@ def judge(server: Influx, site: str, until: float) -> None:
         if f["reason"] == "trend"
     ]
     samples = sum(pack["samples"] for pack in found["packs"])
+    server_cpu = (cpu_seconds(server.pid) - before) / times
     print(
-        f"  {wall:.1f} s; CPU {cpu:.1f} s here, {cpu_seconds(server.pid) - before:.1f} s in "
-        f"InfluxDB; {megabytes:.0f} MB here; {samples} samples; trends of {trends}",
+        f"  {busy:.2f} s a site; CPU {cpu / times:.2f} s here, with the start of the process, and "
+        f"{server_cpu:.2f} s in InfluxDB; {megabytes:.0f} MB; {wall:.1f} s for {times}; "
+        f"{samples} samples; trends of {trends}",
         flush=True,
     )
 
 
-async def measure(server: Influx, cells: int, days: int, rounds: int, stages: str) -> None:
+async def measure(
+    server: Influx, cells: int, days: int, rounds: int, stages: str, times: int
+) -> None:
     """Write and judge."""
     until = float(int(time.time()) // int(DAY) * int(DAY))
     site = f"bench{cells}"
@@ -152,7 +158,7 @@ async def measure(server: Influx, cells: int, days: int, rounds: int, stages: st
             await write(target, make(site, pack, history, shift), policy)
         print(f"{stage}: written in {time.perf_counter() - started:.0f} s", flush=True)
         for _ in range(rounds):
-            judge(server, site, until)
+            judge(server, site, times)
     await target.close()
 
 
@@ -163,9 +169,14 @@ def main() -> None:
     parser.add_argument("--days", type=int, default=HISTORY_DAYS)
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--stages", default="raw,rolled", help="what to write and measure")
+    parser.add_argument("--times", type=int, default=5, help="analyses in a round")
     options = parser.parse_args()
     with Influx.running() as server:
-        asyncio.run(measure(server, options.cells, options.days, options.rounds, options.stages))
+        asyncio.run(
+            measure(
+                server, options.cells, options.days, options.rounds, options.stages, options.times
+            )
+        )
 
 
 if __name__ == "__main__":
