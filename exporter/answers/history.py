@@ -10,9 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from exporter.answers.catalogue import Metric
-from exporter.answers.influx import ask
+from exporter.answers.influx import ask, no_answer
 from exporter.answers.query import Period
-from exporter.influxql import InfluxQL, Series
+from exporter.influxql import InfluxQL, NoAnswerError, Series
+from exporter.levels import LEVELS, Level
+from exporter.past_level import beginning, level_of, meant_for, table
+from exporter.quantities import KEPT
+from exporter.rollups.catalog import FIELDS
 
 FloatArray = NDArray[np.float64]
 
@@ -22,6 +26,7 @@ POINTS_OF_FEW = 200
 POINTS_OF_MANY = 48
 MOST_NAMED = 50
 MOST_FOR_SLOPE = 240
+HOURLY = LEVELS[2]
 
 
 @dataclass(slots=True)
@@ -89,26 +94,48 @@ def step_seconds(period: Period, sites: int) -> int:
     return next((step for step in STEPS if step >= wanted), STEPS[-1])
 
 
-def piece_seconds(period: Period) -> int:
+def piece_seconds(period: Period, level: Level | None) -> int:
     """Length of the pieces of which energy is added up: an outage is told to one such piece."""
+    if level is not None:
+        return level.seconds
     return 60 if period.seconds <= 2 * 86400 else 300
 
 
-def where(period: Period, sites: list[str] | None, extra: str = "") -> str:
-    """The condition of a statement.
+async def level_for(stored: InfluxQL, metric: Metric, period: Period, clause: str) -> Level | None:
+    """The roll-up that holds a metric over a period, None for full detail.
+
+    Raises
+    ------
+    CannotAnswerError
+    """
+    needed = {"counter": {"increase"}, "share": set[str]()}.get(metric.over_time, {"min", "max"})
+    kinds = [FIELDS.get(metric.measurement, {}).get(name) for name in metric.fields]
+    if not all(kind is not None and needed <= set(KEPT[kind]) for kind in kinds):
+        return None
+    since, until = period.start.timestamp(), period.end.timestamp()
+    levels = list(meant_for(until - since))
+    if metric.over_time == "energy":
+        # A part of a window without readings is taken for the rest of it, so it must be short.
+        levels = [x for x in levels if x.seconds <= HOURLY.seconds] or [HOURLY] * bool(levels)
+    try:
+        return await level_of(
+            stored, metric.measurement, metric.fields[0], since, until, clause, levels
+        )
+    except NoAnswerError as error:
+        raise no_answer(error) from error
+
+
+def tagged(sites: list[str] | None, extra: str = "") -> str:
+    """The condition of a statement without its time.
 
     Parameters
     ----------
-    period : Period
     sites : list of str, optional
         Site ids, which hold neither quotes nor backslashes; None for all.
     extra : str
         Another condition.
     """
-    parts = [
-        f"time >= {int(period.start.timestamp() * 1000)}ms",
-        f"time < {int(period.end.timestamp() * 1000)}ms",
-    ]
+    parts = []
     if sites is not None and len(sites) <= MOST_NAMED:
         parts.append("(" + " OR ".join(f"\"site\" = '{site}'" for site in sites) + ")")
     if extra:
@@ -116,10 +143,32 @@ def where(period: Period, sites: list[str] | None, extra: str = "") -> str:
     return " AND ".join(parts)
 
 
-def statements(metric: Metric, period: Period, sites: list[str] | None, step: int) -> list[str]:
+def where(
+    period: Period, sites: list[str] | None, extra: str = "", level: Level | None = None
+) -> str:
+    """The condition of a statement, of a roll-up from the first window on that the period touches.
+
+    The parameters are those of :func:`tagged`.
+    """
+    start = int(beginning(level, period.start.timestamp()) * 1000)
+    time = f"time >= {start}ms AND time < {int(period.end.timestamp() * 1000)}ms"
+    return " AND ".join(filter(None, (time, tagged(sites, extra))))
+
+
+def statements(
+    metric: Metric, period: Period, sites: list[str] | None, step: int, level: Level | None = None
+) -> list[str]:
     """What is asked of InfluxDB: the course in buckets, and the figures of the whole period."""
-    clause = where(period, sites, metric.where)
+    clause = where(period, sites, metric.where, level)
     device = ', "device"' if metric.measurement == "battery" else ""
+    by_step = f'GROUP BY time({step}s), "site"{device} fill(none)'
+    if level is not None:
+        course, whole = _rolled(metric)
+        source = f"FROM {table(level, metric.measurement)} WHERE {clause}"
+        return [
+            f"SELECT {course} {source} {by_step}",
+            f'SELECT {whole} {source} GROUP BY "site"{device}',
+        ]
     inner = {"min": "min", "max": "max"}.get(metric.combine, "mean")
     if metric.over_time == "counter":
         inner = "last"
@@ -129,21 +178,52 @@ def statements(metric: Metric, period: Period, sites: list[str] | None, step: in
         for n, f in enumerate(metric.fields)
         for fn in ("mean", "min", "max", "first", "count")
     )
-    table = f'"{metric.measurement}"'
-    by_step = f'GROUP BY time({step}s), "site"{device} fill(none)'
-    source = f"{table} WHERE {clause}"
+    stored = f'"{metric.measurement}"'
+    source = f"{stored} WHERE {clause}"
     if metric.over_time == "energy":
         # Means of short pieces, so that a piece without readings adds nothing.
-        piece = piece_seconds(period)
+        piece = piece_seconds(period, None)
         source = (
-            f'(SELECT mean("{metric.fields[0]}") AS "w" FROM {table} WHERE {clause} '
+            f'(SELECT mean("{metric.fields[0]}") AS "w" FROM {stored} WHERE {clause} '
             f'GROUP BY time({piece}s), "site" fill(none)) WHERE {clause}'
         )
         course = 'sum("w") AS "v0", count("w") AS "pieces"'
     return [
         f"SELECT {course} FROM {source} {by_step}",
-        f'SELECT {whole} FROM {table} WHERE {clause} GROUP BY "site"{device}',
+        f'SELECT {whole} FROM {stored} WHERE {clause} GROUP BY "site"{device}',
     ]
+
+
+def _rolled(metric: Metric) -> tuple[str, str]:
+    """The columns of both statements out of a roll-up; what it keeps depends on the kind."""
+    course, whole = [], []
+    for n, name in enumerate(metric.fields):
+        kind = FIELDS[metric.measurement][name]
+        # A temperature has no mean: it lies in the middle of the lowest and the highest.
+        mean = (
+            f'mean("{name}_mean")'
+            if "mean" in KEPT[kind]
+            else f'(mean("{name}_min") + mean("{name}_max")) / 2'
+        )
+        if metric.over_time == "counter":
+            course.append(f'sum("{name}_increase") AS "v{n}"')
+            whole.append(f'count("{name}_last") AS "count{n}"')
+        elif metric.over_time == "share":
+            seconds = f'sum("{name}_1_s") AS "on", sum("{name}_0_s") AS "off"'
+            course.append(seconds)
+            whole.append(seconds)
+        else:
+            if metric.over_time == "energy":
+                course.append(f'sum("{name}_mean") AS "v0", count("{name}_mean") AS "pieces"')
+            elif metric.combine == "active":
+                course.append(f'{mean} AS "v{n}"')
+            else:
+                course.append(f'{metric.combine}("{name}_{metric.combine}") AS "v{n}"')
+            whole.append(
+                f'{mean} AS "mean{n}", min("{name}_min") AS "min{n}", max("{name}_max") AS "max{n}"'
+                f', count("{name}_max") AS "count{n}"'
+            )
+    return ", ".join(course), ", ".join(whole)
 
 
 @dataclass(slots=True)
@@ -167,8 +247,8 @@ async def fetch(
     sites: list[str] | None,
     count: int,
     active: dict[str, str],
-) -> tuple[dict[str, History], list[str]]:
-    """History of every site that has any, and the statements that gave it.
+) -> tuple[dict[str, History], list[str], Level | None]:
+    """History of every site that has any, the statements that gave it, and the level they read.
 
     Parameters
     ----------
@@ -187,7 +267,8 @@ async def fetch(
     CannotAnswerError
     """
     step = step_seconds(period, count)
-    asked = statements(metric, period, sites, step)
+    level = await level_for(stored, metric, period, tagged(sites, metric.where))
+    asked = statements(metric, period, sites, step, level)
     course, whole = await ask(stored, asked)
     devices: dict[str, dict[str, _Device]] = defaultdict(lambda: defaultdict(_Device))
     wanted = None if sites is None else set(sites)
@@ -199,10 +280,10 @@ async def fetch(
             _whole(devices[series.tags["site"]][series.tags.get("device", "")], series, metric)
     buckets = max(1, math.ceil(period.seconds / step))
     found = {
-        site: _history(_of_site(parts, metric, active.get(site)), metric, period, buckets)
+        site: _history(_of_site(parts, metric, active.get(site)), metric, period, buckets, level)
         for site, parts in devices.items()
     }
-    return {site: history for site, history in found.items() if history.times.size}, asked
+    return {site: history for site, history in found.items() if history.times.size}, asked, level
 
 
 def _worst(metric: Metric, values: list[float | None]) -> float:
@@ -212,9 +293,16 @@ def _worst(metric: Metric, values: list[float | None]) -> float:
     return min(known) if metric.combine == "min" else max(known)
 
 
+def _share(on: float | None, off: float | None) -> float:
+    """Share of the time that is known, of the seconds that a roll-up has for each state."""
+    seconds = (on or 0.0) + (off or 0.0)
+    return (on or 0.0) / seconds if seconds else math.nan
+
+
 def _course(device: _Device, series: Series, metric: Metric) -> None:
+    shares = series.columns[1:] == ["on", "off"]
     for row in series.rows:
-        value = _worst(metric, row[1 : 1 + len(metric.fields)])
+        value = _share(*row[1:]) if shares else _worst(metric, row[1 : 1 + len(metric.fields)])
         if metric.over_time == "energy":
             device.pieces += int(row[2] or 0)
         if not math.isnan(value):
@@ -228,7 +316,7 @@ def _whole(device: _Device, series: Series, metric: Metric) -> None:
     def of(name: str) -> list[float | None]:
         return [row.get(f"{name}{n}") for n in range(len(metric.fields))]
 
-    device.mean = _worst(metric, of("mean"))
+    device.mean = _share(row["on"], row["off"]) if "on" in row else _worst(metric, of("mean"))
     device.lowest = min((v for v in of("min") if v is not None), default=math.nan)
     device.highest = max((v for v in of("max") if v is not None), default=math.nan)
     device.first = _worst(metric, of("first"))
@@ -258,7 +346,9 @@ def _of_site(devices: dict[str, _Device], metric: Metric, active: str | None) ->
     )
 
 
-def _history(device: _Device, metric: Metric, period: Period, buckets: int) -> History:
+def _history(
+    device: _Device, metric: Metric, period: Period, buckets: int, level: Level | None
+) -> History:
     times, values = np.array(device.times), np.array(device.values)
     covered = min(1.0, times.size / buckets)
     mean, lowest, highest = device.mean, device.lowest, device.highest
@@ -267,11 +357,13 @@ def _history(device: _Device, metric: Metric, period: Period, buckets: int) -> H
         values, mean, lowest, highest = 100 * values, 100 * mean, 100 * lowest, 100 * highest
     elif metric.over_time == "energy":
         # What is not known adds nothing: a gap is no energy, and the coverage tells of it.
-        piece = piece_seconds(period)
+        piece = piece_seconds(period, level)
         values = values * piece / 3.6e6
         covered = min(1.0, device.pieces * piece / period.seconds)
         total = float(values.sum())
         mean, lowest, highest = math.nan, math.nan, math.nan
+    elif metric.over_time == "counter" and level is not None:
+        total = float(values.sum())
     elif metric.over_time == "counter" and values.size:
         steps = np.diff(np.concatenate(([device.first], values)))
         resets = int((steps < 0).sum())

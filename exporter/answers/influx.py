@@ -19,8 +19,13 @@ async def ask(stored: InfluxQL, statements: list[str], policy: str = "raw") -> l
     try:
         found = await asyncio.gather(*(stored.select(text, policy) for text in statements))
     except NoAnswerError as error:
-        raise CannotAnswerError(f"the past is in InfluxDB: {error}", status=503) from error
+        raise no_answer(error) from error
     return [
         [Series(s.tags, s.columns, [[row[0] / 1000.0, *row[1:]] for row in s.rows]) for s in result]
         for result in found
     ]
+
+
+def no_answer(error: NoAnswerError) -> CannotAnswerError:
+    """What the asker is told of an InfluxDB that does not answer."""
+    return CannotAnswerError(f"the past is in InfluxDB: {error}", status=503)

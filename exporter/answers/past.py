@@ -68,7 +68,7 @@ async def _fetch(b: Builder, stored: InfluxQL, metric: Metric) -> dict[str, Hist
     if not metric.measurement:
         raise CannotAnswerError(f"{metric.label} is not stored; it is known for now only")
     period = _period(b)
-    found, asked = await histories.fetch(
+    found, asked, level = await histories.fetch(
         stored, metric, period, _asked_sites(b), len(b.chosen), _active(b.view)
     )
     b.evidence.influxql.extend(asked)
@@ -91,7 +91,7 @@ async def _fetch(b: Builder, stored: InfluxQL, metric: Metric) -> dict[str, Hist
     if metric.over_time == "energy":
         b.evidence.notes.append(
             "Energy is worked out from power in pieces of "
-            f"{histories.piece_seconds(period)} s; a gap adds nothing"
+            f"{histories.piece_seconds(period, level)} s; a gap adds nothing"
         )
     return found
 

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from exporter.cells.history import HISTORY_DAYS
-from exporter.levels import LEVELS, RAW
+from exporter.levels import LEVELS, RAW, RAW_RANGE_DAYS
 from exporter.sink.influx_v1 import InfluxV1
 from exporter.sink.queue import compress
 from tests.bench.influx import Influx, cpu_seconds
@@ -85,6 +85,18 @@ def rolled_lines(site: str, pack: str, history: History, shift: float) -> Iterat
         yield f"battery,site={site},device={pack} {','.join(row)} {stamp}"
 
 
+def last_days(history: History) -> History:
+    """Of a history in steps of a minute, what is read in full detail in any case, and a day."""
+    last = slice(-1440 * (RAW_RANGE_DAYS + 1), None)
+    return History(
+        history.t[last],
+        history.voltages[last],
+        history.current[last],
+        history.soc[last],
+        history.temperature[last],
+    )
+
+
 async def write(target: InfluxV1, lines: Iterator[str], policy: str) -> None:
     """Write lines in batches to a level."""
     waiting: list[str] = []
@@ -145,7 +157,7 @@ async def measure(
 
     def histories() -> Iterator[tuple[str, History]]:
         for number in range(packs):
-            leak = {4: 0.6} if number == packs - 1 else {}
+            leak = {4: 0.3} if number == packs - 1 else {}
             made = Pack(cells=size, days=days, step=60.0, seed=number, leak_percent_per_day=leak)
             yield f"bms/{number + 1}", made.run()
 
@@ -155,6 +167,8 @@ async def measure(
             continue
         started = time.perf_counter()
         for pack, history in histories():
+            if stages == "rolled":
+                await write(target, raw_lines(site, pack, last_days(history), shift), RAW)
             await write(target, make(site, pack, history, shift), policy)
         print(f"{stage}: written in {time.perf_counter() - started:.0f} s", flush=True)
         for _ in range(rounds):
@@ -168,7 +182,11 @@ def main() -> None:
     parser.add_argument("--cells", type=int, default=16)
     parser.add_argument("--days", type=int, default=HISTORY_DAYS)
     parser.add_argument("--rounds", type=int, default=2)
-    parser.add_argument("--stages", default="raw,rolled", help="what to write and measure")
+    parser.add_argument(
+        "--stages",
+        default="raw,rolled",
+        help="what to write and measure; rolled alone writes full detail of the last days only",
+    )
     parser.add_argument("--times", type=int, default=5, help="analyses in a round")
     options = parser.parse_args()
     with Influx.running() as server:
