@@ -7,6 +7,7 @@ import email.policy
 import json
 import os
 import re
+import subprocess
 from collections.abc import Iterator
 from ctypes.util import find_library
 from pathlib import Path
@@ -28,6 +29,7 @@ from exporter.report.plan import ReportPlan
 from tests.exporter.api.influx import influx
 from tests.exporter.api.served import ODD_NAMES, START, ServedFleet, plan
 from tests.exporter.api.test_api import alike
+from tests.exporter.service_process import command, environment
 from tests.report.listeners import Receiver, mail_server
 
 DAY = 86400.0
@@ -77,10 +79,28 @@ def lines() -> Iterator[str]:
     )
 
 
-@pytest.fixture(scope="module")
-def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServedFleet]:
+@pytest.fixture(scope="module", params=["raw", "rolled"])
+def served(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[ServedFleet]:
+    """Out of full detail, and out of roll-ups: the report is the same."""
     with influx(tmp_path_factory.mktemp("influx")) as server:
         server.write(list(lines()))
+        if request.param == "rolled":
+            done = subprocess.run(
+                command("rollup"),
+                env=environment(
+                    influxdb_url=server.url,
+                    influxdb_api="v1",
+                    influxdb_retention="inf",
+                    influxdb_retention_5m="inf",
+                    influxdb_retention_15m="inf",
+                ),
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+            assert done.returncode == 0, done.stdout + done.stderr
         fleet = ServedFleet(plan(3), InfluxQL(server.url, "fleet", {}), prices=PRICES)
         fleet.scrape(s0000={"soh_percent": 65.0})
         assert fleet.latest.time == END
@@ -91,6 +111,19 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServedFleet]:
 @pytest.fixture(scope="module")
 def data(served: ServedFleet) -> Any:
     return served.json("/api/v1/report?days=7")
+
+
+@pytest.mark.stack
+def test_a_week_is_read_from_the_roll_up_where_there_is_one(
+    data: Any, request: pytest.FixtureRequest
+) -> None:
+    rolled = request.node.callspec.params["served"] == "rolled"
+    of_levels = [query for query in data["queries"] if 'FROM "rollup_' in query]
+    assert bool(of_levels) == rolled
+    # Words of issues are in full detail only, and what nobody stores is looked for there.
+    detail = [query for query in data["queries"] if query not in of_levels]
+    heavy = ("online", "score", "pv_power_w", "grid_import_kwh", "soh_percent", "severity")
+    assert any(f'("{field}")' in query for query in detail for field in heavy) != rolled
 
 
 @pytest.mark.stack
