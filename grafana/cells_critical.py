@@ -117,7 +117,7 @@ def critical() -> table.Panel:
         ],
         overrides={
             "Severity": {
-                "mappings": [*look.severity_mappings(), look.as_text({"0": "–"})],
+                "mappings": [*look.severity_mappings(), look.as_text({"0": "–"}, "transparent")],
                 "custom.width": 76,
                 "custom.align": "left",
                 "custom.cellOptions": {"type": "color-background", "mode": "basic"},

@@ -293,9 +293,9 @@ def issue_components() -> list[ValueMapping]:
     return [_map({k.code: (k.component.capitalize(), None) for k in ISSUE_KINDS})]
 
 
-def as_text(texts: Mapping[str, str]) -> ValueMapping:
+def as_text(texts: Mapping[str, str], colour: str | None = None) -> ValueMapping:
     """Values as texts."""
-    return _map({value: (text, None) for value, text in texts.items()})
+    return _map({value: (text, colour) for value, text in texts.items()})
 
 
 def plain_words(*names: str) -> ValueMapping:

@@ -167,7 +167,7 @@ def _deviation() -> heatmap.Panel:
                 mode="reduceRow",
                 alias="median",
                 replaceFields=False,
-                reduce={"reducer": "median"},
+                reduce={"reducer": "median", "nullValueMode": "connected"},
             ),
             _all("/", {"matcher": {"id": "byName", "options": "median"}}),
             transform("filterFieldsByName", exclude={"names": ["median / median"]}),
