@@ -52,7 +52,7 @@ unit: setup ## tests that need no server
 	@$(BIN)/python -m pytest -q -n $(WORKERS) -m "not stack"
 
 stack: servers ## tests against real servers
-	@$(BIN)/python -m pytest -q -m stack
+	@$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile -m stack
 
 check: lint types unit ## lint, types and unit tests, without servers
 

@@ -23,6 +23,8 @@ from exporter.rollups.describe import parts as rollup_parts
 from exporter.settings import PREFIX as ENVIRONMENT
 from exporter.settings import Settings
 from exporter.snapshot import OUTCOME_MEANINGS
+from scoring.battery import STEEP_BELOW_PERCENT, STEEP_FROM_PERCENT
+from scoring.cells.imbalance import DEFAULT_LIMITS
 from scoring.issues import ISSUE_KINDS
 from scoring.outliers import METRICS as OUTLIER_METRICS
 from scoring.overall import CRITICAL_CAP, WARNING_CAP, WEIGHTS
@@ -343,6 +345,10 @@ def scoring() -> str:
         "Limits are those of the fleet file and stand here with their defaults. A value at its "
         "limit is still right.",
         table(("component", "when", "points", "severity"), deductions),
+        f"Below {STEEP_BELOW_PERCENT:g} % and from {STEEP_FROM_PERCENT:g} % of charge cells in "
+        "good order lie far apart: there a spread is a warning above "
+        f"{DEFAULT_LIMITS.ends[0]:g} V and critical above {DEFAULT_LIMITS.ends[1]:g} V, or above "
+        "the fleet file's limits where they are higher. With an unknown charge the table holds.",
         "PV is judged over about an hour of daylight, without the time in which the battery is "
         "full or the controller holds the PV back: energy made against what a clear sky allows, "
         "and that ratio against the median of the neighbours in the same region, which sit under "

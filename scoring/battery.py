@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from scoring.cells.imbalance import DEFAULT_LIMITS
+from scoring.cells.rest import Zone, zones
 from scoring.issues import (
     BATTERY_SILENT,
     BATTERY_SOC,
@@ -19,6 +21,11 @@ from scoring.issues import (
 )
 
 CRITICAL_TEMPERATURE_STEP = 10.0
+
+STEEP_BELOW_PERCENT, STEEP_FROM_PERCENT = 10.0, 95.0
+"""Where the charge curve is so steep that cells in good order lie far apart, % of charge. The lower
+end is narrower than in the analysis of stored cells: above 10 % a cell far below the others is an
+empty one, and the load ends there."""
 
 
 def assess_battery(
@@ -55,7 +62,9 @@ def assess_battery(
     temperature_max : float array, shape (N,)
         °C; above it is a warning, more than 10 °C above it is critical.
     cell_spread_warning, cell_spread_critical : float arrays, shape (N,)
-        Limits in V; above is the issue.
+        Limits in V; above is the issue. Below 10 % and from 95 % of charge they are 0.25 and
+        0.40 V (:class:`scoring.cells.imbalance.SpreadLimits`) unless given higher; with an unknown
+        charge they hold as they are.
 
     Returns
     -------
@@ -63,6 +72,14 @@ def assess_battery(
         Unknown (NaN) where none of the four inputs is known.
     """
     heat = temperature_max + CRITICAL_TEMPERATURE_STEP
+    zone = zones(soc_percent, empty_below=STEEP_BELOW_PERCENT, full_from=STEEP_FROM_PERCENT)
+    steep = (zone == Zone.EMPTY) | (zone == Zone.FULL)
+    spread_warning, spread_critical = (
+        np.where(steep, np.maximum(limit, end), limit)
+        for limit, end in zip(
+            (cell_spread_warning, cell_spread_critical), DEFAULT_LIMITS.ends, strict=True
+        )
+    )
     findings = (
         finding(
             BATTERY_SOH,
@@ -79,8 +96,8 @@ def assess_battery(
         finding(
             CELL_SPREAD,
             cell_spread_v,
-            (cell_spread_v > cell_spread_critical, Severity.CRITICAL, 20, cell_spread_critical),
-            (cell_spread_v > cell_spread_warning, Severity.WARNING, 10, cell_spread_warning),
+            (cell_spread_v > spread_critical, Severity.CRITICAL, 20, spread_critical),
+            (cell_spread_v > spread_warning, Severity.WARNING, 10, spread_warning),
         ),
         finding(
             BATTERY_SOC,
