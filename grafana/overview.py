@@ -101,18 +101,19 @@ def _score() -> stat.Panel:
 
 
 def _pages() -> stat.Panel:
-    firing = 'count(ALERTS{alertstate="firing",severity="%s"}) or vector(0)'
     critical, info = look.SEVERITY_COLOURS["critical"], look.SEVERITY_COLOURS["info"]
     face = Face(
         title="Alerts firing",
-        description="Alerts that fire now: a page wakes who is on call, a ticket waits.",
+        description="Messages that the alerts firing now come to, one for each cause and region: "
+        "a page wakes who is on call, a ticket waits. Single sites are left out where one alert "
+        "tells of all of them.",
         size=(5, 4),
         unit=look.NUMBER,
         empty="Prometheus gives no answer",
         low=0,
         targets=[
-            prom_now(firing % "page", "Pages", "A"),
-            prom_now(firing % "ticket", "Tickets", "B"),
+            prom_now(_messages("page"), "Pages", "A"),
+            prom_now(_messages("ticket"), "Tickets", "B"),
         ],
         overrides={
             "Pages": {"thresholds": look.limits("text", (1, critical)).build()},
@@ -120,6 +121,22 @@ def _pages() -> stat.Panel:
         },
     )
     return tiles(face, columns=True)
+
+
+def _messages(severity: str) -> str:
+    """PromQL: how many groups the alerts of a severity make, as Alertmanager forms them.
+
+    Of its inhibitions the two count here that a mass outage depends on.
+    """
+    chosen = f'alertstate="firing",severity="{severity}"'
+    outage = 'on () ALERTS{alertname="FleetscopeManySitesOffline",alertstate="firing"}'
+    region = 'on (region, cause) ALERTS{alertstate="firing",scope="region",region!=""}'
+    offline = 'ALERTS{alertname=~"FleetscopeSiteOffline|FleetscopeRegionOffline"}'
+    return (
+        "count(count by (region, alertname) (("
+        f'ALERTS{{{chosen},scope!="site"}} or ALERTS{{{chosen},scope="site"}} unless {region}'
+        f") unless ({offline} and {outage}))) or vector(0)"
+    )
 
 
 def mean_score(chosen: str) -> str:
