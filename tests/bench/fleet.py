@@ -198,6 +198,7 @@ async def measure(sites: int, seconds: float, bad: float, interval: float) -> di
                     **os.environ,
                     "FLEETSCOPE_INFLUXDB_URL": f"http://127.0.0.1:{store_port}",
                     "FLEETSCOPE_INFLUXDB_API": "v1",
+                    "FLEETSCOPE_QUEUE_DIR": str(folder / "queue"),
                 },
             )
         stack.callback(_kill, exporter)
