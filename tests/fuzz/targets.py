@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
+import random
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -47,14 +49,22 @@ VALUES = st.recursive(
 )
 _PATHS = sorted({path for tree in site_trees().values() for path in tree})
 PATHS = st.sampled_from([*_PATHS, "Batteries", "Cell/1/Volts", "Voltages/Cell1", "Alarms/x"])
-TREES = st.dictionaries(PATHS | ANY_TEXT, VALUES, max_size=12)
+# Bodies out of each tree that hypothesis makes up.
+REPLIES = 6
+_BITS = (
+    *(b"NaN", b"-Infinity", b"1e400", b"9" * 400, b"[" * 2000, b'{"a":' * 2000, b"null"),
+    *(b"\xed\xa0\x80", b"\xff\xfe", b"\xef\xbb\xbf", b"\\ud800", b"\\u0000", b"\n\r\0"),
+    b'"Soc":1,"Soc":2,',
+)
 
 
 def _is_line(line: str) -> bool:
     """Whether a line is whole: series, fields and time, with nothing forged into it."""
     return (
         re.fullmatch(
-            r"[a-z]+(?:,[a-z]+=(?:[^,= \\\n]|\\.)+)+ (?:[a-z_0-9]+=(?:-?[0-9.e+-]+"
+            # As InfluxDB reads it: what follows a backslash separates nothing, though that follows
+            # another one.
+            r"[a-z]+(?:,[a-z]+=(?:[^,= \n]|(?<=\\)[,= ])+)+ (?:[a-z_0-9]+=(?:-?[0-9.e+-]+"
             r'|"(?:[^"\\\n]|\\.)*")(?:,(?! )|(?= )))+ -?\d+',
             line,
         )
@@ -77,18 +87,40 @@ _FLEET = Fleet.model_validate({"sites": [{"id": "alpha", "api_endpoint": "http:/
 
 
 @st.composite
-def replies(draw: st.DrawFn) -> bytes:
-    """The body of a reply: a tree as JSON, perhaps with some bytes of it changed."""
-    whole = json.dumps({"success": True, "value": draw(TREES)}, ensure_ascii=draw(st.booleans()))
-    body = bytearray(whole.encode("utf-8", "surrogatepass"))
-    for place, byte in draw(st.lists(st.tuples(st.integers(0, 10**6), st.integers(0, 255)))):
-        body[place % len(body)] = byte
-    return bytes(body[: draw(st.sampled_from([None, None, None, 5, 50]))])
+def replies(draw: st.DrawFn) -> list[bytes]:
+    """Bodies of replies: a tree as JSON, and the same with some bytes changed, or cut off."""
+    tree = dict(draw(st.lists(st.tuples(PATHS | ANY_TEXT, VALUES), max_size=10)))
+    whole = json.dumps({"success": True, "value": tree}, ensure_ascii=draw(st.booleans()))
+    body = whole.encode("utf-8", "surrogatepass")
+    # To make up a tree costs four times what it costs to read one.
+    rng = random.Random(draw(st.integers(0, 2**32)))
+    return [body, *(_damaged(body, rng) for _ in range(REPLIES - 1))]
 
 
-@given(replies() | st.binary(max_size=100), st.sampled_from([SYSTEM, BATTERY]))
-def site_reply(body: bytes, service: str) -> None:
+def _damaged(body: bytes, rng: random.Random) -> bytes:
+    damaged = bytearray(body)
+    for _ in range(rng.choice([0, 1, 2, 5])):
+        place = rng.randrange(len(damaged))
+        damaged[place] = rng.choice([rng.randrange(256), *b'"{}[],:\\0-e.\n'])
+    start, end = sorted(rng.randrange(len(damaged)) for _ in range(2))
+    change = rng.randrange(4)
+    if change == 0:
+        return bytes(damaged[:end])
+    if change == 1:
+        damaged[start:end] *= rng.randrange(3)
+    elif change == 2:
+        damaged[start:start] = rng.choice(_BITS)
+    return bytes(damaged)
+
+
+@given(replies() | st.binary(max_size=100).map(lambda b: [b]), st.sampled_from([SYSTEM, BATTERY]))
+def site_reply(bodies: list[bytes], service: str) -> None:
     """Any bytes of a site are a reading or a reason, and reach every output unforged."""
+    for body in bodies:
+        _read(body, service)
+
+
+def _read(body: bytes, service: str) -> None:
     try:
         document = http_json._parse(body, "GET x", "application/json")
         tree = document.get("value") if isinstance(document, dict) else None
@@ -147,6 +179,10 @@ _FRAGMENTS = st.sampled_from(
 )
 def fleet_file(written: str) -> None:
     """Any text is a fleet, or is refused with places and words that act on no terminal."""
+    _parsed(written)
+
+
+def _parsed(written: str) -> None:
     try:
         # As it comes from a file, which is read as UTF-8.
         fleet = parse_fleet(written.encode("utf-8", "ignore").decode(), Path("fleet.yaml"))
@@ -173,6 +209,10 @@ def _listed(fleet: Fleet) -> None:
 @given(ANY_TEXT, ANY_TEXT)
 def line_protocol(one: str, two: str) -> None:
     """Names and texts come back as they were, or with what cannot be written replaced."""
+    _line_of(one, two)
+
+
+def _line_of(one: str, two: str) -> None:
     line = f"a,x={tag(one)},y={tag(two)} f={text(one)},g={text(two)} 1"
     assert _is_line(line), line
     assert line.count("\n") == 0
@@ -181,8 +221,10 @@ def line_protocol(one: str, two: str) -> None:
 @given(ANY_TEXT, ANY_TEXT)
 def log_line(one: str, two: str) -> None:
     """Whatever a site or a file puts into a message stays one line of plain characters."""
-    import logging
+    _logged(one, two)
 
+
+def _logged(one: str, two: str) -> None:
     record = logging.LogRecord("exporter", 30, "x", 1, "site %s: %s", (one, two), None)
     plain = _TextFormatter().format(record)
     assert plain_line(plain) == plain
@@ -253,4 +295,35 @@ TARGETS: dict[str, Callable[..., None]] = {
     "line-protocol": line_protocol,
     "log-lines": log_line,
     "http-parameters": http_request,
+}
+# Inputs in one call of a target, where it is more than one.
+INPUTS_EACH = {"site-replies": REPLIES}
+
+
+def _two(data: bytes, take: Callable[[str, str], None]) -> None:
+    one, _, two = data.partition(b"\0")
+    take(one.decode("utf-8", "surrogateescape"), two.decode("utf-8", "replace"))
+
+
+# Bytes as they are, for an engine that changes bytes by what they lead to; and what it starts from.
+GUIDED: dict[str, tuple[Callable[[bytes], None], list[bytes]]] = {
+    "site-replies": (
+        lambda data: _read(data[1:], SYSTEM if data[:1] < b"B" else BATTERY),
+        [
+            letter + json.dumps({"success": True, "value": site_trees()[service]}).encode()
+            for letter, service in ((b"A", SYSTEM), (b"B", BATTERY))
+        ],
+    ),
+    "fleet-file": (
+        lambda data: _parsed(data.decode("utf-8", "ignore")),
+        [
+            b'{"sites": [{"id": "a", "api_endpoint": "http://a:1", "tags": ["x"]}]}',
+            b"sites:\n- id: a\n  api_endpoint: https://a.example.com/x\n  serial: '1'\n"
+            b"  maintenance:\n  - {start: 2026-01-01T00:00, end: 2026-01-02T00:00Z}\n"
+            b"  mute_times: [{start: '08:00', end: '17:00', days: [monday]}]\n"
+            b"  contact: {email: a@b.c}\n  thresholds: {soc_critical: 5}\n",
+        ],
+    ),
+    "line-protocol": (lambda data: _two(data, _line_of), [b'a, b=c\\\0d "e"\n']),
+    "log-lines": (lambda data: _two(data, _logged), [b"a\x1b[2J\0b\r\nc"]),
 }
