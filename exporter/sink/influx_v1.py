@@ -12,6 +12,7 @@ import aiohttp
 from exporter.levels import DEFAULT_RETENTION, RAW, shard_seconds
 from exporter.sink.target import (
     ROLLUPS,
+    TAKEN,
     WRITE_SECONDS,
     NotAllowedError,
     RefusedError,
@@ -77,7 +78,7 @@ class InfluxV1:
                 headers=headers,
                 allow_redirects=False,
             ) as reply:
-                if reply.status in (200, 204):
+                if reply.status == TAKEN:
                     return
                 text = await _text(reply)
                 status, after = reply.status, reply.headers.get("Retry-After")
@@ -86,7 +87,7 @@ class InfluxV1:
             reason = f"{self._url}: {type(error).__name__}: {error}"
             raise RetryLaterError(reason, broken_off=broken_off) from error
         reason = f"{self._url}/write answered {status}: {_error_text(text)}"
-        if status in (400, 413, 422):
+        if status in (400, 413, 422) or 200 <= status < 300:
             # 1.x has stored the good points of a partial write and says how many it dropped.
             raise RefusedError(reason, _error_text(text), left_out(text))
         if status == 404 or "retention policy not found" in text:

@@ -10,6 +10,7 @@ import aiohttp
 from exporter.levels import DEFAULT_RETENTION, RAW, duration_seconds, shard_seconds
 from exporter.sink.target import (
     ROLLUPS,
+    TAKEN,
     WRITE_SECONDS,
     NotAllowedError,
     RefusedError,
@@ -112,7 +113,7 @@ class InfluxV2:
 
         client = self._connected()
         try:
-            await WriteService(client.api_client).post_write_async(
+            _, status, _ = await WriteService(client.api_client).post_write_async(
                 org=self._org,
                 bucket=f"{self._database}/{policy}",
                 body=body,
@@ -120,6 +121,7 @@ class InfluxV2:
                 content_encoding="gzip",
                 content_type="text/plain; charset=utf-8",
                 async_req=False,
+                _return_http_data_only=False,
             )
         except ApiException as error:
             await self._refused(error)
@@ -127,6 +129,9 @@ class InfluxV2:
             broken_off = not isinstance(error, aiohttp.ClientConnectorError)
             reason = f"{self._url}: {type(error).__name__}: {error}"
             raise RetryLaterError(reason, broken_off=broken_off) from error
+        if status != TAKEN:
+            words = f"answered {status}, which does not say that the points were stored"
+            raise RefusedError(f"{self._url}/api/v2/write {words}", words)
 
     async def _refused(self, error: Any) -> None:
         status = int(error.status or 0)

@@ -14,6 +14,9 @@ LONGEST_WAIT_SECONDS = 60.0
 # Without a word from the server: short, so that the present is not late when it is back.
 LONGEST_UNASKED_SECONDS = 3.0
 WRITE_SECONDS = 10.0
+# The one answer by which every InfluxDB says that it has stored all points. 200 is what a proxy's
+# page comes with, and what 0.9 said of a request that it did not complete; 201 is a partial write.
+TAKEN = 204
 ROLLUPS = tuple(level.name for level in LEVELS)
 
 

@@ -30,6 +30,13 @@ def store(_influxdb1: Store) -> Store:
     return _influxdb1
 
 
+@pytest.fixture
+def store2(_influxdb2: Store) -> Store:
+    """InfluxDB 2.x, with nothing in it."""
+    _influxdb2.empty()
+    return _influxdb2
+
+
 @pytest.fixture(params=["v1", "v2"])
 def either(request: pytest.FixtureRequest) -> Store:
     """Both in turn, with nothing in them."""

@@ -11,6 +11,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+# Longer than a writer waits in the tests.
+LATE_SECONDS = 3.0
+
 
 class Manner(StrEnum):
     """What the proxy does with a write."""
@@ -28,6 +31,16 @@ class Manner(StrEnum):
     """The server gets and stores the batch; its answer never arrives."""
     CUT_ANSWER = "cut answer"
     """The server stores the batch; its answer breaks off."""
+    CLOSE_WHEN_STORED = "close when stored"
+    """The server stores the batch; the connection is closed without an answer."""
+    FAIL_WHEN_STORED = "500 when stored"
+    """The server stores the batch; the answer is 500."""
+    LATE = "late"
+    """The server stores the batch; its answer comes when nobody waits for it any more."""
+    ANSWER_TWICE = "answer twice"
+    """The server stores the batch; its answer comes twice, as if a next one had been stored too."""
+    DROP = "drop"
+    """Nothing reaches the server, and the answer says that it has stored everything."""
     LIE = "lie"
     """Each request meets one of the manners above, or an answer out of `LIES`, by chance."""
 
@@ -46,9 +59,23 @@ class Reply:
         return ("\r\n".join(lines) + "\r\n\r\n" + self.body).encode()
 
 
-LIES: list[Manner | Reply] = [
+@dataclass(frozen=True)
+class Raw:
+    """Bytes in the stead of an answer, then the end; nothing reaches the server."""
+
+    answer: bytes
+
+    @property
+    def status(self) -> str:
+        return self.answer.decode("ascii", "replace").replace("\r\n", " ")[:60]
+
+
+Fault = Manner | Reply | Raw
+LIES: list[Fault] = [
     *(Manner.PASS, Manner.PASS, Manner.PASS, Manner.REFUSE, Manner.RESET_IN_BODY),
-    *(Manner.SWALLOW, Manner.CUT_ANSWER),
+    *(Manner.SWALLOW, Manner.CUT_ANSWER, Manner.CLOSE_WHEN_STORED, Manner.FAIL_WHEN_STORED),
+    Reply(200, "<html>sign in</html>"),
+    Raw(b"HTTP/1.1 503 Words\r\nContent-Length: 999\r\n\r\nhalf"),
     Reply(400, "<html>bad request</html>"),
     Reply(503),
     Reply(429, "", {"Retry-After": "1"}),
@@ -65,7 +92,7 @@ class Proxy:
     def __init__(self, upstream: str, seed: int = 1) -> None:
         host, _, port = upstream.removeprefix("http://").partition(":")
         self._upstream = host, int(port)
-        self.manner: Manner | Reply = Manner.PASS
+        self.manner: Fault = Manner.PASS
         self.seen: Counter[str] = Counter()
         self.url = ""
         self._rng = random.Random(seed)
@@ -135,13 +162,29 @@ class Proxy:
             writer.write(manner.bytes())
             await writer.drain()
             return True
+        if isinstance(manner, Raw):
+            writer.write(manner.answer)
+            await writer.drain()
+            return False
+        if manner is Manner.DROP:
+            writer.write(
+                Reply(204).bytes() if b"/write?" in head else await self._forward(head, body)
+            )
+            await writer.drain()
+            return True
         if manner is Manner.HANG:
             await asyncio.sleep(3600)
         answer = await self._forward(head, body)
         if manner is Manner.SWALLOW:
             await asyncio.sleep(3600)
-        if manner is Manner.SLOW:
-            await asyncio.sleep(1.0)
+        if manner is Manner.CLOSE_WHEN_STORED:
+            return False
+        if manner is Manner.FAIL_WHEN_STORED:
+            answer = Reply(500, '{"error":"timeout"}').bytes()
+        if manner is Manner.ANSWER_TWICE:
+            answer += answer
+        if manner in (Manner.SLOW, Manner.LATE):
+            await asyncio.sleep(1.0 if manner is Manner.SLOW else LATE_SECONDS)
         writer.write(answer if manner is not Manner.CUT_ANSWER else answer[: len(answer) // 2])
         await writer.drain()
         return manner is not Manner.CUT_ANSWER
