@@ -1,4 +1,4 @@
-"""Gathers lines into batches, puts them into the queue once a second, and has them sent."""
+"""Gathers lines into batches, puts them into the queue within a second, and has them sent."""
 
 from __future__ import annotations
 
@@ -15,6 +15,11 @@ from exporter.sink.target import Target
 
 log = logging.getLogger(__name__)
 
+# What was gathered is put down this soon after its first line, so that a kill takes little; large
+# fleets, where that is dear, gather for longer.
+SOON_SECONDS = 0.05
+GAP_SECONDS = 0.5
+GAP_FOR_COST = 4.0
 FLUSH_SECONDS = 1.0
 LINES_PER_BATCH = 5000
 STOP_SECONDS = 3.0
@@ -54,6 +59,7 @@ class Writer:
         self._sender = Sender(target, queue, rejects, rng, drain_bytes)
         self._lines: list[str] = []
         self._made: list[Batch] = []
+        self._gathered = asyncio.Event()
         self._flushing = asyncio.Lock()
         self._stopping = asyncio.Event()
         self._work: asyncio.Task[None] | None = None
@@ -69,11 +75,14 @@ class Writer:
 
     def add(self, lines: list[str]) -> None:
         """Take lines to write; never blocks and never raises."""
-        self._lines += lines
+        if lines:
+            self._lines += lines
+            self._gathered.set()
 
     def put(self, batch: Batch) -> None:
         """Put a batch that is made already into the queue, with what is gathered now."""
         self._made.append(batch)
+        self._gathered.set()
 
     def take_oldest_written(self) -> float:
         """Unix seconds of the oldest batch of full detail that was written since the last call,
@@ -88,6 +97,7 @@ class Writer:
     async def flush(self) -> None:
         """Put what has been gathered into the queue, with the notes of what was sent."""
         async with self._flushing:
+            self._gathered.clear()
             lines, self._lines = self._lines, []
             made, self._made = self._made, []
             batches = []
@@ -103,6 +113,7 @@ class Writer:
         A wait is cut short for one more attempt; the first one that fails then is the last.
         """
         self._stopping.set()
+        self._gathered.set()
         if self._work is not None:
             await self._work
         await self.flush()
@@ -117,12 +128,22 @@ class Writer:
         await self.queue.open()
         self._sender.start()
         loop = asyncio.get_running_loop()
-        due = loop.time()
+        ended, took = loop.time(), 0.0
         while not self._stopping.is_set():
-            due = max(due + FLUSH_SECONDS, loop.time())
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._stopping.wait(), due - loop.time())
+            await self._wait(self._gathered, ended + FLUSH_SECONDS - loop.time())
+            if self._gathered.is_set():
+                gap = min(max(GAP_SECONDS, GAP_FOR_COST * took), FLUSH_SECONDS)
+                soon = min(SOON_SECONDS, FLUSH_SECONDS)
+                await self._wait(self._stopping, max(soon, ended + gap - loop.time()))
+            started = loop.time()
             try:
                 await self.flush()
             except Exception:
                 log.exception("what was gathered could not be put into the queue")
+            ended = loop.time()
+            took = ended - started
+
+    @staticmethod
+    async def _wait(event: asyncio.Event, seconds: float) -> None:
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(event.wait(), max(seconds, 0.0))

@@ -42,10 +42,14 @@ SETTLE_SECONDS = 60.0
 
 
 class Site:
-    """Answers each scrape with its number; ``served`` is the last one."""
+    """Answers each scrape with its number; ``served`` is the last one.
+
+    ``times`` are the moments of all of them, by a clock that never jumps.
+    """
 
     def __init__(self) -> None:
         self.served = 0
+        self.times: list[float] = []
         outer = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -61,6 +65,7 @@ class Site:
                         "Ac/Grid/NumberOfPhases": 1,
                     }
                     outer.served += 1
+                    outer.times.append(time.monotonic())
                 self.send_response(200)
                 self.end_headers()
                 self.wfile.write(json.dumps(reply).encode())
