@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
+from datetime import UTC, datetime
 
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from apscheduler.triggers.cron import CronTrigger
@@ -64,10 +65,19 @@ class Duties:
             trigger = CronTrigger.from_crontab(plan.schedule, plan.timezone)
             self._scheduler.add_job(self._report, trigger, id="report")
         if self._desk is not None:
-            self._scheduler.add_job(self._tickets, IntervalTrigger(seconds=TICKET_SECONDS))
+            often = IntervalTrigger(seconds=TICKET_SECONDS)
+            self._scheduler.add_job(self._tickets, often, id="tickets")
         self._scheduler.start()
         if (job := self._scheduler.get_job("report")) is not None:
             log.info("the next report is made %s", job.next_run_time.isoformat())
+
+    def reschedule(self) -> None:
+        """The wall clock, which the schedules go by, has stepped."""
+        if (job := self._scheduler.get_job("tickets")) is not None:
+            # After a step back it would wait until the clock is where it was.
+            job.modify(next_run_time=datetime.now(UTC))
+        # A report that has become due is made now, and one that was made is not made again.
+        self._scheduler.wakeup()
 
     async def stop(self) -> None:
         """End; a ticket that is under way is finished."""

@@ -22,7 +22,8 @@ log = logging.getLogger(__name__)
 
 LONGEST_BACKOFF_SECONDS = 300.0
 CLOCK_STEP_SECONDS = 1.0
-CLOCK_WATCH_SECONDS = 1.0
+# A poll may be that much late after a step back.
+CLOCK_WATCH_SECONDS = 0.1
 STOP_SECONDS = 1.0
 # The fractional part of multiples of the golden ratio spreads any number of sites evenly, and
 # one more site moves none of those that are there.
@@ -104,6 +105,7 @@ class Poller:
     _added: int = 0
     _lags: dict[int, float] = field(default_factory=dict)
     _clock_watch: asyncio.Task[None] | None = None
+    _on_clock_step: list[Callable[[], None]] = field(default_factory=list)
     _at_once: set[asyncio.Task[None]] = field(default_factory=set)
     _leaving: dict[str, asyncio.Task[None]] = field(default_factory=dict)
 
@@ -124,6 +126,10 @@ class Poller:
                 await waiting
 
         self._scheduler.add_job(turn, IntervalTrigger(seconds=seconds), id=f"/{name}")
+
+    def on_clock_step(self, do: Callable[[], None]) -> None:
+        """Call this after every step of the wall clock: for other schedules that go by it."""
+        self._on_clock_step.append(do)
 
     def reconfigure(self, fleet: Fleet) -> None:
         """Poll another fleet: changed sites at once, new ones within their interval.
@@ -319,6 +325,8 @@ class Poller:
                 self.stats.clock_steps += 1
                 log.warning("the system clock stepped by %.1f s; the schedule is put right", step)
                 self._reschedule()
+                for do in self._on_clock_step:
+                    do()
 
     def _reschedule(self) -> None:
         own = {target.job for target in self._targets.values()}

@@ -35,6 +35,7 @@ from exporter.sink.line_protocol import assessment_lines, snapshot_lines
 from exporter.sink.numbers import SpoolNumbers
 from exporter.site_secrets import authorization_of
 from exporter.snapshot import Snapshot
+from exporter.stamps import LIVES, Stamps
 from exporter.web import make_app
 from scoring.solar import Expected, expected_power
 
@@ -55,7 +56,9 @@ class Service:
         self._file = fleet_file
         self._started = time.monotonic()
         self._state = FleetState(fleet_file.fleet, settings.interval_seconds)
-        self._latest = assess(self._state, time.monotonic(), time.time())
+        rng = random.Random()  # noqa: S311 - jitter, not a secret
+        self._stamps = Stamps(time.time, rng.randrange(LIVES))
+        self._latest = assess(self._state, time.monotonic(), self._stamps())
         self._assess_seconds = 0.0
         self._stored_issues: dict[tuple[str, str], Issue] = {}
         self._cells = CellStore(
@@ -65,14 +68,13 @@ class Service:
         self._expected: Expected | None = None
         self._integrated = time.monotonic()
         self._reloading = asyncio.Lock()
-        rng = random.Random()  # noqa: S311 - jitter, not a secret
         self._writer = writer_of(settings, rng)
         self._rollups = self._live_rollups()
         self._http = client_session(settings.networks)
         self._poller = Poller(
             registry=DRIVERS,
             context=DriverContext(
-                self._http, time.time, time.monotonic, authorization_of(settings)
+                self._http, self._stamps, time.monotonic, authorization_of(settings)
             ),
             sink=self._take,
             default_interval=settings.interval_seconds,
@@ -113,6 +115,7 @@ class Service:
         self._poller.every(SUN_SECONDS, self._sun, "sun")
         self._poller.every(WATCH_FILE_SECONDS, self._server.watch, "watch-web-config")
         self._duties.start()
+        self._poller.on_clock_step(self._duties.reschedule)
         sites = len(self._file.fleet.sites)
         log.info("fleetscope %s polls %d sites, listening on %s", __version__, sites, self._address)
         await self._sun()
@@ -182,7 +185,7 @@ class Service:
             seconds = min(now - self._integrated, 10 * ASSESS_SECONDS)
             self._state.integrate_pv(self._expected, seconds, now - 3 * interval)
         self._integrated = now
-        assessment = assess(self._state, now, time.time())
+        assessment = assess(self._state, now, self._stamps())
         if self._cell_watch is not None:
             cells = self._cell_watch.latest(site.id for site in assessment.fleet.sites)
             assessment = replace(assessment, cells=cells)

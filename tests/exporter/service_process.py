@@ -12,7 +12,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -80,9 +80,17 @@ def environment(**settings: str) -> dict[str, str]:
 
 @contextlib.contextmanager
 def serving(
-    fleet: Path, *, listen: str = "127.0.0.1:0", log: str = "log", **settings: str
+    fleet: Path,
+    *,
+    listen: str = "127.0.0.1:0",
+    log: str = "log",
+    also: Mapping[str, str] | None = None,
+    **settings: str,
 ) -> Iterator[ServiceProcess]:
-    """Start the service in the folder of its fleet file; killed at the end if it still runs."""
+    """Start the service in the folder of its fleet file; killed at the end if it still runs.
+
+    ``also`` are further variables of its environment.
+    """
     path = fleet.parent / log
     with path.open("wb") as output:
         process = subprocess.Popen(
@@ -90,7 +98,7 @@ def serving(
             stdout=output,
             stderr=subprocess.STDOUT,
             cwd=fleet.parent,
-            env=environment(**{"interval_seconds": "1"} | settings),
+            env=environment(**{"interval_seconds": "1"} | settings) | dict(also or {}),
         )
     try:
         yield ServiceProcess(process, path)
