@@ -27,6 +27,11 @@ class Influx:
 
     url: str
     pid: int
+    folder: Path
+
+    def data_bytes(self) -> int:
+        """What its data takes on disk."""
+        return sum(f.stat().st_size for f in Path(self.folder, "data").rglob("*") if f.is_file())
 
     @classmethod
     @contextlib.contextmanager
@@ -58,7 +63,7 @@ class Influx:
                         break
                     except OSError:
                         time.sleep(0.2)
-                yield cls(url, server.pid)
+                yield cls(url, server.pid, Path(folder))
             finally:
                 server.kill()
                 server.wait()

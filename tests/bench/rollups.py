@@ -9,11 +9,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import resource
-import shutil
-import subprocess
-import tempfile
 import time
-import urllib.request
 from pathlib import Path
 
 import duckdb
@@ -24,7 +20,7 @@ from exporter.rollups.recount import Report, recount
 from exporter.rollups.source import DAY_MS, Connection, Source, between
 from exporter.sink.influx_v1 import InfluxV1
 from exporter.sink.queue import compress
-from provisioning.local.ports import Ports
+from tests.bench.influx import Influx, cpu_seconds
 
 PACKS, CELLS, MINUTES = 5, 52, 1440
 RANGES_DAYS = (1, 7, 30, 180, 365, 730)
@@ -58,12 +54,6 @@ def rss_mb(pid: int | None = None) -> float:
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     status = Path(f"/proc/{pid}/status").read_text("utf-8")
     return int(status.split("VmHWM:")[1].split()[0]) / 1024
-
-
-def cpu_seconds(pid: int) -> float:
-    """CPU that a process has used."""
-    fields = Path(f"/proc/{pid}/stat").read_text("utf-8").rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / 100
 
 
 def check(source: Source, first_ms: int, days: list[int], seed: int) -> int:
@@ -191,38 +181,9 @@ def main() -> None:
     parser.add_argument("--days", type=int, default=30)
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
-    ports = Ports(usual=False)
-    with tempfile.TemporaryDirectory() as folder:
-        port = ports.pick(0)
-        Path(folder, "influxdb.conf").write_text(
-            f'reporting-disabled = true\nbind-address = "127.0.0.1:{ports.pick(0)}"\n'
-            f'[meta]\ndir = "{folder}/meta"\n'
-            f'[data]\ndir = "{folder}/data"\nwal-dir = "{folder}/wal"\nquery-log-enabled = false\n'
-            f'[http]\nbind-address = "127.0.0.1:{port}"\nlog-enabled = false\n'
-            "[monitor]\nstore-enabled = false\n",
-            "utf-8",
-        )
-        binary = shutil.which("influxd")
-        assert binary is not None, "influxd is not installed"
-        with Path(folder, "log").open("wb") as log:
-            server = subprocess.Popen(
-                [binary, "-config", f"{folder}/influxdb.conf"], stdout=log, stderr=log
-            )
-        url = f"http://127.0.0.1:{port}"
-        try:
-            while True:
-                assert server.poll() is None, Path(folder, "log").read_text("utf-8")
-                try:
-                    urllib.request.urlopen(f"{url}/ping", timeout=2).close()
-                    break
-                except OSError:
-                    time.sleep(0.2)
-            asyncio.run(measure(url, server.pid, options.days, options.seed))
-            used = sum(f.stat().st_size for f in Path(folder, "data").rglob("*") if f.is_file())
-            print(f"\non disk after {options.days} days: {used / 1e6:.0f} MB")
-        finally:
-            server.kill()
-            server.wait()
+    with Influx.running() as server:
+        asyncio.run(measure(server.url, server.pid, options.days, options.seed))
+        print(f"\non disk after {options.days} days: {server.data_bytes() / 1e6:.0f} MB")
 
 
 if __name__ == "__main__":
