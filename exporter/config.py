@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 import re
 import unicodedata
-from datetime import datetime, time
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Annotated, Any, Literal, get_args
 from urllib.parse import urlsplit
 from zoneinfo import available_timezones
@@ -203,6 +203,18 @@ def _check_moment(value: Any) -> datetime:
         ) from None
 
 
+def _check_commissioned(value: Any) -> date:
+    # Somewhere on Earth it is tomorrow already.
+    latest = (datetime.now(UTC) + timedelta(hours=14)).date()
+    try:
+        found = date.fromisoformat(value)
+    except (TypeError, ValueError):
+        raise _mistake("expected a date such as 2023-10-01") from None
+    if not FIRST_COMMISSIONED <= found <= latest:
+        raise _mistake(f"expected a date from {FIRST_COMMISSIONED} to today")
+    return found
+
+
 def _check_time_of_day(value: Any) -> time:
     if isinstance(value, str) and re.fullmatch(r"[0-9]{1,2}:[0-9]{2}", value):
         hour, minute = (int(part) for part in value.split(":"))
@@ -217,6 +229,8 @@ def _some_days(value: Any) -> Any:
     return value
 
 
+FIRST_COMMISSIONED = date(1990, 1, 1)
+Commissioned = Annotated[date, PlainValidator(_check_commissioned)]
 Moment = Annotated[datetime, PlainValidator(_check_moment)]
 TimeOfDay = Annotated[time, PlainValidator(_check_time_of_day)]
 Day = Literal["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"]
@@ -260,6 +274,7 @@ class Site(_Model):
     battery_type: Text | None = None
     capacity_kwh: Annotated[Number, Field(gt=0, le=1e7)] | None = None
     solar_capacity_kw: Annotated[Number, Field(ge=0, le=1e7)] | None = None
+    commissioned: Commissioned | None = None
     priority: Priority = "medium"
     contact: Contact | None = None
     latitude: Annotated[Number, Field(ge=-90, le=90)] | None = None

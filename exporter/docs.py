@@ -9,12 +9,14 @@ from __future__ import annotations
 import sys
 import types
 from collections.abc import Iterable
+from datetime import date
 from pathlib import Path
 from typing import Annotated, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from exporter.cells.wear import MEANINGS as WEAR_MEANINGS
 from exporter.config import Contact, Fleet, Site, Thresholds
 from exporter.drivers import DRIVERS
 from exporter.metrics import METRICS, PREFIX
@@ -153,6 +155,9 @@ def influxdb() -> str:
         "## `meter`: tags `site`, `meter`",
         "Written by [`fleetscope import`](import.md) only.",
         table(head, [(f"`{q.name}`", q.unit or "–", q.meaning) for q in METER_QUANTITIES.values()]),
+        "## `wear`: tags `site`, `pack`",
+        "What the hourly [analysis of cells](cells.md) says of the use and health of a pack.",
+        table(head, [(f"`{name}`", unit, said) for name, (unit, said) in WEAR_MEANINGS.items()]),
         "## `alarm`: tags `site`, `device`, `alarm`",
         table(head, [("`level`", "–", "0 ok, 1 warning, 2 alarm, as the device says")]),
         "## `health`: tags `site`, `component`",
@@ -225,7 +230,10 @@ def fleet_file() -> str:
         f"Drivers: {', '.join(f'`{name}`' for name in sorted(DRIVERS))}. Without `grid_nominal_v` "
         "the nominal phase voltage is 230 V at 50 Hz and 120 V at 60 Hz. Without coordinates the "
         "PV of a site cannot be judged, and its solar component is unknown. `tilt` is in degrees "
-        "from horizontal, `azimuth` in degrees east of north (180 is south).",
+        "from horizontal, `azimuth` in degrees east of north (180 is south). `commissioned` is the "
+        "day on which the battery went into service (`2023-10-01`), not before 1990 and not in the "
+        "future; an estimate of its state of health by age is made only with it "
+        "([cells.md](cells.md#state-of-health)).",
         "## `thresholds`",
         table(("key", "type", "default"), _fields(Thresholds)),
         "The fleet's frequency band is for 50 Hz and moves by 10 Hz for sites of 60 Hz; the band "
@@ -291,7 +299,8 @@ def _annotation_words(annotation: object) -> str:
         return _annotation_words(kinds[0])
     if origin is tuple:
         return "list of text"
-    return {str: "text", float: "number", bool: "true or false"}.get(annotation, "mapping")  # type: ignore[call-overload, no-any-return]
+    words = {str: "text", float: "number", bool: "true or false", date: "date"}
+    return words.get(annotation, "mapping")  # type: ignore[call-overload, no-any-return]
 
 
 def scoring() -> str:

@@ -14,7 +14,9 @@ from pathlib import Path
 
 from exporter import __version__
 from exporter.assessment import FleetAssessment, Issue, assess
+from exporter.cells.model import SiteCells
 from exporter.cells.watch import CellWatch
+from exporter.cells.wear import wear_lines
 from exporter.config import Fleet
 from exporter.doors.front import Front
 from exporter.drivers import DRIVERS, DriverContext
@@ -82,7 +84,7 @@ class Service:
         )
         self._stored = InfluxQL.from_settings(settings)
         self._duties = Duties(settings, self._current, self._stored)
-        self._cell_watch = None if self._stored is None else CellWatch(self._stored, time.time)
+        self._cell_watch = self._watch_of_cells()
         numbers = registry(self._current, self._numbers)
         app = make_app(
             self._current,
@@ -139,6 +141,16 @@ class Service:
         if self._stored is not None:
             await self._stored.close()
         log.info("stopped")
+
+    def _watch_of_cells(self) -> CellWatch | None:
+        if self._stored is None:
+            return None
+        queue = self._settings.queue_dir
+        return CellWatch(self._stored, time.time, queue and queue / "cells", self._store_cells)
+
+    def _store_cells(self, found: SiteCells) -> None:
+        if self._writer is not None:
+            self._writer.add(wear_lines(found))
 
     def _live_rollups(self) -> LiveRollups | None:
         connection = connection_of(self._settings)
@@ -213,7 +225,9 @@ class Service:
 
     async def _watch_cells(self) -> None:
         if self._cell_watch is not None:
-            await self._cell_watch.run(lambda: [site.id for site in self._file.fleet.sites])
+            await self._cell_watch.run(
+                lambda: {site.id: site.commissioned for site in self._file.fleet.sites}
+            )
 
     async def _sun(self) -> None:
         """Expected PV power of every site; in a thread, since the first time loads a library."""

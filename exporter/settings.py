@@ -182,7 +182,8 @@ class Settings(BaseSettings):
     queue_dir: Path | None = Field(
         None,
         description="Folder of the queue on disk, of this exporter alone; without it what "
-        "InfluxDB has not accepted waits in memory and is lost when the exporter ends",
+        "InfluxDB has not accepted waits in memory and is lost when the exporter ends, and the "
+        "hourly analysis of cells reads all of their history each time",
     )
     queue_disk_megabytes: int = Field(
         4096,

@@ -204,6 +204,17 @@ EXAMPLES: dict[str, Any] = {
                     "measured_percent": None,
                     "measured_uncertainty": None,
                     "measured_spans": 0,
+                    "estimate": {
+                        "percent": 92.4,
+                        "calendar": 5.4,
+                        "cycles": 2.2,
+                        "imbalance": 0.0,
+                        "years": 2.15,
+                        "full_cycles": 63.0,
+                        "cycles_basis": "counters",
+                        "formula": "100 - min(2.5 * years, 15) - min(0.035 * full cycles, 20) "
+                        "- imbalance",
+                    },
                 },
             }
         ],

@@ -11,11 +11,14 @@ import json
 import os
 import sys
 import time
+from datetime import date
+from pathlib import Path
 
 import orjson
 
 from exporter.cells.analysis import analyse_site
 from exporter.cells.model import as_dict
+from exporter.cells.past import tidy
 from exporter.influxql import InfluxQL
 
 NICENESS = 10
@@ -24,18 +27,24 @@ NICENESS = 10
 async def main() -> None:
     """Work through the job: ``url``, ``database``, ``headers``, ``sites`` and ``spread_seconds``.
 
-    One site at a time, spread evenly; the last line says for how many seconds it was at work.
+    It may have ``folder``, where the past of sites is kept, and ``commissioned``, a day for each
+    site of which it is known. One site at a time, spread evenly; the last line says for how many
+    seconds it was at work.
     """
     job = json.loads(sys.stdin.read())
     stored = InfluxQL(job["url"], job["database"], job["headers"])
-    sites = job["sites"]
+    sites, commissioned = job["sites"], job.get("commissioned", {})
+    folder = Path(job["folder"]) if job.get("folder") else None
+    if folder is not None:
+        tidy(folder)
     begun, busy = time.monotonic(), 0.0
     try:
         for number, site in enumerate(sites):
             due = begun + job["spread_seconds"] * number / len(sites)
             await asyncio.sleep(max(0.0, due - time.monotonic()))
             before = time.monotonic()
-            cells = await analyse_site(stored, site, time.time())
+            day = date.fromisoformat(commissioned[site]) if site in commissioned else None
+            cells = await analyse_site(stored, site, time.time(), day, folder)
             busy += time.monotonic() - before
             _tell(as_dict(cells))
         _tell({"busy_seconds": busy})

@@ -3,40 +3,46 @@
 from __future__ import annotations
 
 import math
+from datetime import UTC, date, datetime
+from pathlib import Path
 
 import numpy as np
 
-from exporter.cells.history import (
-    GRID_SECONDS,
-    PackHistory,
-    last_stored,
-    read_pack,
-    read_packs,
-    stretches,
-)
+from exporter.cells.grid import PackHistory, history_of
+from exporter.cells.history import GRID_SECONDS
 from exporter.cells.model import (
     FORECAST_MV,
     CellFinding,
     CellState,
     Cycling,
+    Estimate,
     Forecast,
     Health,
     PackCells,
     SiteCells,
     short_name,
 )
+from exporter.cells.past import names_of, past_of
 from exporter.influxql import InfluxQL, NoAnswerError
 from scoring.cells.cycles import depth_histogram, energy, rainflow_cycles, round_trip
 from scoring.cells.cycles import temperature_hours as hours_by_temperature
 from scoring.cells.pack import PackAnalysis, analyse_pack
-from scoring.cells.soh import SohClass, measured_soh, soh_class, voltage_anchors
+from scoring.cells.soh import SohClass, measured_soh, model_soh, soh_class, voltage_anchors
 from scoring.cells.trend import days_until
 
 FEWEST_SAMPLES = 12
+FEWEST_DAYS_OF_USE = 7.0
+DAYS_PER_YEAR = 365.2425
 _GAP_STEPS = 3
 
 
-async def analyse_site(stored: InfluxQL, site: str, until: float) -> SiteCells:
+async def analyse_site(
+    stored: InfluxQL,
+    site: str,
+    until: float,
+    commissioned: date | None = None,
+    folder: Path | None = None,
+) -> SiteCells:
     """Read a site's history and judge it; what cannot be read is told in the result.
 
     Parameters
@@ -46,21 +52,25 @@ async def analyse_site(stored: InfluxQL, site: str, until: float) -> SiteCells:
     until : float
         Unix seconds; nothing later is looked at. Where nothing was stored lately, as in imported
         files, the history ends with the last that was.
+    commissioned : date, optional
+        When it went into service; without it there is no estimate of the state of health.
+    folder : Path, optional
+        Where its past is kept from one time to the next; see :mod:`exporter.cells.past`.
     """
     try:
-        last = await last_stored(stored, site, until)
-        if last is None:
-            return SiteCells(site, until, fault="no single cells of this site are stored")
-        end = min(until, last + 1.0)
-        names = await read_packs(stored, site, end)
-        parts = await stretches(stored, site, end)
-        packs = [judge(await read_pack(stored, site, pack, end, parts), names) for pack in names]
+        past = await past_of(stored, site, until, folder)
     except NoAnswerError as error:
         return SiteCells(site, until, fault=str(error))
+    if past is None:
+        return SiteCells(site, until, fault="no single cells of this site are stored")
+    names = names_of(past)
+    packs = [judge(history_of(name, past.packs[name]), names, commissioned) for name in names]
     return SiteCells(site, until, tuple(pack for pack in packs if pack is not None))
 
 
-def judge(history: PackHistory, packs: list[str]) -> PackCells | None:
+def judge(
+    history: PackHistory, packs: list[str], commissioned: date | None = None
+) -> PackCells | None:
     """One pack; None if there is too little of it.
 
     Parameters
@@ -68,17 +78,18 @@ def judge(history: PackHistory, packs: list[str]) -> PackCells | None:
     history : PackHistory
     packs : list of str
         All packs of the site, for the names of cells.
+    commissioned : date, optional
     """
     if history.t.size < FEWEST_SAMPLES or len(history.labels) < 2:
         return None
-    known = bool(np.isfinite(history.current_a).any()) and history.capacity_ah > 0
+    known = bool(np.isfinite(history.current_a).any()) and history.known.capacity_ah > 0
     found = analyse_pack(
         history.t,
         history.voltages,
         current_a=history.current_a if known else None,
         soc_percent=history.soc_percent if np.isfinite(history.soc_percent).any() else None,
         temperature_c=history.temperatures if np.isfinite(history.temperatures).any() else None,
-        capacity_ah=history.capacity_ah if known else math.nan,
+        capacity_ah=history.known.capacity_ah if known else math.nan,
     )
     findings = tuple(
         CellFinding(
@@ -95,6 +106,8 @@ def judge(history: PackHistory, packs: list[str]) -> PackCells | None:
         for f in found.findings
     )
     off = found.deviation_v[np.isfinite(found.deviation_v)]
+    spread = float(off.max() - off.min()) if off.size else None
+    cycling = _cycling(history)
     return PackCells(
         pack=history.pack,
         start=float(history.t[0]),
@@ -102,11 +115,11 @@ def judge(history: PackHistory, packs: list[str]) -> PackCells | None:
         samples=int(np.isfinite(history.voltages).sum()),
         resting_windows=int(found.windows.resting.sum()),
         trend_basis=found.trend_basis,
-        spread_rest_v=float(off.max() - off.min()) if off.size else None,
+        spread_rest_v=spread,
         cells=_cells(history, found),
         findings=findings,
-        cycling=_cycling(history),
-        health=_health(history, found, known),
+        cycling=cycling,
+        health=_health(history, found, known, _estimate(history, cycling, spread, commissioned)),
     )
 
 
@@ -152,8 +165,7 @@ def _cycling(history: PackHistory) -> Cycling | None:
     flow = (
         energy(t, history.power_w, max_gap_seconds=_GAP_STEPS * history.step) if has_power else None
     )
-    volts = float(np.nanmedian(history.voltages)) * len(history.labels)
-    nominal_wh = history.capacity_ah * volts
+    nominal_wh = _nominal_wh(history)
     trip = None
     if has_soc and has_power and nominal_wh > 0:
         trip = round_trip(
@@ -180,18 +192,60 @@ def _cycling(history: PackHistory) -> Cycling | None:
     )
 
 
-def _health(history: PackHistory, found: PackAnalysis, known: bool) -> Health | None:
-    reported = _number(history.soh_percent)
+def _nominal_wh(history: PackHistory) -> float:
+    return history.known.capacity_ah * float(np.nanmedian(history.voltages)) * len(history.labels)
+
+
+def _estimate(
+    history: PackHistory,
+    cycling: Cycling | None,
+    spread_v: float | None,
+    commissioned: date | None,
+) -> Estimate | None:
+    """By age and use; None where any of the inputs is missing."""
+    if commissioned is None or spread_v is None:
+        return None
+    begun = datetime(commissioned.year, commissioned.month, commissioned.day, tzinfo=UTC)
+    age_days = (float(history.t[-1]) - begun.timestamp()) / 86_400.0
+    if age_days < 0:
+        return None
+    cycles = (
+        (history.known.charged_kwh + history.known.discharged_kwh)
+        * 1000.0
+        / (2 * _nominal_wh(history))
+    )
+    basis = "counters"
+    if not cycles >= 0:
+        if cycling is None or cycling.equivalent_full is None or cycling.days < FEWEST_DAYS_OF_USE:
+            return None
+        cycles, basis = cycling.equivalent_full / cycling.days * age_days, "use seen"
+    years = age_days / DAYS_PER_YEAR
+    made = model_soh(np.array(years), np.array(cycles), np.array(1000.0 * spread_v))
+    return Estimate(
+        percent=float(made.soh_percent),
+        calendar=float(made.calendar),
+        cycles=float(made.cycles),
+        imbalance=float(made.imbalance),
+        years=years,
+        full_cycles=cycles,
+        cycles_basis=basis,
+    )
+
+
+def _health(
+    history: PackHistory, found: PackAnalysis, known: bool, estimate: Estimate | None
+) -> Health | None:
+    reported = _number(history.known.soh_percent)
     measured = None
     if known:
         measured = measured_soh(
             history.t,
             history.current_a,
             voltage_anchors(found.windows),
-            history.capacity_ah,
+            history.known.capacity_ah,
             max_gap_seconds=_GAP_STEPS * history.step,
         )
-    if reported is None and (measured is None or not measured.spans):
+    if reported is None and (measured is None or not measured.spans) and estimate is None:
         return None
     name = None if reported is None else SohClass(int(soh_class(np.array([reported]))[0])).name
     return Health(
@@ -200,6 +254,7 @@ def _health(history: PackHistory, found: PackAnalysis, known: bool) -> Health | 
         measured_percent=None if measured is None else _number(measured.soh_percent),
         measured_uncertainty=None if measured is None else _number(measured.uncertainty),
         measured_spans=0 if measured is None else measured.spans,
+        estimate=estimate,
     )
 
 

@@ -1,18 +1,16 @@
-"""The stored past of a site's packs, on an even grid of samples, in bounded memory."""
+"""The stored past of a site's packs, read from InfluxDB in bounded memory."""
 
 from __future__ import annotations
 
-import re
+import math
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from exporter.influxql import InfluxQL, quoted
+from exporter.cells.grid import Grid, Known, PackPast, in_order
+from exporter.influxql import InfluxQL, Series, quoted
 from exporter.levels import DAY, LEVELS, RAW_RANGE_DAYS, Level
 from exporter.past_level import between, level_of, table
-
-FloatArray = NDArray[np.float64]
 
 HISTORY_DAYS = 91
 GRID_SECONDS = 600
@@ -20,6 +18,7 @@ DETAIL_CHUNK_DAYS = 7
 ROLLED_CHUNK_DAYS = 14
 ROLLED = next(level for level in LEVELS if level.seconds == 900)
 """An hour of rest still makes a window of four samples; the next one is too coarse for that."""
+_LAST_KNOWN = ("soh_percent", "capacity_ah", "charged_kwh", "discharged_kwh")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,50 +43,6 @@ class Stretch:
         return [between(start, end) for start, end in zip(edges, ends, strict=True)]
 
 
-@dataclass(slots=True)
-class PackHistory:
-    """One pack as it was sampled: T moments, C cells in their order.
-
-    Attributes
-    ----------
-    pack : str
-    labels : tuple of str
-    step : float
-        The longest time from one moment to the next, s, where nothing is missing.
-    t : float array, shape (T,)
-        Seconds, ascending.
-    voltages, temperatures : float32 array, shape (T, C)
-        V and °C: the first reading of each step, or of roll-ups the mean voltage and the highest
-        temperature; NaN where there is none.
-    current_a, soc_percent, power_w : float array, shape (T,)
-        The battery in the same way, its power always as the mean of the step.
-    soh_percent, capacity_ah : float
-        Last known; NaN where missing.
-    """
-
-    pack: str
-    labels: tuple[str, ...]
-    step: float
-    t: FloatArray
-    voltages: NDArray[np.float32]
-    temperatures: NDArray[np.float32]
-    current_a: FloatArray
-    soc_percent: FloatArray
-    power_w: FloatArray
-    soh_percent: float
-    capacity_ah: float
-
-
-def in_order(labels: list[str]) -> tuple[str, ...]:
-    """Labels as the cells lie: numbers by their value, 2 before 10."""
-
-    def key(label: str) -> list[tuple[int, int, str]]:
-        parts = re.findall(r"\d+|\D+", label)
-        return [(1, int(p), "") if p.isdecimal() else (0, 0, p) for p in parts]
-
-    return tuple(sorted(labels, key=key))
-
-
 async def read_packs(stored: InfluxQL, site: str, until: float) -> list[str]:
     """The packs of a site with cells that were stored in the time before ``until``."""
     source = _from("cell", site, between(until - HISTORY_DAYS * DAY, until))
@@ -104,7 +59,7 @@ async def last_stored(stored: InfluxQL, site: str, until: float) -> float | None
 
 
 async def stretches(stored: InfluxQL, site: str, until: float) -> list[Stretch]:
-    """The stretches in which the time before ``until`` is read.
+    """The two stretches in which the time before ``until`` is read.
 
     The last days are read in full detail, at one moment in ten minutes: a loose sense wire jumps
     from sample to sample, which a mean evens out. What is older is read from the roll-up, where
@@ -113,61 +68,97 @@ async def stretches(stored: InfluxQL, site: str, until: float) -> list[Stretch]:
     """
     tail = float((int(until) // DAY - RAW_RANGE_DAYS) * DAY)
     begin = tail - (HISTORY_DAYS - RAW_RANGE_DAYS) * DAY
-    end = float((int(until) // GRID_SECONDS + 1) * GRID_SECONDS)
     of_site = f'"site" = {quoted(site)}'
     level = await level_of(stored, "cell", "voltage_v", begin, tail, of_site, (ROLLED,))
-    if level is None:
-        return [Stretch(begin, end, GRID_SECONDS, None, DETAIL_CHUNK_DAYS)]
-    return [
-        Stretch(begin, tail, level.seconds, level, ROLLED_CHUNK_DAYS),
-        Stretch(tail, end, GRID_SECONDS, None, DETAIL_CHUNK_DAYS),
-    ]
+    old = (
+        Stretch(begin, tail, GRID_SECONDS, None, DETAIL_CHUNK_DAYS)
+        if level is None
+        else Stretch(begin, tail, level.seconds, level, ROLLED_CHUNK_DAYS)
+    )
+    return [old, Stretch(tail, grid_end(until), GRID_SECONDS, None, DETAIL_CHUNK_DAYS)]
+
+
+def grid_end(until: float) -> float:
+    """The end of the last place of a grid of full detail that reaches to ``until``."""
+    return float((int(until) // GRID_SECONDS + 1) * GRID_SECONDS)
 
 
 async def read_pack(
     stored: InfluxQL, site: str, pack: str, until: float, parts: list[Stretch]
-) -> PackHistory:
-    """The history of one pack before ``until``, in the stretches that :func:`stretches` gave.
+) -> PackPast:
+    """The past of one pack before ``until``, in the stretches that :func:`stretches` gave.
 
     Raises
     ------
     exporter.influxql.NoAnswerError
     """
-    t = np.concatenate([part.begin + part.step * np.arange(part.steps) for part in parts])
-    cells: dict[str, NDArray[np.float32]] = {}
-    battery = np.full((3, t.size), np.nan)
-    first = 0
+    grids = []
     for part in parts:
-        place = slice(first, first + part.steps)
+        grid = Grid.empty(part.begin, part.step, part.steps)
         for span in part.chunks(until):
             of_cells = _from("cell", site, f'"pack" = {quoted(pack)}', span, level=part.level)
             for series in await stored.select(_cells_of(part, of_cells)):
-                label = series.tags["cell"]
-                if label not in cells:
-                    cells[label] = np.full((2, t.size), np.nan, dtype=np.float32)
-                _place(series.rows, part, cells[label][:, place])
+                grid.put_cell(series.tags["cell"], series.rows)
             of_pack = _from("battery", site, f'"device" = {quoted(pack)}', span, level=part.level)
             for series in await stored.select(_battery_of(part, of_pack)):
-                _place(series.rows, part, battery[:, place])
-        first += part.steps
-    labels = in_order(list(cells))
-    volts = np.array([cells[label][0] for label in labels], dtype=np.float32).T
-    warmth = np.array([cells[label][1] for label in labels], dtype=np.float32).T
-    seen = np.isfinite(volts).any(axis=1)
-    soh, capacity = await _last_known(stored, site, pack, parts[0].begin, until)
-    return PackHistory(
-        pack=pack,
-        labels=labels,
-        step=float(parts[0].step),
-        t=t[seen],
-        voltages=np.ascontiguousarray(volts[seen]),
-        temperatures=np.ascontiguousarray(warmth[seen]),
-        current_a=battery[0, seen],
-        soc_percent=battery[1, seen],
-        power_w=battery[2, seen],
-        soh_percent=soh,
-        capacity_ah=capacity,
-    )
+                grid.put_battery(series.rows)
+        grids.append(grid)
+    of_device = f'"device" = {quoted(pack)}'
+    known = Known()
+    # Far back it takes InfluxDB long, and hardly ever is there more.
+    for begin, end in ((parts[1].begin, until), (parts[0].begin, parts[1].begin)):
+        found = await _last_known(stored, site, of_device, begin, end)
+        known = found.get(pack, known)
+        if math.isfinite(known.soh_percent) or math.isfinite(known.capacity_ah):
+            break
+    return PackPast(grids[0], grids[1], known)
+
+
+async def read_newer(
+    stored: InfluxQL, site: str, packs: dict[str, PackPast], since: float, until: float
+) -> tuple[dict[str, PackPast], float] | None:
+    """The packs with what was stored from ``since`` to ``until``, Unix seconds, beside the old.
+
+    Returns
+    -------
+    tuple of the packs and the beginning of the last step that held anything, or None
+        -inf and the same packs if nothing did. None if everything has to be read again: a pack
+        is new, or it was silent for days.
+
+    Raises
+    ------
+    exporter.influxql.NoAnswerError
+    """
+    made = {
+        pack: PackPast(past.old, past.new.until(grid_end(until)), past.known)
+        for pack, past in packs.items()
+    }
+    span = between(since, until)
+    step = f"time({GRID_SECONDS}s)"
+    source = _from("cell", site, span)
+    columns = 'first("voltage_v"), first("temperature_c")'
+    latest = -math.inf
+    question = f'SELECT {columns} {source} GROUP BY {step}, "pack", "cell" fill(none)'
+    found = await stored.select(question)
+    if not found:
+        return packs, latest
+    if until - since > RAW_RANGE_DAYS * DAY:
+        return None
+    for series in found:
+        if series.tags["pack"] not in made:
+            return None
+        made[series.tags["pack"]].new.put_cell(series.tags["cell"], series.rows)
+        latest = max(latest, series.rows[-1][0] / 1000.0)
+    source = _from("battery", site, span)
+    columns = 'first("current_a"), first("soc_percent"), mean("power_w")'
+    question = f'SELECT {columns} {source} GROUP BY {step}, "device" fill(none)'
+    for series in await stored.select(question):
+        if series.tags["device"] in made:
+            made[series.tags["device"]].new.put_battery(series.rows)
+    known = await _last_known(stored, site, "", since, until)
+    for pack, past in made.items():
+        past.known = known.get(pack, past.known)
+    return made, latest
 
 
 def _cells_of(part: Stretch, source: str) -> str:
@@ -185,24 +176,18 @@ def _battery_of(part: Stretch, source: str) -> str:
 
 
 async def _last_known(
-    stored: InfluxQL, site: str, pack: str, begin: float, until: float
-) -> tuple[float, float]:
-    source = _from("battery", site, f'"device" = {quoted(pack)}', between(begin, until))
-    question = f'SELECT last("soh_percent"), last("capacity_ah") {source}'
-    for series in await stored.select(question):
-        soh, capacity = (float("nan") if v is None else float(v) for v in series.rows[0][1:])
-        return soh, capacity
-    return float("nan"), float("nan")
+    stored: InfluxQL, site: str, device: str, begin: float, until: float
+) -> dict[str, Known]:
+    source = _from("battery", site, *([device] if device else []), between(begin, until))
+    question = ", ".join(f'last("{name}")' for name in _LAST_KNOWN)
+    found = await stored.select(f'SELECT {question} {source} GROUP BY "device"')
+    return {series.tags["device"]: _known(series) for series in found}
+
+
+def _known(series: Series) -> Known:
+    return Known(*(math.nan if v is None else float(v) for v in series.rows[0][1:]))
 
 
 def _from(measurement: str, site: str, *conditions: str, level: Level | None = None) -> str:
     source = f'FROM {table(level, measurement)} WHERE "site" = {quoted(site)}'
     return " AND ".join((source, *conditions))
-
-
-def _place(rows: list[list[float | None]], part: Stretch, into: NDArray[np.floating]) -> None:
-    """Put rows of time and values where they belong on the grid of a stretch."""
-    found = np.array(rows, dtype=np.float64)
-    place = ((found[:, 0] / 1000.0 - part.begin) // part.step).astype(np.int64)
-    inside = (place >= 0) & (place < into.shape[1])
-    into[:, place[inside]] = found[inside, 1:].T

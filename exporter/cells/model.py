@@ -80,15 +80,49 @@ class Cycling:
     temperature_hours: tuple[float, ...]
 
 
+FORMULA = "100 - min(2.5 * years, 15) - min(0.035 * full cycles, 20) - imbalance"
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """State of health by age and use, which measures nothing; see :data:`FORMULA`.
+
+    Attributes
+    ----------
+    percent : float
+    calendar, cycles, imbalance : float
+        Points deducted for each.
+    years : float
+        Since the site was commissioned.
+    full_cycles : float
+        Equivalent full cycles of its whole life.
+    cycles_basis : str
+        ``counters`` where the battery's energy counters gave them, ``use seen`` where the use in
+        the time seen was taken for that of its whole life.
+    formula : str
+    """
+
+    percent: float
+    calendar: float
+    cycles: float
+    imbalance: float
+    years: float
+    full_cycles: float
+    cycles_basis: str
+    formula: str = FORMULA
+
+
 @dataclass(frozen=True, slots=True)
 class Health:
-    """State of health: as reported with its class, and measured where current and rests allow."""
+    """State of health: as reported with its class, measured where current and rests allow, and
+    estimated where the fleet file says when the site was commissioned."""
 
     reported_percent: float | None
     reported_class: str | None
     measured_percent: float | None
     measured_uncertainty: float | None
     measured_spans: int
+    estimate: Estimate | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,8 @@ import logging
 import sys
 import time
 from collections.abc import Callable, Iterable, Mapping
+from datetime import date
+from pathlib import Path
 
 from exporter.cells.model import SiteCells, from_json
 from exporter.influxql import InfluxQL
@@ -36,11 +38,23 @@ class CellWatch:
     stored : InfluxQL
     wall_clock : callable
         Unix seconds.
+    folder : Path, optional
+        Where the past of sites is kept between rounds, so that only what is new is read.
+    tell : callable, optional
+        Takes what is said of a site as soon as it is known.
     """
 
-    def __init__(self, stored: InfluxQL, wall_clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        stored: InfluxQL,
+        wall_clock: Callable[[], float],
+        folder: Path | None = None,
+        tell: Callable[[SiteCells], None] | None = None,
+    ) -> None:
         self._stored = stored
         self._wall_clock = wall_clock
+        self._folder = folder
+        self._tell = tell
         self._found: dict[str, SiteCells] = {}
         self._process: asyncio.subprocess.Process | None = None
         self._stopping = asyncio.Event()
@@ -55,8 +69,14 @@ class CellWatch:
             if (found := self._found.get(site)) is not None and found.time >= oldest
         }
 
-    async def run(self, sites: Callable[[], list[str]]) -> None:
-        """Renew what is said of the sites there are, until :meth:`stop`."""
+    async def run(self, sites: Callable[[], Mapping[str, date | None]]) -> None:
+        """Renew what is said of the sites there are, until :meth:`stop`.
+
+        Parameters
+        ----------
+        sites : callable
+            Gives the ids of the sites, each with the day on which it was commissioned.
+        """
         spread = 0.0
         while not self._stopping.is_set():
             begun = time.monotonic()
@@ -79,7 +99,7 @@ class CellWatch:
                 self.every_seconds / 60,
             )
 
-    async def renew(self, sites: list[str], spread_seconds: float) -> float | None:
+    async def renew(self, sites: Mapping[str, date | None], spread_seconds: float) -> float | None:
         """Analyse all sites, one after the other; each is known as soon as it is done.
 
         A site whose history cannot be read keeps what was said before.
@@ -95,7 +115,9 @@ class CellWatch:
             "url": self._stored.url,
             "database": self._stored.database,
             "headers": self._stored.headers,
-            "sites": sites,
+            "sites": list(sites),
+            "commissioned": {site: str(day) for site, day in sites.items() if day is not None},
+            "folder": str(self._folder) if self._folder else None,
             "spread_seconds": spread_seconds,
         }
         try:
@@ -135,6 +157,8 @@ class CellWatch:
     def _take(self, found: SiteCells) -> None:
         if found.fault is None or found.site not in self._found:
             self._found[found.site] = found
+            if self._tell is not None:
+                self._tell(found)
         if found.fault is not None and found.fault.startswith("http"):
             log.warning("cells of %s were not analysed: %s", found.site, found.fault)
 

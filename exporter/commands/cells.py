@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import date, datetime
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from rich.console import RenderableType
 
     from exporter.cells.model import SiteCells
@@ -29,15 +32,28 @@ def cells(
         str | None,
         typer.Option("--at", help="With --stored: as it would have been said then (ISO 8601)."),
     ] = None,
+    commissioned: Annotated[
+        datetime | None,
+        typer.Option(
+            "--commissioned",
+            formats=["%Y-%m-%d"],
+            help="With --stored: when the battery went into service, if the fleet file of "
+            "FLEETSCOPE_FLEET does not say.",
+        ),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Plain JSON.")] = False,
 ) -> None:
     """What the history of a site's single cells says: findings, trends, forecasts, use.
 
     Exits 0 if no cell has a warning, 1 if one has, 2 if it could not ask.
     """
-    if at is not None and not stored:
-        _fail("--at needs --stored")
-    found = _from_influxdb(site, at) if stored else _from_exporter(site, url)
+    if (at is not None or commissioned is not None) and not stored:
+        _fail("--at and --commissioned need --stored")
+    found = (
+        _from_influxdb(site, at, commissioned and commissioned.date())
+        if stored
+        else _from_exporter(site, url)
+    )
     if as_json:
         import orjson
 
@@ -70,7 +86,20 @@ def _from_exporter(site: str, url: str) -> SiteCells:
         _fail(f"{url} answers, but not as an exporter does: {error}")
 
 
-def _from_influxdb(site: str, at: str | None) -> SiteCells:
+def _commissioned(site: str, fleet: Path | None) -> date | None:
+    """What the fleet file says of the site; it may know nothing of it."""
+    from exporter.fleet_file import FleetFileError, load_fleet
+
+    if fleet is None:
+        return None
+    try:
+        sites = load_fleet(fleet).sites
+    except FleetFileError as error:
+        _fail(str(error))
+    return next((one.commissioned for one in sites if one.id == site), None)
+
+
+def _from_influxdb(site: str, at: str | None, commissioned: date | None) -> SiteCells:
     import asyncio
     import time
 
@@ -80,16 +109,19 @@ def _from_influxdb(site: str, at: str | None) -> SiteCells:
     from exporter.settings import SettingsError, load_settings
 
     try:
-        source = InfluxQL.from_settings(load_settings())
+        settings = load_settings()
+        source = InfluxQL.from_settings(settings)
         until = time.time() if at is None else moment(at, time.time())
     except (SettingsError, ValueError) as error:
         _fail(f"--at: {error}" if isinstance(error, ValueError) else str(error))
+
+    day = commissioned or _commissioned(site, settings.fleet)
 
     async def analyse() -> SiteCells:
         if source is None:
             _fail("no InfluxDB is named; set FLEETSCOPE_INFLUXDB_URL")
         try:
-            return await analyse_site(source, site, until)
+            return await analyse_site(source, site, until, day)
         finally:
             await source.close()
 
@@ -143,7 +175,19 @@ def _usage(pack: Any) -> list[RenderableType]:
     if health is not None and health.measured_percent is not None:
         doubt = health.measured_uncertainty or 0.0
         said.append(f"SOH {health.measured_percent:.1f} ± {doubt:.1f} % counted between rests")
-    return [Text("  " + "; ".join(said), style="dim")] if said else []
+    lines: list[RenderableType] = [Text("  " + "; ".join(said), style="dim")] if said else []
+    if health is not None and (made := health.estimate) is not None:
+        basis = "by its counters" if made.cycles_basis == "counters" else "if always used as seen"
+        lines.append(
+            Text(
+                f"  SOH {made.percent:.1f} % estimated by age and use, not measured: 100 - "
+                f"{made.calendar:.1f} for {made.years:.1f} years - {made.cycles:.1f} for "
+                f"{made.full_cycles:.0f} full cycles ({basis}) - {made.imbalance:.1f} for "
+                "imbalance",
+                style="dim",
+            )
+        )
+    return lines
 
 
 def _fail(message: str) -> NoReturn:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
+from exporter.cells.wear import MEANINGS as WEAR_FIELDS
+from exporter.cells.wear import MEASUREMENT as WEAR
 from exporter.quantities import METER_QUANTITIES, QUANTITIES, Kind
 
 CELL = "cell"
@@ -19,6 +21,7 @@ _BESIDE: dict[str, dict[str, Kind]] = {
     CELL: {"voltage_v": Kind.VOLTAGE, "temperature_c": Kind.TEMPERATURE},
     "alarm": {"level": Kind.STATE},
     "health": {"score": Kind.MEASURED, "status": Kind.STATE, "coverage": Kind.MEASURED},
+    WEAR: dict.fromkeys(WEAR_FIELDS, Kind.MEASURED),
     "issue": {"active": Kind.STATE, "severity": Kind.FLAG},
 }
 

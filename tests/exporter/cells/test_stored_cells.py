@@ -7,7 +7,7 @@ import dataclasses
 import json
 import subprocess
 import time
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +17,9 @@ import pytest
 from exporter.api.examples import EXAMPLES
 from exporter.cells.analysis import analyse_site
 from exporter.cells.history import stretches
-from exporter.cells.model import SiteCells
-from exporter.influxql import InfluxQL
+from exporter.cells.model import SiteCells, as_dict
+from exporter.cells.past import _due
+from exporter.influxql import InfluxQL, Series
 from tests.exporter.api.test_api import alike
 from tests.exporter.importing.folders import write_csv
 from tests.exporter.service_process import command, environment, serving, until, write_fleet
@@ -157,12 +158,47 @@ def test_roll_ups_are_read_but_for_the_last_days(
             await source.close()
         return [(p.level.name if p.level else "raw", p.begin) for p in parts]
 
-    ((only, begin),) = asyncio.run(levels(stored))
-    assert (only, begin) == ("raw", end - 91 * DAY)
-    assert asyncio.run(levels(rolled)) == [
-        ("rollup_15m", end - 91 * DAY),
-        ("raw", end - 2 * DAY),
-    ]
+    for settings, old in ((stored, "raw"), (rolled, "rollup_15m")):
+        assert asyncio.run(levels(settings)) == [(old, end - 91 * DAY), ("raw", end - 2 * DAY)]
+
+
+class Counting(InfluxQL):
+    """Counts what is asked and how many rows come back."""
+
+    asked = rows = 0
+
+    async def select(self, statement: str, retention: str = "raw") -> list[Series]:
+        found = await super().select(statement, retention)
+        self.asked += 1
+        self.rows += sum(len(series.rows) for series in found)
+        return found
+
+
+def test_only_what_is_new_is_read_again_and_the_same_is_said(
+    either: dict[str, str], end: float, tmp_path: Path
+) -> None:
+    async def ask(moment: float, folder: Path | None) -> tuple[SiteCells, int, int]:
+        source = Counting(either["influxdb_url"], either["influxdb_database"], {})
+        try:
+            found = await analyse_site(source, "alpha", moment, date(2023, 1, 1), folder)
+        finally:
+            await source.close()
+        return found, source.asked, source.rows
+
+    # The site's day of reading everything begins somewhere: two hours of one such day.
+    first = next(
+        moment
+        for moment in (end - DAY - 3600 * n for n in range(2, 6))
+        if not _due("alpha", moment, moment + 7200)
+    )
+    _, _, all_rows = asyncio.run(ask(first, tmp_path))
+    for moment in (first + 3600, first + 7200):
+        kept, asked, rows = asyncio.run(ask(moment, tmp_path))
+        anew, _, _ = asyncio.run(ask(moment, None))
+        assert as_dict(kept) == as_dict(anew)
+        assert (asked, rows < all_rows / 100) == (3, True)
+    _, asked, rows = asyncio.run(ask(first + DAY, tmp_path))
+    assert (asked > 3, rows > all_rows / 2) == (True, True)
 
 
 def test_sites_without_cells_and_servers_without_answer(stored: dict[str, str]) -> None:

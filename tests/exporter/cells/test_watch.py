@@ -8,6 +8,7 @@ import logging
 import subprocess
 import sys
 import time
+from datetime import date
 
 import pytest
 
@@ -42,7 +43,7 @@ def test_every_site_is_told_of_and_the_work_is_counted() -> None:
 
 async def test_a_round_through_the_process_gives_its_work() -> None:
     one = watch()
-    busy = await one.renew(["alpha"], 0.0)
+    busy = await one.renew({"alpha": None}, 0.0)
     assert busy is not None
     assert busy > 0
     assert one.latest(["alpha"])["alpha"].fault is not None
@@ -51,10 +52,10 @@ async def test_a_round_through_the_process_gives_its_work() -> None:
 async def test_rounds_go_on_until_they_are_stopped() -> None:
     one, asked = watch(), 0
 
-    def sites() -> list[str]:
+    def sites() -> dict[str, date | None]:
         nonlocal asked
         asked += 1
-        return ["alpha"]
+        return {"alpha": date(2023, 10, 1)}
 
     running = asyncio.create_task(one.run(sites))
     while not one.latest(["alpha"]):  # noqa: ASYNC110 - there is no event to wait for
