@@ -238,6 +238,8 @@ def _plans(
     common: Format,
     fleet: Path | None,
 ) -> tuple[list[FilePlan], dict[str, str]]:
+    from dataclasses import replace
+
     from exporter.fleet_file import FleetFileError, load_fleet
     from exporter.importing.layout import LayoutError
     from exporter.importing.run import plan
@@ -254,9 +256,10 @@ def _plans(
             known = {site.id for site in load_fleet(fleet).sites}
         except FleetFileError as error:
             raise LayoutError(str(error)) from None
-        unknown = sorted({p.site for p in plans} - known)
+        unknown = sorted({p.site for p in plans if p.site} - known)
         if unknown:
             raise LayoutError(f"{fleet} has no site {', '.join(unknown)}")
+        plans = [replace(p, known=frozenset(known)) for p in plans]
     return plans, left_out
 
 

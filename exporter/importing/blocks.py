@@ -6,7 +6,7 @@ import codecs
 import gzip
 import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any, cast
 
@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
 from numpy.typing import NDArray
 
+from exporter.importing.arrays import to_numpy
 from exporter.importing.layout import FilePlan
 from exporter.importing.sniff import Dialect, FileError, sniff
 from exporter.importing.times import numbers, parse
@@ -26,6 +27,7 @@ Bools = NDArray[np.bool_]
 
 HEAD_BYTES = 64 * 1024
 BLOCK_BYTES = 4 * 1024 * 1024
+_BETWEEN = "\x1f"
 _PARQUET = (".parquet", ".pq")
 
 
@@ -59,7 +61,11 @@ class BadRow:
 
 @dataclass(slots=True)
 class Block:
-    """What one piece of a file holds: good rows, bad ones, and fields with nothing in them."""
+    """What one piece of a file holds: good rows, bad ones, and fields with nothing in them.
+
+    Where rows say whose they are, ``owners`` are what their columns say, and ``owner`` the place in
+    it of each good row.
+    """
 
     rows: Rows
     bad: list[BadRow]
@@ -67,6 +73,8 @@ class Block:
     missing: int
     read: int
     bytes: int
+    owners: list[tuple[str, ...]] = field(default_factory=list)
+    owner: Ints = field(default_factory=lambda: np.empty(0, np.int64))
 
 
 def is_parquet(path: Path) -> bool:
@@ -132,7 +140,8 @@ def read_blocks(plan: FilePlan, dialect: Dialect) -> Iterator[Block]:
         return
     line = 1
     try:
-        for raw, size in _pieces(plan.path, dialect.encoding):
+        for piece, size in _pieces(plan.path, dialect.encoding):
+            raw = _plain_lines(piece)
             count = raw.count(b"\n") + (not raw.endswith(b"\n"))
             skip = max(dialect.skip_lines - (line - 1), 0)
             if skip >= count:
@@ -143,6 +152,21 @@ def read_blocks(plan: FilePlan, dialect: Dialect) -> Iterator[Block]:
             line += count
     except (OSError, EOFError, UnicodeDecodeError, UnicodeError) as error:
         raise FileError(f"cannot be read beyond line {line}: {error}") from None
+
+
+def _plain_lines(raw: bytes) -> bytes:
+    """Lines that each stand for themselves: one that is damaged takes no other with it.
+
+    Arrow takes a return within a line for the end of one, and reads a quotation mark that is never
+    closed to the next one, wherever that is.
+    """
+    if b"\r" in raw:
+        raw = raw.replace(b"\r\n", b"\n").replace(b"\r", b" ")
+    if b'"' in raw:
+        lines = raw.split(b"\n")
+        lines = [x.replace(b'"', b"'") if x.count(b'"') % 2 else x for x in lines]
+        raw = b"\n".join(lines)
+    return raw
 
 
 def _pieces(path: Path, encoding: str) -> Iterator[tuple[bytes, int]]:
@@ -254,6 +278,15 @@ def _fill(block: Block, line: Ints, columns: list[Any], dialect: Dialect) -> Non
     _put_wrong(block, line, wrong & readable[:, None], columns, dialect)
     block.missing += int(np.count_nonzero(missing[readable]))
     block.rows = Rows(line[readable], time[readable], values[readable])
+    put_owners(block, [columns[column] for _, column in dialect.keys], readable)
+
+
+def put_owners(block: Block, said: list[Any], readable: Bools) -> None:
+    """Note whose each readable row is, from the columns that say it."""
+    if said:
+        joined = pc.binary_join_element_wise(*said, _BETWEEN).dictionary_encode()
+        block.owners = [tuple(text.split(_BETWEEN)) for text in joined.dictionary.to_pylist()]
+        block.owner = to_numpy(joined.indices.cast(pa.int64()))[readable]
 
 
 def _put_wrong(

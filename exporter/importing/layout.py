@@ -4,12 +4,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+    model_validator,
+)
 
 from exporter.config import SiteId
 from exporter.importing.units import TAGS, Conversion, Kind, conversion, kind, unit_in_header
@@ -17,6 +25,7 @@ from exporter.importing.units import TAGS, Conversion, Kind, conversion, kind, u
 SUFFIXES = (".csv", ".txt", ".tsv", ".parquet", ".pq")
 _PLACEHOLDER = re.compile(r"\{([a-z_]+)\}|(\*)")
 _WORD = r"[A-Za-z0-9]+"
+_SITE = r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,63}"
 
 
 class LayoutError(Exception):
@@ -39,10 +48,13 @@ def compile_pattern(pattern: str) -> re.Pattern[str]:
         elif f"(?P<{found[1]}>" in "".join(parts):
             parts.append(f"(?P={found[1]})")
         else:
-            word = r"[A-Za-z0-9_-]+?" if found[1] in ("meter", "device", "site") else _WORD
-            parts.append(f"(?P<{found[1]}>{word})")
+            parts.append(f"(?P<{found[1]}>{_word(found[1])})")
     parts.append(re.escape(pattern[last:]))
     return re.compile("".join(parts), re.IGNORECASE)
+
+
+def _word(placeholder: str) -> str:
+    return r"[A-Za-z0-9_-]+?" if placeholder in ("meter", "device", "site") else _WORD
 
 
 def _check_pattern(pattern: str) -> str:
@@ -111,6 +123,9 @@ class FileRule(What, Format):
     site: str | None = None
     value_column: str | int | None = None
     columns: list[ColumnRule] = []
+    series: dict[Annotated[str, StringConstraints(pattern=r"^[a-z_]+$")], str | int] = Field(
+        {}, description="Placeholder to the column that fills it in, row by row"
+    )
     ignore: bool = False
 
     @model_validator(mode="after")
@@ -120,6 +135,8 @@ class FileRule(What, Format):
             raise ValueError("expected one of quantity, columns, ignore")
         if any(column.quantity is None for column in self.columns):
             raise ValueError("every entry of columns needs a quantity")
+        if self.ignore and self.series:
+            raise ValueError("expected no series beside ignore")
         return self
 
 
@@ -159,7 +176,8 @@ class FilePlan:
     """One file, and what is to be made of it.
 
     ``rule`` and ``names`` (the placeholders that its name filled in) make the signals as soon as
-    the headings are known.
+    the headings are known. ``site`` is empty where each row says whose it is; ``sites`` is then
+    what :func:`plan_file` had of them, and ``known`` those of the fleet file, if one was named.
     """
 
     path: Path
@@ -168,6 +186,27 @@ class FilePlan:
     rule: FileRule
     names: Mapping[str, str]
     format: Format
+    sites: Mapping[str, str] = field(default_factory=dict)
+    known: frozenset[str] | None = None
+
+    def of_row(self, said: Mapping[str, str | None]) -> FilePlan:
+        """The plan for rows whose columns fill in these placeholders.
+
+        Raises
+        ------
+        LayoutError
+            If they cannot be names, or leave the site open.
+        """
+        for name, value in said.items():
+            if not re.fullmatch(_word(name), value or ""):
+                raise LayoutError(f"{value or ''!r} cannot be the name of a {name}")
+        names = {**self.names, **_normal(said)}
+        site = self.site or _site_of(self.rule, names, self.sites)
+        if not site or not re.fullmatch(_SITE, site):
+            raise LayoutError("it is not said which site this belongs to")
+        if self.known is not None and site not in self.known:
+            raise LayoutError(f"the fleet file has no site {site}")
+        return replace(self, site=site, names=names)
 
     def signals(self, headings: list[str], taken: set[int]) -> list[Signal]:
         """The signals of the file.
@@ -246,7 +285,7 @@ def _normal(names: Mapping[str, str | None]) -> dict[str, str]:
     return {k: str(int(v)) if v.isdecimal() else v for k, v in names.items() if v is not None}
 
 
-_PACK = "bms{system}/{pack}"
+_PACK, _SYSTEM = "bms{system}/{pack}", "bms{system}"
 BUILT_IN = tuple(
     FileRule.model_validate(rule)
     for rule in (
@@ -273,12 +312,12 @@ BUILT_IN = tuple(
         {
             "match": "bms{system}_soc",
             "quantity": "battery.soc_percent",
-            "tags": {"device": "bms{system}"},
+            "tags": {"device": _SYSTEM},
         },
         {
             "match": "bms{system}_soh",
             "quantity": "battery.soh_percent",
-            "tags": {"device": "bms{system}"},
+            "tags": {"device": _SYSTEM},
         },
         {"match": "{meter}_ap", "quantity": "meter.active_power_w"},
         {"match": "{meter}_pf", "quantity": "meter.power_factor"},
@@ -295,9 +334,10 @@ def rule_of_option(text: str) -> FileRule:
     quantity = quantity if equals else "cell.voltage_v"
     try:
         names = set(compile_pattern(_check_pattern(pattern)).groupindex)
+        tag = {"cell": "pack", "battery": "device"}.get(kind(quantity).measurement, "")
         tags = {}
-        if kind(quantity).measurement == "cell" and {"system", "pack"} <= names:
-            tags = {"pack": _PACK}
+        if tag and "system" in names and tag not in names - {"pack"}:
+            tags = {tag: _PACK if "pack" in names else _SYSTEM}
         return FileRule.model_validate({"match": pattern, "quantity": quantity, "tags": tags})
     except ValueError as error:
         raise LayoutError(f"--pattern {text}: {_words(error)}") from None
@@ -379,14 +419,23 @@ def plan_file(
         if rule.ignore:
             return "ignored, as the mapping says"
         names = _normal(match)
-        site = _fill(rule.site, names) if rule.site else None
-        site = site or sites.get(names.get("system", "")) or sites.get("")
+        if rule.series.keys() & {"site", "system"}:
+            return FilePlan(path, name, "", rule, names, rule.over(common), sites)
+        site = _site_of(rule, names, sites)
         if site is None:
             system = names.get("system")
             wanted = f"--site {system}=ID" if system else "--site ID"
             return f"which site it belongs to is not said; use {wanted}"
         return FilePlan(path, name, site, rule, names, rule.over(common))
     return "the name matches no pattern; use --pattern or --mapping"
+
+
+def _site_of(rule: FileRule, names: Mapping[str, str], sites: Mapping[str, str]) -> str | None:
+    if rule.site:
+        return _fill(rule.site, names)
+    if "site" in rule.series:
+        return names["site"]
+    return sites.get(names.get("system", "")) or sites.get("")
 
 
 def _match(pattern: str, name: str) -> dict[str, str] | None:

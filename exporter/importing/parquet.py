@@ -11,9 +11,16 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from exporter.importing.arrays import to_numpy
-from exporter.importing.blocks import BadRow, Block, Rows
+from exporter.importing.blocks import BadRow, Block, Rows, put_owners
 from exporter.importing.layout import FilePlan, LayoutError, Signal
-from exporter.importing.sniff import TIME_NAMES, Dialect, FileError, choose_value, with_units
+from exporter.importing.sniff import (
+    TIME_NAMES,
+    Dialect,
+    FileError,
+    choose_value,
+    first_plan,
+    with_units,
+)
 from exporter.importing.times import TimeFormat, TimeFormatError, detect, named_format, parse
 
 ROWS = 131_072
@@ -41,17 +48,23 @@ def examine_parquet(plan: FilePlan) -> Dialect:
         if file.metadata.num_rows == 0:
             raise FileError("it holds no rows")
         sample = next(file.iter_batches(batch_size=_SAMPLE_ROWS))
+    keys = tuple((name, _column(said, heading)) for name, said in plan.rule.series.items())
     column = _time_column(heading, schema, plan.format.time_column)
     kind = schema.types[column]
     try:
         time = _time_format(kind, sample.column(column), plan.format.time_format)
         if time.is_local and plan.format.timezone is None:
             raise FileError("its times are local and no time zone is said; say --timezone")
-        signals = plan.signals(heading, {column})
+        texts = [sample.column(c).cast(pa.string()).to_pylist() for _, c in keys]
+        plan = first_plan(
+            plan, tuple((n, i) for i, (n, _) in enumerate(keys)), zip(*texts, strict=True)
+        )
+        signals = plan.signals(heading, {column, *(c for _, c in keys)})
     except (TimeFormatError, LayoutError) as error:
         raise FileError(str(error)) from None
     if not plan.rule.columns:
-        numeric = [i for i, t in enumerate(schema.types) if i != column and _is_number(t)]
+        taken = {column, *(c for _, c in keys)}
+        numeric = [i for i, t in enumerate(schema.types) if i not in taken and _is_number(t)]
         index = choose_value(signals[0].column, heading, numeric)
         signal = plan.with_unit(signals[0], heading[index])
         signals = [Signal(signal.kind, signal.tags, signal.conversion, index)]
@@ -60,7 +73,9 @@ def examine_parquet(plan: FilePlan) -> Dialect:
         if not _is_number(found):
             raise FileError(f"column {heading[int(signal.column or 0)]!r} is {found}, not numbers")
     with_units(signals)
-    return Dialect("", 0, ",", ".", len(heading), (column,), time, tuple(signals))
+    return Dialect(
+        "", 0, ",", ".", len(heading), (column,), time, tuple(signals), keys, tuple(heading)
+    )
 
 
 def _is_number(kind: Any) -> bool:
@@ -69,13 +84,17 @@ def _is_number(kind: Any) -> bool:
     )
 
 
-def _time_column(heading: list[str], schema: Any, said: Any) -> int:
+def _column(said: str | int, heading: list[str]) -> int:
     if isinstance(said, str) and said in heading:
         return heading.index(said)
     if isinstance(said, int) and 1 <= said <= len(heading):
         return said - 1
+    raise FileError(f"there is no column {said!r}; it has {', '.join(heading[:12])}")
+
+
+def _time_column(heading: list[str], schema: Any, said: Any) -> int:
     if said is not None:
-        raise FileError(f"there is no column {said!r}; it has {', '.join(heading[:12])}")
+        return _column(said, heading)
     typed = [i for i, t in enumerate(schema.types) if pa.types.is_timestamp(t)]
     named = [i for i, name in enumerate(heading) if name.casefold() in TIME_NAMES]
     for candidates in ([i for i in named if i in typed], typed, named):
@@ -105,17 +124,21 @@ def parquet_blocks(plan: FilePlan, dialect: Dialect) -> Iterator[Block]:
         names = file.schema_arrow.names
         indices = [dialect.time_columns[0], *(int(s.column or 0) for s in dialect.signals)]
         wanted = [names[i] for i in indices]
+        owners = [names[c] for _, c in dialect.keys]
         share = plan.path.stat().st_size / max(file.metadata.num_rows, 1)
         first = 1
         try:
-            for batch in file.iter_batches(batch_size=ROWS, columns=list(dict.fromkeys(wanted))):
-                yield _block(batch, wanted, first, dialect, share)
+            columns = list(dict.fromkeys([*wanted, *owners]))
+            for batch in file.iter_batches(batch_size=ROWS, columns=columns):
+                yield _block(batch, wanted, owners, first, dialect, share)
                 first += batch.num_rows
         except (OSError, pa.ArrowException) as error:
             raise FileError(f"cannot be read beyond row {first}: {error}") from None
 
 
-def _block(batch: Any, wanted: list[str], first: int, dialect: Dialect, share: float) -> Block:
+def _block(
+    batch: Any, wanted: list[str], owners: list[str], first: int, dialect: Dialect, share: float
+) -> Block:
     n = batch.num_rows
     line = np.arange(first, first + n)
     stamps = batch.column(wanted[0])
@@ -141,4 +164,7 @@ def _block(batch: Any, wanted: list[str], first: int, dialect: Dialect, share: f
         text = f"{stamps[row].as_py()},{values[row, 0]}"
         bad.append(BadRow(first + row, "time cannot be read", text[:200]))
     rows = Rows(line[readable], time[readable], values[readable])
-    return Block(rows, bad, 0, missing, n, round(n * share))
+    block = Block(rows, bad, 0, missing, n, round(n * share))
+    said = [batch.column(name) for name in owners]
+    put_owners(block, [pc.fill_null(c.cast(pa.string()), "") for c in said], readable)
+    return block

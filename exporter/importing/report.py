@@ -110,7 +110,8 @@ def _by_quantity(results: list[FileResult]) -> Table:
     for result in results:
         rule = result.plan.rule
         quantity = rule.quantity or ", ".join(sorted({str(c.quantity) for c in rule.columns}))
-        groups.setdefault((result.plan.site, quantity), []).append(result)
+        shown = ", ".join(result.sites) if len(result.sites) < 4 else f"{len(result.sites)} sites"
+        groups.setdefault((shown, quantity), []).append(result)
     for (site, quantity), members in groups.items():
         tally = Tally()
         for member in members:
@@ -159,9 +160,9 @@ def overlaps(results: list[FileResult]) -> list[str]:
     found: list[str] = []
     order = sorted(results, key=lambda r: r.tally.first or 0)
     for result in order:
-        if result.dialect is None or result.tally.first is None:
+        if result.signals is None or result.tally.first is None:
             continue
-        for signal in result.dialect.signals:
+        for signal in result.signals:
             name = f"{signal.tags[0][1]} {signal.name}"
             other = last.get(name)
             if other is not None and (other.tally.last or 0) >= result.tally.first:
@@ -217,7 +218,7 @@ def as_dict(outcome: Outcome) -> dict[str, Any]:
             {
                 "file": result.plan.name,
                 "site": result.plan.site,
-                "signals": [s.name for s in result.dialect.signals] if result.dialect else None,
+                "signals": None if result.signals is None else [s.name for s in result.signals],
                 "imported_before": result.before,
                 "fault": result.fault,
                 **asdict(result.tally),
@@ -236,8 +237,10 @@ def rollup_command(outcome: Outcome) -> str | None:
     total = outcome.total
     if total.first is None or total.last is None:
         return None
-    sites = sorted({r.plan.site for r in outcome.files if r.tally.first is not None})
-    chosen = "".join(f" --site {site}" for site in sites)
+    sites = sorted({x for r in outcome.files if r.tally.first is not None for x in r.sites})
+    # Of a file that was imported before, whose rows say whose they are, the sites are not known.
+    every = any(r.tally.first is not None and not r.sites for r in outcome.files)
+    chosen = "" if every else "".join(f" --site {site}" for site in sites)
     start, end = _iso(total.first), _iso(total.last + 1000)
     return f"fleetscope rollup{chosen} --from {start} --to {end}"
 

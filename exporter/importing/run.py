@@ -13,17 +13,17 @@ from pathlib import Path
 from typing import Protocol
 
 from exporter.importing.blocks import BadRow, fingerprint
-from exporter.importing.layout import FilePlan, FileRule, Format, find_files, plan_file
+from exporter.importing.layout import FilePlan, FileRule, Format, Signal, find_files, plan_file
 from exporter.importing.lines import pack
 from exporter.importing.reading import FileReader, Piece
 from exporter.importing.retention import Retention
 from exporter.importing.sending import Sender
-from exporter.importing.sniff import Dialect, FileError
+from exporter.importing.sniff import FileError
 from exporter.importing.state import State
 from exporter.importing.tally import Tally
 from exporter.importing.zone import ZoneError
 
-VERSION = 1
+VERSION = 2
 """Raised when the same file would make other batches than before."""
 
 
@@ -50,9 +50,16 @@ class FileResult:
 
     plan: FilePlan
     tally: Tally
-    dialect: Dialect | None = None
+    signals: list[Signal] | None = None
     fault: str | None = None
     before: bool = False
+
+    @property
+    def sites(self) -> list[str]:
+        """The sites that it is about; none where its rows say it and were read in a run before."""
+        if self.plan.site:
+            return [self.plan.site]
+        return sorted({signal.tags[0][1] for signal in self.signals or ()})
 
 
 @dataclass(slots=True)
@@ -115,7 +122,10 @@ def plan(
 
 def mark_of(plan: FilePlan) -> str:
     """Changes with the file, and with everything that decides what is made of it."""
+    decides: tuple[object, ...]
     decides = (VERSION, plan.site, plan.rule, sorted(plan.names.items()), plan.format)
+    if not plan.site:
+        decides += (sorted(plan.sites.items()), sorted(plan.known or ()))
     return hashlib.sha256(f"{fingerprint(plan.path)} {decides!r}".encode()).hexdigest()
 
 
@@ -127,7 +137,7 @@ async def check(plans: list[FilePlan], watcher: Watcher, outcome: Outcome) -> No
         outcome.files.append(result)
         try:
             reader = FileReader(plan, _Examples(plan.name, outcome).add, time.time())
-            result.dialect, result.tally = reader.dialect, reader.tally
+            result.signals, result.tally = reader.signals, reader.tally
             pieces = reader.pieces()
             while (piece := await asyncio.to_thread(next, pieces, None)) is not None:
                 watcher.advance(piece.bytes, piece.points)
@@ -196,7 +206,7 @@ class Importer:
 
         try:
             reader = FileReader(plan, keep_aside, time.time())
-            result.dialect, result.tally = reader.dialect, reader.tally
+            result.signals, result.tally = reader.signals, reader.tally
             batches = await self._send(plan, mark, reader, progress.batches)
         except (FileError, ZoneError) as error:
             result.fault = str(error)

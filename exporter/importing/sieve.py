@@ -53,10 +53,20 @@ class Sieve:
         ``order``, ``earlier``, ``later`` or ``reject``: how rows in a repeated hour are told apart.
     now : float
         Unix seconds; what lies a day beyond is no measurement.
+    tally : Tally, optional
+        Counts to go on with: those of a file that holds many series, with a Sieve for each.
     """
 
-    def __init__(self, dialect: Dialect, zone: Zone | None, ambiguous: str, now: float) -> None:
-        self.tally = Tally()
+    def __init__(
+        self,
+        dialect: Dialect,
+        zone: Zone | None,
+        ambiguous: str,
+        now: float,
+        tally: Tally | None = None,
+    ) -> None:
+        self.tally = Tally() if tally is None else tally
+        self.remembered_rows = REMEMBERED_ROWS
         self.bad: list[BadRow] = []
         self._dialect = dialect
         self._zone = zone
@@ -95,6 +105,10 @@ class Sieve:
         if self._seen:
             self.tally.find_gaps(np.sort(np.concatenate([times for times, _ in self._seen])))
         return rows
+
+    def refuse(self, rows: Rows, reason: str) -> None:
+        """Put rows aside."""
+        self._reject(rows, np.ones(rows.line.size, np.bool_), reason, local=True)
 
     def _put_aside(self, row: BadRow) -> None:
         reason = row.reason.partition(":")[0] if row.reason.startswith(PHYSICS) else row.reason
@@ -230,7 +244,7 @@ class Sieve:
         rows, marks = _take(rows, fresh), marks[fresh]
         if rows.time.size:
             self._seen.append((rows.time, marks))
-            while sum(t.size for t, _ in self._seen) > REMEMBERED_ROWS:
+            while sum(t.size for t, _ in self._seen) > self.remembered_rows:
                 self._seen.pop(0)
         self.tally.cover(rows.time)
         self.tally.readings += int(np.count_nonzero(~np.isnan(rows.values)))

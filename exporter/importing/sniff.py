@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import csv
 import re
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -41,7 +42,11 @@ class Dialect:
         More than one are joined by a blank: a date and a time of day.
     time : TimeFormat
     signals : tuple of Signal
-        Each with the index of its column.
+        Each with the index of its column; of a file whose rows say whose they are, those of its
+        first row.
+    keys : tuple of (placeholder, column)
+        The columns that say it.
+    headings : tuple of str
     """
 
     encoding: str
@@ -52,6 +57,8 @@ class Dialect:
     time_columns: tuple[int, ...]
     time: TimeFormat
     signals: tuple[Signal, ...]
+    keys: tuple[tuple[str, int], ...] = ()
+    headings: tuple[str, ...] = ()
 
 
 def encoding_of(head: bytes) -> str:
@@ -80,6 +87,8 @@ def sniff(head: bytes, plan: FilePlan) -> Dialect:
         return _sniff(head, plan)
     except (TimeFormatError, LayoutError) as error:
         raise FileError(str(error)) from None
+    except csv.Error as error:
+        raise FileError(f"its beginning is no CSV: {error}") from None
 
 
 def _sniff(head: bytes, plan: FilePlan) -> Dialect:
@@ -94,7 +103,8 @@ def _sniff(head: bytes, plan: FilePlan) -> Dialect:
     lines = text.split("\n")[:_SAMPLE_LINES]
     if len(head) >= 1 << 15 and len(lines) > 1:
         lines.pop()  # cut short
-    lines = [line.rstrip("\r") for line in lines]
+    # A return within a line ends nothing: such a line is a bad row when it comes to the rows.
+    lines = [line.rstrip("\r").replace("\r", " ").replace("\0", "") for line in lines]
     skip, separator = _preamble(lines, said.separator)
     lines = [line for line in lines[skip:] if line.strip()]
     if not lines:
@@ -104,6 +114,8 @@ def _sniff(head: bytes, plan: FilePlan) -> Dialect:
     body = rows[1:] or rows
     heading, width = [name.strip() for name in rows[0]], _usual_width(body)
     has_heading = not any(_holds_time(cell) for cell in rows[0])
+    while len(heading) > width and not heading[-1]:
+        heading.pop()  # a separator behind the last one, which the rows do not have
     if not has_heading:
         body = rows
         heading = [f"column {n + 1}" for n in range(width)]
@@ -124,11 +136,16 @@ def _sniff(head: bytes, plan: FilePlan) -> Dialect:
         raise FileError(f"the times cannot be read, the first is {samples[0]!r}; say --time-format")
     if time.is_local and said.timezone is None:
         raise FileError("its times are local and no time zone is said; say --timezone")
-    signals = _columns(plan, heading, set(times))
+    keys = tuple((name, _index(c, heading)) for name, c in plan.rule.series.items())
+    signals = _columns(first_plan(plan, keys, body), heading, {*times, *(c for _, c in keys)})
     decimal = said.decimal or _decimal(body, [int(s.column or 0) for s in signals])
     if has_heading:
         skip += next(i for i, line in enumerate(text.split("\n")[skip:]) if line.strip()) + 1
-    return Dialect(encoding, skip, separator, decimal, width, times, time, tuple(signals))
+    return Dialect(
+        *(encoding, skip, separator, decimal, width, times, time, tuple(signals)),
+        keys,
+        tuple(heading),
+    )
 
 
 def _preamble(lines: list[str], separator: str | None) -> tuple[int, str | None]:
@@ -211,6 +228,27 @@ def _readable(body: list[list[str]], column: int) -> bool:
 
 def _is_clock(body: list[list[str]], column: int) -> bool:
     return all(re.match(r"\s*\d{1,2}:\d\d(:\d\d)?", row[column]) for row in body[:20])
+
+
+def first_plan(
+    plan: FilePlan, keys: tuple[tuple[str, int], ...], body: Iterable[Sequence[str | None]]
+) -> FilePlan:
+    """Where rows say whose they are, the plan for the first one that says it as it should."""
+    if not keys:
+        return plan
+    fault: LayoutError | None = None
+    for row in body:
+        try:
+            return plan.of_row({name: named(row[column]) for name, column in keys})
+        except LayoutError as error:
+            fault = fault or error
+    raise FileError(f"no row says whose it is: {fault}")
+
+
+def named(written: str | None) -> str:
+    """A name without blanks around it, and 17 for the 17.0 that a spreadsheet makes of it."""
+    name = (written or "").strip()
+    return name[:-2] if re.fullmatch(r"\d+\.0", name) else name
 
 
 def _columns(plan: FilePlan, heading: list[str], times: set[int]) -> list[Signal]:

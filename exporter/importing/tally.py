@@ -75,15 +75,19 @@ class Tally:
             self.last = high if self.last is None else max(self.last, high)
 
     def find_gaps(self, times: Ints) -> None:
-        """Cadence and gaps of all times of a file, ascending, in milliseconds."""
+        """Cadence and gaps of all times of a series, ascending, in milliseconds.
+
+        Of several series in one file, the cadence is that of the first.
+        """
         steps = np.diff(times) / 1000.0
         if not steps.size:
             return
-        self.cadence = float(np.median(steps))
-        gaps = steps[steps > 2.5 * self.cadence]
-        self.gaps = int(gaps.size)
-        self.longest_gap = float(gaps.max(initial=0.0))
-        self.gap_seconds = float(gaps.sum() - gaps.size * self.cadence)
+        cadence = float(np.median(steps))
+        gaps = steps[steps > 2.5 * cadence]
+        self.cadence = cadence if self.cadence is None else self.cadence
+        self.gaps += int(gaps.size)
+        self.longest_gap = max(self.longest_gap, float(gaps.max(initial=0.0)))
+        self.gap_seconds += float(gaps.sum() - gaps.size * cadence)
 
     def add(self, other: Tally) -> None:
         """Add the counts of another file."""

@@ -49,6 +49,18 @@ def test_the_usual_names(tmp_path: Path) -> None:
     assert report["exit_code"] == 0
 
 
+def test_a_pattern_for_a_battery_names_it_as_the_usual_names_do(tmp_path: Path) -> None:
+    for name in ("bms1_p3_i", "bms1_i"):
+        write_csv(tmp_path / f"{name}.csv", [(1714521600, 12.5)])
+    options = ("--pattern", "battery.current_a=bms{system}_p{pack}_i")
+    options += ("--pattern", "battery.current_a=bms{system}_i")
+    report = checked(tmp_path, "--site", "a", *options)
+    assert [f["signals"] for f in report["files"]] == [
+        ["battery.current_a device=bms1"],
+        ["battery.current_a device=bms1/3"],
+    ]
+
+
 @pytest.mark.parametrize(
     ("head", "decimal", "ending"),
     [
