@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import datetime, tzinfo
 
-from exporter.answers.language.grammar import GrammarError, Parts, build, settle
+from exporter.answers.language.grammar import build, settle
+from exporter.answers.language.sorting import GrammarError, Parts
 from exporter.answers.language.tagging import Tagged
 from exporter.answers.query import Filter, Query, What
 

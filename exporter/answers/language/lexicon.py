@@ -6,11 +6,17 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from functools import cache
 
-from exporter.answers.language import lexicon_de, lexicon_en, lexicon_places, lexicon_uk
+from exporter.answers.language import (
+    lexicon_de,
+    lexicon_en,
+    lexicon_en_words,
+    lexicon_places,
+    lexicon_uk,
+)
 from exporter.answers.language.text import sentence
 
 LANGUAGES = {
-    "en": lexicon_en.ENTRIES,
+    "en": lexicon_en.ENTRIES + lexicon_en_words.ENTRIES,
     "de": lexicon_de.ENTRIES,
     "uk": lexicon_uk.ENTRIES,
 }

@@ -7,8 +7,9 @@ from datetime import datetime, tzinfo
 
 from exporter.answers.desk import EXAMPLES
 from exporter.answers.language.followup import Context, merge
-from exporter.answers.language.grammar import GrammarError, Sorter, build
+from exporter.answers.language.grammar import build
 from exporter.answers.language.lexicon import lexicon
+from exporter.answers.language.sorting import GrammarError, Sorter
 from exporter.answers.language.tagging import Tagged, Tagger
 from exporter.answers.language.text import LONGEST_TEXT
 from exporter.answers.lookup import Directory
