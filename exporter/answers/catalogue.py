@@ -399,6 +399,7 @@ _CONDITIONS = (
     ConditionKind("device_message", "device alarm or warning", ("device_alarm", "device_warning")),
     ConditionKind("implausible", "value outside physics", ("implausible_reading",)),
     ConditionKind("missing_readings", "missing readings", metric="coverage"),
+    ConditionKind("maintenance", "in maintenance"),
     ConditionKind("any_issue", "any issue", metric="score"),
     ConditionKind("needs_attention", "needs attention", metric="score"),
     *(

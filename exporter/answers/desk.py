@@ -77,6 +77,8 @@ class Desk:
 
     def _priced(self, view: View, query: Query, answer: Answer) -> Answer:
         """The answer, with what the issues of its sites may cost now."""
+        if query.group_by:
+            raise CannotAnswerError("costs are told by site, not by group; ask them without one")
         sites = answer.sites
         if query.period is None:
             # All of them, also those that the limit left out of the table.
@@ -89,6 +91,8 @@ class Desk:
         return replace(answer, cost=found.sentence, tables=tables)
 
     def _cost(self, query: Query) -> Answer:
+        if query.period is not None:
+            raise CannotAnswerError("costs are of what is wrong now; ask them without a period")
         view = self.view()
         mask = view.mask(query) & view.at_least(query.severity or "warning")
         sites = [view.sites[row].id for row in view.ranked(mask)]

@@ -13,6 +13,7 @@ from exporter.config import Fleet, Site
 
 _TOKEN = re.compile(r"\d+[.,]\d+|\d+|[^\W\d_]+")
 _SIMILAR_PERCENT = 72
+_SIGNS = re.compile(r"""[<>≤≥=%°€$£&"„“”«»]""")
 
 
 class UnknownSiteError(Exception):
@@ -85,7 +86,31 @@ class Directory:
                     if not any(f.attribute == attribute for f in known):
                         known.append(Filter(attribute, value))
         self.filters.pop((), None)
+        self.models = self._models()
+        # Names that a sentence cannot be split around: with signs, or without any letter.
+        self.signed = sorted(
+            (
+                (site.title.casefold(), site.id)
+                for site in fleet.sites
+                if _SIGNS.search(site.title) or not tokens(site.title)
+            ),
+            key=lambda pair: (-len(pair[0]), pair),
+        )
         self.longest = max(map(len, (*self._named, *self.filters, ())), default=0)
+
+    def _models(self) -> dict[tuple[str, ...], list[Filter]]:
+        """Battery types by what tells them from others: ``US3000C`` of ``Pylontech US3000C``."""
+        found: dict[tuple[str, ...], list[Filter]] = defaultdict(list)
+        for phrase, filters in self.filters.items():
+            for wanted in filters:
+                if wanted.attribute != "battery_type":
+                    continue
+                for start in range(1, len(phrase)):
+                    part = phrase[start:]
+                    mixed = {word[0].isdigit() for word in part} == {True, False}
+                    if mixed and not part[0][0].isdigit() and part not in self.filters:
+                        found[part].append(wanted)
+        return found
 
     def row(self, site: str) -> int:
         """Row of a site in the Assessment.

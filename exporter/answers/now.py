@@ -116,6 +116,8 @@ def _attention_table(b: Builder, rows: list[int]) -> Table:
 
 def _attention(b: Builder) -> Answer:
     severity = b.query.severity or "warning"
+    if b.query.group_by:
+        return _attention_of_groups(b)
     rows = b.view.ranked(b.mask & b.view.at_least(severity) & b.view.tests(b.query))
     b.show(shows.issues(b.query.severity))
     what = "a critical issue" if severity == "critical" else "attention"
@@ -125,6 +127,18 @@ def _attention(b: Builder) -> Answer:
         first = b.view.issues(rows[0], b.query.severity)[0]
         headline += f" First {b.view.sites[rows[0]].title}: {first.sentence}."
     return b.answer(headline, [_attention_table(b, rows)], b.limit(rows))
+
+
+def _attention_of_groups(b: Builder) -> Answer:
+    """Groups, that with the most sites that need attention first."""
+    table = group_table(b, [METRICS["score"]])
+    table.rows.sort(key=lambda group: (-group["attention"], group["group"]))
+    first = table.rows[0]
+    headline = (
+        f"Most sites that need attention by {(b.query.group_by or '').replace('_', ' ')}: "
+        f"{first['group']}, {first['attention']} of {sites_word(first['sites'])}."
+    )
+    return b.answer(headline, [table], [])
 
 
 def _have(count: int) -> str:

@@ -181,11 +181,21 @@ def trend_word(change: float, metric: Metric) -> str:
     return f"{word}, {'worse' if (metric.worse == 'high') == (change > 0) else 'better'}"
 
 
+def _sort_key(b: Builder, metric: Metric) -> str:
+    """What sites are put in order by: the sum, the mean, or for highest and lowest the extreme."""
+    if metric.over_time in ("counter", "energy"):
+        return "total"
+    order = b.query.order
+    if metric.over_time == "mean" and order in ("highest", "lowest"):
+        return order
+    return "mean"
+
+
 def _sorted(b: Builder, lines: list[dict[str, Any]], metric: Metric) -> list[dict[str, Any]]:
     if b.query.sites and not b.query.order:
         place = {site: n for n, site in enumerate(b.query.sites)}
         return sorted(lines, key=lambda line: place[line["site"]])
-    key = "total" if metric.over_time in ("counter", "energy") else "mean"
+    key = _sort_key(b, metric)
     order = b.query.order
     bad_is_high = metric.worse == "high"
     if b.query.what is What.HISTORY and order in (None, "worst", "best") and metric.worse:
@@ -270,7 +280,9 @@ def _headline(
         if falling:
             text += f", most at {falling[0]['name']}"
     else:
-        text += f"; first {first['name']} with {figure(first['mean'], metric)}"
+        key = _sort_key(b, metric)
+        word = "first" if key == "mean" else key
+        text += f"; {word} {first['name']} with {figure(first[key], metric)}"
     return text + "."
 
 

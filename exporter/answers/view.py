@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from exporter.answers.catalogue import CONDITIONS, METRICS, Metric
+from exporter.answers.catalogue import CONDITIONS, METRICS, ConditionKind, Metric
 from exporter.answers.lookup import Directory, attribute_values, fold
 from exporter.answers.query import Comparison, Condition, Filter, Query
 from exporter.assessment import FleetAssessment, Issue
 from exporter.fleet import COLUMN
+from exporter.maintenance import in_maintenance
 from scoring.issues import Severity
 from scoring.status import Status
 
@@ -124,7 +125,21 @@ class View:
             holds = overall.worst >= Severity.WARNING
         elif kind.name == "missing_readings":
             holds = np.any([mask for _, mask in overall.missing], axis=0)
-        return ~holds if condition.negate else holds
+        elif kind.name == "maintenance":
+            found = self.assessment
+            holds = np.array(
+                [in_maintenance(found.fleet, site, found.time) for site in self.sites],
+                dtype=np.bool_,
+            )
+        return ~holds & self._judged(kind) if condition.negate else holds
+
+    def _judged(self, kind: ConditionKind) -> BoolArray:
+        """Where it is known whether a condition holds, shape (N,): the unknown is not well."""
+        if kind.name in ("unknown", "missing_readings", "no_data", "maintenance"):
+            return np.ones(self.count, dtype=np.bool_)
+        if kind.metric:
+            return ~np.isnan(self.values(METRICS[kind.metric]))
+        return np.asarray(self.assessment.scores.overall.status != Status.UNKNOWN)
 
     def has_issue(self, codes: set[str]) -> BoolArray:
         """Where one of these issues is active, shape (N,)."""

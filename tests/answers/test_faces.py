@@ -247,7 +247,7 @@ async def drive(client: Client) -> None:
         ("metric_history", {"metric": "score", "period": "7d"}, "no InfluxDB is configured"),
         ("site_details", {"site": "depot"}, "may be 2 sites"),
         ("find_sites", {"conditions": ["purple"]}, "there is no condition"),
-        ("ask_fleet", {"question": "restart Alpha"}, "'restart' is not known"),
+        ("ask_fleet", {"question": "restart Alpha"}, "nothing can be changed"),
         ("rank_sites", {"limit": 0}, "limit"),
     ]
     for name, arguments, words in wrong:

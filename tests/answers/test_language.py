@@ -16,6 +16,7 @@ from exporter.answers.language.parse import NotUnderstoodError, understand
 from exporter.answers.language.periods import read_period
 from exporter.answers.lookup import Directory
 from exporter.answers.query import Query, QueryError
+from exporter.config import Fleet
 from tests.answers.conftest import WALL
 from tests.answers.phrases import compact, read
 
@@ -202,3 +203,38 @@ def test_no_phrase_stands_for_two_things_in_one_language() -> None:
                 assert phrase == phrase.strip()
                 assert phrase, (language, concepts)
                 assert seen.setdefault(phrase, concepts) == concepts, (language, phrase)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "Hot Springs",
+        "Grid Street 5",
+        "Monday Market",
+        "Worst Case Inn",
+        "50% Off Store",
+        'Pub "The Hub"',
+        "A > B Trading",
+        "<img src=x onerror=alert(1)>",
+        "Sons & Daughters",
+        "Low Temperature Lab",
+        "Restart Gym",
+        "🥐",
+        "名古屋 倉庫",
+    ],
+)
+def test_a_name_of_words_and_signs_that_mean_something_is_a_name(name: str) -> None:
+    fleet = Fleet.model_validate(
+        {
+            "sites": [
+                {"id": "s-1", "name": name, "api_endpoint": "http://s1.example.com"},
+                {"id": "s-2", "name": "Beta", "api_endpoint": "http://s2.example.com"},
+            ]
+        }
+    )
+    directory = Directory(fleet)
+    for called in (name, name.lower()):
+        assert compact(query(f"how is {called}?", directory)) == "site s-1"
+        assert compact(query(f"soc of {called}", directory)) == "value s-1 #soc"
+        assert compact(query(f"compare {called} and Beta", directory)) == "compare s-1 s-2"
+        assert compact(query(called, directory)) == "site s-1"

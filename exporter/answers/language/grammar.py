@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta, tzinfo
 
 from exporter.answers.catalogue import CONDITIONS, METRICS
-from exporter.answers.language.sorting import GrammarError, Parts
+from exporter.answers.language.sorting import REASONS, GrammarError, Parts
 from exporter.answers.query import LARGEST_LIMIT, Condition, Period, Query, What
 
 USUAL_HISTORY_DAYS = 7
@@ -100,6 +100,11 @@ def build(parts: Parts, now: datetime, zone: tzinfo) -> Query:
         raise GrammarError(
             "that is about the past; say over which period, such as this week or since Monday"
         )
+    if parts.power and not any(
+        METRICS[m].unit in ("W", "kWh")
+        for m in (*parts.metrics, *(c.metric for c in parts.comparisons))
+    ):
+        raise GrammarError("which power? PV power, battery power, grid power, or consumption")
     query = _choose(parts, now, zone)
     if parts.everything and query.limit is None and query.what in _LISTS:
         query = query.but(limit=LARGEST_LIMIT) if parts.sites == [] else query
@@ -131,9 +136,25 @@ def _choose(parts: Parts, now: datetime, zone: tzinfo) -> Query:
     intents = parts.intents
     cost = "cost" in intents
     if cost:
-        intents.discard("cost")
-        if not intents and not parts.tests:
-            return _only(_base(parts, What.COST), "sites", "filters", "period", "severity")
+        # A total of costs is what they are told as.
+        intents -= {"cost", "mean"}
+        if (
+            parts.power
+            or parts.energy
+            or any(METRICS[m].unit in ("kWh", "W") for m in parts.metrics)
+        ):
+            raise GrammarError(REASONS["money"])
+        if parts.comps and not parts.tests and not intents and not parts.sites:
+            raise GrammarError(
+                "what a part costs is in the price list; ask what repairs cost, such as "
+                "'what do hot batteries cost?'"
+            )
+        if not intents and not parts.tests and not parts.metrics:
+            if parts.period:
+                raise GrammarError("costs are told of what is wrong now; ask without a period")
+            return _only(_base(parts, What.COST), "sites", "filters", "severity")
+        if parts.group:
+            raise GrammarError("costs are told by site, not by " + parts.group.replace("_", " "))
         return _choose(parts, now, zone).but(with_cost=True)
     if "help" in intents:
         if parts.tests or parts.sites or parts.filters or parts.metrics:
@@ -166,7 +187,7 @@ def _choose(parts: Parts, now: datetime, zone: tzinfo) -> Query:
         return _rank(parts)
     if "attention" in intents:
         return _attention(parts)
-    if parts.tests:
+    if parts.tests and not ("mean" in intents and not parts.metrics):
         return _which(parts)
     if parts.severity:
         return _attention(parts)
@@ -183,6 +204,8 @@ def _choose(parts: Parts, now: datetime, zone: tzinfo) -> Query:
             return _site(parts)
         return _only(_base(parts, What.STATUS), "filters", "period")
     if "mean" in intents:
+        if parts.tests:
+            raise GrammarError("the mean of what? Name a metric, such as state of health")
         return _only(
             _base(parts, What.VALUE).but(metrics=("score",)),
             "filters",
@@ -240,6 +263,8 @@ def _since(parts: Parts) -> Query:
         raise GrammarError("name a site or a condition, such as 'since when is Alpha offline?'")
     if parts.period:
         raise GrammarError("since when is answered for now only; ask it without a period")
+    if any(c.negate for c in parts.conditions):
+        raise GrammarError("since when something is not so is not kept; ask since when it is")
     query = _base(parts, What.SINCE).but(severity=None, metrics=())
     if parts.metrics and not parts.conditions:
         raise GrammarError("since when a metric has a value is not kept; ask for its history")
@@ -304,8 +329,18 @@ def _count(parts: Parts) -> Query:
 def _rank(parts: Parts) -> Query:
     if len(parts.metrics) > 1:
         parts.metrics = [m for m in parts.metrics if m != "score"]
+    if parts.energy or (parts.period and set(parts.metrics) & set(_ENERGY.values())):
+        parts.metrics = list(dict.fromkeys(_ENERGY.get(m, m) for m in parts.metrics))
     if len(parts.metrics) > 1:
         raise GrammarError("one metric at a time puts sites in order; name one")
+    if parts.group:
+        # Groups come worst first.
+        query = _base(parts, What.VALUE).but(order=None, severity=None)
+        return _only(query, "filters", "metrics", "group_by")
+    if len(parts.sites) == 1:
+        return _place(parts)
+    if parts.order in ("highest", "lowest") and not (parts.metrics or parts.ranked):
+        raise GrammarError(f"the {parts.order} of what? Name a metric, such as state of charge")
     query = _base(parts, What.RANK).but(severity=None)
     return _only(
         query,
@@ -320,14 +355,29 @@ def _rank(parts: Parts) -> Query:
     )
 
 
+def _place(parts: Parts) -> Query:
+    """One site in an order: its extremes, or its place among all."""
+    if "rank" in parts.intents or not parts.metrics:
+        if parts.metrics and parts.metrics != ["score"]:
+            raise GrammarError(
+                "the place of one site is told by score only; list all by "
+                f"{METRICS[parts.metrics[0]].label} instead"
+            )
+        return _only(
+            _base(parts, What.SITE).but(metrics=(), filters=()), "sites", "order", "period"
+        )
+    what = What.HISTORY if parts.period else What.VALUE
+    return _only(_base(parts, what).but(order=None), "sites", "filters", "metrics", "period")
+
+
 def _attention(parts: Parts) -> Query:
     if parts.metrics:
         problems = {"pv_power": "low_pv", "soh": "low_soh", "temperature": "hot"}
         problems |= {"grid_frequency": "off_frequency", "grid_voltage": "off_voltage"}
-        problems |= {"soc": "low_soc", "cell_spread": "cell_imbalance", "score": ""}
+        problems |= {"soc": "low_soc", "cell_spread": "cell_imbalance"}
         if any(metric not in problems for metric in parts.metrics):
             raise GrammarError(f"problems with {METRICS[parts.metrics[0]].label} are not known")
-        found = [problems[m] for m in parts.metrics if problems[m]]
+        found = [problems[m] for m in parts.metrics]
         parts.metrics = []
         parts.conditions += [Condition(name) for name in found]
     if parts.tests:
@@ -338,9 +388,7 @@ def _attention(parts: Parts) -> Query:
     if parts.order in ("worst", "highest"):
         query = query.but(order=None)
     if parts.group:
-        return _only(
-            query.but(what=What.VALUE, metrics=("score",)), "filters", "metrics", "group_by"
-        )
+        return _only(query, "filters", "group_by", "severity")
     return _only(query, "sites", "filters", "limit", "severity", "period")
 
 
@@ -399,6 +447,8 @@ def _value(parts: Parts, now: datetime, zone: tzinfo) -> Query:
             query = query.but(period=Period(start, end, "today"))
     if query.period is not None:
         query = query.but(what=What.HISTORY)
+    elif len(parts.sites) > 1 and not parts.intents:
+        query = query.but(what=What.COMPARE)
     return _only(query, "sites", "filters", "metrics", "period")
 
 

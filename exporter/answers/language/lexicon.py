@@ -22,6 +22,15 @@ LANGUAGES = {
 }
 _SHORTEST_STEM = 2
 _SHORTEST_MISSPELT = 5
+_LONG = 11
+_VOWELS = frozenset("aeiouyаеєиіїоуюя")
+# Keys that lie side by side, and letters that sound alike.
+_KEYS = tuple(
+    row[n : n + 2]
+    for row in ("qwertyuiop", "asdfghjkl", "zxcvbnm", "йцукенгшщзхї", "фівапролджє", "ячсмитьбю")
+    for n in range(len(row) - 1)
+)
+_NEAR = (*_KEYS, "ck", "sz", "cs", "td", "pb", "fv", "iy")
 
 
 class Lexicon:
@@ -82,6 +91,8 @@ class Lexicon:
         most = 1 if len(word) < 11 else 2
         found: dict[int, list[str]] = defaultdict(list)
         for known in self.words[word[0]]:
+            if len(word) < _LONG and len(known) == len(word) and not _slip(word, known):
+                continue
             distance = DamerauLevenshtein.distance(word, known, score_cutoff=most)
             if distance <= most:
                 found[distance].append(known)
@@ -89,6 +100,20 @@ class Lexicon:
             return None
         nearest = found[min(found)]
         return nearest[0] if len(nearest) == 1 else None
+
+
+def _slip(word: str, known: str) -> bool:
+    """Whether two words of a length differ as a slip of a finger or an ear makes them.
+
+    "Stale" is no misspelt "state": a short word with another letter is as a rule another word.
+    """
+    pairs = [(a, b) for a, b in zip(word, known, strict=True) if a != b]
+    if len(pairs) == 2:
+        return pairs[0] == pairs[1][::-1]
+    return all(
+        (a in _VOWELS and b in _VOWELS) or any(a in near and b in near for near in _NEAR)
+        for a, b in pairs
+    )
 
 
 def _fits(pattern: tuple[str, ...], words: Sequence[str], at: int) -> bool:

@@ -7,7 +7,7 @@ ENTRIES: tuple[tuple[str, str], ...] = (
         "intent:attention",
         "aufmerksamkeit|problem|probleme|problemen|sorgen|storung|storungen|fehler|kaputt|defekt|"
         "handlungsbedarf|auffallig|schwierigkeiten|arger|nicht in ordnung|nicht ok|krank|"
-        "wartung|kummern|vorfalle|beachtung|passiert|schlecht|arbeit|nicht gut",
+        "kummern|vorfalle|war los|techniker|beachtung|passiert|schlecht|arbeit|nicht gut",
     ),
     (
         "intent:attention severity:critical",
@@ -61,7 +61,8 @@ ENTRIES: tuple[tuple[str, str], ...] = (
     ("intent:mean", "durchschnitt|durchschnittlich|mittel|mittelwert|gesamt|insgesamt|summe"),
     (
         "cond:low_soh",
-        "schwache batterie*|gealterte batterie*|schlechter gesundheitszustand|alte batterie*|"
+        "schwache batterie*|gealterte batterie*|schlechter gesundheitszustand|"
+        "alte batterie*|"
         "schwacher akku|schlechte soh|schlechter soh",
     ),
     (
@@ -82,7 +83,8 @@ ENTRIES: tuple[tuple[str, str], ...] = (
     (
         "cond:no_grid",
         "kein netz|ohne netz|netzausfall|netzausfalle|stromausfall|stromausfalle|netz weg|"
-        "netz ausgefallen|keinen netzanschluss|netz verloren|vom netz getrennt",
+        "netz fehlt|fehlt das netz|netz ausgefallen|keinen netzanschluss|netz verloren|"
+        "vom netz getrennt",
     ),
     ("cond:off_frequency", "frequenzproblem*|frequenzabweichung*|falsche frequenz"),
     ("cond:off_voltage", "spannungsproblem*|falsche spannung|uberspannung|unterspannung"),
@@ -107,6 +109,15 @@ ENTRIES: tuple[tuple[str, str], ...] = (
     ("cond:connection_problem", "verbindungsproblem*|netzwerkproblem*|kommunikationsproblem*"),
     ("cond:device_alarm", "alarme|alarmmeldung*|geratealarm*"),
     ("cond:missing_readings", "fehlende messwerte|unvollstandig|fehlende werte|fehlen messwerte"),
+    ("cond:maintenance", "in wartung"),
+    ("refuse:weather", "wetter|regen|sonnig|bewolkt"),
+    ("refuse:money", "strompreis*|stromkosten|energiekosten|erlos*|verdient"),
+    ("refuse:people", "kontakt|telefon*|adresse|ansprechpartner|eigentumer"),
+    ("refuse:age", "alteste|altesten|wie alt|alter"),
+    ("amount", "wie hoch|wie gross|wie niedrig|wie viel"),
+    ("when", "wann"),
+    ("by", "nach"),
+    ("if", "wenn|falls"),
     ("cond:healthy", "gesund|gesunde"),
     (
         "cond:!needs_attention",
@@ -134,7 +145,7 @@ ENTRIES: tuple[tuple[str, str], ...] = (
         "pv erzeugung|solarerzeugung|produktion",
     ),
     ("metric:pv_energy", "ertrag|solarertrag|pv ertrag|erzeugte energie|erzeugt|produziert"),
-    ("metric:load_power", "verbrauch|last|stromverbrauch"),
+    ("metric:load_power", "verbrauch|die last|last von|stromverbrauch"),
     ("metric:load_energy", "verbraucht|energieverbrauch"),
     ("metric:imported_energy", "bezogen|netzbezug energie|eingekauft"),
     ("metric:exported_energy", "eingespeist|einspeisung"),
@@ -198,8 +209,8 @@ ENTRIES: tuple[tuple[str, str], ...] = (
     (
         "",
         "der|die|das|den|dem|des|ein|eine|einen|einem|einer|ist|sind|sein|hat|haben|habe|wir|ich|"
-        "mir|uns|es|gibt|welche|welcher|welches|welchen|was|wer|wie|wo|wann|von|vom|in|im|an|am|"
-        "auf|bei|beim|mit|fur|zu|zum|zur|nach|aus|um|bitte|zeige|zeig|nenne|nenn|gib|sag|sage|"
+        "mir|uns|es|gibt|welche|welcher|welches|welchen|was|wer|wie|wo|von|vom|in|im|an|am|"
+        "auf|bei|beim|mit|fur|zu|zum|zur|aus|um|bitte|zeige|zeig|nenne|nenn|gib|sag|sage|"
         "liste|auflisten|braucht|brauchen|benotigt|benotigen|gerade|jetzt|aktuell|aktuelle|"
         "aktuellen|derzeit|momentan|im moment|schon|noch|so|sich|man|denn|mal|als|dass|ob|"
         "unsere|unserer|unseren|meine|mein|steht|stehen|geht|lauft|laufen|sehe|sehen|mochte|"

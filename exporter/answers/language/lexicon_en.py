@@ -8,13 +8,16 @@ ENTRIES: tuple[tuple[str, str], ...] = (
         "intent:attention",
         "attention|problem|problems|problematic|trouble|troubles|issue|issues|fault|faults|faulty|"
         "wrong|broken|failing|failed|worry|worries|worried|concern|concerns|concerning|look after|"
-        "looked after|act on|action|actions|to do|todo|to be done|fix|fixing|repair|repairs|"
-        "maintenance|struggling|suffering|unhealthy|bad shape|help needed|needs help|need help|"
+        "looked after|look at first|looked at first|look first|visit first|go to first|fix first|"
+        "start with|handle first|keep an eye on|break|breaks|broke|breaking|act on|action|"
+        "actions|to do|todo|to be done|fix|fixing|repair|repairs|"
+        "need maintenance|needs maintenance|maintenance needed|due for maintenance|struggling|"
+        "suffering|unhealthy|bad shape|help needed|needs help|need help|"
         "care|troubled|in trouble|misbehaving|sick|ill|ailing|incident|incidents|events|happened|"
         "bad|poorly|not ok|not okay|not fine|not well|not right|not in order|not good|pressing|"
         "go first|anything changed|what changed|what has changed|what is new|anything new|news|"
         "needs service|anything happen|something happen|biggest problem*|worst problem*|"
-        "needs doing|need doing|drive to|visit|deal with|take care of|on fire|alerts|alert",
+        "needs doing|need doing|drive to|visit|deal with|take care of|on fire|burning|alerts|alert",
     ),
     (
         "intent:attention severity:critical",
@@ -28,10 +31,13 @@ ENTRIES: tuple[tuple[str, str], ...] = (
         "summary|summarise|summarize|overview|status|state|how are we doing|how are things|"
         "how is everything|how is it going|everything ok|everything okay|everything fine|"
         "everything all right|all good|all well|all fine|all ok|sum up|brief|briefing|"
-        "how is the fleet|how is our fleet|how is the portfolio|how are the sites|"
+        "how did the fleet do|how did we do|how did the sites do|how have we been doing|"
+        "how did it go|how was the fleet|how were the sites|how is the fleet|how is our fleet|"
+        "how is the portfolio|how are the sites|"
         "how are our sites|"
         "how does the fleet look|how is the whole fleet|how is my fleet|how are my sites|"
-        "at a glance|big picture|how does it look|how do things look|what is up|what is going on|"
+        "at a glance|rundown|big picture|how does it look|how do things look|what is up|"
+        "what is going on|"
         "is everything ok|is everything okay|is everything fine|is everything all right|"
         "is everybody ok|is everyone ok|is everybody fine|is everyone fine|"
         "is everything in order|is all well|is all ok|is everything working|snapshot|recap",
@@ -45,7 +51,8 @@ ENTRIES: tuple[tuple[str, str], ...] = (
         "intent:compare",
         "compare|compares|compared|comparing|comparison|versus|vs|against|difference|differences|"
         "difference between|differences between|"
-        "better than|worse than|which is better|which is worse|side by side|next to|"
+        "better than|worse than|compair|compar|comparre|which is better|which is worse|"
+        "side by side|next to|"
         "in comparison|contrast|head to head",
     ),
     (
@@ -73,7 +80,7 @@ ENTRIES: tuple[tuple[str, str], ...] = (
     (
         "intent:since",
         "since when|how long|for how long|how long has|how long have|when did|when was|"
-        "when were|from when|since what time|how long already|how old",
+        "when were|when has|when have|from when|since what time|how long already",
     ),
     (
         "intent:history",
@@ -88,6 +95,7 @@ ENTRIES: tuple[tuple[str, str], ...] = (
         "degrading|going down|gone down|dropping|dropped|falling|fallen|sinking|"
         "losing health|become worse|became worse|gone bad|slipping|decay|decaying|losing ground",
     ),
+    ("intent:history order:worst metric:temperature", "getting hotter|getting warmer|heating up"),
     (
         "intent:history order:best",
         "getting better|get better|got better|improve|improves|improved|improving|improvement|"
@@ -101,6 +109,7 @@ ENTRIES: tuple[tuple[str, str], ...] = (
         "expense|expenses|expensive|money|budget|euro|euros|dollars|spend|bill|repair bill|"
         "how much to fix|how much to repair",
     ),
+    ("intent:attention intent:cost", "maintenance cost*|repair cost*|cost of maintenance"),
     (
         "intent:help",
         "help|what can you do|what can you answer|what can you tell me|what can i ask|"
@@ -114,7 +123,9 @@ ENTRIES: tuple[tuple[str, str], ...] = (
         "poor state of health|bad state of health|bad soh|poor soh|weak batter*|degraded batter*|"
         "aged batter*|aging batter*|ageing batter*|worn batter*|worn out|worn out batter*|"
         "old batter*|degraded|battery degradation|batter* degraded|soh problem*|soh issue*|"
-        "tired batter*|weak state of health|end of life",
+        "tired batter*|weak state of health|end of life|need* replacing|need* replacement|"
+        "need* to be replaced|due for replacement|battery replacement*|batter* to replace|"
+        "replace batter*",
     ),
     (
         "cond:hot",
@@ -144,7 +155,8 @@ ENTRIES: tuple[tuple[str, str], ...] = (
     ),
     (
         "cond:no_grid",
-        "no grid|grid lost|lost grid|lost the grid|lost their grid|without grid|without a grid|"
+        "no grid|grid lost|lost grid|lose grid|lose the grid|lose power|lost power|lost the grid|"
+        "lost their grid|without grid|without a grid|"
         "grid outage*|grid failure*|power outage*|power cut*|power failure*|blackout*|"
         "grid down|grid is down|grid is gone|no mains|lost mains|lost the mains|mains failure*|"
         "islanded|island mode|disconnected from the grid|not connected to the grid|"
@@ -190,10 +202,10 @@ ENTRIES: tuple[tuple[str, str], ...] = (
     ),
     (
         "cond:no_data",
-        "no data|not sending data|no readings|no reading|without data|silent|missing data|"
+        "no data|not sending data|no readings|no reading|without data|silent|"
         "not reporting|no values|sending nothing|sends nothing|send nothing|gone quiet|"
         "went quiet|not sending|no measurements|without readings|gone silent|blind|"
-        "not delivering data|deliver no data|delivers no data|stopped reporting",
+        "stale|stale data|not delivering data|deliver no data|delivers no data|stopped reporting",
     ),
     (
         "cond:offline",
@@ -203,7 +215,8 @@ ENTRIES: tuple[tuple[str, str], ...] = (
         "not online|not available|not up|cut off|lost contact|out of contact|unresponsive|"
         "do not answer|does not answer|do not respond|does not respond|go offline|went offline|"
         "gone offline|dropped out|dropped off|out of reach|can not be reached|not reached|"
-        "lost communication|went down|going offline",
+        "lost communication|went down|going offline|not heard from|not heard anything from|"
+        "no sign of life|lost touch",
     ),
     ("cond:!offline", "online|reachable|answering|up|connected|alive|responding|up and running"),
     (
@@ -234,10 +247,16 @@ ENTRIES: tuple[tuple[str, str], ...] = (
     ),
     (
         "cond:missing_readings",
-        "data is missing|data are missing|what is missing|missing|missing readings|"
+        "what is unknown|unknown about|missing data|data is missing|data are missing|"
+        "what is missing|missing|missing readings|"
         "missing reading|incomplete|missing sensor*|missing value*|"
         "missing input*|blind spot*|readings missing|incomplete data|incomplete readings|"
         "unknown readings|partial data|values missing|some readings missing|data gaps",
+    ),
+    (
+        "cond:maintenance",
+        "in maintenance|under maintenance|being maintained|being worked on|being serviced|"
+        "in service window|in a maintenance window",
     ),
     ("cond:healthy", "healthy|status healthy|in good health|perfect|flawless"),
     ("cond:good", "status good|good status"),
@@ -248,7 +267,7 @@ ENTRIES: tuple[tuple[str, str], ...] = (
         "no faults|working well|running well|trouble free|nothing wrong|doing well|well|"
         "working properly|running fine|no complaints",
     ),
-    ("cond:warning", "in warning|warning|warnings|warning status|status warning|yellow"),
-    ("cond:critical", "critical|critical status|status critical|in critical state|red"),
+    ("cond:warning", "in warning|warning|warnings|warning status|status warning|yellow|amber"),
+    ("cond:critical", "critical|critical status|status critical|in critical state|red|reds"),
     ("cond:unknown", "not scraped|never scraped|not polled|not tried yet|status unknown|unknown"),
 )

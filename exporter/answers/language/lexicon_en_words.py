@@ -6,7 +6,8 @@ ENTRIES: tuple[tuple[str, str], ...] = (
     # Metrics.
     (
         "metric:score",
-        "score|scores|health score|health scores|health|overall score|overall health|rating|"
+        "score|scores|scored|scoring|health score|health scores|health|overall score|"
+        "overall health|rating|"
         "fleet score|fleet health|total score|condition|performance|performing|perform|performed|"
         "performs",
     ),
@@ -24,9 +25,10 @@ ENTRIES: tuple[tuple[str, str], ...] = (
     (
         "metric:soc",
         "soc|state of charge|states of charge|charge level|charge levels|charge state|"
-        "battery level|battery levels|charging level|how full|full|charge|socs|level of charge|"
-        "battery charge|battery soc|how charged|fill level",
+        "battery level|battery levels|charging level|how full|full|socs|level of charge|"
+        "battery soc|how charged|fill level",
     ),
+    ("metric:soc verb:charge", "charge|battery charge"),
     (
         "metric:soh",
         "soh|state of health|percent health|states of health|battery health|sohs|battery soh|"
@@ -36,13 +38,17 @@ ENTRIES: tuple[tuple[str, str], ...] = (
     (
         "metric:temperature",
         "temperature|temperatures|temp|temps|battery temperature|battery temperatures|how hot|"
-        "how warm|battery temp|heat|warm|cell temperature|cell temperatures",
+        "how warm|battery temp|heat|warm|hotter|warmer|colder|cooler|cell temperature|"
+        "cell temperatures",
     ),
     (
         "metric:cell_spread",
         "cell spread|cell spreads|spread|cell voltage spread|cell voltage difference|"
         "voltage spread|cell deviation|cell voltages|spread of the cells|cell balance|balance",
     ),
+    ("order:highest metric:cell_spread", "highest cell spread|largest cell spread|widest spread"),
+    ("order:lowest metric:cell_spread", "lowest cell spread|smallest cell spread"),
+    ("metric:cell_spread", "by cell imbalance|by imbalance|by cell difference"),
     ("metric:cell_min", "lowest cell voltage|minimum cell voltage|min cell voltage|lowest cell"),
     ("metric:cell_max", "highest cell voltage|maximum cell voltage|max cell voltage|highest cell"),
     ("metric:voltage", "battery voltage|battery voltages|voltage|voltages|pack voltage"),
@@ -80,7 +86,7 @@ ENTRIES: tuple[tuple[str, str], ...] = (
     (
         "metric:load_power",
         "load|loads|consumption|demand|power consumption|load power|consume|consumes|power use|"
-        "power demand|power draw|electricity use",
+        "power demand|power draw|electricity use|use|uses|using|used",
     ),
     (
         "metric:load_energy",
@@ -123,7 +129,8 @@ ENTRIES: tuple[tuple[str, str], ...] = (
         "feeding the grid|selling|exporting to the grid",
     ),
     ("state:producing", "producing|generating|making power|producing power"),
-    ("amount", "power|how much power|how many watts|how much|wattage"),
+    ("amount:power", "power|how much power|how many watts|wattage"),
+    ("amount", "how much|how high|how low|how large|how big"),
     ("unit:kWh energy", "kwh"),
     ("energy", "energy|how much energy|energies"),
     # Parts of a site.
@@ -147,7 +154,8 @@ ENTRIES: tuple[tuple[str, str], ...] = (
         "top performer|top performers|top performing|most healthy|better|doing best|"
         "in the best condition|in the best shape|fittest",
     ),
-    ("top", "top|first"),
+    ("top", "top"),
+    ("first", "first"),
     ("order:highest", "highest|most|max|maximum|largest|biggest|greatest|descending|peak|more"),
     ("order:lowest", "lowest|least|min|minimum|smallest|fewest|ascending|less"),
     ("order:highest metric:temperature", "hottest|warmest"),
@@ -155,9 +163,10 @@ ENTRIES: tuple[tuple[str, str], ...] = (
     ("order:highest metric:soc", "fullest|most charged"),
     ("order:lowest metric:soc", "emptiest|least charged"),
     ("order:highest metric:response_time", "slowest"),
-    ("order:lowest metric:response_time", "fastest|quickest"),
+    ("order:lowest metric:response_time", "fastest response*|quickest response*"),
+    ("degree", "fastest|quickest|most quickly"),
     ("order:highest metric:cell_spread", "most imbalanced|most unbalanced|least balanced"),
-    ("order:lowest metric:soh", "oldest batter*|most degraded|most worn|weakest batter*"),
+    ("order:lowest metric:soh", "most degraded|most worn|weakest batter*"),
     ("adj:low", "low|too low|lower|small|little|poor|weak"),
     ("adj:high", "high|too high|elevated|large|big|higher|excessive|raised|increased"),
     # Comparing with a number.
@@ -190,10 +199,13 @@ ENTRIES: tuple[tuple[str, str], ...] = (
     # Which sites.
     (
         "filt:priority=high",
-        "high priority|priority high|top priority|high prio|important|most important|"
+        "p1|high priority|priority high|top priority|high prio|important|most important|"
         "prio high|highest priority|high priorities",
     ),
-    ("filt:priority=medium", "medium priority|priority medium|medium prio|normal priority"),
+    (
+        "filt:priority=medium",
+        "mid priority|mid prio|medium priority|priority medium|medium prio|normal priority",
+    ),
     ("filt:priority=low", "low priority|priority low|low prio|unimportant|lowest priority"),
     ("group:region", "by region|per region|each region|regions|region by region|every region"),
     (
@@ -224,9 +236,14 @@ ENTRIES: tuple[tuple[str, str], ...] = (
     ("attr:tag", "tag|tagged|category"),
     ("attr:priority", "priority|prio"),
     # Words that steer.
-    ("neg", "not|no|without|except|excluding|other than|apart from|but not|never|none|outside"),
+    (
+        "neg",
+        "not|no|without|except|excluding|other than|apart from|but not|never|none|outside|neither|"
+        "everything but|all but|anything but",
+    ),
+    ("neg and", "nor"),
     ("or", "or|either"),
-    ("and", "and|as well as|both|plus|together with"),
+    ("and", "and|as well as|both|plus|together with|but|&|n"),
     ("only", "only|just|solely|nothing but|restrict to|limit to|narrow to|filter by|filter for"),
     ("lead", "what about|how about|and what about|and how about|also|then|now show|same for"),
     ("pron", "it|its|they|them|their|these|those|this one|that one|this site|that site|the same"),
@@ -235,9 +252,13 @@ ENTRIES: tuple[tuple[str, str], ...] = (
     ("pron:1", "the second one|second one|the second|number two"),
     ("pron:2", "the third one|third one|the third|number three"),
     ("pron:-1", "the last one|last one"),
-    ("past", "was|were|did|had"),
+    ("by", "by"),
+    ("past", "was|were|had"),
+    ("past verb:did", "did"),
+    ("when", "when"),
+    ("if", "if"),
+    ("begin", "start|started|begin|began|begun|begins|starts|stop|stopped|stops|end|ended"),
     ("than", "than"),
-    ("command", "charge the|discharge the|charge up|charge it|stop charging|start charging"),
     (
         "future",
         "will|forecast*|predict*|going to|expect|expected|future|soon|tomorrow|next|shall|"
@@ -248,34 +269,68 @@ ENTRIES: tuple[tuple[str, str], ...] = (
     ("site", "fleet|portfolio|ones|one|places|place|unit|units|facility|facilities|assets|asset"),
     (
         "",
-        "a|an|the|is|are|be|been|being|am|do|does|doing|has|have|having|of|in|at|on|for|to|with|"
-        "from|by|per|as|that|which|what|who|whom|whose|where|when|how|much|any|some|anything|"
+        "a|an|the|is|are|be|been|being|am|do|does|doing|has|have|having|of|in|at|on|for|to|"
+        "with|from|per|as|that|which|what|who|whom|whose|where|how|much|any|some|anything|"
         "something|anyone|there is|there are|are there|is there|me|my|our|us|we|i|you|your|"
         "please|show|shows|showing|list|find|name|give|gives|display|tell|say|see|view|get|let|"
         "know|want|look|would like|i would like|we would like|looks|looking|check|can|could|"
-        "should|may|might|must|need|needs|"
-        "needed|needing|require|requires|required|requiring|right now|now|currently|current|"
-        "at the moment|at present|presently|momentarily|devices|device|today s|so far|still|"
-        "already|yet|so|"
-        "too|very|really|quite|most of|hey|hi|hello|good morning|good afternoon|good evening|dear|"
-        "thanks|thank you|ok then|well then|"
-        "go|goes|went|gone|going on|come|comes|came|keep|run|runs|running|work|works|working|make|"
-        "makes|made|situation|details|detail|detailed|info|information|about|data|values|value|"
-        "reading|readings|figures|figure|number|numbers|report on|regarding|concerning the|"
-        "respect|terms|according|based|sorted by|ordered by|measured|present|live|latest|recent|"
-        "recently|lately|answer|question|quick|quickly|short|main|key|if|whether|out|into|"
-        "around|across|among|within|during|since|long|s|t|re|because|"
-        "compared with|compared to|to each other|each other|with each other|one another|them all|"
-        "currently have|happen|happening|happens|think|mean by|just now|actually|exactly how|"
-        "kind of|sort of|lot|lots|many|few|several|located|based in|installed|operating|owned|"
-        "having|show me|give me|tell me|i want to know|i would like to know|would like to know|"
-        "i would like to see|would like to see|could you|can you|would you|"
-        "could you tell me|would you tell me|will you tell me|please tell me|do we have|"
-        "do you see|have you got|got|gets|getting|become|became|turn out|start|started|begin|"
-        "began|begun|begins|starts|stop|stopped|happen to|use|used|uses|take|takes|took|look at|"
-        "looked at|focus|focus on|pay|paid|deserve|deserves|call for|calls for|put|had to|"
-        "feel|feels|affected|affect|affects|hit|experience|experiencing|experienced|report|"
-        "reports|reported|reporting|suffer|suffers|suffer from|suffering from|face|faces|facing|"
-        "show up|showing up|seen|saw|last|ago|by how much|furthest|far|further",
+        "should|may|might|must|need|needs|needed|needing|require|requires|required|requiring|"
+        "right now|now|currently|current|at the moment|at present|presently|momentarily|"
+        "devices|device|today s|so far|still|already|yet|so|too|very|really|quite|most of|hey|"
+        "hi|hello|good morning|good afternoon|good evening|dear|thanks|thank you|ok then|"
+        "well then|go|goes|went|gone|going on|come|comes|came|keep|run|runs|running|work|works|"
+        "working|make|makes|made|situation|details|detail|detailed|info|information|about|data|"
+        "values|value|reading|readings|figures|figure|number|numbers|report on|regarding|"
+        "concerning the|respect|terms|according|based|sorted by|ordered by|measured|present|"
+        "live|latest|recent|recently|lately|answer|question|quick|quickly|short|main|key|"
+        "whether|out|into|around|across|among|within|during|s|t|re|because|compared with|"
+        "compared to|to each other|each other|with each other|one another|them all|"
+        "currently have|happen|happening|happens|think|just now|actually|exactly how|kind of|"
+        "sort of|lot|lots|many|few|several|located|based in|operating|show me|give me|tell me|"
+        "i want to know|i would like to know|would like to know|i would like to see|"
+        "would like to see|could you|can you|would you|could you tell me|would you tell me|"
+        "will you tell me|please tell me|do we have|do you see|have you got|got|gets|getting|"
+        "become|became|turn out|happen to|look at|looked at|focus|focus on|deserve|deserves|"
+        "call for|calls for|had to|feel|feels|affected|affect|affects|hit|experience|"
+        "experiencing|experienced|report|reports|reported|reporting|suffer|suffers|suffer from|"
+        "suffering from|face|faces|facing|show up|showing up|seen|saw|by how much|furthest|"
+        "installed in|installed at|pls|plz|anywhere|everywhere|somewhere|anybody|somebody|"
+        "stuff|things|thing|check if|see if|know if|tell me if|wonder if|let me know if|"
+        "take a look at|take a look|furthest from|far from|start having|started having|wich|"
+        "whch|wihch|hav|shwo|teh|waht|wht|folks|guys|yo|cheers|kindly|wanna|gimme|lemme|k",
     ),
+    # What is known not to be known.
+    ("refuse:age", "oldest|newest|youngest|age|ages|how old|how new"),
+    (
+        "refuse:cell",
+        "which cell|what cell|weakest cell|worst cell|best cell|hottest cell|each cell|"
+        "every cell|single cell*|cell number|which cells",
+    ),
+    (
+        "refuse:money",
+        "earn|earned|earns|earning|earnings|revenue*|income|profit*|tariff*|price of power|"
+        "price of energy|price of electricity|cost of electricity|cost of power|"
+        "cost of energy|electricity price*|power price*|energy price*|electricity cost*|"
+        "energy cost*|energy bill*|electricity bill*|power bill*|pay|paid|savings|saved|"
+        "roi|payback",
+    ),
+    (
+        "refuse:weather",
+        "weather|rain|raining|rainy|sunny|cloud*|wind|windy|snow*|storm*|sunshine|irradiance|"
+        "outside temperature|ambient temperature|sunrise|sunset",
+    ),
+    ("refuse:carbon", "carbon|emission*|co2|carbon dioxide|footprint|co 2"),
+    (
+        "refuse:people",
+        "contact|contacts|phone*|phone number|telephone|address|addresses|owner|owners|"
+        "customer|customers|responsible|who owns|who installed|installer",
+    ),
+    ("refuse:device", "firmware*|serial number*|software version|hardware|ip|version"),
+    ("refuse:contract", "warrant*|guarantee*|contract*|sla|insurance"),
+    ("refuse:prices", "price list|price lists|currency"),
+    (
+        "refuse:imbalance",
+        "load imbalance*|phase imbalance*|grid imbalance*|voltage imbalance*|power imbalance*",
+    ),
+    ("refuse:limit", "threshold*|limit|limits|limit value*"),
 )

@@ -9,9 +9,10 @@ from exporter.answers.desk import EXAMPLES
 from exporter.answers.language.followup import Context, merge
 from exporter.answers.language.grammar import build
 from exporter.answers.language.lexicon import lexicon
+from exporter.answers.language.refusals import MEANING, refusal
 from exporter.answers.language.sorting import GrammarError, Sorter
 from exporter.answers.language.tagging import Tagged, Tagger
-from exporter.answers.language.text import LONGEST_TEXT
+from exporter.answers.language.text import LONGEST_TEXT, sentence
 from exporter.answers.lookup import Directory
 from exporter.answers.query import Query, QueryError
 
@@ -68,20 +69,37 @@ def understand(
     """
     if len(text) > LONGEST_TEXT:
         raise NotUnderstoodError(f"the question is longer than {LONGEST_TEXT} characters")
+    text = _with_ids(text, directory)
     if not any(c.isalnum() for c in text):
         raise NotUnderstoodError("there is no question")
+    words = [token.word for token in sentence(text).tokens]
+    refused = refusal(words, lambda word: bool(directory.with_word(word)))
+    if refused:
+        raise NotUnderstoodError(refused)
     tagged = _tag(text, directory, now, zone)
     if tagged.ambiguous:
         found = tagged.ambiguous[0]
         raise NotUnderstoodError(str(found), found.suggestions)
     if tagged.unknown:
         raise _unknown(tagged, directory)
+    asked = [(item.at, item.kind) for item in tagged.items if item.at > 1]
+    if words[:2] in (["what", "is"], ["was", "ist"]) and asked == [(2, "metric")]:
+        raise NotUnderstoodError(MEANING)
     try:
         parts = Sorter(tagged).parts()
         query = merge(parts, tagged, context, now, zone) if context else None
         return Understood(query or build(parts, now, zone), tuple(tagged.notes))
     except (GrammarError, QueryError) as error:
         raise NotUnderstoodError(str(error)) from error
+
+
+def _with_ids(text: str, directory: Directory) -> str:
+    """The text with ids in place of names that hold signs which mean something in a sentence."""
+    for title, site in directory.signed:
+        place = text.casefold().find(title)
+        if place >= 0 and len(text.casefold()) == len(text):
+            text = f'{text[:place]} "{site}" {text[place + len(title) :]}'
+    return text
 
 
 def _tag(text: str, directory: Directory, now: datetime, zone: tzinfo) -> Tagged:

@@ -166,6 +166,9 @@ class Reader:
 
     def _period(self, i: int) -> tuple[datetime, datetime, int] | None:
         word = self._word(i)
+        days = self._days_of_month(i)
+        if days:
+            return days
         if word in ("between", "zwischen", "між"):
             first = self._moment(i + 1)
             if first and self._word(first[2]) in _AND:
@@ -186,16 +189,46 @@ class Reader:
             skip = i + 1
             while self._word(skip) in _THE and self._word(skip) not in _LAST | _ROLLING:
                 skip += 1
-            if self._word(skip) in _LAST and self._word(skip + 1) in _UNITS:
+            rolled = skip > i + 1 or word == "over"
+            if rolled and self._word(skip) in _LAST and self._word(skip + 1) in _UNITS:
                 # Over the last week: seven days, not the calendar's.
                 return self._back(1, _UNITS[self._word(skip + 1)], skip + 2)
             return self._named(skip) or self._rolling(skip)
         return self._named(i) or self._rolling(i)
 
+    def _days_of_month(self, i: int) -> tuple[datetime, datetime, int] | None:
+        """``between 10 and 12 March``, ``10 to 12 March``, ``10-12 March``."""
+        words = ("between", "zwischen", "між", "from", "von", "vom", "з", "since")
+        opened = self._word(i) in words
+        i += opened
+        if i >= len(self._tokens) or self._tokens[i].number is None:
+            return None
+        first, after = self._tokens[i].number, self._ordinal(i + 1)
+        joined = self._word(after) in _UNTIL | (_AND if opened else set())
+        hyphen = self._text[self._tokens[i].end :].lstrip()[:1] in ("-", "–")
+        after += joined
+        last = self._tokens[after].number if after < len(self._tokens) else None
+        month = self._ordinal(after + 1)
+        while self._word(month) == "of":
+            month += 1
+        if not (joined or hyphen) or last is None or self._word(month) not in _MONTHS:
+            return None
+        _, end, behind = self._day_of(int(last), month)
+        start = end - timedelta(days=1)
+        assert first is not None
+        return self._date(start.year, start.month, int(first)), end, behind
+
+    def _ordinal(self, i: int) -> int:
+        return i + (self._word(i) in ("st", "nd", "rd", "th", "го"))
+
     def _rolling(self, i: int) -> tuple[datetime, datetime, int] | None:
         """``last 7 days``, ``past week``, ``24 h``."""
         word = self._word(i)
         told = word in _LAST | _ROLLING or (word in _THE and self._word(i + 1) in _LAST | _ROLLING)
+        calendar = told and word not in ("the", *_ROLLING) and self._word(i + 1) in _LAST
+        if calendar and self._word(i + 2) in _UNITS:
+            # Of last month, der letzten Woche: the calendar's.
+            return self._named(i + 1)
         if told:
             i += 1 if word in _LAST | _ROLLING else 2
         if word in ("next", "coming", "nachste", "nachsten", "наступний", "наступного"):
@@ -250,6 +283,11 @@ class Reader:
             start = today - timedelta(hours=6)
             end = min(self.now, today + timedelta(hours=6))
             return start, end, i + (1 if word in ("overnight", "уночі") else 2)
+        weekend = i + (word in _LAST | _THIS | _ROLLING | {"the", "das", "am"})
+        if self._word(weekend) in ("weekend", "wochenende", "вихідні", "вихідних"):
+            back = today.weekday() - 5 if today.weekday() >= 5 else today.weekday() + 2
+            saturday = self._day(today - timedelta(days=back) + timedelta(hours=1))
+            return saturday, self._day(saturday + timedelta(days=2, hours=1)), weekend + 1
         if word in _LAST and after in _WEEKDAYS:
             day = self._weekday(_WEEKDAYS[after], before_today=True)
             return day, day + timedelta(days=1), i + 2

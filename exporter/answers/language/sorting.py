@@ -31,12 +31,39 @@ _SCALE = {
     ("%", ""): 1.0,
 }
 _BY_UNIT = {"°C": "temperature", "Hz": "grid_frequency", "mV": "cell_spread", "points": "score"}
+_STATE_ENERGIES = {
+    "charging": "charged_energy",
+    "discharging": "discharged_energy",
+    "importing": "imported_energy",
+    "exporting": "exported_energy",
+    "producing": "pv_energy",
+}
 _STATES = {
     "charging": Comparison("battery_power", ">", 0),
     "discharging": Comparison("battery_power", "<", 0),
     "importing": Comparison("grid_power", ">", 0),
     "exporting": Comparison("grid_power", "<", 0),
     "producing": Comparison("pv_power", ">", 0),
+}
+
+
+_STATE_POWERS = {state: comparison.metric for state, comparison in _STATES.items()}
+REASONS = {
+    "age": "how old a battery or a site is, is not known; ask for the lowest state of health or "
+    "the most charge cycles",
+    "cell": "single cells are not told apart here; see 'fleetscope cells', the site on the page "
+    "or the dashboard of cells",
+    "money": "what energy costs or earns is told by the report (fleetscope report); here only what "
+    "repairs may cost",
+    "weather": "the weather is not known here",
+    "carbon": "emissions are not known here",
+    "people": "contacts and addresses are not told here; they are in the fleet file",
+    "device": "makes, versions and serial numbers of devices are not known here",
+    "contract": "contracts and warranties are not known here",
+    "prices": "the price list is the file that FLEETSCOPE_PRICES names; ask what repairs will cost",
+    "imbalance": "of imbalances only that of battery cells is judged",
+    "limit": "what the limits are is told for each site: ask 'how is Alpha?' with --evidence, or "
+    "see the fleet file",
 }
 
 
@@ -63,6 +90,8 @@ class Parts:
     any_of: bool
     everything: bool
     energy: bool
+    power: bool
+    ranked: bool
     past: bool
     named_sites: bool
     joined: bool
@@ -97,33 +126,49 @@ class Sorter:
             raise GrammarError(
                 "the future is not known; only what is and what has been can be told"
             )
-        if self._tagged.has("command"):
-            raise GrammarError("nothing can be changed from here; only questions are answered")
+        self._refuse()
         if len(self._tagged.periods) > 1:
             raise GrammarError("one period at a time, please")
         self._between()
         negated = self._negations()
+        self._than()
         comparisons = self._comparisons()
         limit = self._limit()
         conditions = self._conditions(negated)
         orders = set(self._take("order"))
         metrics = list(dict.fromkeys(self._take("metric")))
-        top = bool(self._take("top"))
+        top = bool(self._take("top")) or (
+            bool(self._take("first")) and not orders and not self._tagged.has("intent", "attention")
+        )
         intents = set(self._take("intent"))
+        if "history" in intents and orders & {"worst", "best"}:
+            # What fell the most: how far, not which way.
+            orders -= {"highest", "lowest"}
         if len(orders) > 1:
             if orders in ({"worst", "lowest"}, {"best", "highest"}):
                 orders -= {"lowest", "highest"}
             else:
                 raise GrammarError(f"{' and '.join(sorted(orders))} at once cannot be listed")
         order = next(iter(orders), None)
+        if self._by_metric() and not intents - {"attention"} and order is None:
+            intents.add("rank")
+        if self._tagged.has("verb", "did") and self._tagged.has("verb", "charge"):
+            # What did it charge: the energy, not the level.
+            metrics = ["charged_energy" if m == "soc" else m for m in metrics]
         if top and order is None and "attention" not in intents:
             order = "highest" if metrics and metrics != ["score"] else "best"
         states = [i.value for i in self._items if i.kind == "state"]
         opposite = {i.value for i in self._items if i.kind == "state" and i.at in negated}
         self._take("state")
-        if self._tagged.has("amount") and states and not comparisons and not conditions:
+        if (
+            (self._tagged.has("amount") or "mean" in intents)
+            and states
+            and not comparisons
+            and not conditions
+        ):
             # How much is it producing: the power itself, not whether there is any.
-            metrics += [_STATES[state].metric for state in states]
+            names = _STATE_ENERGIES if self._tagged.periods else _STATE_POWERS
+            metrics += [names[state] for state in states]
         else:
             comparisons += [
                 _opposite(_STATES[state]) if state in opposite else _STATES[state]
@@ -167,11 +212,45 @@ class Sorter:
             any_of=self._tagged.has("or"),
             everything=self._tagged.has("all"),
             energy=self._tagged.has("energy"),
+            power=self._tagged.has("amount", "power"),
+            ranked=self._tagged.has("intent", "rank") or self._tagged.has("site"),
             past=self._tagged.has("past"),
             named_sites=self._tagged.has("site") or self._tagged.has("comp"),
             joined=self._tagged.has("and") or self._tagged.has("or"),
             than=self._tagged.has("than"),
         )
+
+    def _refuse(self) -> None:
+        """Turn down what is known not to be known, and words in a use that is not understood.
+
+        Raises
+        ------
+        GrammarError
+        """
+        has = self._tagged.has
+        for reason in self._tagged.values("refuse"):
+            raise GrammarError(REASONS[reason])
+        cells = [i.at for i in self._items if (i.kind, i.value) == ("comp", "cells")]
+        if any(i.kind == "number" and i.at - 1 in cells for i in self._items):
+            raise GrammarError(REASONS["cell"])
+        if has("if"):
+            raise GrammarError("what would be, if, is not known; only what is and what has been")
+        since = has("intent", "since")
+        if has("when") and not since:
+            raise GrammarError(
+                "when something is or was so is told only as in 'since when is Alpha offline?'; "
+                "else ask for the history of a metric"
+            )
+        if has("begin") and not since:
+            raise GrammarError("what began or ended is not told; ask since when something is so")
+        if has("degree") and not has("intent", "history"):
+            raise GrammarError("the fastest in what? Name a metric, such as scrape duration")
+        if has("first") and not (
+            has("order")
+            or has("intent", "attention")
+            or any(i.kind == "number" for i in self._items)
+        ):
+            raise GrammarError("the first by what? Say it as in 'worst site' or 'first 5 by score'")
 
     def _take(self, kind: str) -> list[str]:
         found = [i.value for i in self._items if i.kind == kind]
@@ -253,6 +332,22 @@ class Sorter:
             used = {id(i) for i in (self._items[place], number, metric, unit) if i is not None}
             self._items = [i for i in self._items if id(i) not in used]
 
+    def _by_metric(self) -> bool:
+        """``sites by score``: an order, not a value."""
+        metrics = [i.at for i in self._tagged.items if i.kind == "metric"]
+        by = [i.at for i in self._tagged.items if i.kind == "by"]
+        return bool(metrics and min(metrics) - 1 in by and self._tagged.has("site"))
+
+    def _than(self) -> None:
+        """``is Delta hotter than Gamma``: a comparison of sites, not with a number."""
+        if len(self._tagged.sites) < 2 or any(i.kind == "number" for i in self._items):
+            return
+        ops = [i for i in self._items if i.kind == "op"]
+        if ops and any(i.kind == "metric" for i in self._items):
+            self._items = [
+                Item("intent", "compare", i.at) if i.kind == "op" else i for i in self._items
+            ]
+
     def _between(self) -> None:
         """``between 50 and 70`` as at least 50 and at most 70."""
         place = next((n for n, i in enumerate(self._items) if i.kind == "between"), None)
@@ -287,8 +382,9 @@ class Sorter:
                 continue
             beside = words[max(0, place - 1) : place] + words[place + 1 : place + 2]
             near = words[max(0, place - 1) : place + 4]
-            if any(i.kind in ("top", "order", "site") for i in beside) or any(
-                i.kind in ("top", "order", "comp") or (i.kind, i.value) == ("intent", "attention")
+            if any(i.kind in ("top", "first", "order", "site") for i in beside) or any(
+                i.kind in ("top", "first", "order", "comp")
+                or (i.kind, i.value) == ("intent", "attention")
                 for i in near
                 if i is not item
             ):

@@ -202,6 +202,7 @@ class Tagger:
             filters = self._directory.filters.get(phrase) or self._directory.filters.get(
                 (*phrase[:-1], phrase[-1].removesuffix("s"))
             )
+            filters = filters or self._directory.models.get(phrase)
             if filters:
                 return filters, index + length
         return [], index
@@ -211,7 +212,10 @@ class Tagger:
     ) -> int:
         first = names[0]
         if isinstance(first, Filter):
-            tagged.filters.append(first)
+            # One word for several values of an attribute, such as a model that two makers sell.
+            tagged.filters += [
+                f for f in names if isinstance(f, Filter) and f.attribute == first.attribute
+            ]
             tagged.items.append(Item("value", str(first), index))
         elif len(names) == 1:
             self._site(tagged, first, index)

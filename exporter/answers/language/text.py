@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from exporter.answers.lookup import fold
 
 LONGEST_TEXT = 500
-_TOKEN = re.compile(r"\d+[.,]\d+|\d+|[^\W\d_]+|[<>≤≥]=?|[=%°€$£?]")
+_TOKEN = re.compile(r"\d+[.,]\d+|\d+|[^\W\d_]+|[<>≤≥]=?|[=%°€$£?&]")
 _QUOTED = re.compile(r'"([^"]+)"|“([^”]+)”|„([^“”"]+)[“”"]|«([^»]+)»')
 _CONTRACTIONS = (
     (re.compile(r"\b(what|how|who|where|when|why|which|that|it|there|let)['’]s\b", re.I), r"\1 is"),
@@ -21,6 +21,7 @@ _CONTRACTIONS = (
     (re.compile(r"\b(what|it|that|this)['’]ll\b", re.I), r"\1 will"),
     (re.compile(r"\bhow['’]d\b", re.I), "how did"),
     (re.compile(r"\bwie['’]s\b", re.I), "wie es"),
+    (re.compile(r"\bw/o\b", re.I), "without"),
 )
 
 
