@@ -350,8 +350,13 @@ _EVENT_COLUMNS = (
 async def _events(b: Builder, stored: InfluxQL) -> Answer:
     """Sites that had an issue in the period."""
     period = _period(b)
-    found, asked = await event_log.fetch(stored, b.view, period, _asked_sites(b))
+    found, asked, level = await event_log.fetch(stored, b.view, period, _asked_sites(b))
     b.evidence.influxql.extend(asked)
+    if level is not None:
+        b.evidence.notes.append(
+            f"Read from windows of {level.bucket}: an issue that ended several times within one "
+            "counts once"
+        )
     least = {"info": 1, "warning": 2, "critical": 3}[b.query.severity or "warning"]
     if b.query.what is What.WHICH:
         found = _of_conditions(b, found)

@@ -10,12 +10,16 @@ from datetime import UTC, datetime
 
 import pytest
 
+from exporter.answers import events as event_log
 from exporter.answers import history as histories
 from exporter.answers.catalogue import METRICS
 from exporter.answers.history import History
+from exporter.answers.lookup import Directory
 from exporter.answers.query import Period
+from exporter.answers.view import View
 from exporter.influxql import InfluxQL
-from exporter.levels import DAY
+from exporter.levels import DAY, Level
+from tests.answers.conftest import judged
 from tests.exporter.api.influx import Influx, influx
 from tests.exporter.service_process import command, environment
 
@@ -52,10 +56,33 @@ def lines() -> Iterator[str]:
                 )
 
 
+EVENTS = (
+    # site, code, severity, begins and ends, the last open where it goes on
+    ("alpha", "battery_temperature", 2, ((3600, 7200), (90_000, 93_600))),
+    ("beta", "site_offline", 3, ((2 * DAY, 2 * DAY + 5000),)),
+    ("beta", "cell_spread", 1, ((5 * DAY + 3600, 6 * DAY),)),
+)
+
+
+def issue_lines() -> Iterator[str]:
+    """Issues as the exporter stores them: every ten seconds, and once when they have ended."""
+    for site, code, severity, times in EVENTS:
+        for begin, end in times:
+            fields = (
+                f'severity={severity},since={START + begin},sentence="{code} of {site}",'
+                f"value={begin / 1000},threshold=1"
+            )
+            for second in range(begin, end, 10):
+                stamp = (START + second) * 1000
+                yield f"issue,site={site},code={code} active=1,{fields} {stamp}"
+            if end < DAYS * DAY:
+                yield f"issue,site={site},code={code} active=0,{fields} {(START + end) * 1000}"
+
+
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Influx]:
     with influx(tmp_path_factory.mktemp("influx")) as made:
-        made.write(list(lines()))
+        made.write([*lines(), *issue_lines()])
         yield made
 
 
@@ -77,8 +104,24 @@ def ask(server: Influx) -> dict[str, tuple[str, dict[str, History]]]:
     return asyncio.run(every())
 
 
+def events(server: Influx) -> tuple[str, dict[tuple[str, str], event_log.Event]]:
+    async def every() -> tuple[list[event_log.Event], list[str], Level | None]:
+        stored = InfluxQL(server.url, "fleet", {})
+        assessment = judged()
+        view = View(assessment, Directory(assessment.fleet))
+        try:
+            return await event_log.fetch(stored, view, PERIOD, ["alpha", "beta"])
+        finally:
+            await stored.close()
+
+    found, _, level = asyncio.run(every())
+    return "raw" if level is None else level.name, {(e.site, e.code): e for e in found}
+
+
 def test_a_week_out_of_roll_ups_is_what_full_detail_says(server: Influx) -> None:
     detail = ask(server)
+    where, had = events(server)
+    assert where == "raw"
     assert {level for level, _ in detail.values()} == {"raw"}
     settings = {f"influxdb_retention{which}": "inf" for which in ("", "_5m", "_15m")}
     done = subprocess.run(
@@ -90,6 +133,19 @@ def test_a_week_out_of_roll_ups_is_what_full_detail_says(server: Influx) -> None
     )
     assert done.returncode == 0, done.stdout + done.stderr
     rolled = ask(server)
+    where, has = events(server)
+    assert where == "rollup_5m"
+    assert set(has) == set(had) == {(site, code) for site, code, *_ in EVENTS}
+    for key, before in had.items():
+        after = has[key]
+        assert (after.severity, after.sentence, after.value, after.threshold, after.times) == (
+            (before.severity, before.sentence, before.value, before.threshold, before.times)
+        )
+        # A window; and the note that it had ended comes ten seconds after the last.
+        assert after.first == pytest.approx(before.first, abs=300)
+        assert after.last == pytest.approx(before.last, abs=10)
+        assert after.seconds == pytest.approx(before.seconds, rel=0.01)
+    assert has["alpha", "battery_temperature"].times == 2
     assert {level for level, _ in rolled.values()} == {"rollup_5m"}
     for name in NAMES:
         for site in ("alpha", "beta"):
