@@ -422,13 +422,14 @@ def test_no_other_site_is_late(tmp_path: Path) -> None:
         endpoints = {f"evil{n}": url for n, url in enumerate(evil_urls)}
         endpoints |= {f"good{n}": url for n, url in enumerate(good_urls)}
         fleet = tmp_path / "fleet.json"
-        write_fleet(fleet, endpoints, interval_seconds=2)
+        # A pace at which a busy machine alone lets no scrape run into its 10 s.
+        write_fleet(fleet, endpoints, interval_seconds=8)
         with serving(fleet) as service:
             until(lambda: service.get("/readyz")[0] == 200)
             until(lambda: all(service.scrapes(site) >= 1 for site in ("good0", "good1")))
             before = {site: service.scrapes(site) for site in ("good0", "good1")}
             failed = bad_scrapes(service)
-            until(lambda: all(service.scrapes(s) >= n + 4 for s, n in before.items()))
+            until(lambda: all(service.scrapes(s) >= n + 3 for s, n in before.items()))
             assert bad_scrapes(service) == failed
             memory = service.get("/metrics")[1].partition("\nprocess_resident_memory_bytes ")[2]
             assert float(memory.split()[0]) < 600 * 2**20
