@@ -16,9 +16,10 @@ from prometheus_client.exposition import choose_encoder
 from exporter import __version__, api, page
 from exporter.answers.api import answers_router
 from exporter.answers.desk import Desk
+from exporter.api.examples import described
 from exporter.assessment import FleetAssessment
 from exporter.costs import PriceList
-from exporter.doors.guard import may_see_contacts
+from exporter.doors.guard import REFUSALS, may_see_contacts
 from exporter.influxql import InfluxQL
 
 log = logging.getLogger(__name__)
@@ -51,7 +52,13 @@ def make_app(
     reload : callable or None
         Reads the fleet file again.
     """
-    app = FastAPI(title="Fleetscope", version=__version__, docs_url=None, redoc_url=None)
+    app = FastAPI(
+        title="Fleetscope",
+        version=__version__,
+        docs_url=None,
+        redoc_url=None,
+        responses=described(*REFUSALS),
+    )
     app.state.stopping = False
 
     @app.get("/metrics", response_class=Response)
@@ -71,7 +78,7 @@ def make_app(
         """The process lives and its loop turns."""
         return {"status": "ok"}
 
-    @app.get("/readyz")
+    @app.get("/readyz", responses={503: {"description": "Some site has not been tried yet"}})
     async def readyz() -> Response:
         """Every site has been tried once."""
         waiting = ready()
@@ -80,7 +87,7 @@ def make_app(
 
     if reload is not None:
 
-        @app.post("/-/reload", status_code=202)
+        @app.post("/-/reload", status_code=202, responses=described(403))
         async def reload_fleet() -> dict[str, str]:
             """Read the fleet file again, as on SIGHUP. Needs the token for changes."""
             reload()

@@ -21,6 +21,8 @@ from scoring.status import Status
 _GROUPS = {0: "battery_type", 1: "region", 2: "fleet", -1: None}
 OUTLIER_METRICS = {metric.name: metric for metric in METRICS}
 MOST_COMPARED = 50
+_OWN = ("score", "battery", "grid", "solar", "connectivity", "pv_performance_ratio")
+VALUES = (*_OWN, "pv_expected_w", *QUANTITIES)
 
 
 class RankingQuery(Selection):
@@ -31,6 +33,7 @@ class RankingQuery(Selection):
         max_length=64,
         description="attention, performance, score, a component (battery, grid, solar, "
         "connectivity), pv_performance_ratio, or a reading such as soh_percent",
+        json_schema_extra={"enum": ["attention", "performance", *VALUES]},
     )
     order: Literal["ascending", "descending"] | None = Field(
         None, description="Order of the values; scores are ranked worst first without it"
@@ -42,7 +45,12 @@ class OutlierQuery(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    metric: list[str] = Field([], max_length=20, description="Only these metrics")
+    metric: list[str] = Field(
+        [],
+        max_length=20,
+        description="Only these metrics",
+        json_schema_extra={"items": {"type": "string", "enum": list(OUTLIER_METRICS)}},
+    )
     all: bool = Field(False, description="Every site with a score, not the flagged ones only")
 
 
@@ -53,7 +61,10 @@ class CompareQuery(BaseModel):
 
     site: list[str] = Field(min_length=1, max_length=MOST_COMPARED, description="Ids of sites")
     metric: list[str] = Field(
-        [], max_length=100, description="Only these: score, a component, or readings"
+        [],
+        max_length=100,
+        description="Only these: score, a component, or readings",
+        json_schema_extra={"items": {"type": "string", "enum": list(VALUES)}},
     )
 
 
@@ -74,7 +85,8 @@ def values_of(assessment: FleetAssessment, name: str) -> np.ndarray[Any, Any]:
         return assessment.pv_ratio
     found = assessment.readings.get(name)
     if found is None:
-        raise HTTPException(422, f"{name[:64]!r} is not a value of a site; one of: {_names()}")
+        known = ", ".join(VALUES)
+        raise HTTPException(422, f"{name[:64]!r} is not a value of a site; one of: {known}")
     return found
 
 
@@ -83,11 +95,6 @@ def unit_of(name: str) -> str:
     if name in QUANTITIES:
         return QUANTITIES[name].unit
     return "W" if name == "pv_expected_w" else "" if name == "pv_performance_ratio" else "points"
-
-
-def _names() -> str:
-    own = ("score", "battery", "grid", "solar", "connectivity", "pv_performance_ratio")
-    return ", ".join((*own, "pv_expected_w", *QUANTITIES))
 
 
 def router(latest: Callable[[], FleetAssessment]) -> APIRouter:

@@ -11,6 +11,7 @@ import orjson
 from fastapi import APIRouter, Depends, HTTPException, Request
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
+from exporter.api.examples import described
 from exporter.api.views import brief, fleet_dict
 from exporter.assessment import FleetAssessment
 
@@ -94,7 +95,12 @@ def router(latest: Callable[[], FleetAssessment], stopping: Callable[[], bool]) 
         finally:
             listeners -= 1
 
-    @routes.get("/events", response_class=EventSourceResponse, dependencies=[Depends(place)])
+    @routes.get(
+        "/events",
+        response_class=EventSourceResponse,
+        dependencies=[Depends(place)],
+        responses=described(503),
+    )
     async def events(request: Request) -> AsyncIterable[ServerSentEvent]:
         """Events named ``assessment``: the fleet, the sites that changed (in the form of
         ``/sites?view=brief``) and the ids of those that are gone. The first one has ``full`` set

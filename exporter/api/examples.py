@@ -5,6 +5,7 @@ The tests compare each example with what the service answers.
 
 from __future__ import annotations
 
+from http import HTTPStatus
 from typing import Any
 
 from exporter.api.problems import MEDIA_TYPE
@@ -398,10 +399,20 @@ _PROBLEMS = {
 }
 
 
-def of(name: str, *problems: int) -> dict[int | str, dict[str, Any]]:
-    """The ``responses`` of a route: its example, and the problems that it may answer with."""
+def of(
+    name: str, *problems: int, also: str | None = None, media: tuple[str, ...] = ()
+) -> dict[int | str, dict[str, Any]]:
+    """The ``responses`` of a route: its example, and the problems that it may answer with.
+
+    ``also`` names an example of another form that the reply can have, ``media`` are other
+    types of it.
+    """
     example = EXAMPLES[name]
-    content = {"application/json": {"schema": _schema(example), "example": example}}
+    schema = _schema(example)
+    if also is not None:
+        schema = {"anyOf": [schema, _schema(EXAMPLES[also])]}
+    content: dict[str, Any] = {"application/json": {"schema": schema, "example": example}}
+    content |= {kind: {} for kind in media}
     found: dict[int | str, dict[str, Any]] = {
         200: {"description": "The answer", "content": content},
         304: {"description": "The caller has it already, by its ETag"},
@@ -414,10 +425,21 @@ def of(name: str, *problems: int) -> dict[int | str, dict[str, Any]]:
     return found
 
 
-def _schema(value: Any) -> dict[str, Any]:
-    """A schema that the value and its like fulfil: any single value may be missing."""
+def described(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """Problems that any route may answer with, before it sees the request."""
+    found: dict[int | str, dict[str, Any]] = {}
+    for status in statuses:
+        told = {"type": "about:blank", "title": HTTPStatus(status).phrase, "status": status}
+        schema = _schema(told | {"detail": ""})
+        found[status] = {"description": told["title"], "content": {MEDIA_TYPE: {"schema": schema}}}
+    return found
+
+
+def _schema(value: Any, inner: bool = False) -> dict[str, Any]:
+    """A schema that the value and its like fulfil: any value within it may be missing."""
     if isinstance(value, dict):
-        return {"type": "object", "properties": {k: _schema(v) for k, v in value.items()}}
+        parts = {key: _schema(part, inner=True) for key, part in value.items()}
+        return {"type": ["object", "null"] if inner else "object", "properties": parts}
     if isinstance(value, list):
         return {"type": "array", "items": _schema(value[0]) if value else {}}
     if isinstance(value, bool):

@@ -17,13 +17,15 @@ from exporter.report.document import as_data, as_html
 from exporter.report.gather import gather
 from exporter.report.pdf import NoPdfError, as_pdf
 
+MEDIA = ("text/html", "application/pdf")
+
 
 class ReportQuery(BaseModel):
     """Which report, in which form."""
 
     model_config = ConfigDict(extra="forbid")
 
-    days: float = Field(7.0, gt=0, le=366, description="Length of the period that ends now")
+    days: float = Field(7.0, ge=0.01, le=366, description="Length of the period that ends now")
     format: Literal["json", "html", "pdf"] = Field("json", description="Form of the answer")
 
 
@@ -33,7 +35,7 @@ def router(
     """``/report``."""
     routes = APIRouter(prefix="/api/v1", tags=["report"])
 
-    @routes.get("/report", responses=examples.of("report", 503))
+    @routes.get("/report", responses=examples.of("report", 503, media=MEDIA))
     async def report(request: Request, query: Annotated[ReportQuery, Query()]) -> Response:
         """What changed, who needs attention, what is getting worse, availability, energy, costs."""
         if stored is None:

@@ -32,7 +32,7 @@ def router(latest: Callable[[], FleetAssessment]) -> APIRouter:
     """``/sites`` and everything below it."""
     routes = APIRouter(prefix="/api/v1", tags=["sites"])
 
-    @routes.get("/sites", responses=examples.of("sites"))
+    @routes.get("/sites", responses=examples.of("sites", also="brief"))
     def sites(request: Request, query: Annotated[SiteQuery, Query()]) -> Response:
         """The chosen sites, those that need attention most first."""
         assessment = latest()

@@ -37,6 +37,8 @@ _DEFAULT_HEADERS = {
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
     "Cache-Control": "private, no-cache",
 }
+# Any request may be answered with these; with 403 only what changes state.
+REFUSALS = (400, 401, 408, 413, 429, 431)
 _TITLES = {
     400: "Bad Request",
     401: "Unauthorized",

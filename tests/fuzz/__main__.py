@@ -1,6 +1,7 @@
 """``python -m tests.fuzz``: hostile inputs by number, with hypothesis or guided by coverage.
 
-Environment: FUZZ_INPUTS (100000, by each engine), FUZZ_TARGET (all of them), FUZZ_ENGINE
+Environment: FUZZ_INPUTS (100000, by each engine), FUZZ_TARGET (all of them: those of
+``targets.py`` and ``api``), FUZZ_ENGINE
 (``hypothesis`` or ``atheris``; both), FUZZ_SEED (0).
 """
 
@@ -21,20 +22,23 @@ from hypothesis import HealthCheck, Phase, seed, settings
 INPUTS = int(os.environ.get("FUZZ_INPUTS", "100000"))
 SEED = int(os.environ.get("FUZZ_SEED", "0"))
 ENGINE = os.environ.get("FUZZ_ENGINE")
+API = "api"
 # What hypothesis remembers of its examples grows with their number; so it begins anew after some.
 ROUND = 10_000
 
 
-def with_hypothesis(target: Any, calls: int) -> None:
+def with_hypothesis(name: str, number: int, calls: int) -> None:
     """Inputs as hypothesis makes them up; the smallest one that fails is printed."""
-    for number in range(0, calls, ROUND):
-        settings(
-            max_examples=min(ROUND, calls - number),
-            deadline=None,
-            database=None,
-            phases=(Phase.generate, Phase.shrink),
-            suppress_health_check=list(HealthCheck),
-        )(seed(SEED + number)(target))()
+    from tests.fuzz.targets import TARGETS
+
+    target: Any = TARGETS[name]
+    settings(
+        max_examples=calls,
+        deadline=None,
+        database=None,
+        phases=(Phase.generate, Phase.shrink),
+        suppress_health_check=list(HealthCheck),
+    )(seed(number)(target))()
 
 
 def with_atheris(name: str) -> None:
@@ -54,11 +58,24 @@ def with_atheris(name: str) -> None:
         atheris.Fuzz()
 
 
+def apart(*arguments: str) -> int:
+    """Run one of both in a process of its own: 1 if it failed, which it then has told."""
+    command = [sys.executable, "-m", "tests.fuzz", *arguments]
+    done = subprocess.run(command, check=False, capture_output=True, text=True)
+    if done.returncode:
+        print(done.stdout + done.stderr)
+    return int(done.returncode != 0)
+
+
 def main() -> int:
     """Run every target by every engine; 1 if one fails."""
-    if len(sys.argv) > 1:
-        with_atheris(sys.argv[1])
-        return 0
+    match sys.argv[1:]:
+        case ["hypothesis", name, number, calls]:
+            with_hypothesis(name, int(number), int(calls))
+            return 0
+        case ["atheris", name]:
+            with_atheris(name)
+            return 0
     from tests.fuzz.targets import GUIDED, INPUTS_EACH, TARGETS
 
     chosen = os.environ.get("FUZZ_TARGET")
@@ -66,19 +83,23 @@ def main() -> int:
     if not guided:
         print("guided by coverage: NOT run, atheris is not installed")
     failed = 0
-    for name in [chosen] if chosen else TARGETS:
+    if chosen in (None, API) and ENGINE != "atheris":
+        from tests.fuzz.api import exercise_all
+
+        started = time.monotonic()
+        exercise_all(INPUTS, SEED)
+        tell(API, "schemathesis", started)
+    for name in [n for n in TARGETS if chosen in (None, n)]:
         if ENGINE != "atheris":
             started = time.monotonic()
-            with_hypothesis(TARGETS[name], math.ceil(INPUTS / INPUTS_EACH.get(name, 1)))
+            calls = math.ceil(INPUTS / INPUTS_EACH.get(name, 1))
+            for first in range(0, calls, ROUND):
+                number = f"{SEED * 1_000_000 + first}"
+                failed |= apart("hypothesis", name, number, f"{min(ROUND, calls - first)}")
             tell(name, "hypothesis", started)
         if ENGINE != "hypothesis" and guided and name in GUIDED:
-            # A process of its own: it ends it, and sees what it has instrumented before.
             started = time.monotonic()
-            command = [sys.executable, "-m", "tests.fuzz", name]
-            done = subprocess.run(command, check=False, capture_output=True, text=True)
-            if done.returncode:
-                failed = 1
-                print(done.stdout + done.stderr)
+            failed |= apart("atheris", name)
             tell(name, "atheris", started)
     return failed
 

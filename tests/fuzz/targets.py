@@ -8,8 +8,10 @@ import logging
 import random
 import re
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import orjson
 from hypothesis import given
@@ -17,6 +19,9 @@ from hypothesis import strategies as st
 from prometheus_client import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
+from exporter.answers.language.parse import NotUnderstoodError, understand
+from exporter.answers.lookup import Directory
+from exporter.answers.query import QueryError
 from exporter.assessment import FleetAssessment, as_dict, assess
 from exporter.config import Fleet
 from exporter.doors.front import Front
@@ -30,6 +35,7 @@ from exporter.sink.line_protocol import snapshot_lines, tag, text
 from exporter.snapshot import BatterySnapshot, Outcome, ScrapeError, Snapshot
 from exporter.web import make_app
 from exporter.words import plain_line
+from tests.answers.phrases import read
 from tests.exporter.bridge import BATTERY, SYSTEM, site_trees
 from tests.exporter.test_metrics import NUMBERS
 
@@ -289,12 +295,44 @@ def http_request(
     assert b"x-content-type-options" in dict(sent[0]["headers"])
 
 
+_QUESTIONS = [one for one, _ in read("questions.txt")] + [one for one, _ in read("declined.txt")]
+_WORDS = sorted({word for one in _QUESTIONS for word in one.split()})
+_ODD = st.sampled_from(
+    ["½", "²", "١٢", "1e400", "9" * 300, "10000 years", "0000-00-00", "2026-02-30", "31.12.9999",
+     "1.5", "-1", "0.0.0", "25:61", "last 99999999999 days", "1 january", "to", "since", "%",
+     '"', "<=", "and"]
+)  # fmt: skip
+_ZONES = st.sampled_from([UTC, ZoneInfo("Pacific/Kiritimati"), timezone(-timedelta(hours=12))])
+
+
+@given(
+    st.lists(st.sampled_from(_QUESTIONS) | st.sampled_from(_WORDS) | _ODD | ANY_TEXT, max_size=8),
+    _ZONES,
+)
+def question(words: list[str], zone: tzinfo) -> None:
+    """Any words are a question, or are declined with a reason."""
+    _asked(" ".join(words), zone)
+
+
+def _asked(text: str, zone: tzinfo = UTC) -> None:
+    now = datetime(2026, 3, 1, 12, tzinfo=UTC)
+    try:
+        understood = understand(text, _DIRECTORY, now, zone)
+    except (NotUnderstoodError, QueryError) as error:
+        told = str(error)
+    else:
+        told = understood.query.what.value
+    assert told
+
+
+_DIRECTORY = Directory(_FLEET)
 TARGETS: dict[str, Callable[..., None]] = {
     "site-replies": site_reply,
     "fleet-file": fleet_file,
     "line-protocol": line_protocol,
     "log-lines": log_line,
     "http-parameters": http_request,
+    "questions": question,
 }
 # Inputs in one call of a target, where it is more than one.
 INPUTS_EACH = {"site-replies": REPLIES}
@@ -325,5 +363,9 @@ GUIDED: dict[str, tuple[Callable[[bytes], None], list[bytes]]] = {
         ],
     ),
     "line-protocol": (lambda data: _two(data, _line_of), [b'a, b=c\\\0d "e"\n']),
+    "questions": (
+        lambda data: _asked(data.decode("utf-8", "ignore")),
+        [one.encode() for one in _QUESTIONS],
+    ),
     "log-lines": (lambda data: _two(data, _logged), [b"a\x1b[2J\0b\r\nc"]),
 }

@@ -150,7 +150,10 @@ class Reader:
         QueryError
             For a period that ends before it begins, or lies in the future.
         """
-        found = self._period(index)
+        try:
+            found = self._period(index)
+        except OverflowError:
+            raise QueryError("that lies beyond every calendar") from None
         if found is None:
             return None
         start, end, after = found
@@ -433,7 +436,7 @@ class Reader:
     def _date(self, year: int, month: int, day: int) -> datetime:
         try:
             return datetime(year, month, day, tzinfo=self._zone)
-        except ValueError:
+        except (ValueError, OverflowError):
             raise QueryError(f"{year}-{month:02}-{day:02} is not a date") from None
 
     def _month(self, i: int) -> tuple[datetime, datetime, int]:

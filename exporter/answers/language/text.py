@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass
 
@@ -9,6 +10,7 @@ from exporter.answers.lookup import fold
 
 LONGEST_TEXT = 500
 _TOKEN = re.compile(r"\d+[.,]\d+|\d+|[^\W\d_]+|[<>≤≥]=?|[=%°€$£?&]")
+_NUMBER = re.compile(r"\d+(?:[.,]\d+)?")
 _QUOTED = re.compile(r'"([^"]+)"|“([^”]+)”|„([^“”"]+)[“”"]|«([^»]+)»')
 _CONTRACTIONS = (
     (re.compile(r"\b(what|how|who|where|when|why|which|that|it|there|let)['’]s\b", re.I), r"\1 is"),
@@ -36,10 +38,12 @@ class Token:
 
     @property
     def number(self) -> float | None:
-        """Its value, with a decimal point or comma; None for a word."""
-        if not self.word[0].isdigit():
+        """Its value, with a decimal point or comma; None for a word, a fraction such as ½, and
+        what is too large for a number."""
+        if not _NUMBER.fullmatch(self.word):
             return None
-        return float(self.word.replace(",", "."))
+        value = float(self.word.replace(",", "."))
+        return value if math.isfinite(value) else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,101 @@
+"""The API as its own description has it, and as it has it not: made up by schemathesis."""
+
+from __future__ import annotations
+
+import contextlib
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import schemathesis
+from hypothesis import HealthCheck, Phase, given, seed, settings
+from hypothesis.errors import Unsatisfiable
+from schemathesis import Case, GenerationMode
+from schemathesis.checks import CHECKS, load_all_checks
+
+from exporter.doors.front import Front
+from exporter.metrics import registry
+from exporter.settings import load_settings
+from exporter.web import make_app
+from tests.exporter.api.served import ServedFleet, plan
+from tests.exporter.test_metrics import NUMBERS
+
+TOKEN = "change-me-4711"
+# A stream does not end.
+LEFT_OUT = {"/api/v1/events"}
+# What a question means is no matter of its schema, and the moment of a history neither.
+MEANT = {"/api/v1/ask", "/api/v1/query", "/api/v1/history"}
+_CONFORMS = (
+    "status_code_conformance",
+    "content_type_conformance",
+    "response_headers_conformance",
+    "response_schema_conformance",
+)
+
+
+def application(folder: Path) -> Callable[..., Any]:
+    """The whole application behind its guard, without a limit of requests."""
+    config = folder / "web.yml"
+    config.write_text("rate_limit: {interval: 0, burst: 1}\n", "utf-8")
+    fleet = ServedFleet(plan(12))
+    fleet.scrape(s0003=None, s0005={"soh_percent": 60.0})
+    made = registry(lambda: fleet.latest, lambda: NUMBERS)
+    app = make_app(lambda: fleet.latest, lambda: None, made, reload=lambda: None)
+    Front(app, load_settings(web_config=config, change_token=TOKEN))
+    return app
+
+
+def operations(where: Callable[..., Any] | str) -> Iterator[Any]:
+    """Every route that an application describes, or the server at a URL."""
+    if isinstance(where, str):
+        schema = schemathesis.openapi.from_url(f"{where}/openapi.json")
+    else:
+        schema = schemathesis.openapi.from_asgi("/openapi.json", where)
+    for found in schema.get_all_operations():
+        operation = found.ok()
+        if operation.path not in LEFT_OUT:
+            yield operation
+
+
+def exercise(operation: Any, examples: int, number: int) -> None:
+    """Requests that are as described, and as many that are not; each answer is as described.
+
+    A 503 is an answer like others where it is described: nothing is stored here.
+    """
+    load_all_checks()
+    checks = list(CHECKS.get_by_names(_CONFORMS))
+    accepted = [*checks, *CHECKS.get_by_names(["positive_data_acceptance"])]
+
+    def right(case: Case) -> None:
+        reply = case.call()
+        case.validate_response(reply, checks=checks if operation.path in MEANT else accepted)
+        assert reply.status_code not in (500, 502, 504)
+
+    def wrong(case: Case) -> None:
+        reply = case.call()
+        case.validate_response(reply, checks=checks)
+        assert reply.status_code not in (500, 502, 504)
+
+    modes = ((GenerationMode.POSITIVE, right), (GenerationMode.NEGATIVE, wrong))
+    for mode, check in modes:
+        strategy = operation.as_strategy(generation_mode=mode)
+        run = settings(
+            max_examples=examples,
+            deadline=None,
+            database=None,
+            phases=(Phase.generate, Phase.shrink),
+            suppress_health_check=list(HealthCheck),
+        )(seed(number)(given(case=strategy)(check)))
+        # Where there is nothing that could be wrong, none is made up.
+        with contextlib.suppress(Unsatisfiable):
+            run()
+
+
+def exercise_all(inputs: int, number: int) -> None:
+    """As many requests, shared out among the routes that take parameters."""
+    with tempfile.TemporaryDirectory() as folder:
+        found = list(operations(application(Path(folder))))
+        several = [one for one in found if one.query or one.path_parameters]
+        for operation in found:
+            exercise(operation, max(inputs // (2 * len(several)), 1), number)
