@@ -17,7 +17,7 @@ log = logging.getLogger(__name__)
 
 # What was gathered is put down this soon after its first line, so that a kill takes little; large
 # fleets, where that is dear, gather for longer.
-SOON_SECONDS = 0.05
+SOON_SECONDS = 0.01
 GAP_SECONDS = 0.5
 GAP_FOR_COST = 4.0
 FLUSH_SECONDS = 1.0
