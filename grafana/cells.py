@@ -10,7 +10,7 @@ from grafana_foundation_sdk.builders import heatmap, stat, table, timeseries
 from grafana_foundation_sdk.builders.dashboard import Dashboard, Row
 from grafana_foundation_sdk.models.dashboard import DataTransformerConfig
 
-from grafana import look
+from grafana import look, wear
 from grafana.cells_critical import PACK_URL, critical
 from grafana.frame import dashboard, kept_variable, pack_variable, site_variable
 from grafana.levels import CELLS, READINGS, either, over_time
@@ -57,6 +57,7 @@ def build() -> Dashboard:
     made.with_row(Row("Temperatures"))
     made.with_panel(_temperatures()).with_panel(_warmest())
     made.with_row(Row("Packs compared"))
+    made.with_panel(wear.packs()).with_panel(wear.spread()).with_panel(wear.hottest())
     return made.with_panel(_packs_high()).with_panel(_packs_low())
 
 

@@ -156,7 +156,10 @@ def batteries_variable() -> QueryVariable:
         .label("Pack")
         .description("Battery of the site, by service and instance")
         .datasource(INFLUXDB)
-        .query('SHOW TAG VALUES FROM "battery" WITH KEY = "device" WHERE "site" = \'$site\'')
+        .query(
+            "SHOW TAG VALUES FROM /^(battery|cell)$/ WITH KEY =~ /^(device|pack)$/ "
+            "WHERE \"site\" = '$site'"
+        )
         .refresh(VariableRefresh.ON_TIME_RANGE_CHANGED)
         .sort(VariableSort.NATURAL_ASC)
     )

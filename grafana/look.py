@@ -7,6 +7,7 @@ judged by its own; the lines that dashboards draw are the fleet's defaults.
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Mapping
 
 from grafana_foundation_sdk.builders.dashboard import (
@@ -15,7 +16,9 @@ from grafana_foundation_sdk.builders.dashboard import (
     ThresholdsConfig,
 )
 from grafana_foundation_sdk.models.dashboard import (
+    DashboardRangeMapOptions,
     FieldColorModeId,
+    RangeMap,
     SpecialValueMap,
     SpecialValueMatch,
     Threshold,
@@ -30,6 +33,7 @@ from exporter.quantities import QUANTITIES
 from exporter.sink.line_protocol import SEVERITY_LEVELS
 from exporter.snapshot import Outcome
 from scoring.battery import CRITICAL_TEMPERATURE_STEP
+from scoring.cells.soh import CLASS_EDGES, SohClass
 from scoring.issues import ISSUE_KINDS
 from scoring.outliers import robust_scores
 from scoring.status import GOOD_FROM, HEALTHY_FROM, STATUSES, WARNING_FROM, Status
@@ -101,6 +105,7 @@ UNITS = {
     "%": "percent",
     "°C": "celsius",
     "s": "s",
+    "h": "suffix: h",
     "": "none",
 }
 NUMBER = "none"
@@ -175,6 +180,25 @@ def soh_limits(base: str = FINE) -> ThresholdsConfig:
     """State of health as a ratio."""
     critical, warning = LIMITS.battery_soh_critical / 100, LIMITS.battery_soh_warning / 100
     return limits(base, (0, _CRITICAL), (critical, _WARNING), (warning, base))
+
+
+def soh_classes() -> list[ValueMapping]:
+    """Classes of a state of health in percent; a boundary is in the better one, which is first."""
+    edges = [float("inf"), *reversed(CLASS_EDGES.tolist()), float("-inf")]
+    names = [c.name.capitalize().replace("_", " ") for c in sorted(SohClass, reverse=True)]
+    colours = [None, None, None, _WARNING, _WARNING, _CRITICAL, _CRITICAL]
+    return [
+        RangeMap(
+            DashboardRangeMapOptions(
+                from_val=None if math.isinf(low) else low,
+                to=None if math.isinf(high) else high,
+                result=ValueMappingResult(text=name, color=colour, index=place),
+            )
+        )
+        for place, (high, low, name, colour) in enumerate(
+            zip(edges[:-1], edges[1:], names[:7], colours, strict=True)
+        )
+    ]
 
 
 def soc_limits(base: str = FINE) -> ThresholdsConfig:

@@ -8,9 +8,9 @@ from grafana_foundation_sdk.builders import barchart, heatmap, stat, timeseries
 from grafana_foundation_sdk.builders.dashboard import Dashboard, Row
 from grafana_foundation_sdk.models.dashboard import DataTransformerConfig
 
-from grafana import look
+from grafana import look, wear
 from grafana.frame import batteries_variable, dashboard, kept_variable, site_variable
-from grafana.levels import CELLS, either, field, grown, over_time
+from grafana.levels import CELLS, READINGS, either, field, grown, over_time
 from grafana.panels import (
     Face,
     bars_in_order,
@@ -39,13 +39,19 @@ def build() -> Dashboard:
     made = dashboard("fleetscope-pack", "One pack: every cell in its place, and what it cycled.")
     made.with_variable(site_variable()).with_variable(batteries_variable())
     made.with_variable(kept_variable()).with_variable(CELLS.variable())
+    made.with_variable(READINGS.variable())
     made.with_panel(_voltages_now()).with_panel(_temperatures_now())
     made.with_row(Row("Cells over time"))
     made.with_panel(_deviation()).with_panel(_voltages())
+    made.with_row(Row("State of health"))
+    for panel in wear.health():
+        made.with_panel(panel)
+    made.with_panel(wear.health_over_time())
     made.with_row(Row("Cycles and efficiency"))
     for panel in _counted():
         made.with_panel(panel)
-    return made.with_panel(_energy()).with_panel(_depth())
+    made.with_panel(_energy()).with_panel(_depth())
+    return made.with_panel(wear.depths()).with_panel(wear.heat())
 
 
 def _in_order(face: Face, name: str, kept: str) -> barchart.Panel:

@@ -240,14 +240,17 @@ def bars_in_order(
     transformations: Sequence[DataTransformerConfig],
     *,
     over: str,
+    longest: int = 6,
 ) -> barchart.Panel:
-    """One upright bar for each row of a table, named by the whole number in the column ``over``."""
+    """One upright bar for each row of a table, named by the column ``over``: a whole number, or a
+    text of which ``longest`` letters are shown.
+    """
     overrides = {over: {"unit": "none", "decimals": 0}}
     complete = replace(face, targets=targets, transformations=transformations, overrides=overrides)
     panel = _dress(barchart.Panel(), complete)
     panel.x_field(over).orientation(kinds.VizOrientation.VERTICAL).color_by_field("")
     panel.show_value(kinds.VisibilityMode.NEVER).bar_width(0.8).group_width(0.8)
-    panel.stacking(kinds.StackingMode.NONE).x_tick_label_max_length(6)
+    panel.stacking(kinds.StackingMode.NONE).x_tick_label_max_length(longest)
     return panel.legend(legend(shown=False)).tooltip(_tooltip()).line_width(0).fill_opacity(80)
 
 

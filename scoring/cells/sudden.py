@@ -41,8 +41,9 @@ def sudden_changes(
     A window is compared with the median of the ``before`` windows ahead of it in which the pack
     stood at about the same voltage, since a cell with less charge than the others lies further off
     at one state of charge than at another. Both it and the next one of the kind have to be off by
-    at least ``step_v`` and by ``scatter_factor`` times the robust scatter of those before, to the
-    same side. A drift of millivolts a day is none; that is :mod:`scoring.cells.trend`.
+    at least ``step_v`` and by ``scatter_factor`` times the robust scatter, that of those before
+    and the usual one of the cell, to the same side. A drift of millivolts a day is none; that is
+    :mod:`scoring.cells.trend`.
 
     Parameters
     ----------
@@ -72,7 +73,9 @@ def sudden_changes(
         least = (before + 1) // 2
         base = medians(past, min_count=least)
         scatter = 1.4826 * medians(np.abs(past - base[..., None]), min_count=least)
-        limit = np.maximum(step_v, scatter_factor * scatter)
+        # Half a dozen windows may agree by chance: what is usual for the cell counts as well.
+        usual = medians(np.ascontiguousarray(scatter.T))
+        limit = np.maximum(step_v, scatter_factor * np.maximum(scatter, np.nan_to_num(usual)))
         first, second = deviation[before:-1] - base, deviation[before + 1 :] - base
         jumped = (np.abs(first) >= limit) & (np.abs(second) >= limit) & (first * second > 0)
         jumped &= (start[before + 1 :] - start[: -before - 1] <= within_seconds)[:, None]

@@ -2,7 +2,8 @@
 
 Starts an InfluxDB 1.x of its own, writes 91 days of packs of up to 52 cells (each cell once a
 minute, the battery every ten seconds), and has ``python -m exporter.cells`` judge the site: first
-out of full detail, then out of the roll-up that is written beside it as the exporter makes it.
+out of full detail, then out of the roll-up that is written beside it as the exporter makes it, and
+then again and again as its hourly rounds do, which read only what is new.
 """
 
 from __future__ import annotations
@@ -12,8 +13,10 @@ import asyncio
 import json
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -109,9 +112,10 @@ async def write(target: InfluxV1, lines: Iterator[str], policy: str) -> None:
         await target.write(compress(waiting, 0.0, policy).body, policy)
 
 
-def judge(server: Influx, site: str, times: int) -> None:
+def judge(server: Influx, site: str, times: int, folder: str | None = None) -> None:
     """Analyse the site as the service does, so many times over, and tell what one cost."""
     job = {"url": server.url, "database": "fleet", "headers": {}, "spread_seconds": 0}
+    job["folder"] = folder
     job["sites"] = [site] * times
     before, started = cpu_seconds(server.pid), time.perf_counter()
     program = "import resource, runpy, sys\nrunpy.run_module('exporter.cells', run_name='__main__')"
@@ -144,6 +148,11 @@ def judge(server: Influx, site: str, times: int) -> None:
     )
 
 
+def bytes_in(folder: str) -> int:
+    """What the files of a folder hold."""
+    return sum(path.stat().st_size for path in Path(folder).iterdir())
+
+
 async def measure(
     server: Influx, cells: int, days: int, rounds: int, stages: str, times: int
 ) -> None:
@@ -173,6 +182,11 @@ async def measure(
         print(f"{stage}: written in {time.perf_counter() - started:.0f} s", flush=True)
         for _ in range(rounds):
             judge(server, site, times)
+    with tempfile.TemporaryDirectory() as folder:
+        print("kept between rounds: the first, and those that follow", flush=True)
+        judge(server, site, 1, folder)
+        judge(server, site, 10 * times, folder)
+        print(f"  {bytes_in(folder) / 1e6:.2f} MB kept on disk", flush=True)
     await target.close()
 
 

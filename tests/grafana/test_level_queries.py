@@ -7,6 +7,7 @@ import time
 
 import pytest
 
+from exporter.cells.wear import MEANINGS as WEAR
 from exporter.levels import LEVELS, RAW, duration_seconds
 from exporter.rollups.recount import recount
 from exporter.rollups.source import DAY_MS, Connection, Source
@@ -59,6 +60,8 @@ def day() -> list[str]:
         meter = {"active_power_w": wave, "power_factor": 0.9 + n % 3 / 100}
         meter |= {"energy_import_kwh": 3 + n / 4, "energy_export_kwh": 2 + n / 8}
         lines.append(f"meter,site=s,meter=m1 {_fields(meter)} {t}")
+        for pack in ("1", "2"):
+            lines.append(f"wear,site=s,pack={pack} {_fields(dict.fromkeys(WEAR, 50.0))} {t}")
         lines.append(f"alarm,site=s,device=1,alarm=LowVoltage level={n % 3}.0 {t}")
         lines.append(f"health,site=s,component=overall score={60 + n % 30}.0,status=1.0 {t}")
         lines.append(f"issue,site=s,code=cell_spread active=1.0,severity={1 + n % 3}.0 {t}")
@@ -86,6 +89,7 @@ def filled(query: str, level: str) -> str:
     values = {detail.name: level for detail in DETAILS} | {
         "timeFilter": f"time >= {DAY}ms AND time < {DAY + DAY_MS}ms",
         "__interval": "1h",
+        "__to": str(DAY + DAY_MS - 1),
         "site": "s",
         "pack": "1",
         "meter": "m1",

@@ -45,6 +45,16 @@ MAY_BE_EMPTY = {
         ("cells", "Critical cells", ref): "what is said of cells takes days of history"
         for ref in "BCDE"
     },
+    **{
+        ("pack", title, "*"): "what is said of cells takes days of history"
+        for title in (
+            *("State of health reported", "Measured", "Estimated, not measured"),
+            *("Cycles by depth", "Hours by temperature"),
+        )
+    },
+    ("pack", "State of health over time", "A"): "what is said of cells takes days of history",
+    ("pack", "State of health over time", "B"): "what is said of cells takes days of history",
+    ("cells", "Packs side by side", "B"): "what is said of cells takes days of history",
     ("overview", "Cells that drift", "A"): "what is said of cells takes days of history",
     ("collection", "Room in the queue", "B"): "nothing waits while InfluxDB accepts everything",
     ("pack", "Out over in", "A"): "no counter need move while the test runs",

@@ -29,6 +29,7 @@ class Pack:
     resolution_v: float = 0.001
     swing: tuple[float, float] = (50.0, 90.0)
     leak_percent_per_day: dict[int, float] = field(default_factory=dict)
+    leak_from_day: float = 0.0
     resistance_factor: dict[int, float] = field(default_factory=dict)
     misaligned_percent: dict[int, float] = field(default_factory=dict)
     balancing_percent_per_day: float = 0.0
@@ -57,7 +58,7 @@ class Pack:
             closed = self.balancing_percent_per_day * days
             soc[:, cell] += np.sign(percent) * np.maximum(abs(percent) - closed, 0.0)
         for cell, percent in self.leak_percent_per_day.items():
-            soc[:, cell] -= percent * days
+            soc[:, cell] -= percent * np.maximum(days - self.leak_from_day, 0.0)
         resistance = RESISTANCE_OHM * (1.0 + 0.04 * np.clip(rng.standard_normal(self.cells), -2, 2))
         for cell, factor in self.resistance_factor.items():
             resistance[cell] *= factor
