@@ -1,8 +1,15 @@
 """The Fleetscope exporter: polls sites, stores what it saw, scores it and exposes the scores."""
 
-from importlib.metadata import PackageNotFoundError, version
+from __future__ import annotations
 
-try:
-    __version__ = version("fleetscope")
-except PackageNotFoundError:  # a checkout that was never installed
-    __version__ = "0+unknown"
+
+def __getattr__(name: str) -> str:
+    """``__version__``, looked up when asked for: it would take a command a tenth of its time."""
+    if name != "__version__":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version("fleetscope")
+    except PackageNotFoundError:  # a checkout that was never installed
+        return "0+unknown"

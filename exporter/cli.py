@@ -7,7 +7,6 @@ from typing import Annotated, Any
 
 import typer
 
-from exporter import __version__
 from exporter.commands import assistant, questions
 from exporter.commands.cells import cells
 from exporter.commands.import_files import import_files
@@ -60,15 +59,13 @@ def run(
 @app.command("check-config")
 def check_config(
     file: Annotated[Path, typer.Argument(help="Fleet file, YAML or JSON.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Plain JSON.")] = False,
+    as_csv: Annotated[bool, typer.Option("--csv", help="The mistakes as CSV.")] = False,
 ) -> None:
     """Check a fleet file; lists every mistake and exits 1 if there is any."""
-    from exporter.fleet_file import FleetFileError, load_fleet
+    from exporter.commands import about
 
-    try:
-        fleet = load_fleet(file)
-    except FleetFileError as error:
-        _fail(str(error))
-    typer.echo(f"{file}: right, {len(fleet.sites)} sites")
+    raise typer.Exit(about.check(file, as_json=as_json, as_csv=as_csv))
 
 
 @app.command()
@@ -134,9 +131,13 @@ def verify(
 
 
 @app.command()
-def version() -> None:
+def version(
+    as_json: Annotated[bool, typer.Option("--json", help="Also Python and the system.")] = False,
+) -> None:
     """Print the version."""
-    typer.echo(__version__)
+    from exporter.commands import about
+
+    typer.echo(about.version_text(as_json=as_json))
 
 
 def _settings(**given: Any) -> Any:

@@ -8,7 +8,6 @@ import time
 from typing import Any
 
 from rich.console import Console, Group, RenderableType
-from rich.live import Live
 from rich.markup import escape
 from rich.panel import Panel
 from rich.table import Table
@@ -29,6 +28,7 @@ _STYLE = {
 }
 _STATUSES = tuple(name for name in _STYLE if name != "UNKNOWN")
 USUAL_ROWS = 40
+_WATCHED = 200  # more lines than any terminal shows
 _SEVERITY = {"critical": "red", "warning": "yellow", "info": "dim"}
 
 
@@ -39,8 +39,9 @@ def show(
 
     0: no site needs attention, 1: some do, 2: the exporter could not be asked.
     """
+    every = as_json or as_csv
     try:
-        data = fetch(url)
+        data = fetch(url, None if every else limit if not watch else _WATCHED)
     except client.CannotAskError as error:
         print(f"fleetscope: {error}", file=sys.stderr)
         return 2
@@ -51,29 +52,36 @@ def show(
     elif watch:
         data = _watch(url, data)
     else:
-        Console().print(render(data, rows=limit))
+        console = Console()
+        console.print(render(data, rows=limit, width=console.width))
     return 1 if data["fleet"]["attention"] else 0
 
 
 def _watch(url: str, data: dict[str, Any]) -> dict[str, Any]:
+    from rich.live import Live
+
     console = Console()
-    with Live(render(data, console.height), console=console, screen=console.is_terminal) as live:
+
+    def shown() -> RenderableType:
+        return render(data, console.height, width=console.width)
+
+    with Live(shown(), console=console, screen=console.is_terminal) as live:
         try:
             while True:
                 time.sleep(REFRESH_SECONDS)
                 try:
-                    data = fetch(url)
-                    live.update(render(data, console.height))
+                    data = fetch(url, _WATCHED)
+                    live.update(shown())
                 except client.CannotAskError as error:
-                    live.update(Group(Text(str(error), "bold red"), render(data, console.height)))
+                    live.update(Group(Text(str(error), "bold red"), shown()))
         except KeyboardInterrupt:
             pass
     return data
 
 
-def fetch(url: str) -> dict[str, Any]:
-    """Fleet and sites from the exporter's API."""
-    fleet, sites = client.get(url, "fleet"), client.get(url, "sites")
+def fetch(url: str, most: int | None = None) -> dict[str, Any]:
+    """Fleet and sites from the exporter's API, those first that need attention most."""
+    fleet, sites = client.get(url, "fleet"), client.get(url, "sites", {"limit": most})
     if "attention" not in fleet or "sites" not in sites:
         raise client.CannotAskError(f"{url} answers, but not as an exporter does")
     return {"fleet": fleet, "sites": sites["sites"]}
@@ -93,29 +101,34 @@ def _csv(data: dict[str, Any]) -> str:
 
 
 def render(
-    data: dict[str, Any], height: int | None = None, rows: int | None = None
+    data: dict[str, Any], height: int | None = None, rows: int | None = None, width: int = 100
 ) -> RenderableType:
     """The dashboard as something rich can print.
 
-    At most ``height`` lines where it is given, or so many ``rows`` of sites.
+    At most ``height`` lines where it is given, or so many ``rows`` of sites; a narrow ``width``
+    leaves out the scores of the components, a very narrow one since when.
     """
     fleet, sites = data["fleet"], data["sites"]
     common = [Text("⚑ " + issue["sentence"], "bold") for issue in fleet["common_issues"][:3]]
     room = max(5, height - 9 - len(common)) if height else rows
-    hidden = max(0, len(sites) - room) if room else 0
+    hidden = max(0, fleet["sites"] - min(len(sites), room)) if room else 0
     more = [Text(f"… and {hidden} more", "dim")] if hidden else []
-    return Group(_summary(fleet), *common, _table(sites, fleet["attention"], room), *more)
+    table = _table(sites, fleet["attention"], room, width)
+    return Group(_summary(fleet, width), *common, table, *more)
 
 
-def _summary(fleet: dict[str, Any]) -> Panel:
-    line = Text()
+def _summary(fleet: dict[str, Any], wide: int) -> Panel:
+    lines = [Text()]
     for name in (*_STATUSES, "UNKNOWN"):
         count = fleet["counts"][name]
         if count or name != "UNKNOWN":
             mark, style = _STYLE[name]
-            line.append(f"{mark} {count} {name.lower()}   ", style if count else "dim")
+            part = Text(f"{mark} {count} {name.lower()}   ", style if count else "dim")
+            if lines[-1].cell_len + part.cell_len > wide - 4:
+                lines.append(Text())
+            lines[-1].append(part)
     bar = Text()
-    width = 60
+    width = min(60, wide - 5)
     for name in _STATUSES:
         share = round(width * fleet["counts"][name] / max(1, fleet["sites"]))
         bar.append("█" * share, _STYLE[name][1].replace("bold ", ""))
@@ -127,19 +140,23 @@ def _summary(fleet: dict[str, Any]) -> Panel:
     )
     at = time.strftime("%H:%M:%S", time.gmtime(fleet["time"]))
     title = f"Fleetscope · {fleet['sites']} sites · {at} UTC"
-    return Panel(Group(line, bar, Text(scores)), title=title, title_align="left")
+    return Panel(Group(*lines, bar, Text(scores)), title=title, title_align="left")
 
 
-def _table(sites: list[dict[str, Any]], attention: list[str], room: int | None) -> Table:
+def _table(
+    sites: list[dict[str, Any]], attention: list[str], room: int | None, width: int
+) -> Table:
     table = Table(expand=True, pad_edge=False, header_style="bold", box=None)
-    for column, options in (
-        ("Status", {"no_wrap": True}),
-        ("Site", {"no_wrap": True, "ratio": 2, "min_width": 16, "overflow": "ellipsis"}),
-        ("Score", {"justify": "right"}),
-        ("bat grid sun link", {"no_wrap": True}),
-        ("Why", {"ratio": 3, "min_width": 20, "overflow": "fold"}),
-        ("Since", {"justify": "right", "no_wrap": True}),
-    ):
+    columns: tuple[tuple[str, int, dict[str, Any]], ...] = (
+        # Heading, least width of the terminal, options.
+        ("Status", 0, {"no_wrap": True}),
+        ("Site", 0, {"no_wrap": True, "ratio": 2, "min_width": 16, "overflow": "ellipsis"}),
+        ("Score", 50, {"justify": "right"}),
+        ("bat grid sun link", 90, {"no_wrap": True}),
+        ("Why", 0, {"ratio": 3, "min_width": 20, "overflow": "fold"}),
+        ("Since", 70, {"justify": "right", "no_wrap": True}),
+    )
+    for column, _, options in (c for c in columns if c[1] <= width):
         table.add_column(column, **options)
     wanted = set(attention)
     shown = sites if room is None else sites[:room]
@@ -157,7 +174,7 @@ def _table(sites: list[dict[str, Any]], attention: list[str], room: int | None) 
         elif site["missing"]:
             why = Text("no reading of " + ", ".join(_plain(m) for m in site["missing"]), "dim")
         name = escape(site["name"])
-        table.add_row(
+        cells: tuple[RenderableType, ...] = (
             Text(f"{mark} {site['status']}", style),
             f"[bold]{name}[/bold]" if site["id"] in wanted else name,
             score,
@@ -165,6 +182,7 @@ def _table(sites: list[dict[str, Any]], attention: list[str], room: int | None) 
             why,
             since,
         )
+        table.add_row(*(c for c, column in zip(cells, columns, strict=True) if column[1] <= width))
     return table
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from typing import Annotated, Literal
 
@@ -15,9 +16,11 @@ from exporter.costs import PriceList
 from exporter.influxql import InfluxQL, NoAnswerError
 from exporter.report.document import as_data, as_html
 from exporter.report.gather import gather
+from exporter.report.model import Report
 from exporter.report.pdf import NoPdfError, as_pdf
 
 MEDIA = ("text/html", "application/pdf")
+SAME_SECONDS = 60.0
 
 
 class ReportQuery(BaseModel):
@@ -34,19 +37,30 @@ def router(
 ) -> APIRouter:
     """``/report``."""
     routes = APIRouter(prefix="/api/v1", tags=["report"])
+    made: dict[float, Report] = {}
+    making = asyncio.Lock()
+
+    async def report_of(stored: InfluxQL, days: float) -> Report:
+        """The report of so many days: that of a moment ago, so that all its forms say the same."""
+        async with making:
+            assessment = latest()
+            found = made.get(days)
+            if found is None or not 0 <= assessment.time - found.made < SAME_SECONDS:
+                made.clear()
+                start = assessment.time - days * 86400
+                found = made[days] = await gather(assessment, stored, start, prices)
+            return found
 
     @routes.get("/report", responses=examples.of("report", 503, media=MEDIA))
     async def report(request: Request, query: Annotated[ReportQuery, Query()]) -> Response:
         """What changed, who needs attention, what is getting worse, availability, energy, costs."""
         if stored is None:
             raise HTTPException(503, "nothing is stored: FLEETSCOPE_INFLUXDB_URL is not set")
-        assessment = latest()
-        start = assessment.time - query.days * 86400
         try:
-            found = await gather(assessment, stored, start, prices)
+            found = await report_of(stored, query.days)
             if query.format == "json":
                 return reply(request, as_data(found))
-            html = as_html(found)
+            html = await asyncio.to_thread(as_html, found)
             if query.format == "html":
                 return reply_bytes(request, html.encode(), "text/html; charset=utf-8")
             return reply_bytes(request, await as_pdf(html), "application/pdf")

@@ -29,8 +29,11 @@ SEVERITIES = {"critical": ("■", "red"), "warning": ("▲", "yellow"), "info": 
 _BARS = "▁▂▃▄▅▆▇█"
 _SPARK_WIDTH = 60
 _SECONDARY = {"action", "meaning", "more", "priority"}
-_DROPPED_FIRST = ("action", "meaning", "last", "first", "more", "site", "lowest", "highest")
-_NARROW = 100
+_DROPPED_FIRST = (
+    *("action", "meaning", "last", "first", "more", "site", "lowest", "highest", "weight"),
+    *("ongoing", "covered", "score", "times", "since", "priority", "group", "median", "price"),
+    *("currency", "quantity"),
+)
 _SPREADSHEET_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
@@ -77,14 +80,24 @@ def print_answer(console: Console, answer: dict[str, Any], *, evidence: bool = F
 
     style = "bold yellow" if answer["attention"] else "bold"
     console.print(Text(answer["headline"], style))
-    if answer.get("cost"):
+    if answer.get("cost") and answer["cost"] != answer["headline"]:
         console.print(Text(answer["cost"]))
     for table in answer["tables"]:
         if table["title"] == "Course":
             _print_course(console, table)
         elif table["rows"]:
             console.print()
-            console.print(_table(table, console.width, len(answer["tables"]) > 1))
+            if table["title"] == "Comparison":
+                from exporter.commands.beside import print_beside
+
+                print_beside(console, table)
+            else:
+                console.print(_table(table, console.width, len(answer["tables"]) > 1))
+            hidden = table["total"] - len(table["rows"])
+            if hidden > 0:
+                console.print(Text(f"… {hidden} more", "dim"))
+            for text in _assumptions(table):
+                console.print(Text(text, "dim"))
     if answer["evidence"]["missing"]:
         console.print()
         for text in answer["evidence"]["missing"][:5]:
@@ -94,6 +107,12 @@ def print_answer(console: Console, answer: dict[str, Any], *, evidence: bool = F
             console.print(Text(f"Unknown: {hidden} more, see --json", "dim"))
     if evidence:
         _print_evidence(console, answer["evidence"])
+
+
+def _assumptions(table: dict[str, Any]) -> list[str]:
+    """What prices assume, each once: in a column it would stand in every row."""
+    said = {(r["item"], r["assumption"]): None for r in table["rows"] if r.get("assumption")}
+    return [f"Assumed for {item}: {assumption}" for item, assumption in said]
 
 
 def _print_evidence(console: Console, evidence: dict[str, Any]) -> None:
@@ -122,24 +141,38 @@ def _table(table: dict[str, Any], width: int, titled: bool) -> Table:
         title_justify="left",
         title_style="bold underline",
     )
+    now = time.time()
     for column in columns:
-        label = column["label"] + (f" {column['unit']}" if column["unit"] else "")
-        numeric = column["kind"] in ("number", "duration")
+        # A heading may be folded, as a name and a sentence may; a number and a time may not.
+        folds = column["kind"] == "text" and column["key"] != "site"
+        longest, word = _longest(column, table["rows"], now)
         shown.add_column(
-            Text(label),
-            justify="right" if numeric else "left",
-            no_wrap=column["kind"] != "text" or column["key"] in ("site",),
+            Text(_heading(column), no_wrap=False),
+            justify="right" if column["kind"] in ("number", "duration") else "left",
+            width=None if folds else max(word, longest),
+            no_wrap=not folds,
             overflow="fold",
         )
-    now = time.time()
     for row in table["rows"]:
         shown.add_row(*(cell(row.get(c["key"]), c, now) for c in columns))
-    hidden = table["total"] - len(table["rows"])
-    if hidden > 0:
-        place = 1 if len(columns) > 1 and columns[0]["kind"] == "status" else 0
-        filler = [Text("")] * place + [Text(f"… {hidden} more", "dim")]
-        shown.add_row(*filler)
     return shown
+
+
+def _heading(column: dict[str, Any]) -> str:
+    return str(column["label"]) + (f" {column['unit']}" if column["unit"] else "")
+
+
+def _longest(column: dict[str, Any], rows: list[dict[str, Any]], now: float) -> tuple[int, int]:
+    """Width of the longest value, and of the longest word of the heading."""
+    from rich.cells import cell_len
+
+    values = (cell(row.get(column["key"]), column, now).cell_len for row in rows)
+    return max(values, default=0), max(map(cell_len, _heading(column).split()))
+
+
+def _folded(width: int) -> int:
+    """Width into which a sentence may be folded without harm."""
+    return 34 if width >= 100 else 22 if width >= 70 else 15
 
 
 def _fitting(table: dict[str, Any], width: int) -> list[dict[str, Any]]:
@@ -147,7 +180,8 @@ def _fitting(table: dict[str, Any], width: int) -> list[dict[str, Any]]:
     columns = [
         c
         for c in table["columns"]
-        if any(row.get(c["key"]) not in (None, "") for row in table["rows"])
+        if c["key"] != "assumption"
+        and any(row.get(c["key"]) not in (None, "") for row in table["rows"])
         and not (c["key"] == "more" and not any(row["more"] for row in table["rows"]))
     ]
     if all(row.get("site") == row.get("name") for row in table["rows"]):
@@ -155,21 +189,19 @@ def _fitting(table: dict[str, Any], width: int) -> list[dict[str, Any]]:
             c for c in columns if c["key"] != "site" or not any(d["key"] == "name" for d in columns)
         ]
     for key in _DROPPED_FIRST:
-        if _needed(columns, table["rows"]) <= width or len(columns) <= 2:
+        if _needed(columns, table["rows"], width) <= width or len(columns) <= 2:
             break
         columns = [c for c in columns if c["key"] != key or len(columns) <= 2]
     return columns
 
 
-def _needed(columns: list[dict[str, Any]], rows: list[dict[str, Any]]) -> int:
+def _needed(columns: list[dict[str, Any]], rows: list[dict[str, Any]], width: int) -> int:
     now = time.time()
-    total = 0
+    total = -2
     for column in columns:
-        longest = max(
-            (cell(row.get(column["key"]), column, now).cell_len for row in rows[:50]), default=0
-        )
-        # A sentence may be folded into a column of this width without harm.
-        total += max(len(column["label"]), min(longest, 34)) + 2
+        longest, word = _longest(column, rows[:50], now)
+        folds = column["kind"] == "text" and column["key"] != "site"
+        total += max(word, min(longest, _folded(width)) if folds else longest) + 2
     return total
 
 

@@ -43,7 +43,7 @@ async def papers(report: Report, plan: ReportPlan) -> list[Paper]:
     ------
     exporter.report.pdf.NoPdfError
     """
-    html = as_html(report)
+    html = await asyncio.to_thread(as_html, report)
     stem = file_stem(report)
     made = []
     for form in dict.fromkeys(plan.formats):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 from typing import Any
 
@@ -20,13 +21,14 @@ from exporter.report.model import (
     Worsening,
 )
 from exporter.report.past import DAY, STRETCH_SECONDS, Past, Table, total
-from exporter.report.worsening import COURSES, outlook
+from exporter.report.worsening import COURSES, Course, outlook
 from exporter.sink.line_protocol import SEVERITY_LEVELS
 from scoring.status import Status
 
 TREND_DAYS = 90
 MOST_LISTED = 200
 ENERGIES = ("pv_kwh", "load_kwh", "import_kwh", "export_kwh", "charged_kwh", "discharged_kwh")
+Daily = dict[str, list[tuple[float, float]]]
 _SEVERITIES = {level: name for name, level in SEVERITY_LEVELS.items()}
 
 
@@ -177,9 +179,19 @@ def _began(
 
 
 async def _worsening(assessment: FleetAssessment, past: Past, end: float) -> tuple[Worsening, ...]:
+    courses = [
+        (course, await past.daily(course.quantity, end - TREND_DAYS * DAY, end))
+        for course in COURSES
+    ]
+    # Beside the poll loop: a thousand sites take seconds.
+    return await asyncio.to_thread(_outlooks, assessment, courses)
+
+
+def _outlooks(
+    assessment: FleetAssessment, courses: list[tuple[Course, Daily]]
+) -> tuple[Worsening, ...]:
     found = []
-    for course in COURSES:
-        daily = await past.daily(course.quantity, end - TREND_DAYS * DAY, end)
+    for course, daily in courses:
         for site in assessment.fleet.sites:
             points = daily.get(site.id, [])
             days = np.array([day for day, _ in points])

@@ -8,6 +8,7 @@ import csv
 import io
 import json
 import os
+import re
 import subprocess
 import sys
 import urllib.error
@@ -17,6 +18,7 @@ from urllib.parse import urlencode
 
 import pytest
 from mcp import Client, StdioServerParameters
+from rich.cells import cell_len
 from typer.testing import CliRunner
 
 from exporter.answers.desk import Desk
@@ -315,3 +317,25 @@ def test_the_command_line_loads_nothing_heavy() -> None:
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment()
     )
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("width", [60, 80, 120])
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("compare", "site_alpha", "site_beta", "site_gamma", "bakery-7", "farm-1", "school"),
+        ("rank", "--by", "temperature"),
+        ("attention",),
+        ("outliers",),
+        ("explain", "bakery-7"),
+        ("site", "farm-1"),
+        ("status",),
+    ],
+)
+def test_no_line_is_wider_than_the_terminal(url: str, words: tuple[str, ...], width: int) -> None:
+    done = run(url, *words, columns=width)
+    assert max(cell_len(line.rstrip()) for line in done.stdout.splitlines()) <= width
+    if words[0] == "compare":
+        # Every site has a column of its own, however many parts that takes.
+        scores = re.findall(r"^State of health, %(.*)$", done.stdout, re.M)
+        assert sum(len(line.replace("✓", "").split()) for line in scores) == 6

@@ -34,6 +34,12 @@ def test_version() -> None:
     assert (result.exit_code, result.output) == (0, f"{__version__}\n")
 
 
+def test_version_with_what_it_runs_on() -> None:
+    told = json.loads(invoke("version", "--json").output)
+    assert told["version"] == __version__
+    assert told["python"].startswith("3.")
+
+
 def test_a_right_file() -> None:
     Path("fleet.yaml").write_text(
         "sites:\n- {id: a, api_endpoint: 'http://a.example.com'}\n", "utf-8"
@@ -50,6 +56,25 @@ def test_a_wrong_file_tells_every_mistake() -> None:
     assert result.exit_code == 1
     assert result.stdout == ""
     assert result.stderr.startswith("fleetscope: fleet.yaml: 2 mistakes\n")
+
+
+def test_a_file_is_checked_for_a_script() -> None:
+    Path("fleet.yaml").write_text(
+        "sites:\n- {id: a, api_endpoint: 'ftp://a'}\n- {id: a, api_endpoint: 'http://b'}\n", "utf-8"
+    )
+    result = invoke("check-config", "fleet.yaml", "--json")
+    told = json.loads(result.stdout)
+    assert (result.exit_code, told["right"], told["sites"]) == (1, False, 0)
+    assert [m["line"] for m in told["mistakes"]] == [2, 3]
+    result = invoke("check-config", "fleet.yaml", "--csv")
+    assert result.exit_code == 1
+    assert [line.split(",")[0] for line in result.stdout.splitlines()] == ["line", "2", "3"]
+    Path("fleet.yaml").write_text(
+        "sites:\n- {id: a, api_endpoint: 'http://a.example.com'}\n", "utf-8"
+    )
+    result = invoke("check-config", "fleet.yaml", "--json")
+    assert (result.exit_code, json.loads(result.stdout)["right"]) == (0, True)
+    assert invoke("check-config", "fleet.yaml", "--json", "--csv").exit_code == 2
 
 
 @pytest.mark.parametrize("name", ["check-config", "run"])
@@ -80,7 +105,7 @@ class _Api(BaseHTTPRequestHandler):
     replies: ClassVar[dict[str, bytes]] = {}
 
     def do_GET(self) -> None:
-        body = self.replies.get(self.path)
+        body = self.replies.get(self.path.partition("?")[0])
         self.send_response(200 if body is not None else 404)
         self.end_headers()
         self.wfile.write(body or b"nothing")

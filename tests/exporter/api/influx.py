@@ -38,8 +38,9 @@ def _free() -> int:
 class Influx:
     """The database ``fleet`` with its retention policy ``raw``."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, pid: int) -> None:
         self.url = url
+        self.pid = pid
 
     def query(self, statement: str) -> None:
         data = urllib.parse.urlencode({"q": statement}).encode()
@@ -67,7 +68,7 @@ def influx(folder: Path) -> Iterator[Influx]:
     with (folder / "influxd.log").open("wb") as log:
         process = subprocess.Popen([program, "-config", str(config)], stdout=log, stderr=log)
     try:
-        server = Influx(f"http://127.0.0.1:{port}")
+        server = Influx(f"http://127.0.0.1:{port}", process.pid)
         _wait(server.url, process)
         server.query('CREATE DATABASE "fleet" WITH DURATION inf NAME "raw"')
         yield server
