@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
@@ -221,6 +221,12 @@ METRICS: Mapping[str, Description] = MappingProxyType(
         "config_last_reload_success_timestamp_seconds": Description(
             "gauge", "Unix time at which the fleet file in force was taken"
         ),
+        "access_config_last_reload_successful": Description(
+            "gauge",
+            "1 if the web_config or site_secrets file now on disk is in force, 0 if it was refused;"
+            " absent where none is named",
+            ("file",),
+        ),
         "build_info": Description("gauge", "Version of the exporter; always 1", ("version",)),
     }
 )
@@ -241,6 +247,7 @@ class ServiceNumbers:
     rollups_time: float | None
     reload_successful: bool
     reload_time: float
+    access_files: Mapping[str, bool] = field(default_factory=dict)
 
 
 class FleetCollector(Collector):
@@ -471,6 +478,10 @@ def _own_metrics(assessment: FleetAssessment, numbers: ServiceNumbers) -> Iterat
     yield _single("clock_steps_total", numbers.clock_steps)
     yield _single("config_last_reload_successful", float(numbers.reload_successful))
     yield _single("config_last_reload_success_timestamp_seconds", numbers.reload_time)
+    access = _family("access_config_last_reload_successful")
+    for file, successful in numbers.access_files.items():
+        access.add_metric([file], float(successful))
+    yield access
     build = _family("build_info")
     build.add_metric([__version__], 1)
     yield build

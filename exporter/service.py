@@ -35,7 +35,7 @@ from exporter.sink.build import writer_of
 from exporter.sink.cells import CellStore, has_cell_issue
 from exporter.sink.line_protocol import assessment_lines, snapshot_lines
 from exporter.sink.numbers import SpoolNumbers
-from exporter.site_secrets import authorization_of
+from exporter.site_secrets import site_secrets_of
 from exporter.snapshot import Snapshot
 from exporter.stamps import LIVES, Stamps
 from exporter.web import make_app
@@ -73,10 +73,11 @@ class Service:
         self._writer = writer_of(settings, rng)
         self._rollups = self._live_rollups()
         self._http = client_session(settings.networks)
+        self._secrets = site_secrets_of(settings)
         self._poller = Poller(
             registry=DRIVERS,
             context=DriverContext(
-                self._http, self._stamps, time.monotonic, authorization_of(settings)
+                self._http, self._stamps, time.monotonic, self._secrets.authorization
             ),
             sink=self._take,
             default_interval=settings.interval_seconds,
@@ -283,6 +284,14 @@ class Service:
             rollups_time=self._rollups.stats.success_time if self._rollups else None,
             reload_successful=self._file.successful,
             reload_time=self._file.success_time,
+            access_files={
+                name: successful
+                for name, successful in (
+                    ("web_config", self._server.successful),
+                    ("site_secrets", self._secrets.successful),
+                )
+                if successful is not None
+            },
         )
 
 

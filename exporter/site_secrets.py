@@ -124,6 +124,8 @@ class SiteSecrets:
         self._looked = monotonic()
         self._stamp = self._read_stamp()
         self._secrets: dict[str, SiteSecret] = {}
+        # Whether what is on disk now is in force; None where no file is named.
+        self.successful = None if path is None else True
         self._told: set[str] = set()
         if path is not None:
             self._secrets = self._read(path)
@@ -159,8 +161,10 @@ class SiteSecrets:
         try:
             self._secrets = self._read(self._path)
             self._told.clear()
+            self.successful = True
             log.info("site secrets taken: %d sites", len(self._secrets))
         except SiteSecretsError as error:
+            self.successful = False
             log.error("site secrets refused, those before stay in force: %s", error)
 
     def _read(self, path: Path) -> dict[str, SiteSecret]:
@@ -182,7 +186,7 @@ class SiteSecrets:
         return (status.st_mtime_ns, status.st_size, status.st_ino) if status else None
 
 
-def authorization_of(settings: Settings) -> Callable[[str, str], str | None]:
+def site_secrets_of(settings: Settings) -> SiteSecrets:
     """What sites are sent as ``Authorization``, by the settings.
 
     Raises
@@ -192,9 +196,8 @@ def authorization_of(settings: Settings) -> Callable[[str, str], str | None]:
     """
     text = settings.site_secrets
     try:
-        secrets = SiteSecrets(
+        return SiteSecrets(
             text.get_secret_value() if text else None, settings.site_secrets_file, time.monotonic
         )
     except SiteSecretsError as error:
         raise SystemExit(f"fleetscope: {error}") from None
-    return secrets.authorization

@@ -50,6 +50,8 @@ class Front:
         except WebConfigError as error:
             raise SystemExit(f"fleetscope: FLEETSCOPE_WEB_CONFIG: {error}") from None
         self._stamp = self._read_stamp()
+        # Whether what is on disk now is in force; None where no file is named.
+        self.successful = None if self._path is None else True
         token = settings.change_token
         sign_in = SignIn(
             frozenset(name.strip() for name in settings.contact_users.split(",") if name.strip()),
@@ -100,9 +102,10 @@ class Front:
         try:
             config, context = await asyncio.to_thread(self._load)
         except WebConfigError as error:
+            self.successful = False
             log.error("web configuration refused, the one before stays in force: %s", error)
             return
-        self._config, self._context = config, context
+        self._config, self._context, self.successful = config, context, True
         # The files that the new one names are watched from now on.
         self._stamp = self._read_stamp()
         log.info("web configuration taken: %s, %d users", self.scheme, len(config.basic_auth_users))

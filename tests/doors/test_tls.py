@@ -125,6 +125,7 @@ async def test_what_changes_is_taken_and_what_is_wrong_is_not(
         assert await status(url, context) == 401
         assert caplog.text.count("web configuration refused") == 1
         assert "s3cret" not in caplog.text
+        assert door.successful is False
 
         settings.web_config.write_text(yaml.safe_dump(users), "utf-8")
         other = Certificates(type(certificates.authority)(), tmp_path / "other")
@@ -133,6 +134,7 @@ async def test_what_changes_is_taken_and_what_is_wrong_is_not(
         await door.watch()
         await becomes(aiohttp.ClientConnectorCertificateError, url, context)
         await becomes(200, url, trusting(other))
+        assert door.successful
 
         settings.web_config.write_text("{}", "utf-8")
         await door.watch()

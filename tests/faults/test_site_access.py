@@ -173,6 +173,7 @@ def test_a_secrets_file_is_read_again_and_a_wrong_one_is_not_taken(
     assert of_b() == "Bearer s3cret-other"
     path.write_text("b: {token: s3cret}", "utf-8")
     assert of_b() == "Bearer s3cret-other"
+    assert secrets.successful is False
     assert caplog.text.count("site secrets refused") == 1
     assert "s3cret" not in caplog.text
 

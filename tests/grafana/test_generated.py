@@ -62,6 +62,7 @@ UNUSED_FIELDS = {
     ("issue", "threshold"): "part of the sentence, with its unit",
 }
 NOT_IN_DASHBOARDS = {
+    "access_config_last_reload_successful": "an alert watches it, the log says what is wrong",
     "cell_analysis_interval_seconds": "of the exporter's own doings; alerts watch it",
     "cell_analysis_timestamp_seconds": "an alert watches it",
     "site_rank": "the order of attention that dashboards sort by is recorded from it",
