@@ -140,9 +140,11 @@ def render(found: SiteCells) -> list[RenderableType]:
     for pack in found.packs:
         first, last = (datetime.fromtimestamp(t, UTC) for t in (pack.start, pack.end))
         title = Text(f"Pack {pack.pack}", style="bold")
-        spread = "" if pack.spread_rest_v is None else f", {pack.spread_rest_v * 1e3:.0f} mV apart"
+        spread = ""
+        if pack.spread_rest_v is not None:
+            spread = f", {pack.spread_rest_v * 1e3:.0f} mV apart at rest"
         title.append(
-            f"  {len(pack.cells)} cells{spread} at rest; {first:%Y-%m-%d} to {last:%Y-%m-%d}",
+            f"  {len(pack.cells)} cells{spread}; {first:%Y-%m-%d} to {last:%Y-%m-%d}",
             style="dim",
         )
         parts.append(title)

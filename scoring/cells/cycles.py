@@ -250,6 +250,7 @@ def round_trip(
 
     Of all pairs of moments whose state of charge lies in one bin of ``2 * tolerance_percent``,
     that with the largest throughput is taken, since what is left in the battery then weighs least.
+    If more came out than went in, by more than the uncertainty and 1 %, there is no answer.
 
     Parameters
     ----------
@@ -296,9 +297,13 @@ def round_trip(
     if through[best] < 2.0 * min_full_cycles * nominal_wh or into <= 0:
         return none
     out = float(discharged[end[best]] - discharged[begin[best]])
+    uncertainty = width / 100.0 * nominal_wh / into
+    # More out than in: power and state of charge contradict each other.
+    if out / into > 1.0 + max(uncertainty, 0.01):
+        return none
     return RoundTrip(
         efficiency=out / into,
-        uncertainty=width / 100.0 * nominal_wh / into,
+        uncertainty=uncertainty,
         start=float(t[begin[best]]),
         end=float(t[end[best]]),
         soc_percent=(float(bins[first[best]]) + 0.5) * width,

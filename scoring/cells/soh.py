@@ -194,7 +194,8 @@ def measured_soh(
     C = integral of I dt / (change of SOC). Each anchor is paired with the next one that is far
     enough away; the spans are combined by their weights 1 / u². What all spans have in common (the
     gain of the current sensor, and the larger part of what the curve is off by) does not average
-    out: the result is never surer than the best span by more than the square root of two.
+    out: the result is never surer than the best span by more than the square root of two. Where the
+    spans differ by more than their uncertainties allow, the uncertainty grows by the Birge ratio.
 
     With anchors from a state of charge that the BMS counted with the nominal capacity, the result
     is that nominal capacity again: such anchors are no measurement.
@@ -225,6 +226,8 @@ def measured_soh(
     G. L. Plett, "Recursive approximate weighted total least squares estimation of battery cell
     total capacity", J. Power Sources 196, 2011, pp. 2319-2331: why both sides of the quotient
     carry uncertainty.
+    R. T. Birge, "The calculation of errors by the method of least squares", Phys. Rev. 40, 1932,
+    pp. 207-227: the ratio of external to internal consistency.
     """
     nan = float("nan")
     dt, left, right = known_steps(t, current_a, max_gap_seconds)
@@ -253,12 +256,16 @@ def measured_soh(
             offset = offset_per_hour * capacity_ah * elapsed / 3600.0 / abs(delta)
             relative = np.hypot(sigma_soc / abs(delta), gain_error)
             capacities.append(capacity)
-            variances.append(float((relative * capacity) ** 2 + offset**2))
+            # Of the nominal capacity: a span that counted too little would weigh more for it.
+            variances.append(float((relative * capacity_ah) ** 2 + offset**2))
         begin = end
     if not capacities or not capacity_ah > 0:
         return MeasuredSoh(nan, nan, nan, 0)
-    weights = 1.0 / np.array(variances)
-    value = float((np.array(capacities) * weights).sum() / weights.sum())
-    variance = max(1.0 / float(weights.sum()), 0.5 * min(variances))
+    found, weights = np.array(capacities), 1.0 / np.array(variances)
+    value = float((found * weights).sum() / weights.sum())
+    variance = 1.0 / float(weights.sum())
+    if found.size > 1:
+        variance *= max(1.0, float((weights * (found - value) ** 2).sum()) / (found.size - 1))
+    variance = max(variance, 0.5 * min(variances))
     percent = 100.0 / capacity_ah
     return MeasuredSoh(value * percent, float(np.sqrt(variance)) * percent, value, len(capacities))

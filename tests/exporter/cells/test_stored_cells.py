@@ -24,23 +24,31 @@ from tests.exporter.api.test_api import alike
 from tests.exporter.importing.folders import write_csv
 from tests.exporter.service_process import command, environment, serving, until, write_fleet
 from tests.exporter.test_influx_targets import Server, influx1  # noqa: F401
-from tests.scoring.cells.packs import DAY, START, History, Pack
+from tests.scoring.cells.packs import CAPACITY_AH, DAY, History, Pack
 
 pytestmark = pytest.mark.stack
 DAYS = 40
 CELLS = 8
+STEP = 600.0
+PER_DAY = 144
+RESISTIVE = 3
+"""The pack whose current and capacity are known as well."""
 ANALYSIS_SECONDS = 240.0
 
 
 def write_pack(folder: Path, number: int, pack: History, end: float) -> None:
     """A history as a logger's folder holds it, moved so that it ends at ``end``."""
-    stamps = np.round(pack.t - START + end - DAYS * DAY).astype(int).tolist()
+    stamps = np.round(pack.t - pack.t[0] + end - pack.t.size * STEP).astype(int).tolist()
     for cell in range(CELLS):
         for letter, values in (("v", pack.voltages), ("t", pack.temperature)):
             rows = zip(stamps, values[:, cell].tolist(), strict=True)
             write_csv(folder / f"bms1_p{number}_{letter}{cell + 1}.csv", rows)
     soc = np.round(pack.soc, 1).tolist()
     write_csv(folder / f"bms1_p{number}_soc.csv", zip(stamps, soc, strict=True))
+    if number == RESISTIVE:
+        write_csv(folder / f"bms1_p{number}_i.csv", zip(stamps, pack.current.tolist(), strict=True))
+        rows = [(stamp, CAPACITY_AH) for stamp in stamps[::144]]
+        write_csv(folder / f"bms1_p{number}_capacity.csv", rows)
 
 
 @pytest.fixture(scope="module")
@@ -49,14 +57,46 @@ def end() -> float:
     return float(int(time.time()) // int(DAY) * int(DAY))
 
 
+def hot(pack: History) -> History:
+    """A spot between cells 3, 4 and 5, for the last week."""
+    pack.temperature[-7 * PER_DAY :, 2:5] += [4.0, 7.0, 4.0]
+    return pack
+
+
+def loose(pack: History) -> History:
+    """The sense wire between cells 3 and 4, for the last three days."""
+    rng = np.random.default_rng(0)
+    size = 3 * PER_DAY
+    jumps = 0.02 * rng.standard_normal(size) * (rng.random(size) < 0.5)
+    pack.voltages[-size:, 2] += jumps
+    pack.voltages[-size:, 3] -= jumps
+    return pack
+
+
+def labelled() -> dict[int, History]:
+    """Packs by their numbers: one that is sound, and one for each thing that can be wrong."""
+    make = dataclasses.replace
+    sound = Pack(cells=CELLS, days=DAYS, step=STEP, seed=3, swing=(65.0, 95.0))
+    short = make(sound, days=12)
+    full = make(short, seed=8, swing=(98.6, 99.0), misaligned_percent={3: 0.9, 4: -0.9})
+    uneven = make(short, days=20, seed=9, misaligned_percent={2: 25.0})
+    return {
+        1: sound.run(),
+        2: make(sound, seed=4, leak_percent_per_day={4: 0.9}).run(),
+        RESISTIVE: make(sound, days=30, seed=5, resistance_factor={5: 2.2}).run(),
+        4: hot(make(short, seed=6).run()),
+        5: loose(make(short, seed=7).run()),
+        6: full.run(),
+        7: make(uneven, balancing_percent_per_day=0.9).run(),
+    }
+
+
 @pytest.fixture(scope="module")
 def recorded(tmp_path_factory: pytest.TempPathFactory, end: float) -> Path:
-    """Pack 1 is sound, cell 5 of pack 2 loses 1 mV a day."""
+    """The labelled packs as files."""
     folder = tmp_path_factory.mktemp("recorded")
-    sound = Pack(cells=CELLS, days=DAYS, step=600.0, seed=3, swing=(65.0, 95.0))
-    leaky = dataclasses.replace(sound, seed=4, leak_percent_per_day={4: 0.9})
-    write_pack(folder / "in", 1, sound.run(), end)
-    write_pack(folder / "in", 2, leaky.run(), end)
+    for number, pack in labelled().items():
+        write_pack(folder / "in", number, pack, end)
     return folder
 
 
@@ -67,7 +107,9 @@ def imported(influx1: Server, folder: Path, database: str) -> dict[str, str]:  #
         "influxdb_database": database,
     }
     state = str(folder / f"state_{database}")
-    run(settings, "import", str(folder / "in"), "--site", "alpha", "--state", state)
+    patterns = ("current_a=bms{system}_p{pack}_i", "capacity_ah=bms{system}_p{pack}_capacity")
+    options = [part for text in patterns for part in ("--pattern", f"battery.{text}")]
+    run(settings, "import", str(folder / "in"), "--site", "alpha", "--state", state, *options)
     return settings
 
 
@@ -118,8 +160,8 @@ def test_the_right_cell_is_named_and_healthy_packs_are_not(
     either: dict[str, str], end: float
 ) -> None:
     found = analysed(either, end + 5 * DAY)
-    sound, leaky = found.packs
-    assert (sound.pack, leaky.pack) == ("bms1/1", "bms1/2")
+    sound, leaky = found.packs[:2]
+    assert [pack.pack for pack in found.packs] == [f"bms1/{number}" for number in range(1, 8)]
     assert [f for f in sound.findings if f.severity != "info"] == []
     assert len(sound.cells) == CELLS
     trends = [f for f in leaky.findings if f.reason == "trend"]
@@ -131,17 +173,52 @@ def test_the_right_cell_is_named_and_healthy_packs_are_not(
     assert by_limit[100] is not None
     assert by_limit[60] is not None
     assert by_limit[100] > by_limit[60] > 0 or by_limit[60] == 0
-    assert {cell.cell for _, cell, _ in found.worst(5)} == {"5"}
     assert leaky.cycling is not None
     assert leaky.cycling.equivalent_full == pytest.approx(0.3 * DAYS, rel=0.1)
+
+
+def test_each_label_is_found_and_nothing_else(either: dict[str, str], end: float) -> None:
+    """Reason by reason, with severity, in every pack; what is silent is silent."""
+    found = analysed(either, end)
+    said = {
+        pack.pack[-1]: {(f.cell, f.reason) for f in pack.findings if f.severity != "info"}
+        for pack in found.packs
+    }
+    assert said.pop("2") >= {("5", "trend")}
+    assert said == {
+        "1": set(),
+        "3": {("6", "resistance")},
+        "4": {("3", "temperature"), ("4", "temperature"), ("5", "temperature")},
+        "5": {("3", "sensor_noisy"), ("4", "sensor_noisy")},
+        "6": set(),
+        "7": set(),
+    }
+    by_pack = {pack.pack[-1]: pack for pack in found.packs}
+    resistive = next(f for f in by_pack["3"].findings if f.reason == "resistance")
+    assert resistive.value == pytest.approx(2.2, rel=0.15)
+    spot = next(f for f in by_pack["4"].findings if f.cell == "3")
+    assert "falls off over the neighbours of cell 4, as heat does" in spot.sentence
+    assert "a loose sense wire" in by_pack["5"].findings[0].sentence
+    # A pack near full has a spread that would be an alarm at half charge.
+    flat = next(pack for number, pack in labelled().items() if number == 6)
+    assert np.ptp(flat.voltages, axis=1).max() > 0.1
+    # What goes back to the median has no day on which it would reach a limit.
+    balancing = by_pack["7"].cells[2]
+    assert all(f.days is None for f in balancing.forecasts)
 
 
 def test_as_it_would_have_been_said_earlier(either: dict[str, str], end: float) -> None:
     """Weeks ahead of the limit, and nothing before there is anything to see."""
     early = analysed(either, end - 33 * DAY)
-    assert [f for pack in early.packs for f in pack.findings if f.reason == "trend"] == []
+    worse = [f for p in early.packs for f in p.findings if f.reason == "trend"]
+    assert [f for f in worse if f.severity != "info"] == []
     later = analysed(either, end - 20 * DAY)
-    trends = [(p.pack, f.cell) for p in later.packs for f in p.findings if f.reason == "trend"]
+    trends = [
+        (p.pack, f.cell)
+        for p in later.packs
+        for f in p.findings
+        if f.reason == "trend" and f.severity != "info"
+    ]
     assert trends == [("bms1/2", "5")]
     limits = {f.millivolts: f.days or 0.0 for f in later.packs[1].cells[4].forecasts}
     assert limits[60] > 14
@@ -238,9 +315,9 @@ def test_the_service_analyses_on_start(stored: dict[str, str], tmp_path: Path) -
         def said() -> Any:
             status, body = service.get("/api/v1/sites/alpha/cells")
             assert status == 200
-            return [p for p in json.loads(body)["packs"] if p["findings"]]
+            return [p for p in json.loads(body)["packs"] if p["pack"] == "bms1/2"]
 
-        leaky = until(said, ANALYSIS_SECONDS)[-1]
+        (leaky,) = until(said, ANALYSIS_SECONDS)
         assert {f["cell"] for f in leaky["findings"] if f["reason"] == "trend"} == {"5"}
         until(lambda: service.metric("cell_analysis_timestamp_seconds"))
         labels = 'cell="5",pack="bms1/2",'

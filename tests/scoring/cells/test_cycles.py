@@ -145,6 +145,11 @@ def test_no_round_trip_without_enough_or_through_gaps() -> None:
     assert np.isnan(round_trip(t, power, np.full(t.size, NAN), 10_000.0).efficiency)
 
 
+def test_more_out_than_in_is_no_efficiency() -> None:
+    t, power, soc = days_of_cycling(1.03)
+    assert np.isnan(round_trip(t, power, soc, 10_000.0).efficiency)
+
+
 def test_equivalent_full_cycles() -> None:
     assert equivalent_full_cycles(1200.0, 800.0, 500.0) == 2.0
     assert np.isnan(equivalent_full_cycles(1200.0, 800.0, 0.0))

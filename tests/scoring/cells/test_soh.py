@@ -138,3 +138,19 @@ def test_more_spans_are_surer_but_not_beyond_what_they_share() -> None:
     two = measured_soh(t, current, Anchors(t[ends[:2]], soc[ends[:2]], sigma[:2]), 280.0)
     assert many.spans == ends.size - 1
     assert many.uncertainty == pytest.approx(two.uncertainty / np.sqrt(2.0), rel=0.02)
+
+
+def test_spans_that_differ_pull_the_result_to_neither_side_and_are_told() -> None:
+    t = np.arange(0.0, 100 * 86400.0, 300.0)
+    phase = t % 86400.0 / 43200.0
+    soc = 10.0 + 80.0 * np.where(phase < 1.0, phase, 2.0 - phase)
+    ends = np.arange(0, t.size, 144)
+    anchors = Anchors(t[ends], soc[ends], np.full(ends.size, 2.0))
+    # A current sensor that reads a fifth too much on every other half day, and too little between.
+    factor = np.where((t // 43200.0).astype(int) % 2 == 0, 1.2, 0.8)
+    even = np.gradient(soc, t / 3600.0) * 2.8
+    steady, uneven = (measured_soh(t, x, anchors, 280.0) for x in (even, even * factor))
+    assert uneven.soh_percent == pytest.approx(steady.soh_percent, abs=0.5)
+    few = Anchors(t[ends[:9]], soc[ends[:9]], np.full(9, 2.0))
+    steady, uneven = (measured_soh(t, x, few, 280.0) for x in (even, even * factor))
+    assert uneven.uncertainty > 2.5 * steady.uncertainty
