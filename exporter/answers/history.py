@@ -27,6 +27,9 @@ POINTS_OF_MANY = 48
 MOST_NAMED = 50
 MOST_FOR_SLOPE = 240
 HOURLY = LEVELS[2]
+STRETCH_SECONDS = 600
+"""A site that does not answer is polled less often, a slow one every ten minutes: shares of time
+and energies are made of stretches of this length."""
 
 
 @dataclass(slots=True)
@@ -98,7 +101,7 @@ def piece_seconds(period: Period, level: Level | None) -> int:
     """Length of the pieces of which energy is added up: an outage is told to one such piece."""
     if level is not None:
         return level.seconds
-    return 60 if period.seconds <= 2 * 86400 else 300
+    return 60 if period.seconds <= 2 * 86400 else STRETCH_SECONDS
 
 
 async def level_for(stored: InfluxQL, metric: Metric, period: Period, clause: str) -> Level | None:
@@ -115,8 +118,10 @@ async def level_for(stored: InfluxQL, metric: Metric, period: Period, clause: st
     since, until = period.start.timestamp(), period.end.timestamp()
     levels = list(meant_for(until - since))
     if metric.over_time == "energy":
-        # A part of a window without readings is taken for the rest of it, so it must be short.
-        levels = [x for x in levels if x.seconds <= HOURLY.seconds] or [HOURLY] * bool(levels)
+        # A window with a reading counts as a whole and one without as nothing, so it must be
+        # short, but no shorter than the time between two readings of a slow site.
+        fine = [x for x in levels if STRETCH_SECONDS <= x.seconds <= HOURLY.seconds]
+        levels = fine or [HOURLY] * bool(levels)
     try:
         return await level_of(
             stored, metric.measurement, metric.fields[0], since, until, clause, levels
@@ -180,6 +185,17 @@ def statements(
     )
     stored = f'"{metric.measurement}"'
     source = f"{stored} WHERE {clause}"
+    if metric.over_time == "share":
+        pieces = (
+            f'(SELECT mean("{metric.fields[0]}") AS "w" FROM {stored} WHERE {clause} '
+            f'GROUP BY time({STRETCH_SECONDS}s), "site" fill(none))'
+        )
+        # Without a time of its own the outer statement takes all stretches, the first one too,
+        # which begins before the period.
+        return [
+            f'SELECT mean("w") AS "v0" FROM {pieces} WHERE {clause} {by_step}',
+            f'SELECT mean("w") AS "mean0", count("w") AS "count0" FROM {pieces} GROUP BY "site"',
+        ]
     if metric.over_time == "energy":
         # Means of short pieces, so that a piece without readings adds nothing.
         piece = piece_seconds(period, None)
@@ -233,6 +249,7 @@ class _Device:
     times: list[float] = field(default_factory=list)
     values: list[float] = field(default_factory=list)
     pieces: int = 0
+    seconds: float = math.nan
     mean: float = math.nan
     lowest: float = math.nan
     highest: float = math.nan
@@ -247,6 +264,7 @@ async def fetch(
     sites: list[str] | None,
     count: int,
     active: dict[str, str],
+    longest_step: int = STEPS[-1],
 ) -> tuple[dict[str, History], list[str], Level | None]:
     """History of every site that has any, the statements that gave it, and the level they read.
 
@@ -261,13 +279,18 @@ async def fetch(
         Number of sites that are asked about.
     active : dict of site id to device
         The battery that counts where a site has several.
+    longest_step : int
+        Seconds that a bucket lasts at most.
 
     Raises
     ------
     CannotAnswerError
     """
-    step = step_seconds(period, count)
+    step = min(step_seconds(period, count), longest_step)
     level = await level_for(stored, metric, period, tagged(sites, metric.where))
+    if metric.over_time == "counter" and level is None:
+        # A reset costs a step.
+        step = min(step, HOURLY.seconds)
     asked = statements(metric, period, sites, step, level)
     course, whole = await ask(stored, asked)
     devices: dict[str, dict[str, _Device]] = defaultdict(lambda: defaultdict(_Device))
@@ -317,6 +340,9 @@ def _whole(device: _Device, series: Series, metric: Metric) -> None:
         return [row.get(f"{name}{n}") for n in range(len(metric.fields))]
 
     device.mean = _share(row["on"], row["off"]) if "on" in row else _worst(metric, of("mean"))
+    if metric.over_time == "share":
+        in_state = (row.get("on") or 0.0) + (row.get("off") or 0.0)
+        device.seconds = in_state if "on" in row else row["count0"] * STRETCH_SECONDS
     device.lowest = min((v for v in of("min") if v is not None), default=math.nan)
     device.highest = max((v for v in of("max") if v is not None), default=math.nan)
     device.first = _worst(metric, of("first"))
@@ -355,6 +381,7 @@ def _history(
     total, resets = math.nan, 0
     if metric.over_time == "share":
         values, mean, lowest, highest = 100 * values, 100 * mean, 100 * lowest, 100 * highest
+        covered = min(1.0, device.seconds / period.seconds)
     elif metric.over_time == "energy":
         # What is not known adds nothing: a gap is no energy, and the coverage tells of it.
         piece = piece_seconds(period, level)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import math
+from collections import defaultdict
 from typing import Any
 
 import numpy as np
 
 from exporter import __version__
+from exporter.answers.history import History
 from exporter.assessment import FleetAssessment
 from exporter.costs import Estimate, PriceList, energy, estimate
 from exporter.influxql import InfluxQL
@@ -20,14 +22,23 @@ from exporter.report.model import (
     SitePeriod,
     Worsening,
 )
-from exporter.report.past import DAY, STRETCH_SECONDS, Past, Table, total
+from exporter.report.past import DAY, Past, Table, total
 from exporter.report.worsening import COURSES, Course, outlook
 from exporter.sink.line_protocol import SEVERITY_LEVELS
 from scoring.status import Status
 
 TREND_DAYS = 90
 MOST_LISTED = 200
-ENERGIES = ("pv_kwh", "load_kwh", "import_kwh", "export_kwh", "charged_kwh", "discharged_kwh")
+ENERGIES = {
+    "pv_kwh": "pv_energy",
+    "load_kwh": "load_energy",
+    "import_kwh": "imported_energy",
+    "export_kwh": "exported_energy",
+    "charged_kwh": "charged_energy",
+    "discharged_kwh": "discharged_energy",
+}
+"""Energies of a report, and the metrics that they are to a question."""
+Histories = dict[str, History]
 Daily = dict[str, list[tuple[float, float]]]
 _SEVERITIES = {level: name for name, level in SEVERITY_LEVELS.items()}
 
@@ -50,30 +61,22 @@ async def gather(
     exporter.influxql.NoAnswerError
     """
     end = assessment.time
-    past = Past(stored)
-    online = await past.availability(start, end)
-    online_before = await past.availability(2 * start - end, start)
+    past = Past(stored, len(assessment.fleet.sites), _active(assessment))
+    online = await past.history("availability", start, end)
+    online_before = await past.history("availability", 2 * start - end, start)
     scores = await past.scores(start, end)
     scores_before = await past.scores(2 * start - end, start)
     course = await past.score_course(start, end)
     issues = await past.issues(start, end)
-    energies = {
-        "pv_kwh": await past.integral("pv_power_w", start, end),
-        "load_kwh": await past.integral("load_power_w", start, end),
-        "import_kwh": await past.counter("site", "grid_import_kwh", start, end),
-        "export_kwh": await past.counter("site", "grid_export_kwh", start, end),
-        "charged_kwh": await past.counter("battery", "charged_kwh", start, end),
-        "discharged_kwh": await past.counter("battery", "discharged_kwh", start, end),
-    }
+    energies = {name: await past.history(metric, start, end) for name, metric in ENERGIES.items()}
     worsening = await _worsening(assessment, past, end)
-    periods = _periods(
-        assessment, (online, online_before), (scores, scores_before), energies, end - start
-    )
+    periods = _periods(assessment, (online, online_before), (scores, scores_before), energies)
     attention = _attention(assessment, prices)
     sums = {name: total(getattr(period, name) for period in periods) for name in ENERGIES}
     grid = energy(sums["import_kwh"], sums["export_kwh"], prices) if prices else Estimate((), ())
     figures = [*(f for site in attention for f in site.figures), *grid.figures]
-    days = sorted({day for by_site in energies.values() for by in by_site.values() for day in by})
+    by_day = {name: _by_day(courses) for name, courses in energies.items()}
+    days = sorted({day for sums in by_day.values() for day in sums})
     return Report(
         made=end,
         start=start,
@@ -88,10 +91,7 @@ async def gather(
         score_times=tuple(time for time, _ in course),
         score_values=tuple(value for _, value in course),
         energy_days=tuple(days),
-        energy_by_day={
-            name: tuple(total(by.get(day) for by in by_site.values()) for day in days)
-            for name, by_site in energies.items()
-        },
+        energy_by_day={name: tuple(sums.get(day) for day in days) for name, sums in by_day.items()},
         energy=sums,
         common=tuple(issue.sentence for issue in assessment.common),
         attention=attention,
@@ -107,6 +107,23 @@ async def gather(
         missing=_missing(periods, start, end, bool(course)),
         queries=tuple(past.statements),
     )
+
+
+def _active(assessment: FleetAssessment) -> dict[str, str]:
+    return {
+        site.id: record.active_battery
+        for site, record in zip(assessment.fleet.sites, assessment.records, strict=True)
+        if record.active_battery
+    }
+
+
+def _by_day(courses: Histories) -> dict[float, float]:
+    """Energy of the fleet by the UTC day, Unix seconds, in which a step began."""
+    days: dict[float, float] = defaultdict(float)
+    for course in courses.values():
+        for time, value in zip((course.times // DAY * DAY).tolist(), course.values, strict=True):
+            days[time] += float(value)
+    return dict(days)
 
 
 def _attention(assessment: FleetAssessment, prices: PriceList | None) -> tuple[Attention, ...]:
@@ -225,28 +242,27 @@ def _outlooks(
 
 def _periods(
     assessment: FleetAssessment,
-    online: tuple[Table, Table],
+    online: tuple[Histories, Histories],
     scores: tuple[Table, Table],
-    energies: dict[str, dict[str, dict[float, float]]],
-    seconds: float,
+    energies: dict[str, Histories],
 ) -> tuple[SitePeriod, ...]:
     """Every site, the least available first, then in the order of attention."""
     found = []
     for row in assessment.by_attention():
         site = assessment.fleet.sites[row]
-        stretches = online[0].get(site.id, {}).get("count", 0)
+        up, up_before = (found.get(site.id) for found in online)
         found.append(
             SitePeriod(
                 site=site.id,
                 name=site.title,
-                availability=online[0].get(site.id, {}).get("mean"),
-                availability_before=online[1].get(site.id, {}).get("mean"),
-                observed=min(1.0, stretches * STRETCH_SECONDS / seconds),
+                availability=up.mean / 100 if up else None,
+                availability_before=up_before.mean / 100 if up_before else None,
+                observed=up.covered if up else 0.0,
                 mean_score=scores[0].get(site.id, {}).get("mean"),
                 mean_score_before=scores[1].get(site.id, {}).get("mean"),
                 **{
-                    name: total(energies[name].get(site.id, {}).values() or [None])
-                    for name in ENERGIES
+                    name: courses[site.id].total if site.id in courses else None
+                    for name, courses in energies.items()
                 },
             )
         )

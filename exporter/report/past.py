@@ -4,18 +4,21 @@
 
 from __future__ import annotations
 
-import math
-from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
-from exporter.influxql import InfluxQL
+from exporter.answers import history as histories
+from exporter.answers.answer import CannotAnswerError
+from exporter.answers.catalogue import METRICS
+from exporter.answers.history import History
+from exporter.answers.query import Period
+from exporter.influxql import InfluxQL, NoAnswerError
 from exporter.levels import LEVELS, Level
 from exporter.past_level import beginning, between, level_of, meant_for, table
 
 DAY = 86400.0
-STRETCH_SECONDS = 600
-HOURLY, DAILY = LEVELS[-2:]
+DAILY = LEVELS[-1]
 OVERALL = "\"component\" = 'overall'"
 
 Table = dict[str, dict[str, Any]]
@@ -26,33 +29,21 @@ class Past:
     """The stored past of a fleet over periods of time (Unix seconds); keeps every statement.
 
     Each is read from the roll-up that holds it, in whole windows of that.
+
+    Parameters
+    ----------
+    stored : InfluxQL
+    sites : int
+        How many there are.
+    active : dict of site id to device
+        The battery that counts where a site has several.
     """
 
-    def __init__(self, stored: InfluxQL) -> None:
+    def __init__(self, stored: InfluxQL, sites: int, active: dict[str, str]) -> None:
         self._stored = stored
+        self._sites = sites
+        self._active = active
         self.statements: list[str] = []
-
-    async def availability(self, start: float, end: float) -> Table:
-        """``mean`` of the share of time in which scrapes were answered, and ``count`` of stretches
-        of ten minutes: a site that does not answer is polled less often and would weigh too
-        little."""
-        level = await self._level("site", "online", start, end)
-        if level is None:
-            return await self._by_site(
-                'SELECT mean("share"), count("share") FROM (SELECT mean("online") AS share '
-                f'FROM "site" WHERE {between(start, end)} '
-                f'GROUP BY time({STRETCH_SECONDS}s), "site" fill(none))'
-            )
-        found = await self._by_site(
-            'SELECT sum("online_1_s") AS up, sum("online_0_s") AS down '
-            f"FROM {_of(level, 'site', start, end)}"
-        )
-        known = {site: (row["up"] or 0.0, row["down"] or 0.0) for site, row in found.items()}
-        return {
-            site: {"mean": up / (up + down), "count": (up + down) / STRETCH_SECONDS}
-            for site, (up, down) in known.items()
-            if up + down
-        }
 
     async def scores(self, start: float, end: float) -> Table:
         """``mean`` and ``first`` overall score of each site, first status; of a roll-up the first
@@ -96,45 +87,28 @@ class Past:
         empty = {"since": None, "active": None, "severity": None, "sentence": None}
         return [empty | entry for entry in found.values()]
 
-    async def integral(self, field: str, start: float, end: float) -> dict[str, dict[float, float]]:
-        """Energy of a power of each site by day, kWh; time without readings adds nothing."""
-        # A window with a reading counts as a whole and one without as nothing, so it must be
-        # short, but no shorter than the time between two readings of a slow site.
-        meant = meant_for(end - start)
-        fine = [x for x in meant if STRETCH_SECONDS <= x.seconds <= HOURLY.seconds]
-        level = await self._level("site", field, start, end, fine or [HOURLY])
-        by = 'GROUP BY time(1d), "site" fill(none)'
-        if level is not None:
-            hours = level.seconds / 3600
-            return await self._by_day(
-                f'SELECT sum("{field}_mean") * {hours} / 1000 '
-                f"FROM {_of(level, 'site', start, end)} {by}"
-            )
-        hours = STRETCH_SECONDS / 3600
-        return await self._by_day(
-            f'SELECT sum("mean") * {hours} / 1000 FROM (SELECT mean("{field}") FROM "site" WHERE '
-            f'{between(start, end)} GROUP BY time({STRETCH_SECONDS}s), "site" fill(none)) '
-            f"WHERE {between(start, end)} {by}"
-        )
+    async def history(self, metric: str, start: float, end: float) -> dict[str, History]:
+        """How a metric of every site went, as answers to questions have it, in days at most.
 
-    async def counter(
-        self, measurement: str, field: str, start: float, end: float
-    ) -> dict[str, dict[float, float]]:
-        """What an energy counter of each site gained by day, kWh; in full detail a reset costs one
-        hour."""
-        level = await self._level(measurement, field, start, end)
-        if level is not None:
-            return await self._by_day(
-                f'SELECT sum("{field}_increase") FROM {_of(level, measurement, start, end)} '
-                'GROUP BY time(1d), "site" fill(none)'
+        Parameters
+        ----------
+        metric : str
+            Name in :data:`exporter.answers.catalogue.METRICS`.
+        start, end : float
+
+        Raises
+        ------
+        NoAnswerError
+        """
+        period = Period(datetime.fromtimestamp(start, UTC), datetime.fromtimestamp(end, UTC))
+        try:
+            found, asked, _ = await histories.fetch(
+                self._stored, METRICS[metric], period, None, self._sites, self._active, int(DAY)
             )
-        by = '"site", "device"' if measurement == "battery" else '"site"'
-        return await self._by_day(
-            f'SELECT sum("gained") FROM (SELECT non_negative_difference(last("{field}")) AS gained '
-            f'FROM "{measurement}" WHERE {between(start, end)} '
-            f"GROUP BY time(1h), {by} fill(none)) "
-            f'WHERE {between(start, end)} GROUP BY time(1d), "site" fill(none)'
-        )
+        except CannotAnswerError as error:
+            raise NoAnswerError(str(error)) from error
+        self.statements += asked
+        return found
 
     async def daily(
         self, field: str, start: float, end: float
@@ -153,15 +127,6 @@ class Past:
                     (row[0] / 1000 / DAY, float(row[1])) for row in series.rows
                 ]
         return courses
-
-    async def _by_day(self, statement: str) -> dict[str, dict[float, float]]:
-        found = await self._ask(statement)
-        days: dict[str, dict[float, float]] = defaultdict(dict)
-        for series in found:
-            for row in series.rows:
-                if row[1] is not None and math.isfinite(row[1]):
-                    days[series.tags["site"]][row[0] / 1000] = float(row[1])
-        return dict(days)
 
     async def _by_site(self, statement: str) -> Table:
         found = await self._ask(f'{statement} GROUP BY "site"')
