@@ -128,7 +128,7 @@ def _by_day(courses: Histories) -> dict[float, float]:
 
 def _attention(assessment: FleetAssessment, prices: PriceList | None) -> tuple[Attention, ...]:
     found = []
-    for row in assessment.needing_attention()[:MOST_LISTED]:
+    for row in assessment.needing_attention():
         site = assessment.site(row)
         cost = estimate(site.site, site.issues, prices) if prices else Estimate((), ())
         serious = [issue for issue in site.issues if issue.severity != "info"]
