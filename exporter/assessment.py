@@ -393,6 +393,20 @@ def _number(value: float) -> float | None:
     return None if math.isnan(value) else value
 
 
+def common_dicts(assessment: FleetAssessment) -> list[dict[str, Any]]:
+    """The issues that several sites share, as plain JSON values."""
+    return [
+        {
+            "code": issue.code,
+            "sites": [assessment.fleet.sites[row].id for row in issue.members.tolist()],
+            "attribute": issue.attribute,
+            "value": issue.value,
+            "sentence": issue.sentence,
+        }
+        for issue in assessment.common
+    ]
+
+
 def as_dict(site: SiteAssessment) -> dict[str, Any]:
     """A site's assessment as plain JSON values; contact and endpoint are not in it."""
     place = site.site

@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 from exporter import __version__
-from exporter.assessment import FleetAssessment, Issue, as_dict
+from exporter.assessment import FleetAssessment, Issue, as_dict, common_dicts
 from exporter.config import Fleet
 from exporter.maintenance import in_maintenance
 from scoring.status import Status
@@ -32,16 +32,7 @@ def fleet_dict(assessment: FleetAssessment) -> dict[str, Any]:
         "mean_score": assessment.mean,
         "median_score": assessment.median,
         "attention": [assessment.fleet.sites[row].id for row in assessment.needing_attention()],
-        "common_issues": [
-            {
-                "code": issue.code,
-                "sites": [assessment.fleet.sites[row].id for row in issue.members.tolist()],
-                "attribute": issue.attribute,
-                "value": issue.value,
-                "sentence": issue.sentence,
-            }
-            for issue in assessment.common
-        ],
+        "common_issues": common_dicts(assessment),
     }
 
 

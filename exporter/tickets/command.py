@@ -22,6 +22,10 @@ def ticket(
         str | None, typer.Argument(help="Id of a site; without it every ticket that is due.")
     ] = None,
     code: Annotated[str | None, typer.Option("--code", help="Only this issue of the site.")] = None,
+    question: Annotated[
+        str | None,
+        typer.Option("--ask", help="For the sites of an answer, such as 'which sites are hot?'"),
+    ] = None,
     send: Annotated[
         bool, typer.Option("--send", help="Ask the running exporter to open it.")
     ] = False,
@@ -43,11 +47,12 @@ def ticket(
     from exporter.side_file import SideFileError, load
     from exporter.tickets.book import read_book
     from exporter.tickets.decide import decide
-    from exporter.tickets.incident import incidents, unseen
     from exporter.tickets.plan import TicketPlan
 
-    if send and (dry_run or site is None):
-        _fail("--send needs a site, and no --dry-run")
+    if site is not None and question is not None:
+        _fail("choose a site or --ask")
+    if send and (dry_run or (site is None and question is None)):
+        _fail("--send needs a site or --ask, and no --dry-run")
     if plan_file is None:
         _fail("no ticket file is named; use --plan FILE or FLEETSCOPE_TICKETS")
     try:
@@ -55,31 +60,72 @@ def ticket(
         book = read_book(plan.state)
     except SideFileError as error:
         _fail(str(error))
-    path = "sites?sort=attention" if site is None else f"sites/{urllib.parse.quote(site, safe='')}"
-    found = _get(url, path)
-    sites = found["sites"] if site is None else [found]
-    all_found = incidents(sites, found["time"])
-    if site is None:
-        hidden = frozenset(f"{one['id']}/{code}" for one in sites for code in unseen(one))
-        steps = decide(plan, book, all_found, time.time(), unseen=hidden)
+    now = time.time()
+    if site is None and question is None:
+        steps = decide(plan, book, *_due(url, now))
     else:
-        chosen = [one for one in all_found if code in (None, one.code)]
-        if not chosen:
-            _fail(f"{site} has no active issue" + (f" {code}" if code else ""))
+        picked = _of_answer(url, question) if question is not None else _of_site(url, site, code)
         if send:
-            _send(plan, chosen)
+            _send(plan, picked)
         # As if nothing else were there: other incidents are not over because they were not asked.
-        asked = frozenset(one.key for one in chosen)
-        steps = [
-            step
-            for step in decide(plan, book, chosen, time.time(), asked)
-            if step.incident is not None
-        ]
+        asked = frozenset(one.key for one in picked)
+        steps = [s for s in decide(plan, book, picked, now, asked) if s.incident is not None]
     for step in steps:
         _show(step, book.entries.get((step.destination.name, step.key)))
     if not steps:
         typer.echo("no ticket is due")
     raise typer.Exit(1 if steps else 0)
+
+
+def _due(
+    url: str, now: float
+) -> tuple[list[Incident], float, frozenset[str], frozenset[str], frozenset[str]]:
+    """What the running exporter decides on, from what its API says."""
+    from exporter.tickets.collective import collective, hidden
+    from exporter.tickets.incident import incidents, unseen
+
+    found = _get(url, "sites?sort=attention")
+    single = incidents(found["sites"], found["time"])
+    common = _get(url, "fleet")["common_issues"]
+    shared, covered = collective(common, found["sites"], single)
+    away = frozenset(f"{one['id']}/{code}" for one in found["sites"] for code in unseen(one))
+    return [*shared, *single], now, frozenset(), away | hidden(found["sites"], away), covered
+
+
+def _of_site(url: str, site: str | None, code: str | None) -> list[Incident]:
+    from exporter.tickets.incident import incidents
+
+    found = _get(url, f"sites/{urllib.parse.quote(site or '', safe='')}")
+    chosen = [one for one in incidents([found], found["time"]) if code in (None, one.code)]
+    if not chosen:
+        _fail(f"{site} has no active issue" + (f" {code}" if code else ""))
+    return chosen
+
+
+def _of_answer(url: str, question: str) -> list[Incident]:
+    """Issues of the sites of an answer: those that it is about, or all that need attention."""
+    from exporter.answers.catalogue import CONDITIONS
+    from exporter.commands.client import local_zone
+    from exporter.tickets.incident import incidents
+
+    asked = urllib.parse.urlencode({"q": question, "tz": local_zone()})
+    answer = _get(url, f"ask?{asked}")
+    typer.echo(f"[{answer['understood']}] {answer['headline']}", err=True)
+    wanted = [c for c in answer["query"].get("conditions", ()) if not c.startswith("!")]
+    codes = {code for name in wanted for code in CONDITIONS[name].codes}
+    found = _get(url, "sites?sort=attention")
+    sites = [one for one in found["sites"] if one["id"] in answer["sites"]]
+    chosen = [
+        one
+        for one in incidents(sites, found["time"])
+        if (one.code in codes if codes else one.severity != "info")
+    ]
+    if not chosen:
+        _fail("no site of that answer has an active issue that it is about")
+    left = max((t["total"] - len(t["rows"]) for t in answer["tables"][:1]), default=0)
+    if left > 0:
+        typer.echo(f"{left} more are not in the answer; ask for all of them", err=True)
+    return chosen
 
 
 def _send(plan: TicketPlan, chosen: list[Incident]) -> NoReturn:

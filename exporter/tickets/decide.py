@@ -42,6 +42,7 @@ def decide(
     now: float,
     wanted: frozenset[str] = frozenset(),
     unseen: frozenset[str] = frozenset(),
+    covered: frozenset[str] = frozenset(),
 ) -> list[Step]:
     """The steps to take, in the order of the destinations and the urgency of incidents.
 
@@ -60,6 +61,8 @@ def decide(
         Keys of incidents that someone asked a ticket for: they need not be old or severe enough.
     unseen : frozenset of str
         Keys of incidents that cannot be seen at present: they are not over.
+    covered : frozenset of str
+        Keys of incidents that another one stands for: they get no ticket of their own.
     """
     active = {incident.key: incident for incident in found}
     steps: list[Step] = []
@@ -72,6 +75,8 @@ def decide(
         )
         for key, incident in active.items():
             entry = book.entries.get((destination.name, key))
+            if key in covered - wanted and (entry is None or entry.state == "closed"):
+                continue
             step = _keep(plan, destination, entry, incident, now, key in wanted)
             if step is None:
                 continue

@@ -13,9 +13,10 @@ from typing import Any
 
 import aiohttp
 
-from exporter.assessment import FleetAssessment, as_dict
+from exporter.assessment import FleetAssessment, as_dict, common_dicts
 from exporter.side_file import SideFileError
 from exporter.tickets.book import Entry, lock, read_book
+from exporter.tickets.collective import collective, hidden
 from exporter.tickets.decide import Step, decide
 from exporter.tickets.incident import Incident, incidents, unseen
 from exporter.tickets.plan import Destination, TicketPlan
@@ -86,14 +87,18 @@ class TicketDesk:
             if assessment.issues[row] or assessment.fleet.sites[row].id in known
         ]
         asked = await asyncio.to_thread(wanted, self._plan.state)
-        found = incidents(sites, now)
+        single = incidents(sites, now)
+        shared, covered = collective(common_dicts(assessment), sites, single)
+        found = [*shared, *single]
+        away = frozenset(f"{site['id']}/{code}" for site in sites for code in unseen(site))
         steps = decide(
             self._plan,
             self._book,
             found,
             now,
             frozenset(asked),
-            frozenset(f"{site['id']}/{code}" for site in sites for code in unseen(site)),
+            away | hidden(sites, away),
+            covered,
         )
         for destination in self._plan.destinations:
             if now < self._not_before.get(destination.name, 0.0):

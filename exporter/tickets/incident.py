@@ -16,6 +16,7 @@ from scoring.issues import ISSUE_KINDS
 
 _MARKUP = re.compile(r"([\\`*_{}\[\]<>#|~!])")
 LONGEST_TITLE = 200
+MOST_NAMED = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +40,8 @@ class Incident:
     since: float
     time: float
     readings: dict[str, float]
+    members: tuple[tuple[str, str], ...] = ()
+    """Id and name of each site that it stands for; empty for an issue of one site."""
 
     @property
     def key(self) -> str:
@@ -84,7 +87,7 @@ _INPUTS = {
     "grid_unsteady": "grid_frequency_hz",
     "grid_voltage": "grid_voltage_v",
 }
-_COMPONENTS = {kind.code: kind.component for kind in ISSUE_KINDS}
+COMPONENTS = {kind.code: kind.component for kind in ISSUE_KINDS}
 _LINK = ("site_offline", "scrapes_failing")
 
 
@@ -94,7 +97,7 @@ def unseen(site: dict[str, Any]) -> frozenset[str]:
     away = site["status"] in ("OFFLINE", "UNKNOWN")
     return frozenset(
         code
-        for code, component in _COMPONENTS.items()
+        for code, component in COMPONENTS.items()
         if code not in _LINK
         and (
             away
@@ -129,6 +132,8 @@ def text(incident: Incident, number: str, page: str | None, *, markup: bool) -> 
         Whether the receiver reads markup, so that texts of sites have to be escaped.
     """
     shown = escaped if markup else str
+    if incident.members:
+        return _text_of_many(incident, number, page, shown)
     name, place = shown(incident.name), shown(incident.location or "")
     score = "unknown" if incident.score is None else f"{incident.score:.0f} of 100"
     judged = _judged(incident)
@@ -148,6 +153,33 @@ def text(incident: Incident, number: str, page: str | None, *, markup: bool) -> 
         *([f"Site in Fleetscope: {page.rstrip('/')}/#/site/{incident.site}"] if page else []),
         "The same in Prometheus: "
         + shown(f'fleetscope_site_issue_value{{site="{incident.site}",code="{incident.code}"}}'),
+        f"Incident {number}",
+    ]
+    return "\n".join(lines)
+
+
+def _text_of_many(incident: Incident, number: str, page: str | None, shown: Any) -> str:
+    lasting = duration_words(max(0.0, incident.time - incident.since))
+    named = [f"- {shown(name)} ({shown(site)})" for site, name in incident.members[:MOST_NAMED]]
+    more = len(incident.members) - len(named)
+    region = incident.site.partition("=")[2].replace("\\", "\\\\").replace('"', '\\"')
+    promql = (
+        f'fleetscope_site_issue{{code="{incident.code}"}} * on (site) group_left (region) '
+        f'fleetscope_site_info{{region="{region}"}}'
+    )
+    lines = [
+        shown(incident.sentence),
+        "",
+        f"Severity: {incident.severity}. Since: {moment(incident.since)}, {lasting} when this was "
+        "written.",
+        f"Sites ({len(incident.members)}), which get no tickets of their own for it:",
+        *named,
+        *([f"- and {more} more"] if more else []),
+        "",
+        f"What to do: {shown(incident.action)}",
+        "",
+        *([f"Fleetscope: {page.rstrip('/')}/"] if page else []),
+        "The same in Prometheus: " + shown(promql),
         f"Incident {number}",
     ]
     return "\n".join(lines)

@@ -58,8 +58,11 @@ def find_call(destination: Destination, number: str, opened: float, token: str) 
         query = urlencode({"search": number, "in": "description"})
         path = f"/api/v4/projects/{quote(project, safe='')}/issues?{query}"
     elif destination.kind == "jira":
-        query = urlencode({"jql": f'project = "{project}" AND text ~ "\\"{number}\\""'})
-        path = f"/rest/api/2/search?{query}"
+        # By label: it is compared as it is, where text is found by its parts. Jira Cloud, which a
+        # user name signs in to, has another search than an own server, and tells ids unless asked.
+        wanted = {"jql": f'project = "{project}" AND labels = "{number}"', "fields": "labels"}
+        cloud = "/jql" if destination.username is not None else ""
+        path = f"/rest/api/2/search{cloud}?{urlencode(wanted)}"
     else:
         return None
     return Call("GET", destination.base + path, None, headers, secret)
@@ -70,8 +73,8 @@ def found_remote(kind: str, answer: Any, number: str) -> str | None:
     listed = answer.get("issues", []) if isinstance(answer, dict) else answer
     for ticket in listed if isinstance(listed, list) else []:
         fields = ticket.get("fields") or {}
-        body = ticket.get("body") or ticket.get("description") or fields.get("description") or ""
-        if number in body:
+        body = ticket.get("body") or ticket.get("description") or ""
+        if number in body or number in (fields.get("labels") or ()):
             return made_remote(kind, ticket, number)
     return None
 
@@ -87,6 +90,7 @@ def _headers(destination: Destination, token: str) -> tuple[dict[str, str], dict
     headers = {"Content-Type": "application/json", "User-Agent": "fleetscope"}
     if destination.kind == "github":
         headers["Accept"] = "application/vnd.github+json"
+        headers["X-GitHub-Api-Version"] = "2022-11-28"
     if not token:
         return headers, {}
     if destination.kind == "gitlab":
@@ -114,6 +118,8 @@ def as_event(step: Step, remote: str | None) -> dict[str, Any]:
         "text": step.text,
     }
     if found is not None:
+        if found.members:
+            event["sites"] = [site for site, _ in found.members]
         event["evidence"] = {
             "severity": found.severity,
             "value": found.value,
@@ -165,7 +171,7 @@ def _jira(step: Step, remote: str) -> list[tuple[str, str, Any]]:
             "issuetype": {"name": where.issue_type},
             "summary": step.title,
             "description": step.text,
-            "labels": [label.replace(" ", "_") for label in where.labels],
+            "labels": [*(label.replace(" ", "_") for label in where.labels), step.number],
         }
         return [("POST", path, {"fields": fields})]
     made: list[tuple[str, str, Any]] = [("POST", f"{path}/{remote}/comment", {"body": step.text})]

@@ -294,6 +294,97 @@ async def test_a_dry_run_shows_exactly_what_is_sent(
     await run.desk.close()
 
 
+def lost(sites: int, region: int) -> dict[str, Any]:
+    """No grid at the sites of one of the four regions."""
+    return {f"s{n:04}": {"grid_connected": 0.0} for n in range(sites) if n % 4 == region}
+
+
+async def test_one_ticket_for_the_grid_of_a_region(receiver: Receiver, tmp_path: Path) -> None:
+    run = Run(planned(tmp_path, receiver.url), sites=40)
+    dark = lost(40, 1)
+    await run.minutes(3, **dark | {"s0000": WORN, "s0004": {"grid_connected": 0.0}})
+    titles = [body["title"] for body in bodies(receiver)]
+    assert len(titles) == 3, "the region, a site of another region, and a worn battery"
+    (shared,) = [b for b in bodies(receiver) if "10 sites in south" in b["title"]]
+    assert all(f"({site})" in shared["body"] for site in dark)
+    assert 'region="south"' in shared["body"]
+    # Nine of them answer no more: whether their grid is back cannot be seen.
+    away = dict.fromkeys(list(dark)[1:])
+    await run.minutes(20, **away | {"s0000": WORN})
+    closed = [body for body in bodies(receiver) if body.get("state") == "closed"]
+    assert len(closed) == 1, "that of the site elsewhere"
+    opened = [body["title"] for body in bodies(receiver) if "labels" in body]
+    assert [t for t in opened[3:] if "south" not in t] == [], "one for all that are away"
+    await run.minutes(8)
+    assert sum(body.get("state") == "closed" for body in bodies(receiver)) == 4
+    await run.desk.close()
+
+
+async def test_a_region_that_lights_up_site_by_site(receiver: Receiver, tmp_path: Path) -> None:
+    run = Run(planned(tmp_path, receiver.url), sites=40)
+    dark = lost(40, 1)
+    await run.minutes(3, **dark)
+    assert len(receiver.requests) == 1
+    one = {"s0001": dark["s0001"]}
+    await run.minutes(8, **one)
+    assert bodies(receiver)[1]["title"].startswith("[critical] O'Brien"), "what is left has its own"
+    assert sum(body.get("state") == "closed" for body in bodies(receiver)) == 1
+    await run.desk.close()
+
+
+async def test_tickets_for_the_sites_of_an_answer(
+    receiver: Receiver, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import asyncio
+
+    way = planned(tmp_path, receiver.url, plan={"after_seconds": 86400})
+    run = Run(way, sites=8)
+    await run.minutes(2, s0000=WORN, s0001=HOT, s0002={**HOT, "soc_percent": 5.0})
+    file = tmp_path / "tickets.yaml"
+    file.write_text(way.model_dump_json(exclude_none=True), "utf-8")
+    with run.served.serving():
+        common = ["ticket", "--plan", str(file), "--url", run.served.url, "--ask"]
+        question = "which sites are hot?"
+        shown = await asyncio.to_thread(CliRunner().invoke, app, [*common, question])
+        none = await asyncio.to_thread(CliRunner().invoke, app, [*common, "who is offline?"])
+        joke = await asyncio.to_thread(CliRunner().invoke, app, [*common, "tell me a joke"])
+        sends = await asyncio.to_thread(CliRunner().invoke, app, [*common, question, "--send"])
+    assert (shown.exit_code, shown.stdout.count("# open")) == (1, 2)
+    assert "battery_temperature" in shown.stdout
+    assert "battery_soc" not in shown.stdout, "only what the question was about"
+    assert "hot battery" in shown.stderr
+    assert (none.exit_code, joke.exit_code, sends.exit_code) == (2, 2, 0)
+    assert receiver.requests == []
+    await run.minutes(2, s0000=WORN, s0001=HOT, s0002={**HOT, "soc_percent": 5.0})
+    titles = [body["title"] for body in bodies(receiver)]
+    assert len(titles) == 2
+    assert all("Battery is at 48.0" in title for title in titles)
+    await run.desk.close()
+
+
+@pytest.mark.parametrize("username", [None, "bot@example.com"])
+async def test_jira_is_asked_by_a_label_where_it_can_be_found(
+    receiver: Receiver, tmp_path: Path, username: str | None
+) -> None:
+    """Jira Cloud has removed the search that an own server has."""
+    more = {"username": username} if username else {}
+    run = Run(planned(tmp_path, receiver.url, "jira", project="OPS", **more))
+    receiver.script = [502]
+    await run.minutes(2, s0000=WORN)
+    number = bodies(receiver)[0]["fields"]["labels"][-1]
+    assert number.startswith("FS-")
+    found = {"issues": [{"id": "1", "key": "OPS-3", "fields": {"labels": ["x", number]}}]}
+    receiver.reply = json.dumps(found).encode()
+    await run.restart()
+    await run.minutes(3, s0000=WORN)
+    (method, path), *others = sent(receiver)[1:]
+    assert (method, others) == ("GET", [])
+    where = "/rest/api/2/search/jql?" if username else "/rest/api/2/search?"
+    assert path.startswith(where)
+    assert f"labels+%3D+%22{number}%22" in path
+    await run.desk.close()
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [
