@@ -6,6 +6,7 @@ import asyncio
 import secrets
 import threading
 from collections.abc import AsyncIterable, Callable
+from typing import Any
 
 import orjson
 from fastapi import APIRouter, Depends, HTTPException, Request
@@ -18,6 +19,7 @@ from exporter.assessment import FleetAssessment
 LOOK_SECONDS = 0.5
 MOST_LISTENERS = 200
 RETRY_MILLISECONDS = 3000
+_WORST = ("code", "component", "severity", "sentence", "action", "since")
 
 
 class Changes:
@@ -35,8 +37,11 @@ class Changes:
         self._seen: FleetAssessment | None = None
         self._fleet = b""
         self._bodies: dict[str, bytes] = {}
+        self._compared: dict[str, bytes] = {}
         self._changed: dict[str, int] = {}
         self._gone: dict[str, int] = {}
+        self._order: list[str] = []
+        self._ordered = 0
 
     def since(self, known: str) -> tuple[str, str]:
         """The id of the present event and its data, given the id of the last one that is known.
@@ -54,7 +59,8 @@ class Changes:
                 b'{"full":' + (b"true" if full else b"false"),
                 b'"fleet":' + self._fleet,
                 b'"sites":[' + b",".join(sites) + b"]",
-                b'"gone":' + orjson.dumps(gone) + b"}",
+                b'"gone":' + orjson.dumps(gone),
+                b'"order":' + orjson.dumps(self._order if self._ordered > last else None) + b"}",
             )
             return f"{self._token}-{self._number}", b",".join(parts).decode()
 
@@ -68,14 +74,40 @@ class Changes:
         there = set()
         for row, site in enumerate(assessment.fleet.sites):
             there.add(site.id)
-            body = orjson.dumps(brief(assessment, row))
-            if self._bodies.get(site.id) != body:
+            shown = listed(assessment, row)
+            body = orjson.dumps(shown)
+            # A place moves whenever another site's does: the order is told as a whole.
+            shown["attention_rank"] = 0
+            if self._compared.get(site.id) != (same := orjson.dumps(shown)):
+                self._compared[site.id] = same
                 self._bodies[site.id] = body
                 self._changed[site.id] = self._number
                 self._gone.pop(site.id, None)
         for site_id in [i for i in self._bodies if i not in there]:
-            del self._bodies[site_id], self._changed[site_id]
+            del self._bodies[site_id], self._changed[site_id], self._compared[site_id]
             self._gone[site_id] = self._number
+        order = [assessment.fleet.sites[row].id for row in assessment.by_attention()]
+        if order != self._order:
+            self._order, self._ordered = order, self._number
+
+
+def listed(assessment: FleetAssessment, row: int) -> dict[str, Any]:
+    """The brief form of a site as the stream tells it: what moves with every poll is left out.
+
+    Readings are; scores are rounded to a tenth; of the worst issue the sentence has the value to
+    as many digits as mean something. A thousand sites would else be sent again with every round.
+    """
+    found = brief(assessment, row)
+    del found["readings"]
+    if found["score"] is not None:
+        found["score"] = round(found["score"], 1)
+    found["components"] = {
+        name: None if score is None else round(score, 1)
+        for name, score in found["components"].items()
+    }
+    if found["worst"]:
+        found["worst"] = {name: found["worst"][name] for name in _WORST}
+    return found
 
 
 def router(latest: Callable[[], FleetAssessment], stopping: Callable[[], bool]) -> APIRouter:
@@ -103,8 +135,9 @@ def router(latest: Callable[[], FleetAssessment], stopping: Callable[[], bool]) 
     )
     async def events(request: Request) -> AsyncIterable[ServerSentEvent]:
         """Events named ``assessment``: the fleet, the sites that changed (in the form of
-        ``/sites?view=brief``) and the ids of those that are gone. The first one has ``full`` set
-        and holds every site, unless ``Last-Event-ID`` says what the caller knows.
+        ``/sites?view=brief``, without readings), the ids of those that are gone and, where it
+        changed, the order in which sites need attention. The first one has ``full`` set and holds
+        every site, unless ``Last-Event-ID`` says what the caller knows.
         """
         known, shown = request.headers.get("last-event-id", ""), None
         while not stopping():

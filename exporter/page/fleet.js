@@ -4,7 +4,7 @@ const PAGE_SIZE = 100;
 const OLD_SECONDS = 15;
 const fleet = {
   sites: new Map(), folded: new Map(), rows: new Map(), about: null, heard: null, shown: PAGE_SIZE,
-  status: new Set(), lost: false,
+  status: new Set(), lost: false, order: [],
 };
 
 function take(event) {
@@ -15,6 +15,10 @@ function take(event) {
     fleet.folded.set(one.id, folded([one.id, one.name, one.location || "", one.region || ""].join("\n")));
   }
   for (const id of data.gone) fleet.sites.delete(id);
+  if (data.order) fleet.order = data.order;
+  fleet.order.forEach((id, place) => {
+    if (fleet.sites.has(id)) fleet.sites.get(id).attention_rank = place + 1;
+  });
   fleet.about = data.fleet;
   fleet.heard = performance.now();
   fleet.lost = false;

@@ -107,14 +107,27 @@ def detail(sites: list[str], end: float) -> Iterator[str]:
 
 def write(server: Influx, lines: Iterator[str], policy: str) -> int:
     """Write lines in batches; returns how many."""
-    count, batch = 0, []
+    count = 0
+    batch: list[str] = []
     for line in lines:
         batch.append(line)
         if len(batch) == BATCH:
-            server.write(batch, policy)
+            put(server, batch, policy)
             count, batch = count + BATCH, []
-    server.write(batch, policy)
+    put(server, batch, policy)
     return count + len(batch)
+
+
+def put(server: Influx, batch: list[str], policy: str) -> None:
+    """Write a batch; a server that cannot keep up is given time."""
+    for _ in range(60):
+        try:
+            server.write(batch, policy)
+        except OSError:
+            time.sleep(2)
+        else:
+            return
+    raise TimeoutError("InfluxDB takes no more")
 
 
 def timed(fleet: ServedFleet, path: str, pid: int) -> tuple[float, float, float, int]:

@@ -268,9 +268,12 @@ def test_events_tell_what_changed_and_go_on_where_they_stopped() -> None:
         known, event = first.event()
         assert event["full"]
         assert {s["id"] for s in event["sites"]} == {s.id for s in served.fleet.sites}
-        served.assess()
+        assert event["order"] == [s["id"] for s in served.json("/api/v1/sites")["sites"]]
+        # Readings move with every poll, and that is not told.
+        served.scrape()
         _, event = first.event()
         assert (event["full"], event["sites"], event["gone"]) == (False, [], [])
+        assert event["order"] is None
         served.reconfigure(plan(7))
         _, event = first.event()
         assert event["gone"] == ["s0007"]
@@ -284,6 +287,7 @@ def test_events_tell_what_changed_and_go_on_where_they_stopped() -> None:
         assert event["gone"] == ["s0007"]
         status = {s["id"]: s["status"] for s in event["sites"]}
         assert status["s0002"] == "OFFLINE"
+        assert set(event["order"]) == {site.id for site in served.fleet.sites}
         assert event["fleet"]["sites"] == 7
         stale = Listener(served, "00000000-3")
         opened.callback(stale.close)
