@@ -306,6 +306,8 @@ def run_http(url: str, listener: socket.socket) -> None:
     host, port = listener.getsockname()[:2]
     shown = f"[{host}]" if ":" in host else host
     app = build(url).streamable_http_app(host=host, stateless_http=True, json_response=True)
+    # Whoever reads the address may connect at once.
+    listener.listen()
     print(f"fleetscope: MCP at http://{shown}:{port}/mcp", file=sys.stderr, flush=True)
     config = uvicorn.Config(app, log_level="warning", server_header=False)
     uvicorn.Server(config).run(sockets=[listener])
