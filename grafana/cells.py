@@ -13,7 +13,7 @@ from grafana_foundation_sdk.models.dashboard import DataTransformerConfig
 from grafana import look, wear
 from grafana.cells_critical import PACK_URL, critical
 from grafana.frame import dashboard, kept_variable, pack_variable, site_variable
-from grafana.levels import CELLS, READINGS, either, over_time
+from grafana.levels import CELLS, READINGS, either, extreme, over_time
 from grafana.panels import (
     CELLS_URL,
     HIDDEN,
@@ -52,13 +52,14 @@ def build() -> Dashboard:
     made.with_panel(_now()).with_panel(_named())
     made.with_panel(critical())
     made.with_panel(_spread()).with_panel(_fleet())
-    made.with_panel(_voltages()).with_panel(_furthest())
-    made.with_panel(_band())
-    made.with_row(Row("Temperatures"))
-    made.with_panel(_temperatures()).with_panel(_warmest())
+    made.with_panel(_band()).with_panel(_furthest())
     made.with_row(Row("Packs compared"))
     made.with_panel(wear.packs()).with_panel(wear.spread()).with_panel(wear.hottest())
-    return made.with_panel(_packs_high()).with_panel(_packs_low())
+    made.with_panel(_packs_high()).with_panel(_packs_low())
+    made.with_row(Row("Cells of each pack over time"))
+    made.with_panel(_voltages())
+    made.with_row(Row("Temperatures"))
+    return made.with_panel(_warmest()).with_panel(_temperatures())
 
 
 def _now() -> stat.Panel:
@@ -271,12 +272,12 @@ def _by_name() -> list[DataTransformerConfig]:
 
 def _voltages() -> heatmap.Panel:
     face = Face(
-        title="Voltage of every cell",
-        description="One row for each cell, coloured as the scale below says. A cell that stands "
-        "out against its neighbours at all times is out of balance. Blank is a time without a "
-        "reading. What is shown of each interval is chosen above: a spike shows as the lowest or "
-        "highest whatever the range.",
-        size=(15, 12),
+        title="Voltage of every cell: $pack",
+        description="One row for each cell of a pack, coloured as the scale below says. A cell "
+        "that stands out against its neighbours at all times is out of balance. Blank is a time "
+        "without a reading. What is shown of each interval is chosen above: a spike shows as "
+        "the lowest or highest whatever the range.",
+        size=(12, 12),
         unit=look.UNITS["V"],
         empty=NO_CELLS,
         interval=CELLS.interval,
@@ -284,35 +285,24 @@ def _voltages() -> heatmap.Panel:
         targets=[influx(_rows("$kept", "voltage_v"), "$tag_cell")],
         transformations=_by_name(),
     )
-    return heat(face, decimals=3)
+    return heat(face, decimals=3).repeat("pack").repeat_direction("h").max_per_row(2)
 
 
 def _band() -> timeseries.Panel:
+    where = f"{CHOSEN} AND {PACK}"
+    median = over_time(
+        "median", "voltage_v", "mean", "cell", where=where, by='"pack"', detail=CELLS
+    )
     targets = [
-        influx(
-            over_time(
-                how,
-                "voltage_v",
-                kept,
-                "cell",
-                where=f"{CHOSEN} AND {PACK}",
-                by='"pack"',
-                detail=CELLS,
-            ),
-            f"{name} $tag_pack",
-            ref,
-        )
-        for ref, how, kept, name in (
-            ("A", "max", "max", "Highest"),
-            ("B", "median", "mean", "Median"),
-            ("C", "min", "min", "Lowest"),
-        )
+        influx(extreme("max", "voltage_v", where), "Highest $tag_pack", "A"),
+        influx(median, "Median $tag_pack", "B"),
+        influx(extreme("min", "voltage_v", where), "Lowest $tag_pack", "C"),
     ]
     face = Face(
         title="Highest, median and lowest cell",
         description="Where the cells of each pack lie. A lowest cell far below the median is one "
         "weak cell; a highest far above it is one that fills before the others.",
-        size=(24, 8),
+        size=(15, 12),
         unit=look.UNITS["V"],
         empty=NO_CELLS,
         decimals=3,
@@ -329,10 +319,10 @@ def _band() -> timeseries.Panel:
 
 def _temperatures() -> heatmap.Panel:
     face = Face(
-        title="Temperature of every cell",
-        description="One row for each cell that gives a temperature, the highest of each "
+        title="Temperature of every cell: $pack",
+        description="One row for each cell of a pack that gives a temperature, the highest of each "
         "interval, coloured as the scale below says. Blank is a time without a reading.",
-        size=(15, 9),
+        size=(12, 11),
         unit=look.UNITS["°C"],
         empty=NO_TEMPERATURES,
         interval=CELLS.interval,
@@ -340,7 +330,7 @@ def _temperatures() -> heatmap.Panel:
         targets=[influx(_rows("max", "temperature_c"), "$tag_cell")],
         transformations=_by_name(),
     )
-    return heat(face, decimals=1)
+    return heat(face, decimals=1).repeat("pack").repeat_direction("h").max_per_row(2)
 
 
 def _warmest() -> table.Panel:
@@ -348,7 +338,7 @@ def _warmest() -> table.Panel:
         title="Temperatures furthest from the median",
         description=f"The {FURTHEST} cells whose latest temperature is furthest from the median "
         "of their pack, by name.",
-        size=(9, 9),
+        size=(24, 9),
         unit=look.NUMBER,
         empty=NO_TEMPERATURES,
         targets=[],

@@ -150,6 +150,19 @@ def either(
     return ", ".join(sources)
 
 
+def extreme(how: str, name: str, where: str) -> str:
+    """InfluxQL: the lowest or highest single cell of each pack over time.
+
+    Full detail has cells only; in roll-ups the row of the pack has it, which is far less to read.
+    """
+    cells = f'SELECT "{name}" AS "v" FROM {CELLS.of("cell")} WHERE {where} AND $timeFilter'
+    packs = f'SELECT "{name}_{how}" AS "v" FROM {CELLS.of("pack")} WHERE {where} AND $timeFilter'
+    return (
+        f'SELECT {how}("v") FROM ({cells} GROUP BY "pack"), ({packs} GROUP BY "pack") '
+        'WHERE $timeFilter GROUP BY time($__interval), "pack" fill(null)'
+    )
+
+
 def grown(name: str) -> tuple[str, str]:
     """By how much a counter grew, for :func:`either`; a roll-up knows it across resets."""
     return f'spread("{name}")', f'sum("{name}_increase")'

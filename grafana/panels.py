@@ -185,12 +185,13 @@ def tiles(
     names: bool = False,
     columns: bool = False,
     small: bool = False,
+    value: int = 36,
 ) -> stat.Panel:
     """Single values in large type.
 
     ``background`` colours the tile and not the figure; ``names`` shows the series' name in place
     of its value; ``columns`` puts several values beside each other whatever the shape;
-    ``small`` keeps the type from filling a large panel.
+    ``small`` keeps the type from filling a large panel, and ``value`` is then its size.
     """
     panel = _dress(stat.Panel(), face)
     panel.reduce_options(common.ReduceDataOptions().calcs(["lastNotNull"]).values(False))
@@ -201,7 +202,7 @@ def tiles(
     panel.text_mode(kinds.BigValueTextMode.NAME if names else kinds.BigValueTextMode.AUTO)
     panel.wide_layout(False)
     if columns or small:
-        panel.text(common.VizTextDisplayOptions().title_size(14).value_size(36))
+        panel.text(common.VizTextDisplayOptions().title_size(14).value_size(value))
     panel.orientation(kinds.VizOrientation.VERTICAL if columns else kinds.VizOrientation.AUTO)
     return panel
 

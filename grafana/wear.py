@@ -12,7 +12,7 @@ from grafana_foundation_sdk.builders import barchart, stat, table, timeseries
 from exporter.cells.model import FORMULA
 from exporter.cells.wear import DEPTHS, HEAT, MEASUREMENT
 from grafana import look
-from grafana.levels import CELLS, READINGS, SITE, Detail, either, field, over_time
+from grafana.levels import CELLS, READINGS, SITE, Detail, either, extreme, field, over_time
 from grafana.panels import (
     WRAPPED,
     Face,
@@ -85,7 +85,7 @@ def packs() -> table.Panel:
         "counting charge between rests (with its standard uncertainty), and as age and use let one "
         "estimate it; full cycles and round-trip efficiency in up to 91 days. A dash is what the "
         "history does not carry. Click on a pack to see its cells.",
-        size=(24, 7),
+        size=(24, 8),
         unit=look.NUMBER,
         empty="No single cells are stored for this site in this time range",
         targets=[influx_table(counted, "A"), influx_table(_last(names, SEVERAL, '"pack"'), "B")],
@@ -160,13 +160,12 @@ def spread() -> timeseries.Panel:
 
 def hottest() -> timeseries.Panel:
     """Out of single cells as well."""
+    coldest = over_time(
+        "min", "temperature_c", "min", "cell", where=SEVERAL, by='"pack"', detail=CELLS
+    )
     targets = [
-        influx(
-            over_time(how, "temperature_c", how, "cell", where=SEVERAL, by='"pack"', detail=CELLS),
-            f"{name} $tag_pack",
-            ref,
-        )
-        for ref, how, name in (("A", "max", "Hottest"), ("B", "min", "Coldest"))
+        influx(extreme("max", "temperature_c", SEVERAL), "Hottest $tag_pack", "A"),
+        influx(coldest, "Coldest $tag_pack", "B"),
     ]
     face = Face(
         title="Coldest and hottest single cell",
@@ -206,7 +205,7 @@ def health() -> list[stat.Panel]:
         "excellent, 98 optimal, 95 nominal, 90 degraded, 85 compromised, 80 critical, below that "
         "end of life.",
         {"soh_reported_percent": REPORTED},
-        6,
+        8,
     )
     query = reported.targets[0]
     reported = replace(
@@ -231,9 +230,9 @@ def health() -> list[stat.Panel]:
             "soh_estimate_cycles_percent": "Cycles",
             "soh_estimate_imbalance_percent": "Imbalance",
         },
-        12,
+        10,
     )
-    return [tiles(face, columns=True) for face in (reported, measured, estimated)]
+    return [tiles(face, columns=True, value=26) for face in (reported, measured, estimated)]
 
 
 def health_over_time() -> timeseries.Panel:
@@ -311,7 +310,7 @@ def depths() -> barchart.Panel:
 def heat() -> barchart.Panel:
     """Hours of cells by their temperature."""
     face = Face(
-        title="Hours by temperature",
+        title="Hours by temperature in °C",
         description="For how many hours the cells of the pack were how warm, all cells together, "
         "in up to 91 days. Warmth ages them: above 35 °C it counts.",
         size=(12, 8),
@@ -322,4 +321,10 @@ def heat() -> barchart.Panel:
         colour=look.fixed(look.FLOWS["Load"]),
         targets=[],
     )
-    return _histogram(face, HEAT, "Temperature")
+    short = {
+        name: text.replace("below ", "<").replace(" and more", "+").replace(" to ", "…")
+        for name, text in HEAT.items()
+    }
+    return _histogram(
+        face, {name: text.replace(" °C", "") for name, text in short.items()}, "Temperature"
+    )

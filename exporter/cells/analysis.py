@@ -175,7 +175,9 @@ def _cycling(history: PackHistory) -> Cycling | None:
             nominal_wh,
             max_gap_seconds=_GAP_STEPS * history.step,
         )
-    warm = hours_by_temperature(t, history.temperatures, max_gap_seconds=_GAP_STEPS * history.step)
+    # Temperatures may be stored less often than voltages.
+    told = np.isfinite(history.temperatures).any(axis=1)
+    warm = hours_by_temperature(t[told], history.temperatures[told])
     return Cycling(
         days=float(t[-1] - t[0]) / 86_400.0,
         cycles=None if cycles is None else float(cycles.count.sum()),
@@ -186,9 +188,7 @@ def _cycling(history: PackHistory) -> Cycling | None:
         missing_hours=None if flow is None else flow.missing_seconds / 3600.0,
         efficiency=None if trip is None else _number(trip.efficiency),
         efficiency_uncertainty=None if trip is None else _number(trip.uncertainty),
-        temperature_hours=tuple(np.nansum(warm, axis=0).tolist())
-        if np.isfinite(history.temperatures).any()
-        else (),
+        temperature_hours=tuple(warm.sum(axis=1).tolist()) if told.any() else (),
     )
 
 

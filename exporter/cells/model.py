@@ -66,7 +66,11 @@ class CellFinding:
 
 @dataclass(frozen=True, slots=True)
 class Cycling:
-    """How a pack was used in the time seen; None where current or charge are not known."""
+    """How a pack was used in the time seen; None where current or charge are not known.
+
+    ``depth_counts`` are cycles by depth, in tenths from 0 to 100 %; ``temperature_hours`` are
+    hours, all cells together, in the ranges of :data:`scoring.cells.cycles.TEMPERATURE_EDGES`.
+    """
 
     days: float
     cycles: float | None

@@ -77,6 +77,10 @@ def wear_lines(found: SiteCells) -> list[str]:
     return lines
 
 
+def _ranges(names: Mapping[str, str], counts: tuple[float, ...]) -> dict[str, float]:
+    return dict(zip(names, counts, strict=True)) if counts else {}
+
+
 def _values(pack: PackCells) -> dict[str, float | None]:
     values: dict[str, float | None] = {"spread_rest_v": pack.spread_rest_v}
     use, health = pack.cycling, pack.health
@@ -89,8 +93,8 @@ def _values(pack: PackCells) -> dict[str, float | None]:
             "efficiency_percent": None if efficiency is None else 100.0 * efficiency,
             "efficiency_uncertainty_percent": None if doubt is None else 100.0 * doubt,
             "seen_days": use.days,
-            **dict(zip(DEPTHS, use.depth_counts, strict=False)),
-            **dict(zip(HEAT, use.temperature_hours, strict=False)),
+            **_ranges(DEPTHS, use.depth_counts),
+            **_ranges(HEAT, use.temperature_hours),
         }
     if health is not None:
         values |= {

@@ -49,7 +49,7 @@ MAY_BE_EMPTY = {
         ("pack", title, "*"): "what is said of cells takes days of history"
         for title in (
             *("State of health reported", "Measured", "Estimated, not measured"),
-            *("Cycles by depth", "Hours by temperature"),
+            *("Cycles by depth", "Hours by temperature in °C"),
         )
     },
     ("pack", "State of health over time", "A"): "what is said of cells takes days of history",

@@ -145,6 +145,10 @@ def test_what_is_stored_of_an_analysis() -> None:
     assert pack.cycling is not None
     assert [point.fields[name] for name in DEPTHS] == list(pack.cycling.depth_counts)
     assert [point.fields[name] for name in HEAT] == list(pack.cycling.temperature_hours)
+    # Sixteen cells for thirty days, at about 25 °C.
+    assert sum(pack.cycling.temperature_hours) == pytest.approx(16 * 30 * 24, rel=0.01)
+    warm = ("hours_15_to_20_c", "hours_20_to_25_c", "hours_25_to_30_c", "hours_30_to_35_c")
+    assert {name for name in HEAT if point.fields[name]} <= set(warm)
     assert point.fields["soh_reported_percent"] == 97.0
     assert pack.health is not None
     assert pack.health.estimate is not None
@@ -153,3 +157,12 @@ def test_what_is_stored_of_an_analysis() -> None:
     assert len(HEAT) == TEMPERATURE_EDGES.size - 1
     assert list(HEAT)[:2] == ["hours_below_m10_c", "hours_m10_to_m5_c"]
     assert wear_lines(SiteCells("alpha", 1.7e9, fault="none")) == []
+
+
+def test_hours_by_temperature_are_whole_where_it_is_stored_seldom() -> None:
+    past = history(Known(97.0, CAPACITY_AH))
+    past.temperatures[np.arange(past.t.size) % 4 != 0] = np.nan
+    found = judge(past, ["bms/1"])
+    assert found is not None
+    assert found.cycling is not None
+    assert sum(found.cycling.temperature_hours) == pytest.approx(16 * 30 * 24, rel=0.01)
