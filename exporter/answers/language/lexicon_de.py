@@ -16,7 +16,8 @@ ENTRIES: tuple[tuple[str, str], ...] = (
     ),
     (
         "intent:status",
-        "uberblick|ubersicht|zusammenfassung|lage|wie lauft es|alles in ordnung|alles gut|"
+        "uberblick|gesamtuberblick|ubersicht|zusammenfassung|lage|wie lauft es|alles in ordnung|"
+        "alles gut|"
         "alles ok|wie sieht es aus|wie geht es der flotte|zustand der flotte|stand der dinge|"
         "ist alles in ordnung|zustand|wie geht es|wie steht es|stand",
     ),

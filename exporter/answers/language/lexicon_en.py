@@ -106,7 +106,8 @@ ENTRIES: tuple[tuple[str, str], ...] = (
         "cost|costs|costing|what will it cost|how much will it cost|what will that cost|"
         "how much does it cost|what does it cost|what would it cost|how much will that cost|"
         "what will they cost|how much will they cost|what is it going to cost|price|prices|"
-        "expense|expenses|expensive|money|budget|euro|euros|dollars|spend|bill|repair bill|"
+        "expense|expenses|estimate|estimates|cost estimate*|expensive|money|budget|euro|euros|"
+        "dollars|spend|bill|repair bill|"
         "how much to fix|how much to repair",
     ),
     ("intent:attention intent:cost", "maintenance cost*|repair cost*|cost of maintenance"),
@@ -136,7 +137,8 @@ ENTRIES: tuple[tuple[str, str], ...] = (
     (
         "cond:cell_imbalance",
         "cell imbalance|cell imbalances|imbalance|imbalances|imbalanced|unbalanced|out of balance|"
-        "cells apart|cell difference|cell differences|cell drift|cell problem*|cell issue*|"
+        "cells apart|drifting apart|drift apart|cells drifting apart|cell difference|"
+        "cell differences|cell drift|cell problem*|cell issue*|"
         "uneven cells|imbalanced cells|unbalanced cells|weak cell*|bad cell*|cells differ|"
         "drifting cells|cell balance problem*|balancing problem*|balancing issue*|cell trouble|"
         "cells out of balance|diverging cells|cell divergence",
@@ -155,7 +157,8 @@ ENTRIES: tuple[tuple[str, str], ...] = (
     ),
     (
         "cond:no_grid",
-        "no grid|grid lost|lost grid|lose grid|lose the grid|lose power|lost power|lost the grid|"
+        "no grid|grid drop|grid drops|grid dropped|grid lost|lost grid|lose grid|lose the grid|"
+        "lose power|lost power|lost the grid|"
         "lost their grid|without grid|without a grid|"
         "grid outage*|grid failure*|power outage*|power cut*|power failure*|blackout*|"
         "grid down|grid is down|grid is gone|no mains|lost mains|lost the mains|mains failure*|"

@@ -95,7 +95,7 @@ ENTRIES: tuple[tuple[str, str], ...] = (
     ("metric:genset_power", "generator power|genset power|generator|genset|generators"),
     ("metric:cycles", "cycles|charge cycles|cycle count|cycle counts|battery cycles"),
     ("metric:charged_energy", "energy charged|charged energy|charged|charge energy"),
-    ("metric:discharged_energy", "energy discharged|discharged energy|discharged"),
+    ("metric:discharged_energy", "energy discharged|discharged energy|discharged|discharge"),
     (
         "metric:imported_energy",
         "energy imported|imported energy|imported|imported from the grid|grid energy|"
@@ -227,7 +227,12 @@ ENTRIES: tuple[tuple[str, str], ...] = (
     ("group:status", "by status|per status|statuses"),
     ("group:region", "which region|what region|worst region|best region"),
     ("group:location", "which country|what country"),
-    ("group:vendor", "which vendor|which manufacturer|which brand|which maker"),
+    ("group:priority", "which priority|which priority class|priority class|by priority class"),
+    (
+        "group:vendor",
+        "best vendor|worst vendor|best manufacturer|worst manufacturer|which vendor|"
+        "which manufacturer|which brand|which maker",
+    ),
     ("group:battery_type", "which battery type|which battery model|which model"),
     ("attr:region", "region|area"),
     ("attr:location", "country|location|city|town"),
@@ -277,7 +282,8 @@ ENTRIES: tuple[tuple[str, str], ...] = (
         "should|may|might|must|need|needs|needed|needing|require|requires|required|requiring|"
         "right now|now|currently|current|at the moment|at present|presently|momentarily|"
         "devices|device|today s|so far|still|already|yet|so|too|very|really|quite|most of|hey|"
-        "hi|hello|good morning|good afternoon|good evening|dear|thanks|thank you|ok then|"
+        "hi|hello|good morning|morning|evening|good afternoon|good evening|dear|thanks|thank you|"
+        "ok then|"
         "well then|go|goes|went|gone|going on|come|comes|came|keep|run|runs|running|work|works|"
         "working|make|makes|made|situation|details|detail|detailed|info|information|about|data|"
         "values|value|reading|readings|figures|figure|number|numbers|report on|regarding|"

@@ -196,7 +196,8 @@ class Reader:
             if rolled and self._word(skip) in _LAST and self._word(skip + 1) in _UNITS:
                 # Over the last week: seven days, not the calendar's.
                 return self._back(1, _UNITS[self._word(skip + 1)], skip + 2)
-            return self._named(skip) or self._rolling(skip)
+            # Over a year has been; in a year is to come.
+            return self._named(skip) or self._rolling(skip, told=word not in ("in", "за", "для"))
         return self._named(i) or self._rolling(i)
 
     def _days_of_month(self, i: int) -> tuple[datetime, datetime, int] | None:
@@ -224,9 +225,10 @@ class Reader:
     def _ordinal(self, i: int) -> int:
         return i + (self._word(i) in ("st", "nd", "rd", "th", "го"))
 
-    def _rolling(self, i: int) -> tuple[datetime, datetime, int] | None:
+    def _rolling(self, i: int, *, told: bool = False) -> tuple[datetime, datetime, int] | None:
         """``last 7 days``, ``past week``, ``24 h``."""
         word = self._word(i)
+        over = told
         told = word in _LAST | _ROLLING or (word in _THE and self._word(i + 1) in _LAST | _ROLLING)
         calendar = told and word not in ("the", *_ROLLING) and self._word(i + 1) in _LAST
         if calendar and self._word(i + 2) in _UNITS:
@@ -244,7 +246,7 @@ class Reader:
                 day = datetime.combine(end.date(), time(), self._zone)
                 return day, day + timedelta(days=1), after + 1
             digits = self._tokens[i].number is not None
-            return self._back(number, unit, after) if told or digits else None
+            return self._back(number, unit, after) if told or over or digits else None
         if told and word not in _LAST and self._word(i) in _UNITS:
             return self._back(1, _UNITS[self._word(i)], i + 1)
         return None

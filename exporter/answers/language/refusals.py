@@ -38,7 +38,7 @@ _ORDERS = _words(
     """set put stop start switch turn reboot restart reset disable enable shut activate deactivate
     delete remove rename create edit acknowledge ack silence mute snooze dispatch install upgrade
     discharge subscribe schedule disconnect reconnect pause resume force adjust increase decrease
-    reduce assign cancel replace feed
+    reduce assign cancel replace feed make
     schalte starte stoppe entlade setze stelle losche aktiviere deaktiviere fahre begrenze erhohe
     senke beende
     увімкни вимкни перезавантаж постав встанови зупини запусти заряди розряди видали створи"""
