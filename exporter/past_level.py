@@ -14,6 +14,7 @@ from exporter.levels import DAY, LEVELS, RAW_RANGE_DAYS, Level
 from exporter.quantities import KEPT, Kind
 from exporter.rollups.catalog import FIELDS
 
+FINEST_PART = 500
 LAG_SECONDS = 2 * 3600.0
 """How far a roll-up may be behind full detail: that of a day is renewed hourly, and all of them
 wait while the queue is filling."""
@@ -27,6 +28,17 @@ def meant_for(seconds: float) -> tuple[Level, ...]:
         n for n, x in enumerate(LEVELS) if x.range_days is None or seconds <= x.range_days * DAY
     )
     return LEVELS[first:]
+
+
+def enough_for(seconds: float) -> tuple[Level, ...]:
+    """Those of :func:`meant_for` that are no finer than the figures of a whole range need.
+
+    A window that reaches out of the range at its beginning is at most a five hundredth of it. What
+    a plot shows between its points is not needed for a sum, a mean or an extreme.
+    """
+    levels = meant_for(seconds)
+    finer = sum(level.seconds <= seconds / FINEST_PART for level in levels)
+    return levels[max(0, finer - 1) :]
 
 
 def beginning(level: Level | None, since: float) -> float:

@@ -11,7 +11,7 @@ from exporter.answers.query import Period
 from exporter.answers.view import View
 from exporter.influxql import InfluxQL, NoAnswerError, Series
 from exporter.levels import Level
-from exporter.past_level import level_of, table
+from exporter.past_level import enough_for, level_of, table
 
 _LEVELS = {1: "info", 2: "warning", 3: "critical"}
 _NUMBERS = {name: number for number, name in _LEVELS.items()}
@@ -103,7 +103,8 @@ async def fetch(
 async def _level(stored: InfluxQL, period: Period, sites: list[str] | None) -> Level | None:
     since, until = period.start.timestamp(), period.end.timestamp()
     try:
-        return await level_of(stored, "issue", "active", since, until, tagged(sites))
+        levels = enough_for(until - since)
+        return await level_of(stored, "issue", "active", since, until, tagged(sites), levels)
     except NoAnswerError as error:
         raise no_answer(error) from error
 

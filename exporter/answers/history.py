@@ -14,7 +14,7 @@ from exporter.answers.influx import ask, no_answer
 from exporter.answers.query import Period
 from exporter.influxql import InfluxQL, NoAnswerError, Series
 from exporter.levels import LEVELS, Level
-from exporter.past_level import beginning, level_of, meant_for, table
+from exporter.past_level import beginning, enough_for, level_of, table
 from exporter.quantities import KEPT
 from exporter.rollups.catalog import FIELDS
 
@@ -116,7 +116,7 @@ async def level_for(stored: InfluxQL, metric: Metric, period: Period, clause: st
     if not all(kind is not None and needed <= set(KEPT[kind]) for kind in kinds):
         return None
     since, until = period.start.timestamp(), period.end.timestamp()
-    levels = list(meant_for(until - since))
+    levels = list(enough_for(until - since))
     if metric.over_time == "energy":
         # A window with a reading counts as a whole and one without as nothing, so it must be
         # short, but no shorter than the time between two readings of a slow site.

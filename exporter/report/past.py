@@ -15,7 +15,7 @@ from exporter.answers.history import History
 from exporter.answers.query import Period
 from exporter.influxql import InfluxQL, NoAnswerError
 from exporter.levels import LEVELS, Level
-from exporter.past_level import beginning, between, level_of, meant_for, table
+from exporter.past_level import beginning, between, enough_for, level_of, meant_for, table
 
 DAY = 86400.0
 DAILY = LEVELS[-1]
@@ -145,6 +145,7 @@ class Past:
     ) -> Level | None:
         if not meant_for(end - start):
             return None
+        levels = enough_for(end - start) if levels is None else levels
         return await level_of(self._stored, measurement, field, start, end, levels=levels)
 
     async def _ask(self, statement: str) -> list[Any]:
