@@ -288,10 +288,10 @@ class Site(_Model):
     grid_nominal_v: Annotated[Number, Field(ge=50, le=1000)] | None = None
     off_grid: Annotated[bool, Field(strict=True)] = False
     interval_seconds: Annotated[Number, Field(ge=1, le=3600)] | None = None
-    tags: tuple[Text, ...] = ()
+    tags: Annotated[tuple[Text, ...], Field(max_length=100)] = ()
     thresholds: ThresholdOverrides = ThresholdOverrides()
-    maintenance: tuple[MaintenanceWindow, ...] = ()
-    mute_times: tuple[MuteTime, ...] = ()
+    maintenance: Annotated[tuple[MaintenanceWindow, ...], Field(max_length=1000)] = ()
+    mute_times: Annotated[tuple[MuteTime, ...], Field(max_length=1000)] = ()
 
     @property
     def title(self) -> str:

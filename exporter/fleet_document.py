@@ -23,6 +23,10 @@ _NULLS = frozenset({"", "~", "null", "Null", "NULL"})
 _NOT_FINITE = {".inf": math.inf, "+.inf": math.inf, "-.inf": -math.inf, ".nan": math.nan}
 # A fleet file is five deep; far deeper ones would exhaust the parsers' stack.
 _DEEPEST = 50
+# So many levels in one line, or by so many blanks, are no fleet file, and could exhaust the stack
+# of the parser, which is not Python's.
+_DEEP_BLOCK = re.compile(rf"(?:[-?:][ \t]+){{{_DEEPEST}}}| {{500}}")
+MOST_TOLD = 500
 _LONGEST_SHOWN = 80
 _LONGEST_INTEGER = 18
 
@@ -56,14 +60,15 @@ class FleetFileError(Exception):
         self.path = path
         self.mistakes = sorted(set(mistakes))
         count = len(self.mistakes)
-        super().__init__(
-            f"{path}: {count} mistake{'s' if count != 1 else ''}\n"
-            + "\n".join(f"  {mistake}" for mistake in self.mistakes)
-        )
+        told = [f"  {mistake}" for mistake in self.mistakes[:MOST_TOLD]]
+        if count > MOST_TOLD:
+            told.append(f"  and {count - MOST_TOLD} more")
+        super().__init__(f"{path}: {count} mistake{'s' if count != 1 else ''}\n" + "\n".join(told))
 
 
 def shown_text(text: str) -> str:
     """Text as it may be printed: short, and without characters that act on a terminal."""
+    text = text[: _LONGEST_SHOWN + 1]
     if len(text) > _LONGEST_SHOWN:
         text = text[: _LONGEST_SHOWN - 3] + "…"
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
@@ -126,7 +131,7 @@ class FleetDocument:
         return FleetFileError(self._path, [Mistake(line, column, "", message)])
 
     def _yaml(self, text: str) -> Any:
-        if _nesting(text) > _DEEPEST:
+        if _nesting(text) > _DEEPEST or _DEEP_BLOCK.search(text):
             raise self._refusal(f"is nested more than {_DEEPEST} deep")
         try:
             node = _Loader(text).get_single_node()

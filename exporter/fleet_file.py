@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import json
 import re
+import unicodedata
 from pathlib import Path
 from typing import Any
 
@@ -27,10 +28,15 @@ from exporter.fleet_document import FleetDocument, FleetFileError, Mistake, Wher
 __all__ = ["FleetFileError", "Mistake", "load_fleet", "parse_fleet"]
 
 _LARGEST_FILE = 64 * 1024 * 1024
+MOST_SITES = 100_000
+MOST_EXPLAINED = 2000
 _SECRET_KEY = re.compile(
     r"pass(?:word|wd|phrase)|secret|token|credential|(?:api|access|private)[_-]?key"
     r"|(?:^|[_-])(?:auth|authorization|pass|pwd|key)(?:[_-]|$)",
     re.IGNORECASE,
+)
+_WITHOUT_SECRET = re.compile(
+    r"(?:[A-Za-z][A-Za-z0-9+.-]*:/*)?(?:\[[0-9A-Fa-f:.]*\]?|[^:/@?#%]*)(?::-?[0-9]*)?(?:/[^:@?#%]*)?\Z"
 )
 _KEYS: dict[str, list[str]] = {
     "": list(Fleet.model_fields),
@@ -64,14 +70,16 @@ def parse_fleet(text: str, path: Path) -> Fleet:
     if not isinstance(document.data, dict):
         expected = "expected a mapping with the key sites"
         raise FleetFileError(path, [*mistakes, document.mistake((), expected)])
+    sites = document.data.get("sites")
+    if isinstance(sites, list) and len(sites) > MOST_SITES:
+        expected = f"has {len(sites)} sites; expected {MOST_SITES} at most"
+        raise FleetFileError(path, [*mistakes, document.mistake(("sites",), expected)])
     try:
         fleet = Fleet.model_validate(document.data)
     except ValidationError as error:
-        mistakes += [
-            _explain(detail, document)
-            for detail in error.errors(include_url=False)
-            if detail["loc"] not in document.left_out
-        ]
+        found = [d for d in error.errors(include_url=False) if d["loc"] not in document.left_out]
+        # To explain them takes longer than to find them.
+        mistakes += [_explain(detail, document) for detail in found[:MOST_EXPLAINED]]
     mistakes += [*_duplicate_ids(document), *_half_coordinates(document), *_impossible(document)]
     mistakes += [*_backward_windows(document), *_untrusted(document, path)]
     if fleet is None or mistakes:
@@ -148,6 +156,7 @@ def _explain(detail: ErrorDetails, document: FleetDocument) -> Mistake:
         "float_type": "expected a number",
         "finite_number": "expected a finite number",
         "tuple_type": "expected a list",
+        "too_long": f"is too long; expected at most {context.get('max_length')} entries",
         "model_type": "expected a mapping of keys and values",
         "fleet_file": str(context.get("message", "")),
     }
@@ -168,8 +177,8 @@ def _limit(value: float) -> str:
 
 def _show(value: Any, where: Where, document: FleetDocument) -> str:
     """The value as it may be shown: short, on one line, and never a secret."""
-    # User names and passwords stand before an @, tokens in a query.
-    if where[-1:] == ("api_endpoint",) and any(c in "@?#" for c in str(value)):
+    # User names and passwords stand before an @, missing or encoded as it may be.
+    if where[-1:] == ("api_endpoint",) and not _WITHOUT_SECRET.match(str(value)):
         return "(value not shown)"
     if isinstance(value, dict):
         return "a mapping"
@@ -196,17 +205,20 @@ def _unknown_key(where: Where) -> str:
 
 
 def _duplicate_ids(document: FleetDocument) -> list[Mistake]:
-    seen: dict[str, int] = {}
+    seen: dict[str, tuple[int, str]] = {}
     mistakes = []
     for index, site in _raw_sites(document):
         name = site.get("id")
         if not isinstance(name, str):
             continue
-        if name in seen:
+        # Alike to a reader, and to whoever is called at night.
+        folded = unicodedata.normalize("NFKC", name).casefold()
+        first, other = seen.setdefault(folded, (index, name))
+        if first != index:
             shown = shown_text(json.dumps(name))
-            message = f"{shown}: is the id of sites[{seen[name]}] too; ids are unique"
+            but = "" if name == other else " but for capital letters"
+            message = f"{shown}: is the id of sites[{first}] too{but}; ids are unique"
             mistakes.append(document.mistake(("sites", index, "id"), message))
-        seen.setdefault(name, index)
     return mistakes
 
 

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable
 from pathlib import Path
 
+from exporter import fleet_reader
 from exporter.config import Fleet
 from exporter.fleet_file import FleetFileError, load_fleet
 
@@ -41,7 +42,7 @@ class FleetFile:
         """
         self._stamp = self._read_stamp()
         try:
-            fleet = load_fleet(self.path)
+            fleet = fleet_reader.read(self.path)
         except FleetFileError as error:
             self.successful = False
             if str(error) != self._complaint:

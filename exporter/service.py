@@ -12,7 +12,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-from exporter import __version__
+from exporter import __version__, fleet_reader
 from exporter.assessment import FleetAssessment, Issue, assess
 from exporter.cells.model import SiteCells
 from exporter.cells.watch import CellWatch
@@ -70,6 +70,7 @@ class Service:
         self._expected: Expected | None = None
         self._integrated = time.monotonic()
         self._reloading = asyncio.Lock()
+        self._stopping = False
         self._writer = writer_of(settings, rng)
         self._rollups = self._live_rollups()
         self._http = client_session(settings.networks)
@@ -125,6 +126,8 @@ class Service:
         watching_cells = asyncio.create_task(self._watch_cells())
         await stop.wait()
         log.info("stopping")
+        self._stopping = True
+        fleet_reader.give_up()
         self._server.stop()
         if self._cell_watch is not None:
             await self._cell_watch.stop()
@@ -258,7 +261,7 @@ class Service:
     async def _reload(self) -> None:
         async with self._reloading:
             fleet = await asyncio.to_thread(self._file.reload)
-            if fleet is not None:
+            if fleet is not None and not self._stopping:
                 self._reconfigure(fleet)
                 await self._sun()
 

@@ -97,7 +97,7 @@ def parse_site_secrets(text: str, name: str) -> dict[str, SiteSecret]:
     """
     try:
         return _FILE.validate_python(yaml.safe_load(text) or {})
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, RecursionError) as error:
         mark = getattr(error, "problem_mark", None)
         place = f", line {mark.line + 1}" if mark else ""
         raise SiteSecretsError(f"{name}{place}: is not YAML") from None

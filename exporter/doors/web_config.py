@@ -172,7 +172,7 @@ def load_web_config(path: Path) -> WebConfig:
         return _placed(WebConfig.model_validate(data or {}), path.parent)
     except OSError as error:
         raise WebConfigError(f"{path}: cannot be read: {error.strerror}") from None
-    except (UnicodeDecodeError, yaml.YAMLError) as error:
+    except (UnicodeDecodeError, yaml.YAMLError, RecursionError) as error:
         mark = getattr(error, "problem_mark", None)
         place = f", line {mark.line + 1}" if mark else ""
         # The parser's own words quote the file, and with it a secret.

@@ -33,7 +33,12 @@ REFUSED_NETWORKS: tuple[Network, ...] = tuple(
         "ff00::/8",  # multicast
     )
 )
-_NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
+# An IPv4 address stands in their last 32 bits: NAT64 (RFC 6052, RFC 8215), and the form of old.
+_HOLD_IPV4 = tuple(
+    ipaddress.IPv6Network(text) for text in ("64:ff9b::/96", "64:ff9b:1::/48", "::/96")
+)
+# The loopback is no IPv4 address, and `::` has a line of its own.
+_ONE = ipaddress.IPv6Address("::1")
 
 
 class TooLargeError(aiohttp.ClientError):
@@ -57,13 +62,13 @@ def is_refused(address: Address, allowed: Iterable[Network]) -> bool:
     Parameters
     ----------
     address : IPv4Address or IPv6Address
-        An IPv4 address inside an IPv6 one (mapped, NAT64, 6to4) counts as itself.
+        An IPv4 address inside an IPv6 one (mapped, compatible, NAT64, 6to4) counts as itself.
     allowed : iterable of networks
         Exceptions from :data:`REFUSED_NETWORKS`.
     """
     if isinstance(address, ipaddress.IPv6Address):
         inner = address.ipv4_mapped or address.sixtofour
-        if inner is None and address in _NAT64:
+        if inner is None and address > _ONE and any(address in net for net in _HOLD_IPV4):
             inner = ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
         if inner is not None:
             address = inner
