@@ -312,7 +312,8 @@ def heat() -> barchart.Panel:
     face = Face(
         title="Hours by temperature in °C",
         description="For how many hours the cells of the pack were how warm, all cells together, "
-        "in up to 91 days. Warmth ages them: above 35 °C it counts.",
+        "in up to 91 days; each bar from the temperature below it to the next. Warmth ages them: "
+        "above 35 °C it counts.",
         size=(12, 8),
         unit=look.UNITS["h"],
         empty=NOT_ANALYSED,
@@ -321,10 +322,6 @@ def heat() -> barchart.Panel:
         colour=look.fixed(look.FLOWS["Load"]),
         targets=[],
     )
-    short = {
-        name: text.replace("below ", "<").replace(" and more", "+").replace(" to ", "…")
-        for name, text in HEAT.items()
-    }
-    return _histogram(
-        face, {name: text.replace(" °C", "") for name, text in short.items()}, "Temperature"
-    )
+    # Where each range begins: whole ranges would run into each other.
+    short = {name: text.replace("below ", "<").split(" ")[0] for name, text in HEAT.items()}
+    return _histogram(face, short, "Temperature")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -128,6 +128,16 @@ class Known:
     capacity_ah: float = math.nan
     charged_kwh: float = math.nan
     discharged_kwh: float = math.nan
+
+    @property
+    def whole(self) -> bool:
+        """Whether nothing is missing."""
+        return all(math.isfinite(value) for value in astuple(self))
+
+    def over(self, older: Known) -> Known:
+        """This, and what is missing of it from an older one."""
+        pairs = zip(astuple(self), astuple(older), strict=True)
+        return Known(*(mine if math.isfinite(mine) else before for mine, before in pairs))
 
 
 @dataclass(slots=True)

@@ -108,8 +108,8 @@ async def read_pack(
     # Far back it takes InfluxDB long, and hardly ever is there more.
     for begin, end in ((parts[1].begin, until), (parts[0].begin, parts[1].begin)):
         found = await _last_known(stored, site, of_device, begin, end)
-        known = found.get(pack, known)
-        if math.isfinite(known.soh_percent) or math.isfinite(known.capacity_ah):
+        known = known.over(found.get(pack, known))
+        if known.whole:
             break
     return PackPast(grids[0], grids[1], known)
 
@@ -157,7 +157,7 @@ async def read_newer(
             made[series.tags["device"]].new.put_battery(series.rows)
     known = await _last_known(stored, site, "", since, until)
     for pack, past in made.items():
-        past.known = known.get(pack, past.known)
+        past.known = known.get(pack, past.known).over(past.known)
     return made, latest
 
 

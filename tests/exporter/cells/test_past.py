@@ -76,6 +76,13 @@ def test_what_is_kept_comes_back_and_what_is_damaged_is_nothing(tmp_path: Path) 
     assert load(tmp_path, "alpha") is None
 
 
+def test_what_was_not_told_lately_is_what_it_was() -> None:
+    newer = Known(NAN, NAN, 5000.0, NAN).over(Known(97.0, 280.0, 4000.0, NAN))
+    assert (newer.soh_percent, newer.capacity_ah, newer.charged_kwh) == (97.0, 280.0, 5000.0)
+    assert np.isnan(newer.discharged_kwh)
+    assert not newer.whole
+
+
 def history(known: Known) -> PackHistory:
     made = Pack(days=30, step=900.0, swing=(10.0, 90.0)).run()
     return PackHistory(

@@ -49,6 +49,9 @@ def write_pack(folder: Path, number: int, pack: History, end: float) -> None:
         write_csv(folder / f"bms1_p{number}_i.csv", zip(stamps, pack.current.tolist(), strict=True))
         rows = [(stamp, CAPACITY_AH) for stamp in stamps[::144]]
         write_csv(folder / f"bms1_p{number}_capacity.csv", rows)
+        # Told at every moment, unlike the capacity.
+        counted = np.round(1000 + np.cumsum(np.maximum(pack.current, 0)) / 300, 2).tolist()
+        write_csv(folder / f"bms1_p{number}_in.csv", zip(stamps, counted, strict=True))
 
 
 @pytest.fixture(scope="module")
@@ -107,8 +110,10 @@ def imported(influx1: Server, folder: Path, database: str) -> dict[str, str]:  #
         "influxdb_database": database,
     }
     state = str(folder / f"state_{database}")
-    patterns = ("current_a=bms{system}_p{pack}_i", "capacity_ah=bms{system}_p{pack}_capacity")
-    options = [part for text in patterns for part in ("--pattern", f"battery.{text}")]
+    names = {"current_a": "i", "capacity_ah": "capacity", "charged_kwh": "in"}
+    options = ["--unit", "battery.charged_kwh=kWh"]
+    for field, name in names.items():
+        options += ["--pattern", f"battery.{field}=bms{{system}}_p{{pack}}_{name}"]
     run(settings, "import", str(folder / "in"), "--site", "alpha", "--state", state, *options)
     return settings
 
