@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from exporter.commands import client
-from exporter.commands.questions import EXIT_CANNOT_ANSWER, Url
+from exporter.commands.questions import Url
 
 
 def register(app: typer.Typer) -> None:
@@ -53,7 +53,7 @@ def _listener(address: str) -> socket.socket:
             "sign-in; put a proxy that has one before it to serve others",
             file=sys.stderr,
         )
-        raise typer.Exit(EXIT_CANNOT_ANSWER) from None
+        raise typer.Exit(client.EXIT_CANNOT_ANSWER) from None
     family = socket.AF_INET6 if loopback.version == 6 else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -62,5 +62,5 @@ def _listener(address: str) -> socket.socket:
     except OSError as error:
         listener.close()
         print(f"fleetscope: cannot listen on {address}: {error.strerror}", file=sys.stderr)
-        raise typer.Exit(EXIT_CANNOT_ANSWER) from None
+        raise typer.Exit(client.EXIT_CANNOT_ANSWER) from None
     return listener

@@ -15,6 +15,7 @@ from urllib.parse import urlencode
 
 USUAL_URL = "http://127.0.0.1:9797"
 ASK_SECONDS = 30.0
+EXIT_CANNOT_ANSWER = 2
 _ZONES = "/zoneinfo/"
 
 

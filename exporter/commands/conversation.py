@@ -6,7 +6,6 @@ import sys
 from typing import Any
 
 from exporter.commands import client
-from exporter.commands.questions import EXIT_CANNOT_ANSWER
 from exporter.commands.render import show
 
 
@@ -21,7 +20,7 @@ def ask_once(
         print(f"fleetscope: {error}", file=sys.stderr)
         for example in error.suggestions:
             print(f"  {example}", file=sys.stderr)
-        return EXIT_CANNOT_ANSWER, error.session or session
+        return client.EXIT_CANNOT_ANSWER, error.session or session
     if not (as_json or as_csv):
         for note in answer["notes"]:
             print(f"({note})")

@@ -11,8 +11,6 @@ import typer
 from exporter.answers.catalogue import CONDITIONS, METRICS
 from exporter.commands import client
 
-EXIT_CANNOT_ANSWER = 2
-
 
 def complete_site(incomplete: str) -> list[tuple[str, str]]:
     """Site ids that begin with, or whose name holds, what is typed; none if nobody answers."""
@@ -82,7 +80,7 @@ def ask(
     """Ask, print, and the exit code: 0 fine, 1 attention, 2 no answer."""
     if as_json and as_csv:
         print("fleetscope: --json and --csv exclude each other", file=sys.stderr)
-        return typer.Exit(EXIT_CANNOT_ANSWER)
+        return typer.Exit(client.EXIT_CANNOT_ANSWER)
     try:
         answer = client.get(url, "query", {"tz": client.local_zone()} | parameters)
         from exporter.commands.render import show
@@ -90,7 +88,7 @@ def ask(
         return typer.Exit(show(answer, as_json=as_json, as_csv=as_csv, evidence=evidence))
     except client.CannotAskError as error:
         print(f"fleetscope: {error}", file=sys.stderr)
-        return typer.Exit(EXIT_CANNOT_ANSWER)
+        return typer.Exit(client.EXIT_CANNOT_ANSWER)
 
 
 def chosen(
