@@ -6,7 +6,6 @@ import codecs
 import gzip
 import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any, cast
 
@@ -16,8 +15,9 @@ import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
 from numpy.typing import NDArray
 
-from exporter.importing.arrays import to_numpy
 from exporter.importing.layout import FilePlan
+from exporter.importing.parquet import examine_parquet, parquet_blocks
+from exporter.importing.rows import BadRow, Block, Rows, empty_rows, put_owners
 from exporter.importing.sniff import Dialect, FileError, sniff
 from exporter.importing.times import numbers, parse
 
@@ -27,54 +27,7 @@ Bools = NDArray[np.bool_]
 
 HEAD_BYTES = 64 * 1024
 BLOCK_BYTES = 4 * 1024 * 1024
-_BETWEEN = "\x1f"
 _PARQUET = (".parquet", ".pq")
-
-
-@dataclass(slots=True)
-class Rows:
-    """Rows of a file in its order.
-
-    Attributes
-    ----------
-    line : (n,) int64
-        Line, or row of a Parquet file, from 1.
-    time : (n,) int64
-        Milliseconds, of UTC or of the local wall clock.
-    values : (n, signals) float64
-        In the unit of the file; NaN where nothing can be used.
-    """
-
-    line: Ints
-    time: Ints
-    values: Floats
-
-
-@dataclass(slots=True)
-class BadRow:
-    """A row, or one field of it, that is kept aside."""
-
-    line: int
-    reason: str
-    text: str
-
-
-@dataclass(slots=True)
-class Block:
-    """What one piece of a file holds: good rows, bad ones, and fields with nothing in them.
-
-    Where rows say whose they are, ``owners`` are what their columns say, and ``owner`` the place in
-    it of each good row.
-    """
-
-    rows: Rows
-    bad: list[BadRow]
-    blank: int
-    missing: int
-    read: int
-    bytes: int
-    owners: list[tuple[str, ...]] = field(default_factory=list)
-    owner: Ints = field(default_factory=lambda: np.empty(0, np.int64))
 
 
 def is_parquet(path: Path) -> bool:
@@ -104,8 +57,6 @@ def examine(plan: FilePlan) -> Dialect:
     FileError
     """
     if is_parquet(plan.path):
-        from exporter.importing.parquet import examine_parquet
-
         return examine_parquet(plan)
     try:
         with open_file(plan.path) as file:
@@ -134,8 +85,6 @@ def read_blocks(plan: FilePlan, dialect: Dialect) -> Iterator[Block]:
         If it cannot be read to its end.
     """
     if is_parquet(plan.path):
-        from exporter.importing.parquet import parquet_blocks
-
         yield from parquet_blocks(plan, dialect)
         return
     line = 1
@@ -235,7 +184,7 @@ def _parse_block(body: bytes, first_line: int, dialect: Dialect, size: int) -> B
             bad.append(BadRow(first_line + number - 1, reason, written[:200]))
         else:
             blank += 1
-    block = Block(_empty(len(dialect.signals)), bad, blank, 0, line.size + len(invalid), size)
+    block = Block(empty_rows(len(dialect.signals)), bad, blank, 0, line.size + len(invalid), size)
     columns = [_text_column(table.column(n)) for n in range(dialect.width)]
     _fill(block, line, columns, dialect)
     return block
@@ -250,10 +199,6 @@ def _text_column(column: pa.ChunkedArray) -> Any:
         raw = array.cast(pa.binary()).to_pylist()
         array = pa.array([(b or b"").decode("utf-8", "replace") for b in raw], pa.string())
     return array
-
-
-def _empty(signals: int) -> Rows:
-    return Rows(np.empty(0, np.int64), np.empty(0, np.int64), np.empty((0, signals)))
 
 
 def _fill(block: Block, line: Ints, columns: list[Any], dialect: Dialect) -> None:
@@ -279,14 +224,6 @@ def _fill(block: Block, line: Ints, columns: list[Any], dialect: Dialect) -> Non
     block.missing += int(np.count_nonzero(missing[readable]))
     block.rows = Rows(line[readable], time[readable], values[readable])
     put_owners(block, [columns[column] for _, column in dialect.keys], readable)
-
-
-def put_owners(block: Block, said: list[Any], readable: Bools) -> None:
-    """Note whose each readable row is, from the columns that say it."""
-    if said:
-        joined = pc.binary_join_element_wise(*said, _BETWEEN).dictionary_encode()
-        block.owners = [tuple(text.split(_BETWEEN)) for text in joined.dictionary.to_pylist()]
-        block.owner = to_numpy(joined.indices.cast(pa.int64()))[readable]
 
 
 def _put_wrong(

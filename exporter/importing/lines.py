@@ -10,8 +10,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from exporter.importing.arrays import to_arrow
-from exporter.importing.blocks import Rows
 from exporter.importing.layout import Signal
+from exporter.importing.rows import Rows
 from exporter.sink.line_protocol import tag
 
 POINTS_PER_BATCH = 20_000

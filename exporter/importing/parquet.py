@@ -11,8 +11,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from exporter.importing.arrays import to_numpy
-from exporter.importing.blocks import BadRow, Block, Rows, put_owners
 from exporter.importing.layout import FilePlan, LayoutError, Signal
+from exporter.importing.rows import BadRow, Block, Rows, put_owners
 from exporter.importing.sniff import (
     TIME_NAMES,
     Dialect,

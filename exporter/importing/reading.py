@@ -7,9 +7,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from exporter.importing.blocks import BadRow, Block, Rows, examine, read_blocks
+from exporter.importing.blocks import examine, read_blocks
 from exporter.importing.layout import FilePlan, LayoutError, Signal
 from exporter.importing.lines import POINTS_PER_BATCH, encode
+from exporter.importing.rows import BadRow, Block, Rows
 from exporter.importing.sieve import REMEMBERED_ROWS, Sieve
 from exporter.importing.sniff import Dialect, FileError, named
 from exporter.importing.tally import Tally

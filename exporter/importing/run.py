@@ -12,11 +12,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from exporter.importing.blocks import BadRow, fingerprint
+from exporter.importing.blocks import fingerprint
 from exporter.importing.layout import FilePlan, FileRule, Format, Signal, find_files, plan_file
 from exporter.importing.lines import pack
 from exporter.importing.reading import FileReader, Piece
 from exporter.importing.retention import Retention
+from exporter.importing.rows import BadRow
 from exporter.importing.sending import Sender
 from exporter.importing.sniff import FileError
 from exporter.importing.state import State

@@ -8,9 +8,9 @@ from datetime import UTC, datetime
 import numpy as np
 from numpy.typing import NDArray
 
-from exporter.importing.blocks import BadRow, Block, Rows
 from exporter.importing.layout import Signal
 from exporter.importing.repeated import FIRST, SECOND, UNKNOWN, passes
+from exporter.importing.rows import BadRow, Block, Rows, empty_rows
 from exporter.importing.sniff import Dialect, FileError
 from exporter.importing.tally import Tally
 from exporter.importing.units import fitting_units
@@ -101,7 +101,7 @@ class Sieve:
     def finish(self) -> Rows:
         """What waited for more rows."""
         found = [self._settle(key) for key in list(self._pending)]
-        rows = self._once(_joined(found)) if found else _empty(len(self._dialect.signals))
+        rows = self._once(_joined(found)) if found else empty_rows(len(self._dialect.signals))
         if self._seen:
             self.tally.find_gaps(np.sort(np.concatenate([times for times, _ in self._seen])))
         return rows
@@ -278,7 +278,3 @@ def _joined(parts: list[Rows]) -> Rows:
         np.concatenate([p.time for p in parts]),
         np.concatenate([p.values for p in parts]),
     )
-
-
-def _empty(signals: int) -> Rows:
-    return Rows(np.empty(0, np.int64), np.empty(0, np.int64), np.empty((0, signals)))

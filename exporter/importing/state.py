@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from exporter.importing.blocks import BadRow
+from exporter.importing.rows import BadRow
 from exporter.importing.tally import Tally
 
 BAD_ROWS = "bad-rows.csv"

@@ -12,9 +12,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from exporter.importing import blocks, reading
-from exporter.importing.blocks import BadRow
 from exporter.importing.layout import Format, load_mapping
 from exporter.importing.reading import FileReader
+from exporter.importing.rows import BadRow
 from exporter.importing.run import plan
 from tests.exporter.importing.folders import checked, local_minutes, run, write_csv
 

@@ -16,8 +16,8 @@ import numpy as np
 import pytest
 
 from exporter.importing import lines
-from exporter.importing.blocks import Rows
 from exporter.importing.layout import BUILT_IN, Format, plan_file
+from exporter.importing.rows import Rows
 from exporter.sink.line_protocol import tag
 from tests.exporter.importing.folders import local_minutes, run, write_csv
 from tests.exporter.service_process import command, environment, until
