@@ -1,3 +1,3 @@
-from exporter.cli import app
+from exporter.commands.door import main
 
-app()
+main()

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import sys
 from typing import Annotated, Any
 
 import typer
 
 from exporter.answers.catalogue import CONDITIONS, METRICS
-from exporter.commands import client
+from exporter.commands import asking, client
 
 
 def complete_site(incomplete: str) -> list[tuple[str, str]]:
@@ -74,32 +73,11 @@ SiteArgument = Annotated[
 ]
 
 
-def ask(
-    url: str, as_json: bool, as_csv: bool, evidence: bool = False, **parameters: Any
+def _asked(
+    url: str, as_json: bool, as_csv: bool, evidence: bool, what: str, **options: Any
 ) -> typer.Exit:
-    """Ask, print, and the exit code: 0 fine, 1 attention, 2 no answer."""
-    if as_json and as_csv:
-        print("fleetscope: --json and --csv exclude each other", file=sys.stderr)
-        return typer.Exit(client.EXIT_CANNOT_ANSWER)
-    try:
-        answer = client.get(url, "query", {"tz": client.local_zone()} | parameters)
-        from exporter.commands.render import show
-
-        return typer.Exit(show(answer, as_json=as_json, as_csv=as_csv, evidence=evidence))
-    except client.CannotAskError as error:
-        print(f"fleetscope: {error}", file=sys.stderr)
-        return typer.Exit(client.EXIT_CANNOT_ANSWER)
-
-
-def chosen(
-    region: list[str] | None, priority: list[str] | None, filters: list[str] | None
-) -> list[str]:
-    """All filters in one list."""
-    return [
-        *(f"region:{value}" for value in region or ()),
-        *(f"priority:{value}" for value in priority or ()),
-        *(filters or ()),
-    ]
+    wanted = asking.parameters(what, **options)
+    return typer.Exit(asking.ask(url, as_json, as_csv, evidence, **wanted))
 
 
 def register(app: typer.Typer) -> None:
@@ -120,14 +98,16 @@ def register(app: typer.Typer) -> None:
         as_csv: Csv = False,
     ) -> None:
         """Sites that need attention, worst first, and why; with --since, those that did."""
-        raise ask(
+        raise _asked(
             url,
             as_json,
             as_csv,
             evidence,
-            what="attention",
-            filter=chosen(region, priority, filters),
-            severity="critical" if urgent else None,
+            "attention",
+            region=region,
+            priority=priority,
+            filters=filters,
+            urgent=urgent,
             since=since,
             until=until,
             limit=limit,
@@ -151,16 +131,19 @@ def register(app: typer.Typer) -> None:
         as_csv: Csv = False,
     ) -> None:
         """Sites in order, worst first, by score or any metric; with --since, over a period."""
-        order = "best" if best else "highest" if highest else "lowest" if lowest else None
-        raise ask(
+        raise _asked(
             url,
             as_json,
             as_csv,
             evidence,
-            what="rank",
+            "rank",
             metric=metric,
-            order=order,
-            filter=chosen(region, priority, filters),
+            best=best,
+            highest=highest,
+            lowest=lowest,
+            region=region,
+            priority=priority,
+            filters=filters,
             since=since,
             until=until,
             limit=limit,
@@ -181,12 +164,12 @@ def register(app: typer.Typer) -> None:
         as_csv: Csv = False,
     ) -> None:
         """Sites beside each other, in everything or in one metric."""
-        raise ask(
+        raise _asked(
             url,
             as_json,
             as_csv,
             evidence,
-            what="compare",
+            "compare",
             site=sites,
             metric=metric,
             since=since,
@@ -206,14 +189,16 @@ def register(app: typer.Typer) -> None:
         as_csv: Csv = False,
     ) -> None:
         """Sites that differ from comparable ones by more than 3.5 robust standard deviations."""
-        raise ask(
+        raise _asked(
             url,
             as_json,
             as_csv,
             evidence,
-            what="outliers",
+            "outliers",
             metric=metric,
-            filter=chosen(region, priority, filters),
+            region=region,
+            priority=priority,
+            filters=filters,
             limit=limit,
         )
 
@@ -234,16 +219,18 @@ def register(app: typer.Typer) -> None:
         as_csv: Csv = False,
     ) -> None:
         """Sites that meet conditions, such as --condition hot --where 'soc<20'."""
-        raise ask(
+        raise _asked(
             url,
             as_json,
             as_csv,
             evidence,
-            what="which",
+            "which",
             condition=condition,
             where=where,
-            any_of="1" if any_of else None,
-            filter=chosen(region, priority, filters),
+            any_of=any_of,
+            region=region,
+            priority=priority,
+            filters=filters,
             since=since,
             until=until,
             limit=limit,
@@ -260,9 +247,7 @@ def register(app: typer.Typer) -> None:
         as_csv: Csv = False,
     ) -> None:
         """One site in detail; with --since, how it did."""
-        raise ask(
-            url, as_json, as_csv, evidence, what="site", site=[site], since=since, until=until
-        )
+        raise _asked(url, as_json, as_csv, evidence, "site", site=[site], since=since, until=until)
 
     @app.command()
     def explain(
@@ -273,7 +258,7 @@ def register(app: typer.Typer) -> None:
         as_csv: Csv = False,
     ) -> None:
         """Every point that a site lost and why, and what is unknown."""
-        raise ask(url, as_json, as_csv, evidence, what="explain", site=[site])
+        raise _asked(url, as_json, as_csv, evidence, "explain", site=[site])
 
     @app.command("ask")
     def ask_in_words(
@@ -323,15 +308,17 @@ def register(app: typer.Typer) -> None:
         as_csv: Csv = False,
     ) -> None:
         """How a metric went over time: course, mean, extremes and trend."""
-        raise ask(
+        raise _asked(
             url,
             as_json,
             as_csv,
             evidence,
-            what="history",
+            "history",
             metric=metric,
             site=site,
-            filter=chosen(region, priority, filters),
+            region=region,
+            priority=priority,
+            filters=filters,
             since=since,
             until=until,
             limit=limit,

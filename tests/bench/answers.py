@@ -23,6 +23,7 @@ from pathlib import Path
 
 from exporter.influxql import InfluxQL
 from exporter.levels import DAY, LEVELS, Level
+from exporter.past_level import enough_for
 from tests.bench.rollups import cpu_seconds
 from tests.exporter.api.influx import Influx, influx
 from tests.exporter.api.served import START, ServedFleet, plan
@@ -165,15 +166,13 @@ def measure(server: Influx, sites: int, days: int) -> None:
     )
     end, names = fleet.latest.time, [site.id for site in fleet.fleet.sites]
     pid = server.pid
-    meant = {level for level in LEVELS if (level.range_days or math.inf) >= days}
-    finest = next(level for level in LEVELS if level in meant)
+    read = enough_for(days * DAY)[0]
     for level in LEVELS:
         server.query(
             f'CREATE RETENTION POLICY "{level.name}" ON "fleet" DURATION INF REPLICATION 1'
         )
-        # Energy of a week is read from windows of 15 minutes, trends take 90 days.
-        back = {finest: days, LEVELS[-1]: 90}.get(level, days if days < 8 else 0)
-        if level in meant and back:
+        back = {read: days, LEVELS[-1]: 90}.get(level)
+        if back is not None:
             count = write(server, rows(level, names, end - back * DAY, end), level.name)
             print(f"{level.name}: {count / 1e6:.1f} million rows of {back} days", flush=True)
     write(server, detail(names, end), "raw")
