@@ -176,8 +176,9 @@ async def test_a_week_is_the_same_everywhere(served: ServedFleet) -> None:
             assert rows.keys() == report.keys()
             for site, row in rows.items():
                 value = row["mean"] if row.get("total") is None else row["total"]
-                # A minute goes by between the first question and the last.
-                assert value * scale == pytest.approx(report[site][key], rel=0.001), (metric, site)
+                # Time goes by between the questions: pieces of ten minutes come and go at both
+                # ends, which is 0.3 % of the time that the site was there.
+                assert value * scale == pytest.approx(report[site][key], rel=0.004), (metric, site)
     # And they are right: away for 2.3 of 7 days.
     assert report[AWAY[0]]["availability"] == pytest.approx(1 - 2.3 / 7, abs=0.005)
     assert report["s0000"]["pv_kwh"] == pytest.approx(24 * 7, rel=0.01)
