@@ -112,6 +112,7 @@ def build(parts: Parts, now: datetime, zone: tzinfo) -> Query:
 
 
 _LISTS = {What.RANK, What.WHICH, What.ATTENTION}
+_FINE = Condition("needs_attention", negate=True)
 
 
 def _base(parts: Parts, what: What) -> Query:
@@ -156,6 +157,10 @@ def _choose(parts: Parts, now: datetime, zone: tzinfo) -> Query:
         if parts.group:
             raise GrammarError("costs are told by site, not by " + parts.group.replace("_", " "))
         return _choose(parts, now, zone).but(with_cost=True)
+    if parts.metrics and _FINE in parts.conditions and not (intents or parts.named_sites):
+        # "Is the temperature all right at Delta?" is about its temperature, not about what is fine.
+        parts.conditions.remove(_FINE)
+        return _attention(parts)
     if "help" in intents:
         if parts.tests or parts.sites or parts.filters or parts.metrics:
             raise GrammarError("it is not clear what help is wanted")
@@ -396,9 +401,8 @@ def _which(parts: Parts) -> Query:
     if parts.metrics and Condition("offline") in parts.conditions:
         # "The score went down" is about the score, "the site went down" about the site.
         raise GrammarError("ask for the history of a metric, or which sites are offline")
-    if parts.metrics == ["score"] or (
-        parts.metrics and all(m in ("soc", "soh", "score") for m in parts.metrics)
-    ):
+    about_a_value = "mean" in parts.intents or _FINE in parts.conditions
+    if all(m in ("soc", "soh", "score") for m in parts.metrics) and not about_a_value:
         parts.metrics = []
     query = _base(parts, What.WHICH)
     if parts.severity:

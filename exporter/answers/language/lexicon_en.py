@@ -9,6 +9,7 @@ ENTRIES: tuple[tuple[str, str], ...] = (
         "attention|problem|problems|problematic|trouble|troubles|issue|issues|fault|faults|faulty|"
         "wrong|broken|failing|failed|worry|worries|worried|concern|concerns|concerning|look after|"
         "looked after|look at first|looked at first|look first|visit first|go to first|fix first|"
+        "do first|tackle first|do next|"
         "start with|handle first|keep an eye on|break|breaks|broke|breaking|act on|action|"
         "actions|to do|todo|to be done|fix|fixing|repair|repairs|"
         "need maintenance|needs maintenance|maintenance needed|due for maintenance|struggling|"
