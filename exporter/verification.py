@@ -37,6 +37,11 @@ def show(settings: Settings, first: str, last: str | None, console: Console) -> 
         raise VerifyError("--to must be at least a minute after --from")
     counter = InfluxCounter(settings.influxdb_url, settings.influxdb_database, headers(settings))
     rows = asyncio.run(verify(settings.queue_dir, counter, start, end))
+    if not rows:
+        raise VerifyError(
+            f"the books in {settings.queue_dir} have no points from {start:%Y-%m-%d %H:%M} to "
+            f"{end:%Y-%m-%d %H:%M} {end:%Z}, so there is nothing to compare"
+        )
     console.print(_table(rows, start, end))
     missing = sum(row.missing for row in rows)
     strange = sum(row.strange for row in rows)

@@ -181,6 +181,10 @@ def hottest() -> timeseries.Panel:
     return lines(face, limit_lines=True, soft=(10, look.LIMITS.temperature_max + 2))
 
 
+# What the battery says is there before anything was analysed.
+_OF_BATTERY = f"{READINGS.of('battery')} WHERE {SITE} AND \"device\" = '$pack' AND $timeFilter"
+
+
 def health() -> list[stat.Panel]:
     """State of health of one pack: as reported with its class, measured, estimated."""
 
@@ -204,13 +208,13 @@ def health() -> list[stat.Panel]:
         "As the battery reports it, at the end of the time range, with its class: from 99 % "
         "excellent, 98 optimal, 95 nominal, 90 degraded, 85 compromised, 80 critical, below that "
         "end of life.",
-        {"soh_reported_percent": REPORTED},
+        {},
         8,
     )
-    query = reported.targets[0]
+    latest = f"SELECT last({field('soh_percent', 'mean')}) FROM {_OF_BATTERY}"
     reported = replace(
         reported,
-        targets=[query, influx(_last({"soh_reported_percent": "Class"}, ONE), "Class", "B")],
+        targets=[influx(latest, REPORTED, "A"), influx(latest, "Class", "B")],
         overrides={"Class": {"mappings": [*look.soh_classes()]}},
     )
     measured = one(
@@ -251,8 +255,8 @@ def health_over_time() -> timeseries.Panel:
         )
     ]
     reported = (
-        f"SELECT last({field('soh_percent', 'mean')}) FROM {READINGS.of('battery')} WHERE {SITE} "
-        "AND \"device\" = '$pack' AND $timeFilter GROUP BY time($__interval) fill(none)"
+        f"SELECT last({field('soh_percent', 'mean')}) FROM {_OF_BATTERY} "
+        "GROUP BY time($__interval) fill(none)"
     )
     face = Face(
         title="State of health over time",

@@ -103,5 +103,8 @@ async def test_verify_counts_against_the_books(
     either.take_out("scrape", 7)
     code, told = verify("--from", day, "--to", end)
     assert (code, "1 points were written and are not in InfluxDB" in told) == (1, True)
+    code, told = verify("--from", "2001-01-01", "--to", "2001-01-02")
+    assert code == 2
+    assert "nothing to compare" in told
     code, told = verify("--from", "yesterday")
     assert code == 2
