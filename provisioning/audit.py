@@ -41,7 +41,9 @@ def main() -> int:
 
 
 def _published() -> int:
-    program = shutil.which("pip-audit")
+    # Beside the interpreter first: a virtual environment need not be active.
+    here = str(Path(sys.executable).parent)
+    program = shutil.which("pip-audit", path=here) or shutil.which("pip-audit")
     if program is None:
         print("published vulnerabilities: NOT checked, pip-audit is not installed")
         return 0

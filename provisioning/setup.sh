@@ -60,6 +60,7 @@ if [ ! -x .venv/bin/python ] || ! .venv/bin/python -c '' 2>/dev/null ||
         --require-hashes -r requirements-dev.lock
     printf '%s\n' "$lock_sum" >.venv/lock.sha256
 fi
-.venv/bin/python -m pip install --disable-pip-version-check -q \
+# setuptools warns of folders that are in the way of an editable package; here they are the package.
+PYTHONWARNINGS=ignore .venv/bin/python -m pip install --disable-pip-version-check -q \
     --no-deps --no-build-isolation -e .
 say "ready: .venv ($(.venv/bin/python --version))"
