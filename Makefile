@@ -10,7 +10,10 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.complete
-WORKERS ?= 2
+# More than two cores hold: many tests wait rather than work.
+WORKERS ?= 4
+# Each of these runs whole servers.
+SERVERS ?= 2
 
 export PYTHON DEMO_SECONDS FLEETSCOPE_DEMO_DIR GRAFANA_HOME
 
@@ -52,7 +55,7 @@ unit: setup ## tests that need no server
 	@$(BIN)/python -m pytest -q -n $(WORKERS) -m "not stack"
 
 stack: servers ## tests against real servers
-	@$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile -m stack
+	@$(BIN)/python -m pytest -q -n $(SERVERS) --dist loadfile -m stack
 
 check: lint types unit ## lint, types and unit tests, without servers
 

@@ -26,6 +26,8 @@ TOKEN = "change-me-4711"
 LEFT_OUT = {"/api/v1/events"}
 # What a question means is no matter of its schema, and the moment of a history neither.
 MEANT = {"/api/v1/ask", "/api/v1/query", "/api/v1/history"}
+# A report is made of a whole year at times, on a machine that does other work.
+PATIENCE_SECONDS = 120.0
 _CONFORMS = (
     "status_code_conformance",
     "content_type_conformance",
@@ -68,12 +70,12 @@ def exercise(operation: Any, examples: int, number: int) -> None:
     accepted = [*checks, *CHECKS.get_by_names(["positive_data_acceptance"])]
 
     def right(case: Case) -> None:
-        reply = case.call()
+        reply = case.call(timeout=PATIENCE_SECONDS)
         case.validate_response(reply, checks=checks if operation.path in MEANT else accepted)
         assert reply.status_code not in (500, 502, 504)
 
     def wrong(case: Case) -> None:
-        reply = case.call()
+        reply = case.call(timeout=PATIENCE_SECONDS)
         case.validate_response(reply, checks=checks)
         assert reply.status_code not in (500, 502, 504)
 
