@@ -36,7 +36,8 @@ REASONS = {
     "resistance": "High resistance",
     "sensor_stuck": "Reading is stuck",
     "sensor_noisy": "Reading jumps",
-    "none": "No cell of this site stands out, or no single cells were stored for long enough",
+    "none": "Nothing yet in the history of single cells, which is judged hourly; what stands out "
+    "now is below",
 }
 
 
@@ -79,7 +80,7 @@ def critical() -> table.Panel:
         "of each, how far it is from its pack's median at rest, and in how many days it will be "
         "30, 60 and 100 mV off if its trend goes on. A dash is a cell without such a trend. "
         "Renewed hourly; click on a pack to see its cells.",
-        size=(24, 9),
+        size=(24, 6),
         unit=look.NUMBER,
         empty="Prometheus gives no answer",
         targets=[
