@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import subprocess
@@ -10,9 +11,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 LOCKS = ("requirements.lock", "requirements-dev.lock", "requirements-build.lock")
+PATIENCE_SECONDS = 180.0
 _PINNED = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*(?:\[[^\]]*\])?==\S+")
-# What pip-audit says where its database cannot be reached, or does not know the packages.
-_UNREACHABLE = re.compile(r"could not be audited|ConnectionError|Failed to|ServiceError", re.I)
 
 
 def unpinned(text: str) -> list[str]:
@@ -47,13 +47,45 @@ def _published() -> int:
     if program is None:
         print("published vulnerabilities: NOT checked, pip-audit is not installed")
         return 0
-    command = [program, "--disable-pip", "--require-hashes", "-r", str(ROOT / LOCKS[0])]
-    done = subprocess.run(command, check=False, capture_output=True, text=True)
-    if _UNREACHABLE.search(done.stdout + done.stderr):
-        print("published vulnerabilities: NOT checked, the database cannot be reached from here")
-        return 1 if "Found" in done.stderr + done.stdout else 0
-    print(done.stdout + done.stderr, end="")
-    return done.returncode
+    command = [program, "--disable-pip", "--require-hashes", "--progress-spinner", "off"]
+    command += ["--format", "json", "--requirement", str(ROOT / LOCKS[0])]
+    try:
+        done = subprocess.run(
+            command, check=False, capture_output=True, text=True, timeout=PATIENCE_SECONDS
+        )
+        told, found = published(done.stdout, done.stderr)
+    except subprocess.TimeoutExpired:
+        told, found = published("", f"no answer in {PATIENCE_SECONDS:g} s")
+    print(f"published vulnerabilities: {told}")
+    return int(found)
+
+
+def published(answer: str, errors: str) -> tuple[str, bool]:
+    """What an answer of pip-audit says in words, and whether there is a vulnerability.
+
+    Parameters
+    ----------
+    answer : str
+        Its JSON; anything else means that it could not ask.
+    errors : str
+        What it wrote to standard error.
+    """
+    try:
+        packages = json.loads(answer)["dependencies"]
+    except (ValueError, KeyError, TypeError):
+        lines = errors.strip().splitlines()
+        return f"NOT checked, the database cannot be asked: {(lines or ['no answer'])[-1]}", False
+    vulnerable = [
+        f"{package['name']} {package['version']}: {flaw['id']}, mended in "
+        f"{', '.join(flaw['fix_versions']) or 'no version yet'}"
+        for package in packages
+        for flaw in package.get("vulns", ())
+    ]
+    unknown = sum("skip_reason" in package for package in packages)
+    told = [f"{len(packages) - unknown} packages checked"]
+    if unknown:
+        told.append(f"{unknown} NOT checked, the database that is reached does not have them")
+    return "\n  ".join(["; ".join(told), *vulnerable]), bool(vulnerable)
 
 
 if __name__ == "__main__":
