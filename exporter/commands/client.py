@@ -54,6 +54,22 @@ def local_zone() -> str:
 
 
 def get(url: str, path: str, parameters: dict[str, Any] | None = None, seconds: float = 0) -> Any:
+    """The JSON that the exporter answers to GET, as :func:`fetch` brings it.
+
+    Raises
+    ------
+    CannotAskError
+    """
+    body = fetch(url, path, parameters, seconds)
+    try:
+        return json.loads(body)
+    except ValueError as error:
+        raise CannotAskError(f"{url} answers, but not as an exporter does: {error}") from error
+
+
+def fetch(
+    url: str, path: str, parameters: dict[str, Any] | None = None, seconds: float = 0
+) -> bytes:
     """What the exporter answers to GET; lists become repeated parameters.
 
     User name, password and a CA of one's own come from FLEETSCOPE_API_USERNAME,
@@ -71,7 +87,7 @@ def get(url: str, path: str, parameters: dict[str, Any] | None = None, seconds: 
         with urllib.request.urlopen(  # noqa: S310 - the user's own URL
             request, timeout=seconds or ASK_SECONDS, context=_tls(url)
         ) as reply:
-            return json.load(reply)
+            return bytes(reply.read())
     except urllib.error.HTTPError as error:
         raise _told(error, address) from error
     except (OSError, ValueError) as error:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import sys
-import urllib.error
-import urllib.request
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
+
+from exporter.commands import client
 
 
 def report(
@@ -60,23 +60,12 @@ def report(
 
 
 def _get(url: str, days: float, form: str) -> bytes:
-    address = f"{url.rstrip('/')}/api/v1/report?days={days:g}&format={form}"
     try:
-        with urllib.request.urlopen(address, timeout=900) as reply:  # noqa: S310 - the user's URL
-            return bytes(reply.read())
-    except urllib.error.HTTPError as error:
-        import json
-
-        try:
-            reason = json.loads(error.read())["detail"]
-        except (ValueError, KeyError):
-            reason = f"answered {error.code}"
-        _fail(f"{address}: {reason}")
-    except (OSError, ValueError) as error:
-        _fail(f"{address} does not answer: {getattr(error, 'reason', error)}")
-    raise AssertionError
+        return client.fetch(url, "report", {"days": f"{days:g}", "format": form}, seconds=900)
+    except client.CannotAskError as error:
+        _fail(str(error))
 
 
-def _fail(message: str) -> None:
+def _fail(message: str) -> NoReturn:
     typer.echo(f"fleetscope: {message}", err=True)
-    raise typer.Exit(2)
+    raise typer.Exit(client.EXIT_CANNOT_ANSWER)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import time
-import urllib.error
 import urllib.parse
-import urllib.request
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
+
+from exporter.commands import client
 
 if TYPE_CHECKING:
     from exporter.tickets.incident import Incident
@@ -36,6 +36,9 @@ def ticket(
         Path | None,
         typer.Option("--plan", help="Ticket file.", envvar="FLEETSCOPE_TICKETS", metavar="FILE"),
     ] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="The same as JSON, one list of steps.")
+    ] = False,
     url: Annotated[
         str, typer.Option("--url", help="Where the exporter listens.", envvar="FLEETSCOPE_URL")
     ] = "http://127.0.0.1:9797",
@@ -70,10 +73,14 @@ def ticket(
         # As if nothing else were there: other incidents are not over because they were not asked.
         asked = frozenset(one.key for one in picked)
         steps = [s for s in decide(plan, book, picked, now, asked) if s.incident is not None]
-    for step in steps:
-        _show(step, book.entries.get((step.destination.name, step.key)))
-    if not steps:
-        typer.echo("no ticket is due")
+    told = [_told(step, book.entries.get((step.destination.name, step.key))) for step in steps]
+    if as_json:
+        typer.echo(json.dumps(told, indent=2, ensure_ascii=False))
+    else:
+        for one in told:
+            _show(one)
+        if not told:
+            typer.echo("no ticket is due")
     raise typer.Exit(1 if steps else 0)
 
 
@@ -84,7 +91,7 @@ def _due(
     from exporter.tickets.collective import collective, hidden
     from exporter.tickets.incident import incidents, unseen
 
-    found = _get(url, "sites?sort=attention")
+    found = _get(url, "sites", sort="attention")
     single = incidents(found["sites"], found["time"])
     common = _get(url, "fleet")["common_issues"]
     shared, covered = collective(common, found["sites"], single)
@@ -105,15 +112,13 @@ def _of_site(url: str, site: str | None, code: str | None) -> list[Incident]:
 def _of_answer(url: str, question: str) -> list[Incident]:
     """Issues of the sites of an answer: those that it is about, or all that need attention."""
     from exporter.answers.catalogue import CONDITIONS
-    from exporter.commands.client import local_zone
     from exporter.tickets.incident import incidents
 
-    asked = urllib.parse.urlencode({"q": question, "tz": local_zone()})
-    answer = _get(url, f"ask?{asked}")
+    answer = _get(url, "ask", q=question, tz=client.local_zone())
     typer.echo(f"[{answer['understood']}] {answer['headline']}", err=True)
     wanted = [c for c in answer["query"].get("conditions", ()) if not c.startswith("!")]
     codes = {code for name in wanted for code in CONDITIONS[name].codes}
-    found = _get(url, "sites?sort=attention")
+    found = _get(url, "sites", sort="attention")
     sites = [one for one in found["sites"] if one["id"] in answer["sites"]]
     chosen = [
         one
@@ -140,41 +145,47 @@ def _send(plan: TicketPlan, chosen: list[Incident]) -> NoReturn:
     raise typer.Exit(0)
 
 
-def _show(step: Any, entry: Any) -> None:
-    """A step as it would go out, with secrets left out."""
+def _told(step: Any, entry: Any) -> dict[str, Any]:
+    """A step as it would go out; of secret headers only the names."""
     from exporter.tickets.styles import as_event, calls
 
+    destination = step.destination
+    told = {"what": step.what, "number": step.number, "key": step.key, "at": destination.name}
+    if destination.kind == "file":
+        file = f"{destination.folder}/{step.number}.json"
+        return told | {"file": file, "body": as_event(step, step.number)}
     remote = entry.remote if entry is not None else None
-    typer.echo(f"# {step.what} {step.number} at {step.destination.name}: {step.key}")
-    if step.destination.kind == "file":
-        typer.echo(f"write {step.destination.folder}/{step.number}.json")
-        typer.echo(json.dumps(as_event(step, step.number), indent=2, ensure_ascii=False))
-    else:
-        for call in calls(step, remote, "x" if step.destination.token else ""):
-            typer.echo(f"{call.method} {call.url}")
-            for name, value in call.headers.items():
-                typer.echo(f"{name}: {value}")
-            for name in call.secret:
-                typer.echo(f"{name}: (secret)")
-            typer.echo(json.dumps(call.body, indent=2, ensure_ascii=False))
+    requests = calls(step, remote, "x" if destination.token else "")
+    shown = [
+        {"method": one.method, "url": one.url, "headers": one.headers}
+        | {"secret_headers": list(one.secret), "body": one.body}
+        for one in requests
+    ]
+    return told | {"requests": shown}
+
+
+def _show(told: dict[str, Any]) -> None:
+    typer.echo(f"# {told['what']} {told['number']} at {told['at']}: {told['key']}")
+    if "file" in told:
+        typer.echo(f"write {told['file']}")
+        typer.echo(json.dumps(told["body"], indent=2, ensure_ascii=False))
+    for call in told.get("requests", ()):
+        typer.echo(f"{call['method']} {call['url']}")
+        for name, value in call["headers"].items():
+            typer.echo(f"{name}: {value}")
+        for name in call["secret_headers"]:
+            typer.echo(f"{name}: (secret)")
+        typer.echo(json.dumps(call["body"], indent=2, ensure_ascii=False))
     typer.echo("")
 
 
-def _get(url: str, path: str) -> Any:
-    address = f"{url.rstrip('/')}/api/v1/{path}"
+def _get(url: str, path: str, **parameters: Any) -> Any:
     try:
-        with urllib.request.urlopen(address, timeout=30) as reply:  # noqa: S310 - the user's URL
-            return json.load(reply)
-    except urllib.error.HTTPError as error:
-        try:
-            reason = json.loads(error.read())["detail"]
-        except (ValueError, KeyError):
-            reason = f"answered {error.code}"
-        _fail(str(reason))
-    except (OSError, ValueError) as error:
-        _fail(f"{address} does not answer: {getattr(error, 'reason', error)}")
+        return client.get(url, path, parameters)
+    except client.CannotAskError as error:
+        _fail(str(error))
 
 
 def _fail(message: str) -> NoReturn:
     typer.echo(f"fleetscope: {message}", err=True)
-    raise typer.Exit(2)
+    raise typer.Exit(client.EXIT_CANNOT_ANSWER)

@@ -6,7 +6,9 @@ import asyncio
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from exporter.cli import app
 from exporter.commands import client
 from tests.doors.conftest import Certificates, hashed
 from tests.doors.test_guard import configured, serving
@@ -37,3 +39,12 @@ async def test_it_signs_in_over_tls(
         secret.write_text("right\n")
         # Past the door, whose application has no such route here.
         assert await refusal() == "Not Found"
+        plan = tmp_path / "tickets.yaml"
+        plan.write_text(
+            f"state: {tmp_path}/book.json\n"
+            f"destinations: [{{name: folder, kind: file, folder: {tmp_path}}}]\n"
+        )
+        for command in (["report"], ["ticket", "--plan", str(plan)], ["rank"], ["status"]):
+            asked = [*command, "--url", url]
+            done = await asyncio.to_thread(CliRunner().invoke, app, asked)
+            assert (done.exit_code, "Not Found" in done.stderr) == (2, True), done.output

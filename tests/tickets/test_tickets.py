@@ -278,6 +278,7 @@ async def test_a_dry_run_shows_exactly_what_is_sent(
         done = await asyncio.to_thread(CliRunner().invoke, app, arguments)
         one = await asyncio.to_thread(CliRunner().invoke, app, [*arguments, "s0001"])
         none = await asyncio.to_thread(CliRunner().invoke, app, [*arguments, "s0002"])
+        data = await asyncio.to_thread(CliRunner().invoke, app, [*arguments, "--json"])
         monkeypatch.undo()
     assert receiver.requests == [], "a dry run sends nothing"
     assert done.exit_code == 1, done.output
@@ -289,6 +290,8 @@ async def test_a_dry_run_shows_exactly_what_is_sent(
     assert [(m, u.removeprefix(receiver.url)) for m, u, _ in shown] == sent(receiver)
     assert [json.loads(body) for *_, body in shown] == bodies(receiver)
     assert len(shown) == 2
+    steps = json.loads(data.output)
+    assert [call["body"] for step in steps for call in step["requests"]] == bodies(receiver)
     assert one.output.count("# open") == 1
     assert (none.exit_code, "no active issue" in none.stderr) == (2, True)
     await run.desk.close()
