@@ -329,7 +329,8 @@ ENTRIES: tuple[tuple[str, str], ...] = (
     (
         "refuse:people",
         "contact|contacts|phone*|phone number|telephone|address|addresses|owner|owners|"
-        "customer|customers|responsible|who owns|who installed|installer",
+        "customer|customers|responsible|who owns|who installed|installer|who to call|who do i call|"
+        "who should i call|whom do i call|whom should i call|who can i call|whom to call",
     ),
     ("refuse:device", "firmware*|serial number*|software version|hardware|ip|version"),
     ("refuse:contract", "warrant*|guarantee*|contract*|sla|insurance"),

@@ -57,7 +57,8 @@ REASONS = {
     "repairs may cost",
     "weather": "the weather is not known here",
     "carbon": "emissions are not known here",
-    "people": "contacts and addresses are not told here; they are in the fleet file",
+    "people": "contacts and addresses are not told here; see the fleet file, or the dashboard of "
+    "the site",
     "device": "makes, versions and serial numbers of devices are not known here",
     "contract": "contracts and warranties are not known here",
     "prices": "the price list is the file that FLEETSCOPE_PRICES names; ask what repairs will cost",
