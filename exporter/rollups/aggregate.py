@@ -239,13 +239,29 @@ def _kept(
     if kind in (Kind.MEASURED, Kind.VOLTAGE):
         found["mean"] = np.add.reduceat(values, starts) / sizes
     if kind is Kind.VOLTAGE:
-        found["p1"], found["p99"] = _percentiles(values, starts, sizes, (0.01, 0.99))
+        found["p1"], found["p99"] = percentiles(values, starts, sizes, (0.01, 0.99))
     return found
 
 
-def _percentiles(
+def percentiles(
     values: FloatArray, starts: NDArray[np.intp], sizes: IntArray, shares: tuple[float, ...]
 ) -> list[FloatArray]:
+    """Percentiles of groups of values that stand one behind the other.
+
+    Parameters
+    ----------
+    values : float array, shape (N,)
+        Without NaN.
+    starts, sizes : int arrays, shape (G,)
+        First index and size of every group; sizes are 1 or more.
+    shares : tuple of float
+        0 to 1 each; between two values is interpolated linearly.
+
+    Returns
+    -------
+    list of float arrays, shape (G,)
+        One for every share.
+    """
     longest = int(sizes.max())
     group = np.repeat(np.arange(len(sizes)), sizes)
     if longest * len(sizes) <= _LARGEST_PADDING * len(values):

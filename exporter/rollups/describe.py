@@ -70,6 +70,16 @@ def parts(table: Table) -> list[str]:
                 ("`voltage_v_min`, `lowest_cell`", "V, text", "Lowest voltage, and whose it was"),
                 ("`voltage_v_max`, `highest_cell`", "V, text", "Highest voltage, and whose it was"),
                 (
+                    "`voltage_v_median`",
+                    "V",
+                    "Median of the cells' mean voltages of the window",
+                ),
+                (
+                    "`temperature_c_min`, `coldest_cell`",
+                    "°C, text",
+                    "Lowest temperature, and whose it was",
+                ),
+                (
                     "`temperature_c_max`, `hottest_cell`",
                     "°C, text",
                     "Highest temperature, and whose it was",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from exporter.rollups.aggregate import FloatArray, IntArray, Samples, Windows
+from exporter.rollups.aggregate import FloatArray, IntArray, Samples, Windows, percentiles
 
 WHOLE = 0.9
 """A spread is taken at moments at which this share of a pack's cells has a sample."""
@@ -13,6 +13,7 @@ WHOLE = 0.9
 _EXTREMES = (
     ("voltage_v_min", "lowest_cell", np.minimum),
     ("voltage_v_max", "highest_cell", np.maximum),
+    ("temperature_c_min", "coldest_cell", np.minimum),
     ("temperature_c_max", "hottest_cell", np.maximum),
 )
 
@@ -81,7 +82,21 @@ def pack_windows(
         texts[text] = named
     if len(keys):
         columns["samples"] = np.add.reduceat(cells.columns["samples"][order], starts)
+        columns["voltage_v_median"] = _medians(cells.columns.get("voltage_v_mean"), rows, len(keys))
         columns["spread_v_max"] = np.full(len(keys), np.nan)
         at = np.searchsorted(keys, (spread[0] << 32) | (spread[1] // window_ms))
         np.fmax.at(columns["spread_v_max"], at, spread[2])
     return Windows(keys >> 32, (keys & 0xFFFFFFFF) * window_ms, columns, texts)
+
+
+def _medians(values: FloatArray | None, rows: IntArray, count: int) -> FloatArray:
+    """Median of the values of each row of packs; NaN where there are none."""
+    found = np.full(count, np.nan)
+    if values is None:
+        return found
+    there = np.flatnonzero(~np.isnan(values))
+    there = there[np.argsort(rows[there], kind="stable")]
+    named, starts, sizes = np.unique(rows[there], return_index=True, return_counts=True)
+    if named.size:
+        (found[named],) = percentiles(values[there], starts, sizes, (0.5,))
+    return found

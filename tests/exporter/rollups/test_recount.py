@@ -284,13 +284,27 @@ async def test_a_pack_names_its_extreme_cells(server: Server) -> None:
         await target.write(compress(lines, 0.0).body)
         await recount(source, target, FIRST, FIRST + DAY_MS, NOW, sites=["packs"])
         (part,) = source.ask(
-            "SELECT voltage_v_min, lowest_cell, voltage_v_max, highest_cell, temperature_c_max, "
-            'hottest_cell, spread_v_max, samples FROM "rollup_1d"."pack" '
+            "SELECT voltage_v_min, lowest_cell, voltage_v_max, highest_cell, voltage_v_median, "
+            "temperature_c_min, coldest_cell, temperature_c_max, hottest_cell, spread_v_max, "
+            'samples FROM "rollup_1d"."pack" '
             "WHERE site = 'packs' GROUP BY *"
         )
         assert dict(part.tags) == {"site": "packs", "pack": "p"}
         (row,) = part.rows
-        assert row[1:] == [3.3, "c1", pytest.approx(3.81), "c2", 50, "c1", pytest.approx(0.51), 60]
+        highest, median, spread = (pytest.approx(volts) for volts in (3.81, 3.32, 0.51))
+        assert row[1:] == [
+            3.3,
+            "c1",
+            highest,
+            "c2",
+            median,
+            20,
+            "c1",
+            50,
+            "c1",
+            spread,
+            60,
+        ]
     finally:
         source.close()
         await target.close()
