@@ -13,14 +13,16 @@ from grafana_foundation_sdk.models.dashboard import DataTransformerConfig
 from grafana import look, wear
 from grafana.cells_critical import PACK_URL, critical
 from grafana.frame import dashboard, kept_variable, pack_variable, site_variable
-from grafana.levels import CELLS, READINGS, either, extreme, over_time
+from grafana.levels import CELLS, READINGS, last_and_median, of_packs, over_time
 from grafana.panels import (
     CELLS_URL,
     HIDDEN,
     WRAPPED,
     Face,
     colour,
+    coloured,
     columns,
+    difference,
     grid,
     heat,
     joined,
@@ -117,12 +119,7 @@ def _named() -> table.Panel:
             "Highest": {"noValue": "–", "custom.width": 66},
             "at": volts,
             "at ": volts,
-            "Spread": volts
-            | {
-                "thresholds": look.spread_limits("text").build(),
-                "color": {"mode": "thresholds"},
-                "custom.cellOptions": {"type": "color-text"},
-            },
+            "Spread": volts | coloured(look.spread_limits("text")),
             "Age": {"unit": look.AGO, "custom.width": 138},
         },
     )
@@ -155,10 +152,8 @@ def _fleet() -> table.Panel:
                 "unit": look.UNITS["V"],
                 "decimals": 3,
                 "custom.width": 70,
-                "thresholds": look.spread_limits("text").build(),
-                "color": {"mode": "thresholds"},
-                "custom.cellOptions": {"type": "color-text"},
-            },
+            }
+            | coloured(look.spread_limits("text")),
             "site": HIDDEN,
         },
     )
@@ -183,26 +178,12 @@ def _spread() -> timeseries.Panel:
     return lines(face, limit_lines=True, soft=(0, look.LIMITS.cell_spread_critical + 0.02))
 
 
-def _deviation(name: str, kept: str) -> list[str]:
-    """InfluxQL: the last of each cell in the range, and the median of each pack."""
-    cells = either(
-        {"last": (f'last("{name}")', f'last("{name}_{kept}")')},
-        "cell",
-        where=f"{CHOSEN} AND {PACK}",
-        by='"pack", "cell"',
-        detail=CELLS,
-    )
-    return [
-        f'SELECT last("last") AS "value" FROM {cells} WHERE $timeFilter GROUP BY "pack", "cell"',
-        f'SELECT median("last") AS "median" FROM {cells} WHERE $timeFilter GROUP BY "pack"',
-    ]
-
-
 def _furthest_from_median(face: Face, *, unit: str, decimals: int) -> table.Panel:
     """A table of the cells furthest from the median of their pack, by name."""
     volts = unit == look.UNITS["V"]
     most = look.CELL_VOLTS_OFF if volts else look.CELL_CELSIUS_OFF
-    queries = _deviation("voltage_v", "mean") if volts else _deviation("temperature_c", "max")
+    name, kept = ("voltage_v", "mean") if volts else ("temperature_c", "max")
+    queries = last_and_median(name, kept, f"{CHOSEN} AND {PACK}")
     shown = {"pack": "Pack", "cell": "Cell", "value": "Value", "off": "Off by"}
     number = {"unit": unit, "decimals": decimals, "custom.width": 74}
     complete = replace(
@@ -210,13 +191,7 @@ def _furthest_from_median(face: Face, *, unit: str, decimals: int) -> table.Pane
         targets=[influx_table(query, ref) for query, ref in zip(queries, "AB", strict=True)],
         transformations=[
             joined("pack", mode="inner"),
-            transform(
-                "calculateField",
-                mode="binary",
-                alias="off",
-                replaceFields=False,
-                binary={"left": "value", "operator": "-", "right": "median"},
-            ),
+            difference("value", "median", "off"),
             transform(
                 "calculateField",
                 mode="unary",
@@ -232,12 +207,7 @@ def _furthest_from_median(face: Face, *, unit: str, decimals: int) -> table.Pane
             "Pack": WRAPPED,
             "Cell": {"custom.width": 56},
             "Value": number,
-            "Off by": number
-            | {
-                "custom.cellOptions": {"type": "color-text"},
-                "thresholds": look.deviation_limits(most).build(),
-                "color": {"mode": "thresholds"},
-            },
+            "Off by": number | coloured(look.deviation_limits(most)),
         },
     )
     return grid(complete)
@@ -290,13 +260,10 @@ def _voltages() -> heatmap.Panel:
 
 def _band() -> timeseries.Panel:
     where = f"{CHOSEN} AND {PACK}"
-    median = over_time(
-        "median", "voltage_v", "mean", "cell", where=where, by='"pack"', detail=CELLS
-    )
     targets = [
-        influx(extreme("max", "voltage_v", where), "Highest $tag_pack", "A"),
-        influx(median, "Median $tag_pack", "B"),
-        influx(extreme("min", "voltage_v", where), "Lowest $tag_pack", "C"),
+        influx(of_packs("max", "voltage_v", where), "Highest $tag_pack", "A"),
+        influx(of_packs("median", "voltage_v", where), "Median $tag_pack", "B"),
+        influx(of_packs("min", "voltage_v", where), "Lowest $tag_pack", "C"),
     ]
     face = Face(
         title="Highest, median and lowest cell",

@@ -12,6 +12,7 @@ from grafana.panels import (
     HIDDEN,
     WRAPPED,
     Face,
+    coloured,
     columns,
     grid,
     link,
@@ -48,12 +49,7 @@ def _days() -> dict[str, object]:
         "custom.width": 84,
         "noValue": "–",
         "mappings": [look.missing_as("–"), look.as_text({"0": "Reached"})],
-        "thresholds": look.limits(
-            "text", (0, look.SEVERITY_COLOURS["critical"]), (30, "text")
-        ).build(),
-        "color": {"mode": "thresholds"},
-        "custom.cellOptions": {"type": "color-text"},
-    }
+    } | coloured(look.limits("text", (0, look.SEVERITY_COLOURS["critical"]), (30, "text")))
 
 
 def critical() -> table.Panel:

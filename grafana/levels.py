@@ -150,8 +150,23 @@ def either(
     return ", ".join(sources)
 
 
-def extreme(how: str, name: str, where: str) -> str:
-    """InfluxQL: the lowest or highest single cell of each pack over time.
+def last_and_median(name: str, kept: str, where: str) -> tuple[str, str]:
+    """InfluxQL: the last of each cell in the range, and the median of those of each pack."""
+    cells = either(
+        {"last": (f'last("{name}")', f'last("{name}_{kept}")')},
+        "cell",
+        where=where,
+        by='"pack", "cell"',
+        detail=CELLS,
+    )
+    return (
+        f'SELECT last("last") AS "value" FROM {cells} WHERE $timeFilter GROUP BY "pack", "cell"',
+        f'SELECT median("last") AS "median" FROM {cells} WHERE $timeFilter GROUP BY "pack"',
+    )
+
+
+def of_packs(how: str, name: str, where: str) -> str:
+    """InfluxQL: lowest, highest or median single cell of each pack over time.
 
     Full detail has cells only; in roll-ups the row of the pack has it, which is far less to read.
     """

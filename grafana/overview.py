@@ -17,6 +17,7 @@ from grafana.panels import (
     WRAPPED,
     Face,
     colour,
+    coloured,
     columns,
     grid,
     joined,
@@ -354,9 +355,8 @@ def _outliers() -> table.Panel:
             "Robust z": {
                 "decimals": 1,
                 "custom.width": 72,
-                "color": look.fixed(look.OUTLIER).build(),
-                "custom.cellOptions": {"type": "color-text"},
-            },
+            }
+            | coloured(look.fixed(look.OUTLIER)),
             "site": HIDDEN,
         },
     )

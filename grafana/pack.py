@@ -10,12 +10,13 @@ from grafana_foundation_sdk.models.dashboard import DataTransformerConfig
 
 from grafana import look, wear
 from grafana.frame import batteries_variable, dashboard, kept_variable, site_variable
-from grafana.levels import CELLS, READINGS, either, field, grown, over_time
+from grafana.levels import CELLS, READINGS, either, field, grown, last_and_median, over_time
 from grafana.panels import (
     Face,
     bars_in_order,
     colour,
     columns,
+    difference,
     heat,
     joined,
     lines,
@@ -56,27 +57,13 @@ def build() -> Dashboard:
 
 def _in_order(face: Face, name: str, kept: str) -> barchart.Panel:
     """One bar for each cell in physical order: its latest value less the median of the pack."""
-    found = either(
-        {"last": (f'last("{name}")', f'last("{name}_{kept}")')},
-        "cell",
-        where=CHOSEN,
-        by='"pack", "cell"',
-        detail=CELLS,
-    )
-    cells = f'SELECT last("last") AS "value" FROM {found} WHERE $timeFilter GROUP BY "pack", "cell"'
-    median = f'SELECT median("last") AS "median" FROM {found} WHERE $timeFilter GROUP BY "pack"'
+    cells, median = last_and_median(name, kept, CHOSEN)
     return bars_in_order(
         face,
         [influx_table(cells, "A"), influx_table(median, "B")],
         [
             joined("pack", mode="inner"),
-            transform(
-                "calculateField",
-                mode="binary",
-                alias="Off the median",
-                replaceFields=False,
-                binary={"left": "value", "operator": "-", "right": "median"},
-            ),
+            difference("value", "median", "Off the median"),
             transform(
                 "convertFieldType",
                 conversions=[{"targetField": "cell", "destinationType": "number"}],

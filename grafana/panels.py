@@ -366,6 +366,22 @@ def link(title: str, url: str) -> dict[str, Any]:
     return {"links": [{"title": title, "url": url, "targetBlank": False}]}
 
 
+def coloured(colours: ThresholdsConfig | FieldColor) -> dict[str, Any]:
+    """Figures of a column in colour: by limits, or all in one."""
+    how: dict[str, Any] = {"custom.cellOptions": {"type": "color-text"}}
+    if isinstance(colours, FieldColor):
+        return how | {"color": colours.build()}
+    return how | {"thresholds": colours.build(), "color": {"mode": "thresholds"}}
+
+
+def difference(of: str, less: str, name: str) -> DataTransformerConfig:
+    """A new column: one column less another."""
+    binary = {"left": of, "operator": "-", "right": less}
+    return transform(
+        "calculateField", mode="binary", alias=name, replaceFields=False, binary=binary
+    )
+
+
 def score_bar(width: int, *, digits: bool = True) -> dict[str, Any]:
     """A column of scores as small bars in the colours of the statuses."""
     shown = "text" if digits else "hidden"

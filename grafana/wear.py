@@ -12,7 +12,7 @@ from grafana_foundation_sdk.builders import barchart, stat, table, timeseries
 from exporter.cells.model import FORMULA
 from exporter.cells.wear import DEPTHS, HEAT, MEASUREMENT
 from grafana import look
-from grafana.levels import CELLS, READINGS, SITE, Detail, either, extreme, field, over_time
+from grafana.levels import CELLS, READINGS, SITE, Detail, either, field, of_packs, over_time
 from grafana.panels import (
     WRAPPED,
     Face,
@@ -160,12 +160,9 @@ def spread() -> timeseries.Panel:
 
 def hottest() -> timeseries.Panel:
     """Out of single cells as well."""
-    coldest = over_time(
-        "min", "temperature_c", "min", "cell", where=SEVERAL, by='"pack"', detail=CELLS
-    )
     targets = [
-        influx(extreme("max", "temperature_c", SEVERAL), "Hottest $tag_pack", "A"),
-        influx(coldest, "Coldest $tag_pack", "B"),
+        influx(of_packs("max", "temperature_c", SEVERAL), "Hottest $tag_pack", "A"),
+        influx(of_packs("min", "temperature_c", SEVERAL), "Coldest $tag_pack", "B"),
     ]
     face = Face(
         title="Coldest and hottest single cell",

@@ -344,10 +344,15 @@ def influx_names() -> Iterator[tuple[str, str]]:
             for each in ("mean", "min", "max") if kept == "$kept" else (kept,):
                 yield measurement[2], f"{name}_{each}"
         own_names = set(re.findall(r'AS "(\w+)"', query))
+        # Beside the cells of full detail may stand the packs of a roll-up.
+        beside = re.findall(r'SELECT ((?:(?!SELECT).)*?) FROM "\$\w+"\."pack"', query)
+        for name in {name for part in beside for name in re.findall(r'"(\w+)"', part)} - own_names:
+            yield "pack", name
+        for part in beside:
+            query = query.replace(part, "")
         for name in re.findall(r'(?<!\.)"(\w+)"(?!\.)', query):
             if name not in own_names | {measurement[2], "raw"}:
-                # Beside the cells of full detail stand the packs of a roll-up.
-                yield "pack" if name.startswith("spread_v_") else measurement[2], name
+                yield measurement[2], name
 
 
 def kept() -> dict[str, set[str]]:
@@ -361,7 +366,8 @@ def kept() -> dict[str, set[str]]:
 def test_every_field_that_is_asked_for_exists() -> None:
     known, rolled_up = schema(), kept()
     known = {m: names | rolled_up[m] for m, names in known.items()}
-    known["pack"] = {"spread_v_max"}
+    packs = (ROOT / "docs" / "influxdb.md").read_text("utf-8").split("### `pack`")[1]
+    known["pack"] = set(re.findall(r"`(\w+)`", packs.split("\n### ")[0]))
     asked = set(influx_names())
     assert len(asked) > 40
     assert {(m, name) for m, name in asked if name not in known[m]} == set()
