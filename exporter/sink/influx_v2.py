@@ -54,6 +54,9 @@ class InfluxV2:
             await self._create()
         except ApiException as error:
             reason = f"{self._url}/api/v2 answered {error.status}: {_words(error)}"
+            version = (error.headers or {}).get("X-Influxdb-Version", "")
+            if error.status == 404 and version.removeprefix("v").startswith("1."):
+                reason = f"{self._url} is InfluxDB {version}; set FLEETSCOPE_INFLUXDB_API=v1"
             if error.status in (401, 403):
                 raise NotAllowedError(reason) from error
             raise RetryLaterError(reason) from error

@@ -154,6 +154,17 @@ async def test_written_read_back_and_repeated(server: Server) -> None:
         await target.close()
 
 
+async def test_the_wrong_version_is_named(influx1: Server) -> None:
+    target = InfluxV2(influx1.url, "fleet", "90d", "fleetscope", TOKEN)
+    try:
+        with pytest.raises(
+            RetryLaterError, match=r"is InfluxDB 1\..*; set FLEETSCOPE_INFLUXDB_API=v1"
+        ):
+            await target.prepare()
+    finally:
+        await target.close()
+
+
 async def test_rejected_points_are_counted(server: Server) -> None:
     target = server.target()
     try:
