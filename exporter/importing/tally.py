@@ -8,6 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 Ints = NDArray[np.int64]
+Floats = NDArray[np.float64]
+BLOCK = 51
+"""Steps of which the median is what is usual there."""
 
 
 @dataclass(slots=True)
@@ -34,8 +37,8 @@ class Tally:
     first, last : int or None
         Milliseconds UTC.
     cadence, gaps, longest_gap, gap_seconds
-        Usual distance of two rows in seconds, how many are more than 2.5 times as far apart, and
-        seconds without rows, at most and in all.
+        Usual distance of two rows in seconds, how many are more than 2.5 times as far apart as is
+        usual around them, and seconds without rows, at most and in all.
     rejected : int
         Points that the server refused for good.
     """
@@ -82,12 +85,13 @@ class Tally:
         steps = np.diff(times) / 1000.0
         if not steps.size:
             return
-        cadence = float(np.median(steps))
-        gaps = steps[steps > 2.5 * cadence]
-        self.cadence = cadence if self.cadence is None else self.cadence
-        self.gaps += int(gaps.size)
-        self.longest_gap = max(self.longest_gap, float(gaps.max(initial=0.0)))
-        self.gap_seconds += float(gaps.sum() - gaps.size * cadence)
+        if self.cadence is None:
+            self.cadence = float(np.median(steps))
+        usual = _usual(steps)
+        wide = steps > 2.5 * usual
+        self.gaps += int(wide.sum())
+        self.longest_gap = max(self.longest_gap, float(steps[wide].max(initial=0.0)))
+        self.gap_seconds += float((steps - usual)[wide].sum())
 
     def add(self, other: Tally) -> None:
         """Add the counts of another file."""
@@ -102,3 +106,21 @@ class Tally:
         for time in (other.first, other.last):
             if time is not None:
                 self.cover(np.array([time]))
+
+
+def _usual(steps: Floats) -> Floats:
+    """What is a usual step around each one, since a logger may be set to another cadence.
+
+    The steps are taken in blocks, each with its median; of a block and the two beside it the
+    longest counts, so that the steps on the slower side of a change are none too long.
+    """
+    blocks = max(1, steps.size // BLOCK)
+    sizes = np.full(blocks, BLOCK)
+    sizes[-1] = steps.size - (blocks - 1) * BLOCK
+    medians = np.empty(blocks)
+    medians[:-1] = np.median(steps[: (blocks - 1) * BLOCK].reshape(-1, BLOCK), axis=1)
+    medians[-1] = np.median(steps[-sizes[-1] :])
+    around = medians.copy()
+    around[1:] = np.maximum(around[1:], medians[:-1])
+    around[:-1] = np.maximum(around[:-1], medians[1:])
+    return np.repeat(around, sizes)

@@ -159,6 +159,14 @@ def test_bad_rows_and_all_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert (found["cadence"], found["gaps"], found["longest_gap"]) == (60, 1, 540)
 
 
+def test_a_change_of_cadence_is_no_gap(tmp_path: Path) -> None:
+    every = local_minutes(START, 10_000)
+    times = every[:6000:15] + every[6000:7000] + every[7010:]
+    write_csv(tmp_path / "bms1_p3_v17.csv", zip(times, volts(len(times)), strict=True))
+    found = one(checked(tmp_path, "--site", "a", "--timezone", "UTC"))
+    assert (found["gaps"], found["longest_gap"]) == (1, 660)
+
+
 def test_a_spike_of_one_sample_is_no_bad_row(tmp_path: Path) -> None:
     values = volts(60)
     values[30] = 3.9
