@@ -348,9 +348,8 @@ def influx_names() -> Iterator[tuple[str, str]]:
         beside = re.findall(r'SELECT ((?:(?!SELECT).)*?) FROM "\$\w+"\."pack"', query)
         for name in {name for part in beside for name in re.findall(r'"(\w+)"', part)} - own_names:
             yield "pack", name
-        for part in beside:
-            query = query.replace(part, "")
-        for name in re.findall(r'(?<!\.)"(\w+)"(?!\.)', query):
+        of_packs = re.compile("|".join(map(re.escape, beside)) or "$")
+        for name in re.findall(r'(?<!\.)"(\w+)"(?!\.)', of_packs.sub("", query)):
             if name not in own_names | {measurement[2], "raw"}:
                 yield measurement[2], name
 
