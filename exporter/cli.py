@@ -118,13 +118,12 @@ def verify(
 ) -> None:
     """Count what is in InfluxDB against the books. Exits 0 if all is there, 1 if not, 2 if it
     could not ask."""
-    from rich.console import Console
-
     from exporter import verification
+    from exporter.output import console
     from exporter.sink.verify import VerifyError
 
     try:
-        raise typer.Exit(verification.show(_settings(), start, stop, Console()))
+        raise typer.Exit(verification.show(_settings(), start, stop, console()))
     except VerifyError as error:
         typer.echo(f"fleetscope: {error}", err=True)
         raise typer.Exit(2) from error

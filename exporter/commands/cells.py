@@ -61,11 +61,11 @@ def cells(
 
         typer.echo(orjson.dumps(as_dict(found), option=orjson.OPT_INDENT_2))
     elif found.fault is None:
-        from rich.console import Console
+        from exporter.output import console
 
-        console = Console()
+        out = console()
         for part in render(found):
-            console.print(part, soft_wrap=isinstance(part, str))
+            out.print(part, soft_wrap=isinstance(part, str))
     if found.fault is not None:
         _fail(f"{site}: {found.fault}")
     severe = any(f.severity != "info" for pack in found.packs for f in pack.findings)

@@ -361,9 +361,9 @@ def _report(found: tuple[Outcome, float], *, checked: bool, as_json: bool) -> No
 
         typer.echo(orjson.dumps(report.as_dict(outcome), option=orjson.OPT_INDENT_2))
         return
-    from rich.console import Console
+    from exporter.output import console
 
-    report.show(outcome, Console(), checked=checked, seconds=seconds)
+    report.show(outcome, console(), checked=checked, seconds=seconds)
 
 
 def _fail(message: str) -> Any:

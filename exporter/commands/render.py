@@ -44,9 +44,9 @@ def show(answer: dict[str, Any], *, as_json: bool, as_csv: bool, evidence: bool 
     elif as_csv:
         sys.stdout.write(csv_text(answer))
     else:
-        from rich.console import Console
+        from exporter.output import console
 
-        print_answer(Console(), answer, evidence=evidence)
+        print_answer(console(), answer, evidence=evidence)
     return 1 if answer["attention"] else 0
 
 

@@ -54,7 +54,7 @@ class InfluxV2:
             await self._create()
         except ApiException as error:
             reason = f"{self._url}/api/v2 answered {error.status}: {_words(error)}"
-            version = (error.headers or {}).get("X-Influxdb-Version", "")
+            version = str(error.headers.get("X-Influxdb-Version", "")) if error.headers else ""
             if error.status == 404 and version.removeprefix("v").startswith("1."):
                 reason = f"{self._url} is InfluxDB {version}; set FLEETSCOPE_INFLUXDB_API=v1"
             if error.status in (401, 403):

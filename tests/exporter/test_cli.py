@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import threading
 from collections.abc import Iterator
@@ -14,6 +16,7 @@ from typer.testing import CliRunner
 
 from exporter import __version__, logs
 from exporter.cli import app
+from exporter.output import PIPE_COLUMNS, console
 
 
 @pytest.fixture(autouse=True)
@@ -196,3 +199,11 @@ def test_status_that_cannot_be_asked(what: str, api: tuple[str, dict[str, bytes]
     assert result.exit_code == 2
     assert result.stderr.startswith("fleetscope: ")
     assert "Traceback" not in result.output + result.stderr
+
+
+def test_a_pipe_is_as_wide_as_its_tables(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("COLUMNS", raising=False)
+    with contextlib.redirect_stdout(io.StringIO()):
+        assert console().width == PIPE_COLUMNS
+        monkeypatch.setenv("COLUMNS", "72")
+        assert console().width == 72
