@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 _FILES = "What is in the files"
 _WRITTEN = "How they are written (detected unless said)"
+ROLLUPS_DUE = "rollups-due"
 
 
 def import_files(
@@ -117,6 +118,12 @@ def import_files(
             "--extend-retention", help="Let InfluxDB keep full detail as long as it goes back."
         ),
     ] = False,
+    rollups: Annotated[
+        bool,
+        typer.Option(
+            "--rollups/--no-rollups", help="Renew the roll-ups of the range when all is imported."
+        ),
+    ] = True,
     state: Annotated[
         Path | None,
         typer.Option("--state", help="Folder for progress and bad rows.", metavar="DIR"),
@@ -150,11 +157,14 @@ def import_files(
     except (LayoutError, ValueError) as error:
         _fail(str(error))
     settings = None if only_check else _settings()
-    outcome = _import(
+    outcome, seconds = _import(
         folder, plans, left_out, settings, console, state, again=again, extend=extend_retention
     )
-    _report(outcome, checked=only_check, as_json=as_json)
-    raise typer.Exit(0 if outcome[0].complete else 1)
+    rolled_up = True
+    if settings is not None and settings.rollups and rollups and outcome.rollups_due:
+        rolled_up = _roll_up(outcome, settings, state or _state_folder(folder, settings))
+    _report(outcome, seconds, checked=only_check, as_json=as_json)
+    raise typer.Exit(0 if outcome.complete and rolled_up else 1)
 
 
 def _understand(
@@ -334,10 +344,17 @@ async def _run(
 
     state = State(folder)
     sender = Sender(make_target(settings), bar.tell)
+    # Outlives the process, so that an import that was stopped does not forget the roll-ups.
+    due = folder / ROLLUPS_DUE
+    before = due.exists()
     try:
         if again:
             state.forget()
+        due.touch()
         await Importer(state, sender, Retention(settings), bar, extend=extend).run(plans, outcome)
+        outcome.rollups_due = before or any(not result.before for result in outcome.files)
+        if not outcome.rollups_due:
+            due.unlink()
     finally:
         await sender.close()
         state.close()
@@ -352,10 +369,32 @@ def _state_folder(folder: Path, settings: Settings) -> Path:
     return Path("fleetscope-import") / f"{name}-{hashlib.sha256(whole.encode()).hexdigest()[:8]}"
 
 
-def _report(found: tuple[Outcome, float], *, checked: bool, as_json: bool) -> None:
+def _roll_up(outcome: Outcome, settings: Settings, folder: Path) -> bool:
+    from exporter.importing.report import rollup_range
+    from exporter.rollups import command
+
+    wanted = rollup_range(outcome)
+    if wanted is not None:
+        start, end, sites = wanted
+        try:
+            code = command.run(settings, start, end, sites, check=False, force=False)
+        except KeyboardInterrupt:
+            typer.echo(
+                "fleetscope: all is imported; stopped while its roll-ups were renewed, which the "
+                "same command begins again",
+                err=True,
+            )
+            raise typer.Exit(130) from None
+        if code:
+            return False
+    (folder / ROLLUPS_DUE).unlink(missing_ok=True)
+    outcome.rollups_due = False
+    return True
+
+
+def _report(outcome: Outcome, seconds: float, *, checked: bool, as_json: bool) -> None:
     from exporter.importing import report
 
-    outcome, seconds = found
     if as_json:
         import orjson
 

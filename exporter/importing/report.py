@@ -94,7 +94,7 @@ def show(outcome: Outcome, console: Console, *, checked: bool, seconds: float) -
     if outcome.bad_rows is not None:
         console.print(Text(f"Bad rows are kept in {outcome.bad_rows}"), soft_wrap=True)
     command = rollup_command(outcome)
-    if command and not checked and any(not r.before for r in outcome.files):
+    if command and not checked and outcome.rollups_due:
         console.print(Text(f"To renew the roll-ups of this range: {command}"), soft_wrap=True)
 
 
@@ -229,19 +229,32 @@ def as_dict(outcome: Outcome) -> dict[str, Any]:
         "refusals": outcome.refusals,
         "bad_rows": None if outcome.bad_rows is None else str(outcome.bad_rows),
         "rollup": rollup_command(outcome),
+        "rollups_due": outcome.rollups_due,
     }
+
+
+def rollup_range(outcome: Outcome) -> tuple[str, str, tuple[str, ...]] | None:
+    """From when to when and for which sites roll-ups lack what was imported; None if nothing was.
+
+    No sites are all sites.
+    """
+    total = outcome.total
+    if total.first is None or total.last is None:
+        return None
+    sites = {x for r in outcome.files if r.tally.first is not None for x in r.sites}
+    # Of a file that was imported before, whose rows say whose they are, the sites are not known.
+    every = any(r.tally.first is not None and not r.sites for r in outcome.files)
+    chosen = () if every else tuple(sorted(sites))
+    return _iso(total.first), _iso(total.last + 1000), chosen
 
 
 def rollup_command(outcome: Outcome) -> str | None:
     """The command that renews the roll-ups of all that was imported; None if nothing was."""
-    total = outcome.total
-    if total.first is None or total.last is None:
+    wanted = rollup_range(outcome)
+    if wanted is None:
         return None
-    sites = sorted({x for r in outcome.files if r.tally.first is not None for x in r.sites})
-    # Of a file that was imported before, whose rows say whose they are, the sites are not known.
-    every = any(r.tally.first is not None and not r.sites for r in outcome.files)
-    chosen = "" if every else "".join(f" --site {site}" for site in sites)
-    start, end = _iso(total.first), _iso(total.last + 1000)
+    start, end, sites = wanted
+    chosen = "".join(f" --site {site}" for site in sites)
     return f"fleetscope rollup{chosen} --from {start} --to {end}"
 
 

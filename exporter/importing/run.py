@@ -78,6 +78,8 @@ class Outcome:
         One bad row for each reason, with its place.
     bad_rows : Path or None
         Where they are kept.
+    rollups_due : bool
+        Whether something was written, now or before, that roll-ups were not made of yet.
     """
 
     files: list[FileResult] = field(default_factory=list)
@@ -85,6 +87,7 @@ class Outcome:
     refusals: list[str] = field(default_factory=list)
     examples: dict[str, str] = field(default_factory=dict)
     bad_rows: Path | None = None
+    rollups_due: bool = False
 
     @property
     def total(self) -> Tally:

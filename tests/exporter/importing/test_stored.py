@@ -117,6 +117,26 @@ def test_what_is_in_the_files_is_stored_once(server: Server, folder: Path) -> No
         assert job.bad_rows == bad_rows
 
 
+def rolled_up(server: Server, database: str) -> int:  # noqa: F811
+    """Values of full detail that the roll-up of a day was made of."""
+    question = f'SELECT sum(samples) FROM "{database}"."rollup_1d"."cell"'
+    found = asyncio.run(server.query(question))
+    return int(found[0]["values"][0][1]) if found else 0
+
+
+def test_roll_ups_follow_an_import(server: Server, folder: Path) -> None:  # noqa: F811
+    job = Import(server, "rolled", folder)
+    code, report, complaint = job.run("--extend-retention", "--no-rollups")
+    assert (code, report["rollups_due"]) == (0, True), complaint
+    assert rolled_up(server, "rolled") == 0
+    # What an import left undone, the next one does, also where it has nothing to write.
+    for _ in range(2):
+        code, report, complaint = job.run()
+        assert (code, report["rollups_due"]) == (0, False), complaint
+        assert report["files"][0]["imported_before"]
+        assert rolled_up(server, "rolled") == 1200
+
+
 def _written(path: Path) -> list[float]:
     with path.open(encoding="utf-8") as file:
         return [float(row["value"]) for row in csv.DictReader(file)]
