@@ -12,6 +12,7 @@ from exporter.rollups.choice import level_batch
 from exporter.rollups.compute import Work, batches
 from exporter.rollups.plan import Day, Found, compare, day_of, kept_from, task_of, with_next
 from exporter.rollups.source import DAY_MS, Source
+from exporter.sink.queue import Batch
 from exporter.sink.target import RefusedError, RetryLaterError, Target
 
 COMPARED_DAYS = 28
@@ -119,8 +120,9 @@ async def recount(
         known += len(days)
         for day in days:
             work = Work()
-            for batch in batches(source, task_of(day, now_ms, kept), now_ms / 1000, work):
-                await _write(target, batch.body, batch.policy)
+            await _write_all(
+                target, batches(source, task_of(day, now_ms, kept), now_ms / 1000, work)
+            )
             done.add(day)
             report.days += 1
             report.values += work.values
@@ -131,6 +133,21 @@ async def recount(
     levels = level_batch(kept, now_ms)
     await _write(target, levels.body, levels.policy)
     return report
+
+
+async def _write_all(target: Target, made: Iterator[Batch]) -> None:
+    """Write each batch while the next one is read and computed."""
+    writing: asyncio.Task[None] | None = None
+    try:
+        while (batch := await asyncio.to_thread(next, made, None)) is not None:
+            if writing is not None:
+                await writing
+            writing = asyncio.create_task(_write(target, batch.body, batch.policy))
+        if writing is not None:
+            await writing
+    finally:
+        if writing is not None:
+            writing.cancel()
 
 
 async def _write(target: Target, body: bytes, policy: str) -> None:
