@@ -23,7 +23,7 @@ from grafana_foundation_sdk.models.dashboard import (
 )
 
 from grafana.look import WORST_FIRST
-from grafana.queries import INFLUXDB, PROMETHEUS
+from grafana.queries import INFLUXDB, ON_SITE, PROMETHEUS
 
 TITLES = {
     "fleetscope-overview": "Fleet overview",
@@ -90,16 +90,21 @@ def fleet_variables() -> list[QueryVariable | CustomVariable]:
 
 
 def site_variable(*, several: bool = False) -> QueryVariable:
-    """Sites by their names; the value is the id."""
+    """Sites by their names, worst first, so that it is the worst that is shown at first.
+
+    The value is the id. A site that has no score yet stands behind the others.
+    """
+    order = f"(fleet:attention_order:by_site or {ON_SITE} 1000 * fleetscope_site_info)"
+    named = f"{order} * {ON_SITE} group_left (name) fleetscope_site_info"
     made = (
         QueryVariable("site")
         .label("Sites" if several else "Site")
-        .description("Site, by the name in the fleet file")
+        .description("Site, by the name in the fleet file; worst first")
         .datasource(PROMETHEUS)
-        .query("query_result(fleetscope_site_info)")
+        .query(f"query_result(sort({named}))")
         .regex(r'/[{,]name="(?<text>[^"]+)".*[{,]site="(?<value>[^"]+)"/')
         .refresh(VariableRefresh.ON_TIME_RANGE_CHANGED)
-        .sort(VariableSort.NATURAL_ASC)
+        .sort(VariableSort.DISABLED)
     )
     return made.multi(True) if several else made
 
