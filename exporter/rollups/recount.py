@@ -148,6 +148,7 @@ async def _write_all(target: Target, made: Iterator[Batch]) -> None:
     finally:
         if writing is not None:
             writing.cancel()
+            await asyncio.gather(writing, return_exceptions=True)
 
 
 async def _write(target: Target, body: bytes, policy: str) -> None:
