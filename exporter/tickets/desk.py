@@ -241,8 +241,8 @@ class TicketDesk:
                 f"{call.url}: {type(error).__name__}: {reason}", unknown=True
             ) from error
         if status >= 300:
-            words = " ".join(body.decode("utf-8", "replace").split())[:200]
-            told = f"{call.url} answered {status}: {words}"
+            words = call.without_secret(" ".join(body.decode("utf-8", "replace").split()))
+            told = f"{call.url} answered {status}: {words[:200]}"
             raise NotDoneError(told, unknown=status >= 500, status=status)
         with contextlib.suppress(ValueError):
             return json.loads(body)

@@ -23,6 +23,12 @@ class Call:
     headers: dict[str, str]
     secret: dict[str, str]
 
+    def without_secret(self, words: str) -> str:
+        """Words of an answer, which may quote what was sent, fit to be logged."""
+        for value in self.secret.values():
+            words = words.replace(value.rpartition(" ")[2], "…")
+        return words
+
 
 def calls(step: Step, remote: str | None, token: str) -> list[Call]:
     """The requests of a step, in their order: a comment comes last where the rest can be repeated

@@ -145,6 +145,20 @@ async def test_a_ticket_that_was_not_made_is_sent_again(receiver: Receiver, tmp_
     await run.desk.close()
 
 
+@pytest.mark.parametrize("kind", ["github", "gitlab", "jira", "webhook"])
+async def test_an_answer_that_quotes_the_token_is_not_logged(
+    receiver: Receiver, tmp_path: Path, caplog: pytest.LogCaptureFixture, kind: str
+) -> None:
+    more = {"token": {"env": "TRACKER_TOKEN"}} if kind == "webhook" else {}
+    run = Run(planned(tmp_path, receiver.url, kind, **more))
+    receiver.script = [401] * 9
+    receiver.reply = f"no access with {TOKEN}".encode()
+    await run.minutes(4, s0000=WORN)
+    assert "answered 401: no access with …" in caplog.text
+    assert TOKEN not in caplog.text
+    await run.desk.close()
+
+
 async def test_one_refused_ticket_holds_up_no_other(receiver: Receiver, tmp_path: Path) -> None:
     run = Run(planned(tmp_path, receiver.url))
     receiver.script = [422]
