@@ -1,4 +1,4 @@
-"""Questions to InfluxDB in InfluxQL, which 1.x, 2.x and 3.x answer alike under ``/query``."""
+"""Questions to InfluxDB in InfluxQL, which 1.x and 2.x answer alike under ``/query``."""
 
 from __future__ import annotations
 

@@ -129,9 +129,7 @@ class Settings(BaseSettings):
     influxdb_url: Annotated[str, AfterValidator(_check_url)] | None = Field(
         None, description="InfluxDB to write to; without it nothing is stored"
     )
-    influxdb_api: Literal["v1", "v2"] = Field(
-        "v2", description="v2 for InfluxDB 2.x and 3.x, v1 for 1.x (the /write endpoint)"
-    )
+    influxdb_api: Literal["v1", "v2"] = Field("v2", description="v2 for InfluxDB 2.x, v1 for 1.x")
     influxdb_database: str = Field(
         "fleet",
         pattern=r"^[A-Za-z0-9_-]{1,64}$",

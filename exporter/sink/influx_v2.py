@@ -1,4 +1,4 @@
-"""InfluxDB 2.x and 3.x: the v2 API, through influxdb-client."""
+"""InfluxDB 2.x: the v2 API, through influxdb-client."""
 
 from __future__ import annotations
 
