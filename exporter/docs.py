@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 import types
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import date
 from pathlib import Path
 from typing import Annotated, Literal, Union, get_args, get_origin
@@ -19,6 +19,7 @@ from pydantic.fields import FieldInfo
 from exporter.cells.wear import MEANINGS as WEAR_MEANINGS
 from exporter.config import Contact, Fleet, Site, Thresholds
 from exporter.drivers import DRIVERS
+from exporter.fleet_keys import SITE_KEYS, THRESHOLD_KEYS
 from exporter.metrics import METRICS, PREFIX
 from exporter.quantities import METER_QUANTITIES, QUANTITIES, Measurement
 from exporter.rollups.describe import parts as rollup_parts
@@ -109,7 +110,9 @@ def influxdb() -> str:
     return _page(
         "InfluxDB schema",
         "Database `fleet`, retention policy `raw` in InfluxDB 1.x; bucket `fleet/raw` in 2.x, "
-        "where a mapping lets InfluxQL use the same two names. Tags are stable ids, never names. "
+        "where a mapping lets InfluxQL use the same two names. Another name than `fleet` is set by "
+        "`FLEETSCOPE_INFLUXDB_DATABASE`, and for Grafana as `dbName` in "
+        "`provisioning/grafana/datasources/fleetscope.yml`. Tags are stable ids, never names. "
         "Every numeric field is a float. Points are stamped with the time of receipt in UTC, in "
         "milliseconds. A missing or implausible reading is not written.",
         "## `site`: tag `site`",
@@ -198,21 +201,31 @@ def settings() -> str:
     rows = []
     for name, info in Settings.model_fields.items():
         default = info.get_default(call_default_factory=True)
-        shown = "none" if default is None else f"`{default}`"
-        rows.append((f"`{ENVIRONMENT}{name.upper()}`", shown, info.description or ""))
+        rows.append((f"`{ENVIRONMENT}{name.upper()}`", _shown(default), info.description or ""))
     return _page(
         "Settings",
         "Everything outside the fleet file is set by environment variables, or by the same names "
         "in a file `.env` in the working directory; the environment wins. A secret comes from its "
         "variable or from a file named by the variable that ends in `_FILE`, and is never printed "
-        "or logged.",
+        "or logged. The commands that ask a running exporter have variables of their own "
+        "([ask.md](ask.md#command-line)), and so have the messages of Alertmanager "
+        "([on-call.md](on-call.md#where-messages-go)).",
         table(("variable", "default", "meaning"), rows),
     )
 
 
+def _shown(default: object) -> str:
+    """A default as a reader would write it."""
+    if default is None or default in ("", ()):
+        return "none"
+    if isinstance(default, bool):
+        return f"`{str(default).lower()}`"
+    return f"`{default:g}`" if isinstance(default, float) else f"`{default}`"
+
+
 def fleet_file() -> str:
     """Reference of the fleet file."""
-    site = _fields(Site, skip=("thresholds", "contact", "maintenance", "mute_times"))
+    site = _fields(Site, SITE_KEYS, skip=("thresholds", "contact", "maintenance", "mute_times"))
     return _page(
         "Fleet file",
         "YAML or JSON, checked whole by `fleetscope check-config FILE`. It is read again when it "
@@ -224,18 +237,14 @@ def fleet_file() -> str:
         "    contact: {name: Site operations, phone: '+44 1632 960001'}\n"
         "    latitude: 52.4\n    longitude: 13.1\nthresholds:\n  battery_soh_warning: 85\n```",
         "## `sites`: a list of",
-        table(("key", "type", "default"), site),
+        table(("key", "type", "default", "meaning"), site),
         "`contact` holds `name`, `phone`, `email`, each optional. `thresholds` of a site may hold "
         "any of the thresholds below and overrides the fleet's.",
-        f"Drivers: {', '.join(f'`{name}`' for name in sorted(DRIVERS))}. Without `grid_nominal_v` "
-        "the nominal phase voltage is 230 V at 50 Hz and 120 V at 60 Hz. Without coordinates the "
-        "PV of a site cannot be judged, and its solar component is unknown. `tilt` is in degrees "
-        "from horizontal, `azimuth` in degrees east of north (180 is south). `commissioned` is the "
-        "day on which the battery went into service (`2023-10-01`), not before 1990 and not in the "
-        "future; an estimate of its state of health by age is made only with it "
-        "([cells.md](cells.md#state-of-health)).",
+        f"Drivers: {', '.join(f'`{name}`' for name in sorted(DRIVERS))}. Without coordinates or "
+        "`solar_capacity_kw` the PV of a site cannot be judged, and its solar component is "
+        "unknown.",
         "## `thresholds`",
-        table(("key", "type", "default"), _fields(Thresholds)),
+        table(("key", "type", "default", "meaning"), _fields(Thresholds, THRESHOLD_KEYS)),
         "The fleet's frequency band is for 50 Hz and moves by 10 Hz for sites of 60 Hz; the band "
         "of a single site is taken as it stands.",
         "## `maintenance` and `mute_times`",
@@ -252,18 +261,15 @@ def fleet_file() -> str:
     )
 
 
-def _fields(model: type[BaseModel], skip: tuple[str, ...] = ()) -> list[tuple[str, str, str]]:
+def _fields(
+    model: type[BaseModel], meanings: Mapping[str, str], skip: tuple[str, ...] = ()
+) -> list[tuple[str, str, str, str]]:
     rows = []
     for name, info in model.model_fields.items():
         if name in skip:
             continue
-        if info.is_required():
-            default = "required"
-        elif info.default is None or info.default == ():
-            default = "none"
-        else:
-            default = f"`{str(info.default).lower() if info.annotation is bool else info.default}`"
-        rows.append((f"`{name}`", _type_words(info), default))
+        default = "required" if info.is_required() else _shown(info.default)
+        rows.append((f"`{name}`", _type_words(info), default, meanings[name]))
     return rows
 
 
@@ -349,7 +355,8 @@ def scoring() -> str:
         f"Then a cap: an active critical issue holds the overall score to at most {CRITICAL_CAP:g},"
         f" an active warning to at most {WARNING_CAP:g}. From the score follows the status: HEALTHY"
         f" from {HEALTHY_FROM:g}, GOOD from {GOOD_FROM:g}, WARNING from {WARNING_FROM:g}, CRITICAL "
-        "below. A site that has not answered for three intervals and 10 s is OFFLINE with 0.",
+        "below. A site that has not answered for three intervals and 10 s is OFFLINE with 0; "
+        "before its first scrape it is UNKNOWN.",
         "## Deductions",
         "Limits are those of the fleet file and stand here with their defaults. A value at its "
         "limit is still right.",
@@ -361,7 +368,8 @@ def scoring() -> str:
         "PV is judged over about an hour of daylight, without the time in which the battery is "
         "full or the controller holds the PV back: energy made against what a clear sky allows, "
         "and that ratio against the median of the neighbours in the same region, which sit under "
-        "the same clouds. At night the last judgement stays.",
+        "the same clouds; three with a value are needed. With fewer, only PV that makes next to "
+        "nothing (below 2 % of a clear sky) is a warning. At night the last judgement stays.",
         "## Issues",
         table(("code", "component", "unit", "what to do first"), issues),
         "## Outliers",
@@ -386,12 +394,22 @@ def glossary() -> str:
             ("term", "meaning"),
             [
                 ("site", "One installation with one endpoint, known by its `id`"),
-                ("scrape", "One reading of a site, of one to four requests"),
+                (
+                    "scrape",
+                    "One reading of a site, of one to four requests; to poll is to do it on time",
+                ),
                 ("Snapshot", "What one scrape of one site found"),
                 ("Assessment", "Scores, status, issues and ranks made of the latest Snapshots"),
-                ("component", "One of battery, grid, solar, connectivity"),
+                (
+                    "component",
+                    "One of battery, grid, solar, connectivity; issues of `devices` belong to none "
+                    "of them and take no points",
+                ),
                 ("issue", "Something wrong with a site, with a stable code and a severity"),
-                ("status", "HEALTHY, GOOD, WARNING, CRITICAL or OFFLINE"),
+                (
+                    "status",
+                    "HEALTHY, GOOD, WARNING, CRITICAL or OFFLINE; UNKNOWN before the first scrape",
+                ),
                 ("coverage", "Share of the inputs of a full judgement that a site gave"),
                 ("pack", "Cells in series with their own extremes; one battery device"),
                 ("cell spread", "Highest minus lowest cell voltage of a pack"),
@@ -400,6 +418,16 @@ def glossary() -> str:
                 ("stale", "Not renewed for three intervals and 10 s"),
                 ("off-grid site", "One that should have no grid, so that none is missed"),
                 ("driver", "The module that speaks one protocol"),
+                ("full detail", "Readings as they were scraped (`raw` in InfluxDB)"),
+                ("roll-up", "What is kept of a window of 5 min, 15 min, 1 h or 1 d"),
+                (
+                    "queue",
+                    "What waits for InfluxDB, in memory or on disk; `spool` in metrics and alerts",
+                ),
+                (
+                    "ticket",
+                    "A maintenance ticket at a tracker; as `severity`, an alert that can wait",
+                ),
             ],
         ),
         f"A contact has {', '.join(f'`{name}`' for name in Contact.model_fields)}; the fleet file "

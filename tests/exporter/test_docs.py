@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from exporter.config import Site, Thresholds
 from exporter.docs import FOLDER, documents
+from exporter.fleet_keys import SITE_KEYS, THRESHOLD_KEYS
 from exporter.metrics import METRICS, PREFIX
 from exporter.quantities import QUANTITIES
 from scoring.issues import ISSUE_KINDS
@@ -21,3 +23,9 @@ def test_everything_is_in_its_document() -> None:
     assert all(f"`{name}`" in found["influxdb.md"] for name in QUANTITIES)
     assert all(f"`{name}`" in found["glossary.md"] for name in QUANTITIES)
     assert all(f"`{kind.code}`" in found["scoring.md"] for kind in ISSUE_KINDS)
+
+
+def test_every_key_of_the_fleet_file_is_explained_and_no_other() -> None:
+    parts = {"contact", "thresholds", "maintenance", "mute_times"}  # they have text of their own
+    assert SITE_KEYS.keys() == Site.model_fields.keys() - parts
+    assert THRESHOLD_KEYS.keys() == Thresholds.model_fields.keys()

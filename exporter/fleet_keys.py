@@ -1,0 +1,49 @@
+"""What each key of the fleet file means, for its reference."""
+
+from __future__ import annotations
+
+SITE_KEYS = {
+    "id": "Stable name in metrics, storage and addresses: letters, digits and `_.:-`, 64 at most. "
+    "A site with a new id has no past",
+    "name": "What people call it; the `id` where it has none",
+    "location": "Place in words; questions find sites by it",
+    "api_endpoint": "Where its bridge listens: `http://HOST:PORT`, or `https`",
+    "driver": "Protocol of the site",
+    "serial": "Serial number of its controller; readings of another one are not taken",
+    "ca_file": "Certificate authority for `https`, relative to this file; not beside "
+    "`certificate_sha256`",
+    "certificate_sha256": "Fingerprint of the one certificate to be trusted",
+    "battery_type": "Sites of one type are compared with each other",
+    "capacity_kwh": "Nominal energy of the battery, kWh; costs go by it",
+    "solar_capacity_kw": "Installed PV, kW; none or 0 is a site without PV",
+    "commissioned": "Day on which the battery went into service (`2023-10-01`), from 1990; an "
+    "estimate of its state of health by age is made only with it "
+    "([cells.md](cells.md#state-of-health))",
+    "priority": "Decides how soon alerts are told, and the order between equal scores",
+    "latitude": "Degrees, north positive",
+    "longitude": "Degrees, east positive",
+    "tilt": "Of the PV, degrees from horizontal; taken as 30 where it is not given",
+    "azimuth": "Of the PV, degrees east of north (180 is south); towards the equator where it is "
+    "not given",
+    "timezone": "IANA name such as `Europe/Madrid`, for maintenance and days; UTC where there is "
+    "none",
+    "region": "Sites of one region share weather, grid and network: they are compared, and their "
+    "alerts become one",
+    "vendor": "Maker of the battery, to choose and group by",
+    "grid_nominal_hz": "Nominal frequency",
+    "grid_nominal_v": "Nominal phase voltage; 230 at 50 Hz and 120 at 60 Hz where it is not given",
+    "off_grid": "`true` where there should be no grid, so that none is missed",
+    "interval_seconds": "Seconds between scrapes; `FLEETSCOPE_INTERVAL_SECONDS` where it is not "
+    "given",
+    "tags": "Words to choose sites by",
+}
+THRESHOLD_KEYS = {
+    "battery_soh_warning": "State of health in %; below it a warning",
+    "battery_soh_critical": "Below it critical",
+    "grid_frequency_min": "Hz; below it a warning",
+    "grid_frequency_max": "Hz; above it a warning",
+    "temperature_max": "Battery in °C; above it a warning, 10 °C further critical",
+    "cell_spread_warning": "V; above it a warning",
+    "cell_spread_critical": "V; above it critical",
+    "soc_critical": "State of charge in %; below it a warning, whose alert is a page",
+}
