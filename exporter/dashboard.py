@@ -15,7 +15,7 @@ from rich.text import Text
 
 from exporter.commands import client
 from exporter.commands.render import csv_text
-from exporter.words import duration_words
+from exporter.words import duration_words, sites_word
 
 REFRESH_SECONDS = 2.0
 _STYLE = {
@@ -139,7 +139,7 @@ def _summary(fleet: dict[str, Any], wide: int) -> Panel:
         else "no site has answered yet"
     )
     at = time.strftime("%H:%M:%S", time.gmtime(fleet["time"]))
-    title = f"Fleetscope · {fleet['sites']} sites · {at} UTC"
+    title = f"Fleetscope · {sites_word(fleet['sites'])} · {at} UTC"
     return Panel(Group(*lines, bar, Text(scores)), title=title, title_align="left")
 
 

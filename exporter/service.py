@@ -39,6 +39,7 @@ from exporter.site_secrets import site_secrets_of
 from exporter.snapshot import Snapshot
 from exporter.stamps import LIVES, Stamps
 from exporter.web import make_app
+from exporter.words import sites_word
 from scoring.solar import Expected, expected_power
 
 log = logging.getLogger(__name__)
@@ -120,8 +121,8 @@ class Service:
         self._poller.every(WATCH_FILE_SECONDS, self._server.watch, "watch-web-config")
         self._duties.start()
         self._poller.on_clock_step(self._duties.reschedule)
-        sites = len(self._file.fleet.sites)
-        log.info("fleetscope %s polls %d sites, listening on %s", __version__, sites, self._address)
+        sites = sites_word(len(self._file.fleet.sites))
+        log.info("fleetscope %s polls %s, listening on %s", __version__, sites, self._address)
         await self._sun()
         watching_cells = asyncio.create_task(self._watch_cells())
         await stop.wait()

@@ -25,6 +25,11 @@ def duration_words(seconds: float) -> str:
     return f"{days} d {hours} h" if hours else f"{days} d"
 
 
+def sites_word(count: int) -> str:
+    """``1 site``, ``3 sites``."""
+    return f"{count} site" if count == 1 else f"{count} sites"
+
+
 def plain_line(text: str) -> str:
     """Text of a stranger on one line, free of whatever forges lines, moves a cursor, reverses what
     follows, or cannot be encoded; each such character becomes ``?``."""

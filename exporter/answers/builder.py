@@ -13,6 +13,7 @@ from exporter.answers.catalogue import CONDITIONS, METRICS, Metric
 from exporter.answers.query import Query, in_words
 from exporter.answers.view import View, reading
 from exporter.assessment import Issue
+from exporter.words import sites_word
 
 USUAL_ROWS = 20
 
@@ -53,11 +54,6 @@ def capital(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
-def sites_word(count: int) -> str:
-    """``1 site``, ``3 sites``."""
-    return f"{count} site" if count == 1 else f"{count} sites"
-
-
 def figure(value: float | None, metric: Metric) -> str:
     """A value with its unit, or that it is not known."""
     if value is None:
@@ -79,7 +75,7 @@ class Builder:
     def of_sites(self) -> str:
         """`` of the 4 sites asked about`` where it is not the whole fleet."""
         if self.mask.all():
-            return f"{self.view.count} sites"
+            return sites_word(self.view.count)
         return f"{sites_word(len(self.chosen))} asked about"
 
     def show(self, promql: str) -> None:

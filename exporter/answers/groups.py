@@ -8,10 +8,11 @@ import numpy as np
 
 from exporter.answers import shows
 from exporter.answers.answer import Answer, CannotAnswerError, Column, Table
-from exporter.answers.builder import Builder, capital, figure, sites_word
+from exporter.answers.builder import Builder, capital, figure
 from exporter.answers.catalogue import METRICS, Metric
 from exporter.answers.lookup import attribute_values
 from exporter.answers.view import reading
+from exporter.words import sites_word
 from scoring.outliers import METRICS as OUTLIER_METRICS
 
 _COMPARED = (

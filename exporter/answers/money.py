@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from exporter.answers.answer import Column, Table
-from exporter.answers.builder import sites_word
 from exporter.answers.view import View
 from exporter.costs import PriceList, estimate
+from exporter.words import sites_word
 
 NO_PRICES = "No price list is configured, so there is no figure."
 COLUMNS = (

@@ -19,14 +19,13 @@ from exporter.answers.builder import (
     in_order,
     issue_row,
     metric_column,
-    sites_word,
 )
 from exporter.answers.catalogue import CONDITIONS, METRICS, Metric
 from exporter.answers.detail import explain_answer, since_answer, site_answer
 from exporter.answers.groups import compare_sites, group_table, outliers_answer
 from exporter.answers.query import Query, What
 from exporter.answers.view import FloatArray, View
-from exporter.words import duration_words
+from exporter.words import duration_words, sites_word
 from scoring.status import STATUSES, Status
 
 MOST_COMPARED = 50
@@ -171,7 +170,7 @@ def _rank(b: Builder) -> Answer:
         line["why"] = issues[0].sentence if issues else ""
         lines.append(line)
     if unknown:
-        b.evidence.missing.append(f"{metric.label} of {sites_word(unknown)}, which are left out")
+        b.evidence.missing.append(f"{metric.label} of {sites_word(unknown)}: left out")
     show = shows.metric(metric.name)
     if show:
         descending = _descending(metric, order)

@@ -11,14 +11,14 @@ from exporter.answers import events as event_log
 from exporter.answers import history as histories
 from exporter.answers import shows
 from exporter.answers.answer import Answer, CannotAnswerError, Column, Table
-from exporter.answers.builder import Builder, capital, figure, in_order, sites_word
+from exporter.answers.builder import Builder, capital, figure, in_order
 from exporter.answers.catalogue import CONDITIONS, METRICS, Metric
 from exporter.answers.events import Event
 from exporter.answers.history import History
 from exporter.answers.query import Comparison, Query, What
 from exporter.answers.view import View
 from exporter.influxql import InfluxQL
-from exporter.words import duration_words
+from exporter.words import duration_words, sites_word
 
 MOST_POINTS = 20_000
 

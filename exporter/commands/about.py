@@ -27,6 +27,7 @@ def version_text(*, as_json: bool) -> str:
 def check(file: Path, *, as_json: bool, as_csv: bool) -> int:
     """Check a fleet file and print what is wrong with it; 1 if anything is, 2 for both forms."""
     from exporter.fleet_file import FleetFileError, load_fleet
+    from exporter.words import sites_word
 
     if as_json and as_csv:
         print("fleetscope: --json and --csv exclude each other", file=sys.stderr)
@@ -54,5 +55,5 @@ def check(file: Path, *, as_json: bool, as_csv: bool) -> int:
     elif error:
         print(f"fleetscope: {error}", file=sys.stderr)
     else:
-        print(f"{file}: right, {sites} sites")
+        print(f"{file}: right, {sites_word(sites)}")
     return 1 if error else 0

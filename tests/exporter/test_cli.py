@@ -48,7 +48,7 @@ def test_a_right_file() -> None:
         "sites:\n- {id: a, api_endpoint: 'http://a.example.com'}\n", "utf-8"
     )
     result = invoke("check-config", "fleet.yaml")
-    assert (result.exit_code, result.output) == (0, "fleet.yaml: right, 1 sites\n")
+    assert (result.exit_code, result.output) == (0, "fleet.yaml: right, 1 site\n")
 
 
 def test_a_wrong_file_tells_every_mistake() -> None:
