@@ -34,7 +34,7 @@ def include(
     """
     problems.install(app)
     app.include_router(fleet.router(latest))
-    app.include_router(sites.router(latest))
+    app.include_router(sites.router(latest, stored=stored is not None))
     app.include_router(comparisons.router(latest))
     app.include_router(history.router(latest, stored))
     app.include_router(report.router(latest, stored, prices))

@@ -28,9 +28,14 @@ class SiteQuery(Selection):
     )
 
 
-def router(latest: Callable[[], FleetAssessment]) -> APIRouter:
-    """``/sites`` and everything below it."""
+def router(latest: Callable[[], FleetAssessment], *, stored: bool) -> APIRouter:
+    """``/sites`` and everything below it; ``stored`` is whether readings are."""
     routes = APIRouter(prefix="/api/v1", tags=["sites"])
+    no_cells = (
+        "the history of its cells has not been analysed yet"
+        if stored
+        else "nothing is stored: FLEETSCOPE_INFLUXDB_URL is not set"
+    )
 
     @routes.get("/sites", responses=examples.of("sites", also="brief"))
     def sites(request: Request, query: Annotated[SiteQuery, Query()]) -> Response:
@@ -69,9 +74,7 @@ def router(latest: Callable[[], FleetAssessment]) -> APIRouter:
         """What the stored history says of the site's single cells: findings, trends, forecasts."""
         assessment = latest()
         row_of(assessment, site_id)
-        found = assessment.cells.get(site_id) or SiteCells(
-            site_id, assessment.time, fault="the history of its cells has not been analysed yet"
-        )
+        found = assessment.cells.get(site_id) or SiteCells(site_id, assessment.time, fault=no_cells)
         return reply(request, cells_dict(found))
 
     return routes

@@ -127,6 +127,7 @@ def test_a_missing_value_is_null_and_not_ranked(served: ServedFleet) -> None:
     packs = served.json("/api/v1/sites/s0004/packs")["packs"]
     assert [c["temperature_c"] for c in packs[0]["cells"]][:2] == [None, 22.0]
     assert served.json("/api/v1/sites/s0003/packs")["packs"] == []
+    assert "FLEETSCOPE_INFLUXDB_URL" in served.json("/api/v1/sites/s0004/cells")["fault"]
 
 
 @pytest.mark.parametrize(
