@@ -91,7 +91,8 @@ def metrics() -> str:
         table(("metric", "unit", "meaning"), outliers),
         "Values of `code` in `" + PREFIX + "site_issue` are listed in [scoring.md](scoring.md). "
         "The usual `process_` and `python_` metrics of the Prometheus client library are there "
-        "too.",
+        "too. Names with colons, such as `fleet:health_score:mean`, are made of these by the rules "
+        "in `provisioning/prometheus/rules/`.",
     )
 
 
