@@ -6,6 +6,7 @@ those on disk differs.
 
 from __future__ import annotations
 
+import re
 import sys
 import types
 from collections.abc import Iterable, Mapping
@@ -202,7 +203,8 @@ def settings() -> str:
     rows = []
     for name, info in Settings.model_fields.items():
         default = info.get_default(call_default_factory=True)
-        rows.append((f"`{ENVIRONMENT}{name.upper()}`", _shown(default), info.description or ""))
+        meaning = re.sub(r"(?:docs/)?(\w+\.md)", r"[\1](\1)", info.description or "")
+        rows.append((f"`{ENVIRONMENT}{name.upper()}`", _shown(default), meaning))
     return _page(
         "Settings",
         "Everything outside the fleet file is set by environment variables, or by the same names "
