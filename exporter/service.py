@@ -38,6 +38,7 @@ from exporter.sink.numbers import SpoolNumbers
 from exporter.site_secrets import site_secrets_of
 from exporter.snapshot import Snapshot
 from exporter.stamps import LIVES, Stamps
+from exporter.variables import mistyped
 from exporter.web import make_app
 from exporter.words import sites_word
 from scoring.solar import Expected, expected_power
@@ -316,6 +317,8 @@ def run(settings: Settings, path: Path) -> None:
     """
     import uvloop
 
+    for told in mistyped():
+        log.warning("%s", told)
     raise_file_limit()
     fleet_file = FleetFile(path, time.time)
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from exporter.settings import PREFIX, SettingsError, load_settings
+from exporter.variables import mistyped
 
 SECRET = "hunter2"
 
@@ -169,3 +170,16 @@ def test_secret_files_that_hold_no_secret(
 def test_an_env_file_that_is_not_utf8(tmp_path: Path) -> None:
     (tmp_path / ".env").write_bytes(f"{PREFIX}INFLUXDB_TOKEN={SECRET}\xe9".encode("latin-1"))
     assert "UTF-8" in refusal()
+
+
+def test_a_mistyped_variable_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    right = ("LISTEN", "URL", "ALERT_EMAIL_TO", "INFLUXDB_TOKEN_FILE", "CELL_SECONDS")
+    for name in right:
+        monkeypatch.setenv(f"FLEETSCOPE_{name}", "x")
+    assert mistyped() == []
+    monkeypatch.setenv("FLEETSCOPE_INFLUX_URL", "http://secret")
+    (tmp_path / ".env").write_text("FLEETSCOPE_COLOUR=secret\nOTHER=1\n", "utf-8")
+    assert mistyped() == [
+        "FLEETSCOPE_COLOUR is no setting and changes nothing",
+        "FLEETSCOPE_INFLUX_URL is no setting and changes nothing; FLEETSCOPE_INFLUXDB_URL is",
+    ]
