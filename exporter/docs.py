@@ -208,9 +208,10 @@ def settings() -> str:
     return _page(
         "Settings",
         "Everything outside the fleet file is set by environment variables, or by the same names "
-        "in a file `.env` in the working directory; the environment wins. A secret comes from its "
-        "variable or from a file named by the variable that ends in `_FILE`, and is never printed "
-        "or logged. The commands that ask a running exporter have variables of their own "
+        "in a file `.env` in the working directory; the environment wins. A name that is no "
+        "setting is told at the start. A secret comes from its variable or from a file named by "
+        "the variable that ends in `_FILE`, and is never printed or logged. The commands that ask "
+        "a running exporter have variables of their own "
         "([ask.md](ask.md#command-line)), and so have the messages of Alertmanager "
         "([on-call.md](on-call.md#where-messages-go)).",
         table(("variable", "default", "meaning"), rows),
