@@ -19,6 +19,7 @@ from scoring.cells.critical import (
 )
 from scoring.cells.imbalance import DEFAULT_LIMITS, Imbalance, SpreadLimits, assess_imbalance
 from scoring.cells.resistance import Resistance, SelfDischarge, load_steps, self_discharge
+from scoring.cells.resolution import coarse_limits, excess, reading_step
 from scoring.cells.rest import (
     BoolArray,
     Codes,
@@ -158,9 +159,11 @@ def _state(
     current_a: Floats | None,
     soc_percent: Floats | None,
     capacity_ah: float,
+    step_v: float,
 ) -> tuple[BoolArray, Codes, BoolArray, BoolArray, Floats, Floats]:
     """Rest, zone, load and steadiness of each sample, the median and each cell's deviation."""
-    median, deviation = deviations(voltages)
+    coarse = excess(step_v) > 0
+    median, deviation = deviations(voltages, step=step_v if coarse else 0.0)
     by_current = current_a is not None and capacity_ah > 0 and bool(np.isfinite(current_a).any())
     if by_current and current_a is not None:
         resting = at_rest(t, current_a, capacity_ah)
@@ -168,10 +171,13 @@ def _state(
         step = np.abs(np.diff(current_a, prepend=np.nan))
         steady: BoolArray = step <= 0.02 * capacity_ah
     else:
-        resting = at_rest_by_voltage(t, median)
+        # One cell of a dozen that goes to the next step and back moves the median this much.
+        resting = at_rest_by_voltage(t, median, band_v=max(0.0015, 0.3 * step_v))
         loaded = ~resting
         # A load that changes between two samples shows as a jump of the whole pack.
-        steady = np.abs(np.diff(median, prepend=np.nan)) <= 0.002
+        steady = np.abs(np.diff(median, prepend=np.nan)) <= max(
+            0.002, 0.5 * step_v if coarse else 0.0
+        )
     soc = np.full(t.shape, np.nan) if soc_percent is None else soc_percent
     return resting, zones(soc, median, resting), loaded, steady, median, deviation
 
@@ -330,17 +336,27 @@ def analyse_pack(
         raise ValueError("temperature must have the shape of the voltages")
     if soc_percent is not None and soc_percent.shape != t.shape:
         raise ValueError("soc_percent must have the shape of the times")
+    step_v = reading_step(t, voltages)
+    told_limits = coarse_limits(limits, step_v)
+    deviation_limit_v += 0.5 * excess(step_v)
     resting, zone, loaded, steady, median, deviation = _state(
-        t, voltages, current_a, soc_percent, capacity_ah
+        t, voltages, current_a, soc_percent, capacity_ah, step_v
     )
     every = build_windows(t, median, deviation, resting, zone, loaded)
-    sensors = assess_sensors(t, voltages, deviation, steady)
+    sensors = assess_sensors(
+        t,
+        voltages,
+        deviation,
+        steady,
+        moved_v=max(0.020, 3.0 * step_v),
+        jump_v=max(0.005, 1.5 * step_v),
+    )
     windows = without_faulty(every, sensors)
 
-    rest = assess_imbalance(windows.only(windows.resting), limits=limits)
-    load = assess_imbalance(windows.only(~windows.resting), limits=limits)
+    rest = assess_imbalance(windows.only(windows.resting), limits=told_limits)
+    load = assess_imbalance(windows.only(~windows.resting), limits=told_limits)
     basis, points, day, daily = _trend_points(windows, min_trend_days)
-    trend = current_trend(day, daily)
+    trend = current_trend(day, daily, resolution_v=step_v)
     warning_v, critical_v = limits.plateau_rest
     until_warning, until_critical = days_until(trend, warning_v), days_until(trend, critical_v)
 
@@ -357,7 +373,7 @@ def analyse_pack(
         temperature_limit_k=temperature_limit_k,
         trend_limit=trend_limit,
     )
-    sudden = sudden_changes(at_rest_now)
+    sudden = sudden_changes(at_rest_now, step_v=max(0.010, 2.0 * step_v))
     resistance = None
     if current_a is not None and capacity_ah > 0:
         resistance = load_steps(t, voltages, current_a, capacity_ah, zone)

@@ -306,6 +306,7 @@ def current_trend(
     z: float = 3.29,
     min_points: int = 7,
     min_change_v: float = 0.003,
+    resolution_v: float = 0.001,
 ) -> Trend:
     """Trend of each cell over the longest of several spans that no shorter one contradicts.
 
@@ -316,23 +317,30 @@ def current_trend(
 
     Parameters
     ----------
-    day, deviation_v, z, min_points, min_change_v
-        As in :func:`theil_sen`.
+    day, deviation_v, z, min_points, min_change_v, resolution_v
+        As in :func:`theil_sen`; with coarse readings the changes that it asks for are larger.
     spans_days : sequence of float
         Days to look back from the last point, longest first.
     """
     chosen: dict[str, FloatArray] = {}
+    least = max(min_change_v, 1.5 * resolution_v)
     for span in spans_days:
         recent = day >= (day[-1] - span if day.size else 0.0)
         trend = theil_sen(
-            day[recent], deviation_v[recent], z=z, min_points=min_points, min_change_v=min_change_v
+            day[recent],
+            deviation_v[recent],
+            z=z,
+            min_points=min_points,
+            min_change_v=least,
+            certain_change_v=max(0.010, 2.5 * resolution_v),
+            resolution_v=resolution_v,
         )
         columns = {field.name: getattr(trend, field.name) for field in fields(Trend)}
         if not chosen:
             chosen = columns
             continue
         found = chosen["slope_v_per_day"]
-        bent = np.abs(chosen["bend_v"]) > np.maximum(chosen["error_v"], min_change_v)
+        bent = np.abs(chosen["bend_v"]) > np.maximum(chosen["error_v"], least)
         takes = (trend.low > found) | (trend.high < found) | np.isnan(found)
         takes |= bent & np.isfinite(trend.slope_v_per_day)
         chosen = {name: np.where(takes, columns[name], chosen[name]) for name in columns}

@@ -114,7 +114,42 @@ def medians(values: Floats, *, min_count: int = 1) -> Floats:
     return result
 
 
-def deviations(values: Floats, *, min_cells: int = MIN_CELLS) -> tuple[Floats, Floats]:
+def grouped_medians(values: Floats, step: float, *, min_count: int = 1) -> Floats:
+    """Median over the last axis of values that are told in steps, between two steps if need be.
+
+    The plain median of readings in steps of 10 mV jumps by 10 mV at once, and with it the distance
+    of every cell. That of grouped data counts how many values lie below and within the step that
+    holds the middle one (as ``statistics.median_grouped``).
+
+    Parameters
+    ----------
+    values : float array, shape (..., C)
+        NaN where missing.
+    step : float, above 0
+        Step of the readings.
+    min_count : int, at least 1
+        Values that make a median; NaN otherwise.
+    """
+    ordered = np.sort(values, axis=-1)
+    count = np.isfinite(ordered).sum(axis=-1)
+    if ordered.shape[-1] == 0:
+        return np.full(values.shape[:-1], np.nan, dtype=values.dtype)
+    place = np.minimum(count // 2, ordered.shape[-1] - 1)[..., None]
+    middle = np.take_along_axis(ordered, place, axis=-1)
+    # Half a step beyond the middle lies nothing, so rounding decides nothing.
+    lower = middle - 0.5 * step
+    below = (ordered < lower).sum(axis=-1)
+    within = (ordered < middle + 0.5 * step).sum(axis=-1) - below
+    between = (0.5 * count - below) / np.maximum(within, 1)
+    result: Floats = np.where(count >= min_count, lower[..., 0] + step * between, np.nan).astype(
+        values.dtype
+    )
+    return result
+
+
+def deviations(
+    values: Floats, *, min_cells: int = MIN_CELLS, step: float = 0.0
+) -> tuple[Floats, Floats]:
     """Median over the cells and each cell's distance from it, for any number of rows.
 
     Serves a pack over time, (T, C), and the latest values of many packs, (P, C), alike.
@@ -125,6 +160,8 @@ def deviations(values: Floats, *, min_cells: int = MIN_CELLS) -> tuple[Floats, F
         Voltages (V) or temperatures (°C) of the cells; NaN where missing.
     min_cells : int
         Cells that make a comparison: of two cells nobody can tell which one is off.
+    step : float
+        Step of the readings where it is coarse: the median is that of :func:`grouped_medians`.
 
     Returns
     -------
@@ -133,7 +170,11 @@ def deviations(values: Floats, *, min_cells: int = MIN_CELLS) -> tuple[Floats, F
     deviation : float array, shape (..., C)
         Value minus median, same unit and dtype; NaN where either is missing.
     """
-    median = medians(values, min_count=min_cells)
+    median = (
+        grouped_medians(values, step, min_count=min_cells)
+        if step > 0
+        else medians(values, min_count=min_cells)
+    )
     return median, values - median[..., None]
 
 
