@@ -178,6 +178,7 @@ def assess_imbalance(
     share: float = 0.5,
     clear: float = 0.8,
     hold_seconds: float = 1800.0,
+    clear_after_seconds: float = 0.0,
 ) -> Imbalance:
     """Which cells of a pack are out of balance, by how much, and since when.
 
@@ -203,6 +204,11 @@ def assess_imbalance(
         Hysteresis.
     hold_seconds : float
         Least time that windows must have shown it, s.
+    clear_after_seconds : float
+        A window clears only if none that began within this time before it showed it, s. A cell of
+        less capacity shows at one end of a day's cycle and not at the other, and one of high
+        resistance not while the pack settles after a load, which looks like load where no current
+        is known.
     """
     spread = spreads(windows.deviation_v)
     pack_level = spread_level(spread, windows.zone, windows.resting, limits)
@@ -219,6 +225,10 @@ def assess_imbalance(
         own = share * limit[:, None]
         shown = (pack_level >= severity)[:, None] & (distance + ROUNDING_V >= own)
         cleared = judged & clears[:, None] & (distance < clear * own)
+        if clear_after_seconds > 0:
+            seen_at = np.where(shown, windows.start[:, None], -np.inf)
+            quiet = windows.start[:, None] - np.maximum.accumulate(seen_at, axis=0)
+            cleared &= quiet >= clear_after_seconds
         evidence = shown.astype(np.int8) - cleared.astype(np.int8)
         begin, seen = streaks(evidence, windows.start, windows.seconds)
         flagged = seen >= hold_seconds

@@ -150,6 +150,9 @@ class PackAnalysis:
 LOAD_PER_HOUR = 0.1
 """Share of the capacity per hour from which a current shows the resistance of a cell."""
 
+CLEAR_AFTER_SECONDS = 86400.0
+"""A day, in which a pack that is used daily comes by where an imbalance shows, s."""
+
 SEVERITIES = ("info", "warning", "critical")
 
 
@@ -353,8 +356,14 @@ def analyse_pack(
     )
     windows = without_faulty(every, sensors)
 
-    rest = assess_imbalance(windows.only(windows.resting), limits=told_limits)
-    load = assess_imbalance(windows.only(~windows.resting), limits=told_limits)
+    rest, load = (
+        assess_imbalance(
+            windows.only(windows.resting == at_rest_too),
+            limits=told_limits,
+            clear_after_seconds=CLEAR_AFTER_SECONDS,
+        )
+        for at_rest_too in (True, False)
+    )
     basis, points, day, daily = _trend_points(windows, min_trend_days)
     trend = current_trend(day, daily, resolution_v=step_v)
     warning_v, critical_v = limits.plateau_rest

@@ -177,3 +177,22 @@ def test_a_light_load_does_not_clear_what_a_heavy_one_showed() -> None:
     light = build_windows(t, *deviations(minutes), rest, zone, t < 3600.0)
     np.testing.assert_array_equal(light.loaded, [True, False, False])
     assert assess_imbalance(light).level[4] == 2
+
+
+def test_a_window_clears_only_when_none_of_the_day_before_showed_it() -> None:
+    # Off by 40 mV an hour a day, at the end of the discharge, for three days; then sound.
+    volts = np.zeros(5 * 24)
+    volts[[20, 44, 68]] = -0.040
+    windows = hours(off_by(*volts))
+
+    def level(rows: int) -> int:
+        part = windows.only(np.arange(windows.start.size) < rows)
+        return int(assess_imbalance(part, clear_after_seconds=86400.0).level[4])
+
+    assert [level(rows) for rows in (20, 21, 30, 69, 90, 92)] == [0, 1, 1, 1, 1, 1]
+    assert [level(rows) for rows in (93, 120)] == [0, 0]
+    held = assess_imbalance(
+        windows.only(np.arange(windows.start.size) < 92), clear_after_seconds=86400.0
+    )
+    assert held.since[4] == windows.start[20]
+    assert assess_imbalance(windows).level[4] == 0

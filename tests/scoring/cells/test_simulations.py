@@ -105,6 +105,14 @@ def test_a_high_resistance_is_seen_under_load_and_silent_at_rest() -> None:
     assert said(worse) == {(3, "resistance"), (3, "imbalance_load")}
 
 
+def test_a_high_resistance_is_told_from_voltages_and_charge_alone() -> None:
+    # At midnight, hours after the last load: as imported files are judged, which have no current.
+    history = Pack(days=6, resistance_factor={3: 4.0}).run()
+    bare = analyse_pack(history.t, history.voltages, soc_percent=history.soc)
+    assert said(bare) == {(3, "imbalance_load")}
+    assert bare.findings[0].since - START < DAY
+
+
 def test_a_hot_spot_between_its_neighbours() -> None:
     history = Pack().run()
     history.temperature[4000:, 6:11] += [1.8, 4.0, 7.0, 4.0, 1.8]
