@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from scoring.cells.rest import BoolArray, Codes, FloatArray, Floats, Zone
-from scoring.cells.windows import ROUNDING_V, Windows, deviations, streaks
+from scoring.cells.windows import ROUNDING_V, Windows, deviations, quiet_for, streaks
 
 UNKNOWN, BALANCED, WARNING, CRITICAL = -1, 0, 1, 2
 
@@ -226,9 +226,7 @@ def assess_imbalance(
         shown = (pack_level >= severity)[:, None] & (distance + ROUNDING_V >= own)
         cleared = judged & clears[:, None] & (distance < clear * own)
         if clear_after_seconds > 0:
-            seen_at = np.where(shown, windows.start[:, None], -np.inf)
-            quiet = windows.start[:, None] - np.maximum.accumulate(seen_at, axis=0)
-            cleared &= quiet >= clear_after_seconds
+            cleared &= quiet_for(shown, windows.start, clear_after_seconds)
         evidence = shown.astype(np.int8) - cleared.astype(np.int8)
         begin, seen = streaks(evidence, windows.start, windows.seconds)
         flagged = seen >= hold_seconds

@@ -47,6 +47,7 @@ from scoring.cells.windows import (
     build_windows,
     deviations,
     medians,
+    quiet_for,
     streaks,
     window_medians,
 )
@@ -460,6 +461,7 @@ def analyse_pack(
 def _deviation_since(windows: Windows, limit_v: float) -> FloatArray:
     distance = np.abs(windows.deviation_v)
     shown = distance + ROUNDING_V >= limit_v
-    evidence = shown.astype(np.int8) - (distance < 0.8 * limit_v).astype(np.int8)
+    cleared = (distance < 0.8 * limit_v) & quiet_for(shown, windows.start, CLEAR_AFTER_SECONDS)
+    evidence = shown.astype(np.int8) - cleared.astype(np.int8)
     since, _ = streaks(evidence, windows.start, windows.seconds)
     return since

@@ -156,10 +156,13 @@ def assess_sensors(
     typical = medians(moved, min_count=3)[:, None]
     stuck: BoolArray = (moved <= still_v + ROUNDING_V) & (typical >= moved_v)
     noisy: BoolArray = (steps >= min_samples) & (over >= noisy_share * steps)
-    faults = []
+    faults: list[SensorFault] = []
     for cell in np.flatnonzero(stuck.any(axis=0)).tolist():
         for begin, end in _runs(stuck[:, cell], np.ones(days, dtype=np.bool_)):
             rows = slice(int(first[begin]), int(stop[end]))
+            # Days on which the pack stood still as well part the runs, not the stretch.
+            if faults and faults[-1].cell == cell and t[rows.start] <= faults[-1].end:
+                continue
             value = np.nanmedian(voltages[rows, cell])
             moves = np.flatnonzero(np.abs(voltages[:, cell] - value) > still_v + ROUNDING_V)
             place = int(np.searchsorted(moves, rows.start))

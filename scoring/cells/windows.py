@@ -289,6 +289,14 @@ def build_windows(
     )
 
 
+def quiet_for(shown: BoolArray, start: FloatArray, seconds: float) -> BoolArray:
+    """Windows (W, C) that begin ``seconds`` or more after the last that began and showed a cell."""
+    seen_at = np.where(shown, start[:, None], -np.inf)
+    last = np.maximum.accumulate(seen_at, axis=0)
+    quiet: BoolArray = start[:, None] - last >= seconds
+    return quiet
+
+
 def streaks(
     evidence: Codes, start: FloatArray, seconds: FloatArray
 ) -> tuple[FloatArray, FloatArray]:

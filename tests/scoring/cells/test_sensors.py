@@ -46,6 +46,20 @@ def test_a_stuck_wire_from_the_sample_on() -> None:
     assert fault.end == T[-1]
 
 
+def test_a_stuck_wire_is_told_once_though_the_pack_rests_between() -> None:
+    volts = moving()
+    volts[2 * 288 : 4 * 288] = np.round(volts[2 * 288], 3)
+    volts[100:, 3] = 3.275
+    (fault,) = judge(volts).faults
+    assert (fault.start, fault.end, fault.lasting) == (T[100], T[-1], True)
+    # Mended over the weekend and stuck again: two of them.
+    volts[3 * 288 : 4 * 288, 3] = 3.3
+    assert [(f.start, f.lasting) for f in judge(volts).faults] == [
+        (T[100], False),
+        (T[4 * 288], True),
+    ]
+
+
 def test_a_stuck_wire_that_was_mended_and_a_dead_one() -> None:
     volts = moving()
     volts[600:1300, 3] = 3.275
