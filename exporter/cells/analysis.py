@@ -138,7 +138,8 @@ def _cells(history: PackHistory, found: PackAnalysis) -> tuple[CellState, ...]:
                 _number(float(made.latest[n])),
             )
             for mv, made in ahead.items()
-            if carried
+            # Limits that are made for half charge say nothing near full.
+            if carried and found.trend_basis != "full"
         )
         cells.append(
             CellState(

@@ -205,10 +205,10 @@ def assess_imbalance(
     hold_seconds : float
         Least time that windows must have shown it, s.
     clear_after_seconds : float
-        A window clears only if none that began within this time before it showed it, s. A cell of
-        less capacity shows at one end of a day's cycle and not at the other, and one of high
-        resistance not while the pack settles after a load, which looks like load where no current
-        is known.
+        A window clears only if none on the plateau that began within this time before it showed
+        it, s. A cell of less capacity shows at one end of a day's cycle and not at the other, and
+        one of high resistance not while the pack settles after a load, which looks like load where
+        no current is known.
     """
     spread = spreads(windows.deviation_v)
     pack_level = spread_level(spread, windows.zone, windows.resting, limits)
@@ -226,7 +226,8 @@ def assess_imbalance(
         shown = (pack_level >= severity)[:, None] & (distance + ROUNDING_V >= own)
         cleared = judged & clears[:, None] & (distance < clear * own)
         if clear_after_seconds > 0:
-            cleared &= quiet_for(shown, windows.start, clear_after_seconds)
+            there = shown & windows.usual[:, None]
+            cleared &= quiet_for(there, windows.start, clear_after_seconds)
         evidence = shown.astype(np.int8) - cleared.astype(np.int8)
         begin, seen = streaks(evidence, windows.start, windows.seconds)
         flagged = seen >= hold_seconds

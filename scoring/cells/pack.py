@@ -7,6 +7,7 @@ from typing import Literal
 
 import numpy as np
 
+from scoring.cells.basis import Basis, trend_points
 from scoring.cells.critical import (
     DEVIATION_V,
     TEMPERATURE_K,
@@ -25,7 +26,6 @@ from scoring.cells.rest import (
     Codes,
     FloatArray,
     Floats,
-    Zone,
     at_rest,
     at_rest_by_voltage,
     check_times,
@@ -37,9 +37,7 @@ from scoring.cells.trend import (
     Forecast,
     Trend,
     current_trend,
-    daily_deviation,
     days_until,
-    like_windows,
 )
 from scoring.cells.windows import (
     ROUNDING_V,
@@ -52,7 +50,6 @@ from scoring.cells.windows import (
     window_medians,
 )
 
-Basis = Literal["rest", "load", "any"]
 Reason = Literal[
     "imbalance_rest",
     "imbalance_load",
@@ -109,13 +106,13 @@ class PackAnalysis:
         Verdicts at rest and under load.
     sensors : Sensors
         Verdicts on the sense wires, by day.
-    trend_basis : "rest", "load" or "any"
-        What the trend rests on: windows at rest on the plateau; without enough of them those under
-        load on the plateau; then those of unknown state as well.
+    trend_basis : "rest", "load", "any" or "full"
+        What the trend rests on, from :func:`scoring.cells.basis.trend_points`.
     trend : Trend
         Slope of each cell's deviation.
     until_warning, until_critical : Forecast
-        Days until the limits of the spread at rest, of the cell's own distance from the median.
+        Days until the limits of the spread at rest, of the cell's own distance from the median;
+        near full the limits of that state.
     sudden : SuddenChange
         Latest jump of each cell at rest.
     critical : CriticalCells
@@ -154,6 +151,9 @@ LOAD_PER_HOUR = 0.1
 CLEAR_AFTER_SECONDS = 86400.0
 """A day, in which a pack that is used daily comes by where an imbalance shows, s."""
 
+FULL_SPANS_DAYS = (90.0, 30.0)
+"""Near full a cell settles for weeks after a charge, which over a fortnight is a trend, days."""
+
 SEVERITIES = ("info", "warning", "critical")
 
 
@@ -184,23 +184,6 @@ def _state(
         )
     soc = np.full(t.shape, np.nan) if soc_percent is None else soc_percent
     return resting, zones(soc, median, resting), loaded, steady, median, deviation
-
-
-def _trend_points(windows: Windows, min_days: int) -> tuple[Basis, Windows, FloatArray, FloatArray]:
-    """The best kind of windows that gives enough days, and its daily deviations."""
-    plateau = windows.usual
-    kinds: tuple[tuple[Basis, BoolArray], ...] = (
-        ("rest", plateau & windows.resting),
-        ("load", plateau & ~windows.resting),
-        ("any", plateau | (windows.zone == Zone.UNKNOWN)),
-    )
-    for basis, keep in kinds:
-        chosen = like_windows(windows.only(keep))
-        day, values = daily_deviation(chosen)
-        if day.size >= min_days:
-            return basis, chosen, day, values
-    chosen = like_windows(windows.only(kinds[0][1]))
-    return ("rest", chosen, *daily_deviation(chosen))
 
 
 def _temperature(
@@ -365,16 +348,24 @@ def analyse_pack(
         )
         for at_rest_too in (True, False)
     )
-    basis, points, day, daily = _trend_points(windows, min_trend_days)
-    trend = current_trend(day, daily, resolution_v=step_v)
-    warning_v, critical_v = limits.plateau_rest
+    basis, points, day, daily = trend_points(windows, min_trend_days)
+    if basis == "full":
+        trend = current_trend(
+            day, daily, spans_days=FULL_SPANS_DAYS, min_span_days=21.0, resolution_v=step_v
+        )
+        warning_v, critical_v = limits.ends
+    else:
+        trend = current_trend(day, daily, resolution_v=step_v)
+        warning_v, critical_v = limits.plateau_rest
     until_warning, until_critical = days_until(trend, warning_v), days_until(trend, critical_v)
 
     at_rest_now = windows.only(windows.resting & windows.usual)
     deviation_v = latest(at_rest_now.deviation_v, at_rest_now.start)
     temperature_k, hot_since = _temperature(every, temperature_c, temperature_limit_k)
     level = float(medians(points.median_v)) if points.start.size else float("nan")
-    monthly = np.where(trend.carried, monthly_percent(trend.slope_v_per_day, level), np.nan)
+    # Near full a hundredth of the charge is tens of millivolts: no share of the voltage counts.
+    counts = trend.carried & (basis != "full")
+    monthly = np.where(counts, monthly_percent(trend.slope_v_per_day, level), np.nan)
     critical = critical_cells(
         deviation_v,
         temperature_k,

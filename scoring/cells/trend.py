@@ -306,6 +306,7 @@ def current_trend(
     z: float = 3.29,
     min_points: int = 7,
     min_change_v: float = 0.003,
+    min_span_days: float = 6.0,
     resolution_v: float = 0.001,
 ) -> Trend:
     """Trend of each cell over the longest of several spans that no shorter one contradicts.
@@ -317,7 +318,7 @@ def current_trend(
 
     Parameters
     ----------
-    day, deviation_v, z, min_points, min_change_v, resolution_v
+    day, deviation_v, z, min_points, min_change_v, min_span_days, resolution_v
         As in :func:`theil_sen`; with coarse readings the changes that it asks for are larger.
     spans_days : sequence of float
         Days to look back from the last point, longest first.
@@ -331,6 +332,7 @@ def current_trend(
             deviation_v[recent],
             z=z,
             min_points=min_points,
+            min_span_days=min_span_days,
             min_change_v=least,
             certain_change_v=max(0.010, 2.5 * resolution_v),
             resolution_v=resolution_v,
