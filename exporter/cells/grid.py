@@ -86,6 +86,12 @@ class Grid:
         place, values = self._placed(rows)
         self.battery[:, place] = values.T
 
+    def put_charge(self, rows: Sequence[Sequence[float | None]]) -> None:
+        """Put rows of time (ms) and state of charge where the battery's own is missing."""
+        place, values = self._placed(rows)
+        own = self.battery[1, place]
+        self.battery[1, place] = np.where(np.isnan(own), values[:, 0], own)
+
     def until(self, end: float) -> Grid:
         """The same with places up to ``end``: longer with nothing in them, or shorter."""
         steps = max(0, int((end - self.begin) // self.step))

@@ -111,7 +111,37 @@ async def read_pack(
         known = known.over(found.get(pack, known))
         if known.whole:
             break
+    if not any(np.isfinite(grid.battery[1]).any() for grid in grids):
+        soh = await _put_charge_of_system(stored, site, pack, until, parts, grids)
+        known = known.over(soh)
     return PackPast(grids[0], grids[1], known)
+
+
+def _system_of(pack: str) -> str:
+    """The battery that a pack is a part of, by its name: bms1 of bms1/3; nothing of pack3."""
+    return pack.rpartition("/")[0]
+
+
+async def _put_charge_of_system(
+    stored: InfluxQL, site: str, pack: str, until: float, parts: list[Stretch], grids: list[Grid]
+) -> Known:
+    """Take the state of charge, and the health, of the whole for those of a part without any."""
+    system = _system_of(pack)
+    if not system:
+        return Known()
+    of_system = f'"device" = {quoted(system)}'
+    for part, grid in zip(parts, grids, strict=True):
+        for span in part.chunks(until):
+            source = _from("battery", site, of_system, span, level=part.level)
+            question = (
+                f'SELECT "soc_percent_mean" {source}'
+                if part.level is not None
+                else f'SELECT first("soc_percent") {source} GROUP BY time({part.step}s) fill(none)'
+            )
+            for series in await stored.select(question):
+                grid.put_charge(series.rows)
+    found = await _last_known(stored, site, of_system, parts[0].begin, until)
+    return Known(soh_percent=found.get(system, Known()).soh_percent)
 
 
 async def read_newer(
@@ -152,9 +182,15 @@ async def read_newer(
     source = _from("battery", site, span)
     columns = 'first("current_a"), first("soc_percent"), mean("power_w")'
     question = f'SELECT {columns} {source} GROUP BY {step}, "device" fill(none)'
-    for series in await stored.select(question):
+    batteries = await stored.select(question)
+    for series in batteries:
         if series.tags["device"] in made:
             made[series.tags["device"]].new.put_battery(series.rows)
+    for series in batteries:
+        charge = [(row[0], row[2]) for row in series.rows]
+        for pack, past in made.items():
+            if _system_of(pack) == series.tags["device"]:
+                past.new.put_charge(charge)
     known = await _last_known(stored, site, "", since, until)
     for pack, past in made.items():
         past.known = known.get(pack, past.known).over(past.known)

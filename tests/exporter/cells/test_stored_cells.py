@@ -161,6 +161,37 @@ def analysed(settings: dict[str, str], moment: float, site: str = "alpha") -> Si
     return asyncio.run(ask())
 
 
+@pytest.mark.parametrize("rolled_up", [False, True])
+def test_packs_take_the_charge_of_their_system(
+    influx1: Server,  # noqa: F811
+    tmp_path: Path,
+    end: float,
+    rolled_up: bool,
+) -> None:
+    """``bms1_soc`` is the charge of the packs that have none of their own, and so is its health."""
+    folder = tmp_path / "in"
+    pack = Pack(cells=CELLS, days=12, step=STEP, seed=12, swing=(50.0, 90.0)).run()
+    write_pack(folder, 1, pack, end)
+    write_pack(folder, 2, pack, end)
+    (folder / "bms1_p1_soc.csv").rename(folder / "bms1_soc.csv")
+    write_csv(folder / "bms1_p2_soc.csv", [(int(end) - 3600 * n, 70) for n in range(24, 0, -1)])
+    write_csv(folder / "bms1_soh.csv", [(int(end) - 3600, 93)])
+    database = f"system_{int(rolled_up)}"
+    settings = {"influxdb_url": influx1.url, "influxdb_api": "v1", "influxdb_database": database}
+    state = str(tmp_path / "state")
+    run(settings, "import", str(folder), "--site", "alpha", "--state", state)
+    if rolled_up:
+        run(settings, "rollup")
+    without, own = analysed(settings, end).packs
+    assert without.cycling is not None
+    assert own.cycling is not None
+    assert without.cycling.equivalent_full == pytest.approx(0.4 * 12, rel=0.15)
+    assert own.cycling.equivalent_full == 0
+    assert without.health is not None
+    assert without.health.reported_percent == 93
+    assert without.findings == ()
+
+
 def test_the_right_cell_is_named_and_healthy_packs_are_not(
     either: dict[str, str], end: float
 ) -> None:
