@@ -117,17 +117,17 @@ def _slashed(samples: list[str], enough: float) -> TimeFormat | None:
         return None
     first = any(int(m[1]) > 12 for m in found)
     second = any(int(m[2]) > 12 for m in found)
-    if first == second:
-        raise TimeFormatError(
-            f"whether {samples[0]!r} begins with the day or the month cannot be told; say it with "
-            "--time-format '%d/%m/%Y %H:%M:%S' or '%m/%d/%Y %H:%M:%S'"
-        )
-    date = "%d/%m/" if first else "%m/%d/"
     year = "%Y" if len(found[0][3]) == 4 else "%y"
     hours = "%I" if found[0][5] else "%H"
     clock = f"{hours}:%M:%S" if found[0][4].count(":") == 2 else f"{hours}:%M"
     half = "" if not found[0][5] else " %p" if found[0][5].startswith(" ") else "%p"
-    return TimeFormat(f"{date}{year} {clock}{half}")
+    by_day, by_month = (f"{date}{year} {clock}{half}" for date in ("%d/%m/", "%m/%d/"))
+    if first == second:
+        raise TimeFormatError(
+            f"whether {samples[0]!r} begins with the day or the month cannot be told; say it with "
+            f"--time-format '{by_day}' or '{by_month}'"
+        )
+    return TimeFormat(by_day if first else by_month)
 
 
 def parse(strings: Any, time_format: TimeFormat) -> tuple[Ints, Bools]:

@@ -57,6 +57,20 @@ def test_day_and_month_are_not_guessed() -> None:
     assert detect(["values", "3.31"]) is None
 
 
+@pytest.mark.parametrize(
+    "written", ["03/04/2024 01:00:05", "03/04/24 1:00", "03/04/2024 1:00:05 PM"]
+)
+def test_each_format_that_is_proposed_reads_the_times(written: str) -> None:
+    with pytest.raises(TimeFormatError) as told:
+        detect([written])
+    _, day_first, _, month_first, _ = str(told.value).partition("--time-format")[2].split("'")
+    for form in (day_first, month_first):
+        _, readable = parse(pa.array([written]), named(form))
+        assert readable.all()
+    assert day_first.startswith("%d")
+    assert month_first.startswith("%m")
+
+
 @pytest.mark.parametrize("form", ["%d.%m.%Y %H:%M", "iso"])
 def test_days_that_do_not_exist(form: str) -> None:
     days = ["2024-02-30", "2023-02-29", "2024-02-29", "2024-04-31", "2024-03-01", "2024-13-01"]
