@@ -32,7 +32,7 @@ from scoring.cells.rest import (
     zones,
 )
 from scoring.cells.sensors import Sensors, assess_sensors, without_faulty
-from scoring.cells.sudden import SuddenChange, sudden_changes
+from scoring.cells.sudden import SuddenChange, daily_changes, sudden_changes
 from scoring.cells.trend import (
     Forecast,
     Trend,
@@ -374,7 +374,12 @@ def analyse_pack(
         temperature_limit_k=temperature_limit_k,
         trend_limit=trend_limit,
     )
-    sudden = sudden_changes(at_rest_now, step_v=max(0.010, 2.0 * step_v))
+    least_jump = max(0.010, 2.0 * step_v)
+    sudden = (
+        sudden_changes(at_rest_now, step_v=least_jump)
+        if basis == "rest"
+        else daily_changes(day, daily, step_v=least_jump)
+    )
     resistance = None
     if current_a is not None and capacity_ah > 0:
         resistance = load_steps(t, voltages, current_a, capacity_ah, zone)
@@ -420,7 +425,8 @@ def analyse_pack(
     for cell in np.flatnonzero(np.isfinite(sudden.step_v)).tolist():
         step = float(sudden.step_v[cell])
         if sudden.at[cell] > t[-1] - 7.0 * 86400.0:
-            text = f"jumped by {step * 1e3:+.0f} mV against its pack from one rest to the next"
+            text = f"jumped by {step * 1e3:+.0f} mV against its pack from one "
+            text += "rest to the next" if basis == "rest" else "day to the next"
             at = float(sudden.at[cell])
             found.append(Finding(cell, "sudden_change", "warning", step, "V", at, text))
     if resistance is not None:

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
-from scoring.cells.rest import FloatArray
+from scoring.cells.rest import FloatArray, Floats
+from scoring.cells.trend import DAY_SECONDS
 from scoring.cells.windows import Windows, medians
 
 
@@ -62,30 +63,88 @@ def sudden_changes(
         drift is a jump.
     """
     cells = windows.deviation_v.shape[1]
-    step, at = np.full(cells, np.nan), np.full(cells, np.nan)
+    latest = SuddenChange(np.full(cells, np.nan), np.full(cells, np.nan))
     kind = np.floor(windows.median_v / like_v)
     for one in np.unique(kind[np.isfinite(kind)]).tolist():
         rows = np.flatnonzero(kind == one)
-        if rows.size < before + 2:
-            continue
-        start, deviation = windows.start[rows], windows.deviation_v[rows]
-        past = sliding_window_view(deviation, before, axis=0)[: rows.size - before - 1]
-        least = (before + 1) // 2
-        base = medians(past, min_count=least)
-        scatter = 1.4826 * medians(np.abs(past - base[..., None]), min_count=least)
-        # Half a dozen windows may agree by chance: what is usual for the cell counts as well.
-        usual = medians(np.ascontiguousarray(scatter.T))
-        limit = np.maximum(step_v, scatter_factor * np.maximum(scatter, np.nan_to_num(usual)))
-        first, second = deviation[before:-1] - base, deviation[before + 1 :] - base
-        jumped = (np.abs(first) >= limit) & (np.abs(second) >= limit) & (first * second > 0)
-        jumped &= (start[before + 1 :] - start[: -before - 1] <= within_seconds)[:, None]
-        # A jump stays in view until half of the windows before it are new: its first row counts.
-        begins = jumped.copy()
-        begins[1:] &= ~jumped[:-1]
-        for cell in np.flatnonzero(begins.any(axis=0)).tolist():
-            row = int(np.flatnonzero(begins[:, cell])[-1])
-            moment = start[before + row]
-            if not moment <= at[cell]:
-                at[cell] = moment
-                step[cell] = 0.5 * (first[row, cell] + second[row, cell])
-    return SuddenChange(step, at)
+        _find(
+            latest,
+            windows.start[rows],
+            windows.deviation_v[rows],
+            step_v=step_v,
+            before=before,
+            scatter_factor=scatter_factor,
+            within_seconds=within_seconds,
+        )
+    return latest
+
+
+def daily_changes(
+    day: FloatArray,
+    deviation_v: Floats,
+    *,
+    step_v: float = 0.010,
+    before: int = 6,
+    scatter_factor: float = 6.0,
+    within_days: float = 14.0,
+) -> SuddenChange:
+    """The same from one point a day, for packs that hardly ever rest at half charge.
+
+    Under load a cell wanders by millivolts from window to window, which the median of a day evens
+    out. A day is compared with the ``before`` days ahead of it, and the next one has to confirm.
+
+    Parameters
+    ----------
+    day, deviation_v
+        From :func:`scoring.cells.trend.daily_deviation`.
+    step_v, before, scatter_factor
+        As in :func:`sudden_changes`.
+    within_days : float
+        Longest time from the first of the days to the confirmation.
+    """
+    cells = deviation_v.shape[1]
+    latest = SuddenChange(np.full(cells, np.nan), np.full(cells, np.nan))
+    _find(
+        latest,
+        day * DAY_SECONDS,
+        deviation_v,
+        step_v=step_v,
+        before=before,
+        scatter_factor=scatter_factor,
+        within_seconds=within_days * DAY_SECONDS,
+    )
+    return latest
+
+
+def _find(
+    latest: SuddenChange,
+    start: FloatArray,
+    deviation: Floats,
+    *,
+    step_v: float,
+    before: int,
+    scatter_factor: float,
+    within_seconds: float,
+) -> None:
+    """Put the jumps among comparable points into ``latest`` where they are later than its own."""
+    if start.size < before + 2:
+        return
+    past = sliding_window_view(deviation, before, axis=0)[: start.size - before - 1]
+    least = (before + 1) // 2
+    base = medians(past, min_count=least)
+    scatter = 1.4826 * medians(np.abs(past - base[..., None]), min_count=least)
+    # Half a dozen points may agree by chance: what is usual for the cell counts as well.
+    usual = medians(np.ascontiguousarray(scatter.T))
+    limit = np.maximum(step_v, scatter_factor * np.maximum(scatter, np.nan_to_num(usual)))
+    first, second = deviation[before:-1] - base, deviation[before + 1 :] - base
+    jumped = (np.abs(first) >= limit) & (np.abs(second) >= limit) & (first * second > 0)
+    jumped &= (start[before + 1 :] - start[: -before - 1] <= within_seconds)[:, None]
+    # A jump stays in view until half of the points before it are new: its first row counts.
+    begins = jumped.copy()
+    begins[1:] &= ~jumped[:-1]
+    for cell in np.flatnonzero(begins.any(axis=0)).tolist():
+        row = int(np.flatnonzero(begins[:, cell])[-1])
+        moment = start[before + row]
+        if not moment <= latest.at[cell]:
+            latest.at[cell] = moment
+            latest.step_v[cell] = 0.5 * (first[row, cell] + second[row, cell])

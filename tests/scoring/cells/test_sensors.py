@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+import pytest
 from numpy.typing import NDArray
 
+from scoring.cells.pack import analyse_pack
 from scoring.cells.rest import Zone
 from scoring.cells.sensors import Sensors, assess_sensors, without_faulty
-from scoring.cells.sudden import sudden_changes
+from scoring.cells.sudden import daily_changes, sudden_changes
 from scoring.cells.windows import Windows, build_windows, deviations
 
 NAN = float("nan")
@@ -161,3 +163,32 @@ def test_nothing_gives_nothing() -> None:
     assert np.isnan(sudden_changes(none).at).all()
     empty = assess_sensors(T[:0], np.zeros((0, 4)), np.zeros((0, 4)), np.zeros(0, dtype=np.bool_))
     assert without_faulty(few, replace(empty, faults=())).deviation_v.shape == few.deviation_v.shape
+
+
+def test_a_pack_that_never_rests_tells_a_jump_from_day_to_day() -> None:
+    rng = np.random.default_rng(6)
+    day = 19_000.5 + np.arange(20.0)
+    values = 0.001 * rng.standard_normal((20, 4))
+    assert np.isnan(daily_changes(day, values).step_v).all()
+    values[14:, 1] += 0.012
+    values[14, 2] += 0.040
+    values[:, 3] += 0.002 * np.arange(20.0)
+    found = daily_changes(day, values)
+    np.testing.assert_array_equal(np.isfinite(found.step_v), [False, True, False, False])
+    assert found.step_v[1] == pytest.approx(0.012, abs=0.002)
+    assert found.at[1] == day[14] * DAY
+    # Nobody knows when in the weeks without a reading.
+    day[14:] += 20.0
+    assert np.isnan(daily_changes(day, values).step_v).all()
+
+
+def test_a_reading_that_a_service_put_off_is_told_of_a_pack_under_load() -> None:
+    rng = np.random.default_rng(7)
+    t = np.arange(0.0, 24 * DAY, 900.0)
+    swing = 0.02 * np.sin(2 * np.pi * t / 5400.0) + 0.004 * rng.standard_normal(t.size)
+    volts = 3.3 + swing[:, None] + 0.001 * rng.standard_normal((t.size, 12))
+    volts[t > 20.5 * DAY, 5] -= 0.015
+    (found,) = analyse_pack(t, np.round(volts, 3), soc_percent=np.full(t.size, 60.0)).findings
+    assert (found.cell, found.reason, found.severity) == (5, "sudden_change", "warning")
+    assert found.value == pytest.approx(-0.015, abs=0.003)
+    assert found.text.endswith("from one day to the next")
