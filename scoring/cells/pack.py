@@ -19,6 +19,7 @@ from scoring.cells.critical import (
     monthly_percent,
 )
 from scoring.cells.imbalance import DEFAULT_LIMITS, Imbalance, SpreadLimits, assess_imbalance
+from scoring.cells.onset import from_onset
 from scoring.cells.resistance import Resistance, SelfDischarge, load_steps, self_discharge
 from scoring.cells.resolution import coarse_limits, excess, reading_step
 from scoring.cells.rest import (
@@ -357,6 +358,7 @@ def analyse_pack(
     else:
         trend = current_trend(day, daily, resolution_v=step_v)
         warning_v, critical_v = limits.plateau_rest
+    trend, onset = from_onset(trend, day, daily, resolution_v=step_v)
     until_warning, until_critical = days_until(trend, warning_v), days_until(trend, critical_v)
 
     at_rest_now = windows.only(windows.resting & windows.usual)
@@ -418,7 +420,7 @@ def analyse_pack(
         )
         text = _trend_text(slope, name, limit, ahead, cell)
         severe = away and (bool(critical.trend[cell]) or bool(ahead.days[cell] <= 30.0))
-        since = float((day[-1] - trend.span_days[cell]) * 86400.0)
+        since = float(onset[cell]) * 86400.0
         found.append(
             Finding(cell, "trend", "warning" if severe else "info", slope, "V/day", since, text)
         )
