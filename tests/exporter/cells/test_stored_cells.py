@@ -111,7 +111,7 @@ def imported(influx1: Server, folder: Path, database: str) -> dict[str, str]:  #
     }
     state = str(folder / f"state_{database}")
     names = {"current_a": "i", "capacity_ah": "capacity", "charged_kwh": "in"}
-    options = ["--unit", "battery.charged_kwh=kWh"]
+    options = ["--no-rollups", "--unit", "battery.charged_kwh=kWh"]
     for field, name in names.items():
         options += ["--pattern", f"battery.{field}=bms{{system}}_p{{pack}}_{name}"]
     run(settings, "import", str(folder / "in"), "--site", "alpha", "--state", state, *options)
@@ -179,7 +179,7 @@ def test_packs_take_the_charge_of_their_system(
     database = f"system_{int(rolled_up)}"
     settings = {"influxdb_url": influx1.url, "influxdb_api": "v1", "influxdb_database": database}
     state = str(tmp_path / "state")
-    run(settings, "import", str(folder), "--site", "alpha", "--state", state)
+    run(settings, "import", str(folder), "--site", "alpha", "--state", state, "--no-rollups")
     if rolled_up:
         run(settings, "rollup")
     without, own = analysed(settings, end).packs
