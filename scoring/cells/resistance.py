@@ -80,6 +80,8 @@ def load_steps(
     max_step_seconds: float | None = None,
     max_steps: int = 2000,
     min_steps: int = 8,
+    recent_days: float = 14.0,
+    recent_steps: int = 40,
     raised_ratio: float = 1.5,
     outlier_z: float = 3.5,
     z: float = 2.58,
@@ -111,6 +113,9 @@ def load_steps(
         Of more steps the largest are taken.
     min_steps : int
         Steps that a cell needs.
+    recent_days, recent_steps : float and int
+        Where the last so many days have so many steps, only those count: of three months a
+        connector that came loose a fortnight ago would be a small part.
     raised_ratio, outlier_z : float
         As above.
     z : float
@@ -130,6 +135,9 @@ def load_steps(
         & steady_zone
         & (np.diff(t) <= gap_limit(t, max_step_seconds))
     )
+    if found.size:
+        recent = found[t[found] > t[-1] - recent_days * 86400.0]
+        found = recent if recent.size >= recent_steps else found
     if found.size > max_steps:
         found = np.sort(found[np.argsort(-np.abs(step[found]), kind="stable")[:max_steps]])
     each = ((voltages[found + 1] - voltages[found]) / step[found][:, None]).T

@@ -98,3 +98,19 @@ def test_shapes_must_agree() -> None:
     volts, current, zone = loaded()
     with pytest.raises(ValueError, match="must have one length"):
         load_steps(T, volts, current[1:], 280.0, zone)
+
+
+def test_a_connector_that_came_loose_lately_is_not_lost_in_months_of_health() -> None:
+    rng = np.random.default_rng(4)
+    t = np.arange(0.0, 90 * 86400.0, 900.0)
+    current = np.repeat(rng.uniform(-100.0, 100.0, t.size // 8), 8)
+    ohm = np.tile(0.5e-3 * (1.0 + 0.04 * rng.standard_normal(8)), (t.size, 1))
+    ohm[t > 80 * 86400.0, 3] *= 2.0
+    volts = 3.3 + current[:, None] * ohm + 0.001 * rng.standard_normal(ohm.shape)
+    zone = np.full(t.size, Zone.PLATEAU, dtype=np.int8)
+    found = load_steps(t, volts, current, 280.0, zone)
+    np.testing.assert_array_equal(np.flatnonzero(found.raised), [3])
+    assert found.ratio[3] == pytest.approx(2.0, rel=0.15)
+    # A fortnight without load: what there is of before counts.
+    current[t > 70 * 86400.0] = 0.0
+    assert load_steps(t, volts, current, 280.0, zone).steps > 500
