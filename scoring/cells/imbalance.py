@@ -176,6 +176,7 @@ def assess_imbalance(
     *,
     limits: SpreadLimits = DEFAULT_LIMITS,
     share: float = 0.5,
+    alike: float = 0.75,
     clear: float = 0.8,
     hold_seconds: float = 1800.0,
     clear_after_seconds: float = 0.0,
@@ -183,7 +184,8 @@ def assess_imbalance(
     """Which cells of a pack are out of balance, by how much, and since when.
 
     A window flags a cell if the pack's spread is at or above the limit of its state and the cell
-    accounts for at least ``share`` of that limit by its own distance from the median. A window on
+    accounts for at least ``share`` of that limit by its own distance from the median, and is not
+    far behind another one in that. A window on
     the plateau in which the cell is within ``clear`` times that distance clears it. Windows near
     full or near empty can flag but not clear, since a cell that is 50 mV off at half charge does
     not show there. A flag counts once the windows that show it last ``hold_seconds`` in sum.
@@ -200,6 +202,9 @@ def assess_imbalance(
     share : float, above 0
         Least part of the limit that a named cell has to be off by. With 0.5, both cells of a pair
         that lie on opposite sides of the median are named.
+    alike : float, 0 to 1
+        Least part of the distance of the furthest cell that another one has to have, up to the
+        limit itself: beyond that a cell is named whatever the others do.
     clear : float, 0 to 1
         Hysteresis.
     hold_seconds : float
@@ -211,6 +216,7 @@ def assess_imbalance(
         no current is known.
     """
     spread = spreads(windows.deviation_v)
+    furthest = np.fmax.reduce(np.abs(windows.deviation_v), axis=1, initial=0.0)
     pack_level = spread_level(spread, windows.zone, windows.resting, limits)
     distance = np.abs(windows.deviation_v)
     cells = distance.shape[1]
@@ -222,7 +228,8 @@ def assess_imbalance(
     clears = windows.usual & (windows.resting | windows.loaded)
     last = np.where(judged, np.arange(len(spread))[:, None], -1).max(axis=0, initial=-1)
     for severity, limit in ((WARNING, thresholds[0]), (CRITICAL, thresholds[1])):
-        own = share * limit[:, None]
+        # Beside a cell that is far off, the ordinary offset of another is not what is wrong.
+        own = np.clip(alike * furthest, share * limit, limit)[:, None]
         shown = (pack_level >= severity)[:, None] & (distance + ROUNDING_V >= own)
         cleared = judged & clears[:, None] & (distance < clear * own)
         if clear_after_seconds > 0:

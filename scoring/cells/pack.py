@@ -234,7 +234,9 @@ NEIGHBOUR_WORDS = {
 }
 
 
-def _neighbours(pattern: int, centre: int) -> str:
+def _neighbours(pattern: int, centre: int, *, heat: bool) -> str:
+    if pattern == Pattern.FALLS_OFF and not heat:
+        return "; cells next to it are off to the same side"
     return NEIGHBOUR_WORDS[Pattern(pattern)].format(centre + 1)
 
 
@@ -400,13 +402,13 @@ def analyse_pack(
         if cell not in listed:
             side = "above" if off > 0 else "below"
             text = f"{abs(off) * 1e3:.0f} mV {side} the median of its pack at rest"
-            text += _neighbours(int(around.pattern[cell]), int(around.centre[cell]))
+            text += _neighbours(int(around.pattern[cell]), int(around.centre[cell]), heat=False)
             since = float(off_since[cell])
             found.append(Finding(cell, "deviation", "info", off, "V", since, text))
     for cell in np.flatnonzero(critical.temperature).tolist():
         above, around = float(temperature_k[cell]), critical.temperature_pattern
         text = f"{above:.1f} °C warmer than its pack"
-        text += _neighbours(int(around.pattern[cell]), int(around.centre[cell]))
+        text += _neighbours(int(around.pattern[cell]), int(around.centre[cell]), heat=True)
         since = float(hot_since[cell])
         found.append(Finding(cell, "temperature", "warning", above, "K", since, text))
     for cell in np.flatnonzero(trend.carried).tolist():

@@ -196,3 +196,17 @@ def test_a_window_clears_only_when_none_of_the_day_before_showed_it() -> None:
     )
     assert held.since[4] == windows.start[20]
     assert assess_imbalance(windows).level[4] == 0
+
+
+def test_the_ordinary_offset_of_another_cell_is_not_named_beside_the_faulty_one() -> None:
+    rows = off_by(-0.016, -0.018, -0.040, -0.045)
+    rows[:, 9] += 0.015
+    # As long as nobody can tell which of the two it is, both are.
+    pair = judge(rows[:2])
+    np.testing.assert_array_equal(np.flatnonzero(pair.level > 0), [4, 9])
+    later = judge(rows)
+    np.testing.assert_array_equal(np.flatnonzero(later.level > 0), [4])
+    # Beyond the limit a cell is named whatever the others do.
+    rows[:, 9] += 0.016
+    rows[:, 4] -= 0.1
+    np.testing.assert_array_equal(np.flatnonzero(judge(rows).level > 0), [4, 9])
