@@ -11,6 +11,9 @@ from scoring.cells.rest import FloatArray, Floats
 from scoring.cells.trend import DAY_SECONDS
 from scoring.cells.windows import Windows, medians
 
+Jump = tuple[int, float, float]
+"""Cell, moment (s) and size (V)."""
+
 
 @dataclass(frozen=True, eq=False)
 class SuddenChange:
@@ -62,13 +65,11 @@ def sudden_changes(
         Longest time from the first of the windows to the confirmation, s: over a longer one a
         drift is a jump.
     """
-    cells = windows.deviation_v.shape[1]
-    latest = SuddenChange(np.full(cells, np.nan), np.full(cells, np.nan))
+    found: list[Jump] = []
     kind = np.floor(windows.median_v / like_v)
     for one in np.unique(kind[np.isfinite(kind)]).tolist():
         rows = np.flatnonzero(kind == one)
-        _find(
-            latest,
+        found += _jumps(
             windows.start[rows],
             windows.deviation_v[rows],
             step_v=step_v,
@@ -76,7 +77,7 @@ def sudden_changes(
             scatter_factor=scatter_factor,
             within_seconds=within_seconds,
         )
-    return latest
+    return _latest(found, windows.deviation_v.shape[1], within_seconds)
 
 
 def daily_changes(
@@ -102,22 +103,30 @@ def daily_changes(
     within_days : float
         Longest time from the first of the days to the confirmation.
     """
-    cells = deviation_v.shape[1]
-    latest = SuddenChange(np.full(cells, np.nan), np.full(cells, np.nan))
-    _find(
-        latest,
+    within_seconds = within_days * DAY_SECONDS
+    found = _jumps(
         day * DAY_SECONDS,
         deviation_v,
         step_v=step_v,
         before=before,
         scatter_factor=scatter_factor,
-        within_seconds=within_days * DAY_SECONDS,
+        within_seconds=within_seconds,
     )
-    return latest
+    return _latest(found, deviation_v.shape[1], 0.0)
 
 
-def _find(
-    latest: SuddenChange,
+def _latest(found: list[Jump], cells: int, within_seconds: float) -> SuddenChange:
+    """The last jump of each cell; one that several voltages tell was when the first of them did."""
+    result = SuddenChange(np.full(cells, np.nan), np.full(cells, np.nan))
+    for cell in {cell for cell, _, _ in found}:
+        own = sorted((moment, step) for which, moment, step in found if which == cell)
+        moment, last = own[-1]
+        same = [one for one in own if moment - one[0] <= within_seconds and one[1] * last > 0]
+        result.at[cell], result.step_v[cell] = same[0]
+    return result
+
+
+def _jumps(
     start: FloatArray,
     deviation: Floats,
     *,
@@ -125,10 +134,10 @@ def _find(
     before: int,
     scatter_factor: float,
     within_seconds: float,
-) -> None:
-    """Put the jumps among comparable points into ``latest`` where they are later than its own."""
+) -> list[Jump]:
+    """The last jump of each cell among comparable points."""
     if start.size < before + 2:
-        return
+        return []
     past = sliding_window_view(deviation, before, axis=0)[: start.size - before - 1]
     least = (before + 1) // 2
     base = medians(past, min_count=least)
@@ -142,9 +151,9 @@ def _find(
     # A jump stays in view until half of the points before it are new: its first row counts.
     begins = jumped.copy()
     begins[1:] &= ~jumped[:-1]
+    found = []
     for cell in np.flatnonzero(begins.any(axis=0)).tolist():
         row = int(np.flatnonzero(begins[:, cell])[-1])
-        moment = start[before + row]
-        if not moment <= latest.at[cell]:
-            latest.at[cell] = moment
-            latest.step_v[cell] = 0.5 * (first[row, cell] + second[row, cell])
+        step = 0.5 * (first[row, cell] + second[row, cell])
+        found.append((cell, float(start[before + row]), float(step)))
+    return found

@@ -142,6 +142,16 @@ def test_a_jump_is_found_where_it_is() -> None:
     np.testing.assert_allclose(lifted.step_v, found.step_v, atol=0.0011)
 
 
+def test_a_jump_was_when_the_first_of_several_voltages_told_it() -> None:
+    volts = moving(swing=0.0)
+    high = T // (DAY / 2) % 2 == 1
+    volts[high] += 0.02
+    volts[1000:, 4] -= 0.02
+    assert not high[1000]
+    found = sudden_changes(windows_of(volts))
+    assert found.at[4] == T[996]
+
+
 def test_one_wild_window_and_a_slow_drift_are_no_jumps() -> None:
     volts = moving(swing=0.0)
     volts[1000:1012, 4] -= 0.05
