@@ -12,6 +12,8 @@ from scoring.cells.windows import Windows
 
 Basis = Literal["rest", "load", "any", "full"]
 RECENT_DAYS = 30.0
+HIGH_V = 3.40
+"""Median voltage from which a pack of unknown state is near full or soon will be, V."""
 
 
 def trend_points(windows: Windows, min_days: int) -> tuple[Basis, Windows, FloatArray, FloatArray]:
@@ -39,11 +41,13 @@ def trend_points(windows: Windows, min_days: int) -> tuple[Basis, Windows, Float
         As :func:`scoring.cells.trend.daily_deviation` gives them.
     """
     plateau = windows.usual
+    unknown = windows.zone == Zone.UNKNOWN
+    high = unknown & (windows.median_v >= HIGH_V)
     kinds: tuple[tuple[Basis, BoolArray], ...] = (
         ("rest", plateau & windows.resting),
         ("load", plateau & ~windows.resting),
-        ("any", plateau | (windows.zone == Zone.UNKNOWN)),
-        ("full", (windows.zone == Zone.FULL) & windows.resting),
+        ("any", plateau | (unknown & ~high)),
+        ("full", ((windows.zone == Zone.FULL) & windows.resting) | high),
     )
     last = windows.start[-1] / DAY_SECONDS if windows.start.size else 0.0
     made = []

@@ -354,7 +354,7 @@ def analyse_pack(
     basis, points, day, daily = trend_points(windows, min_trend_days)
     if basis == "full":
         trend = current_trend(
-            day, daily, spans_days=FULL_SPANS_DAYS, min_span_days=21.0, resolution_v=step_v
+            day, daily, spans_days=FULL_SPANS_DAYS, min_span_days=28.0, resolution_v=step_v
         )
         warning_v, critical_v = limits.ends
     else:

@@ -93,3 +93,13 @@ def test_nothing_is_said_of_a_sound_pack_on_standby() -> None:
     made = judge(standby(45), ["ups/1"])
     assert made is not None
     assert made.findings == ()
+
+
+def test_windows_of_unknown_state_near_full_are_not_taken_for_half_charge() -> None:
+    floating = days_of([True, False] * 15, Zone.FULL)
+    floating.zone[1::2] = Zone.UNKNOWN
+    floating.median_v[:] = 3.45
+    basis, windows, _, _ = trend_points(floating, 9)
+    assert (basis, windows.start.size) == ("full", 30)
+    floating.median_v[:] = 3.30
+    assert trend_points(floating, 9)[0] == "any"
