@@ -37,6 +37,7 @@ REASONS = {
     "resistance": "High resistance",
     "sensor_stuck": "Reading is stuck",
     "sensor_noisy": "Reading jumps",
+    "sensor_silent": "No reading",
     "none": "Nothing yet in the history of single cells, which is judged hourly; what stands out "
     "now is below",
 }

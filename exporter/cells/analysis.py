@@ -100,7 +100,7 @@ def judge(
             unit=f.unit,
             since=_number(f.since),
             sentence=f"Cell {short_name(history.pack, packs, history.labels[f.cell])} {f.text}"
-            if f.reason not in ("sensor_stuck", "sensor_noisy")
+            if not f.reason.startswith("sensor_")
             else f"Cell {short_name(history.pack, packs, history.labels[f.cell])}: {f.text}",
         )
         for f in found.findings

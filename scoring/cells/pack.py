@@ -32,7 +32,7 @@ from scoring.cells.rest import (
     check_times,
     zones,
 )
-from scoring.cells.sensors import Sensors, assess_sensors, without_faulty
+from scoring.cells.sensors import Sensors, assess_sensors, silent_since, without_faulty
 from scoring.cells.sudden import SuddenChange, daily_changes, sudden_changes
 from scoring.cells.trend import (
     Forecast,
@@ -61,6 +61,7 @@ Reason = Literal[
     "resistance",
     "sensor_stuck",
     "sensor_noisy",
+    "sensor_silent",
 ]
 
 
@@ -79,7 +80,7 @@ class Finding:
     value : float
         Size of it, in ``unit``.
     unit : str
-        "V", "K", "V/day" or "1" for a ratio.
+        "V", "K", "V/day", "d" or "1" for a ratio.
     since : float
         s; NaN where it is not known.
     text : str
@@ -278,6 +279,17 @@ def _sensor_findings(sensors: Sensors) -> list[Finding]:
     return found
 
 
+def _silent_findings(t: FloatArray, voltages: Floats) -> list[Finding]:
+    found = []
+    last = silent_since(t, voltages)
+    for cell in np.flatnonzero(np.isfinite(last)).tolist():
+        since = float(last[cell])
+        days = (float(t[-1]) - since) / 86400.0
+        text = f"no reading for {days:.0f} {'day' if f'{days:.0f}' == '1' else 'days'}"
+        found.append(Finding(cell, "sensor_silent", "warning", days, "d", since, text))
+    return found
+
+
 def analyse_pack(
     t: FloatArray,
     voltages: Floats,
@@ -393,6 +405,7 @@ def analyse_pack(
     found = _imbalance_findings(rest, "imbalance_rest", "at rest")
     found += _imbalance_findings(load, "imbalance_load", "under load")
     found += _sensor_findings(sensors)
+    found += _silent_findings(t, voltages)
     listed = {f.cell for f in found if f.reason == "imbalance_rest"}
     off_since = _deviation_since(at_rest_now, deviation_limit_v)
     for cell in np.flatnonzero(critical.deviation).tolist():

@@ -193,6 +193,46 @@ def assess_sensors(
     return Sensors(t[first], stuck, noisy, 1.0 - count / length, noise, tuple(faults))
 
 
+def silent_since(
+    t: FloatArray,
+    voltages: Floats,
+    *,
+    seconds: float = DAY_SECONDS,
+    min_samples: int = 20,
+    share: float = 0.5,
+) -> FloatArray:
+    """When each cell was read last, for those that the last day lacks though the pack was read.
+
+    Parameters
+    ----------
+    t, voltages
+        As in :func:`assess_sensors`.
+    seconds : float
+        Length of the last day, s.
+    min_samples : int
+        Samples that the last day must have: after a gap not all cells come back at once.
+    share : float, 0 to 1
+        Part of the cells that must have been read in it.
+
+    Returns
+    -------
+    float array, shape (C,)
+        s; NaN for cells that were read, and for those that never were.
+    """
+    cells = voltages.shape[1]
+    result = np.full(cells, np.nan)
+    if t.size == 0:
+        return result
+    known = np.isfinite(voltages)
+    recent = t > t[-1] - seconds
+    read = known[recent].any(axis=0)
+    if np.count_nonzero(recent) < min_samples or np.count_nonzero(read) < share * cells:
+        return result
+    for cell in np.flatnonzero(~read & known.any(axis=0)).tolist():
+        result[cell] = t[np.flatnonzero(known[:, cell])[-1]]
+    return result
+
+
 def _highest(noise: FloatArray) -> float:
     return float(np.fmax.reduce(noise))
 

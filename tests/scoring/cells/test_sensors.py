@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from scoring.cells.pack import analyse_pack
 from scoring.cells.rest import Zone
-from scoring.cells.sensors import Sensors, assess_sensors, without_faulty
+from scoring.cells.sensors import Sensors, assess_sensors, silent_since, without_faulty
 from scoring.cells.sudden import daily_changes, sudden_changes
 from scoring.cells.windows import Windows, build_windows, deviations
 
@@ -202,3 +202,21 @@ def test_a_reading_that_a_service_put_off_is_told_of_a_pack_under_load() -> None
     assert (found.cell, found.reason, found.severity) == (5, "sudden_change", "warning")
     assert found.value == pytest.approx(-0.015, abs=0.003)
     assert found.text.endswith("from one day to the next")
+
+
+def test_a_cell_that_is_read_no_more_is_told_and_a_silent_pack_is_not() -> None:
+    volts = moving()
+    volts[1000:, 3] = NAN
+    volts[:, 7] = NAN
+    last = silent_since(T, volts)
+    np.testing.assert_array_equal(np.flatnonzero(np.isfinite(last)), [3])
+    assert last[3] == T[999]
+    (found,) = analyse_pack(T, volts).findings
+    assert (found.cell, found.reason, found.since) == (3, "sensor_silent", T[999])
+    assert found.text == "no reading for 3 days"
+    volts[1000:, :6] = NAN
+    assert np.isnan(silent_since(T, volts)).all()
+    # Back after a gap, and not all of them yet.
+    early = silent_since(np.append(T[:900], T[-5:]), np.vstack((volts[:900], volts[-5:])))
+    assert np.isnan(early).all()
+    assert silent_since(T[:0], volts[:0]).shape == (10,)
