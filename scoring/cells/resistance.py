@@ -81,7 +81,7 @@ def load_steps(
     max_steps: int = 2000,
     min_steps: int = 8,
     recent_days: float = 14.0,
-    recent_steps: int = 40,
+    recent_steps: int = 24,
     raised_ratio: float = 1.5,
     outlier_z: float = 3.5,
     z: float = 2.58,
@@ -114,8 +114,8 @@ def load_steps(
     min_steps : int
         Steps that a cell needs.
     recent_days, recent_steps : float and int
-        Where the last so many days have so many steps, only those count: of three months a
-        connector that came loose a fortnight ago would be a small part.
+        Only steps of the last so many days count, and of longer ago as many as it takes to have so
+        many: of three months a connector that came loose a fortnight ago would be a small part.
     raised_ratio, outlier_z : float
         As above.
     z : float
@@ -136,8 +136,8 @@ def load_steps(
         & (np.diff(t) <= gap_limit(t, max_step_seconds))
     )
     if found.size:
-        recent = found[t[found] > t[-1] - recent_days * 86400.0]
-        found = recent if recent.size >= recent_steps else found
+        begin = int(np.searchsorted(t[found], t[-1] - recent_days * 86400.0))
+        found = found[max(0, min(begin, found.size - recent_steps)) :]
     if found.size > max_steps:
         found = np.sort(found[np.argsort(-np.abs(step[found]), kind="stable")[:max_steps]])
     each = ((voltages[found + 1] - voltages[found]) / step[found][:, None]).T
