@@ -186,10 +186,12 @@ async def read_newer(
     for series in batteries:
         if series.tags["device"] in made:
             made[series.tags["device"]].new.put_battery(series.rows)
+    # As in read_pack: a pack with a charge of its own has its gaps, and nothing else's in them.
+    own = {s.tags["device"] for s in batteries if any(row[2] is not None for row in s.rows)}
     for series in batteries:
         charge = [(row[0], row[2]) for row in series.rows]
         for pack, past in made.items():
-            if _system_of(pack) == series.tags["device"]:
+            if pack not in own and _system_of(pack) == series.tags["device"]:
                 past.new.put_charge(charge)
     known = await _last_known(stored, site, "", since, until)
     for pack, past in made.items():

@@ -16,7 +16,8 @@ import pytest
 
 from exporter.api.examples import EXAMPLES
 from exporter.cells.analysis import analyse_site
-from exporter.cells.history import stretches
+from exporter.cells.grid import Grid, Known, PackPast
+from exporter.cells.history import read_newer, stretches
 from exporter.cells.model import SiteCells, as_dict
 from exporter.cells.past import _due
 from exporter.influxql import InfluxQL, Series
@@ -312,6 +313,41 @@ def test_only_what_is_new_is_read_again_and_the_same_is_said(
         assert (asked, rows < all_rows / 100) == (3, True)
     _, asked, rows = asyncio.run(ask(first + DAY, tmp_path))
     assert (asked > 3, rows > all_rows / 2) == (True, True)
+
+
+def test_a_newer_charge_of_the_system_is_for_packs_without_one(
+    influx1: Server,  # noqa: F811
+    tmp_path: Path,
+    end: float,
+) -> None:
+    begin = end - 7200
+    stamps = [int(begin) + 600 * n for n in range(12)]
+    for name in ("bms1_p1_v1", "bms1_p2_v1"):
+        write_csv(tmp_path / "in" / f"{name}.csv", [(stamp, 3.3) for stamp in stamps])
+    write_csv(tmp_path / "in" / "bms1_soc.csv", [(stamp, 50) for stamp in stamps])
+    write_csv(tmp_path / "in" / "bms1_p2_soc.csv", [(stamp, 80) for stamp in stamps[::4]])
+    settings = {"influxdb_url": influx1.url, "influxdb_api": "v1", "influxdb_database": "newer"}
+    state = str(tmp_path / "state")
+    folder = str(tmp_path / "in")
+    run(settings, "import", folder, "--site", "alpha", "--state", state, "--no-rollups")
+
+    async def newer() -> dict[str, PackPast]:
+        source = InfluxQL(influx1.url, "newer", {})
+        empty = {
+            pack: PackPast(Grid.empty(begin, 600, 0), Grid.empty(begin, 600, 12), Known())
+            for pack in ("bms1/1", "bms1/2")
+        }
+        try:
+            found = await read_newer(source, "alpha", empty, begin, end)
+        finally:
+            await source.close()
+        assert found is not None
+        return found[0]
+
+    charges = {pack: past.new.battery[1] for pack, past in asyncio.run(newer()).items()}
+    assert set(charges["bms1/1"][:12].tolist()) == {50.0}
+    own = charges["bms1/2"]
+    assert own[np.isfinite(own)].tolist() == [80.0, 80.0, 80.0]
 
 
 def test_sites_without_cells_and_servers_without_answer(stored: dict[str, str]) -> None:
