@@ -78,7 +78,7 @@ lock: ## resolve the dependencies again (needs uv, or installs it beside .venv)
 	echo setuptools | compile -c requirements-dev.lock - -o requirements-build.lock
 
 generate: setup ## write the generated pages under docs/ and the dashboards' JSON
-	@$(BIN)/python -m exporter.docs
+	@$(BIN)/python -m exporter.cli.reference
 	@$(BIN)/python -m grafana
 
 clean: ## stop a running demo, remove caches, demo data and .venv

@@ -1,3 +1,3 @@
-from exporter.commands.door import main
+from exporter.cli.main import main
 
 main()

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from grafana_foundation_sdk.builders import table
 
-from exporter.cells.model import FORECAST_MV
-from exporter.sink.line_protocol import SEVERITY_LEVELS
+from exporter.model.cell_findings import FORECAST_MV
+from exporter.store.line_protocol import SEVERITY_LEVELS
 from grafana import look
 from grafana.panels import (
     CELLS_URL,

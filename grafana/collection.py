@@ -5,7 +5,7 @@ from __future__ import annotations
 from grafana_foundation_sdk.builders import stat, statetimeline, table, timeseries
 from grafana_foundation_sdk.builders.dashboard import Dashboard, Row
 
-from exporter.sink.queue import Fate
+from exporter.store.queue import Fate
 from grafana import look
 from grafana.frame import dashboard
 from grafana.panels import (

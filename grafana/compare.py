@@ -7,7 +7,7 @@ import re
 from grafana_foundation_sdk.builders import stat, table, timeseries
 from grafana_foundation_sdk.builders.dashboard import Dashboard, Row
 
-from exporter.quantities import QUANTITIES, Quantity
+from exporter.model.quantities import QUANTITIES, Quantity
 from grafana import look
 from grafana.frame import choice_variable, dashboard, label_variable, site_variable
 from grafana.panels import (

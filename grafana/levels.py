@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from grafana_foundation_sdk.builders.dashboard import QueryVariable
 from grafana_foundation_sdk.models.dashboard import VariableHide, VariableRefresh
 
-from exporter.rollups.choice import MEASUREMENT, PLACE
+from exporter.history.rollups.plot_level import MEASUREMENT, PLACE
 from grafana.queries import INFLUXDB
 
 CHOICE_QUERY = (
@@ -76,7 +76,7 @@ def field(name: str, kept: str) -> str:
     name : str
         As in full detail.
     kept : str
-        What to read of a roll-up: one of ``exporter.quantities.KEPT`` for the field's kind.
+        What to read of a roll-up: one of ``exporter.model.quantities.KEPT`` for the field's kind.
     """
     return f"/^{name}(_{kept})?$/"
 

@@ -28,10 +28,10 @@ from grafana_foundation_sdk.models.dashboard import (
     ValueMappingResult,
 )
 
-from exporter.config import Thresholds
-from exporter.quantities import QUANTITIES
-from exporter.sink.line_protocol import SEVERITY_LEVELS
-from exporter.snapshot import Outcome
+from exporter.config.fleet import Thresholds
+from exporter.model.quantities import QUANTITIES
+from exporter.model.snapshot import Outcome
+from exporter.store.line_protocol import SEVERITY_LEVELS
 from scoring.battery import CRITICAL_TEMPERATURE_STEP
 from scoring.cells.soh import CLASS_EDGES, SohClass
 from scoring.issues import ISSUE_KINDS

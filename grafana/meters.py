@@ -7,7 +7,7 @@ from __future__ import annotations
 from grafana_foundation_sdk.builders import table, timeseries
 from grafana_foundation_sdk.builders.dashboard import Dashboard, Row
 
-from exporter.levels import LEVELS
+from exporter.model.levels import LEVELS
 from grafana import look
 from grafana.frame import dashboard, meter_variable, site_variable, zone_variable
 from grafana.levels import METERS, SITE, either, field, over_time

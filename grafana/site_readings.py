@@ -7,7 +7,7 @@ from __future__ import annotations
 from grafana_foundation_sdk.builders import statetimeline, table, timeseries
 from grafana_foundation_sdk.builders.dashboard import Dashboard, Row
 
-from exporter.quantities import QUANTITIES
+from exporter.model.quantities import QUANTITIES
 from grafana import look
 from grafana.levels import READINGS, either, grown, over_time
 from grafana.panels import WRAPPED, Face, colour, columns, grid, lines, timeline, transform

@@ -9,8 +9,8 @@ from dataclasses import replace
 
 from grafana_foundation_sdk.builders import barchart, stat, table, timeseries
 
-from exporter.cells.model import FORMULA
-from exporter.cells.wear import DEPTHS, HEAT, MEASUREMENT
+from exporter.history.cells.wear import DEPTHS, HEAT, MEASUREMENT
+from exporter.model.cell_findings import FORMULA
 from grafana import look
 from grafana.levels import CELLS, READINGS, SITE, Detail, either, field, of_packs, over_time
 from grafana.panels import (

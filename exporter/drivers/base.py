@@ -8,8 +8,8 @@ from typing import Protocol
 
 import aiohttp
 
-from exporter.drivers.access import SYSTEM_TRUST, Trust
-from exporter.snapshot import Snapshot
+from exporter.model.snapshot import Snapshot
+from exporter.model.trust import SYSTEM_TRUST, Trust
 
 
 def nothing(site: str, url: str) -> None:

@@ -10,15 +10,15 @@ from typing import Any
 import aiohttp
 import orjson
 
-from exporter.drivers.access import SYSTEM_TRUST, Trust
 from exporter.drivers.connections import (
     AddressRefusedError,
     BoundedConnector,
     Network,
     TooLargeError,
 )
-from exporter.snapshot import Outcome, ScrapeError
-from exporter.words import plain_line
+from exporter.model.snapshot import Outcome, ScrapeError
+from exporter.model.text import plain_line
+from exporter.model.trust import SYSTEM_TRUST, Trust
 
 CONNECT_SECONDS = 2.0
 REQUEST_SECONDS = 5.0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from exporter.snapshot import Outcome, ScrapeError
+from exporter.model.snapshot import Outcome, ScrapeError
 
 
 class Identity:

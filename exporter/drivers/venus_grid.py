@@ -17,8 +17,8 @@ from exporter.drivers.venus_tree import (
     service_class,
     service_name,
 )
-from exporter.quantities import QUANTITIES
-from exporter.snapshot import MISSING, Implausible
+from exporter.model.quantities import QUANTITIES
+from exporter.model.snapshot import MISSING, Implausible
 
 NO_INPUT = 240
 

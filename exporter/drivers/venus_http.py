@@ -18,7 +18,7 @@ from exporter.drivers import venus_tree as venus
 from exporter.drivers.base import DriverContext, Endpoint
 from exporter.drivers.http_json import NotFoundError, get_json
 from exporter.drivers.identity import Identity
-from exporter.snapshot import (
+from exporter.model.snapshot import (
     MISSING,
     BatterySnapshot,
     Implausible,

@@ -12,9 +12,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from exporter.quantities import CELL_CELSIUS, CELL_VOLTS, QUANTITIES
-from exporter.snapshot import MISSING, BatterySnapshot, Cells, Implausible
-from exporter.words import plain_line
+from exporter.model.quantities import CELL_CELSIUS, CELL_VOLTS, QUANTITIES
+from exporter.model.snapshot import MISSING, BatterySnapshot, Cells, Implausible
+from exporter.model.text import plain_line
 
 Tree = Mapping[str, Any]
 

@@ -21,12 +21,12 @@ import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
-from exporter.influxql import InfluxQL
-from exporter.levels import DAY, LEVELS, Level
-from exporter.past_level import enough_for
+from exporter.history.influxql import InfluxQL
+from exporter.history.level_choice import enough_for
+from exporter.model.levels import DAY, LEVELS, Level
 from tests.bench.rollups import cpu_seconds
-from tests.exporter.api.influx import Influx, influx
-from tests.exporter.api.served import START, ServedFleet, plan
+from tests.serve.api.influx import Influx, influx
+from tests.serve.api.served import START, ServedFleet, plan
 
 BATCH = 20_000
 QUESTIONS = (

@@ -1,9 +1,9 @@
 """What the analysis of cells costs: ``python -m tests.bench.cells --cells 16``.
 
 Starts an InfluxDB 1.x of its own, writes 91 days of packs of up to 52 cells (each cell once a
-minute, the battery every ten seconds), and has ``python -m exporter.cells`` judge the site: first
-out of full detail, then out of the roll-up that is written beside it as the exporter makes it, and
-then again and again as its hourly rounds do, which read only what is new.
+minute, the battery every ten seconds), and has ``python -m exporter.history.cells`` judge the
+site: first out of full detail, then out of the roll-up that is written beside it as the exporter
+makes it, and then again and again as its hourly rounds do, which read only what is new.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from exporter.cells.history import HISTORY_DAYS
-from exporter.levels import LEVELS, RAW, RAW_RANGE_DAYS
-from exporter.sink.influx_v1 import InfluxV1
-from exporter.sink.queue import compress
+from exporter.history.cells.pack_reader import HISTORY_DAYS
+from exporter.model.levels import LEVELS, RAW, RAW_RANGE_DAYS
+from exporter.store.influx_v1 import InfluxV1
+from exporter.store.queue import compress
 from tests.bench.influx import Influx, cpu_seconds
 from tests.scoring.cells.packs import CAPACITY_AH, DAY, START, History, Pack
 
@@ -118,7 +118,8 @@ def judge(server: Influx, site: str, times: int, folder: str | None = None) -> N
     job["folder"] = folder
     job["sites"] = [site] * times
     before, started = cpu_seconds(server.pid), time.perf_counter()
-    program = "import resource, runpy, sys\nrunpy.run_module('exporter.cells', run_name='__main__')"
+    program = "import resource, runpy, sys\n"
+    program += "runpy.run_module('exporter.history.cells', run_name='__main__')"
     program += "\nu = resource.getrusage(resource.RUSAGE_SELF)"
     program += "\nprint(u.ru_utime + u.ru_stime, u.ru_maxrss / 1024, file=sys.stderr)"
     done = subprocess.run(

@@ -14,8 +14,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from exporter.levels import RAW
-from exporter.rollups.source import Connection, Source
+from exporter.history.rollups.source import Connection, Source
+from exporter.model.levels import RAW
 from grafana.levels import CELLS, CHOICE_QUERY, DETAILS
 
 FOLDER = Path(__file__).parents[2] / "grafana" / "dashboards"

@@ -15,11 +15,11 @@ from pathlib import Path
 import duckdb
 import numpy as np
 
-from exporter.levels import LEVELS, RAW
-from exporter.rollups.recount import Report, recount
-from exporter.rollups.source import DAY_MS, Connection, Source, between
-from exporter.sink.influx_v1 import InfluxV1
-from exporter.sink.queue import compress
+from exporter.history.rollups.recount import Report, recount
+from exporter.history.rollups.source import DAY_MS, Connection, Source, between
+from exporter.model.levels import LEVELS, RAW
+from exporter.store.influx_v1 import InfluxV1
+from exporter.store.queue import compress
 from tests.bench.influx import Influx, cpu_seconds
 
 PACKS, CELLS, MINUTES = 5, 52, 1440

@@ -15,12 +15,12 @@ import pytest
 from mcp import Client
 from typer.testing import CliRunner
 
-from exporter.cli import app
-from exporter.costs import PriceList
-from exporter.influxql import InfluxQL
-from exporter.mcp.server import build
-from tests.exporter.api.influx import influx
-from tests.exporter.api.served import ODD_NAMES, START, ServedFleet, plan
+from exporter.assess.costs import PriceList
+from exporter.cli.commands import app
+from exporter.cli.mcp.server import build
+from exporter.history.influxql import InfluxQL
+from tests.serve.api.influx import influx
+from tests.serve.api.served import ODD_NAMES, START, ServedFleet, plan
 
 pytestmark = pytest.mark.stack
 

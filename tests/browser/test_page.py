@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.exporter.api.served import ODD_NAMES, ServedFleet, plan
+from tests.serve.api.served import ODD_NAMES, ServedFleet, plan
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page

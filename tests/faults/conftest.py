@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from exporter.sink import influx_v1, influx_v2, writer
+from exporter.store import influx_v1, influx_v2, writer
 from tests.faults.proxy import Proxy
 from tests.faults.store import Store, influxdb1, influxdb2
 

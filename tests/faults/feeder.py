@@ -13,8 +13,8 @@ import signal
 import sys
 from pathlib import Path
 
-from exporter.sink import writer
-from exporter.sink.queue import Fate
+from exporter.store import writer
+from exporter.store.queue import Fate
 from tests.faults.plant import plant
 from tests.faults.store import line
 

@@ -10,13 +10,13 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from exporter.sink.disk_queue import DiskQueue, Limits
-from exporter.sink.influx_v1 import InfluxV1
-from exporter.sink.influx_v2 import InfluxV2
-from exporter.sink.queue import Fate, Queue
-from exporter.sink.rejects import Rejects
-from exporter.sink.target import Target
-from exporter.sink.writer import Writer
+from exporter.store.disk_queue import DiskQueue, Limits
+from exporter.store.influx_v1 import InfluxV1
+from exporter.store.influx_v2 import InfluxV2
+from exporter.store.queue import Fate, Queue
+from exporter.store.refused_points import Rejects
+from exporter.store.target import Target
+from exporter.store.writer import Writer
 from tests.faults.store import TOKEN, line
 
 ENOUGH_SECONDS = 60.0

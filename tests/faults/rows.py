@@ -29,10 +29,10 @@ from pathlib import Path
 from threading import Thread
 from typing import Any
 
-from tests.exporter.service_process import ServiceProcess, serving, write_fleet
 from tests.faults.disks import failing_disk, mend, small_disk, turn_read_only
 from tests.faults.proxy import Manner, Proxy, Reply
 from tests.faults.store import Store, influxdb1
+from tests.service_process import ServiceProcess, serving, write_fleet
 
 BEFORE = 5
 AT_ONCE = 3

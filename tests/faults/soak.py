@@ -17,7 +17,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from exporter.sink.queue import Fate
+from exporter.store.queue import Fate
 from tests.faults.plant import plant
 from tests.faults.proxy import LIES, Manner, Proxy
 from tests.faults.store import influxdb1

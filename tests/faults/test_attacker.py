@@ -12,12 +12,12 @@ from typing import Any
 
 import pytest
 
-from exporter import fleet_reader
-from exporter.config import Fleet
+from exporter.config import isolated_reader
+from exporter.config.fleet import Fleet
+from exporter.config.fleet_file import FleetFileError, parse_fleet
+from exporter.config.reload import FleetFile
 from exporter.drivers.http_json import client_session, get_json
-from exporter.fleet_file import FleetFileError, parse_fleet
-from exporter.reload import FleetFile
-from exporter.snapshot import Outcome, ScrapeError
+from exporter.model.snapshot import Outcome, ScrapeError
 
 ONE = 'sites:\n- id: a\n  api_endpoint: "http://a"\n'
 LAUGHS = 'a: &a ["x","x","x"]\n' + "".join(
@@ -64,9 +64,9 @@ def test_a_file_that_hurts_its_reader_does_not_hurt_the_exporter(
     path.write_text(ONE + "  name: [\n", "utf-8")
     assert file.reload() is None
     assert not file.successful
-    monkeypatch.setattr(fleet_reader, "MOST_SECONDS", 0.01)
+    monkeypatch.setattr(isolated_reader, "MOST_SECONDS", 0.01)
     with pytest.raises(FleetFileError, match="cannot be read within"):
-        fleet_reader.read(path)
+        isolated_reader.read(path)
     assert file.fleet.sites[0].title == "A"
 
 
@@ -79,10 +79,10 @@ def test_the_reader_knows_no_secret(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         seen.append(how["env"])
         return started(*arguments, **how)
 
-    monkeypatch.setattr(fleet_reader.subprocess, "Popen", watched)
+    monkeypatch.setattr(isolated_reader.subprocess, "Popen", watched)
     path = tmp_path / "fleet.yaml"
     path.write_text(ONE, "utf-8")
-    assert fleet_reader.read(path).sites[0].id == "a"
+    assert isolated_reader.read(path).sites[0].id == "a"
     assert len(seen) == 1
     assert "s3cret" not in str(seen)
 
@@ -90,10 +90,10 @@ def test_the_reader_knows_no_secret(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 async def test_the_exporter_does_not_wait_for_a_file_when_it_ends(tmp_path: Path) -> None:
     path = tmp_path / "fleet.yaml"
     path.write_text("sites:\n" + "- {x: 1}\n" * 200_000, "utf-8")
-    reading = asyncio.create_task(asyncio.to_thread(fleet_reader.read, path))
-    while not fleet_reader._reading:  # noqa: ASYNC110 - a moment
+    reading = asyncio.create_task(asyncio.to_thread(isolated_reader.read, path))
+    while not isolated_reader._reading:  # noqa: ASYNC110 - a moment
         await asyncio.sleep(0.01)
-    fleet_reader.give_up()
+    isolated_reader.give_up()
     with pytest.raises(FleetFileError, match="cannot be read within"):
         await reading
 

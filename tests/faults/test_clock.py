@@ -13,11 +13,11 @@ from threading import Event, Thread
 
 import pytest
 
-from tests.exporter.service_process import serving, until, write_fleet
 from tests.faults.proxy import Manner, Proxy
 from tests.faults.rows import Site
 from tests.faults.store import Store
 from tests.faults.test_kills import scrapes
+from tests.service_process import serving, until, write_fleet
 
 pytestmark = pytest.mark.stack
 

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from exporter.cli import app
-from exporter.sink.queue import Fate
+from exporter.cli.commands import app
+from exporter.store.queue import Fate
 from tests.faults.plant import plant, until
 from tests.faults.proxy import Fault, Manner, Proxy, Raw, Reply
 from tests.faults.store import BASE, Store

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from exporter.sink.disk_queue import DiskQueue, Limits
-from exporter.sink.folder import QueueInUseError
-from exporter.sink.queue import Batch, Fate, compress, unpack
-from exporter.sink.store import FILE, PAGE_BYTES
+from exporter.store.disk_queue import DiskQueue, Limits
+from exporter.store.queue import Batch, Fate, compress, unpack
+from exporter.store.queue_file import FILE, PAGE_BYTES
+from exporter.store.queue_folder import QueueInUseError
 from tests.faults.disks import failing_disk, mend, small_disk, turn_read_only
 from tests.faults.plant import LIMITS, MEGABYTE, balanced, plant, until
 from tests.faults.proxy import Manner, Proxy
@@ -153,7 +153,7 @@ async def test_what_is_too_old_is_dropped_and_a_leaping_clock_is_not_believed(
 async def test_the_file_is_small_again_after_an_outage(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("exporter.sink.store.SHRINK_FROM_BYTES", MEGABYTE)
+    monkeypatch.setattr("exporter.store.queue_file.SHRINK_FROM_BYTES", MEGABYTE)
     queue = DiskQueue(tmp_path, LIMITS, lambda: 1000.0)
     await queue.open()
     for index in range(60):

@@ -19,12 +19,12 @@ from typing import Any
 
 import pytest
 
-from exporter.sink.queue import Fate
-from tests.exporter.service_process import command, environment, serving, write_fleet
-from tests.exporter.service_process import until as waited
+from exporter.store.queue import Fate
 from tests.faults.plant import balanced, plant
 from tests.faults.proxy import Manner, Proxy
 from tests.faults.store import Store
+from tests.service_process import command, environment, serving, write_fleet
+from tests.service_process import until as waited
 
 pytestmark = pytest.mark.stack
 
@@ -192,10 +192,10 @@ def test_the_order_of_writes_is_that_of_a_loss_of_power(tmp_path: Path) -> None:
     trace = tmp_path / "trace"
     code = (
         "import asyncio, sys, pathlib\n"
-        "from exporter.sink.disk_queue import DiskQueue\n"
+        "from exporter.store.disk_queue import DiskQueue\n"
         "from tests.faults.plant import LIMITS\n"
         "from tests.faults.store import line\n"
-        "from exporter.sink.queue import compress\n"
+        "from exporter.store.queue import compress\n"
         "async def main():\n"
         "    queue = DiskQueue(pathlib.Path(sys.argv[1]), LIMITS, lambda: 1000.0)\n"
         "    await queue.open()\n"

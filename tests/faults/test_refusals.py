@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from exporter.cli import app
-from exporter.sink.queue import Fate, compress
+from exporter.cli.commands import app
+from exporter.store.queue import Fate, compress
 from tests.faults.plant import plant, target_for
 from tests.faults.store import BASE, TOKEN, Store
 

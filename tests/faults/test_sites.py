@@ -16,16 +16,16 @@ import numpy as np
 import orjson
 import pytest
 
-from exporter.assessment import as_dict, assess
-from exporter.config import Fleet
+from exporter.assess.assessment import as_dict, assess
+from exporter.collect.state import FleetState
+from exporter.config.fleet import Fleet
 from exporter.drivers import DriverContext, Endpoint, http_json, venus_http
 from exporter.drivers.http_json import client_session
 from exporter.drivers.venus_http import VenusHttpDriver
 from exporter.drivers.venus_tree import MOST_ALARMS, MOST_CELLS
-from exporter.fleet import FleetState
-from exporter.sink.line_protocol import snapshot_lines
-from exporter.snapshot import Outcome, ScrapeError, Snapshot
-from tests.exporter.bridge import (
+from exporter.model.snapshot import Outcome, ScrapeError, Snapshot
+from exporter.store.line_protocol import snapshot_lines
+from tests.drivers.bridge import (
     BATTERY,
     HEAD,
     SYSTEM,
@@ -37,7 +37,7 @@ from tests.exporter.bridge import (
     sends,
     site_trees,
 )
-from tests.exporter.service_process import ServiceProcess, serving, until, write_fleet
+from tests.service_process import ServiceProcess, serving, until, write_fleet
 
 PATIENCE_SECONDS = 2.0
 

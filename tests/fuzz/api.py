@@ -14,12 +14,12 @@ from hypothesis.errors import Unsatisfiable
 from schemathesis import Case, GenerationMode
 from schemathesis.checks import CHECKS, load_all_checks
 
-from exporter.doors.front import Front
-from exporter.metrics import registry
-from exporter.settings import load_settings
-from exporter.web import make_app
-from tests.exporter.api.served import ServedFleet, plan
-from tests.exporter.test_metrics import NUMBERS
+from exporter.config.settings import load_settings
+from exporter.serve.access.server import Front
+from exporter.serve.application import make_app
+from exporter.serve.metrics import registry
+from tests.serve.api.served import ServedFleet, plan
+from tests.serve.test_metrics import NUMBERS
 
 TOKEN = "change-me-4711"
 # A stream does not end.

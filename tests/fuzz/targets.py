@@ -19,25 +19,25 @@ from hypothesis import strategies as st
 from prometheus_client import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
-from exporter.answers.language.parse import NotUnderstoodError, understand
-from exporter.answers.lookup import Directory
-from exporter.answers.query import QueryError
-from exporter.assessment import FleetAssessment, as_dict, assess
-from exporter.config import Fleet
-from exporter.doors.front import Front
+from exporter.ask.language.parse import NotUnderstoodError, understand
+from exporter.ask.lookup import Directory
+from exporter.ask.query import QueryError
+from exporter.assess.assessment import FleetAssessment, as_dict, assess
+from exporter.collect.state import FleetState
+from exporter.config.fleet import Fleet
+from exporter.config.fleet_file import FleetFileError, parse_fleet
+from exporter.config.logs import _JsonFormatter, _TextFormatter
+from exporter.config.settings import load_settings
 from exporter.drivers import http_json, venus_grid, venus_tree
-from exporter.fleet import FleetState
-from exporter.fleet_file import FleetFileError, parse_fleet
-from exporter.logs import _JsonFormatter, _TextFormatter
-from exporter.metrics import FleetCollector, registry
-from exporter.settings import load_settings
-from exporter.sink.line_protocol import snapshot_lines, tag, text
-from exporter.snapshot import BatterySnapshot, Outcome, ScrapeError, Snapshot
-from exporter.web import make_app
-from exporter.words import plain_line
-from tests.answers.phrases import read
-from tests.exporter.bridge import BATTERY, SYSTEM, site_trees
-from tests.exporter.test_metrics import NUMBERS
+from exporter.model.snapshot import BatterySnapshot, Outcome, ScrapeError, Snapshot
+from exporter.model.text import plain_line
+from exporter.serve.access.server import Front
+from exporter.serve.application import make_app
+from exporter.serve.metrics import FleetCollector, registry
+from exporter.store.line_protocol import snapshot_lines, tag, text
+from tests.ask.phrases import read
+from tests.drivers.bridge import BATTERY, SYSTEM, site_trees
+from tests.serve.test_metrics import NUMBERS
 
 ANY_TEXT = st.text(st.characters(codec=None, exclude_categories=()), max_size=30)
 LEAVES = st.one_of(

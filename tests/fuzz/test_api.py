@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from exporter.influxql import InfluxQL
-from tests.exporter.api.influx import influx
-from tests.exporter.api.served import ServedFleet, plan
+from exporter.history.influxql import InfluxQL
 from tests.fuzz.api import exercise, exercise_all, operations
+from tests.serve.api.influx import influx
+from tests.serve.api.served import ServedFleet, plan
 
 SEED = 20261121
 ASK_INFLUXDB = {"/api/v1/history", "/api/v1/report", "/api/v1/query", "/api/v1/ask"}

@@ -14,22 +14,22 @@ from typing import Any
 import pytest
 import yaml
 
-from exporter.assessment import assess
-from exporter.cells.wear import MEANINGS as WEAR
-from exporter.config import Fleet
-from exporter.fleet import FleetState
-from exporter.metrics import METRICS, PREFIX
-from exporter.quantities import (
+from exporter.assess.assessment import assess
+from exporter.collect.state import FleetState
+from exporter.config.fleet import Fleet
+from exporter.history.cells.wear import MEANINGS as WEAR
+from exporter.history.rollups.fields import FIELDS
+from exporter.model.quantities import (
     BATTERY_QUANTITIES,
     KEPT,
     METER_QUANTITIES,
     QUANTITIES,
     SITE_QUANTITIES,
 )
-from exporter.rollups.catalog import FIELDS
-from exporter.sink.cells import CellStore
-from exporter.sink.line_protocol import assessment_lines, snapshot_lines
-from exporter.snapshot import BatterySnapshot, Cells, Outcome, Snapshot
+from exporter.model.snapshot import BatterySnapshot, Cells, Outcome, Snapshot
+from exporter.serve.metrics import METRICS, PREFIX
+from exporter.store.cell_cadence import CellStore
+from exporter.store.line_protocol import assessment_lines, snapshot_lines
 from grafana.generate import FOLDER, dashboards, files, main, stale
 from grafana.levels import CHOICE_QUERY, DETAILS
 from scoring.issues import ISSUE_KINDS

@@ -7,14 +7,14 @@ import time
 
 import pytest
 
-from exporter.cells.wear import MEANINGS as WEAR
-from exporter.levels import LEVELS, RAW, duration_seconds
-from exporter.rollups.recount import recount
-from exporter.rollups.source import DAY_MS, Connection, Source
-from exporter.sink.queue import compress
+from exporter.history.cells.wear import MEANINGS as WEAR
+from exporter.history.rollups.recount import recount
+from exporter.history.rollups.source import DAY_MS, Connection, Source
+from exporter.model.levels import LEVELS, RAW, duration_seconds
+from exporter.store.queue import compress
 from grafana.generate import dashboards
 from grafana.levels import DETAILS
-from tests.exporter.test_influx_targets import Server, influx1, influx2, server  # noqa: F401
+from tests.store.test_influx_targets import Server, influx1, influx2, server  # noqa: F401
 
 pytestmark = pytest.mark.stack
 

@@ -7,13 +7,13 @@ import time
 
 import pytest
 
-from exporter.levels import LEVELS, RAW, duration_seconds
-from exporter.quantities import KEPT, Kind
-from exporter.rollups.choice import level_batch
-from exporter.rollups.plan import kept_from
-from exporter.rollups.source import DAY_MS, Connection, Source
+from exporter.history.rollups.due import kept_from
+from exporter.history.rollups.plot_level import level_batch
+from exporter.history.rollups.source import DAY_MS, Connection, Source
+from exporter.model.levels import LEVELS, RAW, duration_seconds
+from exporter.model.quantities import KEPT, Kind
 from grafana.levels import CELLS, CHOICE_QUERY, METERS, READINGS, Detail, field
-from tests.exporter.test_influx_targets import Server, influx1, influx2, server  # noqa: F401
+from tests.store.test_influx_targets import Server, influx1, influx2, server  # noqa: F401
 
 NOW = int(time.time() * 1000)
 

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 import yaml
 
-from exporter.levels import RAW
-from exporter.quantities import QUANTITIES
+from exporter.model.levels import RAW
+from exporter.model.quantities import QUANTITIES
 from grafana.levels import DETAILS
 from provisioning.local.stack import ROOT, Stack
 from provisioning.local.web import get_json

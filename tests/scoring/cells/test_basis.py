@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from exporter.cells.analysis import judge
-from exporter.cells.grid import Known, PackHistory
+from exporter.history.cells.analysis import judge
+from exporter.history.cells.pack_grid import Known, PackHistory
 from scoring.cells.basis import trend_points
 from scoring.cells.rest import Zone
 from scoring.cells.windows import Windows

@@ -1,0 +1,329 @@
+"""The running service: wires configuration, loop, state, sink and HTTP, and holds no logic."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import resource
+import signal
+import socket
+import time
+from dataclasses import replace
+from pathlib import Path
+
+from exporter import __version__
+from exporter.assess.assessment import FleetAssessment, Issue, assess
+from exporter.collect.point_clock import LIVES, Stamps
+from exporter.collect.poller import Poller
+from exporter.collect.state import FleetState
+from exporter.config import isolated_reader
+from exporter.config.fleet import Fleet
+from exporter.config.reload import FleetFile
+from exporter.config.settings import Settings
+from exporter.config.site_secrets import site_secrets_of
+from exporter.config.unknown_settings import mistyped
+from exporter.deliver.schedule import Duties
+from exporter.drivers import DRIVERS, DriverContext
+from exporter.drivers.http_json import client_session
+from exporter.history.cells.renewal import CellWatch
+from exporter.history.cells.wear import wear_lines
+from exporter.history.influxql import InfluxQL
+from exporter.history.rollups.live import LiveRollups
+from exporter.history.rollups.rollup_process import Worker
+from exporter.history.rollups.source import connection_of
+from exporter.model.cell_findings import SiteCells
+from exporter.model.snapshot import Snapshot
+from exporter.model.text import sites_word
+from exporter.serve.access.server import Front
+from exporter.serve.application import make_app
+from exporter.serve.metrics import ServiceNumbers, registry
+from exporter.store.cell_cadence import CellStore, has_cell_issue
+from exporter.store.line_protocol import assessment_lines, snapshot_lines
+from exporter.store.queue_stats import SpoolNumbers
+from exporter.store.writer_factory import writer_of
+from scoring.solar import Expected, expected_power
+
+log = logging.getLogger(__name__)
+
+ASSESS_SECONDS = 2.0
+STORE_ASSESSMENT_SECONDS = 10.0
+WATCH_FILE_SECONDS = 2.0
+SUN_SECONDS = 60.0
+FIRST_ROUND_SECONDS = 60.0
+
+
+class Service:
+    """Everything that runs, built from settings and a fleet file that is known to be good."""
+
+    def __init__(self, settings: Settings, fleet_file: FleetFile) -> None:
+        self._settings = settings
+        self._file = fleet_file
+        self._started = time.monotonic()
+        self._state = FleetState(fleet_file.fleet, settings.interval_seconds)
+        rng = random.Random()  # noqa: S311 - jitter, not a secret
+        self._stamps = Stamps(time.time, rng.randrange(LIVES))
+        self._latest = assess(self._state, time.monotonic(), self._stamps())
+        self._assess_seconds = 0.0
+        self._stored_issues: dict[tuple[str, str], Issue] = {}
+        self._cells = CellStore(
+            settings.cell_seconds, settings.cell_deadband_volts, settings.cell_deadband_celsius
+        )
+        self._cell_issues: frozenset[str] = frozenset()
+        self._expected: Expected | None = None
+        self._integrated = time.monotonic()
+        self._reloading = asyncio.Lock()
+        self._stopping = False
+        self._writer = writer_of(settings, rng)
+        self._rollups = self._live_rollups()
+        self._http = client_session(settings.networks)
+        self._secrets = site_secrets_of(settings)
+        self._poller = Poller(
+            registry=DRIVERS,
+            context=DriverContext(
+                self._http, self._stamps, time.monotonic, self._secrets.authorization
+            ),
+            sink=self._take,
+            default_interval=settings.interval_seconds,
+            rng=rng,
+        )
+        self._stored = InfluxQL.from_settings(settings)
+        self._duties = Duties(settings, self._current, self._stored)
+        self._cell_watch = self._watch_of_cells()
+        numbers = registry(self._current, self._numbers)
+        app = make_app(
+            self._current,
+            self._waiting_for,
+            numbers,
+            self._stored,
+            self._duties.prices,
+            without_contacts=registry(self._current, self._numbers, contacts=False),
+            reload=self._on_hangup,
+        )
+        self._server = Front(app, settings)
+
+    async def run(self) -> None:
+        """Run until SIGTERM or SIGINT; SIGHUP reads the fleet file again."""
+        stop = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        for name in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(name, stop.set)
+        loop.add_signal_handler(signal.SIGHUP, self._on_hangup)
+        self._reload_tasks: set[asyncio.Task[None]] = set()
+        serving = asyncio.create_task(self._server.serve(sockets=[self._listen()]))
+        if self._writer is not None:
+            self._writer.start()
+        if self._rollups is not None:
+            self._rollups.start()
+        self._poller.start(self._file.fleet)
+        self._poller.every(ASSESS_SECONDS, self._assess, "assess")
+        self._poller.every(STORE_ASSESSMENT_SECONDS, self._store_assessment, "store")
+        self._poller.every(WATCH_FILE_SECONDS, self._watch_file, "watch-file")
+        self._poller.every(SUN_SECONDS, self._sun, "sun")
+        self._poller.every(WATCH_FILE_SECONDS, self._server.watch, "watch-web-config")
+        self._duties.start()
+        self._poller.on_clock_step(self._duties.reschedule)
+        sites = sites_word(len(self._file.fleet.sites))
+        log.info("fleetscope %s polls %s, listening on %s", __version__, sites, self._address)
+        await self._sun()
+        watching_cells = asyncio.create_task(self._watch_cells())
+        await stop.wait()
+        log.info("stopping")
+        self._stopping = True
+        isolated_reader.give_up()
+        self._server.stop()
+        if self._cell_watch is not None:
+            await self._cell_watch.stop()
+        await self._poller.stop()
+        if self._rollups is not None:
+            await self._rollups.stop()
+        if self._writer is not None:
+            self._assess()
+            self._store_assessment()
+            await self._writer.stop()
+        await asyncio.gather(watching_cells, return_exceptions=True)
+        await serving
+        await self._http.close()
+        await self._duties.stop()
+        if self._stored is not None:
+            await self._stored.close()
+        log.info("stopped")
+
+    def _watch_of_cells(self) -> CellWatch | None:
+        if self._stored is None:
+            return None
+        queue = self._settings.queue_dir
+        return CellWatch(self._stored, time.time, queue and queue / "cells", self._store_cells)
+
+    def _store_cells(self, found: SiteCells) -> None:
+        if self._writer is not None:
+            self._writer.add(wear_lines(found))
+
+    def _live_rollups(self) -> LiveRollups | None:
+        connection = connection_of(self._settings)
+        if self._writer is None or connection is None or not self._settings.rollups:
+            return None
+        return LiveRollups(Worker(connection), self._writer, lambda: self._state.ids, time.time)
+
+    def _listen(self) -> socket.socket:
+        host, port = self._settings.host_port
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        listener = socket.socket(family, socket.SOCK_STREAM)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind((host, port))
+        except OSError as error:
+            listener.close()
+            raise SystemExit(
+                f"fleetscope: cannot listen on {self._settings.listen}: {error.strerror}"
+            ) from error
+        listener.listen(1024)
+        name = f"[{host}]" if ":" in host else host
+        self._address = f"{self._server.scheme}://{name}:{listener.getsockname()[1]}"
+        return listener
+
+    def _current(self) -> FleetAssessment:
+        return self._latest
+
+    def _waiting_for(self) -> str | None:
+        untried = int(self._latest.untried)
+        if untried and time.monotonic() - self._started < FIRST_ROUND_SECONDS:
+            return f"the first scrape of {untried} sites"
+        return None
+
+    def _take(self, snapshot: Snapshot) -> None:
+        self._state.apply(snapshot, time.monotonic())
+        if self._writer is not None:
+            self._writer.add(snapshot_lines(snapshot))
+            self._writer.add(self._cells.lines(snapshot, every=snapshot.site in self._cell_issues))
+
+    def _assess(self) -> None:
+        before, now = time.thread_time(), time.monotonic()
+        if self._expected is not None:
+            interval = float(self._state.interval.max(initial=0.0))
+            seconds = min(now - self._integrated, 10 * ASSESS_SECONDS)
+            self._state.integrate_pv(self._expected, seconds, now - 3 * interval)
+        self._integrated = now
+        assessment = assess(self._state, now, self._stamps())
+        if self._cell_watch is not None:
+            cells = self._cell_watch.latest(site.id for site in assessment.fleet.sites)
+            assessment = replace(assessment, cells=cells)
+        self._latest = assessment
+        found = zip(self._latest.fleet.sites, self._latest.issues, strict=True)
+        self._cell_issues = frozenset(site.id for site, i in found if has_cell_issue(i))
+        self._assess_seconds = time.thread_time() - before
+
+    def _store_assessment(self) -> None:
+        if self._writer is None:
+            return
+        latest = self._latest
+        active = {
+            (site.id, issue.code): issue
+            for site, issues in zip(latest.fleet.sites, latest.issues, strict=True)
+            for issue in issues
+        }
+        gone = [
+            (site, issue)
+            for (site, code), issue in self._stored_issues.items()
+            if (site, code) not in active and site in self._state.row
+        ]
+        self._stored_issues = active
+        self._writer.add(assessment_lines(latest, gone))
+
+    async def _watch_cells(self) -> None:
+        if self._cell_watch is not None:
+            await self._cell_watch.run(
+                lambda: {site.id: site.commissioned for site in self._file.fleet.sites}
+            )
+
+    async def _sun(self) -> None:
+        """Expected PV power of every site; in a thread, since the first time loads a library."""
+        state = self._state
+        ids = state.ids
+        expected = await asyncio.to_thread(
+            expected_power,
+            time.time(),
+            state.latitude,
+            state.longitude,
+            state.tilt,
+            state.azimuth,
+            state.solar_capacity_kw,
+        )
+        if ids is self._state.ids:
+            self._expected = expected
+
+    def _on_hangup(self) -> None:
+        task = asyncio.get_running_loop().create_task(self._reload())
+        self._reload_tasks.add(task)
+        task.add_done_callback(self._reload_tasks.discard)
+
+    async def _watch_file(self) -> None:
+        if self._file.changed():
+            await self._reload()
+
+    async def _reload(self) -> None:
+        async with self._reloading:
+            fleet = await asyncio.to_thread(self._file.reload)
+            if fleet is not None and not self._stopping:
+                self._reconfigure(fleet)
+                await self._sun()
+
+    def _reconfigure(self, fleet: Fleet) -> None:
+        self._expected = None
+        self._state.reconfigure(fleet)
+        self._cells.forget(site.id for site in fleet.sites)
+        self._poller.reconfigure(fleet)
+        self._assess()
+
+    def _numbers(self) -> ServiceNumbers:
+        writer = self._writer
+        stats = self._poller.stats
+        return ServiceNumbers(
+            lag_seconds=self._poller.lag_seconds,
+            skipped=stats.skipped,
+            clock_steps=stats.clock_steps,
+            assessment_seconds=self._assess_seconds,
+            spool=SpoolNumbers.of(writer.queue if writer else None, self._settings),
+            writes=writer.stats.writes if writer else 0,
+            write_errors=writer.stats.errors if writer else 0,
+            cells_every=self._cell_watch.every_seconds if self._cell_watch else None,
+            rollups_time=self._rollups.stats.success_time if self._rollups else None,
+            reload_successful=self._file.successful,
+            reload_time=self._file.success_time,
+            access_files={
+                name: successful
+                for name, successful in (
+                    ("web_config", self._server.successful),
+                    ("site_secrets", self._secrets.successful),
+                )
+                if successful is not None
+            },
+        )
+
+
+def raise_file_limit() -> None:
+    """One connection per site is under way at worst: use what the system allows."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft < hard:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+def run(settings: Settings, path: Path) -> None:
+    """Run the service; returns when it was told to stop.
+
+    Raises
+    ------
+    FleetFileError
+        If the fleet file cannot be used at start; later it is only refused.
+    """
+    import uvloop
+
+    for told in mistyped():
+        log.warning("%s", told)
+    raise_file_limit()
+    fleet_file = FleetFile(path, time.time)
+
+    async def main() -> None:
+        await Service(settings, fleet_file).run()
+
+    uvloop.run(main())

@@ -1,0 +1,143 @@
+"""The one place that answers: a Query in, an Answer out, whoever asks."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+
+from exporter.ask.answer import Answer, CannotAnswerError, Column, Evidence, Table
+from exporter.ask.builder import USUAL_ROWS
+from exporter.ask.current_answers import answer_now
+from exporter.ask.issue_costs import costs
+from exporter.ask.lookup import Directory
+from exporter.ask.period_answers import answer_past
+from exporter.ask.query import LARGEST_LIMIT, WHAT_MEANINGS, Query, What, in_words
+from exporter.ask.view import View
+from exporter.assess.assessment import FleetAssessment
+from exporter.assess.costs import PriceList
+from exporter.history.influxql import InfluxQL
+
+
+class Desk:
+    """Answers queries about the fleet.
+
+    Parameters
+    ----------
+    latest : callable
+        The latest Assessment.
+    stored : InfluxQL, optional
+        Where the past is; None where nothing is stored.
+    prices : PriceList, optional
+        What costs are told by; None for no figures.
+    """
+
+    def __init__(
+        self,
+        latest: Callable[[], FleetAssessment],
+        stored: InfluxQL | None = None,
+        prices: PriceList | None = None,
+    ) -> None:
+        self._latest = latest
+        self._stored = stored
+        self._prices = prices
+        self._directory: Directory | None = None
+
+    def view(self) -> View:
+        """The latest Assessment, with the names of its sites."""
+        assessment = self._latest()
+        directory = self._directory
+        if directory is None or directory.fleet is not assessment.fleet:
+            directory = self._directory = Directory(assessment.fleet)
+        return View(assessment, directory)
+
+    async def answer(self, query: Query) -> Answer:
+        """Answer a query whose sites and filters are spelled as in the fleet file.
+
+        Raises
+        ------
+        CannotAnswerError
+            If there is no answer; it says why.
+        """
+        if query.what is What.HELP:
+            return _help(query, self.view())
+        if query.what is What.COST:
+            return self._cost(query)
+        view = self.view()
+        if query.period is None:
+            if query.what is What.HISTORY:
+                raise CannotAnswerError("a history needs a period, such as since Monday or 7d")
+            # Beside the poll loop: a large fleet takes some milliseconds.
+            answer = await asyncio.to_thread(answer_now, view, query)
+        else:
+            answer = await answer_past(view, query, self._stored)
+        return self._priced(view, query, answer) if query.with_cost else answer
+
+    def _priced(self, view: View, query: Query, answer: Answer) -> Answer:
+        """The answer, with what the issues of its sites may cost now."""
+        if query.group_by:
+            raise CannotAnswerError("costs are told by site, not by group; ask them without one")
+        sites = answer.sites
+        if query.period is None:
+            # All of them, also those that the limit left out of the table.
+            sites = answer_now(view, query.but(limit=LARGEST_LIMIT)).sites
+        else:
+            answer.evidence.notes.append("Costs are of the issues that the listed sites have now")
+        found = costs(view, sites, self._prices, query.limit or USUAL_ROWS)
+        answer.evidence.missing.extend(found.missing)
+        tables = [*answer.tables, *([found.table] if found.table else [])]
+        return replace(answer, cost=found.sentence, tables=tables)
+
+    def _cost(self, query: Query) -> Answer:
+        if query.period is not None:
+            raise CannotAnswerError("costs are of what is wrong now; ask them without a period")
+        view = self.view()
+        mask = view.mask(query) & view.at_least(query.severity or "warning")
+        sites = [view.sites[row].id for row in view.ranked(mask)]
+        found = costs(view, sites, self._prices, query.limit or USUAL_ROWS)
+        return Answer(
+            query=query,
+            understood=in_words(query, view.directory.titles),
+            headline=found.sentence,
+            tables=[found.table] if found.table else [],
+            evidence=Evidence(
+                time=view.assessment.time,
+                missing=found.missing,
+                notes=["Costs are of the issues that are active now"],
+            ),
+            sites=tuple(sites[: query.limit or USUAL_ROWS]),
+            attention=bool(np.any(mask)),
+            cost=found.sentence,
+        )
+
+
+def _help(query: Query, view: View) -> Answer:
+    rows = [
+        {"question": example, "answer": WHAT_MEANINGS[what]} for what, example in EXAMPLES.items()
+    ]
+    columns = (Column("question", "Ask"), Column("answer", "Answered with"))
+    return Answer(
+        query=query,
+        understood=in_words(query),
+        headline="Ask about the sites of this fleet, such as:",
+        tables=[Table("What can be asked", columns, rows, len(rows))],
+        evidence=Evidence(time=view.assessment.time),
+    )
+
+
+EXAMPLES = {
+    What.ATTENTION: "which sites need attention this week?",
+    What.STATUS: "give me a summary of the fleet",
+    What.RANK: "top 5 sites by state of health",
+    What.SITE: "how is Alpha?",
+    What.EXPLAIN: "why is Alpha critical?",
+    What.WHICH: "which high priority sites have cell imbalance?",
+    What.COMPARE: "compare Alpha and Beta on temperature",
+    What.OUTLIERS: "any outliers in cell spread?",
+    What.SINCE: "since when is Epsilon offline?",
+    What.HISTORY: "how did the score develop since Monday?",
+    What.VALUE: "what is the state of charge of Alpha?",
+    What.COST: "what will it cost?",
+}

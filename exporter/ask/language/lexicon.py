@@ -1,0 +1,139 @@
+"""The lexicons, compiled: which concepts the words at a place of a sentence stand for."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from functools import cache
+
+from exporter.ask.language import (
+    lexicon_de,
+    lexicon_en,
+    lexicon_en_words,
+    lexicon_places,
+    lexicon_uk,
+)
+from exporter.ask.language.text import sentence
+
+LANGUAGES = {
+    "en": lexicon_en.ENTRIES + lexicon_en_words.ENTRIES,
+    "de": lexicon_de.ENTRIES,
+    "uk": lexicon_uk.ENTRIES,
+}
+_SHORTEST_STEM = 2
+_SHORTEST_MISSPELT = 5
+_LONG = 11
+_VOWELS = frozenset("aeiouyаеєиіїоуюя")
+# Keys that lie side by side, and letters that sound alike.
+_KEYS = tuple(
+    row[n : n + 2]
+    for row in ("qwertyuiop", "asdfghjkl", "zxcvbnm", "йцукенгшщзхї", "фівапролджє", "ячсмитьбю")
+    for n in range(len(row) - 1)
+)
+_NEAR = (*_KEYS, "ck", "sz", "cs", "td", "pb", "fv", "iy")
+
+
+class Lexicon:
+    """Phrases of some languages.
+
+    Parameters
+    ----------
+    entries : iterable of (concepts, phrases)
+        Concepts divided by blanks, phrases by ``|``; ``*`` at the end of a word stands for any
+        ending.
+    """
+
+    def __init__(self, entries: Iterable[tuple[str, str]]) -> None:
+        self._exact: dict[str, list[tuple[tuple[str, ...], tuple[str, ...]]]] = defaultdict(list)
+        self._stems: dict[str, list[tuple[tuple[str, ...], tuple[str, ...]]]] = defaultdict(list)
+        self.words: dict[str, set[str]] = defaultdict(set)
+        for concepts, phrases in entries:
+            meaning = tuple(concepts.split())
+            for phrase in phrases.split("|"):
+                self._add(phrase, meaning)
+
+    def _add(self, phrase: str, meaning: tuple[str, ...]) -> None:
+        pattern: list[str] = []
+        for part in phrase.split():
+            stem = part.endswith("*")
+            words = [token.word for token in sentence(part.removesuffix("*")).tokens]
+            if stem:
+                words[-1] += "*"
+            pattern += words
+        first = pattern[0]
+        if first.endswith("*"):
+            self._stems[first[:_SHORTEST_STEM]].append((tuple(pattern), meaning))
+        else:
+            self._exact[first].append((tuple(pattern), meaning))
+        for word in pattern:
+            if len(word) >= _SHORTEST_MISSPELT and not word.endswith("*"):
+                self.words[word[0]].add(word)
+
+    def match(self, words: Sequence[str], at: int) -> tuple[tuple[str, ...], int] | None:
+        """Concepts of the longest phrase that begins at a word, and the index after it."""
+        first = words[at]
+        best: tuple[tuple[str, ...], int] | None = None
+        rank = (0, 0)
+        for pattern, meaning in (*self._exact[first], *self._stems[first[:_SHORTEST_STEM]]):
+            if _fits(pattern, words, at):
+                # Of two phrases of a length, the one that says more of the words.
+                new = (len(pattern), sum(len(part.rstrip("*")) for part in pattern))
+                if new > rank:
+                    best, rank = (meaning, at + len(pattern)), new
+        return best
+
+    def close_to(self, word: str) -> str | None:
+        """The one word of the lexicon that a misspelt one must be; None if it is not plain."""
+        from rapidfuzz.distance import DamerauLevenshtein
+
+        if len(word) < _SHORTEST_MISSPELT:
+            return None
+        most = 1 if len(word) < 11 else 2
+        found: dict[int, list[str]] = defaultdict(list)
+        for known in self.words[word[0]]:
+            if len(word) < _LONG and len(known) == len(word) and not _slip(word, known):
+                continue
+            distance = DamerauLevenshtein.distance(word, known, score_cutoff=most)
+            if distance <= most:
+                found[distance].append(known)
+        if not found:
+            return None
+        nearest = found[min(found)]
+        return nearest[0] if len(nearest) == 1 else None
+
+
+def _slip(word: str, known: str) -> bool:
+    """Whether two words of a length differ as a slip of a finger or an ear makes them.
+
+    "Stale" is no misspelt "state": a short word with another letter is as a rule another word.
+    """
+    pairs = [(a, b) for a, b in zip(word, known, strict=True) if a != b]
+    if len(pairs) == 2:
+        return pairs[0] == pairs[1][::-1]
+    return all(
+        (a in _VOWELS and b in _VOWELS) or any(a in near and b in near for near in _NEAR)
+        for a, b in pairs
+    )
+
+
+def _fits(pattern: tuple[str, ...], words: Sequence[str], at: int) -> bool:
+    if at + len(pattern) > len(words):
+        return False
+    return all(
+        word.startswith(part[:-1]) if part.endswith("*") else word == part
+        for part, word in zip(pattern, words[at:], strict=False)
+    )
+
+
+@cache
+def lexicon(*languages: str) -> Lexicon:
+    """The lexicon of some languages, compiled once."""
+    return Lexicon(entry for language in languages for entry in LANGUAGES[language])
+
+
+@cache
+def places() -> Lexicon:
+    """Countries as other languages, and adjectives, call them."""
+    return Lexicon(
+        (country.replace(" ", "_"), words) for country, words in lexicon_places.PLACES.items()
+    )

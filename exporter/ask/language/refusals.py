@@ -1,0 +1,117 @@
+"""Sentences that want something other than an answer: orders, promises, the meaning of a word.
+
+They are made of words that questions are made of too, so that they are told by their form.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from exporter.ask.language.tagging import NUMBERS
+
+NOTHING_CHANGES = (
+    "nothing can be changed from here; only questions are answered (a ticket is opened by "
+    "'fleetscope ticket')"
+)
+_NOTHING_WATCHED = (
+    "nothing is watched for anybody from here; alerts are sent by Alertmanager, by the rules and "
+    "contacts that it is set up with"
+)
+MEANING = (
+    "what words mean is told by the glossary (docs/glossary.md), how points are lost by "
+    "'explain Alpha'; here their values can be asked for, such as 'state of health of Alpha'"
+)
+
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+# Words before what a sentence wants.
+_POLITE = _words(
+    """please pls kindly could can would will you we i want wanna to like need let lets us now hey
+    hi hello ok and then just should bitte kannst konntest du ich mochte jetzt und будь ласка
+    можеш я хочу"""
+)
+# Verbs that begin no question.
+_ORDERS = _words(
+    """set put stop start switch turn reboot restart reset disable enable shut activate deactivate
+    delete remove rename create edit acknowledge ack silence mute snooze dispatch install upgrade
+    discharge subscribe schedule disconnect reconnect pause resume force adjust increase decrease
+    reduce assign cancel replace feed make
+    schalte starte stoppe entlade setze stelle losche aktiviere deaktiviere fahre begrenze erhohe
+    senke beende
+    увімкни вимкни перезавантаж постав встанови зупини запусти заряди розряди видали створи"""
+)
+# Verbs that are also the names of things: an order only with what they are to be done to.
+_ORDERS_WITH_OBJECT = _words(
+    """charge order change open close move call lower raise fix repair buy book limit connect
+    update clean keep lade"""
+)
+_OBJECTS = _words(
+    """a an the all every each my our its it them this that these those up everything die den das
+    der alle один всі"""
+)
+_BESIDE = frozenset(("beside", "next", "side", "against", "together", "neben"))
+_WATCH = frozenset(("notify", "remind", "alert", "warn", "page", "sms", "benachrichtige"))
+_TELL = frozenset(("tell", "let", "inform", "message", "ping", "sag", "melde"))
+_ONCE = frozenset(("when", "whenever", "once", "if", "as", "wenn", "sobald", "коли", "якщо"))
+
+
+def refusal(words: Sequence[str], is_name: Callable[[str], bool]) -> str | None:
+    """Why a sentence is none that is answered; None if it may be a question.
+
+    Parameters
+    ----------
+    words : sequence of str
+        Folded.
+    is_name : callable
+        Whether a word belongs to the name of a site.
+    """
+    if _asks_for_a_meaning(words):
+        return MEANING
+    rest = list(words)
+    while rest and rest[0] in _POLITE and not (rest[0] == "let" and "know" in rest[:3]):
+        rest = rest[1:]
+    if not rest:
+        return None
+    first, after = rest[0], rest[1] if len(rest) > 1 else ""
+    if first in _WATCH and (after in ("me", "us") or _ONCE & set(rest[1:])):
+        return _NOTHING_WATCHED
+    if first in _TELL and {"when", "whenever", "once", "wenn", "sobald", "коли"} & set(rest[1:5]):
+        return _NOTHING_WATCHED
+    if is_name(first):
+        return None
+    if first in _ORDERS and not _BESIDE & set(rest):
+        return NOTHING_CHANGES
+    # "Order the sites by score" puts in order; "order a battery" does not.
+    if (
+        first in _ORDERS_WITH_OBJECT
+        and (after in _OBJECTS or after.isdigit() or after in NUMBERS or is_name(after))
+        and "by" not in rest
+    ):
+        return NOTHING_CHANGES
+    return None
+
+
+def _asks_for_a_meaning(words: Sequence[str]) -> bool:
+    said = " ".join(words)
+    if said.startswith(("define ", "definition of ", "meaning of ", "the meaning of ")):
+        return True
+    if said.startswith(("what does ", "what do ", "what is ")) and words[-1] in ("mean", "meant"):
+        return True
+    return said.startswith(
+        (
+            "what is a ",
+            "what is an ",
+            "what is meant by ",
+            "what are the units",
+            "was bedeutet ",
+            "was bedeuten ",
+            "was heisst ",
+            "was ist ein ",
+            "was ist eine ",
+            "що таке ",
+            "що означа",
+        )
+    )

@@ -1,0 +1,292 @@
+"""A sentence as items: what each of its words stands for. Every word must stand for something."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime, tzinfo
+
+from exporter.ask.language.lexicon import Lexicon, places
+from exporter.ask.language.periods import Reader
+from exporter.ask.language.text import Sentence, Token, sentence
+from exporter.ask.lookup import Directory, UnknownSiteError
+from exporter.ask.query import Filter, Period
+
+NUMBERS = {
+    word: number
+    for number, words in enumerate(
+        (
+            "two|zwei|два|дві",
+            "three|drei|три",
+            "four|vier|чотири",
+            "five|funf|п ять",
+            "six|sechs|шість",
+            "seven|sieben|сім",
+            "eight|acht|вісім",
+            "nine|neun",
+            "ten|zehn|десять",
+        ),
+        2,
+    )
+    for word in words.split("|")
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """What some words stand for: its kind, its value, and the index of the first of them."""
+
+    kind: str
+    value: str = ""
+    at: int = 0
+    number: float = 0.0
+
+
+@dataclass(slots=True)
+class Tagged:
+    """Items of a sentence, and what was found among them."""
+
+    text: str
+    items: list[Item] = field(default_factory=list)
+    sites: list[str] = field(default_factory=list)
+    filters: list[Filter] = field(default_factory=list)
+    periods: list[Period] = field(default_factory=list)
+    unknown: list[str] = field(default_factory=list)
+    ambiguous: list[UnknownSiteError] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    def has(self, kind: str, value: str | None = None) -> bool:
+        """Whether there is such an item."""
+        return any(i.kind == kind and value in (None, i.value) for i in self.items)
+
+    def values(self, kind: str) -> list[str]:
+        """Values of all items of a kind, each once, in order."""
+        return list(dict.fromkeys(i.value for i in self.items if i.kind == kind))
+
+
+class Tagger:
+    """Finds items, the longest first, from left to right."""
+
+    def __init__(self, directory: Directory, lexicon: Lexicon, now: datetime, zone: tzinfo) -> None:
+        self._directory = directory
+        self._lexicon = lexicon
+        self._now = now
+        self._zone = zone
+
+    def tag(self, text: str) -> Tagged:
+        """All items of a text.
+
+        Raises
+        ------
+        QueryError
+            For a period that cannot be.
+        """
+        parsed = sentence(text)
+        corrected: dict[int, str] = {}
+        notes = []
+        for index, token in enumerate(parsed.tokens):
+            if self._known(parsed, index):
+                continue
+            better = self._lexicon.close_to(token.word)
+            if better:
+                corrected[index] = better
+                notes.append(f"read {token.raw!r} as {better!r}")
+        if corrected:
+            tokens = tuple(
+                Token(corrected.get(n, t.word), t.raw, t.start, t.end)
+                for n, t in enumerate(parsed.tokens)
+            )
+            parsed = Sentence(parsed.text, tokens, parsed.quoted)
+        tagged = self._run(parsed)
+        tagged.notes = notes
+        return tagged
+
+    def _known(self, parsed: Sentence, index: int) -> bool:
+        """Whether a word means something anywhere: then it is not taken for a misspelling."""
+        token = parsed.tokens[index]
+        if any(start <= token.start < end for start, end, _ in parsed.quoted):
+            return True
+        if (
+            token.number is not None
+            or token.word in NUMBERS
+            or self._directory.with_word(token.word)
+        ):
+            return True
+        if any(token.word in phrase for phrase in self._directory.filters):
+            return True
+        words = [t.word for t in parsed.tokens]
+        covered = 0
+        while covered <= index:
+            found = self._lexicon.match(words, covered)
+            period = Reader(parsed.text, parsed.tokens, self._now, self._zone).at(covered)
+            after = max(found[1] if found else 0, period[1] if period else 0)
+            if covered <= index < after:
+                return True
+            covered = max(after, covered + 1)
+        if self._lexicon.match(words, index) or places().match(words, index):
+            return True
+        return token.word in self._lexicon.words.get(token.word[0], ())
+
+    def _run(self, parsed: Sentence) -> Tagged:
+        tagged = Tagged(parsed.text)
+        tokens = parsed.tokens
+        words = [token.word for token in tokens]
+        reader = Reader(parsed.text, tokens, self._now, self._zone)
+        index = 0
+        while index < len(tokens):
+            quoted = next((q for q in parsed.quoted if q[0] < tokens[index].start < q[1]), None)
+            if quoted:
+                self._quoted(tagged, quoted[2], index)
+                index = next((n for n, t in enumerate(tokens) if t.start >= quoted[1]), len(tokens))
+                continue
+            index = self._step(tagged, parsed, words, reader, index)
+        return tagged
+
+    def _quoted(self, tagged: Tagged, text: str, index: int) -> None:
+        try:
+            self._site(tagged, self._directory.find(text), index)
+        except UnknownSiteError as error:
+            tagged.ambiguous.append(error)
+
+    def _site(self, tagged: Tagged, site: str, index: int) -> None:
+        if site not in tagged.sites:
+            tagged.sites.append(site)
+        tagged.items.append(Item("named", site, index))
+
+    def _step(
+        self, tagged: Tagged, parsed: Sentence, words: list[str], reader: Reader, index: int
+    ) -> int:
+        token = parsed.tokens[index]
+        meaning = self._lexicon.match(words, index)
+        period = reader.at(index)
+        names, after_name = self._names(words, index)
+        ends = (
+            after_name if names else 0,
+            period[1] if period else 0,
+            meaning[1] if meaning else 0,
+        )
+        longest = max(ends)
+        written = names and _as_written(self._directory, names, parsed, index, after_name)
+        if names and ends[0] == longest and (longest > max(ends[1:]) or written):
+            return self._named(tagged, names, index, after_name)
+        if period and ends[1] == longest:
+            tagged.periods.append(period[0])
+            tagged.items.append(Item("period", period[0].words, index))
+            return period[1]
+        if meaning and ends[2] == longest:
+            for concept in meaning[0]:
+                kind, _, value = concept.partition(":")
+                if kind == "filt":
+                    attribute, _, wanted = value.partition("=")
+                    tagged.filters.append(Filter(attribute, wanted))
+                tagged.items.append(Item(kind, value, index))
+            return meaning[1]
+        if token.number is None and token.word in NUMBERS:
+            tagged.items.append(Item("number", token.word, index, float(NUMBERS[token.word])))
+            return index + 1
+        if token.number is not None:
+            minus = parsed.text[: token.start].endswith((" -", "-")) and token.start > 0
+            number = -token.number if minus else token.number
+            tagged.items.append(Item("number", token.word, index, number))
+            return index + 1
+        return self._part(tagged, words, parsed, index)
+
+    def _names(self, words: list[str], index: int) -> tuple[list[str] | list[Filter], int]:
+        """Sites or filter values that are called exactly what begins here; the longest."""
+        for length in range(min(self._directory.longest, len(words) - index), 0, -1):
+            phrase = tuple(words[index : index + length])
+            if all(word[0].isdigit() for word in phrase):
+                continue
+            sites = self._directory.named(phrase)
+            if sites:
+                return sites, index + length
+            filters = self._directory.filters.get(phrase) or self._directory.filters.get(
+                (*phrase[:-1], phrase[-1].removesuffix("s"))
+            )
+            filters = filters or self._directory.models.get(phrase)
+            if filters:
+                return filters, index + length
+        return [], index
+
+    def _named(
+        self, tagged: Tagged, names: list[str] | list[Filter], index: int, after: int
+    ) -> int:
+        first = names[0]
+        if isinstance(first, Filter):
+            # One word for several values of an attribute, such as a model that two makers sell.
+            tagged.filters += [
+                f for f in names if isinstance(f, Filter) and f.attribute == first.attribute
+            ]
+            tagged.items.append(Item("value", str(first), index))
+        elif len(names) == 1:
+            self._site(tagged, first, index)
+        else:
+            labels = ", ".join(self._directory.label(str(site)) for site in names[:5])
+            tagged.ambiguous.append(
+                UnknownSiteError(
+                    f"{len(names)} sites have that name: {labels}; name one by its id",
+                    tuple(str(site) for site in names[:5]),
+                )
+            )
+        return after
+
+    def _part(self, tagged: Tagged, words: list[str], parsed: Sentence, index: int) -> int:
+        """A word that is only a part of a name, or nothing that is known."""
+        country = places().match(words, index)
+        if country:
+            found = self._directory.filters.get(tuple(country[0][0].split("_")))
+            if found:
+                tagged.filters.append(found[0])
+                tagged.items.append(Item("value", str(found[0]), index))
+                return country[1]
+        length = 1
+        sites = set(
+            self._directory.with_word(words[index])
+            or self._directory.with_word(words[index].removesuffix("s"))
+        )
+        while sites and index + length < len(words):
+            more = sites & set(self._directory.with_word(words[index + length]))
+            if not more:
+                break
+            sites, length = more, length + 1
+        values = [
+            f
+            for phrase, filters in self._directory.filters.items()
+            if words[index] in phrase
+            for f in filters
+        ]
+        if len(sites) == 1:
+            self._site(tagged, next(iter(sites)), index)
+            return index + length
+        if values:
+            attribute = values[0].attribute
+            tagged.filters += [f for f in values if f.attribute == attribute]
+            tagged.items.append(Item("value", words[index], index))
+            return index + 1
+        if sites:
+            named = " ".join(words[index : index + length])
+            ordered = [s.id for s in self._directory.fleet.sites if s.id in sites]
+            labels = ", ".join(self._directory.label(site) for site in ordered[:5])
+            tagged.ambiguous.append(
+                UnknownSiteError(
+                    f"{named!r} may be {len(sites)} sites: {labels}; name one", tuple(ordered[:5])
+                )
+            )
+            return index + length
+        tagged.unknown.append(parsed.tokens[index].raw)
+        return index + 1
+
+
+def _as_written(
+    directory: Directory,
+    names: list[str] | list[Filter],
+    parsed: Sentence,
+    index: int,
+    after: int,
+) -> bool:
+    """Whether a name stands there as the fleet file spells it, with its capital letters."""
+    raw = parsed.text[parsed.tokens[index].start : parsed.tokens[after - 1].end]
+    if index == 0 and not any(not c.isalpha() for c in raw):
+        return False
+    spelled = [n.value if isinstance(n, Filter) else directory.titles[n] for n in names]
+    spelled += [n for n in names if isinstance(n, str)]
+    return raw in spelled and raw != raw.lower()

@@ -1,0 +1,68 @@
+"""A sentence as tokens: folded words and numbers, each with its place in the text."""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass
+
+from exporter.ask.lookup import fold
+
+LONGEST_TEXT = 500
+_TOKEN = re.compile(r"\d+[.,]\d+|\d+|[^\W\d_]+|[<>≤≥]=?|[=%°€$£?&]")
+_NUMBER = re.compile(r"\d+(?:[.,]\d+)?")
+_QUOTED = re.compile(r'"([^"]+)"|“([^”]+)”|„([^“”"]+)[“”"]|«([^»]+)»')
+_CONTRACTIONS = (
+    (re.compile(r"\b(what|how|who|where|when|why|which|that|it|there|let)['’]s\b", re.I), r"\1 is"),
+    (re.compile(r"\b(what|how|who|where)s\b", re.I), r"\1 is"),
+    (re.compile(r"\b(what|how|which|why|they|you|we)['’]re\b", re.I), r"\1 are"),
+    (re.compile(r"\bcan['’]t\b", re.I), "can not"),
+    (re.compile(r"\bwon['’]t\b", re.I), "will not"),
+    (re.compile(r"\b(is|are|was|were|do|does|did|has|have|had)n['’]?t\b", re.I), r"\1 not"),
+    (re.compile(r"\b(i|you|we|they)['’](?:ve|d|m)\b", re.I), r"\1 have"),
+    (re.compile(r"\b(what|it|that|this)['’]ll\b", re.I), r"\1 will"),
+    (re.compile(r"\bhow['’]d\b", re.I), "how did"),
+    (re.compile(r"\bwie['’]s\b", re.I), "wie es"),
+    (re.compile(r"\bw/o\b", re.I), "without"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """A word, number or sign: folded, as it was written, and where."""
+
+    word: str
+    raw: str
+    start: int
+    end: int
+
+    @property
+    def number(self) -> float | None:
+        """Its value, with a decimal point or comma; None for a word, a fraction such as ½, and
+        what is too large for a number."""
+        if not _NUMBER.fullmatch(self.word):
+            return None
+        value = float(self.word.replace(",", "."))
+        return value if math.isfinite(value) else None
+
+
+@dataclass(frozen=True, slots=True)
+class Sentence:
+    """The text as it is understood, its tokens, and the spans that stood between quotes."""
+
+    text: str
+    tokens: tuple[Token, ...]
+    quoted: tuple[tuple[int, int, str], ...]
+
+
+def sentence(text: str) -> Sentence:
+    """Split a text; contractions are written out."""
+    for pattern, plain in _CONTRACTIONS:
+        text = pattern.sub(plain, text)
+    tokens = tuple(
+        Token(fold(m[0]), m[0], m.start(), m.end()) for m in _TOKEN.finditer(text) if m[0] != "?"
+    )
+    quoted = tuple(
+        (m.start(), m.end(), next(g for g in m.groups() if g)) for m in _QUOTED.finditer(text)
+    )
+    return Sentence(text, tokens, quoted)

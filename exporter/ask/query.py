@@ -1,0 +1,333 @@
+"""The Query: every question that can be asked, as one immutable object.
+
+Free of numpy and of any I/O, since the command line loads it too.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from exporter.ask.catalogue import CONDITIONS, METRICS
+
+ATTRIBUTES = ("region", "location", "battery_type", "vendor", "priority", "tag")
+ORDERS = ("worst", "best", "highest", "lowest")
+OPERATORS = {"<": "below", ">": "above", "<=": "at most", ">=": "at least", "=": "equal to"}
+SEVERITIES = ("info", "warning", "critical")
+LARGEST_LIMIT = 10_000
+MOST_PARTS = 50
+
+
+class QueryError(Exception):
+    """A query that cannot be asked; its text says what is wrong and what would be right."""
+
+
+class What(StrEnum):
+    """What is asked."""
+
+    STATUS = "status"
+    ATTENTION = "attention"
+    RANK = "rank"
+    SITE = "site"
+    COMPARE = "compare"
+    OUTLIERS = "outliers"
+    WHICH = "which"
+    EXPLAIN = "explain"
+    SINCE = "since"
+    HISTORY = "history"
+    VALUE = "value"
+    COST = "cost"
+    HELP = "help"
+
+
+WHAT_MEANINGS = {
+    What.STATUS: "the fleet at a glance: sites by status, scores, issues that several share",
+    What.ATTENTION: "sites that need attention, worst first, and why",
+    What.RANK: "sites in order, by score or by any metric",
+    What.SITE: "one site in detail",
+    What.COMPARE: "sites or groups of sites beside each other",
+    What.OUTLIERS: "sites that differ from comparable ones",
+    What.WHICH: "sites that meet conditions, or how many",
+    What.EXPLAIN: "every point that a site lost and why, and what is unknown",
+    What.SINCE: "since when an issue lasts",
+    What.HISTORY: "how a metric went over time",
+    What.VALUE: "the present value of a metric",
+    What.COST: "what it will cost, by the configured price list",
+    What.HELP: "what can be answered",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Period:
+    """From ``start`` (inclusive) to ``end`` (exclusive), both with a time zone."""
+
+    start: datetime
+    end: datetime
+    words: str = ""
+
+    def __post_init__(self) -> None:
+        if self.start >= self.end:
+            raise QueryError(
+                f"the period begins at {self.start:%Y-%m-%d %H:%M} and ends at "
+                f"{self.end:%Y-%m-%d %H:%M}; it must begin before it ends"
+            )
+
+    @property
+    def seconds(self) -> float:
+        """Its length."""
+        return (self.end - self.start).total_seconds()
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Filter:
+    """Only sites whose ``attribute`` is ``value``; those that are not, if ``negate``."""
+
+    attribute: str
+    value: str
+    negate: bool = False
+
+    def __post_init__(self) -> None:
+        if self.attribute not in ATTRIBUTES:
+            raise QueryError(f"cannot filter by {self.attribute!r}; by {', '.join(ATTRIBUTES)}")
+
+    def __str__(self) -> str:
+        return f"{'!' if self.negate else ''}{self.attribute}:{self.value}"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Condition:
+    """Only sites of which the named condition holds; those of which it does not, if ``negate``."""
+
+    name: str
+    negate: bool = False
+
+    def __post_init__(self) -> None:
+        if self.name not in CONDITIONS:
+            raise QueryError(f"there is no condition {self.name!r}; one of {', '.join(CONDITIONS)}")
+
+    def __str__(self) -> str:
+        return f"{'!' if self.negate else ''}{self.name}"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Comparison:
+    """Only sites whose metric is below, above … a value in the metric's unit."""
+
+    metric: str
+    operator: str
+    value: float
+
+    def __post_init__(self) -> None:
+        _check_metric(self.metric)
+        if self.operator not in OPERATORS:
+            raise QueryError(f"{self.operator!r} is not one of {' '.join(OPERATORS)}")
+
+    def __str__(self) -> str:
+        return f"{self.metric}{self.operator}{self.value:g}"
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """A question.
+
+    Attributes
+    ----------
+    what : What
+    sites : tuple of str
+        Site ids; empty for the whole fleet.
+    filters : tuple of Filter
+        Those of one attribute widen each other, those of different attributes narrow.
+    conditions : tuple of Condition
+    comparisons : tuple of Comparison
+    any_of : bool
+        Whether one of the conditions and comparisons is enough.
+    metrics : tuple of str
+        Names in :data:`exporter.ask.catalogue.METRICS`.
+    order : str or None
+        One of :data:`ORDERS`.
+    limit : int or None
+        Most rows, None for the usual number.
+    severity : str or None
+        Least severity of the issues that count.
+    period : Period or None
+        None asks about now.
+    count : bool
+        How many, rather than which.
+    with_cost : bool
+        What it will cost is asked too.
+    group_by : str or None
+        An attribute whose values are compared instead of sites.
+    """
+
+    what: What
+    sites: tuple[str, ...] = ()
+    filters: tuple[Filter, ...] = ()
+    conditions: tuple[Condition, ...] = ()
+    comparisons: tuple[Comparison, ...] = ()
+    any_of: bool = False
+    metrics: tuple[str, ...] = ()
+    order: str | None = None
+    limit: int | None = None
+    severity: str | None = None
+    period: Period | None = None
+    count: bool = False
+    with_cost: bool = False
+    group_by: str | None = None
+
+    def __post_init__(self) -> None:
+        for metric in self.metrics:
+            _check_metric(metric)
+        if self.order is not None and self.order not in ORDERS:
+            raise QueryError(f"there is no order {self.order!r}; one of {', '.join(ORDERS)}")
+        if self.severity is not None and self.severity not in SEVERITIES:
+            raise QueryError(f"there is no severity {self.severity!r}; {', '.join(SEVERITIES)}")
+        if self.limit is not None and not 1 <= self.limit <= LARGEST_LIMIT:
+            raise QueryError(f"the limit is {self.limit}; expected 1 to {LARGEST_LIMIT}")
+        if self.group_by is not None and self.group_by not in (*ATTRIBUTES, "status"):
+            raise QueryError(f"cannot group by {self.group_by!r}; by {', '.join(ATTRIBUTES)}")
+        parts = (self.filters, self.conditions, self.comparisons, self.metrics)
+        if any(len(part) > MOST_PARTS for part in parts):
+            raise QueryError(f"more than {MOST_PARTS} filters, conditions or metrics of a kind")
+
+    def but(self, **changes: Any) -> Query:
+        """A copy with other fields."""
+        return replace(self, **changes)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain JSON values; what is not asked for is left out."""
+        plain: dict[str, Any] = {"what": self.what.value}
+        if self.sites:
+            plain["sites"] = list(self.sites)
+        for name in ("filters", "conditions", "comparisons"):
+            if getattr(self, name):
+                plain[name] = [str(part) for part in getattr(self, name)]
+        for name in ("any_of", "order", "limit", "severity", "count", "with_cost", "group_by"):
+            if getattr(self, name):
+                plain[name] = getattr(self, name)
+        if self.metrics:
+            plain["metrics"] = list(self.metrics)
+        if self.period is not None:
+            plain["period"] = {
+                "start": self.period.start.isoformat(),
+                "end": self.period.end.isoformat(),
+                "words": self.period.words,
+            }
+        return plain
+
+
+def _check_metric(name: str) -> None:
+    if name not in METRICS:
+        raise QueryError(f"there is no metric {name!r}; one of {', '.join(METRICS)}")
+
+
+_FILTER = re.compile(r"(!?)\s*([a-z_]+)\s*[:=]\s*(\S.*)\Z")
+_COMPARISON = re.compile(r"\s*([a-z_]+)\s*(<=|>=|<|>|=)\s*([-+]?\d{1,12}(?:\.\d{1,9})?)\s*\Z")
+
+
+def comparison_from(text: str) -> Comparison:
+    """``soh<80`` as a Comparison.
+
+    Raises
+    ------
+    QueryError
+    """
+    match = _COMPARISON.match(text)
+    if not match:
+        raise QueryError(f"{text[:80]!r} is no comparison; expected one such as soh<80")
+    return Comparison(match[1], match[2], float(match[3]))
+
+
+def condition_from(text: str) -> Condition:
+    """``hot``, or ``!hot`` for its opposite.
+
+    Raises
+    ------
+    QueryError
+    """
+    return Condition(text.removeprefix("!").strip(), text.startswith("!"))
+
+
+def filter_from(text: str) -> Filter:
+    """``region:iberia`` or ``region=iberia``, with ``!`` before it for its opposite.
+
+    Raises
+    ------
+    QueryError
+    """
+    match = _FILTER.match(text)
+    if not match:
+        raise QueryError(f"{text[:80]!r} is no filter; expected one such as region:iberia")
+    return Filter(match[2], match[3].strip(), bool(match[1]))
+
+
+def moment_words(moment: datetime) -> str:
+    """A moment as a person reads it, in its own time zone."""
+    return moment.strftime("%Y-%m-%d %H:%M")
+
+
+_SEVERITY_WORDS = {"critical": "with a critical issue", "warning": "with a warning or worse"}
+
+
+def in_words(query: Query, titles: dict[str, str] | None = None) -> str:
+    """The query as a person would say it, so that a misunderstanding shows.
+
+    Parameters
+    ----------
+    query : Query
+    titles : dict of site id to name, optional
+    """
+    titles = titles or {}
+    names = [titles.get(site, site) for site in query.sites]
+    metrics = [METRICS[m].label for m in query.metrics]
+    subject = {
+        What.STATUS: "summary of the fleet",
+        What.ATTENTION: "sites that need attention",
+        What.RANK: "sites in order",
+        What.SITE: "details",
+        What.COMPARE: "comparison",
+        What.OUTLIERS: "outliers",
+        What.WHICH: "sites",
+        What.EXPLAIN: "every deduction",
+        What.SINCE: "since when",
+        What.HISTORY: "history",
+        What.VALUE: "value",
+        What.COST: "cost",
+        What.HELP: "what can be answered",
+    }[query.what]
+    parts = ["number of " + subject if query.count else subject]
+    if metrics:
+        parts.append(("of " if query.what is not What.RANK else "by ") + ", ".join(metrics))
+    if query.group_by:
+        parts.append("by " + query.group_by.replace("_", " "))
+    if names:
+        parts.append(("for " if query.what is not What.COMPARE else "of ") + ", ".join(names))
+    parts += _tests_in_words(query)
+    parts += [
+        f"{f.attribute.replace('_', ' ')} {'not ' if f.negate else ''}{f.value}"
+        for f in query.filters
+    ]
+    if query.order:
+        parts.append(f"{query.order} first")
+    if query.severity in _SEVERITY_WORDS:
+        parts.append(_SEVERITY_WORDS[query.severity])
+    if query.limit:
+        parts.append(f"at most {query.limit}")
+    if query.period:
+        start, end = moment_words(query.period.start), moment_words(query.period.end)
+        said = f"{query.period.words}: " if query.period.words else ""
+        parts.append(f"{said}{start} to {end}")
+    if query.with_cost:
+        parts.append("and its cost")
+    return ", ".join(parts)
+
+
+def _tests_in_words(query: Query) -> list[str]:
+    tests = [("not " if c.negate else "") + CONDITIONS[c.name].label for c in query.conditions] + [
+        f"{METRICS[c.metric].label} {OPERATORS[c.operator]} {c.value:g}"
+        + (f" {METRICS[c.metric].unit}" if METRICS[c.metric].unit else "")
+        for c in query.comparisons
+    ]
+    return [(" or " if query.any_of else " and ").join(tests)] if tests else []

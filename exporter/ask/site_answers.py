@@ -1,0 +1,272 @@
+"""Answers about one site: its details, every point deducted, and since when."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from exporter.ask.answer import Answer, CannotAnswerError, Column, Table
+from exporter.ask.builder import (
+    ISSUE_COLUMNS,
+    SITE_COLUMNS,
+    Builder,
+    capital,
+    in_order,
+    issue_row,
+)
+from exporter.ask.catalogue import CONDITIONS
+from exporter.model.quantities import QUANTITIES
+from exporter.model.text import duration_words
+from scoring.issues import Severity
+from scoring.overall import CRITICAL_CAP, WARNING_CAP, WEIGHTS
+from scoring.status import Status
+
+_COMPONENT_COLUMNS = (
+    Column("component", "Component"),
+    Column("score", "Score", "number", decimals=1),
+    Column("weight", "Weight", "number", "%", 0),
+    Column("lost", "Points lost", "number", decimals=1),
+    Column("why", "Why"),
+)
+_NO_SUN = "not enough daylight yet to judge PV"
+
+
+def _components(b: Builder, row: int) -> list[dict[str, Any]]:
+    """Components with the weight that each has after the unknown ones gave theirs away."""
+    components = b.view.assessment.scores.components
+    known = {c.name: b.view.number(c.score, row) for c in components}
+    total = sum(WEIGHTS[name] for name, score in known.items() if score is not None)
+    lines = []
+    for part in components:
+        score = known[part.name]
+        weight = WEIGHTS[part.name] / total if score is not None and total else None
+        issues = [i for i in b.view.issues(row) if i.component == part.name]
+        lines.append(
+            {
+                "component": part.name,
+                "score": score,
+                "weight": None if weight is None else 100.0 * weight,
+                "lost": None if weight is None or score is None else weight * (100.0 - score),
+                "why": "; ".join(issue.sentence for issue in issues)
+                or (_unknown(b, row, part.name) if score is None else ""),
+            }
+        )
+    return lines
+
+
+def _unknown(b: Builder, row: int, component: str) -> str:
+    site = b.view.sites[row]
+    if component == "grid" and site.off_grid:
+        return "off-grid: none expected"
+    if component == "solar":
+        if not site.solar_capacity_kw:
+            return "no PV in the fleet file"
+        return _NO_SUN if "PV power" not in b.view.missing(row) else "unknown: no reading"
+    return "unknown: no reading"
+
+
+def _issue_table(b: Builder, row: int) -> Table:
+    issues = b.view.issues(row)
+    b.issue_evidence(row, issues)
+    return Table("Issues", ISSUE_COLUMNS, [issue_row(issue) for issue in issues], len(issues))
+
+
+def site_answer(b: Builder, row: int) -> Answer:
+    """One site in detail."""
+    site = b.view.assessment.site(row)
+    place = site.site
+    readings = []
+    for name, value in site.readings.items():
+        quantity = QUANTITIES.get(name)
+        age = site.ages.get(name)
+        taken = b.view.assessment.time - age if age is not None else b.view.assessment.time
+        unit = quantity.unit if quantity else "W"
+        readings.append(
+            {
+                "quantity": name,
+                "meaning": quantity.meaning if quantity else "PV power that a clear sky allows",
+                "value": value,
+                "unit": unit,
+                "time": taken,
+            }
+        )
+    b.missing_of(row)
+    facts = [
+        ("Location", place.location),
+        ("Region", place.region),
+        ("Battery", place.battery_type),
+        ("Vendor", place.vendor),
+        ("Capacity", f"{place.capacity_kwh:g} kWh" if place.capacity_kwh else None),
+        ("PV", f"{place.solar_capacity_kw:g} kW" if place.solar_capacity_kw else None),
+        ("Priority", place.priority),
+        ("Coverage", f"{100 * site.coverage:.0f} % of the inputs"),
+        ("Rank", f"{site.attention_rank} of {b.view.count} by attention"),
+        ("Last scrape", (site.outcome.value if site.outcome else "none yet")),
+    ]
+    tables = [
+        Table("Components", _COMPONENT_COLUMNS, _components(b, row), 4),
+        _issue_table(b, row),
+        Table(
+            "Readings",
+            (
+                Column("quantity", "Quantity"),
+                Column("value", "Value", "number", decimals=3),
+                Column("unit", "Unit"),
+                Column("time", "Read", "time"),
+                Column("meaning", "Meaning"),
+            ),
+            readings,
+            len(readings),
+        ),
+        Table(
+            "Facts",
+            (Column("fact", "Fact"), Column("value", "Value")),
+            [{"fact": fact, "value": value} for fact, value in facts if value],
+            sum(1 for _, value in facts if value),
+        ),
+    ]
+    b.show("fleetscope_site_health_score")
+    b.show("fleetscope_site_component_score")
+    b.show("fleetscope_site_issue")
+    return b.answer(_state_sentence(b, row), tables, [row])
+
+
+def _state_sentence(b: Builder, row: int) -> str:
+    score = b.view.number(b.view.assessment.scores.overall.score, row)
+    title, status = b.view.sites[row].title, b.view.status(row)
+    if score is None:
+        return f"{title} has not answered yet; nothing is known of it."
+    issues = b.view.issues(row)
+    head = f"{title} is {status}, score {score:.1f}"
+    if not issues:
+        missing = b.view.missing(row)
+        return f"{head}; no issue." + (f" Unknown: {', '.join(missing)}." if missing else "")
+    more = f", and {len(issues) - 1} more" if len(issues) > 1 else ""
+    return f"{head}: {issues[0].sentence}{more}."
+
+
+def explain_answer(b: Builder, row: int) -> Answer:
+    """Every point that a site lost and why, what held the score down, and what is unknown."""
+    overall = b.view.assessment.scores.overall
+    components = _components(b, row)
+    score = b.view.number(overall.score, row)
+    weighted = [c for c in components if c["lost"] is not None]
+    before = 100.0 - sum(c["lost"] for c in weighted) if weighted else None
+    status = b.view.status(row)
+    steps = [{"points": -c["lost"], "what": _step(c)} for c in weighted if c["lost"] > 0.005]
+    worst = overall.worst[row]
+    if status == Status.OFFLINE.name:
+        rule = "a site that does not answer scores 0"
+    elif worst == Severity.CRITICAL:
+        rule = f"a critical issue holds the score to at most {CRITICAL_CAP:.0f}"
+    elif worst == Severity.WARNING:
+        rule = f"a warning holds the score to at most {WARNING_CAP:.0f}"
+    else:
+        rule = "rounding down to one decimal"
+    if before is not None and score is not None and before - score > 0.0005:
+        steps.append({"points": score - before, "what": rule})
+    unknown = [c["component"] for c in components if c["score"] is None]
+    if unknown and weighted:
+        b.evidence.notes.append(
+            f"Nothing is known of {', '.join(unknown)}; its weight is shared out over the others"
+        )
+    b.evidence.notes.append(
+        f"Coverage {100 * float(overall.coverage[row]):.0f} %: the share of the wanted inputs "
+        "that the site gave"
+    )
+    b.missing_of(row)
+    b.show("fleetscope_site_component_score")
+    b.show("fleetscope_site_issue_value")
+    headline = _state_sentence(b, row)
+    headline += _contradiction(b, row)
+    steps_table = Table(
+        "From 100 to the score",
+        (Column("points", "Points", "number", decimals=1), Column("what", "Why")),
+        [{"points": 100.0, "what": "a site with nothing wrong"}, *steps]
+        + ([{"points": score, "what": f"score, status {status}"}] if score is not None else []),
+        len(steps) + 2,
+    )
+    tables = [
+        *([steps_table] if weighted else []),
+        Table("Components", _COMPONENT_COLUMNS, components, len(components)),
+        _issue_table(b, row),
+    ]
+    return b.answer(headline, tables, [row])
+
+
+def _step(component: dict[str, Any]) -> str:
+    return (
+        f"{component['component']} at {component['score']:.0f} of 100, weight "
+        f"{component['weight']:.0f} %" + (f": {component['why']}" if component["why"] else "")
+    )
+
+
+def _contradiction(b: Builder, row: int) -> str:
+    """What the question took for granted and is not so."""
+    wrong = [
+        ("" if c.negate else "not ") + CONDITIONS[c.name].label
+        for c in b.query.conditions
+        if not b.view.condition(c)[row]
+    ]
+    return f" It is at present {' and '.join(wrong)}." if wrong else ""
+
+
+def since_answer(b: Builder) -> Answer:
+    """Since when issues last, of sites, of a condition, or of both."""
+    codes = {code for c in b.query.conditions for code in CONDITIONS[c.name].codes}
+    holds = b.mask & b.view.tests(b.query)
+    rows = in_order(b, holds)
+    now = b.view.assessment.time
+    lines: list[tuple[int, dict[str, Any]]] = []
+    for row in rows:
+        issues = [i for i in b.view.issues(row) if not codes or i.code in codes]
+        if len(b.query.sites) != 1:
+            issues = issues[:1]
+        b.issue_evidence(row, issues)
+        lines += [
+            (
+                row,
+                b.view.identity(row)
+                | {
+                    "severity": issue.severity,
+                    "why": issue.sentence,
+                    "since": issue.since,
+                    "seconds": now - issue.since,
+                },
+            )
+            for issue in issues
+        ]
+    codes_matcher = f'{{code=~"{"|".join(sorted(codes))}"}}' if codes else ""
+    b.show(f"fleetscope_site_issue{codes_matcher}")
+    b.evidence.influxql.append('SELECT first("since") FROM "issue" WHERE "active" = 1 GROUP BY *')
+    b.evidence.notes.append(
+        "An issue counts from the moment the exporter first saw it; after a restart of the "
+        "exporter it counts anew, except for a site that has been offline"
+    )
+    if not lines:
+        return b.answer(_no_such(b), [], [b.view.directory.row(site) for site in b.query.sites])
+    row, first = lines[0]
+    headline = (
+        f"{b.view.sites[row].title}: {first['why']}, for {duration_words(first['seconds'])}"
+        + (f"; {len(lines) - 1} more." if len(lines) > 1 else ".")
+    )
+    columns = (
+        *SITE_COLUMNS,
+        Column("severity", "Severity", "severity"),
+        Column("why", "Issue"),
+        Column("since", "Since", "time"),
+        Column("seconds", "For", "duration"),
+    )
+    shown = b.limit(lines)
+    table = Table("Since when", columns, [line for _, line in shown], len(lines))
+    return b.answer(capital(headline), [table], dict.fromkeys(row for row, _ in shown))
+
+
+def _no_such(b: Builder) -> str:
+    labels = " and ".join(CONDITIONS[c.name].label for c in b.query.conditions) or "any issue"
+    if len(b.query.sites) == 1:
+        row = b.view.directory.row(b.query.sites[0])
+        title, status = b.view.sites[row].title, b.view.status(row)
+        return f"{title} has no such issue now ({labels}); it is {status}."
+    if not b.chosen:
+        raise CannotAnswerError("no site is left to ask about")
+    return f"No site asked about has that now: {labels}."

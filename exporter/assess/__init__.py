@@ -1,0 +1,1 @@
+"""Assessing: the one place where figures and issues of sites are made."""

@@ -1,0 +1,441 @@
+"""The Assessment: what the fleet state says of every site at one moment.
+
+The one place in which a figure is made; metrics, API, command line and sink all read it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from exporter.collect.state import COLUMN, COLUMNS, BatteryState, FleetState, SiteRecord
+from exporter.config.fleet import Fleet, Site
+from exporter.model.cell_findings import SiteCells
+from exporter.model.snapshot import Cells, Outcome, Readings
+from exporter.model.text import duration_words
+from scoring.common import CommonIssue, common_issues
+from scoring.fleet import FleetInputs, FleetScores, assess_fleet
+from scoring.issues import (
+    CELL_SPREAD,
+    DEVICE_ALARM,
+    DEVICE_WARNING,
+    IMPLAUSIBLE_READING,
+    SITE_OFFLINE,
+    FloatArray,
+    Severity,
+)
+from scoring.overall import WEIGHTS
+from scoring.solar import performance_ratio
+from scoring.status import STATUSES, Status
+
+
+@dataclass(frozen=True, slots=True)
+class Issue:
+    """One active issue of one site.
+
+    ``value`` and ``threshold`` are in ``unit``, None where there is none; ``since`` is Unix
+    seconds; ``deduction`` is in points of its component.
+    """
+
+    code: str
+    component: str
+    severity: str
+    value: float | None
+    threshold: float | None
+    unit: str
+    deduction: float
+    sentence: str
+    action: str
+    since: float
+
+
+@dataclass(frozen=True, slots=True)
+class SiteAssessment:
+    """One site: scores 0 to 100 (None: unknown), status, issues worst first, ranks from 1."""
+
+    site: Site
+    status: Status
+    score: float | None
+    components: dict[str, float | None]
+    coverage: float
+    missing: tuple[str, ...]
+    issues: tuple[Issue, ...]
+    attention_rank: int
+    performance_rank: int
+    outlier_scores: dict[str, float]
+    readings: dict[str, float]
+    ages: dict[str, float]
+    up: bool | None
+    outcome: Outcome | None
+    detail: str
+    last_success: float | None
+    scrape_seconds: float | None
+    properties: dict[str, str]
+
+
+@dataclass(frozen=True)
+class FleetAssessment:
+    """The whole fleet at one moment; ``time`` is Unix seconds. Arrays are in fleet file order."""
+
+    time: float
+    fleet: Fleet
+    scores: FleetScores
+    readings: dict[str, FloatArray]
+    ages: FloatArray
+    up: FloatArray
+    duration: FloatArray
+    last_success: FloatArray
+    pv_ratio: FloatArray
+    pv_expected_w: FloatArray
+    issues: tuple[tuple[Issue, ...], ...]
+    records: tuple[SiteView, ...]
+    cells: Mapping[str, SiteCells] = field(default_factory=dict)
+    """What the stored history of single cells says, by site id; renewed hourly."""
+
+    @cached_property
+    def common(self) -> list[CommonIssue]:
+        """Issues that several sites share."""
+        sites = self.fleet.sites
+        active = {f.kind.code: f.severity > Severity.NONE for f in self.scores.findings}
+        attributes = {
+            "region": [s.region for s in sites],
+            "battery_type": [s.battery_type for s in sites],
+        }
+        answering = ~self.scores.offline & ~np.isnan(self.up)
+        return common_issues({k: v for k, v in active.items() if v.any()}, attributes, answering)
+
+    @cached_property
+    def counts(self) -> dict[Status, int]:
+        """Number of sites by status, all five and UNKNOWN."""
+        status = self.scores.overall.status
+        return {s: int((status == s).sum()) for s in (*STATUSES, Status.UNKNOWN)}
+
+    @cached_property
+    def mean(self) -> float | None:
+        """Mean overall score of the assessed sites, offline ones counting 0."""
+        return _number(float(np.nanmean(self._known))) if self._known.size else None
+
+    @cached_property
+    def median(self) -> float | None:
+        """Median overall score of the assessed sites, offline ones counting 0."""
+        return _number(float(np.nanmedian(self._known))) if self._known.size else None
+
+    @property
+    def _known(self) -> FloatArray:
+        score = self.scores.overall.score
+        return score[~np.isnan(score)]
+
+    @property
+    def untried(self) -> int:
+        """Number of sites of which no scrape has ended yet."""
+        return int(np.isnan(self.up).sum())
+
+    def by_attention(self) -> list[int]:
+        """Rows of all sites, those that need attention most first."""
+        return [int(i) for i in np.argsort(self.scores.attention)]
+
+    def needing_attention(self) -> list[int]:
+        """Rows of the sites that need attention, worst first: every one with a warning or worse."""
+        worst = self.scores.overall.worst
+        return [row for row in self.by_attention() if worst[row] >= Severity.WARNING]
+
+    def site(self, row: int) -> SiteAssessment:
+        """Everything about one site, by its row."""
+        overall = self.scores.overall
+        view = self.records[row]
+        return SiteAssessment(
+            site=self.fleet.sites[row],
+            status=Status(int(overall.status[row])),
+            score=_number(float(overall.score[row])),
+            components={c.name: _number(float(c.score[row])) for c in self.scores.components},
+            coverage=float(overall.coverage[row]),
+            missing=tuple(name for name, mask in overall.missing if mask[row]),
+            issues=self.issues[row],
+            attention_rank=int(self.scores.attention[row]),
+            performance_rank=int(self.scores.performance[row]),
+            outlier_scores={
+                name: float(o.z[row])
+                for name, o in self.scores.outliers.items()
+                if not math.isnan(o.z[row])
+            },
+            readings={
+                name: float(values[row])
+                for name, values in self.readings.items()
+                if not math.isnan(values[row])
+            },
+            ages={
+                name: float(self.ages[row, COLUMN[name]])
+                for name, values in self.readings.items()
+                if name in COLUMN and not math.isnan(values[row])
+            },
+            up=None if math.isnan(self.up[row]) else bool(self.up[row]),
+            outcome=view.outcome,
+            detail=view.detail,
+            last_success=_number(float(self.last_success[row])),
+            scrape_seconds=_number(float(self.duration[row])),
+            properties=view.properties,
+        )
+
+    def __iter__(self) -> Iterator[SiteAssessment]:
+        return (self.site(row) for row in range(len(self.fleet.sites)))
+
+
+@dataclass(frozen=True, slots=True)
+class SiteView:
+    """What an Assessment keeps of a site beside arrays: a copy, since the state moves on.
+
+    ``alarms`` are the levels that devices report, 1 a warning and 2 an alarm, by device and name.
+    """
+
+    outcome: Outcome | None
+    detail: str
+    outcomes: dict[Outcome, int]
+    implausible_total: int
+    pack_spreads: dict[str, float]
+    packs: tuple[PackView, ...]
+    alarms: dict[tuple[str, str], int]
+    properties: dict[str, str]
+    active_battery: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class PackView:
+    """One battery as it was last read: readings (NaN is missing) and, where it has them, cells."""
+
+    device: str
+    active: bool
+    age_seconds: float
+    readings: Readings
+    cell_min_id: str | None
+    cell_max_id: str | None
+    cells: Cells | None
+
+
+def assess(state: FleetState, now: float, wall: float) -> FleetAssessment:
+    """Judge the fleet as it is known now.
+
+    Parameters
+    ----------
+    state : FleetState
+    now, wall : float
+        Monotonic and Unix seconds.
+    """
+    state.advance(now)
+    ages = now - state.times
+    with np.errstate(invalid="ignore"):
+        fresh = ages <= state.stale_after[:, None]
+    usable = np.where(fresh, state.values, np.nan)
+    readings = {name: usable[:, index] for index, name in enumerate(COLUMNS)}
+    pv_ratio = performance_ratio(
+        state.pv_made_wh, state.pv_expected_wh, state.pv_hours, state.solar_capacity_kw
+    )
+    inputs = FleetInputs(
+        ids=state.ids,
+        readings=readings,
+        thresholds=state.thresholds,
+        frequencies_hz=state.frequencies,
+        pv_ratio=pv_ratio,
+        worked=state.worked.sum(axis=1),
+        attempted=state.attempted.sum(axis=1),
+        age_s=now - state.last_success,
+        interval_s=state.interval,
+        offline_after_s=state.stale_after,
+        tried=~np.isnan(state.up),
+        alarm_level=_alarm_levels(state),
+        implausible=np.array([float(len(r.implausible)) for r in state.records]),
+        off_grid=state.off_grid,
+        nominal_hz=state.nominal_hz,
+        nominal_v=state.nominal_v,
+        latitude=state.latitude,
+        solar_capacity_kw=state.solar_capacity_kw,
+        priority=state.priority,
+        region=state.region,
+        battery_type=state.battery_type,
+    )
+    scores = assess_fleet(inputs)
+    return FleetAssessment(
+        time=wall,
+        fleet=state.fleet,
+        scores=scores,
+        readings=readings | {"pv_expected_w": state.pv_expected_w},
+        ages=ages,
+        up=state.up.copy(),
+        duration=state.duration.copy(),
+        last_success=state.last_success_time.copy(),
+        pv_ratio=pv_ratio,
+        pv_expected_w=state.pv_expected_w,
+        issues=_issues(state, scores, wall, now),
+        records=tuple(_view(r, state.stale_after[i], now) for i, r in enumerate(state.records)),
+    )
+
+
+def _alarm_levels(state: FleetState) -> FloatArray:
+    return np.array(
+        [
+            max((level for levels in r.alarms.values() for level in levels.values()), default=-1)
+            for r in state.records
+        ],
+        dtype=np.float64,
+    )
+
+
+def _view(record: SiteRecord, stale_after: float, now: float) -> SiteView:
+    spreads = {}
+    for device, battery in record.batteries.items():
+        spread = battery.readings.get("cell_spread_v", math.nan)
+        limit = stale_after if battery.active else math.inf
+        if not math.isnan(spread) and now - battery.times["cell_spread_v"] <= limit:
+            spreads[device] = spread
+    return SiteView(
+        outcome=record.outcome,
+        detail=record.detail,
+        outcomes=dict(record.outcomes),
+        implausible_total=record.implausible_total,
+        pack_spreads=spreads,
+        packs=tuple(_pack(b, now) for b in record.batteries.values()),
+        alarms={
+            (device, name): level
+            for device, levels in record.alarms.items()
+            for name, level in levels.items()
+            if level > 0
+        },
+        properties=record.properties,
+        active_battery=next((b.device for b in record.batteries.values() if b.active), None),
+    )
+
+
+def _pack(battery: BatteryState, now: float) -> PackView:
+    read = battery.latest
+    return PackView(
+        device=battery.device,
+        active=battery.active,
+        age_seconds=now - battery.seen,
+        readings=read.readings if read else {},
+        cell_min_id=battery.cell_min_id,
+        cell_max_id=battery.cell_max_id,
+        cells=read.cells if read else None,
+    )
+
+
+def _issues(
+    state: FleetState, scores: FleetScores, wall: float, now: float
+) -> tuple[tuple[Issue, ...], ...]:
+    """Issues in words, worst first, each with the time since which it is active."""
+    found: list[list[Issue]] = [[] for _ in state.records]
+    for finding in scores.findings:
+        kind = finding.kind
+        for row in np.flatnonzero(finding.severity):
+            record = state.records[row]
+            since = record.since.setdefault(kind.code, wall)
+            value, threshold = float(finding.value[row]), float(finding.threshold[row])
+            if kind is SITE_OFFLINE and not math.isnan(value):
+                since = record.since[kind.code] = float(state.last_success_time[row])
+            sentence = kind.sentence.format(
+                value=value, threshold=threshold, detail=_detail(kind.code, record, value)
+            )
+            found[row].append(
+                Issue(
+                    code=kind.code,
+                    component=kind.component,
+                    severity=Severity(int(finding.severity[row])).name.lower(),
+                    value=_number(value),
+                    threshold=_number(threshold),
+                    unit=kind.unit,
+                    deduction=float(finding.deduction[row]),
+                    sentence=sentence,
+                    action=kind.action,
+                    since=since,
+                )
+            )
+    order = {"critical": 0, "warning": 1, "info": 2}
+    for record, issues in zip(state.records, found, strict=True):
+        active = {issue.code for issue in issues}
+        for code in [c for c in record.since if c not in active]:
+            del record.since[code]
+        issues.sort(key=lambda i: (order[i.severity], -i.deduction, i.code))
+    return tuple(tuple(issues) for issues in found)
+
+
+def _detail(code: str, record: SiteRecord, value: float) -> str:
+    """What a sentence can add from the site's own words."""
+    if code == CELL_SPREAD.code:
+        worst = max(
+            record.batteries.values(),
+            key=lambda b: np.nan_to_num(b.readings.get("cell_spread_v", math.nan), nan=-1),
+            default=None,
+        )
+        if worst and worst.cell_min_id and worst.cell_max_id:
+            return f" (lowest cell {worst.cell_min_id}, highest {worst.cell_max_id})"
+    if code in (DEVICE_ALARM.code, DEVICE_WARNING.code):
+        level = 2 if code == DEVICE_ALARM.code else 1
+        names = sorted(
+            f"{name} of {device}"
+            for device, levels in record.alarms.items()
+            for name, reported in levels.items()
+            if reported == level
+        )
+        return ": " + ", ".join(names[:5]) + (", …" if len(names) > 5 else "")
+    if code == IMPLAUSIBLE_READING.code:
+        shown = [f"{q} {v:g} of {d}" for (d, q), v in sorted(record.implausible.items())[:5]]
+        return ": " + ", ".join(shown)
+    if code == SITE_OFFLINE.code:
+        age = "and never did" if math.isnan(value) else f"for {duration_words(value)}"
+        return f" {age} ({record.outcome.value}: {record.detail})" if record.outcome else f" {age}"
+    return ""
+
+
+def _number(value: float) -> float | None:
+    return None if math.isnan(value) else value
+
+
+def common_dicts(assessment: FleetAssessment) -> list[dict[str, Any]]:
+    """The issues that several sites share, as plain JSON values."""
+    return [
+        {
+            "code": issue.code,
+            "sites": [assessment.fleet.sites[row].id for row in issue.members.tolist()],
+            "attribute": issue.attribute,
+            "value": issue.value,
+            "sentence": issue.sentence,
+        }
+        for issue in assessment.common
+    ]
+
+
+def as_dict(site: SiteAssessment) -> dict[str, Any]:
+    """A site's assessment as plain JSON values; contact and endpoint are not in it."""
+    place = site.site
+    return {
+        "id": place.id,
+        "name": place.title,
+        "location": place.location,
+        "region": place.region,
+        "vendor": place.vendor,
+        "battery_type": place.battery_type,
+        "priority": place.priority,
+        "status": site.status.name,
+        "score": site.score,
+        "components": site.components,
+        "weights": dict(WEIGHTS),
+        "coverage": round(site.coverage, 4),
+        "missing": list(site.missing),
+        "attention_rank": site.attention_rank,
+        "performance_rank": site.performance_rank,
+        "issues": [
+            {field: getattr(issue, field) for field in Issue.__slots__} for issue in site.issues
+        ],
+        "outlier_scores": site.outlier_scores,
+        "readings": site.readings,
+        "reading_ages_seconds": {k: round(v, 1) for k, v in site.ages.items()},
+        "up": site.up,
+        "outcome": site.outcome.value if site.outcome else None,
+        "detail": site.detail,
+        "last_success": site.last_success,
+        "scrape_seconds": site.scrape_seconds,
+        "properties": site.properties,
+    }

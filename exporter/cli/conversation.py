@@ -1,0 +1,51 @@
+"""``fleetscope ask``: one question, or a session of them."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+from exporter.cli import client
+from exporter.cli.render import show
+
+
+def ask_once(
+    url: str, text: str, session: str | None, *, as_json: bool, as_csv: bool, evidence: bool
+) -> tuple[int, str | None]:
+    """Ask, print, and give the exit code and the session."""
+    parameters = {"q": text, "tz": client.local_zone(), "session": session}
+    try:
+        answer: dict[str, Any] = client.get(url, "ask", parameters)
+    except client.CannotAskError as error:
+        print(f"fleetscope: {error}", file=sys.stderr)
+        for example in error.suggestions:
+            print(f"  {example}", file=sys.stderr)
+        return client.EXIT_CANNOT_ANSWER, error.session or session
+    if not (as_json or as_csv):
+        for note in answer["notes"]:
+            print(f"({note})")
+        print(f"[{answer['understood']}]")
+    code = show(answer, as_json=as_json, as_csv=as_csv, evidence=evidence)
+    return code, answer["session"]
+
+
+def converse(url: str, *, as_json: bool, as_csv: bool, evidence: bool) -> int:
+    """Read questions until the input ends; the exit code is that of the last answer."""
+    prompt = "fleetscope> " if sys.stdin.isatty() else ""
+    if prompt:
+        print("Ask about your sites; 'help' gives examples, Ctrl-D ends.")
+    code, session = 0, None
+    while True:
+        try:
+            text = input(prompt).strip()
+        except (EOFError, KeyboardInterrupt):
+            if prompt:
+                print()
+            return code
+        if text in ("exit", "quit"):
+            return code
+        if text:
+            code, session = ask_once(
+                url, text, session, as_json=as_json, as_csv=as_csv, evidence=evidence
+            )
+            print(flush=True)

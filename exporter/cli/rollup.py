@@ -1,0 +1,166 @@
+"""``fleetscope rollup``: make roll-ups again, or tell which days need it."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from datetime import UTC, datetime, timedelta
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+from exporter.config.settings import Settings
+from exporter.history.rollups.recount import Report, RollupError, find_stale, recount, stored_span
+from exporter.history.rollups.source import NoAnswerError, Source, connection_of
+from exporter.store.target import NotAllowedError, RetryLaterError
+
+NAMED_DAYS = 20
+
+
+def parse_time(text: str) -> int:
+    """Unix milliseconds of a date or a date with a time, in UTC unless it has an offset.
+
+    Raises
+    ------
+    ValueError
+    """
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise ValueError(
+            f"{text!r} is not a time; write 2026-03-01, 2026-03-01T12:00 or with an offset"
+        ) from error
+    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return round(moment.timestamp() * 1000)
+
+
+def parse_end(text: str) -> int:
+    """The same; a date alone means its end, so that a range from and to a day is that day."""
+    moment = parse_time(text)
+    whole = timedelta(days=1) if len(text) == len("2026-03-01") else timedelta()
+    return moment + round(whole.total_seconds() * 1000)
+
+
+def day_words(time_ms: int) -> str:
+    """A day in UTC."""
+    return datetime.fromtimestamp(time_ms / 1000, UTC).strftime("%Y-%m-%d")
+
+
+def run(
+    settings: Settings,
+    start: str | None,
+    stop: str | None,
+    sites: tuple[str, ...],
+    *,
+    check: bool,
+    force: bool,
+) -> int:
+    """Run the command; returns the exit code: 0 done or all is right, 1 days need it, 2 failed."""
+    console = Console(stderr=True)
+    connection = connection_of(settings)
+    if connection is None:
+        console.print("fleetscope: FLEETSCOPE_INFLUXDB_URL is not set")
+        return 2
+    source = Source(connection)
+    now_ms = round(time.time() * 1000)
+    try:
+        start_ms = parse_time(start) if start else None
+        stop_ms = parse_end(stop) if stop else now_ms
+        if start_ms is None:
+            span = stored_span(source, sites[0] if len(sites) == 1 else None)
+            if span is None:
+                console.print("nothing is stored in full detail")
+                return 0
+            start_ms = span[0]
+        if start_ms >= stop_ms:
+            raise ValueError("the range ends before it begins")
+        stop_ms = min(stop_ms, now_ms)
+        if check:
+            return _check(console, source, start_ms, stop_ms, now_ms, sites)
+        return asyncio.run(
+            _make(console, settings, source, start_ms, stop_ms, now_ms, sites, force=force)
+        )
+    except (NoAnswerError, RollupError, RetryLaterError, NotAllowedError, ValueError) as error:
+        console.print(f"fleetscope: {error}", markup=False, soft_wrap=True)
+        return 2
+    finally:
+        source.close()
+
+
+def _check(
+    console: Console,
+    source: Source,
+    start_ms: int,
+    stop_ms: int,
+    now_ms: int,
+    sites: tuple[str, ...],
+) -> int:
+    found = find_stale(source, start_ms, stop_ms, now_ms, sites)
+    for day in sorted(found.stale)[:NAMED_DAYS]:
+        console.print(f"{day_words(day.start_ms)}  {day.site}  {day.measurement}", markup=False)
+    if len(found.stale) > NAMED_DAYS:
+        console.print(f"and {len(found.stale) - NAMED_DAYS} more")
+    console.print(
+        f"{len(found.stale)} days, counted for each measurement of each site, lack values that "
+        f"full detail has; {len(found.expired)} hold more than is left of full detail",
+        soft_wrap=True,
+    )
+    return 1 if found.stale else 0
+
+
+async def _make(
+    console: Console,
+    settings: Settings,
+    source: Source,
+    start_ms: int,
+    stop_ms: int,
+    now_ms: int,
+    sites: tuple[str, ...],
+    *,
+    force: bool,
+) -> int:
+    from exporter.store.target_factory import make_target
+
+    target = make_target(settings)
+    bar = Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.completed}/{task.total} days, {task.fields[values]} values"),
+        TimeRemainingColumn(),
+        console=console,
+        transient=True,
+    )
+    before = time.monotonic()
+    try:
+        await target.prepare()
+        with bar:
+            task = bar.add_task("rolling up", total=None, values=0)
+
+            def told(done: int, known: int, report: Report) -> None:
+                bar.update(task, completed=done, total=known, values=f"{report.values:,}")
+
+            report = await recount(
+                source,
+                target,
+                start_ms,
+                stop_ms,
+                now_ms,
+                sites=sites,
+                force=force,
+                progress=told,
+            )
+    finally:
+        await target.close()
+    seconds = time.monotonic() - before
+    console.print(
+        f"{day_words(start_ms)} to {day_words(stop_ms - 1)}: {report.values:,} values became "
+        f"{report.rows:,} rows in {seconds:.1f} s",
+        soft_wrap=True,
+    )
+    if report.expired:
+        console.print(
+            f"{len(report.expired)} days were left as they are: full detail holds less than they "
+            "were made of, since it expired or was deleted; --force makes them anew all the same",
+            soft_wrap=True,
+        )
+    return 0

@@ -1,0 +1,211 @@
+"""The text dashboard: what needs attention first, in one terminal screen."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from typing import Any
+
+from rich.console import Console, Group, RenderableType
+from rich.markup import escape
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+from exporter.cli import client
+from exporter.cli.render import csv_text
+from exporter.model.text import duration_words, sites_word
+
+REFRESH_SECONDS = 2.0
+_STYLE = {
+    "HEALTHY": ("●", "green"),
+    "GOOD": ("◐", "bright_green"),
+    "WARNING": ("▲", "yellow"),
+    "CRITICAL": ("■", "bold red"),
+    "OFFLINE": ("✕", "bold magenta"),
+    "UNKNOWN": ("?", "dim"),
+}
+_STATUSES = tuple(name for name in _STYLE if name != "UNKNOWN")
+USUAL_ROWS = 40
+_WATCHED = 200  # more lines than any terminal shows
+_SEVERITY = {"critical": "red", "warning": "yellow", "info": "dim"}
+
+
+def show(
+    url: str, *, watch: bool, as_json: bool, as_csv: bool = False, limit: int = USUAL_ROWS
+) -> int:
+    """Print the dashboard, once or until Ctrl-C; returns the exit code.
+
+    0: no site needs attention, 1: some do, 2: the exporter could not be asked.
+    """
+    every = as_json or as_csv
+    try:
+        data = fetch(url, None if every else limit if not watch else _WATCHED)
+    except client.CannotAskError as error:
+        print(f"fleetscope: {error}", file=sys.stderr)
+        return 2
+    if as_json:
+        print(json.dumps(data, indent=2))
+    elif as_csv:
+        sys.stdout.write(_csv(data))
+    elif watch:
+        data = _watch(url, data)
+    else:
+        console = Console()
+        console.print(render(data, rows=limit, width=console.width))
+    return 1 if data["fleet"]["attention"] else 0
+
+
+def _watch(url: str, data: dict[str, Any]) -> dict[str, Any]:
+    from rich.live import Live
+
+    console = Console()
+
+    def shown() -> RenderableType:
+        return render(data, console.height, width=console.width)
+
+    with Live(shown(), console=console, screen=console.is_terminal) as live:
+        try:
+            while True:
+                time.sleep(REFRESH_SECONDS)
+                try:
+                    data = fetch(url, _WATCHED)
+                    live.update(shown())
+                except client.CannotAskError as error:
+                    live.update(Group(Text(str(error), "bold red"), shown()))
+        except KeyboardInterrupt:
+            pass
+    return data
+
+
+def fetch(url: str, most: int | None = None) -> dict[str, Any]:
+    """Fleet and sites from the exporter's API, those first that need attention most."""
+    fleet, sites = client.get(url, "fleet"), client.get(url, "sites", {"limit": most})
+    if "attention" not in fleet or "sites" not in sites:
+        raise client.CannotAskError(f"{url} answers, but not as an exporter does")
+    return {"fleet": fleet, "sites": sites["sites"]}
+
+
+def _csv(data: dict[str, Any]) -> str:
+    """All sites, those that need attention most first."""
+    columns = ("site", "name", "status", *_COMPONENTS, "score", "why", "since")
+    rows = []
+    for site in data["sites"]:
+        worst = site["issues"][0] if site["issues"] else {}
+        row = {"site": site["id"], "why": worst.get("sentence"), "since": worst.get("since")}
+        rows.append({**row, **{k: site[k] for k in ("name", "status", "score")}})
+        rows[-1] |= site["components"]
+    shown = [{"key": key, "kind": "time" if key == "since" else "text"} for key in columns]
+    return csv_text({"tables": [{"columns": shown, "rows": rows}]})
+
+
+def render(
+    data: dict[str, Any], height: int | None = None, rows: int | None = None, width: int = 100
+) -> RenderableType:
+    """The dashboard as something rich can print.
+
+    At most ``height`` lines where it is given, or so many ``rows`` of sites; a narrow ``width``
+    leaves out the scores of the components, a very narrow one since when.
+    """
+    fleet, sites = data["fleet"], data["sites"]
+    common = [Text("⚑ " + issue["sentence"], "bold") for issue in fleet["common_issues"][:3]]
+    room = max(5, height - 9 - len(common)) if height else rows
+    hidden = max(0, fleet["sites"] - min(len(sites), room)) if room else 0
+    more = [Text(f"… and {hidden} more", "dim")] if hidden else []
+    table = _table(sites, fleet["attention"], room, width)
+    return Group(_summary(fleet, width), *common, table, *more)
+
+
+def _summary(fleet: dict[str, Any], wide: int) -> Panel:
+    lines = [Text()]
+    for name in (*_STATUSES, "UNKNOWN"):
+        count = fleet["counts"][name]
+        if count or name != "UNKNOWN":
+            mark, style = _STYLE[name]
+            part = Text(f"{mark} {count} {name.lower()}   ", style if count else "dim")
+            if lines[-1].cell_len + part.cell_len > wide - 4:
+                lines.append(Text())
+            lines[-1].append(part)
+    bar = Text()
+    width = min(60, wide - 5)
+    for name in _STATUSES:
+        share = round(width * fleet["counts"][name] / max(1, fleet["sites"]))
+        bar.append("█" * share, _STYLE[name][1].replace("bold ", ""))
+    mean = fleet["mean_score"]
+    scores = (
+        f"fleet score {mean:.0f} mean, {fleet['median_score']:.0f} median"
+        if mean is not None
+        else "no site has answered yet"
+    )
+    at = time.strftime("%H:%M:%S", time.gmtime(fleet["time"]))
+    title = f"Fleetscope · {sites_word(fleet['sites'])} · {at} UTC"
+    return Panel(Group(*lines, bar, Text(scores)), title=title, title_align="left")
+
+
+def _table(
+    sites: list[dict[str, Any]], attention: list[str], room: int | None, width: int
+) -> Table:
+    table = Table(expand=True, pad_edge=False, header_style="bold", box=None)
+    columns: tuple[tuple[str, int, dict[str, Any]], ...] = (
+        # Heading, least width of the terminal, options.
+        ("Status", 0, {"no_wrap": True}),
+        ("Site", 0, {"no_wrap": True, "ratio": 2, "min_width": 16, "overflow": "ellipsis"}),
+        ("Score", 50, {"justify": "right"}),
+        ("bat grid sun link", 90, {"no_wrap": True}),
+        ("Why", 0, {"ratio": 3, "min_width": 20, "overflow": "fold"}),
+        ("Since", 70, {"justify": "right", "no_wrap": True}),
+    )
+    for column, _, options in (c for c in columns if c[1] <= width):
+        table.add_column(column, **options)
+    wanted = set(attention)
+    shown = sites if room is None else sites[:room]
+    now = time.time()
+    for site in shown:
+        mark, style = _STYLE[site["status"]]
+        score = "–" if site["score"] is None else f"{site['score']:.0f}"
+        issues = site["issues"]
+        why, since = Text(""), ""
+        if issues:
+            worst = issues[0]
+            more = f"  (+{len(issues) - 1} more)" if len(issues) > 1 else ""
+            why = Text(worst["sentence"] + more, _SEVERITY[worst["severity"]])
+            since = duration_words(max(0.0, now - worst["since"]))
+        elif site["missing"]:
+            why = Text("no reading of " + ", ".join(_plain(m) for m in site["missing"]), "dim")
+        name = escape(site["name"])
+        cells: tuple[RenderableType, ...] = (
+            Text(f"{mark} {site['status']}", style),
+            f"[bold]{name}[/bold]" if site["id"] in wanted else name,
+            score,
+            Text(" ").join(_cell(site["components"][c]) for c in _COMPONENTS),
+            why,
+            since,
+        )
+        table.add_row(*(c for c, column in zip(cells, columns, strict=True) if column[1] <= width))
+    return table
+
+
+_COMPONENTS = ("battery", "grid", "solar", "connectivity")
+
+
+def _cell(score: float | None) -> Text:
+    if score is None:
+        return Text("  – ", "dim")
+    style = "green" if score >= 90 else "yellow" if score >= 50 else "red"
+    return Text(f"{score:3.0f} ", style)
+
+
+def _plain(quantity: str) -> str:
+    return {
+        "soh_percent": "state of health",
+        "soc_percent": "state of charge",
+        "temperature_c": "temperature",
+        "cell_spread_v": "cell voltages",
+        "grid_connected": "grid presence",
+        "grid_frequency_hz": "grid frequency",
+        "grid_voltage_v": "grid voltage",
+        "pv_power_w": "PV power",
+        "latitude": "the sun (no coordinates)",
+        "scrapes": "anything",
+    }.get(quantity, quantity)

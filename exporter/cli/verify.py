@@ -1,0 +1,83 @@
+"""``fleetscope verify``: shows the books beside what is in InfluxDB."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+from datetime import UTC, datetime, timedelta
+
+from rich.console import Console
+from rich.table import Table
+
+from exporter.config.settings import Settings
+from exporter.store.queue import Fate
+from exporter.store.verification import InfluxCounter, Row, VerifyError, parse_time, verify
+
+_COLUMNS = ("produced", "written", "in InfluxDB", "missing", "waiting", "rejected", "dropped")
+
+
+def show(settings: Settings, first: str, last: str | None, console: Console) -> int:
+    """Print the comparison; returns 0 if nothing is missing, 1 if something is.
+
+    Raises
+    ------
+    VerifyError
+        It could not be made.
+    """
+    if settings.queue_dir is None:
+        raise VerifyError("the books are on disk only with FLEETSCOPE_QUEUE_DIR, which is not set")
+    if settings.influxdb_url is None:
+        raise VerifyError("FLEETSCOPE_INFLUXDB_URL is not set")
+    try:
+        start = parse_time(first)
+        end = parse_time(last) if last else datetime.now(UTC) - timedelta(minutes=1)
+    except ValueError as error:
+        raise VerifyError(f"{error}; expected a time such as 2026-11-21T14:00 (UTC)") from error
+    if end - start < timedelta(minutes=1):
+        raise VerifyError("--to must be at least a minute after --from")
+    counter = InfluxCounter(settings.influxdb_url, settings.influxdb_database, headers(settings))
+    rows = asyncio.run(verify(settings.queue_dir, counter, start, end))
+    if not rows:
+        raise VerifyError(
+            f"the books in {settings.queue_dir} have no points from {start:%Y-%m-%d %H:%M} to "
+            f"{end:%Y-%m-%d %H:%M} {end:%Z}, so there is nothing to compare"
+        )
+    console.print(_table(rows, start, end))
+    missing = sum(row.missing for row in rows)
+    strange = sum(row.strange for row in rows)
+    if strange:
+        console.print(f"[yellow]![/] {strange} points are not from these books.")
+    if missing:
+        console.print(f"[red]✗[/] {missing} points were written and are not in InfluxDB.")
+        return 1
+    console.print("[green]✓[/] Everything that was written is in InfluxDB.")
+    return 0
+
+
+def headers(settings: Settings) -> dict[str, str]:
+    """How InfluxDB knows who asks."""
+    if settings.influxdb_api == "v2":
+        token = settings.influxdb_token
+        return {"Authorization": f"Token {token.get_secret_value() if token else ''}"}
+    if not settings.influxdb_username:
+        return {}
+    password = settings.influxdb_password
+    secret = password.get_secret_value() if password else ""
+    credentials = base64.b64encode(f"{settings.influxdb_username}:{secret}".encode()).decode()
+    return {"Authorization": f"Basic {credentials}"}
+
+
+def _table(rows: list[Row], start: datetime, end: datetime) -> Table:
+    title = f"Points from {start:%Y-%m-%d %H:%M} to {end:%Y-%m-%d %H:%M} {end:%Z}"
+    table = Table("points of", title=title)
+    for name in _COLUMNS:
+        table.add_column(name, justify="right")
+    for row in rows:
+        counts = row.counts
+        table.add_row(
+            row.subject,
+            *(f"{n:,}" for n in (counts[Fate.PRODUCED], counts[Fate.WRITTEN], row.stored)),
+            f"[red]{row.missing:,}[/]" if row.missing else "0",
+            *(f"{counts[fate]:,}" for fate in (Fate.SPOOLED, Fate.REJECTED, Fate.DROPPED)),
+        )
+    return table

@@ -1,0 +1,352 @@
+"""The poll loop: one APScheduler job per site, spread evenly, never two scrapes of one site."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+from apscheduler.events import EVENT_JOB_MAX_INSTANCES, JobSubmissionEvent
+from apscheduler.schedulers.asyncio import AsyncIOScheduler
+from apscheduler.triggers.interval import IntervalTrigger
+
+from exporter.config.fleet import Fleet, Site
+from exporter.drivers.base import Driver, DriverContext, Endpoint, Registry
+from exporter.model.snapshot import Outcome, ScrapeError, Snapshot
+from exporter.model.trust import Trust
+
+log = logging.getLogger(__name__)
+
+LONGEST_BACKOFF_SECONDS = 300.0
+CLOCK_STEP_SECONDS = 1.0
+# A poll may be that much late after a step back.
+CLOCK_WATCH_SECONDS = 0.1
+STOP_SECONDS = 1.0
+# The fractional part of multiples of the golden ratio spreads any number of sites evenly, and
+# one more site moves none of those that are there.
+_GOLDEN = 0.6180339887498949
+
+Sink = Callable[[Snapshot], None]
+
+
+def backoff_turns(interval: float, failures: int, rng: random.Random) -> int:
+    """Turns of a failing site until it is tried again; 1 is its very next one.
+
+    Doubles from one turn at the first failure to five minutes at most, less up to a quarter at
+    random, so that sites which failed together do not come back together.
+
+    Parameters
+    ----------
+    interval : float
+        Seconds from one turn to the next.
+    failures : int
+        Failures in a row, at least 1.
+    rng : random.Random
+    """
+    delay = min(interval * 2.0 ** min(failures - 1, 30), LONGEST_BACKOFF_SECONDS)
+    turns = round(delay * (1 - 0.25 * rng.random()) / interval)
+    return max(1, min(turns, int(LONGEST_BACKOFF_SECONDS // interval)))
+
+
+@dataclass(slots=True)
+class LoopStats:
+    """Counters of the loop itself."""
+
+    scrapes: int = 0
+    skipped: int = 0
+    clock_steps: int = 0
+
+
+@dataclass(slots=True, eq=False)
+class _Target:
+    site: Site
+    driver: Driver
+    interval: float
+    job: str
+    due: float = 0.0
+    not_before: float = 0.0
+    failures: int = 0
+    task: asyncio.Task[None] | None = None
+    last_logged: Outcome | None = None
+
+
+@dataclass(slots=True)
+class Poller:
+    """Polls every site of a fleet and hands each Snapshot to ``sink``.
+
+    Parameters
+    ----------
+    registry : mapping of driver name to factory
+    context : DriverContext
+    sink : callable
+        Takes each Snapshot; must not block.
+    default_interval : float
+        Seconds between scrapes of a site that sets none itself.
+    rng : random.Random
+        For the jitter.
+    """
+
+    registry: Registry
+    context: DriverContext
+    sink: Sink
+    default_interval: float
+    rng: random.Random
+    stats: LoopStats = field(default_factory=LoopStats)
+    _scheduler: AsyncIOScheduler = field(
+        default_factory=lambda: AsyncIOScheduler(
+            timezone=UTC,
+            job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None},
+        )
+    )
+    _targets: dict[str, _Target] = field(default_factory=dict)
+    _added: int = 0
+    _lags: dict[int, float] = field(default_factory=dict)
+    _clock_watch: asyncio.Task[None] | None = None
+    _on_clock_step: list[Callable[[], None]] = field(default_factory=list)
+    _at_once: set[asyncio.Task[None]] = field(default_factory=set)
+    _leaving: dict[str, asyncio.Task[None]] = field(default_factory=dict)
+
+    def start(self, fleet: Fleet) -> None:
+        """Start polling; must be called inside the event loop."""
+        self._scheduler.add_listener(self._on_skipped, EVENT_JOB_MAX_INSTANCES)
+        self._scheduler.start()
+        self._clock_watch = asyncio.create_task(self._watch_clock())
+        self.reconfigure(fleet)
+
+    def every(self, seconds: float, job: Callable[[], Awaitable[None] | None], name: str) -> None:
+        """Run another job of the service on the same scheduler, always inside the event loop."""
+
+        async def turn() -> None:
+            # APScheduler runs plain functions in a thread, where they would race with the loop.
+            waiting = job()
+            if waiting is not None:
+                await waiting
+
+        self._scheduler.add_job(turn, IntervalTrigger(seconds=seconds), id=f"/{name}")
+
+    def on_clock_step(self, do: Callable[[], None]) -> None:
+        """Call this after every step of the wall clock: for other schedules that go by it."""
+        self._on_clock_step.append(do)
+
+    def reconfigure(self, fleet: Fleet) -> None:
+        """Poll another fleet: changed sites at once, new ones within their interval.
+
+        A site whose polling did not change and that answers keeps its rhythm.
+        """
+        sites = {site.id: site for site in fleet.sites}
+        for site_id in [i for i in self._targets if i not in sites]:
+            self._let_go(self._targets.pop(site_id))
+        for site in fleet.sites:
+            target = self._targets.get(site.id)
+            if target is None:
+                self._add(site)
+            elif target.site != site:
+                if _polled_alike(target.site, site):
+                    target.site = site
+                    if not target.failures:
+                        continue
+                else:
+                    self._let_go(target)
+                    target = self._add(site)
+                target.failures, target.not_before = 0, 0.0
+                task = asyncio.create_task(self._poll(target))
+                self._at_once.add(task)
+                task.add_done_callback(self._at_once.discard)
+
+    async def stop(self) -> None:
+        """Stop polling: scrapes under way are broken off, what was read has been handed on."""
+        if self._clock_watch is not None:
+            self._clock_watch.cancel()
+        self._scheduler.pause()
+        for target in list(self._targets.values()):
+            self._let_go(target)
+        self._targets.clear()
+        for task in self._at_once:
+            task.cancel()
+        ending = {*self._leaving.values(), *self._at_once}
+        if ending:
+            await asyncio.wait(ending, timeout=STOP_SECONDS)
+        self._scheduler.shutdown(wait=False)
+
+    @property
+    def lag_seconds(self) -> float:
+        """Longest delay of a scrape behind its time, in this minute and the one before."""
+        minute = int(self.context.monotonic() // 60)
+        return max(self._lags.get(minute, 0.0), self._lags.get(minute - 1, 0.0))
+
+    def _add(self, site: Site) -> _Target:
+        driver = self.registry[site.driver](endpoint_of(site), self.context)
+        interval = site.interval_seconds or self.default_interval
+        self._added += 1
+        # A job of its own for every target: the one before may still be ending.
+        target = _Target(site, driver, interval, job=f"{site.id}/{self._added}")
+        self._targets[site.id] = target
+        phase = (self._added * _GOLDEN % 1.0) * interval
+        self._schedule(target, self.context.monotonic() + phase)
+        return target
+
+    def _schedule(self, target: _Target, due: float) -> None:
+        target.due = due
+        delay = max(0.0, due - self.context.monotonic())
+        self._scheduler.add_job(
+            self._turn,
+            IntervalTrigger(seconds=target.interval),
+            args=[target],
+            id=target.job,
+            next_run_time=datetime.now(UTC) + timedelta(seconds=delay),
+            replace_existing=True,
+        )
+
+    def _let_go(self, target: _Target) -> None:
+        self._scheduler.remove_job(target.job)
+        if target.task is not None:
+            target.task.cancel()
+        before = self._leaving.get(target.site.id)
+        self._leaving[target.site.id] = asyncio.create_task(self._leave(target, before))
+
+    async def _leave(self, target: _Target, before: asyncio.Task[None] | None) -> None:
+        """Wait for the end of a scrape that was broken off, and close the driver."""
+        ending = {task for task in (target.task, before) if task is not None}
+        if ending:
+            await asyncio.wait(ending)
+        try:
+            await target.driver.close()
+        except Exception:
+            log.exception("site %s: the driver failed to close", target.site.id)
+        if self._leaving.get(target.site.id) is asyncio.current_task():
+            del self._leaving[target.site.id]
+
+    async def _turn(self, target: _Target) -> None:
+        """The scheduled job of a site: decides whether it is time, and waits for the scrape."""
+        now = self.context.monotonic()
+        if now < target.due - 0.2 * target.interval:
+            # The wall clock jumped forward and every trigger fired with it.
+            return
+        self._note_lag(self._advance(target, now), now)
+        if now >= target.not_before:
+            await self._poll(target)
+
+    async def _poll(self, target: _Target) -> None:
+        """Scrape a site unless it is being scraped or was removed meanwhile."""
+        if target.task is not None or self._targets.get(target.site.id) is not target:
+            return
+        task = target.task = asyncio.create_task(self._scrape(target))
+        await asyncio.wait({task})
+        target.task = None
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("site %s: a Snapshot was not taken", target.site.id, exc_info=error)
+
+    async def _scrape(self, target: _Target) -> None:
+        before = self._leaving.get(target.site.id)
+        if before is not None:
+            await asyncio.wait({before})
+        now = self.context.monotonic()
+        self.stats.scrapes += 1
+        snapshot = await self._snapshot(target, now)
+        if self._targets.get(target.site.id) is not target:
+            return
+        if snapshot.outcome.answered:
+            target.failures, turns = 0, 1
+        else:
+            target.failures += 1
+            turns = backoff_turns(target.interval, target.failures, self.rng)
+        # Half a turn early: the job's own rhythm decides, not a photo finish.
+        target.not_before = now + (turns - 0.5) * target.interval
+        self._log_change(target, snapshot)
+        self.sink(snapshot)
+
+    async def _snapshot(self, target: _Target, started: float) -> Snapshot:
+        """One scrape; a failed one is a measurement, and this is where it becomes one."""
+        try:
+            return await target.driver.scrape()
+        except ScrapeError as error:
+            outcome, detail = error.outcome, error.detail
+        except Exception as error:
+            # A driver must not raise anything else; if it does, one site fails and not the loop.
+            log.exception("site %s: the driver failed unexpectedly", target.site.id)
+            outcome, detail = Outcome.MALFORMED, f"driver fault: {type(error).__name__}"
+        return Snapshot(
+            site=target.site.id,
+            time=self.context.wall_clock(),
+            duration=self.context.monotonic() - started,
+            outcome=outcome,
+            detail=detail,
+        )
+
+    @staticmethod
+    def _advance(target: _Target, now: float) -> float:
+        """Move ``due`` to the turn after ``now``, in step with the trigger, which skips what it
+        missed; returns the seconds that ``now`` is behind."""
+        lag = max(0.0, now - target.due)
+        target.due += (int(lag // target.interval) + 1) * target.interval
+        return lag
+
+    def _note_lag(self, lag: float, now: float) -> None:
+        minute = int(now // 60)
+        if minute not in self._lags:
+            self._lags = {m: v for m, v in self._lags.items() if m == minute - 1}
+        self._lags[minute] = max(self._lags.get(minute, 0.0), lag)
+
+    @staticmethod
+    def _log_change(target: _Target, snapshot: Snapshot) -> None:
+        if snapshot.outcome is target.last_logged:
+            return
+        first = target.last_logged is None
+        target.last_logged = snapshot.outcome
+        if snapshot.outcome is not Outcome.OK:
+            log.warning("site %s: %s: %s", target.site.id, snapshot.outcome, snapshot.detail)
+        elif not first:
+            log.info("site %s: answers again", target.site.id)
+
+    def _on_skipped(self, event: JobSubmissionEvent) -> None:
+        """A turn was left out because the site's scrape before it runs on: that is no lag."""
+        self.stats.skipped += 1
+        target = self._targets.get(event.job_id.rpartition("/")[0])
+        now = self.context.monotonic()
+        if target is not None and now >= target.due - 0.2 * target.interval:
+            self._advance(target, now)
+
+    async def _watch_clock(self) -> None:
+        """Put every job back in its place after the wall clock, which triggers go by, stepped.
+
+        A task of its own, since after a step back the scheduler itself would sleep through it.
+        """
+        before = self.context.wall_clock() - self.context.monotonic()
+        while True:
+            await asyncio.sleep(CLOCK_WATCH_SECONDS)
+            offset = self.context.wall_clock() - self.context.monotonic()
+            step = offset - before
+            if abs(step) >= CLOCK_STEP_SECONDS:
+                # Small steps add up until then, since the triggers move with every one of them.
+                before = offset
+                self.stats.clock_steps += 1
+                log.warning("the system clock stepped by %.1f s; the schedule is put right", step)
+                self._reschedule()
+                for do in self._on_clock_step:
+                    do()
+
+    def _reschedule(self) -> None:
+        own = {target.job for target in self._targets.values()}
+        for job in self._scheduler.get_jobs():
+            if job.id not in own:
+                job.modify(next_run_time=datetime.now(UTC))
+        for target in self._targets.values():
+            self._schedule(target, target.due)
+
+
+def _polled_alike(old: Site, new: Site) -> bool:
+    """Whether what differs between two versions of a site has no part in polling it."""
+    return (endpoint_of(old), old.driver, old.interval_seconds) == (
+        endpoint_of(new),
+        new.driver,
+        new.interval_seconds,
+    )
+
+
+def endpoint_of(site: Site) -> Endpoint:
+    """What a site's driver is told of it."""
+    trust = Trust(site.ca_file, site.certificate_sha256)
+    return Endpoint(site.id, site.api_endpoint, site.serial, trust)

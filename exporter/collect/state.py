@@ -1,0 +1,347 @@
+"""The fleet state: the only mutable state of the service, one row of arrays per site.
+
+Snapshots go in, in whatever order sites answer; ``assessment.py`` makes an Assessment of what is
+here. Ages are counted on the monotonic clock, so that a step of the wall clock ages nothing.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from exporter.config.fleet import PRIORITIES, Fleet, Site, Thresholds
+from exporter.model.quantities import BATTERY_QUANTITIES, SITE_QUANTITIES
+from exporter.model.snapshot import BatterySnapshot, Outcome, ReadingState, Snapshot
+from scoring.solar import Expected, exclude_mask
+
+FloatArray = NDArray[np.float64]
+
+SITE_TIMEOUT_SECONDS = 10.0
+WINDOW_MINUTES = 60
+FREQUENCY_WINDOW = 90
+PV_WINDOW_HOURS = 1.0
+OTHER_DEVICE_STALE_SECONDS = 900.0
+
+_SHARE = {Outcome.OK: 1.0, Outcome.PARTIAL: 0.5}
+COLUMNS = (*SITE_QUANTITIES, *BATTERY_QUANTITIES)
+COLUMN = {name: index for index, name in enumerate(COLUMNS)}
+_FREQUENCY = COLUMN["grid_frequency_hz"]
+_THRESHOLDS = tuple(Thresholds.model_fields)
+
+
+@dataclass(slots=True)
+class BatteryState:
+    """What is known of one battery: its latest readings, each with its time."""
+
+    device: str
+    active: bool
+    seen: float
+    readings: dict[str, float] = field(default_factory=dict)
+    times: dict[str, float] = field(default_factory=dict)
+    cell_min_id: str | None = None
+    cell_max_id: str | None = None
+    latest: BatterySnapshot | None = None
+
+
+@dataclass(slots=True)
+class SiteRecord:
+    """What is kept of a site beside the arrays."""
+
+    batteries: dict[str, BatteryState] = field(default_factory=dict)
+    alarms: dict[str, dict[str, int]] = field(default_factory=dict)
+    alarm_times: dict[str, float] = field(default_factory=dict)
+    implausible: dict[tuple[str, str], float] = field(default_factory=dict)
+    outcomes: dict[Outcome, int] = field(default_factory=dict)
+    implausible_total: int = 0
+    outcome: Outcome | None = None
+    detail: str = ""
+    properties: dict[str, str] = field(default_factory=dict)
+    since: dict[str, float] = field(default_factory=dict)
+
+
+class FleetState:
+    """Latest readings of every site, and short windows over them.
+
+    Rows are in the order of the fleet file; nothing depends on the order of arrival.
+    """
+
+    def __init__(self, fleet: Fleet, default_interval: float) -> None:
+        self._default_interval = default_interval
+        self.fleet = fleet
+        self._minute = -1
+        self.row: dict[str, int] = {}
+        self._reset(0)
+        self.reconfigure(fleet)
+
+    def _reset(self, count: int) -> None:
+        self.values: FloatArray = np.full((count, len(COLUMNS)), np.nan)
+        self.times: FloatArray = np.full((count, len(COLUMNS)), np.nan)
+        self.last_success: FloatArray = np.full(count, np.nan)
+        self.last_success_time: FloatArray = np.full(count, np.nan)
+        self.duration: FloatArray = np.full(count, np.nan)
+        self.up: FloatArray = np.full(count, np.nan)
+        self.failures: NDArray[np.int32] = np.zeros(count, dtype=np.int32)
+        self.worked: FloatArray = np.zeros((count, WINDOW_MINUTES))
+        self.attempted: FloatArray = np.zeros((count, WINDOW_MINUTES))
+        self.frequencies: FloatArray = np.full((count, FREQUENCY_WINDOW), np.nan)
+        self.frequency_next: NDArray[np.int32] = np.zeros(count, dtype=np.int32)
+        self.pv_made_wh: FloatArray = np.zeros(count)
+        self.pv_expected_wh: FloatArray = np.zeros(count)
+        self.pv_hours: FloatArray = np.zeros(count)
+        self.pv_expected_w: FloatArray = np.full(count, np.nan)
+        self.records: list[SiteRecord] = [SiteRecord() for _ in range(count)]
+
+    def reconfigure(self, fleet: Fleet) -> None:
+        """Take a new fleet file: sites that stay keep their state, removed ones leave none.
+
+        A site whose endpoint, driver or serial changed is another device and starts afresh.
+        """
+        before = dict(self.row)
+        old_sites = self.fleet.sites if before else ()
+        keep_from, keep_to = [], []
+        for index, site in enumerate(fleet.sites):
+            old = before.get(site.id)
+            if old is not None and _same_device(old_sites[old], site):
+                keep_from.append(old)
+                keep_to.append(index)
+        old_state = {name: getattr(self, name) for name in _STATE}
+        records = self.records
+        self._reset(len(fleet.sites))
+        for name, old_array in old_state.items():
+            getattr(self, name)[keep_to] = old_array[keep_from]
+        for source, target in zip(keep_from, keep_to, strict=True):
+            self.records[target] = records[source]
+        self.fleet = fleet
+        self.row = {site.id: index for index, site in enumerate(fleet.sites)}
+        self._configure(fleet.sites)
+
+    def _configure(self, sites: tuple[Site, ...]) -> None:
+        """Everything that depends on the configuration alone, as arrays of shape (N,)."""
+
+        def number(values: Iterable[float | None]) -> FloatArray:
+            return np.array([math.nan if v is None else v for v in values], dtype=np.float64)
+
+        merged = [self.fleet.thresholds_of(site) for site in sites]
+        self.thresholds = {name: number(getattr(t, name) for t in merged) for name in _THRESHOLDS}
+        self.interval = number(s.interval_seconds or self._default_interval for s in sites)
+        # Three intervals and a site's whole time limit: one missed or slow scrape makes nothing
+        # stale and no site offline.
+        self.stale_after = 3 * self.interval + SITE_TIMEOUT_SECONDS
+        self.off_grid = np.array([s.off_grid for s in sites], dtype=bool)
+        self.nominal_hz = number(s.grid_nominal_hz for s in sites)
+        self.nominal_v = number(s.nominal_v for s in sites)
+        self.latitude = number(s.latitude for s in sites)
+        self.longitude = number(s.longitude for s in sites)
+        self.tilt = number(s.tilt for s in sites)
+        self.azimuth = number(s.azimuth for s in sites)
+        self.solar_capacity_kw = number(s.solar_capacity_kw for s in sites)
+        self.priority = np.array([PRIORITIES.index(s.priority) for s in sites], dtype=np.int8)
+        self.ids = [s.id for s in sites]
+        self.region = group_labels([s.region for s in sites])
+        self.battery_type = group_labels([s.battery_type for s in sites])
+
+    def apply(self, snapshot: Snapshot, now: float) -> None:
+        """Take in a Snapshot; one of a site that was removed meanwhile is ignored.
+
+        Parameters
+        ----------
+        snapshot : Snapshot
+        now : float
+            Monotonic seconds of its receipt.
+        """
+        row = self.row.get(snapshot.site)
+        if row is None:
+            return
+        record = self.records[row]
+        outcome = snapshot.outcome
+        self._count(row, outcome, now)
+        record.outcome, record.detail = outcome, snapshot.detail
+        record.outcomes[outcome] = record.outcomes.get(outcome, 0) + 1
+        self.duration[row] = snapshot.duration
+        self.up[row] = 1.0 if outcome.answered else 0.0
+        if not outcome.answered:
+            self.failures[row] += 1
+            return
+        self.failures[row] = 0
+        self.last_success[row] = now
+        self.last_success_time[row] = snapshot.time
+        for name, value in snapshot.readings.items():
+            column = COLUMN[name]
+            self.values[row, column] = value
+            self.times[row, column] = now
+        if "grid_frequency_hz" in snapshot.readings:
+            slot = self.frequency_next[row]
+            self.frequencies[row, slot] = self.values[row, _FREQUENCY]
+            self.frequency_next[row] = (slot + 1) % FREQUENCY_WINDOW
+        if snapshot.properties:
+            record.properties = dict(snapshot.properties)
+        self._apply_devices(row, record, snapshot, now)
+
+    def _count(self, row: int, outcome: Outcome, now: float) -> None:
+        self.advance(now)
+        slot = self._minute % WINDOW_MINUTES
+        self.worked[row, slot] += _SHARE.get(outcome, 0.0)
+        self.attempted[row, slot] += 1
+
+    def advance(self, now: float) -> None:
+        """Move the one-hour window on to ``now`` (monotonic), emptying what it leaves."""
+        minute = int(now // 60)
+        for step in range(1, min(minute - self._minute, WINDOW_MINUTES) + 1):
+            slot = (self._minute + step) % WINDOW_MINUTES
+            self.worked[:, slot] = 0
+            self.attempted[:, slot] = 0
+        self._minute = minute
+
+    def _apply_devices(self, row: int, record: SiteRecord, snapshot: Snapshot, now: float) -> None:
+        for battery in snapshot.batteries:
+            state = record.batteries.get(battery.device)
+            if state is None:
+                state = record.batteries[battery.device] = BatteryState(battery.device, False, now)
+            state.active, state.seen = battery.active, now
+            for name, value in battery.readings.items():
+                state.readings[name] = value
+                state.times[name] = now
+            if "cell_min_v" in battery.readings:
+                state.cell_min_id, state.cell_max_id = battery.cell_min_id, battery.cell_max_id
+                state.latest = battery
+        for device, levels in snapshot.alarms.items():
+            record.alarms[device] = dict(levels)
+            record.alarm_times[device] = now
+        record.implausible_total += len(snapshot.implausible)
+        read = {"site", *snapshot.alarms, *(b.device for b in snapshot.batteries)}
+        record.implausible = {k: v for k, v in record.implausible.items() if k[0] not in read}
+        record.implausible.update({(i.device, i.quantity): i.value for i in snapshot.implausible})
+        if snapshot.devices is not None:
+            self._forget_gone(record, snapshot.devices)
+        self._reduce(row, record, now)
+
+    @staticmethod
+    def _forget_gone(record: SiteRecord, devices: frozenset[str]) -> None:
+        """What a device said does not outlive the device."""
+        for table in (record.batteries, record.alarms, record.alarm_times):
+            for device in [d for d in table if d not in devices]:
+                del table[device]
+        for key in [k for k in record.implausible if k[0] not in devices and k[0] != "site"]:
+            del record.implausible[key]
+
+    def _reduce(self, row: int, record: SiteRecord, now: float) -> None:
+        """The site's battery readings: those of the active battery, and the worst where one
+        battery among several decides (health, heat, spread)."""
+        for device in [
+            d for d, b in record.batteries.items() if now - b.seen > OTHER_DEVICE_STALE_SECONDS
+        ]:
+            del record.batteries[device]
+        batteries = sorted(record.batteries.values(), key=lambda b: (not b.active, b.device))
+        if not batteries:
+            for name in BATTERY_QUANTITIES:
+                self.values[row, COLUMN[name]] = math.nan
+            return
+        first = batteries[0]
+        for name in BATTERY_QUANTITIES:
+            value, time = first.readings.get(name, math.nan), first.times.get(name, math.nan)
+            worst = _WORST.get(name)
+            if worst is not None:
+                for battery in batteries[1:]:
+                    other = battery.readings.get(name, math.nan)
+                    if not math.isnan(other) and (math.isnan(value) or worst(other, value)):
+                        value, time = other, battery.times[name]
+                        # Devices beside the active one are read in turn, not every time.
+                        time = max(time, first.seen)
+            self.values[row, COLUMN[name]] = value
+            self.times[row, COLUMN[name]] = time
+
+    def integrate_pv(self, expected: Expected, seconds: float, stale_before: float) -> None:
+        """Add a moment to the window over which PV is judged.
+
+        The window holds about an hour of time that can be judged (daylight, battery not full,
+        PV not held back) and stands still through the rest, so that an array found dead in the
+        evening is still dead at night.
+
+        Parameters
+        ----------
+        expected : scoring.solar.Expected
+            What the sun allows now.
+        seconds : float
+            Time since the moment before.
+        stale_before : float
+            Monotonic seconds; PV readings older than this are not counted.
+        """
+        self.pv_expected_w = expected.power_w
+        column = COLUMN["pv_power_w"]
+        made = self.values[:, column]
+        held_back = self.values[:, COLUMN["pv_disabled"]] == 1
+        soc = self.values[:, COLUMN["soc_percent"]]
+        with np.errstate(invalid="ignore"):
+            counted = ~exclude_mask(expected.elevation_deg, soc, held_back)
+            counted &= (self.times[:, column] >= stale_before) & ~np.isnan(made)
+            counted &= expected.power_w > 0
+        hours = seconds / 3600.0
+        keep = math.exp(-hours / PV_WINDOW_HOURS)
+        for total, rate in (
+            (self.pv_made_wh, made),
+            (self.pv_expected_wh, expected.power_w),
+            (self.pv_hours, np.ones_like(made)),
+        ):
+            total[counted] = total[counted] * keep + rate[counted] * hours
+
+    def state_of(self, site: str, quantity: str, now: float) -> ReadingState:
+        """Which of the four states the latest reading of a quantity is in."""
+        row = self.row[site]
+        column = COLUMN[quantity]
+        if any(name == quantity for _, name in self.records[row].implausible):
+            return ReadingState.IMPLAUSIBLE
+        if math.isnan(self.values[row, column]):
+            return ReadingState.MISSING
+        if now - self.times[row, column] > self.stale_after[row]:
+            return ReadingState.STALE
+        return ReadingState.NUMBER
+
+
+_STATE = (
+    "values",
+    "times",
+    "last_success",
+    "last_success_time",
+    "duration",
+    "up",
+    "failures",
+    "worked",
+    "attempted",
+    "frequencies",
+    "frequency_next",
+    "pv_made_wh",
+    "pv_expected_wh",
+    "pv_hours",
+    "pv_expected_w",
+)
+
+
+def _lower(a: float, b: float) -> bool:
+    return a < b
+
+
+def _higher(a: float, b: float) -> bool:
+    return a > b
+
+
+_WORST: dict[str, Any] = {
+    "soh_percent": _lower,
+    "temperature_c": _higher,
+    "cell_max_temperature_c": _higher,
+    "cell_spread_v": _higher,
+}
+
+
+def _same_device(old: Site, new: Site) -> bool:
+    return (old.api_endpoint, old.driver, old.serial) == (new.api_endpoint, new.driver, new.serial)
+
+
+def group_labels(values: list[str | None]) -> NDArray[np.int64]:
+    """Group numbers of equal texts, shape (N,); -1 where there is none."""
+    numbers = {name: index for index, name in enumerate(sorted({v for v in values if v}))}
+    return np.array([numbers.get(v, -1) if v else -1 for v in values], dtype=np.int64)

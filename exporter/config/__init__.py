@@ -1,0 +1,1 @@
+"""Configuration: the fleet file, settings, secrets and logging, checked before use."""

@@ -1,0 +1,287 @@
+"""Settings of the service, from the environment and ``.env``; secrets also from named files."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, Field, SecretStr, ValidationError, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from exporter.model.levels import DEFAULT_RETENTION, LEVELS
+
+PREFIX = "FLEETSCOPE_"
+_LISTEN = re.compile(r"(?:\[(?P<v6>[0-9A-Fa-f:.]+)\]|(?P<host>[^:\[\]\s]+)):(?P<port>\d{1,5})\Z")
+_RETENTION = re.compile(r"(?:inf|[1-9]\d{0,5}[hdw])\Z")
+
+
+class SettingsError(Exception):
+    """Settings that cannot be used; its text names every wrong variable and shows no secret."""
+
+
+def _check_listen(value: str) -> str:
+    match = _LISTEN.match(value)
+    if not match or int(match["port"]) > 65535:
+        raise ValueError("expected HOST:PORT, such as 127.0.0.1:9797 or [::1]:9797")
+    return value
+
+
+def _check_url(value: str) -> str:
+    expected = "expected http://HOST:PORT or https://HOST:PORT"
+    try:
+        parts = urlsplit(value)
+        host = parts.hostname
+    except ValueError as error:
+        raise ValueError(expected) from error
+    if "@" in parts.netloc:
+        raise ValueError("holds a user name or password; they have settings of their own")
+    if parts.scheme not in ("http", "https") or not host or any(c.isspace() for c in value):
+        raise ValueError(expected)
+    if "?" in value or "#" in value:
+        raise ValueError(f"has a query or fragment; {expected}")
+    try:
+        port = parts.port
+    except ValueError:
+        port = 0
+    if port == 0:
+        raise ValueError(f"the port is not a number from 1 to 65535; {expected}")
+    return value.rstrip("/")
+
+
+def _check_networks(value: str) -> str:
+    for part in filter(None, (part.strip() for part in value.split(","))):
+        try:
+            ipaddress.ip_network(part)
+        except ValueError as error:
+            raise ValueError("expected networks such as 169.254.7.0/24") from error
+    return value
+
+
+def _check_retention(value: str) -> str:
+    if not _RETENTION.match(value):
+        raise ValueError("expected a number of hours, days or weeks such as 90d, or inf")
+    return value
+
+
+Retention = Annotated[str, AfterValidator(_check_retention)]
+
+
+def _read_secret(path: Path) -> str:
+    """The one line that a file holds. The path is not told: it may be the secret, by mistake."""
+    try:
+        secret = path.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "it is not UTF-8"
+        raise ValueError(f"the file it names cannot be read: {reason}") from error
+    if not secret.isprintable() or not secret:
+        raise ValueError("the file it names does not hold one line of text")
+    return secret
+
+
+class Settings(BaseSettings):
+    """Everything that is set outside the fleet file. One environment variable per field."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX,
+        env_file=".env",
+        env_file_encoding="utf-8",
+        env_ignore_empty=True,
+        extra="ignore",
+        frozen=True,
+        allow_inf_nan=False,
+    )
+
+    fleet: Path | None = Field(None, description="Fleet file; the option --fleet wins")
+    listen: Annotated[str, AfterValidator(_check_listen)] = Field(
+        "127.0.0.1:9797", description="Address of the HTTP server; the option --listen wins"
+    )
+    web_config: Path | None = Field(
+        None,
+        description="Web configuration of the HTTP server, in the format of Prometheus's "
+        "exporter-toolkit: TLS, users, headers, rate limit. Read again when it changes",
+    )
+    contact_users: str = Field(
+        "",
+        description="Users of the web configuration, separated by commas, who may see contacts; "
+        "Prometheus is one of them where alerts are to name whom to call",
+    )
+    change_token: SecretStr | None = Field(
+        None, description="Token for whatever changes state over HTTP; without it nothing may"
+    )
+    change_token_file: Path | None = Field(None, description="File that holds that token")
+    site_secrets: SecretStr | None = Field(
+        None, description="Passwords and tokens of sites, as YAML or JSON; see security.md"
+    )
+    site_secrets_file: Path | None = Field(
+        None, description="File that holds them; read again when it changes"
+    )
+    allowed_networks: Annotated[str, AfterValidator(_check_networks)] = Field(
+        "",
+        description="Link-local, metadata or group networks, separated by commas, in which sites "
+        "may be nevertheless, such as 169.254.7.0/24",
+    )
+    interval_seconds: float = Field(
+        10.0, ge=1, le=3600, description="Seconds between scrapes of a site that sets none itself"
+    )
+    influxdb_url: Annotated[str, AfterValidator(_check_url)] | None = Field(
+        None, description="InfluxDB to write to; without it nothing is stored"
+    )
+    influxdb_api: Literal["v1", "v2"] = Field("v2", description="v2 for InfluxDB 2.x, v1 for 1.x")
+    influxdb_database: str = Field(
+        "fleet",
+        pattern=r"^[A-Za-z0-9_-]{1,64}$",
+        description="Database (v1), or first part of the bucket names (v2)",
+    )
+    influxdb_retention: Retention = Field(
+        "90d", description="How long full detail is kept, set when it is created"
+    )
+    influxdb_retention_5m: Retention = Field(
+        DEFAULT_RETENTION["rollup_5m"], description="The same for the roll-up of 5 minutes"
+    )
+    influxdb_retention_15m: Retention = Field(
+        DEFAULT_RETENTION["rollup_15m"], description="The same for the roll-up of 15 minutes"
+    )
+    influxdb_retention_1h: Retention = Field(
+        DEFAULT_RETENTION["rollup_1h"], description="The same for the roll-up of an hour"
+    )
+    influxdb_retention_1d: Retention = Field(
+        DEFAULT_RETENTION["rollup_1d"], description="The same for the roll-up of a day (UTC)"
+    )
+    rollups: bool = Field(
+        True,
+        description="Roll readings up to 5 min, 15 min, 1 h and 1 d, in a process of its own",
+    )
+    cell_seconds: float = Field(
+        60.0,
+        ge=0,
+        le=3600,
+        description="Seconds between stored rows of a single cell; every scrape while the site "
+        "has a cell issue, and always with 0",
+    )
+    cell_deadband_volts: float | None = Field(
+        None,
+        ge=0,
+        le=0.1,
+        description="A cell's row within this of the one stored last is left out, and counted in "
+        "the next one; without it every row is stored",
+    )
+    cell_deadband_celsius: float = Field(
+        0.2, ge=0, le=10, description="The same for the temperature; a row is left out by both"
+    )
+    influxdb_org: str = Field("fleetscope", description="Organization (v2)")
+    influxdb_token: SecretStr | None = Field(None, description="Token (v2)")
+    influxdb_token_file: Path | None = Field(None, description="File that holds the token")
+    influxdb_username: str | None = Field(None, description="User name (v1)")
+    influxdb_password: SecretStr | None = Field(None, description="Password (v1)")
+    influxdb_password_file: Path | None = Field(None, description="File that holds the password")
+    queue_dir: Path | None = Field(
+        None,
+        description="Folder of the queue on disk, of this exporter alone; without it what "
+        "InfluxDB has not accepted waits in memory and is lost when the exporter ends, and the "
+        "hourly analysis of cells reads all of their history each time",
+    )
+    queue_disk_megabytes: int = Field(
+        4096,
+        ge=1,
+        le=16_777_216,
+        description="Most that waits on disk; beyond it batches are dropped and counted",
+    )
+    queue_megabytes: int = Field(
+        64,
+        ge=1,
+        le=65536,
+        description="Most that waits in memory, without a queue on disk or while the disk cannot "
+        "be written; beyond it batches are dropped and counted",
+    )
+    queue_hours: float = Field(
+        168.0, gt=0, le=87600, description="Age at which what waits on disk is dropped and counted"
+    )
+    queue_policy: Literal["cells-first", "oldest"] = Field(
+        "cells-first",
+        description="What is dropped at a limit: single cells, oldest first, and then the oldest "
+        "of the rest; or the oldest of all",
+    )
+    queue_drain_megabytes: float = Field(
+        4.0,
+        gt=0,
+        le=1000,
+        description="Most that is sent a second of what waited, beside fresh readings, compressed",
+    )
+    prices: Path | None = Field(
+        None, description="Price list, YAML; without it no cost is told (docs/report.md)"
+    )
+    report: Path | None = Field(
+        None, description="When the report is made and where it goes, YAML (docs/report.md)"
+    )
+    tickets: Path | None = Field(
+        None, description="Which incidents get a ticket, and where, YAML (docs/tickets.md)"
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="Least severe message that is logged"
+    )
+    log_format: Literal["text", "json"] = Field("text", description="One line of text, or of JSON")
+
+    @model_validator(mode="after")
+    def _secrets_from_files(self) -> Self:
+        wrong = []
+        for name in ("influxdb_token", "influxdb_password", "change_token"):
+            path: Path | None = getattr(self, f"{name}_file")
+            if path is None:
+                continue
+            variable = f"{PREFIX}{name.upper()}"
+            if getattr(self, name) is not None:
+                wrong.append(f"{variable} and {variable}_FILE are both set; keep one")
+                continue
+            try:
+                object.__setattr__(self, name, SecretStr(_read_secret(path)))
+            except ValueError as error:
+                wrong.append(f"{variable}_FILE: {error}")
+        if self.site_secrets is not None and self.site_secrets_file is not None:
+            variable = f"{PREFIX}SITE_SECRETS"
+            wrong.append(f"{variable} and {variable}_FILE are both set; keep one")
+        if wrong:
+            raise ValueError("\n  ".join(wrong))
+        return self
+
+    @property
+    def rollup_retention(self) -> dict[str, str]:
+        """How long each roll-up is kept, by the name of its level."""
+        return {x.name: getattr(self, f"influxdb_retention_{x.bucket}") for x in LEVELS}
+
+    @property
+    def networks(self) -> tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]:
+        """Networks in which sites may be though they are refused otherwise."""
+        parts = (part.strip() for part in self.allowed_networks.split(","))
+        return tuple(ipaddress.ip_network(part) for part in parts if part)
+
+    @property
+    def host_port(self) -> tuple[str, int]:
+        """Host and port to listen on; port 0 asks for any free one."""
+        match = _LISTEN.match(self.listen)
+        assert match is not None  # checked when the settings were made
+        return match["v6"] or match["host"], int(match["port"])
+
+
+def load_settings(**overrides: Any) -> Settings:
+    """Settings from the environment, with options of the command line laid over them.
+
+    Raises
+    ------
+    SettingsError
+        Naming every variable that is wrong; values of secrets are never shown.
+    """
+    given = {key: value for key, value in overrides.items() if value is not None}
+    try:
+        return Settings(**given)
+    except ValidationError as error:
+        lines = []
+        for detail in error.errors(include_url=False, include_input=False):
+            name = "_".join(str(part) for part in detail["loc"]).upper()
+            message = detail["msg"].removeprefix("Value error, ")
+            lines.append(f"{PREFIX}{name}: {message}" if name else message)
+        raise SettingsError("wrong settings\n  " + "\n  ".join(lines)) from None
+    except UnicodeDecodeError as error:
+        raise SettingsError(".env is not UTF-8; save it as UTF-8") from error

@@ -1,0 +1,1 @@
+"""What is sent out: reports and tickets, on their schedule."""

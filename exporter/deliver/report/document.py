@@ -1,0 +1,93 @@
+"""A report as one HTML document without outside requests, and as the data behind it."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from exporter.deliver.report import plots
+from exporter.deliver.report.model import Report
+from exporter.model.text import duration_words
+
+if TYPE_CHECKING:
+    from jinja2 import Template
+
+ENERGY_WORDS = {
+    "pv_kwh": "PV",
+    "load_kwh": "load",
+    "import_kwh": "from the grid",
+    "export_kwh": "to the grid",
+    "charged_kwh": "charged",
+    "discharged_kwh": "discharged",
+}
+QUANTITY_WORDS = {"soh_percent": "state of health", "cell_spread_v": "cell spread"}
+
+
+def as_html(report: Report) -> str:
+    """The report for a person; every text of a site or fleet file is escaped."""
+    return _template().render(
+        r=report,
+        plots=plots,
+        energy_words=ENERGY_WORDS,
+        quantity_words=QUANTITY_WORDS,
+        period=duration_words(report.end - report.start),
+    )
+
+
+def as_data(report: Report) -> dict[str, Any]:
+    """The report as plain JSON values."""
+    return asdict(report)
+
+
+def title(report: Report) -> str:
+    """What a subject line says."""
+    count = len(report.attention)
+    needs = "1 site needs attention" if count == 1 else f"{count} sites need attention"
+    return f"Fleetscope report to {_day(report.end)}: {needs}"
+
+
+@cache
+def _template() -> Template:
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(
+        day=_day, moment=_moment, figure=_figure, percent=_percent, points=_points, money=_money
+    )
+    return environment.get_template("report.html")
+
+
+def _day(time: float) -> str:
+    return f"{datetime.fromtimestamp(time, UTC):%-d %B %Y}"
+
+
+def _moment(time: float) -> str:
+    return f"{datetime.fromtimestamp(time, UTC):%-d %b %Y %H:%M} UTC"
+
+
+def _figure(value: float | None, unit: str = "") -> str:
+    if value is None:
+        return "–"
+    digits = 3 if unit == "V" else 0 if abs(value) >= 100 else 1
+    return f"{value:,.{digits}f} {unit}".rstrip()
+
+
+def _percent(value: float | None) -> str:
+    return "–" if value is None else f"{100 * value:.2f} %"
+
+
+def _points(value: float | None) -> str:
+    return "–" if value is None else f"{value:.0f}"
+
+
+def _money(value: float | None, currency: str | None) -> str:
+    return "–" if value is None else f"{value:,.0f} {currency}"

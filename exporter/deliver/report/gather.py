@@ -1,0 +1,302 @@
+"""Gathers a report from the latest Assessment and the stored past."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections import defaultdict
+from typing import Any
+
+import numpy as np
+
+from exporter import __version__
+from exporter.ask.metric_history import History
+from exporter.assess.assessment import FleetAssessment
+from exporter.assess.costs import Estimate, PriceList, energy, estimate
+from exporter.deliver.report.model import (
+    Attention,
+    Change,
+    PastIssue,
+    Report,
+    SitePeriod,
+    Worsening,
+)
+from exporter.deliver.report.period_data import DAY, Past, Table, total
+from exporter.deliver.report.worsening import COURSES, Course, outlook
+from exporter.history.influxql import InfluxQL
+from exporter.store.line_protocol import SEVERITY_LEVELS
+from scoring.status import Status
+
+TREND_DAYS = 90
+MOST_LISTED = 200
+ENERGIES = {
+    "pv_kwh": "pv_energy",
+    "load_kwh": "load_energy",
+    "import_kwh": "imported_energy",
+    "export_kwh": "exported_energy",
+    "charged_kwh": "charged_energy",
+    "discharged_kwh": "discharged_energy",
+}
+"""Energies of a report, and the metrics that they are to a question."""
+Histories = dict[str, History]
+Daily = dict[str, list[tuple[float, float]]]
+_SEVERITIES = {level: name for name, level in SEVERITY_LEVELS.items()}
+
+
+async def gather(
+    assessment: FleetAssessment, stored: InfluxQL, start: float, prices: PriceList | None
+) -> Report:
+    """The report from ``start`` to the moment of the Assessment.
+
+    Parameters
+    ----------
+    assessment : FleetAssessment
+    stored : InfluxQL
+    start : float
+        Unix seconds, before the Assessment.
+    prices : PriceList or None
+
+    Raises
+    ------
+    exporter.history.influxql.NoAnswerError
+    """
+    end = assessment.time
+    past = Past(stored, len(assessment.fleet.sites), _active(assessment))
+    online = await past.history("availability", start, end)
+    online_before = await past.history("availability", 2 * start - end, start)
+    scores = await past.scores(start, end)
+    scores_before = await past.scores(2 * start - end, start)
+    course = await past.score_course(start, end)
+    issues = await past.issues(start, end)
+    energies = {name: await past.history(metric, start, end) for name, metric in ENERGIES.items()}
+    worsening = await _worsening(assessment, past, end)
+    periods = _periods(assessment, (online, online_before), (scores, scores_before), energies)
+    attention = _attention(assessment, prices)
+    sums = {name: total(getattr(period, name) for period in periods) for name in ENERGIES}
+    grid = energy(sums["import_kwh"], sums["export_kwh"], prices) if prices else Estimate((), ())
+    figures = [*(f for site in attention for f in site.figures), *grid.figures]
+    by_day = {name: _by_day(courses) for name, courses in energies.items()}
+    days = sorted({day for sums in by_day.values() for day in sums})
+    return Report(
+        made=end,
+        start=start,
+        end=end,
+        version=__version__,
+        sites=len(assessment.fleet.sites),
+        counts={status.name: count for status, count in assessment.counts.items()},
+        mean_score=_mean(period.mean_score for period in periods),
+        mean_score_before=_mean(period.mean_score_before for period in periods),
+        availability=_mean(period.availability for period in periods),
+        availability_before=_mean(period.availability_before for period in periods),
+        score_times=tuple(time for time, _ in course),
+        score_values=tuple(value for _, value in course),
+        energy_days=tuple(days),
+        energy_by_day={name: tuple(sums.get(day) for day in days) for name, sums in by_day.items()},
+        energy=sums,
+        common=tuple(issue.sentence for issue in assessment.common),
+        attention=attention,
+        changes=_changes(assessment, scores),
+        began=_began(assessment, issues, start),
+        worsening=worsening,
+        periods=periods,
+        currency=prices.currency if prices else None,
+        cost_total=total(figure.amount for site in attention for figure in site.figures),
+        energy_costs=grid.figures,
+        assumptions=tuple(dict.fromkeys(f"{f.item}: {f.assumption}" for f in figures)),
+        unpriced=_unpriced(attention, grid, prices),
+        missing=_missing(periods, start, end, bool(course)),
+        queries=tuple(past.statements),
+    )
+
+
+def _active(assessment: FleetAssessment) -> dict[str, str]:
+    return {
+        site.id: record.active_battery
+        for site, record in zip(assessment.fleet.sites, assessment.records, strict=True)
+        if record.active_battery
+    }
+
+
+def _by_day(courses: Histories) -> dict[float, float]:
+    """Energy of the fleet by the UTC day, Unix seconds, in which a step began."""
+    days: dict[float, float] = defaultdict(float)
+    for course in courses.values():
+        for time, value in zip((course.times // DAY * DAY).tolist(), course.values, strict=True):
+            days[time] += float(value)
+    return dict(days)
+
+
+def _attention(assessment: FleetAssessment, prices: PriceList | None) -> tuple[Attention, ...]:
+    found = []
+    for row in assessment.needing_attention():
+        site = assessment.site(row)
+        cost = estimate(site.site, site.issues, prices) if prices else Estimate((), ())
+        serious = [issue for issue in site.issues if issue.severity != "info"]
+        found.append(
+            Attention(
+                site=site.site.id,
+                name=site.site.title,
+                location=site.site.location,
+                priority=site.site.priority,
+                status=site.status.name,
+                score=site.score,
+                sentences=tuple(issue.sentence for issue in serious),
+                action=serious[0].action,
+                since=min(issue.since for issue in serious),
+                figures=cost.figures,
+                unpriced=cost.unpriced,
+            )
+        )
+    return tuple(found)
+
+
+def _changes(assessment: FleetAssessment, scores: Table) -> tuple[Change, ...]:
+    """Sites whose status is another than at the beginning; the worst development first."""
+    found = []
+    for row, site in enumerate(assessment.fleet.sites):
+        stored = scores.get(site.id)
+        now = int(assessment.scores.overall.status[row])
+        score = float(assessment.scores.overall.score[row])
+        if stored is None or stored["first_status"] is None or math.isnan(score):
+            continue
+        before = int(stored["first_status"])
+        if before != now:
+            words = (Status(before).name, Status(now).name)
+            found.append(Change(site.id, site.title, *words, float(stored["first"]), score))
+    found.sort(key=lambda change: (change.score_after - change.score_before, change.site))
+    return tuple(found[:MOST_LISTED])
+
+
+def _began(
+    assessment: FleetAssessment, issues: list[dict[str, Any]], start: float
+) -> tuple[PastIssue, ...]:
+    """Issues that began in the period, critical first, then the newest."""
+    names = {site.id: site.title for site in assessment.fleet.sites}
+    active = {
+        (site.id, issue.code)
+        for site, found in zip(assessment.fleet.sites, assessment.issues, strict=True)
+        for issue in found
+    }
+    found = [
+        PastIssue(
+            site=entry["site"],
+            name=names[entry["site"]],
+            code=entry["code"],
+            severity=_SEVERITIES.get(entry["severity"], "info"),
+            sentence=entry["sentence"] or "",
+            since=entry["since"],
+            ended=(entry["site"], entry["code"]) not in active,
+        )
+        for entry in issues
+        if entry["site"] in names and entry["since"] is not None and entry["since"] >= start
+    ]
+    found = [issue for issue in found if issue.severity != "info"]
+    found.sort(key=lambda issue: (-SEVERITY_LEVELS[issue.severity], -issue.since))
+    return tuple(found[:MOST_LISTED])
+
+
+async def _worsening(assessment: FleetAssessment, past: Past, end: float) -> tuple[Worsening, ...]:
+    courses = [
+        (course, await past.daily(course.quantity, end - TREND_DAYS * DAY, end))
+        for course in COURSES
+    ]
+    # Beside the poll loop: a thousand sites take seconds.
+    return await asyncio.to_thread(_outlooks, assessment, courses)
+
+
+def _outlooks(
+    assessment: FleetAssessment, courses: list[tuple[Course, Daily]]
+) -> tuple[Worsening, ...]:
+    found = []
+    for course, daily in courses:
+        for site in assessment.fleet.sites:
+            points = daily.get(site.id, [])
+            days = np.array([day for day, _ in points])
+            values = np.array([value for _, value in points])
+            thresholds = assessment.fleet.thresholds_of(site)
+            limits = tuple(float(getattr(thresholds, name)) for name in course.limits)
+            seen = outlook(course, days, values, limits)
+            if seen is None:
+                continue
+            last = float(days[-1]) * DAY
+            latest = None if math.isinf(seen.latest) else last + seen.latest * DAY
+            found.append(
+                Worsening(
+                    site=site.id,
+                    name=site.title,
+                    quantity=course.quantity,
+                    unit=course.unit,
+                    level=seen.level,
+                    per_month=seen.per_month,
+                    limit=seen.limit,
+                    when=last + seen.days * DAY,
+                    earliest=last + seen.earliest * DAY,
+                    latest=latest,
+                    times=tuple((days * DAY).tolist()),
+                    values=tuple(values.tolist()),
+                )
+            )
+    found.sort(key=lambda entry: (entry.when, entry.site))
+    return tuple(found[:MOST_LISTED])
+
+
+def _periods(
+    assessment: FleetAssessment,
+    online: tuple[Histories, Histories],
+    scores: tuple[Table, Table],
+    energies: dict[str, Histories],
+) -> tuple[SitePeriod, ...]:
+    """Every site, the least available first, then in the order of attention."""
+    found = []
+    for row in assessment.by_attention():
+        site = assessment.fleet.sites[row]
+        up, up_before = (found.get(site.id) for found in online)
+        found.append(
+            SitePeriod(
+                site=site.id,
+                name=site.title,
+                availability=up.mean / 100 if up else None,
+                availability_before=up_before.mean / 100 if up_before else None,
+                observed=up.covered if up else 0.0,
+                mean_score=scores[0].get(site.id, {}).get("mean"),
+                mean_score_before=scores[1].get(site.id, {}).get("mean"),
+                **{
+                    name: courses[site.id].total if site.id in courses else None
+                    for name, courses in energies.items()
+                },
+            )
+        )
+    return tuple(sorted(found, key=lambda p: 2.0 if p.availability is None else p.availability))
+
+
+def _unpriced(
+    attention: tuple[Attention, ...], grid: Estimate, prices: PriceList | None
+) -> tuple[str, ...]:
+    if prices is None:
+        return ("No price list is configured (FLEETSCOPE_PRICES), so there is no figure.",)
+    told = [f"{site.name}: {words}" for site in attention for words in site.unpriced]
+    return (*told[:20], *grid.unpriced)
+
+
+def _missing(
+    periods: tuple[SitePeriod, ...], start: float, end: float, any_score: bool
+) -> tuple[str, ...]:
+    told = []
+    thin = sum(period.observed < 0.9 for period in periods)
+    if thin:
+        told.append(
+            f"{thin} of {len(periods)} sites were observed for less than 90 % of the period; their "
+            "figures are of the time in which they were."
+        )
+    if not any_score:
+        told.append("No score is stored for the period.")
+    for name in ENERGIES:
+        absent = sum(getattr(period, name) is None for period in periods)
+        if absent:
+            told.append(f"{name.removesuffix('_kwh')}: {absent} sites give no such reading.")
+    return tuple(told)
+
+
+def _mean(values: Any) -> float | None:
+    known = [value for value in values if value is not None]
+    return sum(known) / len(known) if known else None

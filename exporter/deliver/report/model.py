@@ -1,0 +1,127 @@
+"""What a report says. Plain values, so that every form of it has the same figures."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from exporter.assess.costs import Figure
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A site whose status at the end differs from that at the beginning."""
+
+    site: str
+    name: str
+    before: str
+    after: str
+    score_before: float
+    score_after: float
+
+
+@dataclass(frozen=True, slots=True)
+class PastIssue:
+    """An issue that began within the period; ``ended`` where it is over."""
+
+    site: str
+    name: str
+    code: str
+    severity: str
+    sentence: str
+    since: float
+    ended: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Attention:
+    """A site that needs attention now, with everything it takes to act, and what it may cost."""
+
+    site: str
+    name: str
+    location: str | None
+    priority: str
+    status: str
+    score: float | None
+    sentences: tuple[str, ...]
+    action: str
+    since: float
+    figures: tuple[Figure, ...]
+    unpriced: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Worsening:
+    """A value that is getting worse, and when it reaches its limit; Unix seconds.
+
+    ``latest`` is None where it may never get there.
+    """
+
+    site: str
+    name: str
+    quantity: str
+    unit: str
+    level: float
+    per_month: float
+    limit: float
+    when: float
+    earliest: float
+    latest: float | None
+    times: tuple[float, ...]
+    values: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SitePeriod:
+    """One site over the period; None is unknown.
+
+    ``availability`` is the share of scrapes that were answered, ``observed`` the share of the
+    period in which there were scrapes at all.
+    """
+
+    site: str
+    name: str
+    availability: float | None
+    availability_before: float | None
+    observed: float
+    mean_score: float | None
+    mean_score_before: float | None
+    pv_kwh: float | None
+    load_kwh: float | None
+    import_kwh: float | None
+    export_kwh: float | None
+    charged_kwh: float | None
+    discharged_kwh: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """The whole report; times are Unix seconds, energies kWh, shares 0 to 1."""
+
+    made: float
+    start: float
+    end: float
+    version: str
+    sites: int
+    counts: dict[str, int]
+    mean_score: float | None
+    mean_score_before: float | None
+    availability: float | None
+    availability_before: float | None
+    score_times: tuple[float, ...]
+    score_values: tuple[float, ...]
+    energy_days: tuple[float, ...]
+    energy_by_day: dict[str, tuple[float | None, ...]]
+    energy: dict[str, float | None]
+    common: tuple[str, ...]
+    attention: tuple[Attention, ...]
+    changes: tuple[Change, ...]
+    began: tuple[PastIssue, ...]
+    worsening: tuple[Worsening, ...]
+    periods: tuple[SitePeriod, ...]
+    currency: str | None
+    cost_total: float | None
+    energy_costs: tuple[Figure, ...]
+    assumptions: tuple[str, ...]
+    unpriced: tuple[str, ...]
+    missing: tuple[str, ...]
+    queries: tuple[str, ...]

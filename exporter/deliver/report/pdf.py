@@ -1,0 +1,69 @@
+"""HTML to PDF with WeasyPrint, in a process of its own: ``python -m exporter.deliver.report.pdf``.
+
+Typesetting a fleet of 1,000 sites takes many seconds of processor time and memory that would be
+missed by the poll loop; the process gives both back when it ends.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from typing import Any, NoReturn
+
+LIMIT_SECONDS = 600.0
+
+
+class NoPdfError(Exception):
+    """The PDF could not be made; the text says why."""
+
+
+async def as_pdf(html: str) -> bytes:
+    """The document as PDF.
+
+    Raises
+    ------
+    NoPdfError
+    """
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "exporter.deliver.report.pdf"),
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    try:
+        async with asyncio.timeout(LIMIT_SECONDS):
+            pdf, told = await process.communicate(html.encode())
+    except TimeoutError as error:
+        raise NoPdfError(f"the PDF took longer than {LIMIT_SECONDS:.0f} s") from error
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+    if process.returncode != 0:
+        lines = told.decode("utf-8", "replace").strip().splitlines()
+        raise NoPdfError(lines[-1] if lines else f"exit code {process.returncode}")
+    return pdf
+
+
+def _nothing(url: str, *_: Any, **__: Any) -> NoReturn:
+    raise ValueError(f"a report needs nothing from elsewhere: {url[:80]}")
+
+
+def main() -> None:
+    """Read HTML, write PDF."""
+    try:
+        from weasyprint import HTML
+    except OSError as error:
+        raise SystemExit(
+            "no PDF without Pango (Debian: apt-get install libpango-1.0-0 libpangoft2-1.0-0 "
+            f"libharfbuzz-subset0): {error}"
+        ) from error
+    # Polling comes first.
+    os.nice(10)
+    html = sys.stdin.buffer.read().decode()
+    sys.stdout.buffer.write(HTML(string=html, url_fetcher=_nothing).write_pdf() or b"")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Stored history: the readers of InfluxDB, roll-ups, cell analysis and import."""

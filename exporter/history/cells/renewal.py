@@ -1,0 +1,170 @@
+"""Renews what is said of cells: on start and then hourly, in a process of its own.
+
+The first round goes through at once, since nothing is known before it; those that follow spread the
+sites over the time. Where the work would fill more than half of an hour, a round takes longer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import logging
+import sys
+import time
+from collections.abc import Callable, Iterable, Mapping
+from datetime import date
+from pathlib import Path
+
+from exporter.history.influxql import InfluxQL
+from exporter.model.cell_findings import SiteCells, from_json
+
+log = logging.getLogger(__name__)
+
+KEEP_SECONDS = 2 * 86_400
+EVERY_SECONDS = 3600.0
+MOST_BUSY = 0.5
+"""Share of the time that the analysis may be at work: the machine is there for other things."""
+SPREAD = 0.9
+_LONGEST_LINE = 64 * 1024 * 1024
+_LAST = b'{"busy_seconds"'
+
+
+class CellWatch:
+    """The latest analysis of each site.
+
+    Parameters
+    ----------
+    stored : InfluxQL
+    wall_clock : callable
+        Unix seconds.
+    folder : Path, optional
+        Where the past of sites is kept between rounds, so that only what is new is read.
+    tell : callable, optional
+        Takes what is said of a site as soon as it is known.
+    """
+
+    def __init__(
+        self,
+        stored: InfluxQL,
+        wall_clock: Callable[[], float],
+        folder: Path | None = None,
+        tell: Callable[[SiteCells], None] | None = None,
+    ) -> None:
+        self._stored = stored
+        self._wall_clock = wall_clock
+        self._folder = folder
+        self._tell = tell
+        self._found: dict[str, SiteCells] = {}
+        self._process: asyncio.subprocess.Process | None = None
+        self._stopping = asyncio.Event()
+        self.every_seconds = EVERY_SECONDS
+
+    def latest(self, sites: Iterable[str]) -> Mapping[str, SiteCells]:
+        """What was said last of these sites, unless it is two days old."""
+        oldest = self._wall_clock() - KEEP_SECONDS
+        return {
+            site: found
+            for site in sites
+            if (found := self._found.get(site)) is not None and found.time >= oldest
+        }
+
+    async def run(self, sites: Callable[[], Mapping[str, date | None]]) -> None:
+        """Renew what is said of the sites there are, until :meth:`stop`.
+
+        Parameters
+        ----------
+        sites : callable
+            Gives the ids of the sites, each with the day on which it was commissioned.
+        """
+        spread = 0.0
+        while not self._stopping.is_set():
+            begun = time.monotonic()
+            busy = await self.renew(sites(), spread)
+            if busy is not None:
+                self.adapt(busy)
+            spread = SPREAD * self.every_seconds
+            rest = max(0.0, begun + self.every_seconds - time.monotonic())
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._stopping.wait(), rest)
+
+    def adapt(self, busy: float) -> None:
+        """Make rounds as long as the work needs, and an hour again where it needs less."""
+        before, self.every_seconds = self.every_seconds, max(EVERY_SECONDS, busy / MOST_BUSY)
+        if abs(self.every_seconds - before) > 0.1 * before:
+            log.warning(
+                "the analysis of cells takes %.0f s for all sites; from now on it is done every "
+                "%.0f minutes",
+                busy,
+                self.every_seconds / 60,
+            )
+
+    async def renew(self, sites: Mapping[str, date | None], spread_seconds: float) -> float | None:
+        """Analyse all sites, one after the other; each is known as soon as it is done.
+
+        A site whose history cannot be read keeps what was said before.
+
+        Returns
+        -------
+        float or None
+            Seconds at work; None where the round was cut short.
+        """
+        if self._stopping.is_set():
+            return None
+        job = {
+            "url": self._stored.url,
+            "database": self._stored.database,
+            "headers": self._stored.headers,
+            "sites": list(sites),
+            "commissioned": {site: str(day) for site, day in sites.items() if day is not None},
+            "folder": str(self._folder) if self._folder else None,
+            "spread_seconds": spread_seconds,
+        }
+        try:
+            self._process = process = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-m", "exporter.history.cells"),
+                stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.PIPE,
+                limit=_LONGEST_LINE,
+            )
+        except OSError:
+            log.exception("the analysis of cells could not be started; it is tried again later")
+            return None
+        busy = None
+        assert process.stdin is not None
+        assert process.stdout is not None
+        try:
+            # On its standard input, since others can read arguments and environment.
+            process.stdin.write(json.dumps(job).encode())
+            process.stdin.close()
+            async for line in process.stdout:
+                if line.startswith(_LAST):
+                    busy = float(json.loads(line)["busy_seconds"])
+                else:
+                    self._take(from_json(line))
+            code = await process.wait()
+            if code and not self._stopping.is_set():
+                log.error("the analysis of cells ended with %d; it is tried again later", code)
+        except (OSError, ValueError):
+            log.exception("the analysis of cells was cut short; it is tried again later")
+        finally:
+            self._process = None
+            if process.returncode is None:
+                process.kill()
+                await process.wait()
+        return busy
+
+    def _take(self, found: SiteCells) -> None:
+        if found.fault is None or found.site not in self._found:
+            self._found[found.site] = found
+            if self._tell is not None:
+                self._tell(found)
+        if found.fault is not None and found.fault.startswith("http"):
+            log.warning("cells of %s were not analysed: %s", found.site, found.fault)
+
+    async def stop(self) -> None:
+        """End what is under way."""
+        self._stopping.set()
+        if self._process is not None:
+            with contextlib.suppress(ProcessLookupError):
+                self._process.kill()

@@ -1,0 +1,142 @@
+"""Quantities that files can hold, their units, and the limits of physics."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from exporter.model.quantities import CELL_CELSIUS, CELL_VOLTS, METER_QUANTITIES, QUANTITIES
+
+Floats = NDArray[np.float64]
+
+TAGS = {"cell": ("pack", "cell"), "battery": ("device",), "meter": ("meter",), "site": ()}
+"""Tags of each measurement beside ``site``, as in docs/influxdb.md."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A quantity in a measurement, with its unit and its physical limits, both inclusive."""
+
+    measurement: str
+    field: str
+    unit: str
+    minimum: float
+    maximum: float
+
+    @property
+    def name(self) -> str:
+        """``measurement.field``."""
+        return f"{self.measurement}.{self.field}"
+
+
+@dataclass(frozen=True, slots=True)
+class Conversion:
+    """From the unit of a file to that of the schema: (value * times / over) + plus."""
+
+    unit: str
+    times: float = 1.0
+    over: float = 1.0
+    plus: float = 0.0
+
+    def apply(self, values: Floats) -> Floats:
+        """The values in the schema's unit; NaN stays NaN."""
+        if self == Conversion(self.unit):
+            return values
+        # Dividing by 1000 gives the float that is nearest to 3.312; a factor of 0.001 does not.
+        converted = values * self.times / self.over
+        return np.round(converted + self.plus, 9) if self.plus else converted
+
+
+_KINDS = {
+    f"cell.{name}": Kind("cell", name, unit, *limits)
+    for name, unit, limits in (
+        ("voltage_v", "V", CELL_VOLTS),
+        ("temperature_c", "°C", CELL_CELSIUS),
+    )
+} | {
+    f"{q.measurement.value}.{q.name}": Kind(
+        q.measurement.value, q.name, q.unit, q.minimum, q.maximum
+    )
+    for q in (*QUANTITIES.values(), *METER_QUANTITIES.values())
+}
+
+_UNITS: dict[str, dict[str, tuple[float, float, float]]] = {
+    "V": {"V": (1, 1, 0), "mV": (1, 1000, 0), "kV": (1000, 1, 0)},
+    "A": {"A": (1, 1, 0), "mA": (1, 1000, 0), "kA": (1000, 1, 0)},
+    "W": {"W": (1, 1, 0), "kW": (1000, 1, 0), "MW": (1e6, 1, 0)},
+    "kWh": {"Wh": (1, 1000, 0), "kWh": (1, 1, 0), "MWh": (1000, 1, 0)},
+    "Ah": {"Ah": (1, 1, 0), "mAh": (1, 1000, 0)},
+    "Hz": {"Hz": (1, 1, 0), "mHz": (1, 1000, 0)},
+    "%": {"%": (1, 1, 0), "ratio": (100, 1, 0)},
+    "°C": {"°C": (1, 1, 0), "C": (1, 1, 0), "K": (1, 1, -273.15), "F": (5, 9, -160 / 9)},
+    "s": {"s": (1, 1, 0), "min": (60, 1, 0), "h": (3600, 1, 0)},
+    "": {"1": (1, 1, 0), "": (1, 1, 0)},
+}
+_MUST_BE_SAID = ("W", "kWh")
+_IN_HEADER = re.compile(r"(?:[\[(]\s*([^\])]{1,5}?)\s*[\])]|[_ ]([A-Za-z°%]{1,4}))\s*$")
+
+
+def kind(name: str) -> Kind:
+    """The quantity of that name.
+
+    Raises
+    ------
+    ValueError
+        Naming those that exist in its measurement.
+    """
+    if name in _KINDS:
+        return _KINDS[name]
+    measurement = name.partition(".")[0]
+    near = [k for k in _KINDS if k.startswith(measurement + ".")] or ["cell.voltage_v"]
+    raise ValueError(f"there is no quantity {name!r}; expected one such as {', '.join(near)}")
+
+
+def conversion(quantity: Kind, unit: str | None, *, negate: bool = False) -> Conversion:
+    """How values in a unit become the schema's.
+
+    None stands for the schema's unit, except for powers and energies: a kilowatt that is taken
+    for a watt lies within physics, so their conversion is empty until the unit is known.
+
+    Raises
+    ------
+    ValueError
+        For a unit that the quantity cannot have.
+    """
+    table = _UNITS[quantity.unit]
+    if unit is None:
+        if quantity.unit in _MUST_BE_SAID:
+            return Conversion("", -1.0 if negate else 1.0)
+        unit = quantity.unit
+    if unit not in table:
+        raise ValueError(f"{quantity.name} cannot be in {unit!r}; one of: {', '.join(table)}")
+    times, over, plus = table[unit]
+    sign = -1.0 if negate else 1.0
+    return Conversion(unit or "1", sign * times, float(over), sign * plus)
+
+
+def unit_in_header(quantity: Kind, heading: str) -> str | None:
+    """The unit that a heading ends in, such as ``P [kW]``, ``value_kW``; None if it names none."""
+    found = _IN_HEADER.search(heading)
+    unit = (found[1] or found[2]) if found else None
+    if unit is None:
+        return None
+    # Capitals tell mW from MW; other headings are lower case throughout.
+    table = _UNITS[quantity.unit]
+    if unit in table:
+        return unit
+    same = [u for u in table if u.lower() == unit.lower() and u not in ("mW", "MW", "MWh")]
+    return same[0] if len(same) == 1 else None
+
+
+def fitting_units(quantity: Kind, values: Floats) -> list[str]:
+    """Units in which nine tenths of some values would lie within the limits of physics."""
+    fitting = []
+    for unit in _UNITS[quantity.unit]:
+        converted = conversion(quantity, unit).apply(values)
+        inside = (converted >= quantity.minimum) & (converted <= quantity.maximum)
+        if inside.mean() >= 0.9:
+            fitting.append(unit)
+    return fitting

@@ -1,0 +1,361 @@
+"""Windows out of samples. Pure numpy, all series of a measurement at once.
+
+Percentiles are those of linear interpolation between order statistics (definition 7 of Hyndman and
+Fan, 1996; ``quantile_cont`` in SQL).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from exporter.model.quantities import Kind
+
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+
+HOLD_MS = 600_000
+"""A state is taken to last until the next sample, for ten minutes at most: a site that fails is
+tried again within five."""
+SMALL_FALL = 0.01
+"""A counter that falls by at most this share was corrected and counts as it reads; one that falls
+further was reset, and counts from zero."""
+_SERIES_SHIFT = 32
+# Sorting windows as the rows of a matrix is several times faster than sorting by two keys, as long
+# as the matrix is not mostly padding.
+_LARGEST_PADDING = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Samples:
+    """Samples of all series of a measurement, sorted by series, then time.
+
+    Attributes
+    ----------
+    series, times : int arrays of shape (N,)
+        Number of the series; Unix milliseconds.
+    values : mapping of field to float array of shape (N,)
+        NaN where the field has no sample.
+    texts : mapping of field to object array of shape (N,)
+    stored : bool array of shape (N,) or None
+        False for rows that a dead-band left out and that were put back; None if all are stored.
+    """
+
+    series: IntArray
+    times: IntArray
+    values: Mapping[str, FloatArray]
+    texts: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+    stored: NDArray[np.bool_] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Before:
+    """The last sample of a field before the range, of the series that have one; shape (M,)."""
+
+    series: IntArray
+    times: IntArray
+    values: FloatArray
+
+
+@dataclass(frozen=True, slots=True)
+class Windows:
+    """Rows of a roll-up, sorted by series, then time.
+
+    Attributes
+    ----------
+    series, starts : int arrays of shape (R,)
+        Number of the series; beginning of the window, Unix milliseconds.
+    columns : mapping of field to float array of shape (R,)
+        NaN where a row has no such value.
+    texts : mapping of field to object array of shape (R,)
+        None where a row has none.
+    """
+
+    series: IntArray
+    starts: IntArray
+    columns: Mapping[str, FloatArray]
+    texts: Mapping[str, NDArray[Any]]
+
+
+@dataclass(slots=True)
+class _Column:
+    keys: IntArray
+    values: NDArray[Any]
+
+
+def roll_up(
+    samples: Samples,
+    kinds: Mapping[str, Kind],
+    window_ms: int,
+    start_ms: int,
+    stop_ms: int,
+    *,
+    before: Mapping[str, Before] | None = None,
+    extreme_ids: Mapping[str, tuple[str, str]] | None = None,
+) -> Windows:
+    """The windows of a range.
+
+    Parameters
+    ----------
+    samples : Samples
+        All samples with ``start_ms <= time < stop_ms``.
+    kinds : mapping of field to Kind
+    window_ms : int
+        Length of a window; ``start_ms`` is a multiple of it.
+    start_ms, stop_ms : int
+        The range. A window that is not over by ``stop_ms`` is worked out of what there is.
+    before : mapping of field to Before, optional
+        For counters and states. A counter's first sample without one increases nothing.
+    extreme_ids : mapping of text field to (field, side), optional
+        Texts to keep from the first moment of an extreme.
+
+    Returns
+    -------
+    Windows
+        With ``samples``, the number of stored values that a row was made of.
+    """
+    before = before or {}
+    columns: dict[str, list[_Column]] = {}
+    texts: dict[str, _Column] = {}
+    counts: list[_Column] = []
+    wanted = {name: text for text, (name, _) in (extreme_ids or {}).items()}
+    for name, kind in kinds.items():
+        there = np.flatnonzero(~np.isnan(samples.values[name]))
+        values = samples.values[name][there]
+        series, times = samples.series[there], samples.times[there]
+        if kind in (Kind.COUNTER, Kind.STATE) and name in before:
+            series, times, values = _prepend(series, times, values, before[name])
+        if not values.size:
+            continue
+        if kind is Kind.STATE:
+            columns.update(_time_in_each(name, series, times, values, window_ms, stop_ms, start_ms))
+        if kind is Kind.COUNTER:
+            own = _increases(series, values)
+            inside = (times >= start_ms) & ~np.isnan(own)
+            if inside.any():
+                keys, starts, _ = _groups(series[inside], times[inside], window_ms)
+                total = np.add.reduceat(own[inside], starts)
+                columns[f"{name}_increase"] = [_Column(keys, total)]
+        if kind in (Kind.COUNTER, Kind.STATE):
+            inside = times >= start_ms
+            series, times, values = series[inside], times[inside], values[inside]
+            if not values.size:
+                continue
+        keys, starts, sizes = _groups(series, times, window_ms)
+        counts.append(_Column(keys, _stored(samples, there, starts, sizes)))
+        for suffix, column in _kept(kind, values, starts, sizes).items():
+            columns[f"{name}_{suffix}"] = [_Column(keys, column)]
+        if name in wanted:
+            text = wanted[name]
+            side = (extreme_ids or {})[text][1]
+            first = _first_at(values, starts, sizes, columns[f"{name}_{side}"][0].values)
+            texts[text] = _Column(keys, samples.texts[text][there][first])
+    return _aligned(columns, texts, counts, window_ms)
+
+
+def expand_left_out(samples: Samples, left_out: FloatArray) -> Samples:
+    """Put back the rows that a dead-band left out, with the values of the row before them.
+
+    Parameters
+    ----------
+    samples : Samples
+        Without texts.
+    left_out : float array of shape (N,)
+        Rows left out before each one; NaN is none. Those before the first row of a series belong
+        to what came before the range, and stay out.
+    """
+    count = np.nan_to_num(left_out).astype(np.int64)
+    if not count.any():
+        return samples
+    first = np.ones(len(count), dtype=bool)
+    first[1:] = samples.series[1:] != samples.series[:-1]
+    count[first] = 0
+    # Row i stands once for itself and as often as the row after it says, for those between.
+    after = np.append(count[1:], 0)
+    source = np.repeat(np.arange(len(count)), 1 + after)
+    place = np.arange(len(source)) - np.repeat(np.cumsum(1 + after) - (1 + after), 1 + after)
+    step = np.append(np.diff(samples.times), 0) // (1 + after)
+    times = samples.times[source] + place * step[source]
+    values = {name: column[source] for name, column in samples.values.items()}
+    return Samples(samples.series[source], times, values, stored=place == 0)
+
+
+def cut(samples: Samples, stop_ms: int) -> Samples:
+    """The samples before ``stop_ms``."""
+    inside = samples.times < stop_ms
+    if inside.all():
+        return samples
+    return Samples(
+        samples.series[inside],
+        samples.times[inside],
+        {name: column[inside] for name, column in samples.values.items()},
+        {name: column[inside] for name, column in samples.texts.items()},
+        None if samples.stored is None else samples.stored[inside],
+    )
+
+
+def _prepend(
+    series: IntArray, times: IntArray, values: FloatArray, before: Before
+) -> tuple[IntArray, IntArray, FloatArray]:
+    order = np.argsort(before.series, kind="stable")
+    at = np.searchsorted(series, before.series[order], side="left")
+    return (
+        np.insert(series, at, before.series[order]),
+        np.insert(times, at, before.times[order]),
+        np.insert(values, at, before.values[order]),
+    )
+
+
+def _groups(
+    series: IntArray, times: IntArray, window_ms: int
+) -> tuple[IntArray, NDArray[np.intp], IntArray]:
+    """Key, first index and size of every (series, window); the samples are sorted by both."""
+    keys = (series << _SERIES_SHIFT) | (times // window_ms)
+    starts = np.flatnonzero(np.append(True, keys[1:] != keys[:-1]))
+    return keys[starts], starts, np.diff(np.append(starts, len(keys)))
+
+
+def _stored(
+    samples: Samples, there: NDArray[np.intp], starts: NDArray[np.intp], sizes: IntArray
+) -> FloatArray:
+    """How many values of every group are stored; only cells, which are no counters, have others."""
+    if samples.stored is None:
+        return sizes.astype(np.float64)
+    return np.add.reduceat(samples.stored[there].astype(np.float64), starts)
+
+
+def _kept(
+    kind: Kind, values: FloatArray, starts: NDArray[np.intp], sizes: IntArray
+) -> dict[str, FloatArray]:
+    if kind is Kind.COUNTER:
+        return {"last": values[starts + sizes - 1]}
+    found = {"max": np.maximum.reduceat(values, starts)}
+    if kind is not Kind.FLAG:
+        found["min"] = np.minimum.reduceat(values, starts)
+    if kind in (Kind.MEASURED, Kind.VOLTAGE):
+        found["mean"] = np.add.reduceat(values, starts) / sizes
+    if kind is Kind.VOLTAGE:
+        found["p1"], found["p99"] = percentiles(values, starts, sizes, (0.01, 0.99))
+    return found
+
+
+def percentiles(
+    values: FloatArray, starts: NDArray[np.intp], sizes: IntArray, shares: tuple[float, ...]
+) -> list[FloatArray]:
+    """Percentiles of groups of values that stand one behind the other.
+
+    Parameters
+    ----------
+    values : float array, shape (N,)
+        Without NaN.
+    starts, sizes : int arrays, shape (G,)
+        First index and size of every group; sizes are 1 or more.
+    shares : tuple of float
+        0 to 1 each; between two values is interpolated linearly.
+
+    Returns
+    -------
+    list of float arrays, shape (G,)
+        One for every share.
+    """
+    longest = int(sizes.max())
+    group = np.repeat(np.arange(len(sizes)), sizes)
+    if longest * len(sizes) <= _LARGEST_PADDING * len(values):
+        matrix = np.full((len(sizes), longest), np.inf)
+        matrix[group, np.arange(len(values)) - starts[group]] = values
+        matrix.sort(axis=1)
+        ordered, first = matrix.ravel(), np.arange(len(sizes)) * longest
+    else:
+        ordered, first = values[np.lexsort((values, group))], starts
+    found = []
+    for share in shares:
+        place = share * (sizes - 1)
+        below = np.floor(place).astype(np.int64)
+        above = np.minimum(below + 1, sizes - 1)
+        low, high = ordered[first + below], ordered[first + above]
+        found.append(low + (high - low) * (place - below))
+    return found
+
+
+def _first_at(
+    values: FloatArray, starts: NDArray[np.intp], sizes: IntArray, extremes: FloatArray
+) -> IntArray:
+    """Index of the first sample of every group that is its extreme."""
+    group = np.repeat(np.arange(len(sizes)), sizes)
+    at = np.flatnonzero(values == extremes[group])
+    _, first = np.unique(group[at], return_index=True)
+    return at[first]
+
+
+def _increases(series: IntArray, values: FloatArray) -> FloatArray:
+    """By how much a counter grew from the sample before; NaN for the first of a series."""
+    found = np.full(len(values), np.nan)
+    step = np.diff(values)
+    reset = step < -SMALL_FALL * np.abs(values[:-1])
+    found[1:] = np.where(reset, values[1:], step)
+    found[1:][series[1:] != series[:-1]] = np.nan
+    return found
+
+
+def _time_in_each(
+    name: str,
+    series: IntArray,
+    times: IntArray,
+    values: FloatArray,
+    window_ms: int,
+    stop_ms: int,
+    start_ms: int,
+) -> dict[str, list[_Column]]:
+    """Seconds that every state lasted within every window, by the name of their field."""
+    until = np.minimum(times + HOLD_MS, stop_ms)
+    same = series[1:] == series[:-1]
+    until[:-1][same] = np.minimum(until[:-1][same], times[1:][same])
+    begin = np.maximum(times, start_ms)
+    lasting = np.flatnonzero(until > begin)
+    begin, until, values, series = begin[lasting], until[lasting], values[lasting], series[lasting]
+    first = begin // window_ms
+    pieces = (until - 1) // window_ms - first + 1
+    source = np.repeat(np.arange(len(begin)), pieces)
+    ordinal = np.arange(len(source)) - np.repeat(np.cumsum(pieces) - pieces, pieces)
+    window = first[source] + ordinal
+    low = np.maximum(begin[source], window * window_ms)
+    high = np.minimum(until[source], (window + 1) * window_ms)
+    keys = (series[source] << _SERIES_SHIFT) | window
+    found = {}
+    for state in np.unique(values):
+        mine = values[source] == state
+        unique, where = np.unique(keys[mine], return_inverse=True)
+        seconds = np.bincount(where, weights=(high - low)[mine]) / 1000
+        found[f"{name}_{state:g}_s"] = [_Column(unique, seconds)]
+    return found
+
+
+def _aligned(
+    columns: Mapping[str, list[_Column]],
+    texts: Mapping[str, _Column],
+    counts: list[_Column],
+    window_ms: int,
+) -> Windows:
+    """All columns over the union of their windows."""
+    every = [part.keys for parts in columns.values() for part in parts]
+    keys = np.unique(np.concatenate(every)) if every else np.empty(0, dtype=np.int64)
+    placed: dict[str, FloatArray] = {}
+    for name, parts in columns.items():
+        placed[name] = np.full(len(keys), np.nan)
+        for part in parts:
+            placed[name][np.searchsorted(keys, part.keys)] = part.values
+    total = np.zeros(len(keys))
+    for part in counts:
+        total[np.searchsorted(keys, part.keys)] += part.values
+    placed["samples"] = total
+    told = {}
+    for name, part in texts.items():
+        told[name] = np.full(len(keys), None, dtype=object)
+        told[name][np.searchsorted(keys, part.keys)] = part.values
+    return Windows(
+        keys >> _SERIES_SHIFT, (keys & ((1 << _SERIES_SHIFT) - 1)) * window_ms, placed, told
+    )

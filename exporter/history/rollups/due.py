@@ -1,0 +1,181 @@
+"""What has to be rolled up: which levels are due now, and which days hold what came late.
+
+A row of a roll-up says of how many values it was made (``samples``). Where full detail holds more
+than that, something came late, be it from the queue, an import or another writer. Where it holds
+less, full detail has expired and the row is the better record.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from exporter.history.rollups.fields import FIELDS
+from exporter.history.rollups.source import DAY_MS, Source
+from exporter.model.levels import LEVELS, Level
+
+HOUR_MS = 3_600_000
+GRACE_MS = 900_000
+"""Windows are made again for this long after their end, without looking whether any came late."""
+SITES_AT_ONCE = 50
+PACE_SECONDS: Mapping[str, int] = {
+    "rollup_5m": 300,
+    "rollup_15m": 300,
+    "rollup_1h": 900,
+    "rollup_1d": 3600,
+}
+"""How often the window that is not over yet is made again; each time it is read from its start."""
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """A measurement, some sites and a range in Unix milliseconds to roll up.
+
+    ``since_ms`` holds the levels, and from when on each is written.
+    """
+
+    measurement: str
+    sites: tuple[str, ...]
+    start_ms: int
+    stop_ms: int
+    since_ms: Mapping[str, int]
+
+    @property
+    def levels(self) -> tuple[Level, ...]:
+        """Its levels, shortest first."""
+        return tuple(level for level in LEVELS if level.name in self.since_ms)
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Day:
+    """A measurement of a site on a day (UTC) that is to be rolled up as a whole."""
+
+    start_ms: int
+    site: str
+    measurement: str
+
+
+@dataclass(slots=True)
+class Found:
+    """All days with full detail, days that lack some of it, and days of which some expired."""
+
+    every: set[Day] = field(default_factory=set)
+    stale: set[Day] = field(default_factory=set)
+    expired: set[Day] = field(default_factory=set)
+
+
+def day_of(time_ms: int) -> int:
+    """Beginning of the day in UTC."""
+    return time_ms // DAY_MS * DAY_MS
+
+
+def due(
+    done_ms: Mapping[str, int], now_ms: int, sites: Sequence[str], kept_from_ms: Mapping[str, int]
+) -> list[Task]:
+    """Tasks of the levels whose turn it is.
+
+    Parameters
+    ----------
+    done_ms : mapping of level name to int
+        Until when each level is known to be right.
+    now_ms : int
+    sites : sequence of str
+    kept_from_ms : mapping of level name to int
+        From when on the server keeps each level.
+    """
+    since = {}
+    for level in LEVELS:
+        pace = PACE_SECONDS[level.name] * 1000
+        if now_ms // pace > done_ms[level.name] // pace:
+            window = level.seconds * 1000
+            start = min(done_ms[level.name], now_ms - GRACE_MS) // window * window
+            since[level.name] = max(start, kept_from_ms.get(level.name, start))
+    if not since:
+        return []
+    longest = max(level.seconds for level in LEVELS if level.name in since) * 1000
+    start = min(since.values()) // longest * longest
+    # The longer the range, the fewer sites at once: what is held in memory stays the same.
+    at_once = max(1, min(SITES_AT_ONCE, SITES_AT_ONCE * HOUR_MS // (now_ms - start)))
+    return [
+        Task(measurement, tuple(sites[first : first + at_once]), start, now_ms, since)
+        for measurement in FIELDS
+        for first in range(0, len(sites), at_once)
+    ]
+
+
+def compare(
+    source: Source,
+    start_ms: int,
+    stop_ms: int,
+    kept_from_ms: Mapping[str, int],
+    measurements: Iterable[str] = tuple(FIELDS),
+) -> Found:
+    """Compare every level with full detail, hour by hour and day by day.
+
+    Parameters
+    ----------
+    source : Source
+    start_ms, stop_ms : int
+        Whole hours between them are compared, and whole days.
+    kept_from_ms : mapping of level name to int
+    measurements : iterable of str
+    """
+    found = Found()
+    start, stop = day_of(start_ms), stop_ms // HOUR_MS * HOUR_MS
+    for measurement in measurements:
+        hours = source.counts(measurement, FIELDS[measurement], start, stop_ms, "1h")
+        days: dict[tuple[str, int], int] = {}
+        for (site, hour), count in hours.items():
+            key = site, day_of(hour)
+            days[key] = days.get(key, 0) + count
+        found.every |= {Day(day, site, measurement) for site, day in days}
+        for level in LEVELS:
+            raw, bucket, length = (
+                (days, "1d", DAY_MS) if level.seconds * 1000 == DAY_MS else (hours, "1h", HOUR_MS)
+            )
+            rolled = source.rolled(level.name, measurement, start, stop, bucket)
+            for (site, begin), count in raw.items():
+                if begin < kept_from_ms.get(level.name, 0) or begin + length > stop:
+                    continue
+                there = rolled.get((site, begin), 0)
+                day = Day(day_of(begin), site, measurement)
+                if there < count:
+                    found.stale.add(day)
+                elif there > count:
+                    found.expired.add(day)
+    found.stale -= found.expired
+    return found
+
+
+def with_next(source: Source, days: Iterable[Day], now_ms: int) -> list[Day]:
+    """The days, and after each the next one with data: a counter's first step and a state that
+    lasts over midnight depend on what came before."""
+    every = set(days)
+    for day in sorted(every):
+        begin = day.start_ms + DAY_MS
+        if begin >= now_ms or Day(begin, day.site, day.measurement) in every:
+            continue
+        time = source.next_time(day.measurement, day.site, begin, now_ms)
+        if time is not None:
+            every.add(Day(day_of(time), day.site, day.measurement))
+    return sorted(every)
+
+
+def task_of(day: Day, now_ms: int, kept_from_ms: Mapping[str, int]) -> Task:
+    """The task that rolls up a day at every level."""
+    since = {
+        level.name: max(day.start_ms, kept_from_ms.get(level.name, day.start_ms))
+        for level in LEVELS
+    }
+    stop = min(day.start_ms + DAY_MS, now_ms)
+    return Task(day.measurement, (day.site,), day.start_ms, stop, since)
+
+
+def kept_from(source: Source, now_ms: int) -> dict[str, int]:
+    """From when on the server keeps each level, Unix milliseconds; what it keeps for ever is not
+    named."""
+    return {
+        name: now_ms - seconds * 1000
+        for name, seconds in source.retention().items()
+        if seconds is not None
+    }

@@ -1,0 +1,162 @@
+"""Roll-ups as the fleet is polled: the windows of now, and the days that something came late for.
+
+Nothing is remembered over a restart but what InfluxDB holds: at the start, once a day, and when a
+batch was written that had waited, full detail of the last days is compared with its roll-ups.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+from collections.abc import Callable, Sequence
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+
+from exporter.history.rollups.due import GRACE_MS, Task, due
+from exporter.history.rollups.plot_level import level_batch
+from exporter.history.rollups.rollup_process import Worker
+from exporter.history.rollups.source import DAY_MS, NoAnswerError
+from exporter.model.levels import LEVELS
+from exporter.store.writer import Writer
+
+log = logging.getLogger(__name__)
+
+TURN_SECONDS = 15.0
+SETTLE_MS = 20_000
+"""Points this young may be on their way still, and are left to the next turn."""
+LOOK_BACK_MS = 8 * DAY_MS
+"""How far back is compared at a start and once a day. What comes later than this, through the
+queue of this exporter, is compared from where it begins; the rest by ``fleetscope rollup``."""
+COMPARE_MS = 300_000
+QUEUE_SHARE = 0.25
+"""Roll-ups wait while the queue is fuller than this: they can be made again, readings cannot."""
+
+
+@dataclass(slots=True)
+class RollupStats:
+    """Counters of the roll-ups."""
+
+    turns: int = 0
+    values: int = 0
+    late_days: int = 0
+    failures: int = 0
+    success_time: float = math.nan
+
+
+class LiveRollups:
+    """Keeps roll-ups up to date beside the poll loop.
+
+    Parameters
+    ----------
+    worker : Worker
+    writer : Writer
+        Takes the batches; its queue is shared with full detail.
+    sites : callable
+        Ids of the sites that are polled.
+    wall_clock : callable
+        Unix seconds.
+    """
+
+    def __init__(
+        self,
+        worker: Worker,
+        writer: Writer,
+        sites: Callable[[], Sequence[str]],
+        wall_clock: Callable[[], float],
+    ) -> None:
+        self.stats = RollupStats()
+        self._worker = worker
+        self._writer = writer
+        self._sites = sites
+        self._wall_clock = wall_clock
+        self._done: dict[str, int] = {}
+        self._kept: dict[str, int] = {}
+        self._compared = -math.inf
+        self._late = math.inf
+        self._told = 0
+        self._complained = False
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Start; must be called inside the event loop."""
+        self.stats.success_time = self._wall_clock()
+        self._task = asyncio.create_task(self._run())
+
+    async def stop(self) -> None:
+        """Stop; what is being worked out is thrown away and made at the next start."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+        await asyncio.to_thread(self._worker.close)
+
+    async def turn(self) -> None:
+        """Do what is due.
+
+        Raises
+        ------
+        NoAnswerError, BrokenProcessPool
+            What was not done is due again at the next turn.
+        """
+        now = round(self._wall_clock() * 1000) - SETTLE_MS
+        self._late = min(self._late, self._writer.take_oldest_written() * 1000)
+        self._kept = await self._worker.kept_from(now)
+        await self._take_in_late(now)
+        behind = {x.name: now - GRACE_MS - DAY_MS // 24 for x in LEVELS}
+        tasks = due(self._done or behind, now, self._sites(), self._kept)
+        for task in tasks:
+            await self._do(task)
+        if now // DAY_MS > self._told // DAY_MS:
+            self._writer.put(level_batch(self._kept, now))
+            self._told = now
+        if tasks:
+            self._done = {**behind, **self._done, **dict.fromkeys(tasks[0].since_ms, now)}
+            self.stats.turns += 1
+        self.stats.success_time = now / 1000
+
+    async def _take_in_late(self, now: int) -> None:
+        since = math.inf
+        if now - self._compared >= DAY_MS:
+            since = now - LOOK_BACK_MS
+        elif self._late < now - GRACE_MS and now - self._compared >= COMPARE_MS:
+            since = self._late - GRACE_MS
+        if self._done and min(self._done.values()) < now - DAY_MS:
+            # InfluxDB was away: what lies between is compared, not made blindly in one go.
+            since = min(since, *self._done.values())
+            self._done = {}
+        if since == math.inf:
+            return
+        tasks = await self._worker.compare(int(since), now - GRACE_MS, now, self._kept)
+        if tasks:
+            log.info("roll-ups: %d days of measurements hold data that came late", len(tasks))
+        for task in tasks:
+            await self._do(task)
+        self.stats.late_days += len(tasks)
+        self._compared, self._late = now, math.inf
+
+    async def _do(self, task: Task) -> None:
+        result = await self._worker.run(task, self._wall_clock())
+        self.stats.values += result.values
+        queue = self._writer.queue
+        for batch in result.batches:
+            while queue.bytes > QUEUE_SHARE * queue.limit:  # noqa: ASYNC110
+                await asyncio.sleep(1.0)
+            self._writer.put(batch)
+
+    async def _run(self) -> None:
+        while True:
+            await asyncio.sleep(TURN_SECONDS)
+            try:
+                await self.turn()
+            except (NoAnswerError, BrokenProcessPool) as error:
+                self.stats.failures += 1
+                if not self._complained:
+                    self._complained = True
+                    log.error("roll-ups wait, full detail cannot be read: %s", error)
+            except Exception:
+                self.stats.failures += 1
+                log.exception("rolling up failed unexpectedly")
+            else:
+                if self._complained:
+                    log.info("roll-ups are made again")
+                self._complained = False

@@ -1,0 +1,1 @@
+"""What everything else speaks of: quantities, Snapshots, levels of detail, findings about cells."""

@@ -1,0 +1,195 @@
+"""The HTTP server behind its guard, with certificates and users that change while it runs."""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import logging
+import socket
+import ssl
+from pathlib import Path
+from typing import Any
+
+from fastapi import FastAPI
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from exporter.config.settings import Settings
+from exporter.serve.access.guard import Guard
+from exporter.serve.access.sign_in import SignIn
+from exporter.serve.access.tls import server_context
+from exporter.serve.access.web_config import WebConfig, WebConfigError, load_web_config
+from exporter.serve.application import Server
+
+log = logging.getLogger(__name__)
+
+MOST_CONNECTIONS = 512
+# A whole request, or the next one on the same connection, has to arrive within this time twice.
+IDLE_SECONDS = 10.0
+Stamp = tuple[tuple[int, int, int] | None, ...]
+
+
+class Front:
+    """Serves the application on one listening socket until it is stopped.
+
+    The web configuration and the files it names are looked at every two seconds. A new one is
+    taken by a new server on the same socket, so that no connection is refused meanwhile; one that
+    is wrong is told once, and the one before stays in force.
+
+    Raises
+    ------
+    SystemExit
+        If the web configuration is wrong at the start.
+    """
+
+    def __init__(self, app: FastAPI, settings: Settings) -> None:
+        self._app = app
+        self._host, self._port = settings.host_port
+        self._path = settings.web_config
+        try:
+            self._config, self._context = self._load()
+        except WebConfigError as error:
+            raise SystemExit(f"fleetscope: FLEETSCOPE_WEB_CONFIG: {error}") from None
+        self._stamp = self._read_stamp()
+        # Whether what is on disk now is in force; None where no file is named.
+        self.successful = None if self._path is None else True
+        token = settings.change_token
+        sign_in = SignIn(
+            frozenset(name.strip() for name in settings.contact_users.split(",") if name.strip()),
+            token.get_secret_value() if token else None,
+        )
+        app.add_middleware(Guard, config=lambda: self._config, sign_in=sign_in)
+        self._changed = asyncio.Event()
+        self._stopped = False
+        self._server = self._make()
+        self._warn()
+
+    @property
+    def scheme(self) -> str:
+        """``https`` where the web configuration has TLS, else ``http``."""
+        return "https" if self._context else "http"
+
+    async def serve(self, sockets: list[socket.socket]) -> None:
+        """Serve on a socket that listens, until :meth:`stop`."""
+        (listener,) = sockets
+        leaving: list[asyncio.Task[None]] = []
+        with listener:
+            while True:
+                self._changed.clear()
+                server = self._server
+                task = asyncio.create_task(server.serve(sockets=[listener.dup()]))
+                changed = asyncio.create_task(self._changed.wait())
+                await asyncio.wait({task, changed}, return_when=asyncio.FIRST_COMPLETED)
+                changed.cancel()
+                if self._stopped or task.done():
+                    break
+                server.should_exit = True
+                leaving = [*(t for t in leaving if not t.done()), task]
+                self._server = self._make()
+            await asyncio.gather(task, *leaving)
+
+    def stop(self) -> None:
+        """Answer what is under way and end."""
+        self._stopped = True
+        self._server.stop()
+        self._changed.set()
+
+    async def watch(self) -> None:
+        """Take the web configuration again if it or a file that it names has changed."""
+        stamp = await asyncio.to_thread(self._read_stamp)
+        if stamp == self._stamp or self._stopped:
+            return
+        self._stamp = stamp
+        try:
+            config, context = await asyncio.to_thread(self._load)
+        except WebConfigError as error:
+            self.successful = False
+            log.error("web configuration refused, the one before stays in force: %s", error)
+            return
+        self._config, self._context, self.successful = config, context, True
+        # The files that the new one names are watched from now on.
+        self._stamp = self._read_stamp()
+        log.info("web configuration taken: %s, %d users", self.scheme, len(config.basic_auth_users))
+        self._changed.set()
+
+    def _load(self) -> tuple[WebConfig, ssl.SSLContext | None]:
+        if self._path is None:
+            return WebConfig(), None
+        config = load_web_config(self._path)
+        tls = config.tls_server_config
+        return config, server_context(tls) if tls else None
+
+    def _read_stamp(self) -> Stamp:
+        if self._path is None:
+            return ()
+        return tuple(_stamp(path) for path in (self._path, *self._config.files()))
+
+    def _make(self) -> Server:
+        server = Server(self._app, self._host, self._port)
+        context, tls = self._context, self._config.tls_server_config
+        names = frozenset(tls.client_allowed_sans) if tls else frozenset()
+        config = server.config
+        config.http = type("Patient", (_PatientProtocol,), {"allowed_names": names})
+        # Addresses are those of the connection: whoever may claim another gets round the limits.
+        config.proxy_headers = False
+        if context is not None:
+            config.ssl_context_factory = lambda *_: context
+        return server
+
+    def _warn(self) -> None:
+        try:
+            local = ipaddress.ip_address(self._host).is_loopback
+        except ValueError:
+            local = self._host == "localhost"
+        if not local and not self._config.basic_auth_users:
+            log.warning(
+                "listening beyond this machine without sign-in: whoever reaches %s:%s sees the "
+                "fleet and its contacts; see FLEETSCOPE_WEB_CONFIG",
+                self._host,
+                self._port,
+            )
+
+
+def _stamp(path: Path) -> tuple[int, int, int] | None:
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return (status.st_mtime_ns, status.st_size, status.st_ino)
+
+
+class _PatientProtocol(H11Protocol):
+    """uvicorn's protocol, with an end to its patience: a caller that sends half a request, or
+    nothing, does not hold a connection that the poll loop's sites need."""
+
+    allowed_names: frozenset[str] = frozenset()
+    _watch: asyncio.TimerHandle | None = None
+    _seen: Any = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """See :class:`asyncio.Protocol`."""
+        super().connection_made(transport)
+        if len(self.connections) > MOST_CONNECTIONS or not self._is_allowed(transport):
+            transport.abort()
+            return
+        self._watch = self.loop.call_later(IDLE_SECONDS, self._look)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """See :class:`asyncio.Protocol`."""
+        if self._watch is not None:
+            self._watch.cancel()
+        super().connection_lost(exc)
+
+    def _is_allowed(self, transport: asyncio.Transport) -> bool:
+        if not self.allowed_names:
+            return True
+        certificate = transport.get_extra_info("peercert") or {}
+        return any(name in self.allowed_names for _, name in certificate.get("subjectAltName", ()))
+
+    def _look(self) -> None:
+        """Close if since the last look no request has come, and none is being answered."""
+        waiting = self.cycle is None or self.cycle.response_complete
+        if waiting and self.cycle is self._seen:
+            self.transport.close()
+            return
+        self._seen = self.cycle
+        self._watch = self.loop.call_later(IDLE_SECONDS, self._look)

@@ -1,0 +1,41 @@
+"""The HTTP API under ``/api/v1``: the latest Assessment and, for the past, InfluxDB."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from fastapi import FastAPI
+
+from exporter.assess.assessment import FleetAssessment
+from exporter.assess.costs import PriceList
+from exporter.history.influxql import InfluxQL
+from exporter.serve.api import comparisons, events, fleet, history, problems, report, sites
+
+
+def include(
+    app: FastAPI,
+    latest: Callable[[], FleetAssessment],
+    stored: InfluxQL | None,
+    prices: PriceList | None,
+    stopping: Callable[[], bool],
+) -> None:
+    """Add every router and the way in which errors are told.
+
+    Parameters
+    ----------
+    app : FastAPI
+    latest : callable
+        The latest Assessment.
+    stored : InfluxQL or None
+        Where readings are stored; None where they are not.
+    prices : PriceList or None
+    stopping : callable
+        Whether the server is about to stop, which ends streams.
+    """
+    problems.install(app)
+    app.include_router(fleet.router(latest))
+    app.include_router(sites.router(latest, stored=stored is not None))
+    app.include_router(comparisons.router(latest))
+    app.include_router(history.router(latest, stored))
+    app.include_router(report.router(latest, stored, prices))
+    app.include_router(events.router(latest, stopping))

@@ -1,0 +1,90 @@
+"""The HTTP face of answers: ``/api/v1/query``, ``/api/v1/ask`` and ``/api/v1/names``."""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+import orjson
+from fastapi import APIRouter, Query, Request, Response
+
+from exporter.ask.answer import CannotAnswerError
+from exporter.ask.answerer import Desk
+from exporter.ask.language.followup import Context
+from exporter.ask.language.parse import NotUnderstoodError, understand
+from exporter.ask.lookup import UnknownSiteError
+from exporter.ask.query import QueryError
+from exporter.ask.request import PARAMETERS, query_from, zone_of
+from exporter.ask.sessions import Sessions
+from exporter.serve.api.answers_openapi import ASKED, EXAMPLE, NAMES, parameters, responses
+from exporter.serve.api.problems import problem
+
+
+def _json(value: Any) -> Response:
+    return Response(
+        orjson.dumps(value, option=orjson.OPT_SERIALIZE_NUMPY), media_type="application/json"
+    )
+
+
+def answers_router(desk: Desk) -> APIRouter:
+    """The routes; all of them only read."""
+    router = APIRouter(prefix="/api/v1", tags=["answers"])
+    sessions = Sessions(time.monotonic)
+
+    @router.get(
+        "/query",
+        response_class=Response,
+        responses=responses(EXAMPLE, 404, 422, 503),
+        openapi_extra=parameters(),
+    )
+    async def query(request: Request) -> Response:
+        """Answer one query, with the evidence."""
+        given = {name: request.query_params.getlist(name) for name in request.query_params}
+        try:
+            wanted = query_from(given, desk.view().directory, datetime.now(UTC))
+            answer = await desk.answer(wanted)
+        except QueryError as error:
+            return problem(422, str(error))
+        except UnknownSiteError as error:
+            return problem(404, str(error), suggestions=error.suggestions)
+        except CannotAnswerError as error:
+            return problem(error.status, str(error), suggestions=error.suggestions)
+        return _json(answer.as_dict())
+
+    @router.get("/ask", response_class=Response, responses=responses(ASKED, 404, 422, 503))
+    async def ask(
+        q: Annotated[str, Query(max_length=2000, description="The question")],
+        session: Annotated[
+            str | None, Query(max_length=64, description="Of the answer before")
+        ] = None,
+        tz: Annotated[str | None, Query(max_length=64, description=PARAMETERS["tz"])] = None,
+    ) -> Response:
+        """Answer a question in plain language, or say that it is not understood.
+
+        With the ``session`` of an answer, the next question may be a follow-up: *and in Spain?*
+        """
+        now = datetime.now(UTC)
+        session, context = sessions.open(session)
+        try:
+            understood = understand(q, desk.view().directory, now, zone_of(tz), context)
+            answer = await desk.answer(understood.query)
+        except NotUnderstoodError as error:
+            return problem(422, str(error), examples=error.examples, session=session)
+        except QueryError as error:
+            return problem(422, str(error), session=session)
+        except (CannotAnswerError, UnknownSiteError) as error:
+            status = getattr(error, "status", 404)
+            return problem(status, str(error), suggestions=error.suggestions, session=session)
+        sessions.keep(session, Context(answer.query, answer.sites))
+        told = {"question": q, "session": session, "notes": understood.notes}
+        return _json(told | answer.as_dict())
+
+    @router.get("/names", response_class=Response, responses=responses(NAMES, 422))
+    async def names() -> Response:
+        """Ids and names of all sites, for completion."""
+        fleet = desk.view().assessment.fleet
+        sites = [{"id": site.id, "name": site.title} for site in fleet.sites]
+        return _json({"time": time.time(), "sites": sites})
+
+    return router

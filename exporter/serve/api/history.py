@@ -1,0 +1,78 @@
+"""The past of a value of a site."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Annotated
+
+from fastapi import APIRouter, HTTPException, Query, Request, Response
+from pydantic import BaseModel, ConfigDict, Field
+
+from exporter.assess.assessment import FleetAssessment
+from exporter.history.influxql import InfluxQL, NoAnswerError
+from exporter.history.series import METRICS, moment, read
+from exporter.serve.api import examples
+from exporter.serve.api.replies import reply
+from exporter.serve.api.selection import row_of
+
+
+class HistoryQuery(BaseModel):
+    """Which past."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    site: str = Field(max_length=64, description="Id of the site")
+    metric: str = Field(
+        max_length=64,
+        description="A reading such as soc_percent, score, battery_score, grid_score, "
+        "solar_score, connectivity_score, online, cell_voltage_v or cell_temperature_c",
+    )
+    since: str = Field(
+        "24h", max_length=64, description="ISO 8601, Unix seconds, or a duration such as 24h or 7d"
+    )
+    until: str = Field("now", max_length=64, description="The same; now without it")
+    points: int = Field(500, ge=10, le=5000, description="Most points of a series")
+    device: str | None = Field(None, max_length=64, description="Only this battery")
+    pack: str | None = Field(None, max_length=64, description="Only cells of this pack")
+    cell: str | None = Field(None, max_length=64, description="Only this cell")
+
+
+def router(latest: Callable[[], FleetAssessment], stored: InfluxQL | None) -> APIRouter:
+    """``/history``."""
+    routes = APIRouter(prefix="/api/v1", tags=["history"])
+
+    @routes.get("/history", responses=examples.of("history", 404, 422, 503))
+    async def history(request: Request, query: Annotated[HistoryQuery, Query()]) -> Response:
+        """One value of one site over time, thinned so that lows and highs stay; null is a gap."""
+        row_of(latest(), query.site)
+        metric = METRICS.get(query.metric)
+        if metric is None:
+            known = ", ".join(METRICS)
+            raise HTTPException(422, f"{query.metric!r} is not stored; one of: {known}")
+        given = {"device": query.device, "pack": query.pack, "cell": query.cell}
+        tags = {tag: value for tag, value in given.items() if value is not None}
+        if wrong := [tag for tag in tags if tag not in metric.by]:
+            raise HTTPException(422, f"{query.metric} has no {wrong[0]}")
+        now = time.time()
+        since, until = _moment(query, "since", now), _moment(query, "until", now)
+        if since >= until:
+            raise HTTPException(422, "since must be before until")
+        if stored is None:
+            raise HTTPException(503, "nothing is stored: FLEETSCOPE_INFLUXDB_URL is not set")
+        try:
+            found = await read(stored, metric, query.site, since, until, query.points, tags)
+        except NoAnswerError as error:
+            raise HTTPException(503, str(error)) from error
+        return reply(request, found)
+
+    return routes
+
+
+def _moment(query: HistoryQuery, which: str, now: float) -> float:
+    try:
+        return moment(getattr(query, which), now)
+    except (ValueError, OverflowError) as error:
+        raise HTTPException(
+            422, f"{which}: expected ISO 8601, Unix seconds, or a duration such as 24h or 7d"
+        ) from error

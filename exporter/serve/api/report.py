@@ -1,0 +1,70 @@
+"""The report over a period."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, HTTPException, Query, Request, Response
+from pydantic import BaseModel, ConfigDict, Field
+
+from exporter.assess.assessment import FleetAssessment
+from exporter.assess.costs import PriceList
+from exporter.deliver.report.document import as_data, as_html
+from exporter.deliver.report.gather import gather
+from exporter.deliver.report.model import Report
+from exporter.deliver.report.pdf import NoPdfError, as_pdf
+from exporter.history.influxql import InfluxQL, NoAnswerError
+from exporter.serve.api import examples
+from exporter.serve.api.replies import reply, reply_bytes
+
+MEDIA = ("text/html", "application/pdf")
+SAME_SECONDS = 60.0
+
+
+class ReportQuery(BaseModel):
+    """Which report, in which form."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    days: float = Field(7.0, ge=0.01, le=366, description="Length of the period that ends now")
+    format: Literal["json", "html", "pdf"] = Field("json", description="Form of the answer")
+
+
+def router(
+    latest: Callable[[], FleetAssessment], stored: InfluxQL | None, prices: PriceList | None
+) -> APIRouter:
+    """``/report``."""
+    routes = APIRouter(prefix="/api/v1", tags=["report"])
+    made: dict[float, Report] = {}
+    making = asyncio.Lock()
+
+    async def report_of(stored: InfluxQL, days: float) -> Report:
+        """The report of so many days: that of a moment ago, so that all its forms say the same."""
+        async with making:
+            assessment = latest()
+            found = made.get(days)
+            if found is None or not 0 <= assessment.time - found.made < SAME_SECONDS:
+                made.clear()
+                start = assessment.time - days * 86400
+                found = made[days] = await gather(assessment, stored, start, prices)
+            return found
+
+    @routes.get("/report", responses=examples.of("report", 503, media=MEDIA))
+    async def report(request: Request, query: Annotated[ReportQuery, Query()]) -> Response:
+        """What changed, who needs attention, what is getting worse, availability, energy, costs."""
+        if stored is None:
+            raise HTTPException(503, "nothing is stored: FLEETSCOPE_INFLUXDB_URL is not set")
+        try:
+            found = await report_of(stored, query.days)
+            if query.format == "json":
+                return reply(request, as_data(found))
+            html = await asyncio.to_thread(as_html, found)
+            if query.format == "html":
+                return reply_bytes(request, html.encode(), "text/html; charset=utf-8")
+            return reply_bytes(request, await as_pdf(html), "application/pdf")
+        except (NoAnswerError, NoPdfError) as error:
+            raise HTTPException(503, str(error)) from error
+
+    return routes

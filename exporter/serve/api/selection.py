@@ -1,0 +1,119 @@
+"""Which sites a question is about, in which order, and which part of a long answer."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Sequence
+from typing import Any, Literal, TypeVar
+
+import numpy as np
+from fastapi import HTTPException, Request
+from pydantic import BaseModel, ConfigDict, Field
+
+from exporter.assess.assessment import FleetAssessment
+from exporter.config.fleet import Priority, Site
+from scoring.issues import Severity
+from scoring.status import Status
+
+StatusName = Literal["HEALTHY", "GOOD", "WARNING", "CRITICAL", "OFFLINE", "UNKNOWN"]
+Item = TypeVar("Item")
+LARGEST_PAGE = 10_000
+
+
+class Selection(BaseModel):
+    """Filters that every list of sites takes, and the part of it that is wanted.
+
+    A filter that may be given several times keeps sites that match any of its values; several
+    filters keep sites that match all of them.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    q: str | None = Field(
+        None, max_length=200, description="Text that id, name, location or region contain"
+    )
+    status: list[StatusName] = Field([], description="Only sites of these statuses")
+    priority: list[Priority] = Field([], description="Only sites of these priorities")
+    region: list[str] = Field([], max_length=100, description="Only sites of these regions")
+    vendor: list[str] = Field([], max_length=100, description="Only sites of these vendors")
+    battery_type: list[str] = Field([], max_length=100, description="Only these battery types")
+    issue: list[str] = Field([], max_length=50, description="Only sites with one of these issues")
+    attention: bool | None = Field(
+        None, description="Only sites that need attention (true) or that do not (false)"
+    )
+    limit: int | None = Field(
+        None, ge=1, le=LARGEST_PAGE, description="At most so many; without it all"
+    )
+    offset: int = Field(0, ge=0, le=10_000_000, description="Leave out so many at the beginning")
+
+    def rows(self, assessment: FleetAssessment) -> list[int]:
+        """Rows of the sites that match, those that need attention most first."""
+        wanted = folded(self.q) if self.q else ""
+        worst = assessment.scores.overall.worst
+        status = assessment.scores.overall.status
+        chosen = []
+        for row in assessment.by_attention():
+            site = assessment.fleet.sites[row]
+            if self.status and Status(int(status[row])).name not in self.status:
+                continue
+            if self.attention is not None and self.attention != bool(
+                worst[row] >= Severity.WARNING
+            ):
+                continue
+            if self.issue and not any(i.code in self.issue for i in assessment.issues[row]):
+                continue
+            if self._describes(site) and (not wanted or wanted in searched(site)):
+                chosen.append(row)
+        return chosen
+
+    def _describes(self, site: Site) -> bool:
+        return (
+            (not self.priority or site.priority in self.priority)
+            and (not self.region or site.region in self.region)
+            and (not self.vendor or site.vendor in self.vendor)
+            and (not self.battery_type or site.battery_type in self.battery_type)
+        )
+
+
+def folded(text: str) -> str:
+    """A text for comparison: without case, accents and surrounding blanks."""
+    parts = unicodedata.normalize("NFKD", text.strip().casefold())
+    return "".join(c for c in parts if not unicodedata.combining(c))
+
+
+def searched(site: Site) -> str:
+    """What a search looks at."""
+    return folded("\n".join((site.id, site.title, site.location or "", site.region or "")))
+
+
+def page_of(
+    items: Sequence[Item], query: Selection, request: Request
+) -> tuple[Sequence[Item], dict[str, Any]]:
+    """The wanted part of a list, and what to say of the whole: total and the next part's URL."""
+    end = len(items) if query.limit is None else query.offset + query.limit
+    following = None
+    if end < len(items):
+        url = request.url.include_query_params(offset=end)
+        following = f"{url.path}?{url.query}"
+    about = {"total": len(items), "offset": query.offset, "limit": query.limit, "next": following}
+    return items[query.offset : end], about
+
+
+def row_of(assessment: FleetAssessment, site_id: str) -> int:
+    """The row of a site, by its id.
+
+    Raises
+    ------
+    HTTPException
+        404 where the fleet has none of that id.
+    """
+    for row, site in enumerate(assessment.fleet.sites):
+        if site.id == site_id:
+            return row
+    raise HTTPException(404, f"there is no site with the id {site_id[:80]!r}")
+
+
+def by_value(rows: Sequence[int], values: np.ndarray[Any, Any], *, descending: bool) -> list[int]:
+    """Rows in the order of a value; those without one are left out."""
+    known = [row for row in rows if not np.isnan(values[row])]
+    return sorted(known, key=lambda row: -values[row] if descending else values[row])

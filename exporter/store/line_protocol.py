@@ -1,0 +1,158 @@
+"""Line protocol of InfluxDB, from Snapshots and Assessments. Pure.
+
+Every number is written as a float, so that the type of a field never depends on its value.
+Prefixes are cached: a fleet writes the same few series over and over.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
+
+from exporter.assess.assessment import FleetAssessment, Issue
+from exporter.model.snapshot import BatterySnapshot, Snapshot
+
+_TAG = str.maketrans({",": "\\,", "=": "\\=", " ": "\\ ", "\n": "_", "\r": "_", "\t": "_"})
+_STRING = str.maketrans({'"': '\\"', "\\": "\\\\", "\n": " ", "\r": " "})
+SEVERITY_LEVELS = {"info": 1.0, "warning": 2.0, "critical": 3.0}
+
+
+def tag(value: str) -> str:
+    """A tag value, escaped. A trailing backslash would escape the separator, so it is dropped."""
+    return value.translate(_TAG).rstrip("\\") or "_"
+
+
+def text(value: str) -> str:
+    """A string field, quoted."""
+    return f'"{value.translate(_STRING)}"'
+
+
+@lru_cache(maxsize=262_144)
+def _series(measurement: str, *tags: str) -> str:
+    """``measurement,tag=value,…`` from alternating tag names and values."""
+    pairs = zip(tags[::2], tags[1::2], strict=True)
+    return measurement + "".join(f",{name}={tag(value)}" for name, value in pairs)
+
+
+def milliseconds(time: float) -> int:
+    """Unix seconds as the timestamp of a line, in milliseconds."""
+    return round(time * 1000)
+
+
+def _fields(readings: Mapping[str, float]) -> list[str]:
+    return [f"{name}={value!r}" for name, value in readings.items() if math.isfinite(value)]
+
+
+def snapshot_lines(snapshot: Snapshot) -> list[str]:
+    """Lines of one Snapshot: ``site`` always, the rest where the site gave it.
+
+    Single cells are stored at a cadence of their own, by :mod:`exporter.store.cell_cadence`. A
+    missing or implausible reading is not written. That the site was online or offline is.
+    """
+    stamp = milliseconds(snapshot.time)
+    online = 1.0 if snapshot.outcome.answered else 0.0
+    fields = [
+        f"online={online}",
+        f"scrape_seconds={snapshot.duration!r}",
+        f"outcome={text(snapshot.outcome.value)}",
+        *_fields(snapshot.readings),
+    ]
+    lines = [f"{_series('site', 'site', snapshot.site)} {','.join(fields)} {stamp}"]
+    for battery in snapshot.batteries:
+        lines += _battery_lines(snapshot.site, battery, stamp)
+    for device, levels in snapshot.alarms.items():
+        lines += [
+            f"{_series('alarm', 'site', snapshot.site, 'device', device, 'alarm', name)} "
+            f"level={level}.0 {stamp}"
+            for name, level in levels.items()
+        ]
+    return lines
+
+
+def _battery_lines(site: str, battery: BatterySnapshot, stamp: int) -> Iterable[str]:
+    fields = _fields(battery.readings)
+    if battery.cell_min_id:
+        fields.append(f"cell_min_id={text(battery.cell_min_id)}")
+    if battery.cell_max_id:
+        fields.append(f"cell_max_id={text(battery.cell_max_id)}")
+    if fields:
+        series = _series("battery", "site", site, "device", battery.device)
+        yield f"{series} {','.join(fields)} {stamp}"
+
+
+def cell_line(
+    site: str, pack: str, cell: str, volts: float, celsius: float, stamp: int, left_out: int = 0
+) -> str:
+    """The line of one cell, of which one value may be missing (NaN).
+
+    ``left_out`` is the number of rows before this one that a dead-band left out.
+    """
+    values = _fields({"voltage_v": volts, "temperature_c": celsius})
+    if left_out:
+        values.append(f"left_out={left_out}.0")
+    series = _series("cell", "site", site, "pack", pack, "cell", cell)
+    return f"{series} {','.join(values)} {stamp}"
+
+
+def assessment_lines(
+    assessment: FleetAssessment, cleared: Iterable[tuple[str, Issue]]
+) -> list[str]:
+    """Lines of one Assessment: ``health`` of every site, ``issue`` of every active one.
+
+    Parameters
+    ----------
+    assessment : FleetAssessment
+    cleared : iterable of (site id, Issue)
+        Issues that were active in the Assessment stored before and are no more: written once,
+        inactive.
+    """
+    stamp = milliseconds(assessment.time)
+    lines = []
+    scores = assessment.scores
+    for row, site in enumerate(assessment.fleet.sites):
+        for part in scores.components:
+            value = float(part.score[row])
+            if not math.isnan(value):
+                series = _series("health", "site", site.id, "component", part.name)
+                lines.append(f"{series} score={value!r} {stamp}")
+        lines += _overall_lines(assessment, row, stamp)
+        expected = float(assessment.pv_expected_w[row])
+        if not math.isnan(expected):
+            lines.append(f"{_series('site', 'site', site.id)} pv_expected_w={expected!r} {stamp}")
+        lines += [_issue_line(site.id, issue, 1.0, stamp) for issue in assessment.issues[row]]
+    lines += [_issue_line(site_id, issue, 0.0, stamp) for site_id, issue in cleared]
+    return lines
+
+
+def _overall_lines(assessment: FleetAssessment, row: int, stamp: int) -> Iterable[str]:
+    """The overall score, with what a table of sites shows beside it."""
+    overall = assessment.scores.overall
+    score = float(overall.score[row])
+    if math.isnan(score):
+        return
+    fields = [
+        f"score={score!r}",
+        f"status={float(overall.status[row])}",
+        f"rank={float(assessment.scores.attention[row])}",
+        f"coverage={float(overall.coverage[row])!r}",
+    ]
+    issues = assessment.issues[row]
+    if issues:
+        fields += [f"issue={text(issues[0].sentence)}", f"since={issues[0].since!r}"]
+    else:
+        # An empty text, so that the last one written is not the one of an issue long gone.
+        fields.append('issue=""')
+    series = _series("health", "site", assessment.fleet.sites[row].id, "component", "overall")
+    yield f"{series} {','.join(fields)} {stamp}"
+
+
+def _issue_line(site: str, issue: Issue, active: float, stamp: int) -> str:
+    fields = [f"active={active}", f"severity={SEVERITY_LEVELS[issue.severity]}"]
+    fields += [f"since={issue.since!r}", f"sentence={text(issue.sentence)}"]
+    fields.append(f"deduction={issue.deduction!r}")
+    if issue.value is not None:
+        fields.append(f"value={issue.value!r}")
+    if issue.threshold is not None:
+        fields.append(f"threshold={issue.threshold!r}")
+    return f"{_series('issue', 'site', site, 'code', issue.code)} {','.join(fields)} {stamp}"

@@ -1,0 +1,49 @@
+"""What the queue tells of itself."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from exporter.config.settings import Settings
+from exporter.store.queue import Fate, Queue
+
+
+@dataclass(frozen=True, slots=True)
+class SpoolNumbers:
+    """The queue at one moment.
+
+    Attributes
+    ----------
+    points : mapping of Fate to int
+        Empty while it is not known yet what an earlier run has left: a counter that began at 0
+        and jumped would look like that many new points.
+    bytes, limit_bytes : int
+    oldest : float or None
+        Unix seconds of the oldest batch that waits.
+    longest_seconds : float or None
+        Age at which a batch is dropped; None without a limit.
+    durable : bool or None
+        Whether what waits is on disk; None without a queue on disk.
+    """
+
+    points: Mapping[Fate, int] = field(default_factory=lambda: dict.fromkeys(Fate, 0))
+    bytes: int = 0
+    limit_bytes: int = 0
+    oldest: float | None = None
+    longest_seconds: float | None = None
+    durable: bool | None = None
+
+    @classmethod
+    def of(cls, queue: Queue | None, settings: Settings) -> SpoolNumbers:
+        """Of a queue, or of nothing that waits where nothing is stored."""
+        if queue is None:
+            return cls()
+        return cls(
+            points=queue.counts,
+            bytes=queue.bytes,
+            limit_bytes=queue.limit,
+            oldest=queue.oldest_time,
+            longest_seconds=None if queue.durable is None else settings.queue_hours * 3600.0,
+            durable=queue.durable,
+        )

@@ -1,0 +1,171 @@
+"""Counts what is in InfluxDB against the books of the queue."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections import Counter
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+
+from exporter.model.levels import RAW
+from exporter.store.queue import Fate
+from exporter.store.queue_file import FILE, ledger
+
+QUERY_SECONDS = 300.0
+# Fields that every point of the subject has, so that counting them counts its points.
+_ALWAYS_THERE = {
+    "site": "online",
+    "site/pv_expected_w": "pv_expected_w",
+    "health": "score",
+    "issue": "active",
+    "alarm": "level",
+}
+
+
+class VerifyError(Exception):
+    """The books or InfluxDB could not be asked; its text says which and why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """Points of one subject by the books, and those that InfluxDB has."""
+
+    subject: str
+    counts: dict[Fate, int]
+    stored: int
+
+    @property
+    def missing(self) -> int:
+        """Points that were written and are not there."""
+        return max(self.counts[Fate.WRITTEN] - self.stored, 0)
+
+    @property
+    def strange(self) -> int:
+        """Points beyond those that were or may have been written: another program's."""
+        return max(self.stored - self.counts[Fate.WRITTEN] - self.counts[Fate.SPOOLED], 0)
+
+
+def books(folder: Path, first: datetime, last: datetime) -> dict[str, dict[Fate, int]]:
+    """Points by subject and fate of whole minutes: that of ``first``, to the one before ``last``.
+
+    Only full detail: roll-ups are made again and again, and overwrite themselves.
+
+    Raises
+    ------
+    VerifyError
+    """
+    path = folder / FILE
+    minutes = minute(first), minute(last) - 1
+    found: dict[str, Counter[Fate]] = {}
+    try:
+        if not path.exists():
+            raise VerifyError(f"{path} is not there; is this FLEETSCOPE_QUEUE_DIR?")
+        for what, fate, points in ledger(path, *minutes):
+            if not what.startswith("rollup"):
+                found.setdefault(what, Counter())[fate] += points
+    except sqlite3.Error as error:
+        raise VerifyError(f"{path} cannot be read: {error}") from error
+    settled = (Fate.WRITTEN, Fate.REJECTED, Fate.DROPPED)
+    return {
+        what: {fate: counts[fate] for fate in Fate}
+        | {Fate.SPOOLED: counts[Fate.PRODUCED] - sum(counts[fate] for fate in settled)}
+        for what, counts in found.items()
+    }
+
+
+def minute(time: datetime) -> int:
+    """The whole minute of a time, as the books have it."""
+    return int(time.timestamp() // 60)
+
+
+def parse_time(text: str) -> datetime:
+    """A time with or without an offset (UTC without one), as in ISO 8601.
+
+    Raises
+    ------
+    ValueError
+    """
+    time = datetime.fromisoformat(text)
+    return time if time.tzinfo else time.replace(tzinfo=UTC)
+
+
+class InfluxCounter:
+    """Asks InfluxDB by InfluxQL, whichever its version."""
+
+    def __init__(self, url: str, database: str, headers: dict[str, str]) -> None:
+        self._url = url
+        self._database = database
+        self._headers = headers
+
+    async def points(self, subject: str, first: datetime, last: datetime) -> int:
+        """Points of a subject in whole minutes, as in :func:`books`.
+
+        Raises
+        ------
+        VerifyError
+        """
+        measurement = subject.partition("/")[0]
+        where = f"time >= {minute(first)}m AND time < {minute(last)}m"
+        source = f'"{RAW}"."{measurement}" WHERE {where}'
+        if subject in _ALWAYS_THERE:
+            field = _ALWAYS_THERE[subject]
+            rows = self._rows(f'SELECT count("{field}") FROM {source}')  # noqa: S608 - names of ours
+            return sum([int(row[1]) async for row in rows])
+        # No field is in every point: the points themselves are counted as they come.
+        count = 0
+        every = f"SELECT * FROM {source}"  # noqa: S608 - names of ours
+        async for _ in self._rows(every, chunked=True):
+            count += 1
+        return count
+
+    async def _rows(self, statement: str, chunked: bool = False) -> AsyncIterator[list[Any]]:
+        parameters = {"db": self._database, "q": statement, "epoch": "ms"}
+        if chunked:
+            parameters |= {"chunked": "true", "chunk_size": "10000"}
+        timeout = aiohttp.ClientTimeout(total=QUERY_SECONDS)
+        try:
+            async with (
+                aiohttp.ClientSession(
+                    headers=self._headers, timeout=timeout, read_bufsize=2**26
+                ) as http,
+                http.get(f"{self._url}/query", params=parameters) as reply,
+            ):
+                async for line in reply.content:
+                    if not line.strip():
+                        continue
+                    answer = json.loads(line)
+                    for result in _results(answer):
+                        for series in result.get("series", []):
+                            for row in series["values"]:
+                                yield row
+        except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
+            raise VerifyError(f"{self._url}: {type(error).__name__}: {error}") from error
+
+
+def _results(answer: dict[str, Any]) -> list[dict[str, Any]]:
+    results: list[dict[str, Any]] = answer.get("results", [])
+    for fault in (answer.get("error"), *(result.get("error") for result in results)):
+        if fault:
+            raise VerifyError(f"InfluxDB: {fault}")
+    return results
+
+
+async def verify(
+    folder: Path, counter: InfluxCounter, first: datetime, last: datetime
+) -> list[Row]:
+    """Every subject of the books beside what is stored.
+
+    Raises
+    ------
+    VerifyError
+    """
+    rows = []
+    for what, counts in sorted(books(folder, first, last).items()):
+        rows.append(Row(what, counts, await counter.points(what, first, last)))
+    return rows

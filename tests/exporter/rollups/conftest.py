@@ -1,3 +1,0 @@
-"""The real servers of the tests of targets serve here too."""
-
-from tests.exporter.test_influx_targets import influx1, influx2, server  # noqa: F401

@@ -1,0 +1,270 @@
+"""What a caller gets past the guard, with and without sign-in; over real HTTP."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import contextlib
+import socket
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+import yaml
+from fastapi import FastAPI, Request
+from yarl import URL
+
+from exporter.config.settings import Settings, load_settings
+from exporter.serve.access import guard, server
+from exporter.serve.access.guard import LARGEST_BODY, may_see_contacts
+from exporter.serve.access.rate_limits import MOST_CLIENTS, Buckets
+from exporter.serve.access.server import Front
+from tests.serve.access.conftest import hashed
+
+TOKEN = "change-me-4711"
+
+
+def application() -> FastAPI:
+    app = FastAPI()
+
+    @app.get("/healthz")
+    async def health() -> str:
+        return "ok"
+
+    @app.get("/who")
+    async def who(request: Request) -> bool:
+        return may_see_contacts(request)
+
+    @app.post("/-/reload")
+    async def change(request: Request) -> int:
+        return len(await request.body())
+
+    return app
+
+
+def configured(tmp_path: Path, config: dict[str, Any] | None, **more: Any) -> Settings:
+    path = tmp_path / "web.yml"
+    if config is not None:
+        path.write_text(yaml.safe_dump(config), "utf-8")
+        more["web_config"] = path
+    return load_settings(**more)
+
+
+@contextlib.asynccontextmanager
+async def serving(settings: Settings) -> AsyncIterator[tuple[str, Front]]:
+    door = Front(application(), settings)
+    listener = socket.create_server(("127.0.0.1", 0))
+    task = asyncio.create_task(door.serve([listener]))
+    try:
+        yield f"{door.scheme}://127.0.0.1:{listener.getsockname()[1]}", door
+    finally:
+        door.stop()
+        await task
+
+
+async def read_whole(request: Any, handler: Any) -> Any:
+    reply = await handler(request)
+    await reply.read()
+    return reply
+
+
+def client(url: str) -> aiohttp.ClientSession:
+    """A session that leaves no answer unread."""
+    return aiohttp.ClientSession(url, middlewares=(read_whole,))
+
+
+USERS = {"basic_auth_users": {"ops": hashed("right"), "prometheus": hashed("other")}}
+
+
+def basic(name: str, password: str) -> dict[str, str]:
+    return {"Authorization": "Basic " + base64.b64encode(f"{name}:{password}".encode()).decode()}
+
+
+BEARER = {"Authorization": f"Bearer {TOKEN}"}
+
+
+async def test_without_users_all_may_read_and_nobody_may_change(tmp_path: Path) -> None:
+    async with serving(configured(tmp_path, None)) as (url, _), client(url) as http:
+        assert await (await http.get("/who")).json() is True
+        for headers in ({}, BEARER, {"Authorization": "Bearer "}):
+            for method in ("POST", "PUT", "DELETE", "PATCH", "MADE-UP"):
+                refused = await http.request(method, "/-/reload", headers=headers)
+                assert refused.status == 403
+
+
+async def test_a_change_needs_its_own_token(tmp_path: Path) -> None:
+    settings = configured(tmp_path, USERS, change_token=TOKEN)
+    async with serving(settings) as (url, _), client(url) as http:
+        for headers in ({}, basic("ops", TOKEN), {"Authorization": f"Bearer {TOKEN}x"}):
+            assert (await http.post("/-/reload", headers=headers)).status in (401, 403)
+        assert (await http.post("/-/reload", headers=basic("ops", "right"))).status == 403
+        assert (await http.post("/-/reload", headers=BEARER)).status == 200
+        assert await (await http.get("/who", headers=BEARER)).json() is False
+        # No path is an exception, not even one that only asks.
+        assert (await http.post("/api/v1/ask", headers=basic("ops", "right"))).status == 403
+
+
+WRONG = {
+    "nothing": {},
+    "wrong password": basic("ops", "wrong"),
+    "hash as password": basic("ops", USERS["basic_auth_users"]["ops"]),
+    "unknown user": basic("nobody", "right"),
+    "other's password": basic("ops", "other"),
+    "empty": basic("ops", ""),
+    "long": basic("ops", "right" + "x" * 100),
+    "zero": basic("ops", "right\0"),
+    "no colon": {"Authorization": "Basic " + base64.b64encode(b"ops").decode()},
+    "no base64": {"Authorization": "Basic ==="},
+    "not UTF-8": {"Authorization": "Basic " + base64.b64encode(b"\xff\xfe:x").decode()},
+    "digest": {"Authorization": "Digest username=ops"},
+    "bearer": {"Authorization": "Bearer right"},
+}
+
+
+@pytest.mark.parametrize("headers", WRONG.values(), ids=WRONG.keys())
+async def test_sign_in_refuses(tmp_path: Path, headers: dict[str, str]) -> None:
+    async with (
+        serving(configured(tmp_path, USERS)) as (url, _),
+        client(url) as http,
+    ):
+        for path in ("/who", "/openapi.json", "/nothing", "/healthz/"):
+            reply = await http.get(path, headers=headers)
+            assert reply.status == 401
+            assert reply.headers["WWW-Authenticate"].startswith("Basic realm=")
+            assert (await reply.json())["detail"] == "a user name and password are needed"
+        assert (await http.get("/healthz", headers=headers)).status == 200
+
+
+async def test_roles(tmp_path: Path) -> None:
+    settings = configured(tmp_path, USERS, contact_users="prometheus, nobody")
+    async with serving(settings) as (url, _), client(url) as http:
+        for _ in range(2):  # the second time from memory
+            reply = await http.get("/who", headers=basic("ops", "right"))
+            assert (reply.status, await reply.json()) == (200, False)
+            reply = await http.get("/who", headers=basic("prometheus", "other"))
+            assert (reply.status, await reply.json()) == (200, True)
+
+
+async def test_guessing_is_slowed_and_does_not_lock_out_who_is_known(tmp_path: Path) -> None:
+    async with (
+        serving(configured(tmp_path, USERS)) as (url, _),
+        client(url) as http,
+    ):
+        assert (await http.get("/who", headers=basic("ops", "right"))).status == 200
+        seen = [
+            (await http.get("/who", headers=basic("ops", f"guess {n}"))).status for n in range(15)
+        ]
+        assert seen == [401] * 10 + [429] * 5
+        assert (await http.get("/who", headers=basic("ops", "right"))).status == 200
+
+
+async def test_too_many_requests(tmp_path: Path) -> None:
+    limit = {"rate_limit": {"interval": "1h", "burst": 3}}
+    async with (
+        serving(configured(tmp_path, limit)) as (url, _),
+        client(url) as http,
+    ):
+        # An address that a caller claims to have opens no new bucket.
+        replies = [
+            await http.get("/who", headers={"X-Forwarded-For": f"192.0.2.{n}"}) for n in range(5)
+        ]
+        assert [reply.status for reply in replies] == [200, 200, 200, 429, 429]
+        assert replies[-1].headers["Retry-After"] == "1"
+
+
+def test_buckets_fill_again_and_forget_the_oldest() -> None:
+    buckets = Buckets(interval=1.0, burst=2)
+    assert [buckets.take("a", 0.0) for _ in range(3)] == [True, True, False]
+    assert [buckets.take("a", 1.0) for _ in range(2)] == [True, False]
+    assert [buckets.take("a", 9.0) for _ in range(3)] == [True, True, False]
+    for n in range(MOST_CLIENTS):
+        assert buckets.take(f"{n}", 9.0)
+    assert buckets.take("a", 9.0)
+    assert len(buckets._full) == MOST_CLIENTS
+    assert all(Buckets(0.0, 1).take("a", 0.0) for _ in range(100))
+
+
+async def chunks(size: int) -> AsyncIterator[bytes]:
+    for _ in range(size // 1024):
+        yield b"x" * 1024
+
+
+async def test_a_large_request_is_refused(tmp_path: Path) -> None:
+    settings = configured(tmp_path, None, change_token=TOKEN)
+    async with serving(settings) as (url, _), client(url) as http:
+        fits = await http.post("/-/reload", data=chunks(LARGEST_BODY), headers=BEARER)
+        assert (fits.status, await fits.json()) == (200, LARGEST_BODY)
+        for data in (b"x" * (LARGEST_BODY + 1), chunks(LARGEST_BODY + 1024)):
+            large = await http.post("/-/reload", data=data, headers=BEARER)
+            assert large.status == 413
+        assert (await http.get("/who", headers={"X": "x" * 40_000})).status == 431
+        assert (await http.get("/who?" + "x" * 40_000)).status == 431
+        assert (await http.get(URL(f"{url}/who?\x80", encoded=True))).status == 400
+
+
+async def exchange(url: str, sent: bytes) -> bytes:
+    host, _, port = url.partition("://")[2].partition(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    writer.write(sent)
+    await writer.drain()
+    answer = await reader.read()
+    writer.close()
+    return answer
+
+
+async def test_half_a_request_holds_no_connection(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server, "IDLE_SECONDS", 0.2)
+    monkeypatch.setattr(guard, "BODY_SECONDS", 0.4)
+    settings = configured(tmp_path, None, change_token=TOKEN)
+    async with serving(settings) as (url, _):
+        whole = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
+        assert await exchange(url, b"") == b""
+        assert await exchange(url, whole[:20]) == b""
+        assert (await exchange(url, whole + whole[:20])).count(b"HTTP/1.1 200") == 1
+        slow = f"POST /-/reload HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {TOKEN}\r\n"
+        answer = await exchange(url, slow.encode() + b"Content-Length: 10\r\n\r\nx")
+        assert answer.startswith(b"HTTP/1.1 408")
+
+
+TRAVERSALS = [
+    b"/../../../../etc/passwd",
+    b"/%2e%2e/%2e%2e/etc/passwd",
+    b"/api/v1/sites/..%2f..%2f..%2fetc%2fpasswd",
+    b"/static/../../etc/passwd",
+    b"//etc/passwd",
+    b"/\\..\\..\\etc\\passwd",
+    b"/%00/etc/passwd",
+    b"/api/v1/sites/%c0%ae%c0%ae/etc/passwd",
+    b"http://127.0.0.1:1/who/../etc/passwd",
+]
+
+
+@pytest.mark.parametrize("target", TRAVERSALS)
+async def test_no_path_leads_to_a_file(tmp_path: Path, target: bytes) -> None:
+    async with serving(configured(tmp_path, None)) as (url, _):
+        request = b"GET %s HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n" % target
+        answer = await exchange(url, request)
+        assert answer.split(b" ")[1] in (b"404", b"400")
+        assert b"root:" not in answer
+
+
+async def test_headers(tmp_path: Path) -> None:
+    async with serving(configured(tmp_path, None)) as (url, _), client(url) as http:
+        for path in ("/who", "/nothing"):
+            headers = (await http.get(path)).headers
+            assert headers["X-Content-Type-Options"] == "nosniff"
+            assert headers["X-Frame-Options"] == "DENY"
+            assert "frame-ancestors 'none'" in headers["Content-Security-Policy"]
+            assert "Server" not in headers
+            assert "Access-Control-Allow-Origin" not in headers
+    chosen = {"X-Frame-Options": "sameorigin", "Strict-Transport-Security": "max-age=60"}
+    config = {"http_server_config": {"headers": chosen}}
+    settings = configured(tmp_path, config)
+    async with serving(settings) as (url, _), client(url) as http:
+        headers = (await http.get("/who")).headers
+        assert headers["X-Frame-Options"] == "sameorigin"
+        assert headers["Strict-Transport-Security"] == "max-age=60"
