@@ -11,7 +11,7 @@ from typing import Any
 
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
 
-from grafana import cells, collection, compare, meters, overview, pack, site
+from grafana.boards import cells, collection, compare, meters, overview, pack, site
 
 FOLDER = Path(__file__).parent / "dashboards"
 SCHEMA_VERSION = 42

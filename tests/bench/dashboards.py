@@ -16,7 +16,7 @@ from typing import Any
 
 from exporter.history.rollups.source import Connection, Source
 from exporter.model.levels import RAW
-from grafana.levels import CELLS, CHOICE_QUERY, DETAILS
+from grafana.kit.levels import CELLS, CHOICE_QUERY, DETAILS
 
 FOLDER = Path(__file__).parents[2] / "grafana" / "dashboards"
 DAY_MS = 86_400_000

@@ -31,7 +31,7 @@ from exporter.serve.metrics import METRICS, PREFIX
 from exporter.store.cell_cadence import CellStore
 from exporter.store.line_protocol import assessment_lines, snapshot_lines
 from grafana.generate import FOLDER, dashboards, files, main, stale
-from grafana.levels import CHOICE_QUERY, DETAILS
+from grafana.kit.levels import CHOICE_QUERY, DETAILS
 from scoring.issues import ISSUE_KINDS
 from scoring.status import STATUSES
 

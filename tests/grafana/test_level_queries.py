@@ -13,7 +13,7 @@ from exporter.history.rollups.source import DAY_MS, Connection, Source
 from exporter.model.levels import LEVELS, RAW, duration_seconds
 from exporter.store.queue import compress
 from grafana.generate import dashboards
-from grafana.levels import DETAILS
+from grafana.kit.levels import DETAILS
 from tests.store.test_influx_targets import Server, influx1, influx2, server  # noqa: F401
 
 pytestmark = pytest.mark.stack

@@ -14,7 +14,7 @@ import yaml
 
 from exporter.model.levels import RAW
 from exporter.model.quantities import QUANTITIES
-from grafana.levels import DETAILS
+from grafana.kit.levels import DETAILS
 from provisioning.local.stack import ROOT, Stack
 from provisioning.local.web import get_json
 from simulator.scenario import SCENARIOS

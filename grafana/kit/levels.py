@@ -17,7 +17,7 @@ from grafana_foundation_sdk.builders.dashboard import QueryVariable
 from grafana_foundation_sdk.models.dashboard import VariableHide, VariableRefresh
 
 from exporter.history.rollups.plot_level import MEASUREMENT, PLACE
-from grafana.queries import INFLUXDB
+from grafana.kit.queries import INFLUXDB
 
 CHOICE_QUERY = (
     'SELECT "choice" FROM (SELECT bottom("s", 1) AS "b", "choice" FROM (SELECT last("seconds") '

@@ -7,11 +7,11 @@ from __future__ import annotations
 from grafana_foundation_sdk.builders import stat, table, timeseries
 from grafana_foundation_sdk.builders.dashboard import Dashboard
 
-from grafana import look
-from grafana.cells_critical import nearest
-from grafana.frame import dashboard, fleet_variables
-from grafana.overview_places import add_places
-from grafana.panels import (
+from grafana.boards.cells_critical import nearest
+from grafana.boards.overview_places import add_places
+from grafana.kit import look
+from grafana.kit.frame import dashboard, fleet_variables
+from grafana.kit.panels import (
     HIDDEN,
     SITE_URL,
     WRAPPED,
@@ -30,7 +30,7 @@ from grafana.panels import (
     tiles,
     transform,
 )
-from grafana.queries import (
+from grafana.kit.queries import (
     AT_THE_END,
     CHOSEN,
     CHOSEN_INFO,

@@ -8,10 +8,11 @@ from grafana_foundation_sdk.builders import barchart, heatmap, stat, timeseries
 from grafana_foundation_sdk.builders.dashboard import Dashboard, Row
 from grafana_foundation_sdk.models.dashboard import DataTransformerConfig
 
-from grafana import look, wear
-from grafana.frame import batteries_variable, dashboard, kept_variable, site_variable
-from grafana.levels import CELLS, READINGS, either, field, grown, last_and_median, over_time
-from grafana.panels import (
+from grafana.boards import wear
+from grafana.kit import look
+from grafana.kit.frame import batteries_variable, dashboard, kept_variable, site_variable
+from grafana.kit.levels import CELLS, READINGS, either, field, grown, last_and_median, over_time
+from grafana.kit.panels import (
     Face,
     bars_in_order,
     colour,
@@ -24,7 +25,7 @@ from grafana.panels import (
     tiles,
     transform,
 )
-from grafana.queries import influx, influx_table
+from grafana.kit.queries import influx, influx_table
 
 CHOSEN = "\"site\" = '$site' AND \"pack\" = '$pack'"
 BATTERY = "\"site\" = '$site' AND \"device\" = '$pack'"

@@ -22,8 +22,8 @@ from grafana_foundation_sdk.models.dashboard import (
     VariableSort,
 )
 
-from grafana.look import WORST_FIRST
-from grafana.queries import INFLUXDB, ON_SITE, PROMETHEUS
+from grafana.kit.look import WORST_FIRST
+from grafana.kit.queries import INFLUXDB, ON_SITE, PROMETHEUS
 
 TITLES = {
     "fleetscope-overview": "Fleet overview",

@@ -8,9 +8,9 @@ from grafana_foundation_sdk.builders import stat, table, timeseries
 from grafana_foundation_sdk.builders.dashboard import Dashboard, Row
 
 from exporter.model.quantities import QUANTITIES, Quantity
-from grafana import look
-from grafana.frame import choice_variable, dashboard, label_variable, site_variable
-from grafana.panels import (
+from grafana.kit import look
+from grafana.kit.frame import choice_variable, dashboard, label_variable, site_variable
+from grafana.kit.panels import (
     HIDDEN,
     SITE_URL,
     WRAPPED,
@@ -25,7 +25,7 @@ from grafana.panels import (
     tiles,
     transform,
 )
-from grafana.queries import BUCKET, ON_SITE, influx, or_missing, prom, prom_now, prom_table
+from grafana.kit.queries import BUCKET, ON_SITE, influx, or_missing, prom, prom_now, prom_table
 from scoring.outliers import METRICS as OUTLIER_METRICS
 
 CHOSEN = 'site=~"$site"'

@@ -5,8 +5,8 @@ from __future__ import annotations
 from grafana_foundation_sdk.builders import bargauge, geomap, stat
 from grafana_foundation_sdk.builders.dashboard import Dashboard
 
-from grafana import look
-from grafana.panels import (
+from grafana.kit import look
+from grafana.kit.panels import (
     SITE_URL,
     Face,
     bars,
@@ -18,7 +18,7 @@ from grafana.panels import (
     transform,
     world,
 )
-from grafana.queries import (
+from grafana.kit.queries import (
     ON_SITE,
     SITES,
     Target,

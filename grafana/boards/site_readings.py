@@ -8,10 +8,10 @@ from grafana_foundation_sdk.builders import statetimeline, table, timeseries
 from grafana_foundation_sdk.builders.dashboard import Dashboard, Row
 
 from exporter.model.quantities import QUANTITIES
-from grafana import look
-from grafana.levels import READINGS, either, grown, over_time
-from grafana.panels import WRAPPED, Face, colour, columns, grid, lines, timeline, transform
-from grafana.queries import influx, influx_table, latest, prom, prom_table
+from grafana.kit import look
+from grafana.kit.levels import READINGS, either, grown, over_time
+from grafana.kit.panels import WRAPPED, Face, colour, columns, grid, lines, timeline, transform
+from grafana.kit.queries import influx, influx_table, latest, prom, prom_table
 
 ONE = '{site="$site"}'
 CHOSEN = "\"site\" = '$site'"

@@ -10,11 +10,12 @@ from grafana_foundation_sdk.builders import heatmap, stat, table, timeseries
 from grafana_foundation_sdk.builders.dashboard import Dashboard, Row
 from grafana_foundation_sdk.models.dashboard import DataTransformerConfig
 
-from grafana import look, wear
-from grafana.cells_critical import PACK_URL, critical
-from grafana.frame import dashboard, kept_variable, pack_variable, site_variable
-from grafana.levels import CELLS, READINGS, last_and_median, of_packs, over_time
-from grafana.panels import (
+from grafana.boards import wear
+from grafana.boards.cells_critical import PACK_URL, critical
+from grafana.kit import look
+from grafana.kit.frame import dashboard, kept_variable, pack_variable, site_variable
+from grafana.kit.levels import CELLS, READINGS, last_and_median, of_packs, over_time
+from grafana.kit.panels import (
     CELLS_URL,
     HIDDEN,
     WRAPPED,
@@ -33,7 +34,7 @@ from grafana.panels import (
     tiles,
     transform,
 )
-from grafana.queries import ON_SITE, influx, influx_table, prom_now, prom_table
+from grafana.kit.queries import ON_SITE, influx, influx_table, prom_now, prom_table
 
 CHOSEN = "\"site\" = '$site'"
 PACK = '"pack" =~ /^$pack$/'

@@ -6,8 +6,8 @@ from grafana_foundation_sdk.builders import table
 
 from exporter.model.cell_findings import FORECAST_MV
 from exporter.store.line_protocol import SEVERITY_LEVELS
-from grafana import look
-from grafana.panels import (
+from grafana.kit import look
+from grafana.kit.panels import (
     CELLS_URL,
     HIDDEN,
     WRAPPED,
@@ -19,7 +19,7 @@ from grafana.panels import (
     ordered,
     transform,
 )
-from grafana.queries import ON_SITE, SITES, or_missing, prom_table
+from grafana.kit.queries import ON_SITE, SITES, or_missing, prom_table
 
 PACK_URL = "/d/fleetscope-pack/?${__url_time_range}&var-site=${site}&var-pack=${__data.fields.Pack}"
 ONE = '{site="$site"}'

@@ -9,10 +9,12 @@ from collections.abc import Mapping
 from grafana_foundation_sdk.builders import stat, statetimeline, table, timeseries
 from grafana_foundation_sdk.builders.dashboard import Dashboard
 
-from grafana import look
-from grafana.frame import Happenings, dashboard, site_variable
-from grafana.levels import READINGS, either, over_time
-from grafana.panels import (
+from grafana.boards.site_plots import add_plots
+from grafana.boards.site_readings import add_readings
+from grafana.kit import look
+from grafana.kit.frame import Happenings, dashboard, site_variable
+from grafana.kit.levels import READINGS, either, over_time
+from grafana.kit.panels import (
     WRAPPED,
     Face,
     colour,
@@ -26,7 +28,7 @@ from grafana.panels import (
     timeline,
     transform,
 )
-from grafana.queries import (
+from grafana.kit.queries import (
     influx,
     influx_table,
     latest,
@@ -34,8 +36,6 @@ from grafana.queries import (
     prom_now,
     prom_table,
 )
-from grafana.site_plots import add_plots
-from grafana.site_readings import add_readings
 from scoring.overall import CRITICAL_CAP, WARNING_CAP, WEIGHTS
 
 ONE = '{site="$site"}'

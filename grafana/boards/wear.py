@@ -11,9 +11,9 @@ from grafana_foundation_sdk.builders import barchart, stat, table, timeseries
 
 from exporter.history.cells.wear import DEPTHS, HEAT, MEASUREMENT
 from exporter.model.cell_findings import FORMULA
-from grafana import look
-from grafana.levels import CELLS, READINGS, SITE, Detail, either, field, of_packs, over_time
-from grafana.panels import (
+from grafana.kit import look
+from grafana.kit.levels import CELLS, READINGS, SITE, Detail, either, field, of_packs, over_time
+from grafana.kit.panels import (
     WRAPPED,
     Face,
     bars_in_order,
@@ -28,7 +28,7 @@ from grafana.panels import (
     tiles,
     transform,
 )
-from grafana.queries import influx, influx_table
+from grafana.kit.queries import influx, influx_table
 
 ONE = f"{SITE} AND \"pack\" = '$pack'"
 SEVERAL = f'{SITE} AND "pack" =~ /^$pack$/'

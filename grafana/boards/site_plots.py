@@ -9,10 +9,10 @@ from collections.abc import Sequence
 from grafana_foundation_sdk.builders import statetimeline, timeseries
 from grafana_foundation_sdk.builders.dashboard import Dashboard, Row
 
-from grafana import look
-from grafana.levels import READINGS, either, over_time
-from grafana.panels import Face, colour, lines, link, timeline
-from grafana.queries import Target, influx, prom
+from grafana.kit import look
+from grafana.kit.levels import READINGS, either, over_time
+from grafana.kit.panels import Face, colour, lines, link, timeline
+from grafana.kit.queries import Target, influx, prom
 from scoring.grid import VOLTAGE_TOLERANCE
 
 ONE = '{site="$site"}'

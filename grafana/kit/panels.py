@@ -32,8 +32,8 @@ from grafana_foundation_sdk.models.dashboard import (
 )
 from grafana_foundation_sdk.models.heatmap import HeatmapColorMode
 
-from grafana.look import fixed, missing_as, score_limits, status_mappings
-from grafana.queries import MIXED, Target
+from grafana.kit.look import fixed, missing_as, score_limits, status_mappings
+from grafana.kit.queries import MIXED, Target
 
 Properties = Mapping[str, Any]
 LOWEST = -1e6  # below anything that is measured

@@ -8,11 +8,11 @@ from grafana_foundation_sdk.builders import table, timeseries
 from grafana_foundation_sdk.builders.dashboard import Dashboard, Row
 
 from exporter.model.levels import LEVELS
-from grafana import look
-from grafana.frame import dashboard, meter_variable, site_variable, zone_variable
-from grafana.levels import METERS, SITE, either, field, over_time
-from grafana.panels import WRAPPED, Face, columns, grid, joined, lines
-from grafana.queries import influx, influx_table
+from grafana.kit import look
+from grafana.kit.frame import dashboard, meter_variable, site_variable, zone_variable
+from grafana.kit.levels import METERS, SITE, either, field, over_time
+from grafana.kit.panels import WRAPPED, Face, columns, grid, joined, lines
+from grafana.kit.queries import influx, influx_table
 
 CHOSEN = f'{SITE} AND "meter" =~ /^$meter$/'
 NO_METERS = "No meter of this site was imported, or nothing is stored in this time range"

@@ -6,9 +6,9 @@ from grafana_foundation_sdk.builders import stat, statetimeline, table, timeseri
 from grafana_foundation_sdk.builders.dashboard import Dashboard, Row
 
 from exporter.store.queue import Fate
-from grafana import look
-from grafana.frame import dashboard
-from grafana.panels import (
+from grafana.kit import look
+from grafana.kit.frame import dashboard
+from grafana.kit.panels import (
     HIDDEN,
     SITE_URL,
     WRAPPED,
@@ -22,7 +22,7 @@ from grafana.panels import (
     tiles,
     timeline,
 )
-from grafana.queries import ON_SITE, Target, prom, prom_now, prom_table
+from grafana.kit.queries import ON_SITE, Target, prom, prom_now, prom_table
 from scoring.status import Status
 
 RATE = "[$__rate_interval]"

@@ -1,0 +1,1 @@
+"""Helpers that every dashboard is made of: panels, tables, colours, queries, header."""
