@@ -1,12 +1,18 @@
-"""What can be said of the dependencies: hashes, consistency, published vulnerabilities."""
+"""Audits the dependencies: hashes, consistency, published vulnerabilities.
+
+An audit that could not check every package fails, unless ``AUDIT_UNCHECKED=allow`` says that an
+unchecked package may pass, as on a machine without a way to the database.
+"""
 
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
@@ -26,7 +32,7 @@ def unpinned(text: str) -> list[str]:
 
 
 def main() -> int:
-    """Check and tell; 0 if nothing was found, 1 otherwise."""
+    """Print what was found; 0 if every check passed, 1 otherwise."""
     found = 0
     for name in LOCKS:
         for requirement in unpinned((ROOT / name).read_text("utf-8")):
@@ -37,31 +43,54 @@ def main() -> int:
     if consistent.returncode:
         print(consistent.stdout + consistent.stderr, end="")
         found = 1
-    return _published() or found
+    result = _published()
+    print(f"published vulnerabilities: {result.sentence}")
+    if result.unchecked and os.environ.get("AUDIT_UNCHECKED") != "allow":
+        print("audit: failed, since not every package was checked; AUDIT_UNCHECKED=allow passes it")
+        found = 1
+    elif result.unchecked:
+        print("audit: passed WITHOUT a check of every package (AUDIT_UNCHECKED=allow)")
+    return found or int(result.vulnerable)
 
 
-def _published() -> int:
+@dataclass(frozen=True, slots=True)
+class Published:
+    """What the database of published vulnerabilities says.
+
+    Attributes
+    ----------
+    sentence : str
+        The result for a person, with one line for each vulnerability.
+    vulnerable : bool
+        Some package has a published vulnerability.
+    unchecked : bool
+        Some package, or all of them, could not be checked.
+    """
+
+    sentence: str
+    vulnerable: bool = False
+    unchecked: bool = False
+
+
+def _published() -> Published:
     # Beside the interpreter first: a virtual environment need not be active.
     here = str(Path(sys.executable).parent)
     program = shutil.which("pip-audit", path=here) or shutil.which("pip-audit")
     if program is None:
-        print("published vulnerabilities: NOT checked, pip-audit is not installed")
-        return 0
+        return Published("NOT checked, pip-audit is not installed", unchecked=True)
     command = [program, "--disable-pip", "--require-hashes", "--progress-spinner", "off"]
     command += ["--format", "json", "--requirement", str(ROOT / LOCKS[0])]
     try:
         done = subprocess.run(
             command, check=False, capture_output=True, text=True, timeout=PATIENCE_SECONDS
         )
-        told, found = published(done.stdout, done.stderr)
     except subprocess.TimeoutExpired:
-        told, found = published("", f"no answer in {PATIENCE_SECONDS:g} s")
-    print(f"published vulnerabilities: {told}")
-    return int(found)
+        return published("", f"no answer in {PATIENCE_SECONDS:g} s")
+    return published(done.stdout, done.stderr)
 
 
-def published(answer: str, errors: str) -> tuple[str, bool]:
-    """What an answer of pip-audit says in words, and whether there is a vulnerability.
+def published(answer: str, errors: str) -> Published:
+    """What an answer of pip-audit means.
 
     Parameters
     ----------
@@ -73,19 +102,20 @@ def published(answer: str, errors: str) -> tuple[str, bool]:
     try:
         packages = json.loads(answer)["dependencies"]
     except (ValueError, KeyError, TypeError):
-        lines = errors.strip().splitlines()
-        return f"NOT checked, the database cannot be asked: {(lines or ['no answer'])[-1]}", False
+        reason = (errors.strip().splitlines() or ["no answer"])[-1]
+        return Published(f"NOT checked, the database cannot be asked: {reason}", unchecked=True)
     vulnerable = [
-        f"{package['name']} {package['version']}: {flaw['id']}, mended in "
+        f"{package['name']} {package['version']}: {flaw['id']}, fixed in "
         f"{', '.join(flaw['fix_versions']) or 'no version yet'}"
         for package in packages
         for flaw in package.get("vulns", ())
     ]
     unknown = sum("skip_reason" in package for package in packages)
-    told = [f"{len(packages) - unknown} packages checked"]
+    counts = [f"{len(packages) - unknown} packages checked"]
     if unknown:
-        told.append(f"{unknown} NOT checked, the database that is reached does not have them")
-    return "\n  ".join(["; ".join(told), *vulnerable]), bool(vulnerable)
+        counts.append(f"{unknown} NOT checked, the database does not know them")
+    sentence = "\n  ".join(["; ".join(counts), *vulnerable])
+    return Published(sentence, bool(vulnerable), unknown > 0 or not packages)
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from provisioning import audit
 from provisioning.audit import LOCKS, ROOT, published, unpinned
 
 
@@ -33,22 +34,41 @@ ABSENT = {"name": "own", "skip_reason": "not found"}
 
 
 @pytest.mark.parametrize(
-    ("packages", "told", "found"),
+    ("packages", "sentence", "vulnerable", "unchecked"),
     [
-        ([SOUND, SOUND], "2 packages checked", False),
-        ([SOUND, FLAWED], "jinja 2.0: PYSEC-2020-1, mended in 2.1", True),
-        ([SOUND, ABSENT], "1 packages checked; 1 NOT checked", False),
+        ([SOUND, SOUND], "2 packages checked", False, False),
+        ([SOUND, FLAWED], "jinja 2.0: PYSEC-2020-1, fixed in 2.1", True, False),
+        ([SOUND, ABSENT], "1 packages checked; 1 NOT checked", False, True),
+        ([], "0 packages checked", False, True),
     ],
 )
-def test_what_is_published_is_told(packages: list[object], told: str, found: bool) -> None:
-    said, flawed = published(json.dumps({"dependencies": packages}), "")
-    assert told in said
-    assert flawed is found
+def test_the_result_names_what_was_found_and_what_was_not_checked(
+    packages: list[object], sentence: str, vulnerable: bool, unchecked: bool
+) -> None:
+    result = published(json.dumps({"dependencies": packages}), "")
+    assert sentence in result.sentence
+    assert (result.vulnerable, result.unchecked) == (vulnerable, unchecked)
 
 
 @pytest.mark.parametrize("answer", ["", "Traceback", "[]", "{}"])
-def test_no_answer_is_told_and_is_no_finding(answer: str) -> None:
-    said, flawed = published(answer, "first\nno route to host\n")
-    assert said.startswith("NOT checked")
-    assert said.endswith("no route to host")
-    assert not flawed
+def test_no_answer_is_unchecked(answer: str) -> None:
+    result = published(answer, "first\nno route to host\n")
+    assert result.sentence.startswith("NOT checked")
+    assert result.sentence.endswith("no route to host")
+    assert (result.vulnerable, result.unchecked) == (False, True)
+
+
+@pytest.mark.parametrize(("allowed", "code"), [(None, 1), ("allow", 0)])
+def test_an_audit_that_checked_too_little_passes_only_when_allowed(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    allowed: str | None,
+    code: int,
+) -> None:
+    monkeypatch.delenv("AUDIT_UNCHECKED", raising=False)
+    if allowed:
+        monkeypatch.setenv("AUDIT_UNCHECKED", allowed)
+    # No pip-audit anywhere: nothing can be checked.
+    monkeypatch.setattr(audit.shutil, "which", lambda *_, **__: None)
+    assert audit.main() == code
+    assert "AUDIT_UNCHECKED=allow" in capsys.readouterr().out
