@@ -25,7 +25,7 @@ from exporter.config.site_secrets import site_secrets_of
 from exporter.config.unknown_settings import mistyped
 from exporter.deliver.schedule import Duties
 from exporter.drivers import DRIVERS, DriverContext
-from exporter.drivers.http_json import client_session
+from exporter.drivers.transport.http.json_client import client_session
 from exporter.history.cells.renewal import CellWatch
 from exporter.history.cells.wear import wear_lines
 from exporter.history.influxql import InfluxQL

@@ -15,8 +15,8 @@ from apscheduler.triggers.interval import IntervalTrigger
 
 from exporter.config.fleet import Fleet, Site
 from exporter.drivers.base import Driver, DriverContext, Endpoint, Registry
+from exporter.drivers.transport.http.trust import Trust
 from exporter.model.snapshot import Outcome, ScrapeError, Snapshot
-from exporter.model.trust import Trust
 
 log = logging.getLogger(__name__)
 

@@ -23,7 +23,7 @@ from exporter.config.fleet import (
     contradictions,
 )
 from exporter.config.positions import FleetDocument, FleetFileError, Mistake, Where, shown_text
-from exporter.model.trust import authorities
+from exporter.drivers.transport.http.trust import authorities
 
 __all__ = ["FleetFileError", "Mistake", "load_fleet", "parse_fleet"]
 

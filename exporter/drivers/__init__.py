@@ -8,7 +8,7 @@ from __future__ import annotations
 from types import MappingProxyType
 
 from exporter.drivers.base import Driver, DriverContext, Endpoint, Registry
-from exporter.drivers.venus_http import VenusHttpDriver
+from exporter.drivers.venus.http_driver import VenusHttpDriver
 
 DRIVERS: Registry = MappingProxyType({"venus-http": VenusHttpDriver})
 

@@ -8,8 +8,8 @@ from typing import Protocol
 
 import aiohttp
 
+from exporter.drivers.transport.http.trust import SYSTEM_TRUST, Trust
 from exporter.model.snapshot import Snapshot
-from exporter.model.trust import SYSTEM_TRUST, Trust
 
 
 def nothing(site: str, url: str) -> None:

@@ -49,7 +49,7 @@ async def _many(get: Get, count: int) -> None:
 
 
 async def _aiohttp(url: str, count: int) -> None:
-    from exporter.drivers.http_json import client_session
+    from exporter.drivers.transport.http.json_client import client_session
 
     async with client_session() as http:
 

@@ -22,7 +22,7 @@ from exporter.collect import poller as poller_module
 from exporter.collect.poller import LONGEST_BACKOFF_SECONDS, Poller, backoff_turns
 from exporter.config.fleet import Fleet
 from exporter.drivers.base import DriverContext, Endpoint
-from exporter.drivers.http_json import client_session
+from exporter.drivers.transport.http.json_client import client_session
 from exporter.model.snapshot import Outcome, ScrapeError, Snapshot
 
 INTERVAL = 0.4

@@ -17,8 +17,8 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from exporter.drivers.base import DriverContext, Endpoint
-from exporter.drivers.http_json import client_session
-from exporter.drivers.venus_http import VenusHttpDriver
+from exporter.drivers.transport.http.json_client import client_session
+from exporter.drivers.venus.http_driver import VenusHttpDriver
 
 PREFIX = "com.victronenergy."
 SYSTEM = PREFIX + "system"

@@ -6,15 +6,15 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from exporter.drivers import http_json
-from exporter.drivers.venus_http import VenusHttpDriver
+from exporter.drivers.transport.http import json_client
+from exporter.drivers.venus.http_driver import VenusHttpDriver
 from tests.drivers.bridge import Bridge, Clock, driver_for, site_trees
 
 
 @pytest.fixture
 def short_patience(monkeypatch: pytest.MonkeyPatch) -> None:
     # Long enough for what answers on a machine that is busy, short enough to wait for what hangs.
-    monkeypatch.setattr(http_json, "REQUEST_SECONDS", 3.0)
+    monkeypatch.setattr(json_client, "REQUEST_SECONDS", 3.0)
 
 
 @pytest.fixture

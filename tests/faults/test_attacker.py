@@ -16,7 +16,7 @@ from exporter.config import isolated_reader
 from exporter.config.fleet import Fleet
 from exporter.config.fleet_file import FleetFileError, parse_fleet
 from exporter.config.reload import FleetFile
-from exporter.drivers.http_json import client_session, get_json
+from exporter.drivers.transport.http.json_client import client_session, get_json
 from exporter.model.snapshot import Outcome, ScrapeError
 
 ONE = 'sites:\n- id: a\n  api_endpoint: "http://a"\n'

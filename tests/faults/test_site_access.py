@@ -15,9 +15,9 @@ import trustme
 
 from exporter.config.fleet_file import FleetFileError, parse_fleet
 from exporter.config.site_secrets import SiteSecrets, SiteSecretsError, parse_site_secrets
-from exporter.drivers.http_json import client_session, get_json
+from exporter.drivers.transport.http.json_client import client_session, get_json
+from exporter.drivers.transport.http.trust import Trust
 from exporter.model.snapshot import Outcome, ScrapeError
-from exporter.model.trust import Trust
 
 HEAD = b"HTTP/1.0 200 OK\r\nContent-Type: application/json\r\n\r\n"
 

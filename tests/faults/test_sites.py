@@ -19,10 +19,12 @@ import pytest
 from exporter.assess.assessment import as_dict, assess
 from exporter.collect.state import FleetState
 from exporter.config.fleet import Fleet
-from exporter.drivers import DriverContext, Endpoint, http_json, venus_http
-from exporter.drivers.http_json import client_session
-from exporter.drivers.venus_http import VenusHttpDriver
-from exporter.drivers.venus_tree import MOST_ALARMS, MOST_CELLS
+from exporter.drivers import DriverContext, Endpoint
+from exporter.drivers.transport.http import json_client
+from exporter.drivers.transport.http.json_client import client_session
+from exporter.drivers.venus import http_driver
+from exporter.drivers.venus.http_driver import VenusHttpDriver
+from exporter.drivers.venus.tree import MOST_ALARMS, MOST_CELLS
 from exporter.model.snapshot import Outcome, ScrapeError, Snapshot
 from exporter.store.line_protocol import snapshot_lines
 from tests.drivers.bridge import (
@@ -44,7 +46,7 @@ PATIENCE_SECONDS = 2.0
 
 @pytest.fixture(autouse=True)
 def _little_patience(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(http_json, "REQUEST_SECONDS", PATIENCE_SECONDS)
+    monkeypatch.setattr(json_client, "REQUEST_SECONDS", PATIENCE_SECONDS)
 
 
 @pytest.fixture
@@ -134,8 +136,8 @@ async def test_what_never_ends_is_given_up(
 ) -> None:
     if outcome is not Outcome.TIMEOUT:
         # So that it is the size that ends it, however busy the machine is.
-        monkeypatch.setattr(http_json, "REQUEST_SECONDS", 120.0)
-        monkeypatch.setattr(venus_http, "SITE_SECONDS", 240.0)
+        monkeypatch.setattr(json_client, "REQUEST_SECONDS", 120.0)
+        monkeypatch.setattr(http_driver, "SITE_SECONDS", 240.0)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     bridge.manners[SYSTEM] = manner
     bridge.manners["services"] = manner

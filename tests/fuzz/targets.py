@@ -28,7 +28,9 @@ from exporter.config.fleet import Fleet
 from exporter.config.fleet_file import FleetFileError, parse_fleet
 from exporter.config.logs import _JsonFormatter, _TextFormatter
 from exporter.config.settings import load_settings
-from exporter.drivers import http_json, venus_grid, venus_tree
+from exporter.drivers.transport.http import json_client
+from exporter.drivers.venus import ac_input
+from exporter.drivers.venus import tree as venus_tree
 from exporter.model.snapshot import BatterySnapshot, Outcome, ScrapeError, Snapshot
 from exporter.model.text import plain_line
 from exporter.serve.access.server import Front
@@ -128,7 +130,7 @@ def site_reply(bodies: list[bytes], service: str) -> None:
 
 def _read(body: bytes, service: str) -> None:
     try:
-        document = http_json._parse(body, "GET x", "application/json")
+        document = json_client._parse(body, "GET x", "application/json")
         tree = document.get("value") if isinstance(document, dict) else None
         if not isinstance(tree, dict):
             return
@@ -144,9 +146,9 @@ def _read(body: bytes, service: str) -> None:
     for battery, wrong in (*found, *venus_tree.other_batteries(tree, named)):
         batteries.append(battery)
         implausible += wrong
-    for reader in venus_grid._INPUT_READERS.values():
-        venus_grid.put_ac_input(reader(tree), into)
-    venus_grid.read_grid_energy(tree, into)
+    for reader in ac_input._INPUT_READERS.values():
+        ac_input.put_ac_input(reader(tree), into)
+    ac_input.read_grid_energy(tree, into)
     unique: dict[str, BatterySnapshot] = {b.device: b for b in batteries}
     properties = {"serial": venus_tree.text(tree.get("Serial")) or ""}
     _shown(

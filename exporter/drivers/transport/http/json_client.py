@@ -10,15 +10,15 @@ from typing import Any
 import aiohttp
 import orjson
 
-from exporter.drivers.connections import (
+from exporter.drivers.transport.http.connections import (
     AddressRefusedError,
     BoundedConnector,
     Network,
     TooLargeError,
 )
+from exporter.drivers.transport.http.trust import SYSTEM_TRUST, Trust
 from exporter.model.snapshot import Outcome, ScrapeError
 from exporter.model.text import plain_line
-from exporter.model.trust import SYSTEM_TRUST, Trust
 
 CONNECT_SECONDS = 2.0
 REQUEST_SECONDS = 5.0
@@ -45,7 +45,7 @@ def client_session(allowed: tuple[Network, ...] = ()) -> aiohttp.ClientSession:
     Parameters
     ----------
     allowed : tuple of networks
-        Where sites may be in spite of :data:`exporter.drivers.connections.REFUSED_NETWORKS`.
+        Where sites may be although ``connections.REFUSED_NETWORKS`` has them.
     """
     session = aiohttp.ClientSession(
         connector=BoundedConnector(allowed),

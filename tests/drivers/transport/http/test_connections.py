@@ -8,8 +8,8 @@ import socket
 
 import pytest
 
-from exporter.drivers.connections import is_refused
-from exporter.drivers.http_json import client_session, get_json
+from exporter.drivers.transport.http.connections import is_refused
+from exporter.drivers.transport.http.json_client import client_session, get_json
 from exporter.model.snapshot import Outcome, ScrapeError
 
 REFUSED = [

@@ -9,7 +9,7 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from exporter.drivers.venus_tree import (
+from exporter.drivers.venus.tree import (
     PHASES,
     Collector,
     Tree,

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from exporter.drivers.venus_http import VenusHttpDriver
+from exporter.drivers.venus.http_driver import VenusHttpDriver
 from exporter.model.quantities import QUANTITIES
 from exporter.model.snapshot import BatterySnapshot, Outcome, Snapshot
 from tests.drivers.bridge import (

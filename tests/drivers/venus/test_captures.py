@@ -16,7 +16,7 @@ import pytest
 from exporter.model.snapshot import Outcome, Snapshot
 from tests.drivers.bridge import PREFIX, SYSTEM, Bridge, Clock, driver_for
 
-SHARED = Path(__file__).resolve().parents[2].parent / "shared" / "captures" / "venus-ess-demo"
+SHARED = Path(__file__).resolve().parents[3].parent / "shared" / "captures" / "venus-ess-demo"
 FOLDER = Path(os.environ.get("FLEETSCOPE_CAPTURES", SHARED))
 
 pytestmark = pytest.mark.skipif(

@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from exporter.drivers import http_json
-from exporter.drivers.http_json import NotFoundError, client_session, get_json
+from exporter.drivers.transport.http import json_client
+from exporter.drivers.transport.http.json_client import NotFoundError, client_session, get_json
 from exporter.model.snapshot import Outcome, ScrapeError
 from tests.drivers.bridge import (
     HEAD,
@@ -113,7 +113,7 @@ async def test_nobody_listens() -> None:
 
 
 async def test_connecting_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(http_json, "CONNECT_SECONDS", 0.2)
+    monkeypatch.setattr(json_client, "CONNECT_SECONDS", 0.2)
     with listener_that_never_accepts() as url:
         async with client_session() as http:
             with pytest.raises(ScrapeError, match="gave up connecting") as caught:
@@ -162,7 +162,7 @@ def cut_outcomes(whole: bytes) -> set[Outcome]:
     outcomes = set()
     for length in range(len(whole)):
         with pytest.raises(ScrapeError) as caught:
-            http_json._parse(whole[:length], "GET x", "application/json")
+            json_client._parse(whole[:length], "GET x", "application/json")
         outcomes.add(caught.value.outcome)
     return outcomes
 
@@ -186,9 +186,9 @@ def test_every_kind_of_token_can_be_cut() -> None:
 @settings(max_examples=100, deadline=None, derandomize=True)
 def test_any_bytes_are_a_document_or_a_reason(body: bytes) -> None:
     with contextlib.suppress(ScrapeError):
-        http_json._parse(body, "GET x", "application/json")
+        json_client._parse(body, "GET x", "application/json")
         return
     with pytest.raises(ScrapeError) as caught:
-        http_json._parse(body, "GET x", "application/json")
+        json_client._parse(body, "GET x", "application/json")
     assert caught.value.outcome in (Outcome.MALFORMED, Outcome.TRUNCATED)
     assert caught.value.detail.isprintable()

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from exporter.drivers import venus_grid
-from exporter.drivers import venus_tree as venus
+from exporter.drivers.venus import ac_input
+from exporter.drivers.venus import tree as venus
 from exporter.model.quantities import CELL_CELSIUS, CELL_VOLTS, QUANTITIES
 from exporter.model.snapshot import BatterySnapshot, Implausible
 from tests.drivers.bridge import BATTERY, SYSTEM, VEBUS, site_trees
@@ -65,7 +65,7 @@ def test_no_tree_raises_or_gives_a_value_outside_its_limits(
 ) -> None:
     into = venus.Collector("site")
     venus.read_system(system, into)
-    venus_grid.read_grid_energy(tree, into)
+    ac_input.read_grid_energy(tree, into)
     check(into.readings)
     mapped = venus.mapped_services(system)
     service = venus.battery_service(system, mapped) or BATTERY
@@ -86,12 +86,12 @@ def test_no_tree_raises_or_gives_a_value_outside_its_limits(
             )
     for kind in ("vebus", "multi", "acsystem", "grid"):
         grid = venus.Collector("site")
-        venus_grid.put_ac_input(venus_grid.read_ac_input(venus.PREFIX + kind, tree), grid)
+        ac_input.put_ac_input(ac_input.read_ac_input(venus.PREFIX + kind, tree), grid)
         check(grid.readings)
         lost = grid.readings["grid_connected"] == 0
         assert not (lost and not math.isnan(grid.readings["grid_frequency_hz"]))
     assert set(venus.read_alarms(tree).values()) <= {0, 1, 2}
-    venus_grid.ac_services(system, [service])
+    ac_input.ac_services(system, [service])
 
 
 @given(VALUE)
@@ -316,7 +316,7 @@ INPUTS = [
 def test_the_input_of_a_multi_on_vebus(
     values: dict[str, Any], expected: tuple[float | None, float | None]
 ) -> None:
-    found = venus_grid.read_vebus_input({f"Ac/ActiveIn/{k}": v for k, v in values.items()})
+    found = ac_input.read_vebus_input({f"Ac/ActiveIn/{k}": v for k, v in values.items()})
     given = tuple(None if math.isnan(v) else v for v in (found.connected, found.frequency_hz))
     assert given == expected
 
@@ -325,7 +325,7 @@ def test_a_lost_phase_shows_in_the_lowest_voltage() -> None:
     tree = {"Ac/NumberOfPhases": 3, "Ac/ActiveIn/L1/F": 50.0}
     tree |= {"Ac/ActiveIn/L1/V": 230.0, "Ac/ActiveIn/L2/V": 0.0, "Ac/ActiveIn/L3/V": 232.0}
     into = venus.Collector("site")
-    venus_grid.put_ac_input(venus_grid.read_vebus_input(tree), into)
+    ac_input.put_ac_input(ac_input.read_vebus_input(tree), into)
     assert into.readings["grid_voltage_min_v"] == 0.0
     assert into.readings["grid_voltage_max_v"] == 232.0
 
@@ -333,12 +333,12 @@ def test_a_lost_phase_shows_in_the_lowest_voltage() -> None:
 def test_phases_that_a_unit_does_not_have_do_not_count() -> None:
     tree = {"Ac/NumberOfPhases": 1, "Ac/ActiveIn/L1/F": 50.0}
     tree |= {"Ac/ActiveIn/L1/V": 230.0, "Ac/ActiveIn/L2/V": 0.0, "Ac/ActiveIn/L3/V": 0.0}
-    assert venus_grid.read_vebus_input(tree).voltages_v == (230.0,)
+    assert ac_input.read_vebus_input(tree).voltages_v == (230.0,)
 
 
 def test_the_order_of_those_who_know_the_grid() -> None:
     kinds = ("grid.a", "multi.b", "vebus.c", "vebus.a", "acsystem.d", "battery.e")
     services = [venus.PREFIX + kind for kind in kinds]
-    order = venus_grid.ac_services({"VebusService": venus.PREFIX + "vebus.c"}, services)
+    order = ac_input.ac_services({"VebusService": venus.PREFIX + "vebus.c"}, services)
     names = [name.removeprefix(venus.PREFIX) for name in order]
     assert names == ["vebus.c", "vebus.a", "acsystem.d", "multi.b", "grid.a"]

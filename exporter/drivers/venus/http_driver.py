@@ -13,11 +13,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from exporter.drivers import venus_grid
-from exporter.drivers import venus_tree as venus
 from exporter.drivers.base import DriverContext, Endpoint
-from exporter.drivers.http_json import NotFoundError, get_json
 from exporter.drivers.identity import Identity
+from exporter.drivers.transport.http.json_client import NotFoundError, get_json
+from exporter.drivers.venus import ac_input
+from exporter.drivers.venus import tree as venus
 from exporter.model.snapshot import (
     MISSING,
     BatterySnapshot,
@@ -210,14 +210,14 @@ class VenusHttpDriver:
             scrape.add_battery(found)
 
     async def _read_grid(self, scrape: _Scrape, system: venus.Tree, services: list[str]) -> None:
-        best: venus_grid.AcInput | None = None
+        best: ac_input.AcInput | None = None
         asked = True
-        for service in venus_grid.ac_services(system, services):
+        for service in ac_input.ac_services(system, services):
             if scrape.requests_left == 0:
                 asked = False
                 break
             try:
-                found = venus_grid.read_ac_input(service, await self._tree(scrape, service))
+                found = ac_input.read_ac_input(service, await self._tree(scrape, service))
             except NotFoundError:
                 self._services_due = -math.inf
                 continue
@@ -230,9 +230,9 @@ class VenusHttpDriver:
             if found.tells:
                 break
         if best is not None:
-            venus_grid.put_ac_input(best, scrape.readings)
+            ac_input.put_ac_input(best, scrape.readings)
         elif asked:
-            venus_grid.put_ac_input(venus_grid.AcInput(MISSING, MISSING, ()), scrape.readings)
+            ac_input.put_ac_input(ac_input.AcInput(MISSING, MISSING, ()), scrape.readings)
 
     async def _read_another(self, scrape: _Scrape, services: list[str], active: str | None) -> None:
         """Spend what is left of the budget on the device that was not read for longest."""
@@ -269,7 +269,7 @@ class VenusHttpDriver:
     def _read_meter(self, scrape: _Scrape) -> None:
         for service, tree in scrape.trees.items():
             if venus.service_class(service) == "grid":
-                venus_grid.read_grid_energy(tree, scrape.readings)
+                ac_input.read_grid_energy(tree, scrape.readings)
 
     async def _tree(self, scrape: _Scrape, service: str) -> venus.Tree:
         """The whole tree of a service."""

@@ -1,0 +1,1 @@
+"""Ways to reach a site: one folder for each transport."""

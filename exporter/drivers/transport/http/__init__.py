@@ -1,0 +1,1 @@
+"""HTTP: one session for all sites, bounded replies, JSON documents, TLS trust."""
