@@ -10,10 +10,13 @@ import pytest
 
 from exporter.ask.answer import CannotAnswerError
 from exporter.ask.answerer import EXAMPLES, Desk
+from exporter.ask.language.changes import CHANGES
 from exporter.ask.language.followup import Context
 from exporter.ask.language.lexicon import LANGUAGES
 from exporter.ask.language.parse import NotUnderstoodError, understand
 from exporter.ask.language.periods import read_period
+from exporter.ask.language.rules import RULES
+from exporter.ask.language.slots import Parts
 from exporter.ask.lookup import Directory
 from exporter.ask.query import Query, QueryError
 from exporter.config.fleet import Fleet
@@ -193,6 +196,23 @@ def test_a_week_that_loses_an_hour_begins_at_local_midnight() -> None:
 def test_no_periods(text: str) -> None:
     with pytest.raises(QueryError):
         read_period(text, NOW, BERLIN)
+
+
+def test_rules_name_what_there_is() -> None:
+    facts = Parts().every_fact() | {
+        concept for entries in LANGUAGES.values() for line, _ in entries for concept in line.split()
+    }
+    facts |= {kind.partition(":")[0] for kind in facts}
+    facts |= {concept.removeprefix("intent:") for concept in facts}
+    facts |= {concept.replace("comp:", "part:") for concept in facts}
+    for section, rules in RULES.items():
+        for rule in rules:
+            named = {f.removeprefix("!") for term in rule.when.split() for f in term.split("|")}
+            assert named <= facts, (section, named - facts)
+            assert {*rule.takes.split(), *rule.drops.split()} <= {*Query.__slots__}, section
+            assert not rule.go or rule.go in RULES, section
+            calls = [change for change in rule.do.split() if change.isidentifier()]
+            assert {*calls} <= {*CHANGES}, section
 
 
 def test_no_phrase_stands_for_two_things_in_one_language() -> None:

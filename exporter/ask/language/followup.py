@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import datetime, tzinfo
 
-from exporter.ask.language.grammar import build, settle
+from exporter.ask.language.grammar import Grammar
 from exporter.ask.language.slots import GrammarError, Parts
 from exporter.ask.language.tagging import Tagged
 from exporter.ask.query import Filter, Query, What
 
 _OF_THE_FLEET = {What.ATTENTION, What.STATUS, What.OUTLIERS, What.COST, What.HELP, What.RANK}
+_BECOMES_VALUE = {What.ATTENTION, What.STATUS, What.WHICH, What.SITE, What.EXPLAIN}
+_NOW_ONLY = {What.EXPLAIN, What.SINCE, What.OUTLIERS}
+_SMALL = {"", "value", "filt", "named", "period", "metric", "number", "attr"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,9 +23,7 @@ class Context:
     sites: tuple[str, ...]
 
 
-def merge(
-    parts: Parts, tagged: Tagged, context: Context, now: datetime, zone: tzinfo
-) -> Query | None:
+def merge(parts: Parts, tagged: Tagged, context: Context, grammar: Grammar) -> Query | None:
     """The query of a follow-up; None if the sentence is a question of its own.
 
     Raises
@@ -34,23 +34,21 @@ def merge(
     if pronouns:
         parts = _resolve(parts, pronouns, context)
     if parts.says_what and not tagged.has("only"):
-        return _with_intent(parts, pronouns, context, now, zone)
+        return _with_intent(parts, pronouns, context, grammar)
     leads = tagged.has("lead") or tagged.has("only") or tagged.has("and")
     whole = parts.sites or parts.metrics or parts.order or parts.group
-    if whole and not leads and not pronouns and not _bare(tagged, context):
+    if whole and not leads and not pronouns and not _is_fragment(tagged, context):
         return None
-    if tagged.has("only") and parts.intents & {"attention"}:
+    if tagged.has("only"):
         parts.intents.discard("attention")
+    grammar.settle(parts)
     return _changed(context.query, parts, add=tagged.has("only"))
 
 
-def _bare(tagged: Tagged, context: Context) -> bool:
-    """Whether it is a fragment: nothing but names, periods, metrics and small words."""
-    kinds = {i.kind for i in tagged.items}
-    small = {"", "value", "filt", "named", "period", "metric", "number", "attr"}
-    if context.query.what is What.RANK:
-        small |= {"top", "order"}
-    return kinds <= small
+def _is_fragment(tagged: Tagged, context: Context) -> bool:
+    """Whether the sentence holds nothing but names, periods, metrics and small words."""
+    in_order = {"top", "order"} if context.query.what is What.RANK else set()
+    return {i.kind for i in tagged.items} <= _SMALL | in_order
 
 
 def _resolve(parts: Parts, pronouns: list[str], context: Context) -> Parts:
@@ -72,90 +70,88 @@ def _resolve(parts: Parts, pronouns: list[str], context: Context) -> Parts:
 
 
 def _with_intent(
-    parts: Parts, pronouns: list[str], context: Context, now: datetime, zone: tzinfo
+    parts: Parts, pronouns: list[str], context: Context, grammar: Grammar
 ) -> Query | None:
+    """The question before asked in another way: why, how many, since when, at what cost."""
+    old = context.query
     if parts.intents == {"why"} and not parts.sites:
-        if len(context.query.sites or context.sites) == 1:
-            parts.sites = list(context.query.sites or context.sites)
-            return build(parts, now, zone)
-        raise GrammarError("one site at a time can be explained; say which one")
-    alone = not (parts.sites or parts.filters or parts.tests or parts.period or parts.metrics)
-    if parts.intents == {"cost"} and alone:
-        return context.query.but(with_cost=True)
-    if (
-        parts.intents == {"count"}
-        and alone
-        and context.query.what
-        in (
-            What.WHICH,
-            What.ATTENTION,
-        )
-    ):
-        return context.query.but(count=True)
-    if parts.intents == {"since"} and alone:
-        old = context.query
-        if old.sites or old.conditions:
-            return Query(
-                What.SINCE, sites=old.sites, filters=old.filters, conditions=old.conditions
-            )
-    if "compare" in parts.intents and len(parts.sites) == 1 and not pronouns:
-        before = context.query.sites
-        if len(before) == 1 and before[0] != parts.sites[0]:
-            parts.sites.insert(0, before[0])
-            return build(parts, now, zone)
-    if pronouns:
-        return build(parts, now, zone)
+        parts.sites = list(old.sites or context.sites)
+        if len(parts.sites) != 1:
+            raise GrammarError("one site at a time can be explained; say which one")
+        return grammar.query(parts)
+    if not (parts.sites or parts.filters or parts.tests or parts.period or parts.metrics):
+        again = _again(old, parts.intents)
+        if again is not None:
+            return again
+    others = [site for site in old.sites if site not in parts.sites]
+    with_it = "compare" in parts.intents and not pronouns
+    if with_it and len(old.sites) == len(others) == len(parts.sites) == 1:
+        parts.sites.insert(0, others[0])
+        return grammar.query(parts)
+    return grammar.query(parts) if pronouns else None
+
+
+def _again(old: Query, intents: set[str]) -> Query | None:
+    """The same question with one intent put in its place; None where that makes no sense."""
+    if intents == {"cost"}:
+        return old.but(with_cost=True)
+    if intents == {"count"} and old.what in (What.WHICH, What.ATTENTION):
+        return old.but(count=True)
+    if intents == {"since"} and (old.sites or old.conditions):
+        return Query(What.SINCE, sites=old.sites, filters=old.filters, conditions=old.conditions)
     return None
 
 
 def _changed(old: Query, parts: Parts, *, add: bool) -> Query:
     """The question before with what the follow-up says put in its place."""
-    settle(parts)
-    changes: dict[str, object] = {}
+    if parts.sites and old.what in _OF_THE_FLEET:
+        one = len(parts.sites) == 1
+        return Query(
+            What.SITE if one else What.COMPARE,
+            sites=tuple(parts.sites),
+            metrics=() if one else tuple(parts.metrics),
+            period=parts.period if one else None,
+        )
+    changes: dict[str, object] = {
+        name: getattr(parts, name)
+        for name in ("order", "limit", "severity", "period")
+        if getattr(parts, name) is not None
+    }
     if parts.filters:
         changes["filters"] = _filters(old.filters, parts.filters, add=add)
         if old.sites and not add:
             changes["sites"] = ()
     if parts.sites:
-        if old.what in _OF_THE_FLEET:
-            return (
-                Query(What.SITE, sites=tuple(parts.sites), period=parts.period)
-                if len(parts.sites) == 1
-                else Query(What.COMPARE, sites=tuple(parts.sites), metrics=tuple(parts.metrics))
-            )
         keep = old.sites if old.what is What.COMPARE else ()
         changes["sites"] = tuple(dict.fromkeys((*keep, *parts.sites)))
     if parts.metrics:
-        if old.what in (What.ATTENTION, What.STATUS, What.WHICH, What.SITE, What.EXPLAIN):
-            what = What.VALUE if old.sites or parts.sites else What.RANK
-            changes |= {"what": what, "metrics": tuple(parts.metrics), "conditions": ()}
-        else:
-            changes["metrics"] = tuple(parts.metrics)
+        changes |= _metrics(old, parts)
     if parts.tests:
         changes["conditions"] = tuple(dict.fromkeys((*old.conditions, *parts.conditions)))
         changes["comparisons"] = tuple(dict.fromkeys((*old.comparisons, *parts.comparisons)))
         if old.what in (What.STATUS, What.ATTENTION) and not add:
             changes["what"] = What.WHICH
-    if parts.period:
-        changes["period"] = parts.period
-        if old.what is What.VALUE:
-            changes["what"] = What.HISTORY
-        if old.what in (What.EXPLAIN, What.SINCE, What.OUTLIERS):
-            raise GrammarError(f"{old.what.value} is answered for now only")
-    for name in ("order", "limit", "severity"):
-        if getattr(parts, name) is not None:
-            changes[name] = getattr(parts, name)
+    if parts.period and old.what in _NOW_ONLY:
+        raise GrammarError(f"{old.what.value} is answered for now only")
+    if parts.period and old.what is What.VALUE:
+        changes["what"] = What.HISTORY
     if parts.group:
-        changes |= {"group_by": parts.group, "what": What.VALUE}
-        changes["metrics"] = tuple(parts.metrics) or old.metrics
+        metrics = tuple(parts.metrics) or old.metrics
+        changes |= {"group_by": parts.group, "what": What.VALUE, "metrics": metrics}
     if not changes:
         raise GrammarError("that changes nothing about the question before")
     return old.but(**changes)
 
 
+def _metrics(old: Query, parts: Parts) -> dict[str, object]:
+    if old.what not in _BECOMES_VALUE:
+        return {"metrics": tuple(parts.metrics)}
+    what = What.VALUE if old.sites or parts.sites else What.RANK
+    return {"what": what, "metrics": tuple(parts.metrics), "conditions": ()}
+
+
 def _filters(old: tuple[Filter, ...], new: list[Filter], *, add: bool) -> tuple[Filter, ...]:
+    """The filters before, each attribute that is named again replaced."""
     replaced = {f.attribute for f in new}
-    kept = [f for f in old if f.attribute not in replaced] if not add else list(old)
-    if add:
-        kept = [f for f in kept if f.attribute not in replaced or f.negate]
+    kept = [f for f in old if f.attribute not in replaced or (add and f.negate)]
     return tuple(dict.fromkeys((*kept, *new)))

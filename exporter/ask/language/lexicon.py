@@ -5,21 +5,29 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from functools import cache
+from pathlib import Path
 
-from exporter.ask.language import (
-    lexicon_de,
-    lexicon_en,
-    lexicon_en_words,
-    lexicon_places,
-    lexicon_uk,
-)
 from exporter.ask.language.text import sentence
 
-LANGUAGES = {
-    "en": lexicon_en.ENTRIES + lexicon_en_words.ENTRIES,
-    "de": lexicon_de.ENTRIES,
-    "uk": lexicon_uk.ENTRIES,
-}
+_FOLDER = Path(__file__).with_name("phrases")
+
+
+def entries(name: str) -> list[tuple[str, str]]:
+    """Concepts and their phrases, as a file in ``phrases`` lists them."""
+    found: list[list[str]] = []
+    for line in (_FOLDER / f"{name}.txt").read_text("utf-8").splitlines():
+        if line.startswith((" ", "\t")):
+            found[-1][1] += line
+        elif line and not line.startswith("#"):
+            concepts, _, phrases = line.partition(" =")
+            found.append(["" if concepts == "-" else concepts, phrases])
+    return [
+        (concepts, "|".join(phrase.strip() for phrase in phrases.split("|")))
+        for concepts, phrases in found
+    ]
+
+
+LANGUAGES = {name: entries(name) for name in ("en", "de", "uk")}
 _SHORTEST_STEM = 2
 _SHORTEST_MISSPELT = 5
 _LONG = 11
@@ -134,6 +142,4 @@ def lexicon(*languages: str) -> Lexicon:
 @cache
 def places() -> Lexicon:
     """Countries as other languages, and adjectives, call them."""
-    return Lexicon(
-        (country.replace(" ", "_"), words) for country, words in lexicon_places.PLACES.items()
-    )
+    return Lexicon(entries("places"))

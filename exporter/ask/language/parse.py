@@ -7,10 +7,10 @@ from datetime import datetime, tzinfo
 
 from exporter.ask.answerer import EXAMPLES
 from exporter.ask.language.followup import Context, merge
-from exporter.ask.language.grammar import build
+from exporter.ask.language.grammar import Grammar
 from exporter.ask.language.lexicon import lexicon
 from exporter.ask.language.refusals import MEANING, refusal
-from exporter.ask.language.slots import GrammarError, Sorter
+from exporter.ask.language.slots import GrammarError
 from exporter.ask.language.tagging import Tagged, Tagger
 from exporter.ask.language.text import LONGEST_TEXT, sentence
 from exporter.ask.lookup import Directory
@@ -86,9 +86,10 @@ def understand(
     if words[:2] in (["what", "is"], ["was", "ist"]) and asked == [(2, "metric")]:
         raise NotUnderstoodError(MEANING)
     try:
-        parts = Sorter(tagged).parts()
-        query = merge(parts, tagged, context, now, zone) if context else None
-        return Understood(query or build(parts, now, zone), tuple(tagged.notes))
+        grammar = Grammar(now, zone)
+        parts = grammar.parts(tagged)
+        query = merge(parts, tagged, context, grammar) if context else None
+        return Understood(query or grammar.query(parts), tuple(tagged.notes))
     except (GrammarError, QueryError) as error:
         raise NotUnderstoodError(str(error)) from error
 

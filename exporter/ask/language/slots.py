@@ -2,27 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 
-from exporter.ask.catalogue import METRICS
+from exporter.ask.catalogue import CONDITIONS, METRICS
+from exporter.ask.language.rules import REASONS
 from exporter.ask.language.tagging import Item, Tagged
 from exporter.ask.query import LARGEST_LIMIT, Comparison, Condition, Filter, Period
 
-LOW = {
-    "soh": "low_soh",
-    "soc": "low_soc",
-    "grid_frequency": "off_frequency",
-    "grid_voltage": "off_voltage",
-    "pv_power": "low_pv",
-    "pv_energy": "low_pv",
-    "pv_performance": "low_pv",
-}
-HIGH = {
-    "temperature": "hot",
-    "cell_spread": "cell_imbalance",
-    "grid_frequency": "off_frequency",
-    "grid_voltage": "off_voltage",
-}
 _SCALE = {
     ("mV", "V"): 0.001,
     ("kW", "W"): 1000.0,
@@ -31,41 +18,42 @@ _SCALE = {
     ("%", ""): 1.0,
 }
 _BY_UNIT = {"°C": "temperature", "Hz": "grid_frequency", "mV": "cell_spread", "points": "score"}
-_STATE_ENERGIES = {
-    "charging": "charged_energy",
-    "discharging": "discharged_energy",
-    "importing": "imported_energy",
-    "exporting": "exported_energy",
-    "producing": "pv_energy",
+FINE = Condition("needs_attention", negate=True)
+STATUS_CONDITIONS = {"critical", "warning", "healthy", "needs_attention", "any_issue"}
+LEVELS = {"soc", "soh", "score"}
+PROBLEMS = {
+    "pv_power": "low_pv",
+    "soh": "low_soh",
+    "temperature": "hot",
+    "grid_frequency": "off_frequency",
+    "grid_voltage": "off_voltage",
+    "soc": "low_soc",
+    "cell_spread": "cell_imbalance",
 }
-_STATES = {
-    "charging": Comparison("battery_power", ">", 0),
-    "discharging": Comparison("battery_power", "<", 0),
-    "importing": Comparison("grid_power", ">", 0),
-    "exporting": Comparison("grid_power", "<", 0),
-    "producing": Comparison("pv_power", ">", 0),
+PARTS = {
+    "battery": "soc soh temperature voltage current battery_power cycles battery_score cell_spread "
+    "cell_min cell_max charged_energy discharged_energy low_soh hot cell_imbalance low_soc "
+    "no_battery_data battery_problem device_alarm score implausible",
+    "grid": "grid_power grid_frequency grid_voltage grid_score imported_energy exported_energy "
+    "no_grid off_frequency off_voltage unsteady_grid grid_problem",
+    "solar": "pv_power pv_energy pv_performance solar_score low_pv",
+    "connectivity": "connectivity_score availability response_time flaky connection_problem "
+    "offline",
+    "cells": "cell_spread cell_min cell_max cell_imbalance temperature voltage hot",
 }
-
-
-_STATE_POWERS = {state: comparison.metric for state, comparison in _STATES.items()}
-REASONS = {
-    "age": "how old a battery or a site is, is not known; ask for the lowest state of health or "
-    "the most charge cycles",
-    "cell": "single cells are not told apart here; see 'fleetscope cells', the site on the page "
-    "or the dashboard of cells",
-    "money": "what energy costs or earns is told by the report (fleetscope report); here only what "
-    "repairs may cost",
-    "weather": "the weather is not known here",
-    "carbon": "emissions are not known here",
-    "people": "contacts and addresses are not told here; see the fleet file, or the dashboard of "
-    "the site",
-    "device": "makes, versions and serial numbers of devices are not known here",
-    "contract": "contracts and warranties are not known here",
-    "prices": "the price list is the file that FLEETSCOPE_PRICES names; ask what repairs will cost",
-    "imbalance": "of imbalances only that of battery cells is judged",
-    "limit": "what the limits are is told for each site: ask 'how is Alpha?' with --evidence, or "
-    "see the fleet file",
+"""Metrics and conditions that are about a part of a site anyway."""
+ENERGY = {
+    "pv_power": "pv_energy",
+    "load_power": "load_energy",
+    "grid_power": "imported_energy",
+    "battery_power": "charged_energy",
+    "soc": "charged_energy",
 }
+_FILLED = (
+    *("sites", "filters", "conditions", "comparisons", "tests", "metrics", "order", "severity"),
+    *("period", "group", "parts", "intents"),
+)
+_SELF = {"intent", "order", "metric", "cond", "comp", "group", "severity", "period", "named", ""}
 
 
 class GrammarError(Exception):
@@ -74,29 +62,47 @@ class GrammarError(Exception):
 
 @dataclass(slots=True)
 class Parts:
-    """What a sentence holds, sorted out."""
+    """What a sentence holds, sorted out; ``words`` are the kinds of its items, also with value."""
 
-    intents: set[str]
-    metrics: list[str]
-    conditions: list[Condition]
-    comparisons: list[Comparison]
-    comps: list[str]
-    order: str | None
-    limit: int | None
-    severity: str | None
-    group: str | None
-    filters: list[Filter]
-    sites: list[str]
-    period: Period | None
-    any_of: bool
-    everything: bool
-    energy: bool
-    power: bool
-    ranked: bool
-    past: bool
-    named_sites: bool
-    joined: bool
-    than: bool
+    words: set[str] = field(default_factory=set)
+    intents: set[str] = field(default_factory=set)
+    metrics: list[str] = field(default_factory=list)
+    conditions: list[Condition] = field(default_factory=list)
+    comparisons: list[Comparison] = field(default_factory=list)
+    parts: list[str] = field(default_factory=list)
+    orders: set[str] = field(default_factory=set)
+    limit: int | None = None
+    severity: str | None = None
+    groups: list[str] = field(default_factory=list)
+    filters: list[Filter] = field(default_factory=list)
+    sites: list[str] = field(default_factory=list)
+    periods: list[Period] = field(default_factory=list)
+    states: list[str] = field(default_factory=list)
+    not_states: set[str] = field(default_factory=set)
+    adjectives: list[tuple[str, str]] = field(default_factory=list)
+    units: list[str] = field(default_factory=list)
+    refused: list[str] = field(default_factory=list)
+    loose: str = ""
+    attribute: str = ""
+    part: str = ""
+    any_of: bool = False
+    count: bool = False
+    with_cost: bool = False
+
+    @property
+    def order(self) -> str | None:
+        """The order, None where the sentence has none."""
+        return next(iter(sorted(self.orders)), None)
+
+    @property
+    def group(self) -> str | None:
+        """The attribute to group by."""
+        return self.groups[0] if self.groups else None
+
+    @property
+    def period(self) -> Period | None:
+        """The period."""
+        return self.periods[0] if self.periods else None
 
     @property
     def tests(self) -> bool:
@@ -108,6 +114,75 @@ class Parts:
         """Whether it is a question of its own rather than a change to the one before."""
         return bool(self.intents - {"mean"} or self.tests)
 
+    def facts(self) -> set[str]:
+        """What holds of these parts, in the words of the rules."""
+        found = self.words | self.intents | {name for name in _FILLED if getattr(self, name)}
+        found |= {f"order:{order}" for order in self.orders}
+        found |= {f"part:{part}" for part in self.parts if not self.part or part == self.part}
+        found |= {name for name, holds in self._derived().items() if holds}
+        return found
+
+    def every_fact(self) -> set[str]:
+        """Names of all facts that do not come from words."""
+        return {*_FILLED, *self._derived(), "cell_number", "by_metric", "number"}
+
+    def _derived(self) -> dict[str, object]:
+        metrics, conditions = set(self.metrics), self.conditions
+        names = {c.name for c in conditions}
+        compared = {c.metric for c in self.comparisons}
+        given = [f.attribute for f in self.filters if not f.negate]
+        return {
+            "asks": self.intents - {"attention"},
+            "plain": not self.intents - {"cost", "mean"},
+            "measured": metrics - {"score"},
+            "one_metric": len(self.metrics) == 1,
+            "many_metrics": len(self.metrics) > 1,
+            "one_site": len(self.sites) == 1,
+            "many_sites": len(self.sites) > 1,
+            "one_part": len(self.parts) == 1,
+            "two_periods": len(self.periods) > 1,
+            "two_orders": len(self.orders) > 1,
+            "two_groups": len(self.groups) > 1,
+            "groups": len(given) > len(set(given)),
+            "sites_word": self.words & {"site", "comp"},
+            "negated": any(c.negate for c in conditions),
+            "fine": FINE in conditions,
+            "went_offline": Condition("offline") in conditions,
+            "only_low_soh": conditions == [Condition("low_soh")],
+            "status_condition": names & STATUS_CONDITIONS,
+            "only_levels": metrics <= LEVELS,
+            "no_problem_metric": metrics - set(PROBLEMS),
+            "counted": metrics & {"cycles", "charged_energy", "discharged_energy"},
+            "power_metric": any(METRICS[m].unit in ("W", "kWh") for m in metrics),
+            "power_anywhere": any(METRICS[m].unit in ("W", "kWh") for m in metrics | compared),
+            "period_energy": self.periods and metrics & set(ENERGY.values()),
+            "past_only": any(METRICS[m].source == "past" for m in metrics),
+            "part_named": self.part
+            and set(PARTS[self.part].split()) & (metrics | names | compared),
+            "state": self.states,
+            "adjective": self.adjectives,
+            "refuse": self.refused,
+            "unit": self.units,
+            "loose_number": self.loose,
+            "loose_comparison": "op" in self.words and not self.comparisons,
+            "loose_attribute": self.attribute,
+        }
+
+    def named(self) -> dict[str, str]:
+        """What the text of a refusal may name."""
+        return {
+            "refused": REASONS.get(next(iter(self.refused), ""), ""),
+            "orders": " and ".join(sorted(self.orders)),
+            "number": f"the number {self.loose}" if self.loose else "the comparison",
+            "attribute": self.attribute.replace("_", " "),
+            "part": self.part,
+            "group": (self.group or "").replace("_", " "),
+            "metric": next(
+                (METRICS[m].label for m in self.metrics if m not in PROBLEMS),
+                METRICS[self.metrics[0]].label if self.metrics else "",
+            ),
+        }
+
 
 class Sorter:
     """Takes items apart into :class:`Parts`; each item is used once."""
@@ -116,6 +191,22 @@ class Sorter:
         self._tagged = tagged
         self._items = [i for i in tagged.items if i.kind not in ("", "site")]
 
+    def said(self) -> Parts:
+        """The words and intents, before anything is taken apart."""
+        kinds = [i for i in self._tagged.items if i.kind not in _SELF]
+        words = {i.kind for i in kinds} | {f"{i.kind}:{i.value}" for i in kinds}
+        words |= {i.kind for i in self._tagged.items if i.kind == "comp"}
+        cells = [i.at for i in self._items if (i.kind, i.value) == ("comp", "cells")]
+        if any(i.kind == "number" and i.at - 1 in cells for i in self._items):
+            words.add("cell_number")
+        return Parts(
+            words=words,
+            intents=set(self._tagged.values("intent")),
+            orders=set(self._tagged.values("order")),
+            refused=self._tagged.values("refuse"),
+            periods=list(self._tagged.periods),
+        )
+
     def parts(self) -> Parts:
         """What the sentence holds.
 
@@ -123,135 +214,30 @@ class Sorter:
         ------
         GrammarError
         """
-        if self._tagged.has("future") and not self._tagged.has("intent", "cost"):
-            raise GrammarError(
-                "the future is not known; only what is and what has been can be told"
-            )
-        self._refuse()
-        if len(self._tagged.periods) > 1:
-            raise GrammarError("one period at a time, please")
+        found = self.said()
         self._between()
         negated = self._negations()
         self._than()
-        comparisons = self._comparisons()
-        limit = self._limit()
-        conditions = self._conditions(negated)
-        orders = set(self._take("order"))
-        metrics = list(dict.fromkeys(self._take("metric")))
-        top = bool(self._take("top")) or (
-            bool(self._take("first")) and not orders and not self._tagged.has("intent", "attention")
-        )
-        intents = set(self._take("intent"))
-        if "history" in intents and orders & {"worst", "best"}:
-            # What fell the most: how far, not which way.
-            orders -= {"highest", "lowest"}
-        if len(orders) > 1:
-            if orders in ({"worst", "lowest"}, {"best", "highest"}):
-                orders -= {"lowest", "highest"}
-            else:
-                raise GrammarError(f"{' and '.join(sorted(orders))} at once cannot be listed")
-        order = next(iter(orders), None)
-        if self._by_metric() and not intents - {"attention"} and order is None:
-            intents.add("rank")
-        if self._tagged.has("verb", "did") and self._tagged.has("verb", "charge"):
-            # What did it charge: the energy, not the level.
-            metrics = ["charged_energy" if m == "soc" else m for m in metrics]
-        if top and order is None and "attention" not in intents:
-            order = "highest" if metrics and metrics != ["score"] else "best"
-        states = [i.value for i in self._items if i.kind == "state"]
-        opposite = {i.value for i in self._items if i.kind == "state" and i.at in negated}
-        self._take("state")
-        if (
-            (self._tagged.has("amount") or "mean" in intents)
-            and states
-            and not comparisons
-            and not conditions
-        ):
-            # How much is it producing: the power itself, not whether there is any.
-            names = _STATE_ENERGIES if self._tagged.periods else _STATE_POWERS
-            metrics += [names[state] for state in states]
-        else:
-            comparisons += [
-                _opposite(_STATES[state]) if state in opposite else _STATES[state]
-                for state in states
-            ]
-        lows, highs = self._adjectives()
-        for word, conditions_of, direction in ((lows, LOW, "lowest"), (highs, HIGH, "highest")):
-            for metric in word:
-                if metric in conditions_of and not intents & {"rank", "history", "compare"}:
-                    conditions.append(Condition(conditions_of[metric]))
-                    metrics = [m for m in metrics if m != metric]
-                elif order is None:
-                    order = direction
-        severity = "critical" if self._take("severity") else None
-        groups = self._take("group")
-        if len(groups) > 1:
-            raise GrammarError("one grouping at a time, please")
-        units = [unit for unit in self._take("unit") if unit != "kWh"]
-        numbers = self._take("number")
-        if numbers or (self._tagged.has("op") and not comparisons):
-            what = f"the number {numbers[0]}" if numbers else "the comparison"
-            raise GrammarError(
-                f"it is not clear what {what} belongs to; say it as in 'SOH below 80 %' or 'top 5'"
-            )
-        if units and not comparisons:
-            raise GrammarError("a unit without a number was not understood")
-        self._attributes()
-        return Parts(
-            intents=intents,
-            metrics=metrics,
-            conditions=list(dict.fromkeys(conditions)),
-            comparisons=comparisons,
-            comps=list(dict.fromkeys(self._take("comp"))),
-            order=order,
-            limit=limit,
-            severity=severity,
-            group=groups[0] if groups else None,
-            filters=self._filters(negated),
-            sites=list(self._tagged.sites),
-            period=self._tagged.periods[0] if self._tagged.periods else None,
-            any_of=self._tagged.has("or"),
-            everything=self._tagged.has("all"),
-            energy=self._tagged.has("energy"),
-            power=self._tagged.has("amount", "power"),
-            ranked=self._tagged.has("intent", "rank") or self._tagged.has("site"),
-            past=self._tagged.has("past"),
-            named_sites=self._tagged.has("site") or self._tagged.has("comp"),
-            joined=self._tagged.has("and") or self._tagged.has("or"),
-            than=self._tagged.has("than"),
-        )
-
-    def _refuse(self) -> None:
-        """Turn down what is known not to be known, and words in a use that is not understood.
-
-        Raises
-        ------
-        GrammarError
-        """
-        has = self._tagged.has
-        for reason in self._tagged.values("refuse"):
-            raise GrammarError(REASONS[reason])
-        cells = [i.at for i in self._items if (i.kind, i.value) == ("comp", "cells")]
-        if any(i.kind == "number" and i.at - 1 in cells for i in self._items):
-            raise GrammarError(REASONS["cell"])
-        if has("if"):
-            raise GrammarError("what would be, if, is not known; only what is and what has been")
-        since = has("intent", "since")
-        if has("when") and not since:
-            raise GrammarError(
-                "when something is or was so is told only as in 'since when is Alpha offline?'; "
-                "else ask for the history of a metric"
-            )
-        if has("begin") and not since:
-            raise GrammarError("what began or ended is not told; ask since when something is so")
-        if has("degree") and not has("intent", "history"):
-            raise GrammarError("the fastest in what? Name a metric, such as scrape duration")
-        if has("first") and not (
-            has("order")
-            or has("intent", "attention")
-            or any(i.kind == "number" for i in self._items)
-        ):
-            raise GrammarError("the first by what? Say it as in 'worst site' or 'first 5 by score'")
+        found.comparisons = self._comparisons()
+        found.limit = self._limit()
+        found.conditions = list(dict.fromkeys(self._conditions(negated)))
+        found.intents = set(self._take("intent"))
+        found.metrics = list(dict.fromkeys(self._take("metric")))
+        if self._by_metric():
+            found.words.add("by_metric")
+        found.not_states = {i.value for i in self._items if i.kind == "state" and i.at in negated}
+        found.states = self._take("state")
+        found.adjectives = self._adjectives()
+        found.severity = "critical" if self._take("severity") else None
+        found.groups = self._take("group")
+        found.units = [unit for unit in self._take("unit") if unit != "kWh"]
+        found.loose = next(iter(self._take("number")), "")
+        found.attribute = self._loose_attribute(found.groups)
+        found.parts = list(dict.fromkeys(self._take("comp")))
+        found.filters = self._filters(negated)
+        found.sites = list(self._tagged.sites)
+        found.any_of = self._tagged.has("or")
+        return found
 
     def _take(self, kind: str) -> list[str]:
         found = [i.value for i in self._items if i.kind == kind]
@@ -280,16 +266,14 @@ class Sorter:
         self._take("neg")
         return negated
 
-    def _conditions(self, negated: set[int]) -> list[Condition]:
+    def _conditions(self, negated: set[int]) -> Iterable[Condition]:
         found = []
         for item in self._items:
             if item.kind == "cond":
-                opposite = item.value.startswith("!")
-                if item.at in negated:
-                    opposite = not opposite
+                opposite = item.value.startswith("!") != (item.at in negated)
                 found.append(Condition(item.value.removeprefix("!"), opposite))
             elif item.kind == "intent" and item.value == "attention" and item.at in negated:
-                found.append(Condition("needs_attention", negate=True))
+                found.append(FINE)
         self._items = [
             i
             for i in self._items
@@ -358,36 +342,31 @@ class Sorter:
         metric = self._metric_near(place, numbers[-1]) if len(numbers) == 2 else None
         if metric is None:
             raise GrammarError("between what? Say it as in 'SOC between 20 and 40 %'")
-        at, low, high = self._items[place].at, *numbers
+        at, high = self._items[place].at, numbers[1]
         self._items[place] = Item("op", ">=", at)
         where = self._items.index(high)
         self._items[where:where] = [Item("op", "<=", at), Item("metric", metric.value, at)]
         self._items.insert(place, Item("metric", metric.value, at))
         self._items = [i for i in self._items if i is not metric]
-        assert low in self._items
 
     def _metric_near(self, place: int, number: Item) -> Item | None:
         before = [i for i in self._items[: place + 1] if i.kind == "metric"]
         same = [i for i in self._items if i.kind == "metric" and i.at == self._items[place].at]
         after = [i for i in self._items if i.kind == "metric" and i.at > number.at]
-        for candidates in (same, before[-1:], after[:1]):
-            if candidates:
-                return candidates[0]
-        return None
+        return next((found[0] for found in (same, before[-1:], after[:1]) if found), None)
 
     def _limit(self) -> int | None:
-        """A number beside an order word, or before the word for sites."""
-        words = [i for i in self._tagged.items if i.kind not in ("",)]
+        """A number next to an order word, or before the word for sites."""
+        words = [i for i in self._tagged.items if i.kind]
         for place, item in enumerate(words):
             if item.kind != "number" or not any(item is i for i in self._items):
                 continue
-            beside = words[max(0, place - 1) : place] + words[place + 1 : place + 2]
+            adjacent = words[max(0, place - 1) : place] + words[place + 1 : place + 2]
             near = words[max(0, place - 1) : place + 4]
-            if any(i.kind in ("top", "first", "order", "site") for i in beside) or any(
+            if any(i.kind in ("top", "first", "order", "site") for i in adjacent) or any(
                 i.kind in ("top", "first", "order", "comp")
                 or (i.kind, i.value) == ("intent", "attention")
                 for i in near
-                if i is not item
             ):
                 if item.number != int(item.number) or not 1 <= item.number <= LARGEST_LIMIT:
                     raise GrammarError(f"{item.value} sites cannot be listed")
@@ -395,9 +374,9 @@ class Sorter:
                 return int(item.number)
         return None
 
-    def _adjectives(self) -> tuple[list[str], list[str]]:
-        """Metrics that are called low, and those that are called high."""
-        found: dict[str, list[str]] = {"low": [], "high": []}
+    def _adjectives(self) -> list[tuple[str, str]]:
+        """``low`` or ``high``, each with the metric that is called that."""
+        found = []
         metrics = [i for i in self._tagged.items if i.kind == "metric"]
         for item in [i for i in self._items if i.kind == "adj"]:
             nearest = min(
@@ -405,21 +384,15 @@ class Sorter:
             )
             if nearest is None:
                 raise GrammarError(f"it is not clear what is {item.value}; name a metric")
-            found[item.value].append(nearest.value)
+            found.append((item.value, nearest.value))
         self._take("adj")
-        return found["low"], found["high"]
+        # All that is low before all that is high.
+        return sorted(found, key=lambda pair: pair[0] != "low")
 
-    def _attributes(self) -> None:
-        """``region`` alone says nothing beyond the region that is named with it."""
+    def _loose_attribute(self, groups: list[str]) -> str:
+        """``region`` without a region that is named with it, and not to group by."""
         named = {f.attribute for f in self._tagged.filters}
-        for attribute in self._take("attr"):
-            if attribute not in named and not any(
-                i.kind == "group" and i.value == attribute for i in self._tagged.items
-            ):
-                raise GrammarError(
-                    f"no known {attribute.replace('_', ' ')} is named; to compare all of them, ask "
-                    f"'by {attribute.replace('_', ' ')}'"
-                )
+        return next((a for a in self._take("attr") if a not in named and a not in groups), "")
 
 
 def _comparison(metric: str, operator: str, number: Item, unit: Item | None) -> Comparison:
@@ -435,6 +408,7 @@ def _comparison(metric: str, operator: str, number: Item, unit: Item | None) -> 
     return Comparison(metric, operator, value)
 
 
-def _opposite(comparison: Comparison) -> Comparison:
-    operator = {">": "<=", "<": ">="}[comparison.operator]
-    return Comparison(comparison.metric, operator, comparison.value)
+def condition_metrics(conditions: list[Condition]) -> list[str] | None:
+    """The metric of each condition; None where one has none or is negated."""
+    found = [CONDITIONS[c.name].metric for c in conditions if not c.negate]
+    return found if all(found) and len(found) == len(conditions) else None

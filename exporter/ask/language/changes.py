@@ -1,0 +1,175 @@
+"""The changes that rules make by name; each takes the parts, the time now and the asker's zone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timedelta, tzinfo
+from typing import Any
+
+from exporter.ask.catalogue import METRICS
+from exporter.ask.language.slots import ENERGY, PROBLEMS, Parts, condition_metrics
+from exporter.ask.query import Comparison, Condition, Period
+
+USUAL_HISTORY_DAYS = 7
+_LOW = {
+    "soh": "low_soh",
+    "soc": "low_soc",
+    "grid_frequency": "off_frequency",
+    "grid_voltage": "off_voltage",
+    "pv_power": "low_pv",
+    "pv_energy": "low_pv",
+    "pv_performance": "low_pv",
+}
+_HIGH = {
+    "temperature": "hot",
+    "cell_spread": "cell_imbalance",
+    "grid_frequency": "off_frequency",
+    "grid_voltage": "off_voltage",
+}
+# What a state is over time, its power now, and the sign of that.
+_STATES = {
+    "charging": ("charged_energy", "battery_power", ">"),
+    "discharging": ("discharged_energy", "battery_power", "<"),
+    "importing": ("imported_energy", "grid_power", ">"),
+    "exporting": ("exported_energy", "grid_power", "<"),
+    "producing": ("pv_energy", "pv_power", ">"),
+}
+_OPPOSITE = {">": "<=", "<": ">="}
+_PART = {
+    "battery": ("battery_problem", "battery_score"),
+    "grid": ("grid_problem", "grid_score"),
+    "solar": ("low_pv", "solar_score"),
+    "connectivity": ("connection_problem", "connectivity_score"),
+    "cells": ("cell_imbalance", "cell_spread"),
+}
+Change = Callable[[Parts, datetime, tzinfo], None]
+
+
+def last_seven_days(parts: Parts, now: datetime, zone: tzinfo) -> None:
+    """The usual period of a history."""
+    local = now.astimezone(zone)
+    parts.periods = [Period(local - timedelta(days=USUAL_HISTORY_DAYS), local, "the last 7 days")]
+
+
+def today_or_seven_days(parts: Parts, now: datetime, zone: tzinfo) -> None:
+    """Today so far, or the last seven days where today is too short to say much."""
+    local = now.astimezone(zone)
+    start = local.replace(hour=0, minute=0, second=0, microsecond=0)
+    if parts.metrics == ["availability"] or local - start < timedelta(hours=1):
+        last_seven_days(parts, now, zone)
+    else:
+        parts.periods = [Period(start, local, "today")]
+
+
+def _mapped(parts: Parts, which: Callable[[str], bool]) -> None:
+    parts.metrics = list(dict.fromkeys(ENERGY.get(m, m) if which(m) else m for m in parts.metrics))
+
+
+def metrics_to_energy(parts: Parts, *_: Any) -> None:
+    """Energies in place of powers."""
+    _mapped(parts, lambda m: True)
+
+
+def sums_to_energy(parts: Parts, *_: Any) -> None:
+    """Energies in place of the powers that add up over a fleet."""
+    _mapped(parts, lambda m: METRICS[m].fleet == "sum")
+
+
+def level_to_energy(parts: Parts, *_: Any) -> None:
+    """What was charged in place of the state of charge."""
+    _mapped(parts, lambda m: m == "soc")
+
+
+def states_to_energies(parts: Parts, *_: Any) -> None:
+    """The energy that flowed."""
+    parts.metrics += [_STATES[state][0] for state in parts.states]
+    parts.states = []
+
+
+def states_to_powers(parts: Parts, *_: Any) -> None:
+    """The power that flows."""
+    parts.metrics += [_STATES[state][1] for state in parts.states]
+    parts.states = []
+
+
+def states_to_tests(parts: Parts, *_: Any) -> None:
+    """Whether the power flows that way."""
+    for state in parts.states:
+        metric, sign = _STATES[state][1:]
+        operator = _OPPOSITE[sign] if state in parts.not_states else sign
+        parts.comparisons.append(Comparison(metric, operator, 0))
+    parts.states = []
+
+
+def adjectives_to_conditions(parts: Parts, *_: Any) -> None:
+    """``low SOH`` as the issue that it is, or as an order where it is none."""
+    for word, metric in parts.adjectives:
+        kinds, direction = (_LOW, "lowest") if word == "low" else (_HIGH, "highest")
+        if metric in kinds and not parts.intents & {"rank", "history", "compare"}:
+            parts.conditions.append(Condition(kinds[metric]))
+            parts.metrics = [m for m in parts.metrics if m != metric]
+        elif not parts.orders:
+            parts.orders = {direction}
+    parts.conditions = list(dict.fromkeys(parts.conditions))
+
+
+def part_to_condition(parts: Parts, *_: Any) -> None:
+    """A problem with the part."""
+    parts.conditions.append(Condition(_PART[parts.part][0]))
+
+
+def part_to_metric(parts: Parts, *_: Any) -> None:
+    """The score of the part."""
+    parts.metrics.append(_PART[parts.part][1])
+
+
+def conditions_to_metrics(parts: Parts, *_: Any) -> None:
+    """``unusually hot``: the metric in which a site is unusual."""
+    metrics = condition_metrics(parts.conditions)
+    if metrics is not None:
+        parts.metrics, parts.conditions = [*parts.metrics, *metrics], []
+
+
+def metrics_to_problems(parts: Parts, *_: Any) -> None:
+    """The issue that a metric has."""
+    parts.conditions += [Condition(PROBLEMS[m]) for m in parts.metrics]
+    parts.metrics = []
+
+
+def group_of_filters(parts: Parts, *_: Any) -> None:
+    """Group by the attribute of which several values are named."""
+    given = [f.attribute for f in parts.filters if not f.negate]
+    parts.groups = [next(a for a in given if given.count(a) > 1)]
+
+
+def count(parts: Parts, *_: Any) -> None:
+    """How many."""
+    parts.count = True
+
+
+def with_cost(parts: Parts, *_: Any) -> None:
+    """And what it costs."""
+    parts.with_cost = True
+
+
+CHANGES: dict[str, Change] = {
+    change.__name__: change
+    for change in (
+        last_seven_days,
+        today_or_seven_days,
+        metrics_to_energy,
+        sums_to_energy,
+        level_to_energy,
+        states_to_energies,
+        states_to_powers,
+        states_to_tests,
+        adjectives_to_conditions,
+        part_to_condition,
+        part_to_metric,
+        conditions_to_metrics,
+        metrics_to_problems,
+        group_of_filters,
+        count,
+        with_cost,
+    )
+}

@@ -1,0 +1,323 @@
+"""How the parts of a sentence become a query: one table of rules, read from top to bottom.
+
+A section is tried row by row; the first row that asks, refuses or goes to another section ends it.
+A row without any of these only changes the parts, and reading goes on. What a question may hold is
+in ``takes``: anything else in the sentence refuses it, since no answer is better than one to
+another question.
+
+``when`` lists facts that must all hold: ``!`` negates one, ``|`` separates alternatives. Facts are
+the words of the sentence (``future``, ``if``, ``did``), its intents (``why``, ``count``), the
+fields that have something in them (``metrics``, ``order``, ``order:worst``), and the few that
+:meth:`exporter.ask.language.slots.Parts.facts` works out. ``do`` lists changes: ``-x`` removes an
+intent, a field, or one value of a field, ``+x`` adds an intent, ``field=value`` sets a field, and a
+name calls a function of :mod:`exporter.ask.language.changes`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from exporter.ask.query import What
+
+REASONS = {
+    "age": "the age of a battery or a site is not known; ask for the lowest state of health or "
+    "the most charge cycles",
+    "cell": "this gives no single cells; see 'fleetscope cells', the site on the page or the "
+    "dashboard of cells",
+    "money": "the report (fleetscope report) says what energy costs or earns; here only repairs "
+    "have a cost",
+    "weather": "the weather is not known here",
+    "carbon": "emissions are not known here",
+    "people": "contacts and addresses are not given here; see the fleet file, or the dashboard of "
+    "the site",
+    "device": "makes, versions and serial numbers of devices are not known here",
+    "contract": "contracts and warranties are not known here",
+    "prices": "the price list is the file that FLEETSCOPE_PRICES names; ask what repairs will cost",
+    "imbalance": "only the imbalance of battery cells is judged",
+    "limit": "each site has its limits: ask 'how is Alpha?' with --evidence, or see the fleet file",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One row; see the module."""
+
+    when: str
+    do: str = ""
+    ask: What | None = None
+    takes: str = ""
+    drops: str = ""
+    go: str = ""
+    no: str = ""
+
+
+R = Rule
+TESTS = "conditions comparisons"
+
+RULES: dict[str, tuple[Rule, ...]] = {
+    # What is refused, whatever else the sentence holds.
+    "refused": (
+        R("future !cost", no="the future is not known; only the present and the past are"),
+        R("refuse", no="{refused}"),
+        R("cell_number", no=REASONS["cell"]),
+        R("if", no="what would be, if, is not known; only the present and the past are"),
+        R(
+            "when !since",
+            no="when something was so is not kept, except as in 'since when is Alpha offline?'; "
+            "else ask for the history of a metric",
+        ),
+        R("begin !since", no="what began or ended is not known; ask since when something is so"),
+        R("degree !history", no="the fastest in what? Name a metric, such as scrape duration"),
+        R(
+            "first !order !attention !number",
+            no="the first by what? Say it as in 'worst site' or 'first 5 by score'",
+        ),
+        R("two_periods", no="one period at a time, please"),
+    ),
+    # Words that mean one thing or another by what stands with them.
+    "words": (
+        # What fell the most: how far, not which way.
+        R("history order:worst|order:best", do="-order:highest -order:lowest"),
+        R("order:worst order:lowest", do="-order:lowest"),
+        R("order:best order:highest", do="-order:highest"),
+        R("two_orders", no="{orders} at once cannot be listed"),
+        R("by_metric !asks !order", do="+rank"),
+        # What did it charge: the energy, not the level.
+        R("verb:did verb:charge", do="level_to_energy"),
+        R("top|first !order !attention measured", do="order=highest"),
+        R("top|first !order !attention", do="order=best"),
+        # How much is it producing: the power itself, not whether there is any.
+        R("state amount|mean !tests period", do="states_to_energies"),
+        R("state amount|mean !tests", do="states_to_powers"),
+        R("state", do="states_to_tests"),
+        R("adjective", do="adjectives_to_conditions"),
+        R("two_groups", no="one grouping at a time, please"),
+        R(
+            "loose_number|loose_comparison",
+            no="it is not clear what {number} belongs to; say it as in 'SOH below 80 %' or 'top 5'",
+        ),
+        R("unit !comparisons", no="a unit without a number was not understood"),
+        R(
+            "loose_attribute",
+            no="no known {attribute} is named; to compare all of them, ask 'by {attribute}'",
+        ),
+    ),
+    # A word for a part of a site (battery, grid, …) as a metric or a condition; once for each.
+    "part": (
+        R("part_named", go="end"),
+        R("why !conditions", go="end"),
+        R("attention !conditions", do="part_to_condition -attention", go="end"),
+        R("order|rank|compare|history|status|mean", do="part_to_metric -status", go="end"),
+        R("status_condition", no="only a site has such a state, not its {part}"),
+        R("part:battery tests|group|count", go="end"),
+        R("sites !tests !intents", do="part_to_metric", go="end"),
+        R("outliers|cost", go="end"),
+        R("", no="it is not clear what is asked about the {part}"),
+    ),
+    "question": (
+        R("history part:cells one_part !metrics", do="metrics=cell_spread"),
+        R(
+            "past !period !why !since !cost",
+            no="that is about the past; say over which period, such as this week or since Monday",
+        ),
+        R(
+            "amount:power !power_anywhere",
+            no="which power? PV power, battery power, grid power, or consumption",
+        ),
+        # A cost is given as a total.
+        R("cost", do="-mean"),
+        R("cost amount:power|energy|power_metric", no=REASONS["money"]),
+        R(
+            "cost parts !tests plain !sites",
+            no="what a part costs is in the price list; ask what repairs cost, such as 'what do "
+            "hot batteries cost?'",
+        ),
+        R(
+            "cost plain !tests !metrics period",
+            no="costs are of what is wrong now; ask without a period",
+        ),
+        R("cost plain !tests !metrics", ask=What.COST, takes="sites filters severity"),
+        R("cost group", no="costs are given by site, not by {group}"),
+        R("cost", do="with_cost"),
+        # "Is the temperature all right at Delta?" is about its temperature, not about what is fine.
+        R("metrics fine plain !mean !sites_word", do="-fine", go="attention"),
+        R("help tests|sites|filters|metrics", no="it is not clear what help is wanted"),
+        R("help", ask=What.HELP),
+        R("why", go="why"),
+        # More problems in Spain than in Germany: the two beside each other.
+        R("than", do="-attention -count -order -since -outliers +compare"),
+        R(
+            "than tests|severity",
+            no="only metrics and the need of attention can be compared",
+        ),
+        R("since", go="since"),
+        R(
+            "outliers",
+            do="conditions_to_metrics",
+            ask=What.OUTLIERS,
+            takes="sites filters metrics limit period",
+            drops="order severity",
+        ),
+        R("compare", go="compare"),
+        R("history", go="history"),
+        R("count", go="count"),
+        R("rank !tests", go="rank"),
+        R("attention", go="attention"),
+        R("tests !mean|metrics", go="which"),
+        R("severity", go="attention"),
+        # Groups come worst first, as what is asked for by "which region is worst".
+        R("group", ask=What.VALUE, takes="filters metrics group_by period", drops="order"),
+        R("order", go="rank"),
+        R("metrics", go="value"),
+        R("status|all sites", go="site"),
+        R("status|all", ask=What.STATUS, takes="filters period"),
+        R("mean tests", no="the mean of what? Name a metric, such as state of health"),
+        R(
+            "mean",
+            do="metrics=score",
+            ask=What.VALUE,
+            takes="filters metrics period sites",
+        ),
+        R("sites", go="site"),
+        R("filters sites_word !period", ask=What.WHICH, takes="filters limit"),
+        R("filters !period", ask=What.STATUS, takes="filters"),
+        R("", no="that is no question that can be answered"),
+    ),
+    "why": (
+        R(
+            "!one_site",
+            no="one site at a time can be explained; name one, such as 'why is Alpha critical?'",
+        ),
+        R("period", no="an explanation is given for now only; ask it without a period"),
+        R(
+            "",
+            ask=What.EXPLAIN,
+            takes="sites conditions",
+            drops="comparisons metrics order severity any_of filters",
+        ),
+    ),
+    "since": (
+        R(
+            "!sites !conditions !filters",
+            no="name a site or a condition, such as 'since when is Alpha offline?'",
+        ),
+        R("period", no="since when is answered for now only; ask it without a period"),
+        R("negated", no="since when something is not so is not kept; ask since when it is"),
+        R(
+            "metrics !conditions",
+            no="since when a metric has a value is not kept; ask for its history",
+        ),
+        R("", ask=What.SINCE, takes="sites filters conditions limit", drops="severity metrics"),
+    ),
+    "compare": (
+        R("", do="-order -severity"),
+        R("group", ask=What.COMPARE, takes="filters metrics group_by"),
+        R("many_sites", ask=What.COMPARE, takes="sites metrics period"),
+        R(
+            "groups !sites",
+            do="group_of_filters",
+            ask=What.COMPARE,
+            takes="filters metrics group_by",
+        ),
+        R(
+            "sites|!metrics",
+            no="a comparison needs two sites or two groups, such as Alpha and Beta",
+        ),
+        R("", go="rank"),
+    ),
+    "history": (
+        R("!metrics only_low_soh", do="metrics=soh -conditions"),
+        R("!metrics", do="metrics=score"),
+        R("many_metrics", do="-metric:score"),
+        R("many_metrics", no="the history of one metric at a time, please"),
+        R("!period", do="last_seven_days"),
+        R(
+            "",
+            ask=What.HISTORY,
+            takes="sites filters metrics order limit period",
+            drops="severity",
+        ),
+    ),
+    "count": (
+        R("metrics !tests counted|energy", ask=What.VALUE, takes="sites filters metrics period"),
+        R(
+            "metrics !tests",
+            no="how many sites have what? Add a condition, such as SOH below 80 %",
+        ),
+        R("group !tests !attention", ask=What.VALUE, takes="filters group_by"),
+        R("", do="count"),
+        R("tests", go="which"),
+        R("attention", go="attention"),
+        R(
+            "!sites_word !filters",
+            no="how many of what? Such as 'how many sites are offline?'",
+        ),
+        R("period", no="how many sites had what in that time? Add a condition"),
+        R("", ask=What.WHICH, takes="filters"),
+    ),
+    "rank": (
+        R("many_metrics", do="-metric:score"),
+        R("energy|period_energy", do="metrics_to_energy"),
+        R("many_metrics", no="one metric at a time puts sites in order; name one"),
+        # Groups come worst first.
+        R("group", ask=What.VALUE, takes="filters metrics group_by", drops="order severity"),
+        R("one_site", go="place"),
+        R(
+            "order:highest|order:lowest !metrics !rank !site",
+            no="the {orders} of what? Name a metric, such as state of charge",
+        ),
+        R(
+            "",
+            ask=What.RANK,
+            takes=f"sites filters metrics order limit period {TESTS}",
+            drops="severity",
+        ),
+    ),
+    # One site in an order: its extremes, or its place among all.
+    "place": (
+        R(
+            "rank measured",
+            no="the place of one site is known by score only; list all by {metric} instead",
+        ),
+        R("rank|!metrics", ask=What.SITE, takes="sites order period", drops="metrics filters"),
+        R("period", ask=What.HISTORY, takes="sites filters metrics period", drops="order"),
+        R("", ask=What.VALUE, takes="sites filters metrics period", drops="order"),
+    ),
+    "attention": (
+        R("no_problem_metric", no="problems with {metric} are not known"),
+        R("metrics", do="metrics_to_problems"),
+        R("tests", go="which"),
+        R("many_sites !period", ask=What.ATTENTION, takes="sites filters severity", drops="order"),
+        R("order:worst|order:highest", do="-order"),
+        R("group", ask=What.ATTENTION, takes="filters group_by severity"),
+        R("", ask=What.ATTENTION, takes="sites filters limit severity period"),
+    ),
+    "which": (
+        # "The score went down" is about the score, "the site went down" about the site.
+        R("metrics went_offline", no="ask for the history of a metric, or which sites are offline"),
+        R("!mean !fine only_levels", do="-metrics"),
+        R("severity", no="a severity does not go with a condition in one question"),
+        R("one_metric !order", ask=What.VALUE, takes=f"sites filters {TESTS} metrics"),
+        R("order !period", go="rank"),
+        R("group", ask=What.VALUE, takes=f"filters {TESTS} group_by"),
+        R("", ask=What.WHICH, takes=f"sites filters {TESTS} limit period"),
+    ),
+    "value": (
+        R("many_metrics", do="-metric:score"),
+        R("energy", do="metrics_to_energy"),
+        R("period", do="sums_to_energy"),
+        R("past_only !period", do="today_or_seven_days"),
+        R("period", ask=What.HISTORY, takes="sites filters metrics period"),
+        R("many_sites plain !mean", ask=What.COMPARE, takes="sites filters metrics"),
+        R("", ask=What.VALUE, takes="sites filters metrics"),
+    ),
+    "site": (
+        R(
+            "many_sites !and !or",
+            no="it is not clear what is asked about these sites together",
+        ),
+        R("many_sites", ask=What.COMPARE, takes="sites metrics period"),
+        R("", ask=What.SITE, takes="sites period limit", drops="filters"),
+    ),
+    "end": (),
+}
