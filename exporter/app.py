@@ -30,8 +30,7 @@ from exporter.history.cells.renewal import CellWatch
 from exporter.history.cells.wear import wear_lines
 from exporter.history.influxql import InfluxQL
 from exporter.history.rollups.live import LiveRollups
-from exporter.history.rollups.rollup_process import Worker
-from exporter.history.rollups.source import connection_of
+from exporter.history.rollups.rollup_process import RollupProcess
 from exporter.model.cell_findings import SiteCells
 from exporter.model.snapshot import Snapshot
 from exporter.model.text import sites_word
@@ -39,9 +38,10 @@ from exporter.serve.access.server import Front
 from exporter.serve.application import make_app
 from exporter.serve.metrics import ServiceNumbers, registry
 from exporter.store.cell_cadence import CellStore, has_cell_issue
+from exporter.store.influx import connection_of
 from exporter.store.line_protocol import assessment_lines, snapshot_lines
 from exporter.store.queue_stats import SpoolNumbers
-from exporter.store.writer_factory import writer_of
+from exporter.store.writer import writer_of
 from scoring.solar import Expected, expected_power
 
 log = logging.getLogger(__name__)
@@ -163,7 +163,9 @@ class Service:
         connection = connection_of(self._settings)
         if self._writer is None or connection is None or not self._settings.rollups:
             return None
-        return LiveRollups(Worker(connection), self._writer, lambda: self._state.ids, time.time)
+        return LiveRollups(
+            RollupProcess(connection), self._writer, lambda: self._state.ids, time.time
+        )
 
     def _listen(self) -> socket.socket:
         host, port = self._settings.host_port

@@ -340,10 +340,10 @@ async def _run(
     from exporter.history.importing.ordered_sender import Sender
     from exporter.history.importing.progress import State
     from exporter.history.importing.retention import Retention
-    from exporter.store.target_factory import make_target
+    from exporter.store.influx import target_of
 
     state = State(folder)
-    sender = Sender(make_target(settings), bar.tell)
+    sender = Sender(target_of(settings), bar.tell)
     # Outlives the process, so that an import that was stopped does not forget the roll-ups.
     due = folder / ROLLUPS_DUE
     before = due.exists()

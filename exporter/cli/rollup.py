@@ -11,7 +11,8 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from exporter.config.settings import Settings
 from exporter.history.rollups.recount import Report, RollupError, find_stale, recount, stored_span
-from exporter.history.rollups.source import NoAnswerError, Source, connection_of
+from exporter.history.rollups.source import Source
+from exporter.store.influx import NoAnswerError, connection_of, target_of
 from exporter.store.target import NotAllowedError, RetryLaterError
 
 NAMED_DAYS = 20
@@ -119,9 +120,7 @@ async def _make(
     *,
     force: bool,
 ) -> int:
-    from exporter.store.target_factory import make_target
-
-    target = make_target(settings)
+    target = target_of(settings)
     bar = Progress(
         TextColumn("{task.description}"),
         BarColumn(),

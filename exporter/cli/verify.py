@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
-import base64
 from datetime import UTC, datetime, timedelta
 
 from rich.console import Console
 from rich.table import Table
 
 from exporter.config.settings import Settings
+from exporter.store.influx import InfluxClient, connection_of
 from exporter.store.queue import Fate
-from exporter.store.verification import InfluxCounter, Row, VerifyError, parse_time, verify
+from exporter.store.verification import Row, VerifyError, parse_time, verify
 
 _COLUMNS = ("produced", "written", "in InfluxDB", "missing", "waiting", "rejected", "dropped")
 
@@ -26,7 +25,8 @@ def show(settings: Settings, first: str, last: str | None, console: Console) -> 
     """
     if settings.queue_dir is None:
         raise VerifyError("the books are on disk only with FLEETSCOPE_QUEUE_DIR, which is not set")
-    if settings.influxdb_url is None:
+    connection = connection_of(settings)
+    if connection is None:
         raise VerifyError("FLEETSCOPE_INFLUXDB_URL is not set")
     try:
         start = parse_time(first)
@@ -35,8 +35,7 @@ def show(settings: Settings, first: str, last: str | None, console: Console) -> 
         raise VerifyError(f"{error}; expected a time such as 2026-11-21T14:00 (UTC)") from error
     if end - start < timedelta(minutes=1):
         raise VerifyError("--to must be at least a minute after --from")
-    counter = InfluxCounter(settings.influxdb_url, settings.influxdb_database, headers(settings))
-    rows = asyncio.run(verify(settings.queue_dir, counter, start, end))
+    rows = verify(settings.queue_dir, InfluxClient(connection), start, end)
     if not rows:
         raise VerifyError(
             f"the books in {settings.queue_dir} have no points from {start:%Y-%m-%d %H:%M} to "
@@ -52,19 +51,6 @@ def show(settings: Settings, first: str, last: str | None, console: Console) -> 
         return 1
     console.print("[green]✓[/] Everything that was written is in InfluxDB.")
     return 0
-
-
-def headers(settings: Settings) -> dict[str, str]:
-    """How InfluxDB knows who asks."""
-    if settings.influxdb_api == "v2":
-        token = settings.influxdb_token
-        return {"Authorization": f"Token {token.get_secret_value() if token else ''}"}
-    if not settings.influxdb_username:
-        return {}
-    password = settings.influxdb_password
-    secret = password.get_secret_value() if password else ""
-    credentials = base64.b64encode(f"{settings.influxdb_username}:{secret}".encode()).decode()
-    return {"Authorization": f"Basic {credentials}"}
 
 
 def _table(rows: list[Row], start: datetime, end: datetime) -> Table:

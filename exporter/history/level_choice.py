@@ -9,7 +9,7 @@ import asyncio
 import math
 from collections.abc import Sequence
 
-from exporter.history.influxql import InfluxQL, NoAnswerError, name
+from exporter.history.influxql import InfluxQL, NoAnswerError, between, name
 from exporter.history.rollups.fields import FIELDS
 from exporter.model.levels import DAY, LEVELS, RAW_RANGE_DAYS, Level
 from exporter.model.quantities import KEPT, Kind
@@ -50,11 +50,6 @@ def table(level: Level | None, measurement: str) -> str:
     """A measurement of a level, as InfluxQL writes it after FROM."""
     # Full detail is what every statement is asked of unless it says otherwise.
     return name(measurement) if level is None else f"{name(level.name)}.{name(measurement)}"
-
-
-def between(start: float, end: float) -> str:
-    """A condition on the time, Unix seconds, with its end left out."""
-    return f"time >= {round(start * 1000)}ms AND time < {round(end * 1000)}ms"
 
 
 async def level_of(

@@ -17,8 +17,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from exporter.history.influxql import InfluxQL, name, quoted
-from exporter.history.level_choice import beginning, between, level_of, table
+from exporter.history.influxql import InfluxQL, between, name, quoted
+from exporter.history.level_choice import beginning, level_of, table
 from exporter.history.rollups.fields import FIELDS
 from exporter.model.quantities import KEPT, QUANTITIES
 from scoring.overall import WEIGHTS

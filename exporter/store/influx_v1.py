@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import json
 from collections.abc import Mapping
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 import aiohttp
 
 from exporter.model.levels import DEFAULT_RETENTION, RAW, shard_seconds
+from exporter.store.influx import Connection
 from exporter.store.target import (
     ROLLUPS,
     TAKEN,
@@ -29,23 +29,16 @@ class InfluxV1:
 
     def __init__(
         self,
-        url: str,
-        database: str,
+        connection: Connection,
         retention: str,
-        username: str | None,
-        password: str | None,
         rollup_retention: Mapping[str, str] = DEFAULT_RETENTION,
     ) -> None:
-        self._url = url
-        self._database = database
+        self._url = connection.url
+        self._database = connection.database
         self._retention = {**rollup_retention, RAW: retention}
-        headers = {}
-        if username:
-            credentials = base64.b64encode(f"{username}:{password or ''}".encode()).decode()
-            headers["Authorization"] = f"Basic {credentials}"
         self._http = aiohttp.ClientSession(
             timeout=aiohttp.ClientTimeout(total=WRITE_SECONDS, sock_connect=2),
-            headers=headers,
+            headers=connection.headers,
             cookie_jar=aiohttp.DummyCookieJar(),
         )
 

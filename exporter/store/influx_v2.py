@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import aiohttp
 
 from exporter.model.levels import DEFAULT_RETENTION, RAW, duration_seconds, shard_seconds
+from exporter.store.influx import Connection
 from exporter.store.target import (
     ROLLUPS,
     TAKEN,
@@ -32,18 +33,15 @@ class InfluxV2:
 
     def __init__(
         self,
-        url: str,
-        database: str,
+        connection: Connection,
         retention: str,
-        org: str,
-        token: str,
         rollup_retention: Mapping[str, str] = DEFAULT_RETENTION,
     ) -> None:
-        self._url = url
-        self._database = database
+        self._url = connection.url
+        self._database = connection.database
         self._retention = {**rollup_retention, RAW: retention}
-        self._org = org
-        self._token = token
+        self._org = connection.organisation
+        self._headers = connection.headers
         self._client: InfluxDBClientAsync | None = None
 
     async def prepare(self) -> None:
@@ -155,12 +153,14 @@ class InfluxV2:
 
             self._client = InfluxDBClientAsync(
                 self._url,
-                self._token,
+                "",
                 org=self._org,
                 timeout=int(WRITE_SECONDS * 1000),
                 # A redirected POST becomes a GET, which would pass for a batch that was taken.
                 allow_redirects=False,
             )
+            for header, value in self._headers.items():
+                self._client.api_client.set_default_header(header, value)
         return self._client
 
     async def close(self) -> None:

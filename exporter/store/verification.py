@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import sqlite3
 from collections import Counter
-from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
-
-import aiohttp
 
 from exporter.model.levels import RAW
+from exporter.store.influx import InfluxClient, NoAnswerError
 from exporter.store.queue import Fate
 from exporter.store.queue_file import FILE, ledger
 
@@ -95,77 +91,36 @@ def parse_time(text: str) -> datetime:
     return time if time.tzinfo else time.replace(tzinfo=UTC)
 
 
-class InfluxCounter:
-    """Asks InfluxDB by InfluxQL, whichever its version."""
+def stored_points(client: InfluxClient, subject: str, first: datetime, last: datetime) -> int:
+    """Points of a subject in InfluxDB in whole minutes, as in :func:`books`.
 
-    def __init__(self, url: str, database: str, headers: dict[str, str]) -> None:
-        self._url = url
-        self._database = database
-        self._headers = headers
-
-    async def points(self, subject: str, first: datetime, last: datetime) -> int:
-        """Points of a subject in whole minutes, as in :func:`books`.
-
-        Raises
-        ------
-        VerifyError
-        """
-        measurement = subject.partition("/")[0]
-        where = f"time >= {minute(first)}m AND time < {minute(last)}m"
-        source = f'"{RAW}"."{measurement}" WHERE {where}'
-        if subject in _ALWAYS_THERE:
-            field = _ALWAYS_THERE[subject]
-            rows = self._rows(f'SELECT count("{field}") FROM {source}')  # noqa: S608 - names of ours
-            return sum([int(row[1]) async for row in rows])
-        # No field is in every point: the points themselves are counted as they come.
-        count = 0
-        every = f"SELECT * FROM {source}"  # noqa: S608 - names of ours
-        async for _ in self._rows(every, chunked=True):
-            count += 1
-        return count
-
-    async def _rows(self, statement: str, chunked: bool = False) -> AsyncIterator[list[Any]]:
-        parameters = {"db": self._database, "q": statement, "epoch": "ms"}
-        if chunked:
-            parameters |= {"chunked": "true", "chunk_size": "10000"}
-        timeout = aiohttp.ClientTimeout(total=QUERY_SECONDS)
-        try:
-            async with (
-                aiohttp.ClientSession(
-                    headers=self._headers, timeout=timeout, read_bufsize=2**26
-                ) as http,
-                http.get(f"{self._url}/query", params=parameters) as reply,
-            ):
-                async for line in reply.content:
-                    if not line.strip():
-                        continue
-                    answer = json.loads(line)
-                    for result in _results(answer):
-                        for series in result.get("series", []):
-                            for row in series["values"]:
-                                yield row
-        except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
-            raise VerifyError(f"{self._url}: {type(error).__name__}: {error}") from error
+    Raises
+    ------
+    exporter.store.influx.NoAnswerError
+    """
+    measurement = subject.partition("/")[0]
+    where = f"time >= {minute(first)}m AND time < {minute(last)}m"
+    source = f'"{RAW}"."{measurement}" WHERE {where}'
+    if subject in _ALWAYS_THERE:
+        field = _ALWAYS_THERE[subject]
+        counted = client.select(f'SELECT count("{field}") FROM {source}')  # noqa: S608 - names of ours
+        return sum(int(row[1]) for series in counted for row in series.rows)
+    # No field is in every point: the points themselves are counted as they come.
+    every = client.stream(f"SELECT * FROM {source}", QUERY_SECONDS)  # noqa: S608 - names of ours
+    return sum(len(part.rows) for part in every)
 
 
-def _results(answer: dict[str, Any]) -> list[dict[str, Any]]:
-    results: list[dict[str, Any]] = answer.get("results", [])
-    for fault in (answer.get("error"), *(result.get("error") for result in results)):
-        if fault:
-            raise VerifyError(f"InfluxDB: {fault}")
-    return results
-
-
-async def verify(
-    folder: Path, counter: InfluxCounter, first: datetime, last: datetime
-) -> list[Row]:
-    """Every subject of the books beside what is stored.
+def verify(folder: Path, client: InfluxClient, first: datetime, last: datetime) -> list[Row]:
+    """Every subject of the books beside what is stored; blocks.
 
     Raises
     ------
     VerifyError
     """
-    rows = []
-    for what, counts in sorted(books(folder, first, last).items()):
-        rows.append(Row(what, counts, await counter.points(what, first, last)))
-    return rows
+    try:
+        return [
+            Row(what, counts, stored_points(client, what, first, last))
+            for what, counts in sorted(books(folder, first, last).items())
+        ]
+    except NoAnswerError as error:
+        raise VerifyError(str(error)) from error

@@ -1,4 +1,4 @@
-"""Gathers lines into batches, puts them into the queue within a second, and has them sent."""
+"""Gathers lines into batches, queues them within a second, and has them sent."""
 
 from __future__ import annotations
 
@@ -6,9 +6,14 @@ import asyncio
 import contextlib
 import logging
 import random
+import time
 from collections.abc import Callable
 
-from exporter.store.queue import Batch, Queue, pack
+from exporter.config.settings import Settings
+from exporter.store.disk_queue import DiskQueue, Limits
+from exporter.store.influx import target_of
+from exporter.store.queue import Batch, MemoryQueue, Queue, pack
+from exporter.store.queue_folder import QueueInUseError
 from exporter.store.refused_points import Rejects
 from exporter.store.sender import Sender, WriterStats
 from exporter.store.target import Target
@@ -147,3 +152,35 @@ class Writer:
     async def _wait(event: asyncio.Event, seconds: float) -> None:
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(event.wait(), max(seconds, 0.0))
+
+
+def writer_of(settings: Settings, rng: random.Random) -> Writer | None:
+    """The writer, or None where nothing is to be stored.
+
+    Raises
+    ------
+    SystemExit
+        Another exporter has the queue.
+    """
+    if settings.influxdb_url is None:
+        log.warning("FLEETSCOPE_INFLUXDB_URL is not set: readings are scored but not stored")
+        return None
+    target = target_of(settings)
+    folder = settings.queue_dir
+    memory = settings.queue_megabytes * 1024 * 1024
+    queue: Queue
+    if folder is None:
+        queue = MemoryQueue(memory, settings.queue_policy)
+    else:
+        limits = Limits(
+            disk=settings.queue_disk_megabytes * 1024 * 1024,
+            memory=memory,
+            age=settings.queue_hours * 3600.0,
+            order=settings.queue_policy,
+        )
+        try:
+            queue = DiskQueue(folder, limits, time.time)
+        except QueueInUseError as error:
+            raise SystemExit(f"fleetscope: {error}") from error
+    rejects = Rejects(folder, time.time)
+    return Writer(target, queue, time.time, rng, rejects, settings.queue_drain_megabytes * 1e6)

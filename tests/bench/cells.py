@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from exporter.history.cells.pack_reader import HISTORY_DAYS
 from exporter.model.levels import LEVELS, RAW, RAW_RANGE_DAYS
+from exporter.store.influx import Connection
 from exporter.store.influx_v1 import InfluxV1
 from exporter.store.queue import compress
 from tests.bench.influx import Influx, cpu_seconds
@@ -160,7 +161,7 @@ async def measure(
     """Write and judge."""
     until = float(int(time.time()) // int(DAY) * int(DAY))
     site = f"bench{cells}"
-    target = InfluxV1(server.url, "fleet", "inf", None, None, {x.name: "inf" for x in LEVELS})
+    target = InfluxV1(Connection(server.url, "fleet"), "inf", {x.name: "inf" for x in LEVELS})
     await target.prepare()
     packs = -(-cells // LARGEST_PACK)
     size = cells // packs

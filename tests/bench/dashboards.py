@@ -14,8 +14,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from exporter.history.rollups.source import Connection, Source
+from exporter.history.rollups.source import Source
 from exporter.model.levels import RAW
+from exporter.store.influx import Connection
 from grafana.kit.levels import CELLS, CHOICE_QUERY, DETAILS
 
 FOLDER = Path(__file__).parents[2] / "grafana" / "dashboards"

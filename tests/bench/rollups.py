@@ -16,8 +16,9 @@ import duckdb
 import numpy as np
 
 from exporter.history.rollups.recount import Report, recount
-from exporter.history.rollups.source import DAY_MS, Connection, Source, between
+from exporter.history.rollups.source import DAY_MS, Source
 from exporter.model.levels import LEVELS, RAW
+from exporter.store.influx import Connection, between_ms
 from exporter.store.influx_v1 import InfluxV1
 from exporter.store.queue import compress
 from tests.bench.influx import Influx, cpu_seconds
@@ -84,7 +85,7 @@ def check(source: Source, first_ms: int, days: list[int], seed: int) -> int:
             for part in source.ask(
                 "SELECT voltage_v_min, voltage_v_max, voltage_v_mean, voltage_v_p1, "
                 f'voltage_v_p99, temperature_c_min, temperature_c_max FROM "{level.name}"."cell" '
-                f"WHERE {between(start, start + DAY_MS)} GROUP BY *"
+                f"WHERE {between_ms(start, start + DAY_MS)} GROUP BY *"
             ):
                 tags = dict(part.tags)
                 place = int(tags["pack"][1:]) * CELLS + int(tags["cell"][1:])
@@ -112,7 +113,7 @@ def ask_costs(source: Source, last_ms: int, stored_days: int) -> None:
                 before = time.perf_counter()
                 for _ in source.ask(
                     f'SELECT max("{field}") FROM "{level}"."cell" WHERE "site" = \'bench\' AND '
-                    f"{where} AND {between(last_ms - days * DAY_MS, last_ms)} "
+                    f"{where} AND {between_ms(last_ms - days * DAY_MS, last_ms)} "
                     f"GROUP BY time({interval}s){by} fill(none)"
                 ):
                     pass
@@ -123,8 +124,8 @@ def ask_costs(source: Source, last_ms: int, stored_days: int) -> None:
 async def measure(url: str, pid: int, days: int, seed: int) -> None:
     """Write, roll up, check, ask."""
     first = (int(time.time() * 1000) // DAY_MS - days) * DAY_MS
-    target = InfluxV1(url, "fleet", "inf", None, None, {x.name: "inf" for x in LEVELS})
-    source = Source(Connection(url, "fleet", {}))
+    target = InfluxV1(Connection(url, "fleet"), "inf", {x.name: "inf" for x in LEVELS})
+    source = Source(Connection(url, "fleet"))
     await target.prepare()
     values = 0
     before = time.perf_counter()

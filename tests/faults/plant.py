@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from exporter.store.disk_queue import DiskQueue, Limits
+from exporter.store.influx import Connection, token_header
 from exporter.store.influx_v1 import InfluxV1
 from exporter.store.influx_v2 import InfluxV2
 from exporter.store.queue import Fate, Queue
@@ -35,8 +36,9 @@ async def until(condition: Callable[[], Any]) -> Any:
 
 def target_for(url: str, api: str) -> Target:
     if api == "v2":
-        return InfluxV2(url, "fleet", "inf", "fleetscope", TOKEN)
-    return InfluxV1(url, "fleet", "inf", None, None)
+        headers = token_header(TOKEN)
+        return InfluxV2(Connection(url, "fleet", headers, organisation="fleetscope"), "inf")
+    return InfluxV1(Connection(url, "fleet"), "inf")
 
 
 def balanced(counts: Mapping[Fate, int]) -> bool:

@@ -9,9 +9,10 @@ import pytest
 
 from exporter.history.rollups.due import kept_from
 from exporter.history.rollups.plot_level import level_batch
-from exporter.history.rollups.source import DAY_MS, Connection, Source
+from exporter.history.rollups.source import DAY_MS, Source
 from exporter.model.levels import LEVELS, RAW, duration_seconds
 from exporter.model.quantities import KEPT, Kind
+from exporter.store.influx import Connection
 from grafana.kit.levels import CELLS, CHOICE_QUERY, METERS, READINGS, Detail, field
 from tests.store.test_influx_targets import Server, influx1, influx2, server  # noqa: F401
 

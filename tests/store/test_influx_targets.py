@@ -16,6 +16,7 @@ import aiohttp
 import pytest
 
 from exporter.model.levels import DAY
+from exporter.store.influx import Connection, token_header
 from exporter.store.influx_v1 import InfluxV1
 from exporter.store.influx_v2 import InfluxV2
 from exporter.store.queue import Fate, MemoryQueue, compress
@@ -29,6 +30,11 @@ TOKEN = "operator-token-of-a-test"
 NOW = int(time.time() * 1000)
 SITES = ["plain", r"sp\ ace\,comma\=eq", "é🔋"]
 LINES = [f'site,site={name} online=1.0,note="a \\"b\\" \\\\ c" {NOW}' for name in SITES]
+
+
+def v2(url: str, token: str) -> Target:
+    headers = token_header(token)
+    return InfluxV2(Connection(url, "fleet", headers, organisation="fleetscope"), "90d")
 
 
 class Server:
@@ -49,8 +55,8 @@ class Server:
 
     def target(self, **other: str) -> Target:
         if self.headers:
-            return InfluxV2(self.url, "fleet", "90d", "fleetscope", other.get("token", TOKEN))
-        return InfluxV1(self.url, "fleet", "90d", None, None)
+            return v2(self.url, other.get("token", TOKEN))
+        return InfluxV1(Connection(self.url, "fleet"), "90d")
 
 
 def _run(arguments: list[str], url: str, folder: Path) -> Iterator[None]:
@@ -155,7 +161,7 @@ async def test_written_read_back_and_repeated(server: Server) -> None:
 
 
 async def test_the_wrong_version_is_named(influx1: Server) -> None:
-    target = InfluxV2(influx1.url, "fleet", "90d", "fleetscope", TOKEN)
+    target = v2(influx1.url, TOKEN)
     try:
         with pytest.raises(
             RetryLaterError, match=r"is InfluxDB 1\..*; set FLEETSCOPE_INFLUXDB_API=v1"

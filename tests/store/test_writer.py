@@ -12,6 +12,7 @@ from email.utils import format_datetime
 import pytest
 
 from exporter.store import influx_v1, influx_v2, sender, writer
+from exporter.store.influx import Connection, basic, token_header
 from exporter.store.influx_v1 import InfluxV1
 from exporter.store.influx_v2 import InfluxV2
 from exporter.store.queue import Fate, MemoryQueue
@@ -37,11 +38,12 @@ async def until(condition: Callable[[], object]) -> None:
 
 
 def v1(url: str) -> Target:
-    return InfluxV1(url, "fleet", "90d", "writer", SECRET)
+    return InfluxV1(Connection(url, "fleet", basic("writer", SECRET)), "90d")
 
 
 def v2(url: str) -> Target:
-    return InfluxV2(url, "fleet", "90d", "fleetscope", SECRET)
+    headers = token_header(SECRET)
+    return InfluxV2(Connection(url, "fleet", headers, organisation="fleetscope"), "90d")
 
 
 Maker = Callable[[str], Target]
@@ -277,7 +279,7 @@ async def test_an_unforeseen_error_loses_nothing(
                 raise KeyError("a fault in the target")
             await super().write(body)
 
-    await Run(Clumsy(listener.url, "fleet", "90d", None, None)).send(LINES)
+    await Run(Clumsy(Connection(listener.url, "fleet"), "90d")).send(LINES)
     assert sorted(listener.taken) == LINES
     assert "failed unexpectedly" in caplog.text
 

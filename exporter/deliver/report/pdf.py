@@ -6,10 +6,11 @@ missed by the poll loop; the process gives both back when it ends.
 
 from __future__ import annotations
 
-import asyncio
 import os
 import sys
 from typing import Any, NoReturn
+
+from exporter.model.workers import Program, ProgramError
 
 LIMIT_SECONDS = 600.0
 
@@ -25,25 +26,13 @@ async def as_pdf(html: str) -> bytes:
     ------
     NoPdfError
     """
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "exporter.deliver.report.pdf"),
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
+    program = Program("exporter.deliver.report.pdf")
     try:
-        async with asyncio.timeout(LIMIT_SECONDS):
-            pdf, told = await process.communicate(html.encode())
+        return await program.output(html.encode(), LIMIT_SECONDS)
     except TimeoutError as error:
         raise NoPdfError(f"the PDF took longer than {LIMIT_SECONDS:.0f} s") from error
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
-    if process.returncode != 0:
-        lines = told.decode("utf-8", "replace").strip().splitlines()
-        raise NoPdfError(lines[-1] if lines else f"exit code {process.returncode}")
-    return pdf
+    except ProgramError as error:
+        raise NoPdfError(str(error)) from error
 
 
 def _nothing(url: str, *_: Any, **__: Any) -> NoReturn:

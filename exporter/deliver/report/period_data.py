@@ -13,8 +13,8 @@ from exporter.ask.answer import CannotAnswerError
 from exporter.ask.catalogue import METRICS
 from exporter.ask.metric_history import History
 from exporter.ask.query import Period
-from exporter.history.influxql import InfluxQL, NoAnswerError
-from exporter.history.level_choice import beginning, between, enough_for, level_of, meant_for, table
+from exporter.history.influxql import InfluxQL, NoAnswerError, between
+from exporter.history.level_choice import beginning, enough_for, level_of, meant_for, table
 from exporter.model.levels import LEVELS, Level
 
 DAY = 86400.0

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from exporter.history.cells.pack_grid import Grid, Known, PackPast, in_order
-from exporter.history.influxql import InfluxQL, Series, quoted
-from exporter.history.level_choice import between, level_of, table
+from exporter.history.influxql import InfluxQL, Series, between, quoted
+from exporter.history.level_choice import level_of, table
 from exporter.model.levels import DAY, LEVELS, RAW_RANGE_DAYS, Level
 
 HISTORY_DAYS = 91

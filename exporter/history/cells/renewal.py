@@ -10,7 +10,6 @@ import asyncio
 import contextlib
 import json
 import logging
-import sys
 import time
 from collections.abc import Callable, Iterable, Mapping
 from datetime import date
@@ -18,6 +17,7 @@ from pathlib import Path
 
 from exporter.history.influxql import InfluxQL
 from exporter.model.cell_findings import SiteCells, from_json
+from exporter.model.workers import Program, ProgramError
 
 log = logging.getLogger(__name__)
 
@@ -26,7 +26,6 @@ EVERY_SECONDS = 3600.0
 MOST_BUSY = 0.5
 """Share of the time that the analysis may be at work: the machine is there for other things."""
 SPREAD = 0.9
-_LONGEST_LINE = 64 * 1024 * 1024
 _LAST = b'{"busy_seconds"'
 
 
@@ -56,7 +55,7 @@ class CellWatch:
         self._folder = folder
         self._tell = tell
         self._found: dict[str, SiteCells] = {}
-        self._process: asyncio.subprocess.Process | None = None
+        self._program = Program("exporter.history.cells")
         self._stopping = asyncio.Event()
         self.every_seconds = EVERY_SECONDS
 
@@ -111,47 +110,29 @@ class CellWatch:
         """
         if self._stopping.is_set():
             return None
+        connection = self._stored.connection
         job = {
-            "url": self._stored.url,
-            "database": self._stored.database,
-            "headers": self._stored.headers,
+            "url": connection.url,
+            "database": connection.database,
+            "headers": dict(connection.headers),
             "sites": list(sites),
             "commissioned": {site: str(day) for site, day in sites.items() if day is not None},
             "folder": str(self._folder) if self._folder else None,
             "spread_seconds": spread_seconds,
         }
-        try:
-            self._process = process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", "exporter.history.cells"),
-                stdin=asyncio.subprocess.PIPE,
-                stdout=asyncio.subprocess.PIPE,
-                limit=_LONGEST_LINE,
-            )
-        except OSError:
-            log.exception("the analysis of cells could not be started; it is tried again later")
-            return None
         busy = None
-        assert process.stdin is not None
-        assert process.stdout is not None
         try:
-            # On its standard input, since others can read arguments and environment.
-            process.stdin.write(json.dumps(job).encode())
-            process.stdin.close()
-            async for line in process.stdout:
-                if line.startswith(_LAST):
-                    busy = float(json.loads(line)["busy_seconds"])
-                else:
-                    self._take(from_json(line))
-            code = await process.wait()
-            if code and not self._stopping.is_set():
-                log.error("the analysis of cells ended with %d; it is tried again later", code)
+            async with contextlib.aclosing(self._program.lines(json.dumps(job).encode())) as lines:
+                async for line in lines:
+                    if line.startswith(_LAST):
+                        busy = float(json.loads(line)["busy_seconds"])
+                    else:
+                        self._take(from_json(line))
+        except ProgramError as error:
+            if not self._stopping.is_set():
+                log.error("cell analysis failed (%s); trying again later", error)
         except (OSError, ValueError):
-            log.exception("the analysis of cells was cut short; it is tried again later")
-        finally:
-            self._process = None
-            if process.returncode is None:
-                process.kill()
-                await process.wait()
+            log.exception("cell analysis was cut short; trying again later")
         return busy
 
     def _take(self, found: SiteCells) -> None:
@@ -165,6 +146,4 @@ class CellWatch:
     async def stop(self) -> None:
         """End what is under way."""
         self._stopping.set()
-        if self._process is not None:
-            with contextlib.suppress(ProcessLookupError):
-                self._process.kill()
+        self._program.kill()

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import base64
+import asyncio
 import math
 from typing import Any
 
-import aiohttp
-
 from exporter.config.settings import Settings
+from exporter.model.levels import RAW
+from exporter.store.influx import InfluxClient, NoAnswerError, connection_of, retention_seconds
 
-_UNITS = {"w": 604_800, "d": 86_400, "h": 3600, "m": 60, "s": 1}
 _DAY = 86_400
 # What InfluxDB itself chooses for more than half a year; a file a day would be many files.
 _SHARD_DAYS = 7
@@ -24,18 +23,13 @@ class Retention:
     """The retention of the full detail in the InfluxDB of the settings."""
 
     def __init__(self, settings: Settings) -> None:
-        self._url = str(settings.influxdb_url)
-        self._database = settings.influxdb_database
-        self._v1 = settings.influxdb_api == "v1"
-        self._org = settings.influxdb_org
-        self._headers = {}
-        token, password = settings.influxdb_token, settings.influxdb_password
-        if not self._v1:
-            self._headers["Authorization"] = f"Token {token.get_secret_value() if token else ''}"
-        elif settings.influxdb_username:
-            secret = password.get_secret_value() if password else ""
-            both = f"{settings.influxdb_username}:{secret}".encode()
-            self._headers["Authorization"] = f"Basic {base64.b64encode(both).decode()}"
+        connection = connection_of(settings)
+        assert connection is not None  # the command asks for it
+        self._client = InfluxClient(connection)
+        self._url = connection.url
+        self._database = connection.database
+        self._v1 = connection.api == "v1"
+        self._org = connection.organisation
 
     @property
     def name(self) -> str:
@@ -50,14 +44,13 @@ class Retention:
         RetentionError
         """
         if self._v1:
-            answer = await self._ask(
-                "POST", "/query", q=f'SHOW RETENTION POLICIES ON "{self._database}"'
-            )
-            for result in answer.get("results", []):
-                for series in result.get("series", []):
-                    for row in series["values"]:
-                        if row[0] == "raw":
-                            return _duration(str(row[1]))
+            try:
+                kept = await asyncio.to_thread(retention_seconds, self._client)
+            except NoAnswerError as error:
+                raise RetentionError(str(error)) from error
+            if RAW in kept:
+                seconds = kept[RAW]
+                return math.inf if seconds is None else float(seconds)
         else:
             bucket = await self._bucket()
             rules = bucket.get("retentionRules") or [{}]
@@ -99,32 +92,8 @@ class Retention:
         self, method: str, path: str, body: dict[str, Any] | None = None, **asked: str
     ) -> dict[str, Any]:
         try:
-            async with (
-                aiohttp.ClientSession(
-                    headers=self._headers, timeout=aiohttp.ClientTimeout(total=30)
-                ) as http,
-                http.request(
-                    method, self._url + path, params=asked, json=body, allow_redirects=False
-                ) as reply,
-            ):
-                answer = await reply.json(content_type=None)
-                if reply.status >= 300 or not isinstance(answer, dict):
-                    raise RetentionError(f"{self._url}{path} answered {reply.status}")
-        except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
-            raise RetentionError(f"{self._url}: {type(error).__name__}: {error}") from error
-        for result in answer.get("results", []):
-            if "error" in result:
-                raise RetentionError(f"{self._url}{path}: {result['error']}")
-        return answer
-
-
-def _duration(text: str) -> float:
-    """Seconds of Go's way of writing a duration, ``2160h0m0s``; 0 is without limit."""
-    total, number = 0.0, ""
-    for character in text:
-        if character.isdigit() or character == ".":
-            number += character
-        else:
-            total += float(number or 0) * _UNITS.get(character, 0)
-            number = ""
-    return total or math.inf
+            return await asyncio.to_thread(
+                self._client.request, method, path, json=body, params=asked
+            )
+        except NoAnswerError as error:
+            raise RetentionError(str(error)) from error

@@ -21,17 +21,11 @@ from exporter.history.rollups.aggregate import (
 from exporter.history.rollups.due import Task
 from exporter.history.rollups.fields import CELL, EXTREME_IDS, FIELDS, PACK
 from exporter.history.rollups.packs import pack_windows, spreads
-from exporter.history.rollups.source import (
-    DAY_MS,
-    Source,
-    Tags,
-    any_of,
-    before_arrays,
-    between,
-)
+from exporter.history.rollups.source import DAY_MS, Source, before_arrays
 from exporter.model.levels import Level
 from exporter.model.quantities import Kind
 from exporter.store.cell_cadence import HOLD_SECONDS
+from exporter.store.influx import Tags, any_of, between_ms
 from exporter.store.line_protocol import tag, text
 from exporter.store.queue import Batch, compress
 
@@ -99,7 +93,7 @@ class Roller:
             fields.append("left_out")
             stop_reading += HOLD_SECONDS * 1000
         self._tags, samples = source.samples(
-            measurement, fields, self._ids, f"{of_sites} AND {between(start_ms, stop_reading)}"
+            measurement, fields, self._ids, f"{of_sites} AND {between_ms(start_ms, stop_reading)}"
         )
         self._before = self._read_before(source, of_sites, start_ms)
         if measurement == CELL:

@@ -10,14 +10,15 @@ import asyncio
 import logging
 import math
 from collections.abc import Callable, Sequence
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 
 from exporter.history.rollups.due import GRACE_MS, Task, due
 from exporter.history.rollups.plot_level import level_batch
-from exporter.history.rollups.rollup_process import Worker
-from exporter.history.rollups.source import DAY_MS, NoAnswerError
+from exporter.history.rollups.rollup_process import RollupProcess
+from exporter.history.rollups.source import DAY_MS
 from exporter.model.levels import LEVELS
+from exporter.model.workers import BrokenProcessPool
+from exporter.store.influx import NoAnswerError
 from exporter.store.writer import Writer
 
 log = logging.getLogger(__name__)
@@ -60,7 +61,7 @@ class LiveRollups:
 
     def __init__(
         self,
-        worker: Worker,
+        worker: RollupProcess,
         writer: Writer,
         sites: Callable[[], Sequence[str]],
         wall_clock: Callable[[], float],

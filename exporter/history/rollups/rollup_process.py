@@ -1,24 +1,18 @@
-"""The process that rolls up: reading, numpy and text take seconds that the poll loop has not."""
+"""Rolling up in a process: reading, numpy and text take seconds that the poll loop has not."""
 
 from __future__ import annotations
 
-import asyncio
-import multiprocessing
-import os
-import signal
-import threading
-from collections.abc import Callable, Mapping
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
+
+from exporter.model.workers import WorkerProcess
 
 if TYPE_CHECKING:
     from exporter.history.rollups.due import Found, Task
-    from exporter.history.rollups.source import Connection, Source
+    from exporter.history.rollups.source import Source
+    from exporter.store.influx import Connection
     from exporter.store.queue import Batch
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,64 +23,38 @@ class Result:
     values: int
 
 
-class Worker:
-    """One process at low priority, started at the first task and again if it dies."""
+class RollupProcess:
+    """Rolls up in a process at low priority, started at the first task and again if it died.
+
+    Every method raises NoAnswerError, or BrokenProcessPool if the process died.
+    """
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
-        self._pool: ProcessPoolExecutor | None = None
+        self._process = WorkerProcess()
 
     async def run(self, task: Task, time: float) -> Result:
-        """Roll up. Raises NoAnswerError, or BrokenProcessPool if the process died."""
-        return await self._call(_run, task, time)
+        """Roll up; ``time`` is that of the batches, Unix seconds."""
+        return await self._process.run(_run, self._connection, task, time)
 
     async def compare(
         self, start_ms: int, stop_ms: int, now_ms: int, kept_from_ms: Mapping[str, int]
     ) -> list[Task]:
         """Tasks for the days of a range in which full detail holds more than was rolled up."""
-        return await self._call(_stale, start_ms, stop_ms, now_ms, kept_from_ms)
+        return await self._process.run(
+            _stale, self._connection, start_ms, stop_ms, now_ms, kept_from_ms
+        )
 
     async def kept_from(self, now_ms: int) -> dict[str, int]:
         """See :func:`exporter.history.rollups.due.kept_from`."""
-        return await self._call(_kept_from, now_ms)
+        return await self._process.run(_kept_from, self._connection, now_ms)
 
     def close(self) -> None:
-        """End the process; what it is at is thrown away."""
-        if self._pool is not None:
-            processes = list((self._pool._processes or {}).values())
-            self._pool.shutdown(wait=False, cancel_futures=True)
-            for process in processes:
-                process.terminate()
-                process.join(5)
-            self._pool = None
-
-    async def _call(self, function: Callable[..., T], *arguments: object) -> T:
-        if self._pool is None:
-            context = multiprocessing.get_context("spawn")
-            self._pool = ProcessPoolExecutor(1, mp_context=context, initializer=_begin)
-        loop = asyncio.get_running_loop()
-        try:
-            return await loop.run_in_executor(self._pool, function, self._connection, *arguments)
-        except BrokenProcessPool:
-            self._pool = None
-            raise
+        """See :meth:`exporter.model.workers.WorkerProcess.close`."""
+        self._process.close()
 
 
 _source: Source | None = None
-
-
-def _begin() -> None:
-    # Ctrl-C reaches the whole group; the service ends this process by itself.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    os.nice(10)
-    parent = multiprocessing.parent_process()
-    assert parent is not None
-
-    def watch() -> None:
-        parent.join()
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
 
 
 def _connected(connection: Connection) -> Source:

@@ -176,7 +176,7 @@ def test_costs_are_the_prices_and_nothing_else(data: Any) -> None:
 
 @pytest.mark.stack
 async def test_without_a_price_there_is_no_figure(served: ServedFleet) -> None:
-    stored = InfluxQL(served.stored.url, "fleet", {})  # type: ignore[union-attr]
+    stored = InfluxQL(served.stored.connection.url, "fleet", {})  # type: ignore[union-attr]
     try:
         bare = await gather(served.latest, stored, BEGIN, None)
         partly = PriceList.model_validate({"currency": "EUR"})

@@ -13,8 +13,9 @@ import pytest
 
 from exporter.history.rollups.due import HOUR_MS
 from exporter.history.rollups.live import LiveRollups
-from exporter.history.rollups.rollup_process import Worker
-from exporter.history.rollups.source import DAY_MS, Connection, NoAnswerError, Source
+from exporter.history.rollups.rollup_process import RollupProcess
+from exporter.history.rollups.source import DAY_MS, Source
+from exporter.store.influx import Connection, NoAnswerError
 from exporter.store.queue import Fate, MemoryQueue, compress
 from exporter.store.writer import Writer
 from tests.store.test_influx_targets import Server
@@ -32,7 +33,7 @@ class Running:
     server: Server
     writer: Writer
     rollups: LiveRollups
-    worker: Worker
+    worker: RollupProcess
     clock: list[float]
 
     async def write(self, *lines: str, made: float | None = None) -> None:
@@ -71,7 +72,7 @@ def start(server: Server, site: str) -> Running:
     clock = [NOON / 1000]
     queue = MemoryQueue(10**7)
     writer = Writer(server.target(), queue, lambda: clock[0], random.Random(1))
-    worker = Worker(Connection(server.url, "fleet", server.headers))
+    worker = RollupProcess(Connection(server.url, "fleet", server.headers))
     live = LiveRollups(worker, writer, lambda: [site], lambda: clock[0])
     return Running(server, writer, live, worker, clock)
 
@@ -129,7 +130,7 @@ async def test_windows_follow_and_late_data_and_a_restart_change_nothing_but_the
 
 async def test_a_process_that_dies_is_started_again(running: Running) -> None:
     await running.turn(NOON)
-    pool = running.worker._pool
+    pool = running.worker._process._pool
     assert pool is not None
     (pid,) = pool._processes
     os.kill(pid, 9)
@@ -140,7 +141,7 @@ async def test_a_process_that_dies_is_started_again(running: Running) -> None:
 
 
 async def test_a_server_that_is_away_is_an_error_with_its_address() -> None:
-    worker = Worker(Connection("http://127.0.0.1:9", "fleet", {}))
+    worker = RollupProcess(Connection("http://127.0.0.1:9", "fleet", {}))
     try:
         with pytest.raises(NoAnswerError, match=r"http://127\.0\.0\.1:9/query"):
             await worker.kept_from(NOON)

@@ -12,10 +12,11 @@ import pytest
 
 from exporter.history.rollups.fields import FIELDS
 from exporter.history.rollups.recount import Report, find_stale, recount, stored_span
-from exporter.history.rollups.source import DAY_MS, Connection, Source, any_of, between
+from exporter.history.rollups.source import DAY_MS, Source
 from exporter.model.levels import LEVELS, Level
 from exporter.model.snapshot import BatterySnapshot, Cells, Outcome, Snapshot
 from exporter.store.cell_cadence import CellStore
+from exporter.store.influx import Connection, any_of, between_ms
 from exporter.store.queue import compress
 from exporter.store.target import Target
 from tests.history.rollups.duck import Duck, Key, Row, same
@@ -99,7 +100,7 @@ class Store:
     def stored(self, level: Level) -> dict[Key, dict[str, float]]:
         found: dict[Key, dict[str, float]] = {}
         for measurement in FIELDS:
-            where = f"{any_of('site', [self.site])} AND {between(FIRST - DAY_MS, NOW + DAY_MS)}"
+            where = f"{any_of('site', [self.site])} AND {between_ms(FIRST - DAY_MS, NOW + DAY_MS)}"
             for part in self.source.ask(
                 f'SELECT * FROM "{level.name}"."{measurement}" WHERE {where} GROUP BY *'
             ):
@@ -226,7 +227,7 @@ async def test_a_dead_band_changes_no_window_by_more_than_its_width(server: Serv
         for level in LEVELS:
             rows = {}
             for site in ("every", "banded"):
-                where = f"{any_of('site', [site])} AND {between(FIRST, FIRST + DAY_MS)}"
+                where = f"{any_of('site', [site])} AND {between_ms(FIRST, FIRST + DAY_MS)}"
                 rows[site] = [
                     (dict(part.tags)["cell"], part.rows)
                     for part in source.ask(
