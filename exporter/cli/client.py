@@ -38,6 +38,11 @@ class CannotAskError(Exception):
         self.session = session
 
 
+def usual_url() -> str:
+    """Where the exporter listens, unless an option says otherwise."""
+    return os.environ.get("FLEETSCOPE_URL") or USUAL_URL
+
+
 def local_zone() -> str:
     """The time zone of this machine: TZ, else what /etc/localtime points to, else its offset."""
     named = os.environ.get("TZ", "").lstrip(":")

@@ -29,9 +29,6 @@ app.command("cells")(cells)
 FleetOption = Annotated[
     Path | None, typer.Option("--fleet", help="Fleet file (FLEETSCOPE_FLEET).", metavar="FILE")
 ]
-UrlOption = Annotated[
-    str, typer.Option("--url", help="Where the exporter listens.", envvar="FLEETSCOPE_URL")
-]
 
 
 @app.command()
@@ -67,20 +64,6 @@ def check_config(
     from exporter.cli import about
 
     raise typer.Exit(about.check(file, as_json=as_json, as_csv=as_csv))
-
-
-@app.command()
-def status(
-    url: UrlOption = "http://127.0.0.1:9797",
-    watch: Annotated[bool, typer.Option("--watch", help="Keep it up to date.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Plain JSON.")] = False,
-    as_csv: Annotated[bool, typer.Option("--csv", help="All sites as CSV.")] = False,
-    limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="Most sites.")] = 40,
-) -> None:
-    """Which sites need attention, and why. Exits 0 if none, 1 if some, 2 if it could not ask."""
-    from exporter.cli import status
-
-    raise typer.Exit(status.show(url, watch=watch, as_json=as_json, as_csv=as_csv, limit=limit))
 
 
 app.command()(report)
