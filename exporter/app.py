@@ -25,7 +25,9 @@ from exporter.config.site_secrets import site_secrets_of
 from exporter.config.unknown_settings import mistyped
 from exporter.deliver.schedule import Duties
 from exporter.drivers import DRIVERS, DriverContext
+from exporter.drivers.transport import Transports
 from exporter.drivers.transport.http.json_client import client_session
+from exporter.drivers.transport.http.site_client import HttpTransport
 from exporter.history.cells.renewal import CellWatch
 from exporter.history.cells.wear import wear_lines
 from exporter.history.influxql import InfluxQL
@@ -81,7 +83,9 @@ class Service:
         self._poller = Poller(
             registry=DRIVERS,
             context=DriverContext(
-                self._http, self._stamps, time.monotonic, self._secrets.authorization
+                Transports(http=HttpTransport(self._http, self._secrets.authorization)),
+                self._stamps,
+                time.monotonic,
             ),
             sink=self._take,
             default_interval=settings.interval_seconds,
@@ -323,7 +327,7 @@ def run(settings: Settings, path: Path) -> None:
     for told in mistyped():
         log.warning("%s", told)
     raise_file_limit()
-    fleet_file = FleetFile(path, time.time)
+    fleet_file = FleetFile(path, time.time, DRIVERS)
 
     async def main() -> None:
         await Service(settings, fleet_file).run()

@@ -27,6 +27,7 @@ def version_text(*, as_json: bool) -> str:
 def check(file: Path, *, as_json: bool, as_csv: bool) -> int:
     """Check a fleet file and print what is wrong with it; 1 if anything is, 2 for both forms."""
     from exporter.config.fleet_file import FleetFileError, load_fleet
+    from exporter.drivers import DRIVERS
     from exporter.model.text import sites_word
 
     if as_json and as_csv:
@@ -35,7 +36,7 @@ def check(file: Path, *, as_json: bool, as_csv: bool) -> int:
     sites = 0
     error: FleetFileError | None = None
     try:
-        sites = len(load_fleet(file).sites)
+        sites = len(load_fleet(file, DRIVERS).sites)
     except FleetFileError as found:
         error = found
     mistakes = error.mistakes if error else []

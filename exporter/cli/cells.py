@@ -89,11 +89,12 @@ def _from_exporter(site: str, url: str) -> SiteCells:
 def _commissioned(site: str, fleet: Path | None) -> date | None:
     """What the fleet file says of the site; it may know nothing of it."""
     from exporter.config.fleet_file import FleetFileError, load_fleet
+    from exporter.drivers import DRIVERS
 
     if fleet is None:
         return None
     try:
-        sites = load_fleet(fleet).sites
+        sites = load_fleet(fleet, DRIVERS).sites
     except FleetFileError as error:
         _fail(str(error))
     return next((one.commissioned for one in sites if one.id == site), None)

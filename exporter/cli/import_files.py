@@ -251,6 +251,7 @@ def _plans(
     from dataclasses import replace
 
     from exporter.config.fleet_file import FleetFileError, load_fleet
+    from exporter.drivers import DRIVERS
     from exporter.history.importing.importer import plan
     from exporter.history.importing.layout import LayoutError
 
@@ -263,7 +264,7 @@ def _plans(
         raise LayoutError(f"{folder}: nothing to import; {name + ': ' if name else ''}{reason}")
     if fleet is not None:
         try:
-            known = {site.id for site in load_fleet(fleet).sites}
+            known = {site.id for site in load_fleet(fleet, DRIVERS).sites}
         except FleetFileError as error:
             raise LayoutError(str(error)) from None
         unknown = sorted({p.site for p in plans if p.site} - known)

@@ -17,6 +17,7 @@ from typing import Annotated, Literal, Union, get_args, get_origin
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from exporter.config.driver_options import Declarations
 from exporter.config.fleet import Contact, Fleet, Site, Thresholds
 from exporter.config.fleet_keys import SITE_KEYS, THRESHOLD_KEYS
 from exporter.config.settings import PREFIX as ENVIRONMENT
@@ -244,9 +245,12 @@ def fleet_file() -> str:
         table(("key", "type", "default", "meaning"), site),
         "`contact` holds `name`, `phone`, `email`, each optional. `thresholds` of a site may hold "
         "any of the thresholds below and overrides the fleet's.",
-        f"Drivers: {', '.join(f'`{name}`' for name in sorted(DRIVERS))}. Without coordinates or "
-        "`solar_capacity_kw` the PV of a site cannot be judged, and its solar component is "
-        "unknown.",
+        "Without coordinates or `solar_capacity_kw` the PV of a site cannot be judged, and its "
+        "solar component is unknown.",
+        "## Drivers",
+        "`driver` names how a site is asked. The options of a driver are keys of the site like "
+        "those above.",
+        *driver_options(DRIVERS),
         "## `thresholds`",
         table(("key", "type", "default", "meaning"), _fields(Thresholds, THRESHOLD_KEYS)),
         "The fleet's frequency band is for 50 Hz and moves by 10 Hz for sites of 60 Hz; the band "
@@ -263,6 +267,22 @@ def fleet_file() -> str:
         "are times of day in the site's `timezone`; an `end` that is not after `start` lies on the "
         "next day; `days` are those on which it starts, every day where it is left out.",
     )
+
+
+def driver_options(drivers: Declarations) -> list[str]:
+    """Sections of the fleet file's reference: each driver with its options."""
+    parts = []
+    for name, driver in sorted(drivers.items()):
+        parts.append(f"### `{name}`")
+        endpoint = " or ".join(f"`{scheme}://`" for scheme in driver.schemes)
+        parts.append(f"{driver.summary} Its `api_endpoint` begins with {endpoint}.")
+        options = driver.options
+        meanings = {key: info.description or "" for key, info in options.model_fields.items()}
+        if meanings:
+            parts.append(table(("key", "type", "default", "meaning"), _fields(options, meanings)))
+        else:
+            parts.append("It has no options.")
+    return parts
 
 
 def _fields(

@@ -14,8 +14,15 @@ from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from apscheduler.triggers.interval import IntervalTrigger
 
 from exporter.config.fleet import Fleet, Site
-from exporter.drivers.base import Driver, DriverContext, Endpoint, Registry
-from exporter.drivers.transport.http.trust import Trust
+from exporter.drivers.base import (
+    Driver,
+    DriverContext,
+    Registry,
+    Subscribed,
+    endpoint_of,
+    open_driver,
+    read_snapshot,
+)
 from exporter.model.snapshot import Outcome, ScrapeError, Snapshot
 
 log = logging.getLogger(__name__)
@@ -70,6 +77,7 @@ class _Target:
     not_before: float = 0.0
     failures: int = 0
     task: asyncio.Task[None] | None = None
+    subscription: asyncio.Task[None] | None = None
     last_logged: Outcome | None = None
 
 
@@ -144,7 +152,7 @@ class Poller:
             if target is None:
                 self._add(site)
             elif target.site != site:
-                if _polled_alike(target.site, site):
+                if self._polled_alike(target.site, site):
                     target.site = site
                     if not target.failures:
                         continue
@@ -178,12 +186,14 @@ class Poller:
         return max(self._lags.get(minute, 0.0), self._lags.get(minute - 1, 0.0))
 
     def _add(self, site: Site) -> _Target:
-        driver = self.registry[site.driver](endpoint_of(site), self.context)
+        driver = open_driver(site, self.registry, self.context)
         interval = site.interval_seconds or self.default_interval
         self._added += 1
         # A job of its own for every target: the one before may still be ending.
         target = _Target(site, driver, interval, job=f"{site.id}/{self._added}")
         self._targets[site.id] = target
+        if isinstance(driver, Subscribed):
+            target.subscription = asyncio.create_task(driver.subscribe())
         phase = (self._added * _GOLDEN % 1.0) * interval
         self._schedule(target, self.context.monotonic() + phase)
         return target
@@ -202,14 +212,15 @@ class Poller:
 
     def _let_go(self, target: _Target) -> None:
         self._scheduler.remove_job(target.job)
-        if target.task is not None:
-            target.task.cancel()
+        for task in (target.task, target.subscription):
+            if task is not None:
+                task.cancel()
         before = self._leaving.get(target.site.id)
         self._leaving[target.site.id] = asyncio.create_task(self._leave(target, before))
 
     async def _leave(self, target: _Target, before: asyncio.Task[None] | None) -> None:
         """Wait for the end of a scrape that was broken off, and close the driver."""
-        ending = {task for task in (target.task, before) if task is not None}
+        ending = {task for task in (target.task, target.subscription, before) if task}
         if ending:
             await asyncio.wait(ending)
         try:
@@ -261,7 +272,7 @@ class Poller:
     async def _snapshot(self, target: _Target, started: float) -> Snapshot:
         """One scrape; a failed one is a measurement, and this is where it becomes one."""
         try:
-            return await target.driver.scrape()
+            return await read_snapshot(target.driver)
         except ScrapeError as error:
             outcome, detail = error.outcome, error.detail
         except Exception as error:
@@ -336,17 +347,9 @@ class Poller:
         for target in self._targets.values():
             self._schedule(target, target.due)
 
-
-def _polled_alike(old: Site, new: Site) -> bool:
-    """Whether what differs between two versions of a site has no part in polling it."""
-    return (endpoint_of(old), old.driver, old.interval_seconds) == (
-        endpoint_of(new),
-        new.driver,
-        new.interval_seconds,
-    )
-
-
-def endpoint_of(site: Site) -> Endpoint:
-    """What a site's driver is told of it."""
-    trust = Trust(site.ca_file, site.certificate_sha256)
-    return Endpoint(site.id, site.api_endpoint, site.serial, trust)
+    def _polled_alike(self, old: Site, new: Site) -> bool:
+        """Whether two versions of a site differ only in what polling does not depend on."""
+        if old.driver != new.driver or old.interval_seconds != new.interval_seconds:
+            return False
+        kind = self.registry[new.driver]
+        return endpoint_of(old, kind) == endpoint_of(new, kind)

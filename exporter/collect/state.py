@@ -338,7 +338,7 @@ _WORST: dict[str, Any] = {
 
 
 def _same_device(old: Site, new: Site) -> bool:
-    return (old.api_endpoint, old.driver, old.serial) == (new.api_endpoint, new.driver, new.serial)
+    return old.identity == new.identity
 
 
 def group_labels(values: list[str | None]) -> NDArray[np.int64]:

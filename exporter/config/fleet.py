@@ -1,13 +1,10 @@
-"""The fleet file: its model. How it is read, and how mistakes are told, is in fleet_file.py."""
+"""The models of the fleet file. fleet_file.py reads it and explains mistakes."""
 
 from __future__ import annotations
 
-import ipaddress
 import re
-import unicodedata
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Annotated, Any, Literal, get_args
-from urllib.parse import urlsplit
 from zoneinfo import available_timezones
 
 from pydantic import (
@@ -17,109 +14,40 @@ from pydantic import (
     ConfigDict,
     Field,
     PlainValidator,
+    PrivateAttr,
     StringConstraints,
+    ValidationInfo,
 )
-from pydantic_core import PydanticCustomError
 
-from exporter.drivers import DRIVERS
+from exporter.config.driver_options import DEFAULT_DRIVER, DriverOptions
+from exporter.config.endpoints import check_endpoint
+from exporter.config.field_types import Number, Text, field_error
 
 Priority = Literal["high", "medium", "low"]
 PRIORITIES: tuple[Priority, ...] = ("high", "medium", "low")
-_LABEL = r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
-_HOST_NAME = re.compile(rf"(?=.{{1,253}}\Z){_LABEL}(?:\.{_LABEL})*\.?\Z")
-_BIDIRECTIONAL = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 _TIMEZONES = available_timezones()
 
 
-def _mistake(message: str) -> PydanticCustomError:
-    return PydanticCustomError("fleet_file", "{message}", {"message": message})
-
-
-def _is_host(name: str) -> bool:
-    """Whether a name can be that of a host: an IP address, or labels of letters and digits."""
-    try:
-        ipaddress.ip_address(name)
-    except ValueError:
-        last = name.rstrip(".").rpartition(".")[2]
-        return bool(_HOST_NAME.match(name)) and not last.isdigit()
-    return True
-
-
-def _check_endpoint(value: str) -> str:
-    expected = "expected http://HOST:PORT or https://HOST:PORT, with a path prefix if need be"
-    try:
-        parts = urlsplit(value)
-        host = parts.hostname
-    except ValueError as error:
-        raise _mistake(f"not a URL; {expected}") from error
-    if "@" in parts.netloc:
-        raise _mistake("holds a user name or password; secrets never go into the fleet file")
-    if parts.scheme not in ("http", "https") or not host:
-        raise _mistake(expected)
-    if any(c.isspace() or not c.isprintable() or c == "\\" for c in value):
-        raise _mistake(f"has a blank, control character or backslash; {expected}")
-    if not _is_host(host):
-        raise _mistake(f"the host is neither a host name nor an IP address; {expected}")
-    if "?" in value or "#" in value:
-        raise _mistake(f"has a query or fragment, which is not part of an endpoint; {expected}")
-    try:
-        port = parts.port
-    except ValueError:
-        port = 0
-    if port == 0 or parts.netloc.endswith(":"):
-        raise _mistake(f"the port is not a number from 1 to 65535; {expected}")
-    return value.rstrip("/")
-
-
-def _check_fingerprint(value: str) -> str:
-    digits = value.replace(":", "").lower()
-    if not re.fullmatch(r"[0-9a-f]{64}", digits):
-        raise _mistake("expected the certificate's SHA-256 fingerprint, 64 hexadecimal digits")
-    return digits
-
-
-def _check_driver(value: str) -> str:
-    if value not in DRIVERS:
-        raise _mistake(f"no such driver; one of: {', '.join(sorted(DRIVERS))}")
+def _check_driver(value: str, info: ValidationInfo) -> str:
+    # Without a context, as where a program makes a site, there is no registry to compare with.
+    if info.context is not None and value not in info.context:
+        raise field_error(f"no such driver; one of: {', '.join(sorted(info.context))}")
     return value
 
 
 def _check_timezone(value: str) -> str:
     if value not in _TIMEZONES:
-        raise _mistake("not an IANA time zone; expected one such as Europe/Madrid")
-    return value
-
-
-def _no_numbers_from_text(value: Any) -> Any:
-    if isinstance(value, str):
-        comma = re.fullmatch(r"\s*[-+]?\d+,\d+\s*", value)
-        figure = re.fullmatch(r"\s*[-+]?[\d.]+\s*", value)
-        how = ", with a decimal point" if comma else ", without quotes" if figure else ""
-        raise _mistake(f"expected a number{how}")
-    if isinstance(value, bool):
-        raise _mistake("expected a number")
+        raise field_error("not an IANA time zone; expected one such as Europe/Madrid")
     return value
 
 
 def _some_sites(value: Any) -> Any:
     # Not a limit of the field: sites that are wrong would count as sites that are not there.
     if value == []:
-        raise _mistake("expected at least one site")
+        raise field_error("expected at least one site")
     return value
 
 
-def _plain_text(value: str) -> str:
-    if any(unicodedata.category(c) in ("Cc", "Zl", "Zp") or c in _BIDIRECTIONAL for c in value):
-        raise _mistake("has a line break or control character; expected text on one line")
-    return value
-
-
-Number = Annotated[float, BeforeValidator(_no_numbers_from_text)]
-Text = Annotated[
-    str,
-    StringConstraints(strict=True, strip_whitespace=True, min_length=1, max_length=200),
-    AfterValidator(_plain_text),
-]
 SiteId = Annotated[
     str, StringConstraints(strict=True, pattern=r"^[A-Za-z0-9][A-Za-z0-9_.:-]{0,63}$")
 ]
@@ -197,7 +125,7 @@ def _check_moment(value: Any) -> datetime:
     try:
         return datetime.fromisoformat(value)
     except (TypeError, ValueError):
-        raise _mistake(
+        raise field_error(
             "expected a date and time such as 2026-03-01T08:00, with an offset (+01:00, Z) if it "
             "is not the site's own time"
         ) from None
@@ -209,9 +137,9 @@ def _check_commissioned(value: Any) -> date:
     try:
         found = date.fromisoformat(value)
     except (TypeError, ValueError):
-        raise _mistake("expected a date such as 2023-10-01") from None
+        raise field_error("expected a date such as 2023-10-01") from None
     if not FIRST_COMMISSIONED <= found <= latest:
-        raise _mistake(f"expected a date from {FIRST_COMMISSIONED} to today")
+        raise field_error(f"expected a date from {FIRST_COMMISSIONED} to today")
     return found
 
 
@@ -220,12 +148,12 @@ def _check_time_of_day(value: Any) -> time:
         hour, minute = (int(part) for part in value.split(":"))
         if hour < 24 and minute < 60:
             return time(hour, minute)
-    raise _mistake("expected a time of day from 00:00 to 23:59; put it in quotes")
+    raise field_error("expected a time of day from 00:00 to 23:59; put it in quotes")
 
 
 def _some_days(value: Any) -> Any:
     if value == []:
-        raise _mistake("expected at least one day; leave the key out for every day")
+        raise field_error("expected at least one day; leave the key out for every day")
     return value
 
 
@@ -265,12 +193,9 @@ class Site(_Model):
     name: Text | None = None
     location: Text | None = None
     api_endpoint: Annotated[
-        str, StringConstraints(strict=True, max_length=500), AfterValidator(_check_endpoint)
+        str, StringConstraints(strict=True, max_length=500), AfterValidator(check_endpoint)
     ]
-    driver: Annotated[str, AfterValidator(_check_driver)] = "venus-http"
-    serial: Text | None = None
-    ca_file: Text | None = None
-    certificate_sha256: Annotated[str, AfterValidator(_check_fingerprint)] | None = None
+    driver: Annotated[str, AfterValidator(_check_driver)] = DEFAULT_DRIVER
     battery_type: Text | None = None
     capacity_kwh: Annotated[Number, Field(gt=0, le=1e7)] | None = None
     solar_capacity_kw: Annotated[Number, Field(ge=0, le=1e7)] | None = None
@@ -292,6 +217,25 @@ class Site(_Model):
     thresholds: ThresholdOverrides = ThresholdOverrides()
     maintenance: Annotated[tuple[MaintenanceWindow, ...], Field(max_length=1000)] = ()
     mute_times: Annotated[tuple[MuteTime, ...], Field(max_length=1000)] = ()
+    # No key of the file: the options are keys of the site, and fleet_file.py puts them here.
+    _options: DriverOptions | None = PrivateAttr(None)
+
+    @property
+    def options(self) -> DriverOptions | None:
+        """The options of its driver; None where the site was made without a file."""
+        return self._options
+
+    def with_options(self, options: DriverOptions) -> Site:
+        """The same site with the options of its driver."""
+        site = self.model_copy()
+        site._options = options
+        return site
+
+    @property
+    def identity(self) -> tuple[object, ...]:
+        """What tells its device from another: a change of it makes the site start afresh."""
+        own = () if self._options is None else self._options.identity()
+        return self.api_endpoint, self.driver, *own
 
     @property
     def title(self) -> str:

@@ -1,4 +1,4 @@
-"""Reading the fleet file: every mistake at once, each with its place and what would be right."""
+"""Reads the fleet file, and reports all mistakes at once: place, key, and what would be right."""
 
 from __future__ import annotations
 
@@ -12,6 +12,14 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from exporter.config.driver_options import (
+    DEFAULT_DRIVER,
+    Declarations,
+    DriverDeclaration,
+    DriverOptions,
+    take_options,
+)
+from exporter.config.field_types import ERROR_TYPE
 from exporter.config.fleet import (
     Contact,
     Fleet,
@@ -23,7 +31,6 @@ from exporter.config.fleet import (
     contradictions,
 )
 from exporter.config.positions import FleetDocument, FleetFileError, Mistake, Where, shown_text
-from exporter.drivers.transport.http.trust import authorities
 
 __all__ = ["FleetFileError", "Mistake", "load_fleet", "parse_fleet"]
 
@@ -51,18 +58,24 @@ _KEYS: dict[str, list[str]] = {
 }
 
 
-def load_fleet(path: Path) -> Fleet:
+def load_fleet(path: Path, drivers: Declarations) -> Fleet:
     """Read and check a fleet file, YAML or JSON.
+
+    Parameters
+    ----------
+    path : Path
+    drivers : Declarations
+        The drivers that a site may name.
 
     Raises
     ------
     FleetFileError
         With every mistake found.
     """
-    return parse_fleet(_read(path), path)
+    return parse_fleet(_read(path), path, drivers)
 
 
-def parse_fleet(text: str, path: Path) -> Fleet:
+def parse_fleet(text: str, path: Path, drivers: Declarations) -> Fleet:
     """Check the text of a fleet file; ``path`` names it in messages."""
     document = FleetDocument(text, path)
     mistakes = list(document.mistakes)
@@ -74,49 +87,68 @@ def parse_fleet(text: str, path: Path) -> Fleet:
     if isinstance(sites, list) and len(sites) > MOST_SITES:
         expected = f"has {len(sites)} sites; expected {MOST_SITES} at most"
         raise FleetFileError(path, [*mistakes, document.mistake(("sites",), expected)])
+    common, options, found = _options_of_sites(document, path.parent, drivers)
     try:
-        fleet = Fleet.model_validate(document.data)
+        fleet = Fleet.model_validate(common, context=drivers)
     except ValidationError as error:
-        found = [d for d in error.errors(include_url=False) if d["loc"] not in document.left_out]
-        # To explain them takes longer than to find them.
-        mistakes += [_explain(detail, document) for detail in found[:MOST_EXPLAINED]]
+        found += error.errors(include_url=False)
+    explainer = _Explainer(document, drivers)
+    found = [d for d in found if d["loc"] not in document.left_out]
+    # To explain them takes longer than to find them.
+    mistakes += [explainer.explain(detail) for detail in found[:MOST_EXPLAINED]]
     mistakes += [*_duplicate_ids(document), *_half_coordinates(document), *_impossible(document)]
-    mistakes += [*_backward_windows(document), *_untrusted(document, path)]
+    mistakes += [*_backward_windows(document), *_wrong_schemes(document, drivers)]
     if fleet is None or mistakes:
         raise FleetFileError(path, mistakes)
-    return _placed(fleet, path.parent)
-
-
-def _placed(fleet: Fleet, folder: Path) -> Fleet:
-    """The fleet with the paths of its files made whole: they are relative to the fleet file's."""
-    if not any(site.ca_file for site in fleet.sites):
-        return fleet
-    sites = tuple(
-        site.model_copy(update={"ca_file": str(folder / site.ca_file)}) if site.ca_file else site
-        for site in fleet.sites
+    with_options = (
+        site.with_options(chosen) if chosen else site
+        for site, chosen in zip(fleet.sites, options, strict=True)
     )
-    return fleet.model_copy(update={"sites": sites})
+    return fleet.model_copy(update={"sites": tuple(with_options)})
 
 
-def _untrusted(document: FleetDocument, path: Path) -> list[Mistake]:
-    """Certificates for sites without TLS, twice, or in files that hold none."""
+def _options_of_sites(
+    document: FleetDocument, folder: Path, drivers: Declarations
+) -> tuple[dict[str, Any], list[DriverOptions | None], list[ErrorDetails]]:
+    """The data without options of drivers; the options of each site; what is wrong with them."""
+    sites = document.data.get("sites")
+    if not isinstance(sites, list):
+        return document.data, [], []
+    common: list[Any] = []
+    options: list[DriverOptions | None] = []
+    found: list[ErrorDetails] = []
+    for index, site in enumerate(sites):
+        if not isinstance(site, dict):
+            common.append(site)
+            options.append(None)
+            continue
+        rest, chosen, wrong = take_options(site, drivers, folder)
+        common.append(rest)
+        options.append(chosen)
+        for detail in wrong:
+            detail["loc"] = ("sites", index, *detail["loc"])
+        found += wrong
+    return document.data | {"sites": common}, options, found
+
+
+def _wrong_schemes(document: FleetDocument, drivers: Declarations) -> list[Mistake]:
+    """Endpoints that another driver can reach, but not the site's own."""
     mistakes = []
     for index, site in _raw_sites(document):
-        given = [key for key in ("ca_file", "certificate_sha256") if site.get(key) is not None]
-        for key in given:
-            where = ("sites", index, key)
-            if not str(site.get("api_endpoint")).startswith("https:"):
-                mistakes.append(document.mistake(where, "needs an api_endpoint with https"))
-        if len(given) == 2:
-            where = ("sites", index, given[1])
-            mistakes.append(document.mistake(where, "is given beside ca_file; give one of them"))
-        ca_file = site.get("ca_file")
-        if isinstance(ca_file, str) and ca_file:
-            try:
-                authorities(str(path.parent / ca_file))
-            except ValueError as error:
-                mistakes.append(document.mistake(("sites", index, "ca_file"), str(error)))
+        driver = _driver_of(site, drivers)
+        endpoint = site.get("api_endpoint")
+        if driver is None or not isinstance(endpoint, str):
+            continue
+        scheme = endpoint.partition("://")[0]
+        if scheme not in driver.schemes and any(scheme in d.schemes for d in drivers.values()):
+            message = f"the site's driver needs an endpoint with {' or '.join(driver.schemes)}"
+            mistakes.append(document.mistake(("sites", index, "api_endpoint"), message))
     return mistakes
+
+
+def _driver_of(site: dict[str, Any], drivers: Declarations) -> type[DriverDeclaration] | None:
+    name = site.get("driver", DEFAULT_DRIVER)
+    return drivers.get(name) if isinstance(name, str) else None
 
 
 def _read(path: Path) -> str:
@@ -132,76 +164,8 @@ def _read(path: Path) -> str:
         raise FleetFileError(path, [Mistake(0, 0, "", message)]) from error
 
 
-def _explain(detail: ErrorDetails, document: FleetDocument) -> Mistake:
-    """A mistake in the words of the fleet file instead of the validator's."""
-    where, kind, context = detail["loc"], detail["type"], detail.get("ctx", {})
-    value = detail.get("input")
-    if kind == "extra_forbidden":
-        return document.mistake(where, _unknown_key(where))
-    if kind == "missing":
-        return document.mistake(where, "is missing; it is required")
-    quote = isinstance(value, (bool, int, float))
-    limits = {key: _limit(context[key]) for key in ("gt", "ge", "lt", "le") if key in context}
-    messages = {
-        "string_type": "expected text; put it in quotes" if quote else "expected text",
-        "string_unicode": "expected text; it holds half of a character",
-        "string_too_short": "expected text that is not empty",
-        "string_too_long": f"is too long; expected at most {context.get('max_length')} characters",
-        "bool_type": "expected true or false, without quotes",
-        "greater_than": f"expected more than {limits.get('gt')}",
-        "greater_than_equal": f"expected {limits.get('ge')} or more",
-        "less_than": f"expected less than {limits.get('lt')}",
-        "less_than_equal": f"expected {limits.get('le')} or less",
-        "literal_error": f"expected one of {context.get('expected')}",
-        "float_type": "expected a number",
-        "finite_number": "expected a finite number",
-        "tuple_type": "expected a list",
-        "too_long": f"is too long; expected at most {context.get('max_length')} entries",
-        "model_type": "expected a mapping of keys and values",
-        "fleet_file": str(context.get("message", "")),
-    }
-    if kind == "string_pattern_mismatch":
-        message = (
-            "expected an e-mail address"
-            if where[-1] == "email"
-            else "expected a letter or digit, then letters, digits and _ . : - (64 at most)"
-        )
-    else:
-        message = messages.get(kind, detail["msg"])
-    return document.mistake(where, f"{_show(value, where, document)}: {message}")
-
-
 def _limit(value: float) -> str:
     return f"{value:g}" if abs(value) < 1e6 else f"{value:.0f}"
-
-
-def _show(value: Any, where: Where, document: FleetDocument) -> str:
-    """The value as it may be shown: short, on one line, and never a secret."""
-    # User names and passwords stand before an @, missing or encoded as it may be.
-    if where[-1:] == ("api_endpoint",) and not _WITHOUT_SECRET.match(str(value)):
-        return "(value not shown)"
-    if isinstance(value, dict):
-        return "a mapping"
-    if isinstance(value, (list, tuple)):
-        return "a list" if value else "an empty list"
-    if value is None:
-        return "nothing"
-    written = document.as_written(where)
-    return shown_text(written if written is not None else json.dumps(value, ensure_ascii=False))
-
-
-def _unknown_key(where: Where) -> str:
-    group = ".".join(part for part in where[:-1] if isinstance(part, str))
-    known = _KEYS.get(group, [])
-    name = str(where[-1])
-    if name.lower() in known:
-        return f"unknown key; did you mean {name.lower()}?"
-    if _SECRET_KEY.search(name):
-        return "unknown key; secrets come from the environment, never from this file"
-    near = difflib.get_close_matches(name, known, n=1, cutoff=0.7)
-    if near:
-        return f"unknown key; did you mean {near[0]}?"
-    return f"unknown key; expected one of: {', '.join(known)}"
 
 
 def _duplicate_ids(document: FleetDocument) -> list[Mistake]:
@@ -312,3 +276,89 @@ def _usable(model: type[BaseModel], raw: Any) -> dict[str, float]:
         except ValidationError:
             continue
     return {key: value for key, value in usable.items() if value is not None}
+
+
+class _Explainer:
+    """Says what is wrong in the words of the fleet file instead of the validator's."""
+
+    def __init__(self, document: FleetDocument, drivers: Declarations) -> None:
+        self._document = document
+        self._drivers = drivers
+
+    def explain(self, detail: ErrorDetails) -> Mistake:
+        """The mistake behind one error of the validator."""
+        where, kind = detail["loc"], detail["type"]
+        if kind == "extra_forbidden":
+            return self._document.mistake(where, self._unknown_key(where))
+        if kind == "missing":
+            return self._document.mistake(where, "is missing; it is required")
+        value = detail.get("input")
+        message = _message(kind, where, value, detail.get("ctx", {})) or detail["msg"]
+        return self._document.mistake(where, f"{self._shown(value, where)}: {message}")
+
+    def _shown(self, value: Any, where: Where) -> str:
+        """The value as it may be shown: short, on one line, and never a secret."""
+        # User names and passwords stand before an @, missing or encoded as it may be.
+        if where[-1:] == ("api_endpoint",) and not _WITHOUT_SECRET.match(str(value)):
+            return "(value not shown)"
+        if isinstance(value, dict):
+            return "a mapping"
+        if isinstance(value, (list, tuple)):
+            return "a list" if value else "an empty list"
+        if value is None:
+            return "nothing"
+        written = self._document.as_written(where)
+        if written is None:
+            written = json.dumps(value, ensure_ascii=False)
+        return shown_text(written)
+
+    def _unknown_key(self, where: Where) -> str:
+        known = self._known_keys(where)
+        name = str(where[-1])
+        if name.lower() in known:
+            return f"unknown key; did you mean {name.lower()}?"
+        if _SECRET_KEY.search(name):
+            return "unknown key; secrets come from the environment, never from this file"
+        owners = [driver for driver, d in self._drivers.items() if name in d.options.model_fields]
+        if where[:1] == ("sites",) and len(where) == 3 and owners:
+            return f"is an option of the driver {' and '.join(sorted(owners))}, not of this one"
+        near = difflib.get_close_matches(name, known, n=1, cutoff=0.7)
+        if near:
+            return f"unknown key; did you mean {near[0]}?"
+        return f"unknown key; expected one of: {', '.join(known)}"
+
+    def _known_keys(self, where: Where) -> list[str]:
+        group = ".".join(part for part in where[:-1] if isinstance(part, str))
+        known = list(_KEYS.get(group, ()))
+        if group == "sites":
+            driver = _driver_of(self._document.data["sites"][where[1]], self._drivers)
+            known += driver.options.model_fields if driver else ()
+        return known
+
+
+def _message(kind: str, where: Where, value: Any, context: dict[str, Any]) -> str | None:
+    """What would be right; None for a kind of error that has no text here."""
+    if kind == "string_pattern_mismatch":
+        if where[-1] == "email":
+            return "expected an e-mail address"
+        return "expected a letter or digit, then letters, digits and _ . : - (64 at most)"
+    quote = isinstance(value, (bool, int, float))
+    limits = {key: _limit(context[key]) for key in ("gt", "ge", "lt", "le") if key in context}
+    return {
+        "string_type": "expected text; put it in quotes" if quote else "expected text",
+        "string_unicode": "expected text; it holds half of a character",
+        "string_too_short": "expected text that is not empty",
+        "string_too_long": f"is too long; expected at most {context.get('max_length')} characters",
+        "bool_type": "expected true or false, without quotes",
+        "greater_than": f"expected more than {limits.get('gt')}",
+        "greater_than_equal": f"expected {limits.get('ge')} or more",
+        "less_than": f"expected less than {limits.get('lt')}",
+        "less_than_equal": f"expected {limits.get('le')} or less",
+        "literal_error": f"expected one of {context.get('expected')}",
+        "float_type": "expected a number",
+        "finite_number": "expected a finite number",
+        "tuple_type": "expected a list",
+        "too_long": f"is too long; expected at most {context.get('max_length')} entries",
+        "model_type": "expected a mapping of keys and values",
+        ERROR_TYPE: str(context.get("message", "")),
+    }.get(kind)

@@ -8,11 +8,7 @@ SITE_KEYS = {
     "name": "What people call it; the `id` where it has none",
     "location": "Place in words; questions find sites by it",
     "api_endpoint": "Where its bridge listens: `http://HOST:PORT`, or `https`",
-    "driver": "Protocol of the site",
-    "serial": "Serial number of its controller; readings of another one are not taken",
-    "ca_file": "Certificate authority for `https`, relative to this file; not beside "
-    "`certificate_sha256`",
-    "certificate_sha256": "Fingerprint of the one certificate to be trusted",
+    "driver": "How the site is asked; each driver has further keys ([drivers](#drivers))",
     "battery_type": "Sites of one type are compared with each other",
     "capacity_kwh": "Nominal energy of the battery, kWh; costs go by it",
     "solar_capacity_kw": "Installed PV, kW; none or 0 is a site without PV",

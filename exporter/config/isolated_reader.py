@@ -2,8 +2,8 @@
 
 A file of megabytes keeps a parser busy for seconds, during which nothing else would run, and one
 that is written to do harm may take all memory or end the process. ``python -m
-exporter.config.isolated_reader FILE`` writes what it found to its standard output, for
-:func:`read` alone.
+exporter.config.isolated_reader FILE`` serves :func:`read` alone: it takes the registry of drivers
+from its standard input and writes what it found to its standard output, both pickled.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from exporter.config.driver_options import Declarations
 from exporter.config.fleet import Fleet
 from exporter.config.positions import FleetFileError, Mistake
 
@@ -27,7 +28,7 @@ _KEPT = ("PATH", "PYTHONPATH", "PYTHONHOME", "LD_LIBRARY_PATH", "LANG", "TZ", "T
 _reading: set[subprocess.Popen[bytes]] = set()
 
 
-def read(path: Path) -> Fleet:
+def read(path: Path, drivers: Declarations) -> Fleet:
     """Read and check a fleet file, as :func:`exporter.config.fleet_file.load_fleet` does; blocks.
 
     Raises
@@ -42,11 +43,15 @@ def read(path: Path) -> Fleet:
     found: Any = None
     with contextlib.suppress(OSError, subprocess.TimeoutExpired, pickle.UnpicklingError, EOFError):
         with subprocess.Popen(  # noqa: S603 - this program, and a path that is no option
-            command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=kept
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env=kept,
         ) as process:
             _reading.add(process)
             try:
-                written, _ = process.communicate(timeout=MOST_SECONDS)
+                written, _ = process.communicate(pickle.dumps(dict(drivers)), timeout=MOST_SECONDS)
             finally:
                 process.kill()
                 _reading.discard(process)
@@ -67,15 +72,17 @@ def give_up() -> None:
 
 
 def main(path: Path) -> None:
-    """Read it within limits, and hand it on."""
+    """Read the file within limits, and write out what it holds."""
     from exporter.config.fleet_file import load_fleet
 
+    # Written by the process that started this one; it names classes, whose modules are imported.
+    drivers = pickle.load(sys.stdin.buffer)  # noqa: S301
     os.nice(5)
     resource.setrlimit(resource.RLIMIT_AS, (MOST_BYTES, MOST_BYTES))
     resource.setrlimit(resource.RLIMIT_CPU, (MOST_SECONDS, MOST_SECONDS))
     found: Fleet | list[Mistake]
     try:
-        found = load_fleet(path)
+        found = load_fleet(path, drivers)
     except FleetFileError as error:
         found = error.mistakes
     sys.stdout.buffer.write(pickle.dumps(found))

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from exporter.config import isolated_reader
+from exporter.config.driver_options import Declarations
 from exporter.config.fleet import Fleet
 from exporter.config.fleet_file import FleetFileError, load_fleet
 
@@ -22,11 +23,12 @@ class FleetFile:
     replaced and for those mounted into a container, where notifications do not arrive.
     """
 
-    def __init__(self, path: Path, wall_clock: Callable[[], float]) -> None:
+    def __init__(self, path: Path, wall_clock: Callable[[], float], drivers: Declarations) -> None:
         self.path = path
+        self._drivers = drivers
         self._wall_clock = wall_clock
         self._stamp = self._read_stamp()
-        self.fleet = load_fleet(path)
+        self.fleet = load_fleet(path, drivers)
         self.successful = True
         self.success_time = wall_clock()
         self._complaint = ""
@@ -42,7 +44,7 @@ class FleetFile:
         """
         self._stamp = self._read_stamp()
         try:
-            fleet = isolated_reader.read(self.path)
+            fleet = isolated_reader.read(self.path, self._drivers)
         except FleetFileError as error:
             self.successful = False
             if str(error) != self._complaint:

@@ -25,6 +25,7 @@ from pydantic import (
     model_validator,
 )
 
+from exporter.config.endpoints import ascii_host
 from exporter.config.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -85,7 +86,8 @@ def origin(url: str) -> Origin:
     """
     parts = urlsplit(url)
     default = 443 if parts.scheme == "https" else 80
-    return parts.scheme, (parts.hostname or "").rstrip("."), parts.port or default
+    host = ascii_host(parts.hostname or "").rstrip(".").replace("%25", "%")
+    return parts.scheme, host, parts.port or default
 
 
 def parse_site_secrets(text: str, name: str) -> dict[str, SiteSecret]:

@@ -1,7 +1,4 @@
-"""Drivers: one module per protocol, named in one registry.
-
-The registry is what the fleet file's ``driver`` is checked against.
-"""
+"""Drivers: one module or folder per protocol, one line each in the registry."""
 
 from __future__ import annotations
 
@@ -10,6 +7,10 @@ from types import MappingProxyType
 from exporter.drivers.base import Driver, DriverContext, Endpoint, Registry
 from exporter.drivers.venus.http_driver import VenusHttpDriver
 
-DRIVERS: Registry = MappingProxyType({"venus-http": VenusHttpDriver})
+DRIVERS: Registry = MappingProxyType(
+    {
+        "venus-http": VenusHttpDriver,
+    }
+)
 
-__all__ = ["DRIVERS", "Driver", "DriverContext", "Endpoint"]
+__all__ = ["DRIVERS", "Driver", "DriverContext", "Endpoint", "Registry"]

@@ -1,24 +1,25 @@
-"""The contract of every driver: a site's configuration in, Snapshots out."""
+"""What a driver is: a class that declares itself to the fleet file, and what it can do.
+
+A driver inherits :class:`Driver` and is Pollable or Subscribed; one that can also set something
+is Writable. All that it reads ends in a Snapshot.
+"""
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, Self, runtime_checkable
 
-import aiohttp
-
-from exporter.drivers.transport.http.trust import SYSTEM_TRUST, Trust
+from exporter.config.driver_options import DriverDeclaration, DriverOptions
+from exporter.config.fleet import Site
+from exporter.drivers.transport import Transports
 from exporter.model.snapshot import Snapshot
-
-
-def nothing(site: str, url: str) -> None:
-    """No site is sent any ``Authorization``."""
 
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """What a driver needs to know of a site.
+    """What a driver knows of its site.
 
     Attributes
     ----------
@@ -26,16 +27,13 @@ class Endpoint:
         Site id.
     url : str
         The site's ``api_endpoint``, without a trailing slash.
-    serial : str or None
-        Serial number that its device must have; None where the fleet file names none.
-    trust : Trust
-        What its certificate must be, where it is reached over TLS.
+    options : DriverOptions
+        An instance of the driver's own ``options`` model.
     """
 
     site: str
     url: str
-    serial: str | None = None
-    trust: Trust = SYSTEM_TRUST
+    options: DriverOptions
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,22 +42,32 @@ class DriverContext:
 
     Attributes
     ----------
-    http : aiohttp.ClientSession
-        One session for all sites; it closes each connection after its reply.
+    transports : Transports
+        Shared clients, one for each transport.
     wall_clock, monotonic : callables
         Unix seconds, and seconds that never jump.
-    authorization : callable
-        From a site's id and endpoint to what it is sent as ``Authorization``, None for nothing.
     """
 
-    http: aiohttp.ClientSession
+    transports: Transports
     wall_clock: Callable[[], float]
     monotonic: Callable[[], float]
-    authorization: Callable[[str, str], str | None] = nothing
 
 
-class Driver(Protocol):
+class Driver(DriverDeclaration):
     """One site, over one protocol. Knows nothing of scores, storage or schedules."""
+
+    @classmethod
+    @abstractmethod
+    def open(cls, endpoint: Endpoint, context: DriverContext) -> Self:
+        """The driver of one site. Does no I/O: that begins with the first reading."""
+
+    async def close(self) -> None:
+        """Release what the driver holds. Nothing is read afterwards."""
+
+
+@runtime_checkable
+class Pollable(Protocol):
+    """A site that answers when it is asked."""
 
     async def scrape(self) -> Snapshot:
         """Read the site once.
@@ -75,9 +83,100 @@ class Driver(Protocol):
             When nothing could be read; the caller makes a Snapshot of it.
         """
 
-    async def close(self) -> None:
-        """Let go of whatever the driver holds."""
+
+@runtime_checkable
+class Subscribed(Protocol):
+    """A site that sends on its own; the driver keeps the latest of all values."""
+
+    async def subscribe(self) -> None:
+        """Receive until cancelled. Reconnects by itself, and raises nothing but cancellation."""
+
+    def latest(self) -> Snapshot:
+        """The site as it is known now. The caller asks once an interval.
+
+        Returns
+        -------
+        Snapshot
+            Values older than the protocol's own sign of life are left out.
+
+        Raises
+        ------
+        ScrapeError
+            When no value is fresh; outcome ``timeout`` where the site is silent.
+        """
 
 
-DriverFactory = Callable[[Endpoint, DriverContext], Driver]
-Registry = Mapping[str, DriverFactory]
+@dataclass(frozen=True, slots=True)
+class Capability:
+    """One thing that can be set at a site.
+
+    Attributes
+    ----------
+    unit : str
+    minimum, maximum : float
+        Range that the device takes, in ``unit``.
+    volatile : bool
+        Whether the device forgets it on a restart. What is not volatile wears flash memory.
+    reversion_seconds : float or None
+        Time after which the device falls back by itself without a new write; None: never.
+    """
+
+    unit: str
+    minimum: float
+    maximum: float
+    volatile: bool
+    reversion_seconds: float | None
+
+
+@runtime_checkable
+class Writable(Protocol):
+    """A site at which set-points can be written. Names are those of :meth:`capabilities`."""
+
+    def capabilities(self) -> Mapping[str, Capability]:
+        """What can be set, by name: ``grid_setpoint_w`` and others."""
+
+    async def write(self, name: str, value: float) -> None:
+        """Set a value.
+
+        Raises
+        ------
+        ScrapeError
+            When the device refused it or did not answer; its detail has the device's own words.
+        """
+
+    async def release(self, name: str) -> None:
+        """Give a value back to the device's own control. Raises as :meth:`write` does."""
+
+    async def read_setpoint(self, name: str) -> float:
+        """The value that the device has in force, NaN without one. Raises as :meth:`write`."""
+
+
+Registry = Mapping[str, type[Driver]]
+"""Driver name, as the fleet file writes it, to the driver's class."""
+
+
+def open_driver(site: Site, registry: Registry, context: DriverContext) -> Driver:
+    """The driver of a site of the fleet file."""
+    kind = registry[site.driver]
+    return kind.open(endpoint_of(site, kind), context)
+
+
+def endpoint_of(site: Site, kind: type[Driver]) -> Endpoint:
+    """What a site's driver knows of it; options that were never given are the defaults."""
+    options = kind.options() if site.options is None else site.options
+    return Endpoint(site.id, site.api_endpoint, options)
+
+
+async def read_snapshot(driver: Driver) -> Snapshot:
+    """The next Snapshot of a site: by asking it, or of what it sent.
+
+    Raises
+    ------
+    ScrapeError
+        See :class:`Pollable` and :class:`Subscribed`.
+    """
+    if isinstance(driver, Pollable):
+        return await driver.scrape()
+    if isinstance(driver, Subscribed):
+        return driver.latest()
+    raise TypeError(f"{type(driver).__name__} is neither Pollable nor Subscribed")

@@ -12,7 +12,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, tzinfo
 from itertools import pairwise
-from typing import Any
+from typing import Any, ClassVar, Self
 
 import pytest
 from apscheduler.schedulers import base as scheduler_base
@@ -21,8 +21,10 @@ from apscheduler.triggers import interval as interval_trigger
 from exporter.collect import poller as poller_module
 from exporter.collect.poller import LONGEST_BACKOFF_SECONDS, Poller, backoff_turns
 from exporter.config.fleet import Fleet
-from exporter.drivers.base import DriverContext, Endpoint
+from exporter.drivers.base import Driver, DriverContext, Endpoint
+from exporter.drivers.transport import Transports
 from exporter.drivers.transport.http.json_client import client_session
+from exporter.drivers.transport.http.site_client import HttpTransport
 from exporter.model.snapshot import Outcome, ScrapeError, Snapshot
 
 INTERVAL = 0.4
@@ -47,11 +49,17 @@ class Field:
         return [s.outcome for s in self.taken if s.site == site]
 
 
-class SmallDriver:
+class SmallDriver(Driver):
     """A driver whose site behaves as the test says."""
 
-    def __init__(self, endpoint: Endpoint, context: DriverContext, scene: Field) -> None:
-        self.endpoint, self.context, self.scene = endpoint, context, scene
+    scene: ClassVar[Field]
+
+    def __init__(self, endpoint: Endpoint, context: DriverContext) -> None:
+        self.endpoint, self.context = endpoint, context
+
+    @classmethod
+    def open(cls, endpoint: Endpoint, context: DriverContext) -> Self:
+        return cls(endpoint, context)
 
     async def scrape(self) -> Snapshot:
         site, scene = self.endpoint.site, self.scene
@@ -78,8 +86,8 @@ def fleet(*ids: str, **common: Any) -> Fleet:
 async def polling(scene: Field, of: Fleet, interval: float = INTERVAL) -> AsyncIterator[Poller]:
     async with client_session() as http:
         poller = Poller(
-            registry={"venus-http": lambda e, c: SmallDriver(e, c, scene)},
-            context=DriverContext(http, scene.wall, time.monotonic),
+            registry={"venus-http": type("SceneDriver", (SmallDriver,), {"scene": scene})},
+            context=DriverContext(Transports(HttpTransport(http)), scene.wall, time.monotonic),
             sink=scene.taken.append,
             default_interval=interval,
             rng=random.Random(1),

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from exporter.config.fleet_file import FleetFileError, load_fleet, parse_fleet
+from exporter.drivers import DRIVERS
 
 DATA = Path(__file__).parents[1] / "data" / "config"
 WRONG = sorted((DATA / "wrong").iterdir())
@@ -26,7 +27,7 @@ def expected_mistakes(path: Path) -> list[str]:
 
 def mistakes_of(text: str, name: str = "fleet.yaml") -> list[str]:
     with pytest.raises(FleetFileError) as caught:
-        parse_fleet(text, Path(name))
+        parse_fleet(text, Path(name), DRIVERS)
     return [str(mistake) for mistake in caught.value.mistakes]
 
 
@@ -35,7 +36,7 @@ def test_each_mistake_is_told_whole(path: Path) -> None:
     expected = expected_mistakes(path)
     assert expected, "a file of this folder begins with what it expects"
     with pytest.raises(FleetFileError) as caught:
-        load_fleet(path)
+        load_fleet(path, DRIVERS)
     assert [str(mistake) for mistake in caught.value.mistakes] == expected
     count = f"{len(expected)} mistake{'s' if len(expected) > 1 else ''}"
     told = "".join(f"\n  {mistake}" for mistake in expected)
@@ -52,7 +53,7 @@ def test_one_file_has_one_mistake_but_for_the_one_of_thirty() -> None:
 @pytest.mark.parametrize("path", WRONG, ids=lambda path: path.stem)
 def test_no_secret_and_nothing_that_acts_on_a_terminal_is_told(path: Path) -> None:
     with pytest.raises(FleetFileError) as caught:
-        load_fleet(path)
+        load_fleet(path, DRIVERS)
     assert "hunter2" not in str(caught.value)
     assert "hunter2" not in repr(caught.value)
     assert all(line.isprintable() for line in str(caught.value).splitlines())
@@ -60,12 +61,12 @@ def test_no_secret_and_nothing_that_acts_on_a_terminal_is_told(path: Path) -> No
 
 @pytest.mark.parametrize("path", GOOD, ids=lambda path: path.stem)
 def test_good_files_are_read(path: Path) -> None:
-    fleet = load_fleet(path)
+    fleet = load_fleet(path, DRIVERS)
     assert len({site.id for site in fleet.sites}) == len(fleet.sites)
 
 
 def test_the_older_file_reads_as_it_stands() -> None:
-    fleet = load_fleet(DATA / "good" / "older_sites.json")
+    fleet = load_fleet(DATA / "good" / "older_sites.json", DRIVERS)
     alpha, beta = fleet.sites
     assert (alpha.id, alpha.name, alpha.location) == ("site-001", "Alpha warehouse", "Leeds")
     assert alpha.api_endpoint == "http://192.0.2.10:8088"
@@ -80,7 +81,7 @@ def test_the_older_file_reads_as_it_stands() -> None:
 
 
 def test_every_field_is_read() -> None:
-    alpha, beta = load_fleet(DATA / "good" / "everything.yaml").sites
+    alpha, beta = load_fleet(DATA / "good" / "everything.yaml", DRIVERS).sites
     assert alpha.api_endpoint == "https://[2001:db8::1]:8443/site/alpha"
     assert alpha.capacity_kwh == 100
     assert alpha.tags == ("warehouse", "2024-01-01")
@@ -90,7 +91,7 @@ def test_every_field_is_read() -> None:
 
 
 def test_thresholds_in_force_for_a_site() -> None:
-    fleet = load_fleet(DATA / "good" / "everything.yaml")
+    fleet = load_fleet(DATA / "good" / "everything.yaml", DRIVERS)
     alpha, beta = (fleet.thresholds_of(site) for site in fleet.sites)
     assert (alpha.temperature_max, beta.temperature_max) == (50, 45)
     assert alpha.battery_soh_warning == beta.battery_soh_warning == 80
@@ -135,12 +136,12 @@ def test_json_places_are_those_of_the_file(blank: str) -> None:
 
 def test_a_file_that_is_not_there_a_folder_and_bytes_that_are_no_text(tmp_path: Path) -> None:
     with pytest.raises(FleetFileError, match="cannot be read: No such file or directory"):
-        load_fleet(tmp_path / "absent.yaml")
+        load_fleet(tmp_path / "absent.yaml", DRIVERS)
     with pytest.raises(FleetFileError, match="cannot be read: Is a directory"):
-        load_fleet(tmp_path)
+        load_fleet(tmp_path, DRIVERS)
     (tmp_path / "latin.yaml").write_bytes("# Málaga\n".encode("latin-1"))
     with pytest.raises(FleetFileError, match=r"is not UTF-8 \(byte 4\)"):
-        load_fleet(tmp_path / "latin.yaml")
+        load_fleet(tmp_path / "latin.yaml", DRIVERS)
 
 
 @pytest.mark.parametrize("text", ["", "\n", "# nothing\n", "---\n"])
@@ -152,7 +153,7 @@ def test_empty_files(text: str) -> None:
 def test_a_byte_order_mark_and_windows_line_ends_are_read(tmp_path: Path) -> None:
     path = tmp_path / "fleet.yaml"
     path.write_bytes(b"\xef\xbb\xbf" + SITE.replace("\n", "\r\n").encode())
-    assert load_fleet(path).sites[0].id == "alpha"
+    assert load_fleet(path, DRIVERS).sites[0].id == "alpha"
 
 
 @pytest.mark.parametrize(
@@ -174,8 +175,39 @@ def test_nesting_without_end_is_refused(text: str) -> None:
 @pytest.mark.parametrize("rest", ["", ":1", ":65535", "/site/a", ":80/"])
 def test_good_endpoints(host: str, rest: str) -> None:
     text = f'sites:\n  - id: a\n    api_endpoint: "http://{host}{rest}"\n'
-    endpoint = parse_fleet(text, Path("f")).sites[0].api_endpoint
+    endpoint = parse_fleet(text, Path("f"), DRIVERS).sites[0].api_endpoint
     assert endpoint == f"http://{host}{rest}".rstrip("/")
+
+
+@pytest.mark.parametrize(
+    ("written", "read"),
+    [
+        ("http://[fe80::1%eth0]:8088", "http://[fe80::1%eth0]:8088"),
+        ("http://[fe80::1%25eth0]:8088/x", "http://[fe80::1%eth0]:8088/x"),
+        ("http://bücherei-süd.example:8088", "http://bücherei-süd.example:8088"),
+        ("http://xn--bcherei-sd-9dbj.example", "http://xn--bcherei-sd-9dbj.example"),
+    ],
+)
+def test_zones_and_international_names_are_endpoints(written: str, read: str) -> None:
+    text = f'sites:\n  - id: a\n    api_endpoint: "{written}"\n'
+    assert parse_fleet(text, Path("f"), DRIVERS).sites[0].api_endpoint == read
+
+
+@pytest.mark.parametrize(
+    ("written", "message"),
+    [
+        (
+            "http://[fe80::1]:8088",
+            "a link-local address needs its network interface: [fe80::1%eth0]",
+        ),
+        ("http://[2001:db8::1%eth0]", "only a link-local IPv6 address has a zone (%)"),
+        ("http://a€b..example", "the host name has a character that no host name may hold"),
+        ("http://snow☃man.example", "the host name has a character that no host name may hold"),
+    ],
+)
+def test_endpoints_are_refused_with_the_reason(written: str, message: str) -> None:
+    (mistake,) = mistakes_of(f'sites:\n  - id: a\n    api_endpoint: "{written}"\n')
+    assert message in mistake
 
 
 JSON = st.recursive(
@@ -210,7 +242,7 @@ def test_any_values_are_a_fleet_or_mistakes(site: object, thresholds: object) ->
     text = json.dumps({"sites": [site, JSON_SITE], "thresholds": thresholds}, indent=1)
     for name in ("fleet.json", "fleet.yaml"):
         with contextlib.suppress(FleetFileError):
-            parse_fleet(text, Path(name))
+            parse_fleet(text, Path(name), DRIVERS)
             continue
         mistakes = mistakes_of(text, name)
         assert mistakes
@@ -224,4 +256,4 @@ JSON_SITE = {"id": "other", "api_endpoint": "http://192.0.2.11:8088"}
 @pytest.mark.parametrize("text", ["{", "[", "{ ", '{"sites": [{', '{"sites": [{,'])
 def test_a_file_that_breaks_off_is_told(text: str) -> None:
     with pytest.raises(FleetFileError, match="mistake"):
-        parse_fleet(text, Path("fleet.json"))
+        parse_fleet(text, Path("fleet.json"), DRIVERS)

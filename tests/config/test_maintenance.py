@@ -12,6 +12,7 @@ from exporter.collect.state import FleetState
 from exporter.config.fleet import Fleet
 from exporter.config.fleet_file import FleetFileError, parse_fleet
 from exporter.config.maintenance import in_maintenance
+from exporter.drivers import DRIVERS
 from tests.assess.test_assessment import WALL, fleet, judge, snapshot
 from tests.serve.test_metrics import of_site, samples
 
@@ -112,7 +113,7 @@ def test_the_same_start_and_end_is_a_whole_day() -> None:
 
 def mistakes(text: str) -> list[str]:
     with pytest.raises(FleetFileError) as caught:
-        parse_fleet(text, Path("fleet.yaml"))
+        parse_fleet(text, Path("fleet.yaml"), DRIVERS)
     return [f"{m.key}: {m.message}" for m in caught.value.mistakes]
 
 
@@ -163,6 +164,7 @@ sites:
     mute_times: [{{start: {q}22:00{q}, end: {q}6:30{q}}}]
 """,
             Path("fleet.yaml"),
+            DRIVERS,
         )
         for q in ("", '"')
     )

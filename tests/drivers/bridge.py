@@ -17,8 +17,10 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from exporter.drivers.base import DriverContext, Endpoint
+from exporter.drivers.transport import Transports
 from exporter.drivers.transport.http.json_client import client_session
-from exporter.drivers.venus.http_driver import VenusHttpDriver
+from exporter.drivers.transport.http.site_client import HttpTransport
+from exporter.drivers.venus.http_driver import VenusHttpDriver, VenusHttpOptions
 
 PREFIX = "com.victronenergy."
 SYSTEM = PREFIX + "system"
@@ -247,12 +249,15 @@ class Clock:
 
 
 @contextlib.asynccontextmanager
-async def driver_for(url: str, clock: Clock | None = None) -> AsyncIterator[VenusHttpDriver]:
+async def driver_for(
+    url: str, clock: Clock | None = None, **options: Any
+) -> AsyncIterator[VenusHttpDriver]:
     """The driver of one site at an address, over the service's own kind of session."""
     clock = clock or Clock()
     async with client_session() as http:
-        context = DriverContext(http=http, wall_clock=clock.wall, monotonic=clock.monotonic)
-        yield VenusHttpDriver(Endpoint("alpha", url), context)
+        context = DriverContext(Transports(HttpTransport(http)), clock.wall, clock.monotonic)
+        endpoint = Endpoint("alpha", url, VenusHttpOptions(**options))
+        yield VenusHttpDriver.open(endpoint, context)
         # Connections that were given up close in the next turns of the loop.
         await asyncio.sleep(0.01)
 

@@ -16,6 +16,7 @@ from exporter.config import isolated_reader
 from exporter.config.fleet import Fleet
 from exporter.config.fleet_file import FleetFileError, parse_fleet
 from exporter.config.reload import FleetFile
+from exporter.drivers import DRIVERS
 from exporter.drivers.transport.http.json_client import client_session, get_json
 from exporter.model.snapshot import Outcome, ScrapeError
 
@@ -45,7 +46,7 @@ BOMBS = {
 @pytest.mark.parametrize(("text", "words"), BOMBS.values(), ids=BOMBS.keys())
 def test_bombs_are_refused_in_few_words(text: str, words: str) -> None:
     with pytest.raises(FleetFileError) as caught:
-        parse_fleet(text, Path("fleet.yaml"))
+        parse_fleet(text, Path("fleet.yaml"), DRIVERS)
     assert words in str(caught.value)
     assert len(str(caught.value)) < 200_000
 
@@ -56,7 +57,7 @@ def test_a_file_that_hurts_its_reader_does_not_hurt_the_exporter(
     """It is read in another process, within limits; the fleet before stays in force."""
     path = tmp_path / "fleet.yaml"
     path.write_text(ONE, "utf-8")
-    file = FleetFile(path, time.time)
+    file = FleetFile(path, time.time, DRIVERS)
     path.write_text(ONE + "  name: A\n", "utf-8")
     fleet = file.reload()
     assert isinstance(fleet, Fleet)
@@ -66,7 +67,7 @@ def test_a_file_that_hurts_its_reader_does_not_hurt_the_exporter(
     assert not file.successful
     monkeypatch.setattr(isolated_reader, "MOST_SECONDS", 0.01)
     with pytest.raises(FleetFileError, match="cannot be read within"):
-        isolated_reader.read(path)
+        isolated_reader.read(path, DRIVERS)
     assert file.fleet.sites[0].title == "A"
 
 
@@ -82,7 +83,7 @@ def test_the_reader_knows_no_secret(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(isolated_reader.subprocess, "Popen", watched)
     path = tmp_path / "fleet.yaml"
     path.write_text(ONE, "utf-8")
-    assert isolated_reader.read(path).sites[0].id == "a"
+    assert isolated_reader.read(path, DRIVERS).sites[0].id == "a"
     assert len(seen) == 1
     assert "s3cret" not in str(seen)
 
@@ -90,7 +91,7 @@ def test_the_reader_knows_no_secret(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 async def test_the_exporter_does_not_wait_for_a_file_when_it_ends(tmp_path: Path) -> None:
     path = tmp_path / "fleet.yaml"
     path.write_text("sites:\n" + "- {x: 1}\n" * 200_000, "utf-8")
-    reading = asyncio.create_task(asyncio.to_thread(isolated_reader.read, path))
+    reading = asyncio.create_task(asyncio.to_thread(isolated_reader.read, path, DRIVERS))
     while not isolated_reader._reading:  # noqa: ASYNC110 - a moment
         await asyncio.sleep(0.01)
     isolated_reader.give_up()
@@ -143,7 +144,7 @@ async def test_no_way_to_write_a_metadata_address_leads_there(
     url = f"{scheme}://{host}:80/latest/meta-data"
     try:
         text = json.dumps({"sites": [{"id": "a", "api_endpoint": url}]})
-        parse_fleet(text, Path("fleet.json"))
+        parse_fleet(text, Path("fleet.json"), DRIVERS)
     except FleetFileError:
         pass
     async with client_session() as http:
@@ -202,7 +203,7 @@ URLS = [
 def test_no_other_kind_of_url(url: str) -> None:
     text = json.dumps({"sites": [{"id": "a", "api_endpoint": url}]})
     with pytest.raises(FleetFileError) as caught:
-        parse_fleet(text, Path("fleet.json"))
+        parse_fleet(text, Path("fleet.json"), DRIVERS)
     assert "\r" not in str(caught.value)
 
 
@@ -222,7 +223,7 @@ def test_a_password_in_a_url_is_never_told(url: str) -> None:
         f"sites:\n- id: a\n  api_endpoint: {url}\n",
     ):
         with pytest.raises(FleetFileError) as caught:
-            parse_fleet(text, Path("fleet.yaml"))
+            parse_fleet(text, Path("fleet.yaml"), DRIVERS)
         assert "s3cret" not in str(caught.value)
 
 
@@ -234,7 +235,7 @@ NAMES = ["a\nb", "a\x1b[2J", "a\x00", "a\u2028b", "\u202eabc", "a\u2066b", "a\x8
 def test_no_name_acts_on_a_terminal_or_forges_a_line(key: str, name: str) -> None:
     text = json.dumps({"sites": [{"id": "a", "api_endpoint": "http://a", key: name}]})
     with pytest.raises(FleetFileError) as caught:
-        parse_fleet(text, Path("fleet.json"))
+        parse_fleet(text, Path("fleet.json"), DRIVERS)
     assert str(caught.value).replace("\n", "").isprintable()
 
 
@@ -245,7 +246,7 @@ NUMBERS = ["1e400", "-1e400", "1e308", "9" * 400, "NaN", "Infinity", "-1", "0", 
 def test_no_capacity_is_beyond_reason(number: str) -> None:
     site = '{"id": "a", "api_endpoint": "http://a", "capacity_kwh": ' + number + "}"
     with pytest.raises(FleetFileError):
-        parse_fleet('{"sites": [' + site + "]}", Path("fleet.json"))
+        parse_fleet('{"sites": [' + site + "]}", Path("fleet.json"), DRIVERS)
 
 
 @pytest.mark.parametrize(
@@ -254,7 +255,7 @@ def test_no_capacity_is_beyond_reason(number: str) -> None:
 def test_no_id_looks_like_another(other: str) -> None:
     sites = [{"id": i, "api_endpoint": "http://a"} for i in ("site_a", other)]
     with pytest.raises(FleetFileError):
-        parse_fleet(json.dumps({"sites": sites}), Path("fleet.json"))
+        parse_fleet(json.dumps({"sites": sites}), Path("fleet.json"), DRIVERS)
 
 
 FILES = ["../../../../etc/shadow", "/etc/passwd", "/dev/zero", "/proc/self/environ", "..", "a\x00b"]
@@ -264,7 +265,7 @@ FILES = ["../../../../etc/shadow", "/etc/passwd", "/dev/zero", "/proc/self/envir
 def test_nothing_of_a_file_that_is_named_is_told(name: str, tmp_path: Path) -> None:
     site = {"id": "a", "api_endpoint": "https://a", "ca_file": name}
     with pytest.raises(FleetFileError) as caught:
-        parse_fleet(json.dumps({"sites": [site]}), tmp_path / "fleet.json")
+        parse_fleet(json.dumps({"sites": [site]}), tmp_path / "fleet.json", DRIVERS)
     told = str(caught.value).replace(str(tmp_path), "")
     assert "root" not in told
     assert "PATH" not in told

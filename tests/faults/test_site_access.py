@@ -15,6 +15,7 @@ import trustme
 
 from exporter.config.fleet_file import FleetFileError, parse_fleet
 from exporter.config.site_secrets import SiteSecrets, SiteSecretsError, parse_site_secrets
+from exporter.drivers import DRIVERS
 from exporter.drivers.transport.http.json_client import client_session, get_json
 from exporter.drivers.transport.http.trust import Trust
 from exporter.model.snapshot import Outcome, ScrapeError
@@ -102,7 +103,7 @@ MISTAKES = {
     "no TLS": (
         "http://a",
         {"certificate_sha256": "a" * 64},
-        "sites[0].certificate_sha256: needs an api_endpoint with https",
+        f'sites[0].certificate_sha256: "{"a" * 64}": needs an api_endpoint with https',
     ),
     "no fingerprint": ("https://a", {"certificate_sha256": "12"}, "64 hexadecimal digits"),
     "both": (
@@ -110,7 +111,11 @@ MISTAKES = {
         {"ca_file": "fleet.yaml", "certificate_sha256": "a" * 64},
         "is given beside ca_file",
     ),
-    "no file": ("https://a", {"ca_file": "none.pem"}, "ca_file: cannot be read: No such file"),
+    "no file": (
+        "https://a",
+        {"ca_file": "none.pem"},
+        'ca_file: "none.pem": cannot be read: No such file',
+    ),
     "no certificates": ("https://a", {"ca_file": "fleet.yaml"}, "is not a file of certificates"),
     "device": ("https://a", {"ca_file": "/dev/zero"}, "is not a file of certificates"),
     "folder": ("https://a", {"ca_file": "."}, "is not a file of certificates"),
@@ -125,15 +130,16 @@ def test_mistakes_of_the_fleet_file(
     lines = "".join(f"    {key}: '{value}'\n" for key, value in keys.items())
     path.write_text(f"sites:\n  - id: a\n    api_endpoint: {url}\n{lines}", "utf-8")
     with pytest.raises(FleetFileError) as caught:
-        parse_fleet(path.read_text("utf-8"), path)
+        parse_fleet(path.read_text("utf-8"), path, DRIVERS)
     assert message in str(caught.value)
 
 
 def test_a_ca_file_is_relative_to_the_fleet_file(tmp_path: Path) -> None:
     trustme.CA().cert_pem.write_to_path(str(tmp_path / "ca.pem"))
     text = "sites: [{id: a, api_endpoint: 'https://a', ca_file: ca.pem}, {id: b, api_endpoint: 'http://b'}]"
-    fleet = parse_fleet(text, tmp_path / "fleet.yaml")
-    assert [site.ca_file for site in fleet.sites] == [str(tmp_path / "ca.pem"), None]
+    fleet = parse_fleet(text, tmp_path / "fleet.yaml", DRIVERS)
+    found = [site.options.trust.ca_file for site in fleet.sites]
+    assert found == [str(tmp_path / "ca.pem"), None]
 
 
 SECRETS = """

@@ -19,9 +19,7 @@ import pytest
 from exporter.assess.assessment import as_dict, assess
 from exporter.collect.state import FleetState
 from exporter.config.fleet import Fleet
-from exporter.drivers import DriverContext, Endpoint
 from exporter.drivers.transport.http import json_client
-from exporter.drivers.transport.http.json_client import client_session
 from exporter.drivers.venus import http_driver
 from exporter.drivers.venus.http_driver import VenusHttpDriver
 from exporter.drivers.venus.tree import MOST_ALARMS, MOST_CELLS
@@ -384,12 +382,11 @@ async def test_another_device_is_told_and_not_mixed(
 
 
 async def test_the_fleet_file_says_which_device_it_is(bridge: Bridge) -> None:
-    async with client_session() as http:
-        clock = Clock()
-        context = DriverContext(http, clock.wall, clock.monotonic)
-        right = VenusHttpDriver(Endpoint("alpha", bridge.url, "c0619ab00001"), context)
+    async with (
+        driver_for(bridge.url, serial="c0619ab00001") as right,
+        driver_for(bridge.url, serial="c0619ab00009") as wrong,
+    ):
         assert (await right.scrape()).outcome is Outcome.OK
-        wrong = VenusHttpDriver(Endpoint("alpha", bridge.url, "c0619ab00009"), context)
         assert "as the fleet file says" in (await failed(wrong)).detail
         bridge.trees[SYSTEM]["Serial"] = []
         assert "it gives no serial number" in (await failed(right)).detail

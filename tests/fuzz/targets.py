@@ -28,6 +28,7 @@ from exporter.config.fleet import Fleet
 from exporter.config.fleet_file import FleetFileError, parse_fleet
 from exporter.config.logs import _JsonFormatter, _TextFormatter
 from exporter.config.settings import load_settings
+from exporter.drivers import DRIVERS
 from exporter.drivers.transport.http import json_client
 from exporter.drivers.venus import ac_input
 from exporter.drivers.venus import tree as venus_tree
@@ -193,7 +194,7 @@ def fleet_file(written: str) -> None:
 def _parsed(written: str) -> None:
     try:
         # As it comes from a file, which is read as UTF-8.
-        fleet = parse_fleet(written.encode("utf-8", "ignore").decode(), Path("fleet.yaml"))
+        fleet = parse_fleet(written.encode("utf-8", "ignore").decode(), Path("fleet.yaml"), DRIVERS)
     except FleetFileError as error:
         told = str(error)
     else:

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
-from exporter.config.fleet import Text
+from exporter.config.field_types import Text
 from exporter.config.side_file import Secret, SideModel
 
 Address = Annotated[Text, StringConstraints(pattern=r"^[^@\s,;<>\"]+@[^@\s,;<>\"]+$")]

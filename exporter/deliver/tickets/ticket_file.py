@@ -7,7 +7,8 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, StringConstraints, model_validator
 
-from exporter.config.fleet import Priority, Text
+from exporter.config.field_types import Text
+from exporter.config.fleet import Priority
 from exporter.config.side_file import Secret, SideModel
 from exporter.deliver.report.report_file import Url
 

@@ -1,1 +1,14 @@
-"""Ways to reach a site: one folder for each transport."""
+"""Ways to reach a site: one folder for each transport, and the clients that drivers share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from exporter.drivers.transport.http.site_client import HttpTransport
+
+
+@dataclass(frozen=True, slots=True)
+class Transports:
+    """One shared client for each transport. A new transport is one more field."""
+
+    http: HttpTransport

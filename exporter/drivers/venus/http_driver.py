@@ -8,14 +8,20 @@ a time, whole trees instead of single values, and at most four requests a scrape
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Self
 
-from exporter.drivers.base import DriverContext, Endpoint
+from pydantic import Field
+
+from exporter.config.field_types import Text
+from exporter.drivers.base import Driver, DriverContext, Endpoint
 from exporter.drivers.identity import Identity
-from exporter.drivers.transport.http.json_client import NotFoundError, get_json
+from exporter.drivers.transport.http.json_client import NotFoundError
+from exporter.drivers.transport.http.options import HttpOptions
+from exporter.drivers.transport.http.site_client import SiteHttp
 from exporter.drivers.venus import ac_input
 from exporter.drivers.venus import tree as venus
 from exporter.model.snapshot import (
@@ -65,12 +71,12 @@ class _Scrape:
     deadline: float
     services_asked: bool = False
     requests_left: int = REQUESTS_PER_SCRAPE
-    problems: list[str] = field(default_factory=list)
-    readings: venus.Collector = field(default_factory=lambda: venus.Collector("site"))
-    batteries: dict[str, BatterySnapshot] = field(default_factory=dict)
-    alarms: dict[str, dict[str, int]] = field(default_factory=dict)
-    implausible: list[Implausible] = field(default_factory=list)
-    trees: dict[str, venus.Tree] = field(default_factory=dict)
+    problems: list[str] = dataclasses.field(default_factory=list)
+    readings: venus.Collector = dataclasses.field(default_factory=lambda: venus.Collector("site"))
+    batteries: dict[str, BatterySnapshot] = dataclasses.field(default_factory=dict)
+    alarms: dict[str, dict[str, int]] = dataclasses.field(default_factory=dict)
+    implausible: list[Implausible] = dataclasses.field(default_factory=list)
+    trees: dict[str, venus.Tree] = dataclasses.field(default_factory=dict)
 
     def add_battery(self, found: tuple[BatterySnapshot, list[Implausible]]) -> None:
         snapshot, implausible = found
@@ -78,25 +84,49 @@ class _Scrape:
         self.implausible += implausible
 
 
-class VenusHttpDriver:
-    """Reads one site over its HTTP bridge."""
+class VenusHttpOptions(HttpOptions):
+    """Options of a site behind the Venus HTTP bridge."""
 
-    def __init__(self, endpoint: Endpoint, context: DriverContext) -> None:
-        self._site = endpoint.site
-        self._url = endpoint.url.rstrip("/")
-        self._trust = endpoint.trust
-        self._authorization = context.authorization
-        self._http = context.http
+    serial: Text | None = Field(
+        None,
+        description="Serial number of its controller; readings of another one are not taken",
+    )
+
+    def identity(self) -> tuple[object, ...]:
+        """The serial number alone: a new certificate does not make another device."""
+        return (self.serial,)
+
+
+class VenusHttpDriver(Driver):
+    """Reads one site over its HTTP bridge. Pollable."""
+
+    options = VenusHttpOptions
+    schemes = ("http", "https")
+    summary = "Victron Venus devices behind the Venus HTTP bridge."
+
+    def __init__(
+        self, site: str, http: SiteHttp, serial: str | None, context: DriverContext
+    ) -> None:
+        self._site = site
+        self._http = http
         self._wall_clock = context.wall_clock
         self._monotonic = context.monotonic
-        self._identity = Identity(endpoint.serial)
+        self._identity = Identity(serial)
         self._services: list[str] = []
         self._services_due = -math.inf
         self._others_read: dict[str, float] = {}
         self._device_ids: dict[str, str] = {}
 
+    @classmethod
+    def open(cls, endpoint: Endpoint, context: DriverContext) -> Self:
+        """See :class:`exporter.drivers.base.Driver`."""
+        options = endpoint.options
+        assert isinstance(options, VenusHttpOptions)
+        http = context.transports.http.site(endpoint.site, endpoint.url, options.trust)
+        return cls(endpoint.site, http, options.serial, context)
+
     async def scrape(self) -> Snapshot:
-        """Read the site once; see :class:`exporter.drivers.base.Driver`."""
+        """Read the site once; see :class:`exporter.drivers.base.Pollable`."""
         started = self._monotonic()
         scrape = _Scrape(self._site, asyncio.get_running_loop().time() + SITE_SECONDS)
         system = await self._read_all(scrape)
@@ -120,9 +150,6 @@ class VenusHttpDriver:
         self._device_ids = {s: d for s, d in self._device_ids.items() if s in self._services}
         known = {*mapped.values(), *self._device_ids.values(), *scrape.alarms}
         return frozenset({"system/0", *known, *scrape.batteries})
-
-    async def close(self) -> None:
-        """Nothing is held between scrapes."""
 
     async def _read_all(self, scrape: _Scrape) -> venus.Tree:
         if self._monotonic() >= self._services_due:
@@ -287,14 +314,7 @@ class VenusHttpDriver:
         scrape.requests_left -= 1
         try:
             async with asyncio.timeout_at(scrape.deadline):
-                return await get_json(
-                    self._http,
-                    self._url,
-                    path,
-                    params,
-                    authorization=self._authorization(self._site, self._url),
-                    trust=self._trust,
-                )
+                return await self._http.get_json(path, params)
         except TimeoutError as error:
             detail = f"GET {path}: the site took longer than {SITE_SECONDS:.0f} s in all"
             scrape.requests_left = 0

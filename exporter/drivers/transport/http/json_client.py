@@ -1,10 +1,11 @@
-"""One bounded HTTP GET of a JSON document, every failure told by its reason."""
+"""One bounded HTTP GET of a JSON document; every failure has its reason."""
 
 from __future__ import annotations
 
 import errno
 import json
 import re
+from collections.abc import Callable
 from typing import Any
 
 import aiohttp
@@ -122,34 +123,51 @@ async def get_json(
 
 def _explain(error: Exception, what: str) -> ScrapeError:
     """Turn what the HTTP client raised into one of the closed list of outcomes."""
-    if isinstance(error, TimeoutError):
-        slow = "connecting" if isinstance(error, aiohttp.ConnectionTimeoutError) else "waiting"
-        limit = CONNECT_SECONDS if slow == "connecting" else REQUEST_SECONDS
-        return ScrapeError(Outcome.TIMEOUT, f"{what}: gave up {slow} after {limit:.0f} s")
-    if isinstance(error, TooLargeError):
-        return ScrapeError(Outcome.MALFORMED, f"{what}: {error}")
-    if isinstance(getattr(error, "os_error", None), AddressRefusedError):
+    refused_address = isinstance(getattr(error, "os_error", None), AddressRefusedError)
+    if refused_address:
         return ScrapeError(Outcome.REFUSED, f"{what}: {AddressRefusedError().strerror}")
-    if isinstance(error, aiohttp.ClientConnectorDNSError):
-        return ScrapeError(Outcome.DNS, f"{what}: no address for this host name")
-    if isinstance(error, aiohttp.ClientSSLError):
-        cause = getattr(error, "certificate_error", None) or getattr(error, "os_error", error)
-        # A certificate for another host is told with the name of the one that was asked.
-        told = re.sub(r" for '[^']*'", " for the endpoint's host", _one_line(cause))
-        return ScrapeError(Outcome.TLS, f"{what}: {told}")
-    if isinstance(error, aiohttp.ServerFingerprintMismatch):
-        detail = f"{what}: the certificate is not the one of certificate_sha256"
-        return ScrapeError(Outcome.TLS, detail)
-    if isinstance(error, aiohttp.ClientPayloadError):
-        return ScrapeError(Outcome.TRUNCATED, f"{what}: the reply was cut short")
-    if isinstance(error, aiohttp.ServerDisconnectedError):
-        return ScrapeError(Outcome.REFUSED, f"{what}: closed without an answer")
-    if isinstance(error, OSError):
-        name = errno.errorcode.get(error.errno or 0, "") or type(error).__name__
-        return ScrapeError(Outcome.REFUSED, f"{what}: no connection ({name})")
     # Only the parser's own words: the whole text of the error holds the address.
-    words = _one_line(getattr(error, "message", None) or type(error).__name__)
-    return ScrapeError(Outcome.MALFORMED, f"{what}: not HTTP as expected ({words})")
+    reason = _one_line(getattr(error, "message", None) or type(error).__name__)
+    outcome, detail = Outcome.MALFORMED, f"not HTTP as expected ({reason})"
+    for kind, found, describe in _FAILURES:
+        if isinstance(error, kind):
+            outcome, detail = found, describe(error)
+            break
+    return ScrapeError(outcome, f"{what}: {detail}")
+
+
+def _timeout_detail(error: Any) -> str:
+    if isinstance(error, aiohttp.ConnectionTimeoutError):
+        return f"gave up connecting after {CONNECT_SECONDS:.0f} s"
+    return f"gave up waiting after {REQUEST_SECONDS:.0f} s"
+
+
+def _tls_detail(error: Any) -> str:
+    cause = getattr(error, "certificate_error", None) or getattr(error, "os_error", error)
+    # A certificate for another host comes with the name of the one that was asked.
+    return re.sub(r" for '[^']*'", " for the endpoint's host", _one_line(cause))
+
+
+def _connection_detail(error: Any) -> str:
+    name = errno.errorcode.get(error.errno or 0, "") or type(error).__name__
+    return f"no connection ({name})"
+
+
+# The first kind that an error belongs to decides.
+_FAILURES: tuple[tuple[type[Exception], Outcome, Callable[[Any], str]], ...] = (
+    (TimeoutError, Outcome.TIMEOUT, _timeout_detail),
+    (TooLargeError, Outcome.MALFORMED, str),
+    (aiohttp.ClientConnectorDNSError, Outcome.DNS, lambda _: "no address for this host name"),
+    (aiohttp.ClientSSLError, Outcome.TLS, _tls_detail),
+    (
+        aiohttp.ServerFingerprintMismatch,
+        Outcome.TLS,
+        lambda _: "the certificate is not the one of certificate_sha256",
+    ),
+    (aiohttp.ClientPayloadError, Outcome.TRUNCATED, lambda _: "the reply was cut short"),
+    (aiohttp.ServerDisconnectedError, Outcome.REFUSED, lambda _: "closed without an answer"),
+    (OSError, Outcome.REFUSED, _connection_detail),
+)
 
 
 def _parse(body: bytes, what: str, content_type: str) -> Any:

@@ -1,0 +1,59 @@
+"""JSON documents of one site, with that site's secret and trust on every request."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import aiohttp
+
+from exporter.drivers.transport.http.json_client import get_json
+from exporter.drivers.transport.http.trust import SYSTEM_TRUST, Trust
+
+
+def no_authorization(site: str, url: str) -> str | None:
+    """For services without secrets of sites: none is sent an ``Authorization``."""
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class HttpTransport:
+    """HTTP for all sites.
+
+    Attributes
+    ----------
+    session : aiohttp.ClientSession
+        As made by :func:`exporter.drivers.transport.http.json_client.client_session`.
+    authorization : callable
+        From a site's id and endpoint to its ``Authorization`` header, None for none. Asked before
+        every request, since secrets change while the service runs.
+    """
+
+    session: aiohttp.ClientSession
+    authorization: Callable[[str, str], str | None] = no_authorization
+
+    def site(self, site: str, url: str, trust: Trust = SYSTEM_TRUST) -> SiteHttp:
+        """A client of one site; ``url`` is what its requests begin with."""
+        return SiteHttp(self, site, url.rstrip("/"), trust)
+
+
+@dataclass(frozen=True, slots=True)
+class SiteHttp:
+    """A client of one site; made by :meth:`HttpTransport.site`."""
+
+    transport: HttpTransport
+    site: str
+    url: str
+    trust: Trust
+
+    async def get_json(self, path: str, params: dict[str, str]) -> Any:
+        """GET a JSON document; see :func:`exporter.drivers.transport.http.json_client.get_json`."""
+        return await get_json(
+            self.transport.session,
+            self.url,
+            path,
+            params,
+            authorization=self.transport.authorization(self.site, self.url),
+            trust=self.trust,
+        )
