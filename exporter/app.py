@@ -14,7 +14,7 @@ from pathlib import Path
 
 from exporter import __version__
 from exporter.assess.assessment import FleetAssessment, Issue, assess
-from exporter.collect.point_clock import LIVES, Stamps
+from exporter.collect.point_clock import LIVES, ClockSteps, Stamps
 from exporter.collect.poller import Poller
 from exporter.collect.state import FleetState
 from exporter.config import isolated_reader
@@ -52,6 +52,7 @@ ASSESS_SECONDS = 2.0
 STORE_ASSESSMENT_SECONDS = 10.0
 WATCH_FILE_SECONDS = 2.0
 SUN_SECONDS = 60.0
+CLOCK_SECONDS = 1.0
 FIRST_ROUND_SECONDS = 60.0
 
 
@@ -65,6 +66,7 @@ class Service:
         self._state = FleetState(fleet_file.fleet, settings.interval_seconds)
         rng = random.Random()  # noqa: S311 - jitter, not a secret
         self._stamps = Stamps(time.time, rng.randrange(LIVES))
+        self._clock_steps = ClockSteps(time.time, time.monotonic)
         self._latest = assess(self._state, time.monotonic(), self._stamps())
         self._assess_seconds = 0.0
         self._stored_issues: dict[tuple[str, str], Issue] = {}
@@ -123,10 +125,10 @@ class Service:
         self._poller.every(ASSESS_SECONDS, self._assess, "assess")
         self._poller.every(STORE_ASSESSMENT_SECONDS, self._store_assessment, "store")
         self._poller.every(WATCH_FILE_SECONDS, self._watch_file, "watch-file")
+        self._poller.every(CLOCK_SECONDS, self._clock_steps.look, "clock")
         self._poller.every(SUN_SECONDS, self._sun, "sun")
         self._poller.every(WATCH_FILE_SECONDS, self._server.watch, "watch-web-config")
         self._duties.start()
-        self._poller.on_clock_step(self._duties.reschedule)
         sites = sites_word(len(self._file.fleet.sites))
         log.info("fleetscope %s polls %s, listening on %s", __version__, sites, self._address)
         await self._sun()
@@ -287,7 +289,7 @@ class Service:
         return ServiceNumbers(
             lag_seconds=self._poller.lag_seconds,
             skipped=stats.skipped,
-            clock_steps=stats.clock_steps,
+            clock_steps=self._clock_steps.count,
             assessment_seconds=self._assess_seconds,
             spool=SpoolNumbers.of(writer.queue if writer else None, self._settings),
             writes=writer.stats.writes if writer else 0,

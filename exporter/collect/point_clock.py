@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Callable
+
+log = logging.getLogger(__name__)
 
 # Less than the shortest interval, so that no site's stamps go back by a step that is not counted.
 STEP_BACK_SECONDS = 0.5
 LIVES = 10
+CLOCK_STEP_SECONDS = 1.0
 
 
 class Stamps:
@@ -40,3 +44,25 @@ class Stamps:
             self._latest = now
         self._latest = max(self._latest, now)
         return (math.floor(now * 100) * 10 + self._digit) / 1000
+
+
+class ClockSteps:
+    """Counts steps of the wall clock against the monotonic one, of a second or more.
+
+    Smaller ones are no step until they add up to one.
+    """
+
+    def __init__(self, wall_clock: Callable[[], float], monotonic: Callable[[], float]) -> None:
+        self._wall_clock = wall_clock
+        self._monotonic = monotonic
+        self._offset = wall_clock() - monotonic()
+        self.count = 0
+
+    def look(self) -> None:
+        """Compare the clocks."""
+        offset = self._wall_clock() - self._monotonic()
+        step = offset - self._offset
+        if abs(step) >= CLOCK_STEP_SECONDS:
+            self._offset = offset
+            self.count += 1
+            log.warning("the system clock stepped by %.1f s; polling keeps its rhythm", step)

@@ -1,4 +1,7 @@
-"""The poll loop: one APScheduler job per site, spread evenly, never two scrapes of one site."""
+"""The poll loop: one job that works off the sites in the order in which they are due.
+
+Sites are spread evenly over their interval, and no site is scraped twice at a time.
+"""
 
 from __future__ import annotations
 
@@ -7,12 +10,12 @@ import logging
 import random
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC
+from functools import partial
 
-from apscheduler.events import EVENT_JOB_MAX_INSTANCES, JobSubmissionEvent
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
-from apscheduler.triggers.interval import IntervalTrigger
 
+from exporter.collect.timers import Timer, Timers
 from exporter.config.fleet import Fleet, Site
 from exporter.drivers.base import (
     Driver,
@@ -28,9 +31,6 @@ from exporter.model.snapshot import Outcome, ScrapeError, Snapshot
 log = logging.getLogger(__name__)
 
 LONGEST_BACKOFF_SECONDS = 300.0
-CLOCK_STEP_SECONDS = 1.0
-# A poll may be that much late after a step back.
-CLOCK_WATCH_SECONDS = 0.1
 STOP_SECONDS = 1.0
 # The fractional part of multiples of the golden ratio spreads any number of sites evenly, and
 # one more site moves none of those that are there.
@@ -64,16 +64,13 @@ class LoopStats:
 
     scrapes: int = 0
     skipped: int = 0
-    clock_steps: int = 0
 
 
 @dataclass(slots=True, eq=False)
 class _Target:
     site: Site
     driver: Driver
-    interval: float
-    job: str
-    due: float = 0.0
+    timer: Timer
     not_before: float = 0.0
     failures: int = 0
     task: asyncio.Task[None] | None = None
@@ -103,41 +100,26 @@ class Poller:
     default_interval: float
     rng: random.Random
     stats: LoopStats = field(default_factory=LoopStats)
-    _scheduler: AsyncIOScheduler = field(
-        default_factory=lambda: AsyncIOScheduler(
-            timezone=UTC,
-            job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None},
-        )
-    )
+    _timers: Timers = field(init=False)
+    _scheduler: AsyncIOScheduler = field(default_factory=lambda: AsyncIOScheduler(timezone=UTC))
     _targets: dict[str, _Target] = field(default_factory=dict)
     _added: int = 0
     _lags: dict[int, float] = field(default_factory=dict)
-    _clock_watch: asyncio.Task[None] | None = None
-    _on_clock_step: list[Callable[[], None]] = field(default_factory=list)
-    _at_once: set[asyncio.Task[None]] = field(default_factory=set)
     _leaving: dict[str, asyncio.Task[None]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._timers = Timers(self.context.monotonic)
 
     def start(self, fleet: Fleet) -> None:
         """Start polling; must be called inside the event loop."""
-        self._scheduler.add_listener(self._on_skipped, EVENT_JOB_MAX_INSTANCES)
-        self._scheduler.start()
-        self._clock_watch = asyncio.create_task(self._watch_clock())
         self.reconfigure(fleet)
+        # One job for as long as the service runs: APScheduler's triggers go by the wall clock.
+        self._scheduler.add_job(self._timers.run, id="poll", misfire_grace_time=None)
+        self._scheduler.start()
 
     def every(self, seconds: float, job: Callable[[], Awaitable[None] | None], name: str) -> None:
-        """Run another job of the service on the same scheduler, always inside the event loop."""
-
-        async def turn() -> None:
-            # APScheduler runs plain functions in a thread, where they would race with the loop.
-            waiting = job()
-            if waiting is not None:
-                await waiting
-
-        self._scheduler.add_job(turn, IntervalTrigger(seconds=seconds), id=f"/{name}")
-
-    def on_clock_step(self, do: Callable[[], None]) -> None:
-        """Call this after every step of the wall clock: for other schedules that go by it."""
-        self._on_clock_step.append(do)
+        """Run another job of the service in the same order, always inside the event loop."""
+        self._timers.every(seconds, job, name)
 
     def reconfigure(self, fleet: Fleet) -> None:
         """Poll another fleet: changed sites at once, new ones within their interval.
@@ -160,23 +142,16 @@ class Poller:
                     self._let_go(target)
                     target = self._add(site)
                 target.failures, target.not_before = 0, 0.0
-                task = asyncio.create_task(self._poll(target))
-                self._at_once.add(task)
-                task.add_done_callback(self._at_once.discard)
+                self._poll(target)
 
     async def stop(self) -> None:
         """Stop polling: scrapes under way are broken off, what was read has been handed on."""
-        if self._clock_watch is not None:
-            self._clock_watch.cancel()
-        self._scheduler.pause()
         for target in list(self._targets.values()):
             self._let_go(target)
         self._targets.clear()
-        for task in self._at_once:
-            task.cancel()
-        ending = {*self._leaving.values(), *self._at_once}
-        if ending:
-            await asyncio.wait(ending, timeout=STOP_SECONDS)
+        if self._leaving:
+            await asyncio.wait(self._leaving.values(), timeout=STOP_SECONDS)
+        await self._timers.stop()
         self._scheduler.shutdown(wait=False)
 
     @property
@@ -189,29 +164,16 @@ class Poller:
         driver = open_driver(site, self.registry, self.context)
         interval = site.interval_seconds or self.default_interval
         self._added += 1
-        # A job of its own for every target: the one before may still be ending.
-        target = _Target(site, driver, interval, job=f"{site.id}/{self._added}")
+        phase = (self._added * _GOLDEN % 1.0) * interval
+        timer = self._timers.add(interval, phase, lambda lag: self._turn(target, lag))
+        target = _Target(site, driver, timer)
         self._targets[site.id] = target
         if isinstance(driver, Subscribed):
             target.subscription = asyncio.create_task(driver.subscribe())
-        phase = (self._added * _GOLDEN % 1.0) * interval
-        self._schedule(target, self.context.monotonic() + phase)
         return target
 
-    def _schedule(self, target: _Target, due: float) -> None:
-        target.due = due
-        delay = max(0.0, due - self.context.monotonic())
-        self._scheduler.add_job(
-            self._turn,
-            IntervalTrigger(seconds=target.interval),
-            args=[target],
-            id=target.job,
-            next_run_time=datetime.now(UTC) + timedelta(seconds=delay),
-            replace_existing=True,
-        )
-
     def _let_go(self, target: _Target) -> None:
-        self._scheduler.remove_job(target.job)
+        self._timers.cancel(target.timer)
         for task in (target.task, target.subscription):
             if task is not None:
                 task.cancel()
@@ -230,22 +192,24 @@ class Poller:
         if self._leaving.get(target.site.id) is asyncio.current_task():
             del self._leaving[target.site.id]
 
-    async def _turn(self, target: _Target) -> None:
-        """The scheduled job of a site: decides whether it is time, and waits for the scrape."""
+    def _turn(self, target: _Target, lag: float) -> None:
+        """A site's turn has come: scrape it, unless it is left alone for now."""
+        if target.task is not None:
+            # The site's own slowness is no lag of the loop.
+            self.stats.skipped += 1
+            return
         now = self.context.monotonic()
-        if now < target.due - 0.2 * target.interval:
-            # The wall clock jumped forward and every trigger fired with it.
-            return
-        self._note_lag(self._advance(target, now), now)
+        self._note_lag(lag, now)
         if now >= target.not_before:
-            await self._poll(target)
+            self._poll(target)
 
-    async def _poll(self, target: _Target) -> None:
-        """Scrape a site unless it is being scraped or was removed meanwhile."""
-        if target.task is not None or self._targets.get(target.site.id) is not target:
-            return
-        task = target.task = asyncio.create_task(self._scrape(target))
-        await asyncio.wait({task})
+    def _poll(self, target: _Target) -> None:
+        """Begin a scrape, unless one is under way."""
+        if target.task is None:
+            task = target.task = asyncio.create_task(self._scrape(target))
+            task.add_done_callback(partial(self._ended, target))
+
+    def _ended(self, target: _Target, task: asyncio.Task[None]) -> None:
         target.task = None
         if not task.cancelled() and (error := task.exception()) is not None:
             log.error("site %s: a Snapshot was not taken", target.site.id, exc_info=error)
@@ -263,9 +227,9 @@ class Poller:
             target.failures, turns = 0, 1
         else:
             target.failures += 1
-            turns = backoff_turns(target.interval, target.failures, self.rng)
-        # Half a turn early: the job's own rhythm decides, not a photo finish.
-        target.not_before = now + (turns - 0.5) * target.interval
+            turns = backoff_turns(target.timer.interval, target.failures, self.rng)
+        # Half a turn early, so that a turn that comes a little early still counts.
+        target.not_before = now + (turns - 0.5) * target.timer.interval
         self._log_change(target, snapshot)
         self.sink(snapshot)
 
@@ -287,14 +251,6 @@ class Poller:
             detail=detail,
         )
 
-    @staticmethod
-    def _advance(target: _Target, now: float) -> float:
-        """Move ``due`` to the turn after ``now``, in step with the trigger, which skips what it
-        missed; returns the seconds that ``now`` is behind."""
-        lag = max(0.0, now - target.due)
-        target.due += (int(lag // target.interval) + 1) * target.interval
-        return lag
-
     def _note_lag(self, lag: float, now: float) -> None:
         minute = int(now // 60)
         if minute not in self._lags:
@@ -311,41 +267,6 @@ class Poller:
             log.warning("site %s: %s: %s", target.site.id, snapshot.outcome, snapshot.detail)
         elif not first:
             log.info("site %s: answers again", target.site.id)
-
-    def _on_skipped(self, event: JobSubmissionEvent) -> None:
-        """A turn was left out because the site's scrape before it runs on: that is no lag."""
-        self.stats.skipped += 1
-        target = self._targets.get(event.job_id.rpartition("/")[0])
-        now = self.context.monotonic()
-        if target is not None and now >= target.due - 0.2 * target.interval:
-            self._advance(target, now)
-
-    async def _watch_clock(self) -> None:
-        """Put every job back in its place after the wall clock, which triggers go by, stepped.
-
-        A task of its own, since after a step back the scheduler itself would sleep through it.
-        """
-        before = self.context.wall_clock() - self.context.monotonic()
-        while True:
-            await asyncio.sleep(CLOCK_WATCH_SECONDS)
-            offset = self.context.wall_clock() - self.context.monotonic()
-            step = offset - before
-            if abs(step) >= CLOCK_STEP_SECONDS:
-                # Small steps add up until then, since the triggers move with every one of them.
-                before = offset
-                self.stats.clock_steps += 1
-                log.warning("the system clock stepped by %.1f s; the schedule is put right", step)
-                self._reschedule()
-                for do in self._on_clock_step:
-                    do()
-
-    def _reschedule(self) -> None:
-        own = {target.job for target in self._targets.values()}
-        for job in self._scheduler.get_jobs():
-            if job.id not in own:
-                job.modify(next_run_time=datetime.now(UTC))
-        for target in self._targets.values():
-            self._schedule(target, target.due)
 
     def _polled_alike(self, old: Site, new: Site) -> bool:
         """Whether two versions of a site differ only in what polling does not depend on."""

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable
-from datetime import UTC, datetime
 
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from apscheduler.triggers.cron import CronTrigger
-from apscheduler.triggers.interval import IntervalTrigger
 
 from exporter.assess.assessment import FleetAssessment
 from exporter.assess.costs import PriceList, load_prices
+from exporter.collect.timers import Timers
 from exporter.config.settings import Settings
 from exporter.config.side_file import SideFileError, load
 from exporter.deliver.report.report_file import ReportPlan
@@ -23,6 +23,8 @@ from exporter.history.influxql import InfluxQL
 log = logging.getLogger(__name__)
 
 TICKET_SECONDS = 10.0
+# A report is late by that much at most after the wall clock, which it goes by, stepped.
+CLOCK_SECONDS = 10.0
 
 
 class Duties:
@@ -57,6 +59,7 @@ class Duties:
         self._scheduler = AsyncIOScheduler(
             job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": 3600}
         )
+        self._timers = Timers(time.monotonic)
 
     def start(self) -> None:
         """Begin; must be called inside the event loop."""
@@ -64,23 +67,18 @@ class Duties:
         if plan is not None:
             trigger = CronTrigger.from_crontab(plan.schedule, plan.timezone)
             self._scheduler.add_job(self._report, trigger, id="report")
+            # A report that has become due is made now; one that was made is not made again.
+            self._timers.every(CLOCK_SECONDS, self._scheduler.wakeup, "wall clock")
         if self._desk is not None:
-            often = IntervalTrigger(seconds=TICKET_SECONDS)
-            self._scheduler.add_job(self._tickets, often, id="tickets")
+            self._timers.every(TICKET_SECONDS, self._tickets, "tickets")
+        self._scheduler.add_job(self._timers.run, id="timers", misfire_grace_time=None)
         self._scheduler.start()
         if (job := self._scheduler.get_job("report")) is not None:
             log.info("the next report is made %s", job.next_run_time.isoformat())
 
-    def reschedule(self) -> None:
-        """The wall clock, which the schedules go by, has stepped."""
-        if (job := self._scheduler.get_job("tickets")) is not None:
-            # After a step back it would wait until the clock is where it was.
-            job.modify(next_run_time=datetime.now(UTC))
-        # A report that has become due is made now, and one that was made is not made again.
-        self._scheduler.wakeup()
-
     async def stop(self) -> None:
         """End; a ticket that is under way is finished."""
+        self._timers.clear()
         self._scheduler.shutdown(wait=False)
         if self._desk is not None:
             async with self._turning:

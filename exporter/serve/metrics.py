@@ -213,7 +213,7 @@ METRICS: Mapping[str, Description] = MappingProxyType(
             " start; absent without roll-ups",
         ),
         "clock_steps_total": Description(
-            "counter", "Steps of the system clock that the schedule was corrected for"
+            "counter", "Steps of the system clock by a second or more"
         ),
         "config_last_reload_successful": Description(
             "gauge", "1 if the fleet file now on disk is in force, 0 if it was refused"

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.collect.point_clock import LIVES, Stamps
+from exporter.collect.point_clock import LIVES, ClockSteps, Stamps
 from exporter.store.line_protocol import milliseconds
 
 
@@ -55,3 +55,18 @@ def test_what_is_no_step_back_does_not_count(moves: list[float]) -> None:
         assert milliseconds(stamps()) % LIVES == 0
         clock.now += 0.5
         stamps()
+
+
+@pytest.mark.parametrize(
+    ("moves", "count"),
+    [([3600.0], 1), ([-3600.0], 1), ([0.6, 0.6], 1), ([0.4, -0.4, 0.4], 0), ([-2.0, 2.0], 2)],
+)
+def test_steps_are_counted_once_they_add_up_to_a_second(moves: list[float], count: int) -> None:
+    wall, monotonic = Clock(), Clock()
+    steps = ClockSteps(wall, monotonic)
+    for move in moves:
+        wall.now += 1.0 + move
+        monotonic.now += 1.0
+        steps.look()
+        steps.look()
+    assert steps.count == count
