@@ -212,7 +212,7 @@ class Service:
             seconds = min(now - self._integrated, 10 * ASSESS_SECONDS)
             self._state.integrate_pv(self._expected, seconds, now - 3 * interval)
         self._integrated = now
-        assessment = assess(self._state, now, self._stamps())
+        assessment = assess(self._state, now, self._stamps(), self._latest)
         if self._cell_watch is not None:
             cells = self._cell_watch.latest(site.id for site in assessment.fleet.sites)
             assessment = replace(assessment, cells=cells)

@@ -28,6 +28,17 @@ from scoring.overall import Overall, combine
 from scoring.ranking import attention_rank, performance_rank
 from scoring.solar import LOW_BELOW, UNDERPERFORMING_BELOW, SolarResult, assess_solar
 
+BATTERY_INPUTS = (
+    "soc_percent",
+    "voltage_v",
+    "current_a",
+    "power_w",
+    "battery_lowest_soh_percent",
+    "battery_hottest_c",
+    "cell_highest_v",
+)
+"""Readings of which a site with a battery gives at least one."""
+
 
 @dataclass(frozen=True, slots=True)
 class FleetInputs:
@@ -85,8 +96,7 @@ class FleetInputs:
 class FleetScores:
     """The judgement: arrays of shape (N,).
 
-    ``hottest`` is the highest temperature known of any battery or cell, °C. ``outliers`` has one
-    entry for each of :data:`scoring.outliers.METRICS`, by name.
+    ``outliers`` has one entry for each of :data:`scoring.outliers.METRICS`, by name.
     ``attention`` and ``performance`` are ranks from 1.
     """
 
@@ -94,7 +104,6 @@ class FleetScores:
     findings: tuple[Finding, ...]
     overall: Overall
     offline: BoolArray
-    hottest: FloatArray
     solar: SolarResult
     outliers: Mapping[str, Outliers]
     attention: NDArray[np.intp]
@@ -112,20 +121,12 @@ def assess_fleet(inputs: FleetInputs) -> FleetScores:
     never = np.isnan(inputs.age_s)
     offline = inputs.tried & (never | (inputs.age_s > inputs.offline_after_s))
     answering = inputs.tried & ~offline
-    hottest = np.fmax(read["temperature_c"], read["cell_max_temperature_c"])
-    any_battery = np.any(
-        [
-            ~np.isnan(read[name])
-            for name in ("soc_percent", "soh_percent", "voltage_v", "current_a", "power_w")
-        ]
-        + [~np.isnan(hottest), ~np.isnan(read["cell_max_v"])],
-        axis=0,
-    )
+    any_battery = np.any([~np.isnan(read[name]) for name in BATTERY_INPUTS], axis=0)
     battery = assess_battery(
-        soh_percent=read["soh_percent"],
+        soh_percent=read["battery_lowest_soh_percent"],
         soc_percent=read["soc_percent"],
-        temperature_c=hottest,
-        cell_spread_v=read["cell_spread_v"],
+        temperature_c=read["battery_hottest_c"],
+        cell_spread_v=read["cell_widest_spread_v"],
         any_reading=any_battery,
         answering=answering,
         soh_warning=limit["battery_soh_warning"],
@@ -167,9 +168,8 @@ def assess_fleet(inputs: FleetInputs) -> FleetScores:
         findings=(*(f for c in components for f in c.findings), *devices),
         overall=overall,
         offline=offline,
-        hottest=hottest,
         solar=solar_result,
-        outliers=_outliers(inputs, hottest),
+        outliers=_outliers(inputs),
         attention=attention_rank(*rank_inputs),
         performance=performance_rank(*rank_inputs),
     )
@@ -197,10 +197,10 @@ def _assess_solar(inputs: FleetInputs, answering: BoolArray) -> tuple[Component,
     )
 
 
-def _outliers(inputs: FleetInputs, hottest: FloatArray) -> dict[str, Outliers]:
+def _outliers(inputs: FleetInputs) -> dict[str, Outliers]:
     everyone = np.zeros(len(inputs.ids), dtype=np.int64)
     groupings = (inputs.battery_type, inputs.region, everyone)
-    values = {**inputs.readings, "temperature_c": hottest, "pv_performance_ratio": inputs.pv_ratio}
+    values = {**inputs.readings, "pv_performance_ratio": inputs.pv_ratio}
     return {
         metric.name: robust_scores(values[metric.input], groupings, floor=metric.floor)
         for metric in METRICS

@@ -100,7 +100,7 @@ class OutlierMetric:
 METRICS: tuple[OutlierMetric, ...] = (
     OutlierMetric(
         name="soh",
-        input="soh_percent",
+        input="battery_lowest_soh_percent",
         floor=1.0,
         unit="%",
         worse="low",
@@ -108,7 +108,7 @@ METRICS: tuple[OutlierMetric, ...] = (
     ),
     OutlierMetric(
         name="temperature",
-        input="temperature_c",
+        input="battery_hottest_c",
         floor=1.5,
         unit="°C",
         worse="high",
@@ -116,7 +116,7 @@ METRICS: tuple[OutlierMetric, ...] = (
     ),
     OutlierMetric(
         name="cell_spread",
-        input="cell_spread_v",
+        input="cell_widest_spread_v",
         floor=0.01,
         unit="V",
         worse="high",

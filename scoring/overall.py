@@ -4,19 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
 
 from scoring.issues import BoolArray, Component, Finding, FloatArray, IntArray, Severity
 from scoring.status import status_of
-
-WEIGHTS: Mapping[str, float] = MappingProxyType(
-    {"battery": 0.40, "grid": 0.30, "solar": 0.20, "connectivity": 0.10}
-)
-CRITICAL_CAP = 49.0
-WARNING_CAP = 69.0
+from scoring.weights import CRITICAL_CAP, WARNING_CAP, WEIGHTS
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,10 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Literal
 
+from exporter.model.quantities import ROWS
+from exporter.model.quantity import Derived, Measurement, Quantity, Question
+from scoring.weights import WEIGHTS
+
 
 @dataclass(frozen=True, slots=True)
 class Metric:
@@ -20,7 +24,7 @@ class Metric:
         Digits after the point that mean something.
     worse : "low", "high" or ""
         Side that is bad news; empty where neither is.
-    source : "score", "component", "reading", "hottest", "pv", "coverage", "scrape" or "past"
+    source : "score", "component", "reading", "coverage", "scrape" or "past"
         Where in the Assessment it is; ``past`` is known from InfluxDB only.
     key : str
         Its component or quantity.
@@ -58,11 +62,11 @@ class Metric:
     steady: float = 0.0
 
 
-def _score(component: str, label: str) -> Metric:
+def _score(component: str) -> Metric:
     overall = component == "overall"
     return Metric(
         name="score" if overall else f"{component}_score",
-        label=label,
+        label="score" if overall else f"{component} score",
         unit="",
         decimals=1,
         worse="low",
@@ -78,236 +82,86 @@ def _score(component: str, label: str) -> Metric:
     )
 
 
-def _reading(
-    name: str,
-    label: str,
-    unit: str,
-    decimals: int,
-    key: str,
-    promql: str = "",
-    *,
-    measurement: str = "battery",
-    worse: Literal["low", "high", ""] = "",
-    fleet: Literal["mean", "sum"] = "mean",
-    combine: Literal["active", "min", "max"] = "active",
-    steady: float = 0.0,
-    over_time: Literal["mean", "counter"] = "mean",
-) -> Metric:
+def _of_quantity(row: Quantity | Derived, question: Question) -> Metric:
+    """What one way of asking for a quantity means."""
+    now = question.over_time == "mean"
+    measurement = ""
+    fields: tuple[str, ...] = ()
+    combine: Literal["active", "min", "max"] = "active"
+    if isinstance(row, Quantity):
+        measurement, fields = row.measurement.value, (row.name,)
+    elif row.sources:
+        measurement, fields = Measurement.BATTERY.value, row.sources
+        combine = "min" if row.pick == "low" else "max"
     return Metric(
-        name=name,
-        label=label,
-        unit=unit,
-        decimals=decimals,
-        worse=worse,
-        source="reading",
-        key=key,
+        name=question.name,
+        label=question.label or row.label,
+        unit=row.unit if now else "kWh",
+        decimals=row.decimals if now else 1,
+        worse=row.worse if now else "",
+        source="reading" if now else "past",
+        key=row.name,
         measurement=measurement,
-        fields=(key,),
-        promql=promql,
-        fleet=fleet,
+        fields=fields,
+        promql=row.gauge.promql if row.gauge and now else "",
+        fleet=question.fleet,
         combine=combine,
-        steady=steady,
-        over_time=over_time,
+        steady=question.steady,
+        over_time=question.over_time,
     )
 
 
-def _past(
-    name: str,
-    label: str,
-    unit: str,
-    measurement: str,
-    field: str,
-    over_time: Literal["counter", "share", "energy"],
-    *,
-    worse: Literal["low", "high", ""] = "",
-    promql: str = "",
-) -> Metric:
-    return Metric(
-        name=name,
-        label=label,
-        unit=unit,
-        decimals=1,
-        worse=worse,
-        source="past",
-        key=field,
-        measurement=measurement,
-        fields=(field,),
-        promql=promql,
-        fleet="mean" if over_time == "share" else "sum",
-        over_time=over_time,
-        steady=1.0,
-    )
+_AVAILABILITY = Metric(
+    name="availability",
+    label="availability",
+    unit="%",
+    decimals=1,
+    worse="low",
+    source="past",
+    key="online",
+    measurement="site",
+    fields=("online",),
+    promql="100 * avg_over_time(fleetscope_site_up[{range}])",
+    over_time="share",
+    steady=1.0,
+)
 
+_COVERAGE = Metric(
+    name="coverage",
+    label="coverage",
+    unit="%",
+    decimals=0,
+    worse="low",
+    source="coverage",
+    key="coverage",
+    measurement="health",
+    fields=("coverage",),
+    where="\"component\" = 'overall'",
+    promql="100 * fleetscope_site_coverage_ratio",
+    steady=5,
+)
+
+_RESPONSE_TIME = Metric(
+    name="response_time",
+    label="scrape duration",
+    unit="s",
+    decimals=2,
+    worse="high",
+    source="scrape",
+    key="scrape_seconds",
+    measurement="site",
+    fields=("scrape_seconds",),
+    promql="fleetscope_site_scrape_duration_seconds",
+    steady=0.2,
+)
 
 _TABLE = (
-    _score("overall", "score"),
-    _score("battery", "battery score"),
-    _score("grid", "grid score"),
-    _score("solar", "solar score"),
-    _score("connectivity", "connectivity score"),
-    _reading(
-        "soc",
-        "state of charge",
-        "%",
-        0,
-        "soc_percent",
-        "100 * fleetscope_battery_soc_ratio",
-        worse="low",
-        steady=5,
-    ),
-    _reading(
-        "soh",
-        "state of health",
-        "%",
-        1,
-        "soh_percent",
-        "100 * fleetscope_battery_soh_ratio",
-        worse="low",
-        combine="min",
-        steady=0.5,
-    ),
-    Metric(
-        name="temperature",
-        label="battery temperature",
-        unit="°C",
-        decimals=1,
-        worse="high",
-        source="hottest",
-        key="temperature_c",
-        measurement="battery",
-        fields=("temperature_c", "cell_max_temperature_c"),
-        promql="fleetscope_battery_temperature_celsius",
-        combine="max",
-        steady=2.0,
-    ),
-    _reading(
-        "cell_spread",
-        "cell spread",
-        "V",
-        3,
-        "cell_spread_v",
-        "max by (site) (fleetscope_cell_spread_volts)",
-        worse="high",
-        combine="max",
-        steady=0.01,
-    ),
-    _reading("cell_min", "lowest cell voltage", "V", 3, "cell_min_v", worse="low", combine="min"),
-    _reading("cell_max", "highest cell voltage", "V", 3, "cell_max_v", worse="high", combine="max"),
-    _reading("voltage", "battery voltage", "V", 1, "voltage_v", steady=0.5),
-    _reading("current", "battery current", "A", 1, "current_a", steady=1),
-    _reading(
-        "battery_power",
-        "battery power",
-        "W",
-        0,
-        "power_w",
-        "fleetscope_battery_power_watts",
-        fleet="sum",
-        steady=50,
-    ),
-    _reading("cycles", "charge cycles", "", 0, "cycles", worse="high", steady=1),
-    _reading(
-        "grid_power",
-        "grid power",
-        "W",
-        0,
-        "grid_power_w",
-        "fleetscope_grid_power_watts",
-        measurement="site",
-        fleet="sum",
-        steady=50,
-    ),
-    _reading(
-        "grid_frequency",
-        "grid frequency",
-        "Hz",
-        2,
-        "grid_frequency_hz",
-        "fleetscope_grid_frequency_hertz",
-        measurement="site",
-        steady=0.02,
-    ),
-    _reading(
-        "grid_voltage", "grid voltage", "V", 0, "grid_voltage_v", measurement="site", steady=2
-    ),
-    _reading(
-        "pv_power",
-        "PV power",
-        "W",
-        0,
-        "pv_power_w",
-        "fleetscope_pv_power_watts",
-        measurement="site",
-        fleet="sum",
-        steady=50,
-    ),
-    _reading(
-        "load_power",
-        "consumption",
-        "W",
-        0,
-        "load_power_w",
-        measurement="site",
-        fleet="sum",
-        steady=50,
-    ),
-    _reading("genset_power", "generator power", "W", 0, "genset_power_w", measurement="site"),
-    Metric(
-        name="pv_performance",
-        label="PV performance ratio",
-        unit="",
-        decimals=2,
-        worse="low",
-        source="pv",
-        key="pv_performance_ratio",
-        measurement="",
-        fields=(),
-        promql="fleetscope_pv_performance_ratio",
-        steady=0.05,
-    ),
-    Metric(
-        name="coverage",
-        label="coverage",
-        unit="%",
-        decimals=0,
-        worse="low",
-        source="coverage",
-        key="coverage",
-        measurement="health",
-        fields=("coverage",),
-        where="\"component\" = 'overall'",
-        promql="100 * fleetscope_site_coverage_ratio",
-        steady=5,
-    ),
-    Metric(
-        name="response_time",
-        label="scrape duration",
-        unit="s",
-        decimals=2,
-        worse="high",
-        source="scrape",
-        key="scrape_seconds",
-        measurement="site",
-        fields=("scrape_seconds",),
-        promql="fleetscope_site_scrape_duration_seconds",
-        steady=0.2,
-    ),
-    _past(
-        "availability",
-        "availability",
-        "%",
-        "site",
-        "online",
-        "share",
-        worse="low",
-        promql="100 * avg_over_time(fleetscope_site_up[{range}])",
-    ),
-    _past("charged_energy", "energy charged", "kWh", "battery", "charged_kwh", "counter"),
-    _past("discharged_energy", "energy discharged", "kWh", "battery", "discharged_kwh", "counter"),
-    _past("imported_energy", "energy imported", "kWh", "site", "grid_import_kwh", "counter"),
-    _past("exported_energy", "energy exported", "kWh", "site", "grid_export_kwh", "counter"),
-    _past("pv_energy", "PV energy", "kWh", "site", "pv_power_w", "energy"),
-    _past("load_energy", "energy consumed", "kWh", "site", "load_power_w", "energy"),
+    _score("overall"),
+    *(_score(component) for component in WEIGHTS),
+    *(_of_quantity(row, question) for row in ROWS for question in row.questions),
+    _COVERAGE,
+    _RESPONSE_TIME,
+    _AVAILABILITY,
 )
 
 METRICS: Mapping[str, Metric] = MappingProxyType({metric.name: metric for metric in _TABLE})

@@ -14,11 +14,11 @@ from exporter.ask.builder import (
     issue_row,
 )
 from exporter.ask.catalogue import CONDITIONS
-from exporter.model.quantities import QUANTITIES
+from exporter.model.quantities import API_KEYS, DERIVED, QUANTITIES
 from exporter.model.text import duration_words
 from scoring.issues import Severity
-from scoring.overall import CRITICAL_CAP, WARNING_CAP, WEIGHTS
 from scoring.status import Status
+from scoring.weights import CRITICAL_CAP, WARNING_CAP, WEIGHTS
 
 _COMPONENT_COLUMNS = (
     Column("component", "Component"),
@@ -76,16 +76,17 @@ def site_answer(b: Builder, row: int) -> Answer:
     place = site.site
     readings = []
     for name, value in site.readings.items():
-        quantity = QUANTITIES.get(name)
+        if name in API_KEYS:
+            continue
+        quantity = QUANTITIES.get(name) or DERIVED[name]
         age = site.ages.get(name)
         taken = b.view.assessment.time - age if age is not None else b.view.assessment.time
-        unit = quantity.unit if quantity else "W"
         readings.append(
             {
                 "quantity": name,
-                "meaning": quantity.meaning if quantity else "PV power that a clear sky allows",
+                "meaning": quantity.meaning,
                 "value": value,
-                "unit": unit,
+                "unit": quantity.unit,
                 "time": taken,
             }
         )

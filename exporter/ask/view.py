@@ -15,6 +15,7 @@ from exporter.ask.query import Comparison, Condition, Filter, Query
 from exporter.assess.assessment import FleetAssessment, Issue
 from exporter.collect.state import COLUMN
 from exporter.config.maintenance import in_maintenance
+from exporter.model.quantities import label
 from scoring.issues import Severity
 from scoring.status import Status
 
@@ -22,18 +23,6 @@ FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
 
 _LEVEL = {"info": Severity.INFO, "warning": Severity.WARNING, "critical": Severity.CRITICAL}
-INPUT_WORDS = {
-    "soh_percent": "state of health",
-    "temperature_c": "battery temperature",
-    "cell_spread_v": "cell voltages",
-    "soc_percent": "state of charge",
-    "grid_connected": "grid presence",
-    "grid_frequency_hz": "grid frequency",
-    "grid_voltage_v": "grid voltage",
-    "pv_power_w": "PV power",
-    "latitude": "the sun (no coordinates)",
-    "scrapes": "any scrape",
-}
 
 
 class View:
@@ -52,10 +41,6 @@ class View:
             return found.scores.overall.score
         if metric.source == "component":
             return next(c.score for c in found.scores.components if c.name == metric.key)
-        if metric.source == "hottest":
-            return found.scores.hottest
-        if metric.source == "pv":
-            return found.pv_ratio
         if metric.source == "coverage":
             return np.where(np.isnan(found.up), np.nan, 100.0 * found.scores.overall.coverage)
         if metric.source == "scrape":
@@ -67,7 +52,7 @@ class View:
     def taken(self, metric: Metric, row: int) -> float:
         """Unix seconds at which the value of a metric was taken."""
         column = COLUMN.get(metric.key)
-        if metric.source in ("reading", "hottest") and column is not None:
+        if metric.source == "reading" and column is not None:
             age = float(self.assessment.ages[row, column])
             if not math.isnan(age):
                 return self.assessment.time - age
@@ -183,11 +168,7 @@ class View:
 
     def missing(self, row: int) -> list[str]:
         """Inputs that a site should have and did not give, in words."""
-        return [
-            INPUT_WORDS.get(name, name)
-            for name, mask in self.assessment.scores.overall.missing
-            if mask[row]
-        ]
+        return [label(name) for name, mask in self.assessment.scores.overall.missing if mask[row]]
 
     def issues(self, row: int, severity: str | None = None) -> list[Issue]:
         """Issues of a site, worst first, from a severity on."""

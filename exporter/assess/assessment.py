@@ -13,9 +13,10 @@ from typing import Any
 
 import numpy as np
 
-from exporter.collect.state import COLUMN, COLUMNS, BatteryState, FleetState, SiteRecord
+from exporter.collect.state import COLUMN, BatteryState, FleetState, SiteRecord
 from exporter.config.fleet import Fleet, Site
 from exporter.model.cell_findings import SiteCells
+from exporter.model.quantities import QUANTITIES
 from exporter.model.snapshot import Cells, Outcome, Readings
 from exporter.model.text import duration_words
 from scoring.common import CommonIssue, common_issues
@@ -29,9 +30,13 @@ from scoring.issues import (
     FloatArray,
     Severity,
 )
-from scoring.overall import WEIGHTS
 from scoring.solar import performance_ratio
 from scoring.status import STATUSES, Status
+from scoring.weights import WEIGHTS
+
+PER_BATTERY = tuple(
+    row.name for row in QUANTITIES.values() if row.gauge is not None and row.gauge.per_battery
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,6 +194,7 @@ class FleetAssessment:
 class SiteView:
     """What an Assessment keeps of a site beside arrays: a copy, since the state moves on.
 
+    ``of_batteries`` has the quantities that have a gauge for each battery, by quantity and device.
     ``alarms`` are the levels that devices report, 1 a warning and 2 an alarm, by device and name.
     """
 
@@ -196,7 +202,7 @@ class SiteView:
     detail: str
     outcomes: dict[Outcome, int]
     implausible_total: int
-    pack_spreads: dict[str, float]
+    of_batteries: dict[str, dict[str, float]]
     packs: tuple[PackView, ...]
     alarms: dict[tuple[str, str], int]
     properties: dict[str, str]
@@ -216,21 +222,25 @@ class PackView:
     cells: Cells | None
 
 
-def assess(state: FleetState, now: float, wall: float) -> FleetAssessment:
-    """Judge the fleet as it is known now.
+def assess(
+    state: FleetState, now: float, wall: float, previous: FleetAssessment | None = None
+) -> FleetAssessment:
+    """Judge the fleet as it is known now. The state stays as it is.
 
     Parameters
     ----------
     state : FleetState
     now, wall : float
         Monotonic and Unix seconds.
+    previous : FleetAssessment, optional
+        The Assessment before: an issue that was active in it keeps its beginning.
     """
-    state.advance(now)
     ages = now - state.times
     with np.errstate(invalid="ignore"):
         fresh = ages <= state.stale_after[:, None]
     usable = np.where(fresh, state.values, np.nan)
-    readings = {name: usable[:, index] for index, name in enumerate(COLUMNS)}
+    readings = {name: usable[:, column] for name, column in COLUMN.items()}
+    worked, attempted = state.last_hour(now)
     pv_ratio = performance_ratio(
         state.pv_made_wh, state.pv_expected_wh, state.pv_hours, state.solar_capacity_kw
     )
@@ -240,8 +250,8 @@ def assess(state: FleetState, now: float, wall: float) -> FleetAssessment:
         thresholds=state.thresholds,
         frequencies_hz=state.frequencies,
         pv_ratio=pv_ratio,
-        worked=state.worked.sum(axis=1),
-        attempted=state.attempted.sum(axis=1),
+        worked=worked,
+        attempted=attempted,
         age_s=now - state.last_success,
         interval_s=state.interval,
         offline_after_s=state.stale_after,
@@ -262,14 +272,15 @@ def assess(state: FleetState, now: float, wall: float) -> FleetAssessment:
         time=wall,
         fleet=state.fleet,
         scores=scores,
-        readings=readings | {"pv_expected_w": state.pv_expected_w},
+        readings=readings
+        | {"pv_expected_w": state.pv_expected_w, "pv_performance_ratio": pv_ratio},
         ages=ages,
         up=state.up.copy(),
         duration=state.duration.copy(),
         last_success=state.last_success_time.copy(),
         pv_ratio=pv_ratio,
         pv_expected_w=state.pv_expected_w,
-        issues=_issues(state, scores, wall, now),
+        issues=_issues(state, scores, wall, _beginnings(previous)),
         records=tuple(_view(r, state.stale_after[i], now) for i, r in enumerate(state.records)),
     )
 
@@ -285,18 +296,12 @@ def _alarm_levels(state: FleetState) -> FloatArray:
 
 
 def _view(record: SiteRecord, stale_after: float, now: float) -> SiteView:
-    spreads = {}
-    for device, battery in record.batteries.items():
-        spread = battery.readings.get("cell_spread_v", math.nan)
-        limit = stale_after if battery.active else math.inf
-        if not math.isnan(spread) and now - battery.times["cell_spread_v"] <= limit:
-            spreads[device] = spread
     return SiteView(
         outcome=record.outcome,
         detail=record.detail,
         outcomes=dict(record.outcomes),
         implausible_total=record.implausible_total,
-        pack_spreads=spreads,
+        of_batteries={name: _of_batteries(name, record, stale_after, now) for name in PER_BATTERY},
         packs=tuple(_pack(b, now) for b in record.batteries.values()),
         alarms={
             (device, name): level
@@ -307,6 +312,20 @@ def _view(record: SiteRecord, stale_after: float, now: float) -> SiteView:
         properties=record.properties,
         active_battery=next((b.device for b in record.batteries.values() if b.active), None),
     )
+
+
+def _of_batteries(
+    name: str, record: SiteRecord, stale_after: float, now: float
+) -> dict[str, float]:
+    """What each battery says of a quantity, as far as it is not stale."""
+    found = {}
+    for device, battery in record.batteries.items():
+        value = battery.readings.get(name, math.nan)
+        # Batteries beside the active one are read in turn, not every time.
+        oldest = stale_after if battery.active else math.inf
+        if not math.isnan(value) and now - battery.times[name] <= oldest:
+            found[device] = value
+    return found
 
 
 def _pack(battery: BatteryState, now: float) -> PackView:
@@ -322,8 +341,22 @@ def _pack(battery: BatteryState, now: float) -> PackView:
     )
 
 
+def _beginnings(previous: FleetAssessment | None) -> dict[tuple[str, str], float]:
+    """When each active issue of an Assessment began, by site id and code."""
+    if previous is None:
+        return {}
+    return {
+        (site.id, issue.code): issue.since
+        for site, issues in zip(previous.fleet.sites, previous.issues, strict=True)
+        for issue in issues
+    }
+
+
 def _issues(
-    state: FleetState, scores: FleetScores, wall: float, now: float
+    state: FleetState,
+    scores: FleetScores,
+    wall: float,
+    beginnings: Mapping[tuple[str, str], float],
 ) -> tuple[tuple[Issue, ...], ...]:
     """Issues in words, worst first, each with the time since which it is active."""
     found: list[list[Issue]] = [[] for _ in state.records]
@@ -331,10 +364,10 @@ def _issues(
         kind = finding.kind
         for row in np.flatnonzero(finding.severity):
             record = state.records[row]
-            since = record.since.setdefault(kind.code, wall)
+            since = beginnings.get((state.ids[row], kind.code), wall)
             value, threshold = float(finding.value[row]), float(finding.threshold[row])
             if kind is SITE_OFFLINE and not math.isnan(value):
-                since = record.since[kind.code] = float(state.last_success_time[row])
+                since = float(state.last_success_time[row])
             sentence = kind.sentence.format(
                 value=value, threshold=threshold, detail=_detail(kind.code, record, value)
             )
@@ -353,10 +386,7 @@ def _issues(
                 )
             )
     order = {"critical": 0, "warning": 1, "info": 2}
-    for record, issues in zip(state.records, found, strict=True):
-        active = {issue.code for issue in issues}
-        for code in [c for c in record.since if c not in active]:
-            del record.since[code]
+    for issues in found:
         issues.sort(key=lambda i: (order[i.severity], -i.deduction, i.code))
     return tuple(tuple(issues) for issues in found)
 

@@ -15,6 +15,7 @@ from rich.text import Text
 
 from exporter.cli import client
 from exporter.cli.render import csv_text
+from exporter.model.quantities import label
 from exporter.model.text import duration_words, sites_word
 
 REFRESH_SECONDS = 2.0
@@ -172,7 +173,7 @@ def _table(
             why = Text(worst["sentence"] + more, _SEVERITY[worst["severity"]])
             since = duration_words(max(0.0, now - worst["since"]))
         elif site["missing"]:
-            why = Text("no reading of " + ", ".join(_plain(m) for m in site["missing"]), "dim")
+            why = Text("no reading of " + ", ".join(label(m) for m in site["missing"]), "dim")
         name = escape(site["name"])
         cells: tuple[RenderableType, ...] = (
             Text(f"{mark} {site['status']}", style),
@@ -194,18 +195,3 @@ def _cell(score: float | None) -> Text:
         return Text("  – ", "dim")
     style = "green" if score >= 90 else "yellow" if score >= 50 else "red"
     return Text(f"{score:3.0f} ", style)
-
-
-def _plain(quantity: str) -> str:
-    return {
-        "soh_percent": "state of health",
-        "soc_percent": "state of charge",
-        "temperature_c": "temperature",
-        "cell_spread_v": "cell voltages",
-        "grid_connected": "grid presence",
-        "grid_frequency_hz": "grid frequency",
-        "grid_voltage_v": "grid voltage",
-        "pv_power_w": "PV power",
-        "latitude": "the sun (no coordinates)",
-        "scrapes": "anything",
-    }.get(quantity, quantity)

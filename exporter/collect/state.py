@@ -9,14 +9,14 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from exporter.config.fleet import PRIORITIES, Fleet, Site, Thresholds
-from exporter.model.quantities import BATTERY_QUANTITIES, SITE_QUANTITIES
-from exporter.model.snapshot import BatterySnapshot, Outcome, ReadingState, Snapshot
+from exporter.model.quantities import API_KEYS, BATTERY_QUANTITIES, DERIVED, SITE_QUANTITIES
+from exporter.model.quantity import Derived
+from exporter.model.snapshot import MISSING, BatterySnapshot, Outcome, ReadingState, Snapshot
 from scoring.solar import Expected, exclude_mask
 
 FloatArray = NDArray[np.float64]
@@ -28,8 +28,12 @@ PV_WINDOW_HOURS = 1.0
 OTHER_DEVICE_STALE_SECONDS = 900.0
 
 _SHARE = {Outcome.OK: 1.0, Outcome.PARTIAL: 0.5}
-COLUMNS = (*SITE_QUANTITIES, *BATTERY_QUANTITIES)
+_OF_ACTIVE = tuple(name for name in BATTERY_QUANTITIES if name not in API_KEYS)
+_OF_WORST = tuple(row for row in DERIVED.values() if row.sources)
+COLUMNS = (*SITE_QUANTITIES, *_OF_ACTIVE, *(row.name for row in _OF_WORST))
+"""Figures of a site: its own quantities, those of its active battery, and those of its worst."""
 COLUMN = {name: index for index, name in enumerate(COLUMNS)}
+COLUMN |= {key: COLUMN[name] for key, name in API_KEYS.items()}
 _FREQUENCY = COLUMN["grid_frequency_hz"]
 _THRESHOLDS = tuple(Thresholds.model_fields)
 
@@ -61,7 +65,6 @@ class SiteRecord:
     outcome: Outcome | None = None
     detail: str = ""
     properties: dict[str, str] = field(default_factory=dict)
-    since: dict[str, float] = field(default_factory=dict)
 
 
 class FleetState:
@@ -183,19 +186,25 @@ class FleetState:
         self._apply_devices(row, record, snapshot, now)
 
     def _count(self, row: int, outcome: Outcome, now: float) -> None:
-        self.advance(now)
+        for slot in self._slots_passed(now):
+            self.worked[:, slot] = 0
+            self.attempted[:, slot] = 0
+        self._minute = max(self._minute, int(now // 60))
         slot = self._minute % WINDOW_MINUTES
         self.worked[row, slot] += _SHARE.get(outcome, 0.0)
         self.attempted[row, slot] += 1
 
-    def advance(self, now: float) -> None:
-        """Move the one-hour window on to ``now`` (monotonic), emptying what it leaves."""
-        minute = int(now // 60)
-        for step in range(1, min(minute - self._minute, WINDOW_MINUTES) + 1):
-            slot = (self._minute + step) % WINDOW_MINUTES
-            self.worked[:, slot] = 0
-            self.attempted[:, slot] = 0
-        self._minute = minute
+    def _slots_passed(self, now: float) -> list[int]:
+        """Slots of the one-hour window that ``now`` (monotonic) begins anew."""
+        steps = min(int(now // 60) - self._minute, WINDOW_MINUTES)
+        return [(self._minute + step) % WINDOW_MINUTES for step in range(1, steps + 1)]
+
+    def last_hour(self, now: float) -> tuple[FloatArray, FloatArray]:
+        """Scrapes of the hour before ``now`` (monotonic) that worked, and all of them, (N,) each;
+        a partial one counts half."""
+        kept = np.ones(WINDOW_MINUTES)
+        kept[self._slots_passed(now)] = 0.0
+        return self.worked @ kept, self.attempted @ kept
 
     def _apply_devices(self, row: int, record: SiteRecord, snapshot: Snapshot, now: float) -> None:
         for battery in snapshot.batteries:
@@ -230,30 +239,23 @@ class FleetState:
             del record.implausible[key]
 
     def _reduce(self, row: int, record: SiteRecord, now: float) -> None:
-        """The site's battery readings: those of the active battery, and the worst where one
-        battery among several decides (health, heat, spread)."""
+        """The site's battery figures: of the active battery, and of the worst one where the worst
+        decides (health, heat, cells)."""
         for device in [
             d for d, b in record.batteries.items() if now - b.seen > OTHER_DEVICE_STALE_SECONDS
         ]:
             del record.batteries[device]
         batteries = sorted(record.batteries.values(), key=lambda b: (not b.active, b.device))
-        if not batteries:
-            for name in BATTERY_QUANTITIES:
-                self.values[row, COLUMN[name]] = math.nan
-            return
-        first = batteries[0]
-        for name in BATTERY_QUANTITIES:
-            value, time = first.readings.get(name, math.nan), first.times.get(name, math.nan)
-            worst = _WORST.get(name)
-            if worst is not None:
-                for battery in batteries[1:]:
-                    other = battery.readings.get(name, math.nan)
-                    if not math.isnan(other) and (math.isnan(value) or worst(other, value)):
-                        value, time = other, battery.times[name]
-                        # Devices beside the active one are read in turn, not every time.
-                        time = max(time, first.seen)
-            self.values[row, COLUMN[name]] = value
-            self.times[row, COLUMN[name]] = time
+        for name in _OF_ACTIVE:
+            first = batteries[0] if batteries else None
+            self.values[row, COLUMN[name]] = first.readings.get(name, MISSING) if first else MISSING
+            if first:
+                self.times[row, COLUMN[name]] = first.times.get(name, MISSING)
+        oldest = now - float(self.stale_after[row])
+        for figure in _OF_WORST:
+            value, time = worst_of(batteries, figure, oldest)
+            self.values[row, COLUMN[figure.name]] = value
+            self.times[row, COLUMN[figure.name]] = time
 
     def integrate_pv(self, expected: Expected, seconds: float, stale_before: float) -> None:
         """Add a moment to the window over which PV is judged.
@@ -293,7 +295,9 @@ class FleetState:
         """Which of the four states the latest reading of a quantity is in."""
         row = self.row[site]
         column = COLUMN[quantity]
-        if any(name == quantity for _, name in self.records[row].implausible):
+        derived = DERIVED.get(API_KEYS.get(quantity, quantity))
+        names = derived.sources if derived else (quantity,)
+        if any(name in names for _, name in self.records[row].implausible):
             return ReadingState.IMPLAUSIBLE
         if math.isnan(self.values[row, column]):
             return ReadingState.MISSING
@@ -321,20 +325,33 @@ _STATE = (
 )
 
 
-def _lower(a: float, b: float) -> bool:
-    return a < b
+def worst_of(batteries: list[BatteryState], figure: Derived, oldest: float) -> tuple[float, float]:
+    """The worst reading among batteries and its time, both NaN where none is known.
 
-
-def _higher(a: float, b: float) -> bool:
-    return a > b
-
-
-_WORST: dict[str, Any] = {
-    "soh_percent": _lower,
-    "temperature_c": _higher,
-    "cell_max_temperature_c": _higher,
-    "cell_spread_v": _higher,
-}
+    Parameters
+    ----------
+    batteries : list of BatteryState
+        The active one first.
+    figure : Derived
+        Its ``sources`` and which extreme of them counts.
+    oldest : float
+        Monotonic seconds. Readings of the active battery from before count only where there is no
+        later one.
+    """
+    known: list[tuple[bool, float, float]] = []
+    for battery in batteries:
+        for name in figure.sources:
+            value = battery.readings.get(name, MISSING)
+            if not math.isnan(value):
+                # Batteries beside the active one are read in turn, not every time.
+                time = max(battery.times[name], batteries[0].seen)
+                if battery is batteries[0]:
+                    time = battery.times[name]
+                known.append((time < oldest, value if figure.pick == "low" else -value, time))
+    if not known:
+        return MISSING, MISSING
+    _, value, time = min(known)
+    return (value if figure.pick == "low" else -value), time
 
 
 def _same_device(old: Site, new: Site) -> bool:

@@ -21,7 +21,7 @@ from exporter.history.influxql import InfluxQL, between, name, quoted
 from exporter.history.level_choice import beginning, level_of, table
 from exporter.history.rollups.fields import FIELDS
 from exporter.model.quantities import KEPT, QUANTITIES
-from scoring.overall import WEIGHTS
+from scoring.weights import WEIGHTS
 
 MOST_SAMPLES = 300_000
 MOST_SERIES = 300

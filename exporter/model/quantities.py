@@ -1,221 +1,110 @@
-"""The one table of everything that is measured: name, unit, physical limits and meaning.
+"""The tables of quantities, by name.
 
-A name is the InfluxDB field and carries its unit as a suffix. Drivers, the sink, the metrics and
-the generated documents all read this table, so that a quantity has one spelling.
+Drivers, storage, roll-ups, gauges, questions, labels on every face and the generated documents read
+these rows. A new quantity is one row in ``site_quantities.py`` or ``battery_quantities.py`` and one
+line in the mapping of a driver.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping
-from dataclasses import dataclass
-from enum import StrEnum
-from types import MappingProxyType
-
-
-class Measurement(StrEnum):
-    """The InfluxDB measurement that a quantity is stored in."""
-
-    SITE = "site"
-    BATTERY = "battery"
-    METER = "meter"
-
-
-class Kind(StrEnum):
-    """What a signal is, and with that what a roll-up keeps of it.
-
-    Every field of a roll-up is the raw field's name with one of the suffixes below.
-    """
-
-    MEASURED = "measured"
-    VOLTAGE = "voltage"
-    TEMPERATURE = "temperature"
-    FLAG = "flag"
-    STATE = "state"
-    COUNTER = "counter"
-
-
-KEPT: Mapping[Kind, tuple[str, ...]] = MappingProxyType(
-    {
-        Kind.MEASURED: ("min", "max", "mean"),
-        Kind.VOLTAGE: ("min", "max", "mean", "p1", "p99"),
-        Kind.TEMPERATURE: ("min", "max"),
-        Kind.FLAG: ("max",),
-        Kind.STATE: ("min", "max"),
-        Kind.COUNTER: ("increase", "last"),
-    }
+from exporter.model.battery_quantities import BATTERY
+from exporter.model.derived_quantities import DERIVED_ROWS
+from exporter.model.quantity import (
+    CELL_CELSIUS,
+    CELL_VOLTS,
+    KEPT,
+    POWER_WATTS,
+    Derived,
+    Kind,
+    Measurement,
+    Quantity,
 )
+from exporter.model.site_quantities import SITE
 
+__all__ = [
+    "API_KEYS",
+    "BATTERY_QUANTITIES",
+    "CELL_CELSIUS",
+    "CELL_VOLTS",
+    "DERIVED",
+    "KEPT",
+    "METER_QUANTITIES",
+    "QUANTITIES",
+    "ROWS",
+    "SITE_QUANTITIES",
+    "Derived",
+    "Kind",
+    "Measurement",
+    "Quantity",
+    "label",
+]
 
-@dataclass(frozen=True, slots=True)
-class Quantity:
-    """One measured quantity.
+QUANTITIES: dict[str, Quantity] = {row.name: row for row in (*SITE, *BATTERY)}
+SITE_QUANTITIES = tuple(row.name for row in SITE)
+BATTERY_QUANTITIES = tuple(row.name for row in BATTERY)
 
-    Attributes
-    ----------
-    name : str
-        InfluxDB field name, with the unit as its suffix.
-    measurement : Measurement
-        Where it is stored, and with that whether it belongs to a site or to a battery of it.
-    unit : str
-        Unit as a person reads it; empty for states and counts.
-    minimum, maximum : float
-        Physical limits, both inclusive. A value outside is implausible: counted, never scored.
-    meaning : str
-        One sentence, with the sign convention where there is one.
-    kind : Kind
-        What a roll-up keeps of it.
-    """
+DERIVED: dict[str, Derived] = {row.name: row for row in DERIVED_ROWS}
+ROWS: tuple[Quantity | Derived, ...] = (*SITE, *BATTERY, *DERIVED_ROWS)
+"""Every figure of a live site, measured or derived."""
 
-    name: str
-    measurement: Measurement
-    unit: str
-    minimum: float
-    maximum: float
-    meaning: str
-    kind: Kind = Kind.MEASURED
-
-    def plausible(self, value: float) -> bool:
-        """Whether a finite value lies within the physical limits."""
-        return math.isfinite(value) and self.minimum <= value <= self.maximum
-
-
-_S, _B = Measurement.SITE, Measurement.BATTERY
-_POWER = 2e8
-CELL_VOLTS = (0.5, 5.0)
-CELL_CELSIUS = (-60.0, 130.0)
-
-_TABLE = (
-    Quantity(
-        "grid_power_w",
-        _S,
-        "W",
-        -_POWER,
-        _POWER,
-        "Power at the grid connection, summed over the phases; positive when importing",
-    ),
-    Quantity("grid_frequency_hz", _S, "Hz", 40, 70, "Frequency of the grid at the AC input"),
-    Quantity(
-        "grid_voltage_v",
-        _S,
-        "V",
-        0,
-        1000,
-        "Mean phase voltage of the grid at the AC input",
-        Kind.VOLTAGE,
-    ),
-    Quantity(
-        "grid_voltage_min_v", _S, "V", 0, 1000, "Lowest phase voltage of the grid", Kind.VOLTAGE
-    ),
-    Quantity(
-        "grid_voltage_max_v", _S, "V", 0, 1000, "Highest phase voltage of the grid", Kind.VOLTAGE
-    ),
-    Quantity(
-        "grid_connected", _S, "", 0, 1, "1 with grid at the AC input, 0 when it is lost", Kind.STATE
-    ),
-    Quantity(
-        "grid_import_kwh", _S, "kWh", 0, 1e9, "Energy counter of the meter: imported", Kind.COUNTER
-    ),
-    Quantity(
-        "grid_export_kwh", _S, "kWh", 0, 1e9, "Energy counter of the meter: exported", Kind.COUNTER
-    ),
-    Quantity("genset_power_w", _S, "W", -_POWER, _POWER, "Power delivered by the generator"),
-    Quantity("load_power_w", _S, "W", -_POWER, _POWER, "AC consumption, summed over the phases"),
-    Quantity("pv_power_w", _S, "W", -_POWER, _POWER, "PV power, DC-coupled plus AC-coupled"),
-    Quantity("pv_dc_power_w", _S, "W", -_POWER, _POWER, "PV power of the DC-coupled chargers"),
-    Quantity("pv_ac_power_w", _S, "W", -_POWER, _POWER, "PV power of the AC-coupled inverters"),
-    Quantity(
-        "pv_disabled", _S, "", 0, 1, "1 while the site's controller holds the PV back", Kind.STATE
-    ),
-    Quantity("system_state", _S, "", 0, 1023, "State number of the site's controller", Kind.STATE),
-    Quantity("soc_percent", _B, "%", 0, 100, "State of charge"),
-    Quantity("soh_percent", _B, "%", 0, 100, "State of health, as the battery reports it"),
-    Quantity("voltage_v", _B, "V", 0, 2000, "Battery voltage", Kind.VOLTAGE),
-    Quantity("current_a", _B, "A", -20000, 20000, "Battery current; positive when charging"),
-    Quantity("power_w", _B, "W", -_POWER, _POWER, "Battery power; positive when charging"),
-    Quantity("temperature_c", _B, "°C", -60, 130, "Battery temperature", Kind.TEMPERATURE),
-    Quantity("cell_min_v", _B, "V", *CELL_VOLTS, "Voltage of the lowest cell", Kind.VOLTAGE),
-    Quantity("cell_max_v", _B, "V", *CELL_VOLTS, "Voltage of the highest cell", Kind.VOLTAGE),
-    Quantity("cell_spread_v", _B, "V", 0, 5, "Highest minus lowest cell voltage", Kind.VOLTAGE),
-    Quantity(
-        "cell_min_temperature_c",
-        _B,
-        "°C",
-        *CELL_CELSIUS,
-        "Temperature of the coldest cell",
-        Kind.TEMPERATURE,
-    ),
-    Quantity(
-        "cell_max_temperature_c",
-        _B,
-        "°C",
-        *CELL_CELSIUS,
-        "Temperature of the hottest cell",
-        Kind.TEMPERATURE,
-    ),
-    Quantity("cell_count", _B, "", 1, 100000, "Cells in series that the battery reports"),
-    Quantity("modules_online", _B, "", 0, 10000, "Modules online"),
-    Quantity("modules_offline", _B, "", 0, 10000, "Modules offline", Kind.FLAG),
-    Quantity("modules_blocking_charge", _B, "", 0, 10000, "Modules that block charging", Kind.FLAG),
-    Quantity(
-        "modules_blocking_discharge", _B, "", 0, 10000, "Modules that block discharging", Kind.FLAG
-    ),
-    Quantity("capacity_ah", _B, "Ah", 0, 1e6, "Capacity that the battery reports"),
-    Quantity("consumed_ah", _B, "Ah", -1e6, 1e6, "Charge taken since full, as reported"),
-    Quantity("time_to_go_s", _B, "s", 0, 863999, "Time until empty at the present load"),
-    Quantity("charge_limit_a", _B, "A", 0, 20000, "Highest charge current that the BMS allows"),
-    Quantity(
-        "discharge_limit_a", _B, "A", 0, 20000, "Highest discharge current that the BMS allows"
-    ),
-    Quantity("cycles", _B, "", 0, 1e6, "Charge cycles that the battery has counted", Kind.COUNTER),
-    Quantity(
-        "charged_kwh", _B, "kWh", 0, 1e9, "Energy counter of the battery: charged", Kind.COUNTER
-    ),
-    Quantity(
-        "discharged_kwh",
-        _B,
-        "kWh",
-        0,
-        1e9,
-        "Energy counter of the battery: discharged",
-        Kind.COUNTER,
-    ),
-)
-
-QUANTITIES: dict[str, Quantity] = {quantity.name: quantity for quantity in _TABLE}
-SITE_QUANTITIES = tuple(q.name for q in _TABLE if q.measurement is Measurement.SITE)
-BATTERY_QUANTITIES = tuple(q.name for q in _TABLE if q.measurement is Measurement.BATTERY)
+API_KEYS: dict[str, str] = {row.api_key: row.name for row in DERIVED_ROWS if row.api_key}
+"""Key of a site's readings in the API to the derived quantity whose figure it is."""
 
 METER_QUANTITIES: dict[str, Quantity] = {
-    quantity.name: quantity
-    for quantity in (
+    row.name: row
+    for row in (
         Quantity(
-            "active_power_w",
-            Measurement.METER,
-            "W",
-            -_POWER,
-            _POWER,
-            "Active power of a meter, in the meter's own sense of sign",
-        ),
-        Quantity("power_factor", Measurement.METER, "", -1, 1, "Power factor of a meter"),
-        Quantity(
-            "energy_import_kwh",
-            Measurement.METER,
-            "kWh",
-            0,
-            1e9,
-            "Energy counter of a meter, in",
-            Kind.COUNTER,
+            name="active_power_w",
+            label="active power",
+            measurement=Measurement.METER,
+            unit="W",
+            minimum=-POWER_WATTS,
+            maximum=POWER_WATTS,
+            meaning="Active power of a meter, in the meter's own sense of sign",
         ),
         Quantity(
-            "energy_export_kwh",
-            Measurement.METER,
-            "kWh",
-            0,
-            1e9,
-            "Energy counter of a meter, out",
-            Kind.COUNTER,
+            name="power_factor",
+            label="power factor",
+            measurement=Measurement.METER,
+            unit="",
+            minimum=-1,
+            maximum=1,
+            meaning="Power factor of a meter",
+            decimals=2,
+        ),
+        Quantity(
+            name="energy_import_kwh",
+            label="energy in",
+            measurement=Measurement.METER,
+            unit="kWh",
+            minimum=0,
+            maximum=1e9,
+            meaning="Energy counter of a meter, in",
+            kind=Kind.COUNTER,
+            decimals=1,
+        ),
+        Quantity(
+            name="energy_export_kwh",
+            label="energy out",
+            measurement=Measurement.METER,
+            unit="kWh",
+            minimum=0,
+            maximum=1e9,
+            meaning="Energy counter of a meter, out",
+            kind=Kind.COUNTER,
+            decimals=1,
         ),
     )
 }
 """What imported meter files hold; no live site gives these, so no score and no gauge reads them."""
+
+_OTHER_LABELS = {
+    "latitude": "the sun (no coordinates)",
+    "scrapes": "any scrape",
+}
+
+
+def label(name: str) -> str:
+    """What a person calls a quantity, or an input of the scores that is no quantity."""
+    row = QUANTITIES.get(name) or DERIVED.get(name)
+    return row.label if row else _OTHER_LABELS.get(name, name.replace("_", " "))

@@ -15,6 +15,7 @@ from exporter import __version__
 from exporter.assess.assessment import FleetAssessment
 from exporter.config.fleet import Contact
 from exporter.config.maintenance import in_maintenance
+from exporter.model.quantities import ROWS
 from exporter.store.queue_stats import SpoolNumbers
 from scoring.issues import DEVICE_ALARM, DEVICE_WARNING, FloatArray
 from scoring.status import STATUSES
@@ -31,6 +32,21 @@ class Description:
     kind: str
     help: str
     labels: tuple[str, ...] = ()
+
+
+WITH_GAUGES = tuple(row for row in ROWS if row.gauge)
+
+
+def _quantity_gauges() -> dict[str, Description]:
+    return {
+        row.gauge.name: Description(
+            "gauge",
+            row.gauge.help,
+            ("site", "pack") if row.gauge.per_battery else ("site",),
+        )
+        for row in WITH_GAUGES
+        if row.gauge
+    }
 
 
 METRICS: Mapping[str, Description] = MappingProxyType(
@@ -122,19 +138,7 @@ METRICS: Mapping[str, Description] = MappingProxyType(
         "site_implausible_readings_total": Description(
             "counter", "Values outside physics, kept out of scores and storage", ("site",)
         ),
-        "battery_soc_ratio": Description("gauge", "State of charge, 0 to 1", ("site",)),
-        "battery_soh_ratio": Description(
-            "gauge", "State of health as the battery reports it, 0 to 1", ("site",)
-        ),
-        "battery_temperature_celsius": Description(
-            "gauge", "Highest battery or cell temperature known", ("site",)
-        ),
-        "battery_power_watts": Description(
-            "gauge", "Battery power; positive when charging", ("site",)
-        ),
-        "cell_spread_volts": Description(
-            "gauge", "Highest minus lowest cell voltage of a pack", ("site", "pack")
-        ),
+        **_quantity_gauges(),
         "cell_finding": Description(
             "gauge",
             "1 while the history of a cell says this of it; of the worst cells of a site only",
@@ -156,18 +160,6 @@ METRICS: Mapping[str, Description] = MappingProxyType(
         ),
         "cell_analysis_interval_seconds": Description(
             "gauge", "Time in which the stored cells of all sites are analysed once"
-        ),
-        "grid_frequency_hertz": Description(
-            "gauge", "Grid frequency; absent without a grid", ("site",)
-        ),
-        "grid_power_watts": Description(
-            "gauge", "Power at the grid connection; positive when importing", ("site",)
-        ),
-        "pv_power_watts": Description("gauge", "PV power, DC- and AC-coupled together", ("site",)),
-        "pv_performance_ratio": Description(
-            "gauge",
-            "PV energy made in about an hour of daylight as a share of what a clear sky allows",
-            ("site",),
         ),
         "fleet_sites": Description("gauge", "Sites in the fleet file"),
         "scrape_loop_lag_seconds": Description(
@@ -404,27 +396,20 @@ def _issue_metrics(assessment: FleetAssessment, sites: list[str]) -> Iterator[Me
     yield threshold
 
 
-_READINGS = (
-    ("battery_soc_ratio", "soc_percent", 0.01),
-    ("battery_soh_ratio", "soh_percent", 0.01),
-    ("battery_power_watts", "power_w", 1.0),
-    ("grid_frequency_hertz", "grid_frequency_hz", 1.0),
-    ("grid_power_watts", "grid_power_w", 1.0),
-    ("pv_power_watts", "pv_power_w", 1.0),
-)
-
-
 def _reading_metrics(assessment: FleetAssessment) -> Iterator[Metric]:
     sites = [site.id for site in assessment.fleet.sites]
-    for name, quantity, scale in _READINGS:
-        yield _per_site(name, sites, assessment.readings[quantity], scale)
-    yield _per_site("battery_temperature_celsius", sites, assessment.scores.hottest)
-    yield _per_site("pv_performance_ratio", sites, assessment.pv_ratio)
-    spread = _family("cell_spread_volts")
-    for site, view in zip(sites, assessment.records, strict=True):
-        for pack, value in view.pack_spreads.items():
-            spread.add_metric([site, pack], value)
-    yield spread
+    for row in WITH_GAUGES:
+        gauge = row.gauge
+        if gauge is None:
+            continue
+        if not gauge.per_battery:
+            yield _per_site(gauge.name, sites, assessment.readings[row.name], gauge.scale)
+            continue
+        family = _family(gauge.name)
+        for site, view in zip(sites, assessment.records, strict=True):
+            for pack, value in view.of_batteries[row.name].items():
+                family.add_metric([site, pack], value * gauge.scale)
+        yield family
 
 
 def _cell_metrics(assessment: FleetAssessment) -> Iterator[Metric]:

@@ -43,7 +43,7 @@ from grafana.kit.queries import (
     prom_table,
 )
 from scoring.outliers import METRICS as OUTLIER_METRICS
-from scoring.overall import WEIGHTS
+from scoring.weights import WEIGHTS
 
 WORST = 25
 NO_SITES = "No site has these properties, or Prometheus reaches no exporter"

@@ -36,7 +36,7 @@ from grafana.kit.queries import (
     prom_now,
     prom_table,
 )
-from scoring.overall import CRITICAL_CAP, WARNING_CAP, WEIGHTS
+from scoring.weights import CRITICAL_CAP, WARNING_CAP, WEIGHTS
 
 ONE = '{site="$site"}'
 CHOSEN = "\"site\" = '$site'"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import pickle
 from typing import Any
 
 import pytest
@@ -294,12 +295,25 @@ def test_a_device_that_is_gone_takes_its_words_along() -> None:
 def test_since_is_when_an_issue_began_and_starts_anew() -> None:
     state = FleetState(fleet("a"), 10.0)
     state.apply(snapshot("a", {"soh_percent": 60.0}), 1000.0)
-    assert assess(state, 1001.0, WALL + 1).site(0).issues[0].since == WALL + 1
-    assert assess(state, 1021.0, WALL + 21).site(0).issues[0].since == WALL + 1
+    first = assess(state, 1001.0, WALL + 1)
+    assert first.site(0).issues[0].since == WALL + 1
+    second = assess(state, 1021.0, WALL + 21, first)
+    assert second.site(0).issues[0].since == WALL + 1
     state.apply(snapshot("a", {}), 1022.0)
-    assess(state, 1023.0, WALL + 23)
+    well = assess(state, 1023.0, WALL + 23, second)
+    assert well.site(0).issues == ()
     state.apply(snapshot("a", {"soh_percent": 60.0}), 1030.0)
-    assert assess(state, 1031.0, WALL + 31).site(0).issues[0].since == WALL + 31
+    assert assess(state, 1031.0, WALL + 31, well).site(0).issues[0].since == WALL + 31
+
+
+def test_assessing_changes_no_state() -> None:
+    state = FleetState(fleet("a", "b"), 10.0)
+    state.apply(snapshot("a", {"soh_percent": 60.0}), 1000.0)
+    state.apply(failed("b"), 1000.0)
+    before = pickle.dumps(state)
+    first = assess(state, 1100.0, WALL)
+    assert pickle.dumps(state) == before
+    assert pickle.dumps(assess(state, 1100.0, WALL).issues) == pickle.dumps(first.issues)
 
 
 def test_reconfiguring_keeps_state_and_forgets_what_is_gone() -> None:

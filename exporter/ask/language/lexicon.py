@@ -8,6 +8,18 @@ from functools import cache
 from pathlib import Path
 
 from exporter.ask.language.text import sentence
+from exporter.model.quantities import ROWS
+
+
+def _quantities(language: str) -> list[tuple[str, str]]:
+    """What each quantity is called, from its row."""
+    return [
+        (f"metric:{question.name}", question.phrases[language])
+        for row in ROWS
+        for question in row.questions
+        if language in question.phrases
+    ]
+
 
 _FOLDER = Path(__file__).with_name("phrases")
 
@@ -27,7 +39,7 @@ def entries(name: str) -> list[tuple[str, str]]:
     ]
 
 
-LANGUAGES = {name: entries(name) for name in ("en", "de", "uk")}
+LANGUAGES = {name: [*entries(name), *_quantities(name)] for name in ("en", "de", "uk")}
 _SHORTEST_STEM = 2
 _SHORTEST_MISSPELT = 5
 _LONG = 11

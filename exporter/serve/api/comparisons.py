@@ -11,18 +11,19 @@ from fastapi import APIRouter, HTTPException, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from exporter.assess.assessment import FleetAssessment
-from exporter.model.quantities import QUANTITIES
+from exporter.model.quantities import DERIVED, QUANTITIES
 from exporter.serve.api import examples
 from exporter.serve.api.replies import reply
 from exporter.serve.api.selection import Selection, by_value, page_of, row_of
 from scoring.outliers import METRICS
 from scoring.status import Status
+from scoring.weights import WEIGHTS
 
 _GROUPS = {0: "battery_type", 1: "region", 2: "fleet", -1: None}
 OUTLIER_METRICS = {metric.name: metric for metric in METRICS}
 MOST_COMPARED = 50
-_OWN = ("score", "battery", "grid", "solar", "connectivity", "pv_performance_ratio")
-VALUES = (*_OWN, "pv_expected_w", *QUANTITIES)
+_SCORES = ("score", *WEIGHTS)
+VALUES = (*_SCORES, *DERIVED, *QUANTITIES)
 
 
 class RankingQuery(Selection):
@@ -81,8 +82,6 @@ def values_of(assessment: FleetAssessment, name: str) -> np.ndarray[Any, Any]:
     for part in assessment.scores.components:
         if part.name == name:
             return part.score
-    if name == "pv_performance_ratio":
-        return assessment.pv_ratio
     found = assessment.readings.get(name)
     if found is None:
         known = ", ".join(VALUES)
@@ -92,9 +91,8 @@ def values_of(assessment: FleetAssessment, name: str) -> np.ndarray[Any, Any]:
 
 def unit_of(name: str) -> str:
     """The unit of such a value: points for scores, empty for ratios, states and counts."""
-    if name in QUANTITIES:
-        return QUANTITIES[name].unit
-    return "W" if name == "pv_expected_w" else "" if name == "pv_performance_ratio" else "points"
+    row = QUANTITIES.get(name) or DERIVED.get(name)
+    return row.unit if row else "points"
 
 
 def router(latest: Callable[[], FleetAssessment]) -> APIRouter:

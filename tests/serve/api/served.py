@@ -102,14 +102,14 @@ class ServedFleet:
     def __post_init__(self) -> None:
         self.state = FleetState(self.fleet, 10.0)
         self.rng = random.Random(7)
-        self.assess()
+        self.latest = assess(self.state, self.now, self.wall)
 
     @property
     def wall(self) -> float:
         return START + self.now
 
     def assess(self) -> None:
-        self.latest = assess(self.state, self.now, self.wall)
+        self.latest = assess(self.state, self.now, self.wall, self.latest)
 
     def scrape(self, **changed: Mapping[str, float] | None) -> None:
         """Scrape every site once; by id, readings that differ, or None for no answer."""

@@ -1,0 +1,181 @@
+"""Figures of a site that are made of what its batteries report, or calculated.
+
+A site may have several batteries. Quantities that add nothing up (charge, voltage, current, power)
+are those of the active battery; of health, heat and cells the worst battery counts, and these rows
+say which one that is.
+"""
+
+from __future__ import annotations
+
+from exporter.model.quantity import Derived, Gauge, Question
+
+DERIVED_ROWS: tuple[Derived, ...] = (
+    Derived(
+        name="battery_lowest_soh_percent",
+        label="lowest state of health",
+        unit="%",
+        meaning="State of health of the battery that has the lowest",
+        decimals=1,
+        worse="low",
+        sources=("soh_percent",),
+        pick="low",
+        api_key="soh_percent",
+        gauge=Gauge(
+            "battery_soh_ratio",
+            "Lowest state of health that a battery of the site reports, 0 to 1",
+            scale=0.01,
+        ),
+        questions=(
+            Question(
+                "soh",
+                {
+                    "en": "state of health|soh|percent health|states of health|battery health|"
+                    "sohs|battery soh|capacity left|remaining capacity|battery state of health|"
+                    "health of the batter*|battery condition",
+                    "de": "gesundheitszustand|batteriegesundheit|batteriezustand|akkuzustand",
+                    "uk": "стан здоров я|здоров я батаре*|станом здоров я|стану здоров я|"
+                    "здоров ям батаре*",
+                },
+                label="state of health",
+                steady=0.5,
+            ),
+        ),
+    ),
+    Derived(
+        name="battery_hottest_c",
+        label="hottest battery or cell",
+        unit="°C",
+        meaning="Highest temperature of any battery or cell",
+        decimals=1,
+        worse="high",
+        sources=("temperature_c", "cell_max_temperature_c"),
+        pick="high",
+        api_key="temperature_c",
+        gauge=Gauge("battery_temperature_celsius", "Highest battery or cell temperature known"),
+        questions=(
+            Question(
+                "temperature",
+                {
+                    "en": "battery temperature|temperature|temperatures|temp|temps|"
+                    "battery temperatures|how hot|how warm|battery temp|heat|warm|hotter|warmer|"
+                    "colder|cooler|cell temperature|cell temperatures",
+                    "de": "batterietemperatur|temperatur|temperaturen|batterietemperaturen|"
+                    "akkutemperatur|wie heiß|wie warm|warm",
+                    "uk": "температура батареї|температур*",
+                },
+                label="battery temperature",
+                steady=2,
+            ),
+        ),
+    ),
+    Derived(
+        name="cell_widest_spread_v",
+        label="widest cell spread",
+        unit="V",
+        meaning="Cell spread of the battery that has the widest",
+        decimals=3,
+        worse="high",
+        sources=("cell_spread_v",),
+        pick="high",
+        api_key="cell_spread_v",
+        questions=(
+            Question(
+                "cell_spread",
+                {
+                    "en": "cell spread|cell spreads|spread|cell voltage spread|"
+                    "cell voltage difference|voltage spread|cell deviation|cell voltages|"
+                    "spread of the cells|cell balance|balance|by cell imbalance|by imbalance|"
+                    "by cell difference",
+                    "de": "zellspreizung|zellspannungsdifferenz|zelldifferenz|spreizung",
+                    "uk": "різниця напруг комірок|розкид*|різниця напруг*|різниця комірок",
+                },
+                label="cell spread",
+                steady=0.01,
+            ),
+        ),
+    ),
+    Derived(
+        name="cell_lowest_v",
+        label="lowest cell voltage",
+        unit="V",
+        meaning="Voltage of the lowest cell of any battery",
+        decimals=3,
+        worse="low",
+        sources=("cell_min_v",),
+        pick="low",
+        api_key="cell_min_v",
+        questions=(
+            Question(
+                "cell_min",
+                {"en": "lowest cell voltage|minimum cell voltage|min cell voltage|lowest cell"},
+            ),
+        ),
+    ),
+    Derived(
+        name="cell_highest_v",
+        label="highest cell voltage",
+        unit="V",
+        meaning="Voltage of the highest cell of any battery",
+        decimals=3,
+        worse="high",
+        sources=("cell_max_v",),
+        pick="high",
+        api_key="cell_max_v",
+        questions=(
+            Question(
+                "cell_max",
+                {"en": "highest cell voltage|maximum cell voltage|max cell voltage|highest cell"},
+            ),
+        ),
+    ),
+    Derived(
+        name="cell_coldest_c",
+        label="coldest cell",
+        unit="°C",
+        meaning="Temperature of the coldest cell of any battery",
+        decimals=1,
+        sources=("cell_min_temperature_c",),
+        pick="low",
+        api_key="cell_min_temperature_c",
+    ),
+    Derived(
+        name="cell_hottest_c",
+        label="hottest cell",
+        unit="°C",
+        meaning="Temperature of the hottest cell of any battery",
+        decimals=1,
+        worse="high",
+        sources=("cell_max_temperature_c",),
+        pick="high",
+        api_key="cell_max_temperature_c",
+    ),
+    Derived(
+        name="pv_expected_w",
+        label="PV power under a clear sky",
+        unit="W",
+        meaning="PV power that a clear sky would allow at that moment",
+        decimals=0,
+    ),
+    Derived(
+        name="pv_performance_ratio",
+        label="PV performance ratio",
+        unit="",
+        meaning="PV energy made in about an hour of daylight as a share of what a clear sky allows",
+        decimals=2,
+        worse="low",
+        gauge=Gauge(
+            "pv_performance_ratio",
+            "PV energy made in about an hour of daylight as a share of what a clear sky allows",
+        ),
+        questions=(
+            Question(
+                "pv_performance",
+                {
+                    "en": "pv performance ratio|pv performance|performance ratio|"
+                    "performance ratios|solar performance|solar performance ratio|pv efficiency",
+                },
+                steady=0.05,
+            ),
+        ),
+    ),
+)
