@@ -13,11 +13,11 @@ from typing import Any
 
 import numpy as np
 
-from exporter.collect.state import COLUMN, BatteryState, FleetState, SiteRecord
+from exporter.assess.site_views import SiteView, views_of
+from exporter.collect.state import COLUMN, FleetState, SiteRecord
 from exporter.config.fleet import Fleet, Site
 from exporter.model.cell_findings import SiteCells
-from exporter.model.quantities import QUANTITIES
-from exporter.model.snapshot import Cells, Outcome, Readings
+from exporter.model.snapshot import Outcome
 from exporter.model.text import duration_words
 from scoring.common import CommonIssue, common_issues
 from scoring.fleet import FleetInputs, FleetScores, assess_fleet
@@ -33,10 +33,6 @@ from scoring.issues import (
 from scoring.solar import performance_ratio
 from scoring.status import STATUSES, Status
 from scoring.weights import WEIGHTS
-
-PER_BATTERY = tuple(
-    row.name for row in QUANTITIES.values() if row.gauge is not None and row.gauge.per_battery
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,9 +81,13 @@ class SiteAssessment:
 
 @dataclass(frozen=True)
 class FleetAssessment:
-    """The whole fleet at one moment; ``time`` is Unix seconds. Arrays are in fleet file order."""
+    """The whole fleet at one moment, ``time`` in Unix and ``monotonic`` in monotonic seconds.
+
+    Arrays are in fleet file order.
+    """
 
     time: float
+    monotonic: float
     fleet: Fleet
     scores: FleetScores
     readings: dict[str, FloatArray]
@@ -190,38 +190,6 @@ class FleetAssessment:
         return (self.site(row) for row in range(len(self.fleet.sites)))
 
 
-@dataclass(frozen=True, slots=True)
-class SiteView:
-    """What an Assessment keeps of a site beside arrays: a copy, since the state moves on.
-
-    ``of_batteries`` has the quantities that have a gauge for each battery, by quantity and device.
-    ``alarms`` are the levels that devices report, 1 a warning and 2 an alarm, by device and name.
-    """
-
-    outcome: Outcome | None
-    detail: str
-    outcomes: dict[Outcome, int]
-    implausible_total: int
-    of_batteries: dict[str, dict[str, float]]
-    packs: tuple[PackView, ...]
-    alarms: dict[tuple[str, str], int]
-    properties: dict[str, str]
-    active_battery: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class PackView:
-    """One battery as it was last read: readings (NaN is missing) and, where it has them, cells."""
-
-    device: str
-    active: bool
-    age_seconds: float
-    readings: Readings
-    cell_min_id: str | None
-    cell_max_id: str | None
-    cells: Cells | None
-
-
 def assess(
     state: FleetState, now: float, wall: float, previous: FleetAssessment | None = None
 ) -> FleetAssessment:
@@ -233,7 +201,8 @@ def assess(
     now, wall : float
         Monotonic and Unix seconds.
     previous : FleetAssessment, optional
-        The Assessment before: an issue that was active in it keeps its beginning.
+        The Assessment before: an issue that was active in it keeps its beginning. What did not
+        change since is the same object in both, so that a reader of both compares the rest alone.
     """
     ages = now - state.times
     with np.errstate(invalid="ignore"):
@@ -268,8 +237,15 @@ def assess(
         battery_type=state.battery_type,
     )
     scores = assess_fleet(inputs)
+    issues = _issues(state, scores, wall, _beginnings(previous))
+    views = None
+    if previous is not None and previous.fleet is state.fleet:
+        views = previous.records
+        pairs = zip(previous.issues, issues, strict=True)
+        issues = tuple(old if old == new else new for old, new in pairs)
     return FleetAssessment(
         time=wall,
+        monotonic=now,
         fleet=state.fleet,
         scores=scores,
         readings=readings
@@ -280,8 +256,8 @@ def assess(
         last_success=state.last_success_time.copy(),
         pv_ratio=pv_ratio,
         pv_expected_w=state.pv_expected_w,
-        issues=_issues(state, scores, wall, _beginnings(previous)),
-        records=tuple(_view(r, state.stale_after[i], now) for i, r in enumerate(state.records)),
+        issues=issues,
+        records=views_of(state, now, views),
     )
 
 
@@ -292,52 +268,6 @@ def _alarm_levels(state: FleetState) -> FloatArray:
             for r in state.records
         ],
         dtype=np.float64,
-    )
-
-
-def _view(record: SiteRecord, stale_after: float, now: float) -> SiteView:
-    return SiteView(
-        outcome=record.outcome,
-        detail=record.detail,
-        outcomes=dict(record.outcomes),
-        implausible_total=record.implausible_total,
-        of_batteries={name: _of_batteries(name, record, stale_after, now) for name in PER_BATTERY},
-        packs=tuple(_pack(b, now) for b in record.batteries.values()),
-        alarms={
-            (device, name): level
-            for device, levels in record.alarms.items()
-            for name, level in levels.items()
-            if level > 0
-        },
-        properties=record.properties,
-        active_battery=next((b.device for b in record.batteries.values() if b.active), None),
-    )
-
-
-def _of_batteries(
-    name: str, record: SiteRecord, stale_after: float, now: float
-) -> dict[str, float]:
-    """What each battery says of a quantity, as far as it is not stale."""
-    found = {}
-    for device, battery in record.batteries.items():
-        value = battery.readings.get(name, math.nan)
-        # Batteries beside the active one are read in turn, not every time.
-        oldest = stale_after if battery.active else math.inf
-        if not math.isnan(value) and now - battery.times[name] <= oldest:
-            found[device] = value
-    return found
-
-
-def _pack(battery: BatteryState, now: float) -> PackView:
-    read = battery.latest
-    return PackView(
-        device=battery.device,
-        active=battery.active,
-        age_seconds=now - battery.seen,
-        readings=read.readings if read else {},
-        cell_min_id=battery.cell_min_id,
-        cell_max_id=battery.cell_max_id,
-        cells=read.cells if read else None,
     )
 
 

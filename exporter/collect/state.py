@@ -54,7 +54,9 @@ class BatteryState:
 
 @dataclass(slots=True)
 class SiteRecord:
-    """What is kept of a site beside the arrays."""
+    """What is kept of a site beside the arrays; ``version`` grows with every Snapshot."""
+
+    version: int = 0
 
     batteries: dict[str, BatteryState] = field(default_factory=dict)
     alarms: dict[str, dict[str, int]] = field(default_factory=dict)
@@ -161,6 +163,7 @@ class FleetState:
         if row is None:
             return
         record = self.records[row]
+        record.version += 1
         outcome = snapshot.outcome
         self._count(row, outcome, now)
         record.outcome, record.detail = outcome, snapshot.detail

@@ -316,6 +316,31 @@ def test_assessing_changes_no_state() -> None:
     assert pickle.dumps(assess(state, 1100.0, WALL).issues) == pickle.dumps(first.issues)
 
 
+def test_what_did_not_change_is_the_same_object_and_equals_a_fresh_assessment() -> None:
+    state = FleetState(fleet("a", "b", "c"), 10.0)
+    for site in ("a", "b"):
+        state.apply(snapshot(site, {"soh_percent": 60.0}), 100.0)
+    first = assess(state, 101.0, WALL)
+    state.apply(snapshot("b", {"cell_spread_v": 0.2}), 102.0)
+    second = assess(state, 103.0, WALL + 2, first)
+    assert [old is new for old, new in zip(first.records, second.records, strict=True)] == [
+        True,
+        False,
+        True,
+    ]
+    assert second.issues[0] is first.issues[0]
+    assert second.issues[1] != first.issues[1]
+    # Long after: values are stale, though nothing was read.
+    third = assess(state, 100.0 + 3600, WALL + 3600, second)
+    assert third.records[0].of_batteries != first.records[0].of_batteries
+    for found, at, now in ((second, WALL + 2, 103.0), (third, WALL + 3600, 3700.0)):
+        fresh = assess(state, now, at)
+        assert [view.of_batteries for view in fresh.records] == [
+            view.of_batteries for view in found.records
+        ]
+        assert [view.packs for view in fresh.records] == [view.packs for view in found.records]
+
+
 def test_reconfiguring_keeps_state_and_forgets_what_is_gone() -> None:
     state = FleetState(fleet("a", "b"), 10.0)
     state.apply(snapshot("a", {"soh_percent": 60.0}), 1000.0)

@@ -94,7 +94,7 @@ def pack_dicts(assessment: FleetAssessment, row: int) -> list[dict[str, Any]]:
         {
             "device": pack.device,
             "active": pack.active,
-            "age_seconds": round(pack.age_seconds, 1),
+            "age_seconds": round(assessment.monotonic - pack.seen, 1),
             "readings": {k: v for k, v in pack.readings.items() if not math.isnan(v)},
             "cell_min_id": pack.cell_min_id,
             "cell_max_id": pack.cell_max_id,
