@@ -21,7 +21,7 @@ from exporter.history.influxql import InfluxQL
 from exporter.serve import api, page
 from exporter.serve.access.guard import REFUSALS, may_see_contacts
 from exporter.serve.api.answers import answers_router
-from exporter.serve.api.examples import described
+from exporter.serve.api.schemas import problems_of
 
 log = logging.getLogger(__name__)
 
@@ -58,7 +58,7 @@ def make_app(
         version=__version__,
         docs_url=None,
         redoc_url=None,
-        responses=described(*REFUSALS),
+        responses=problems_of(*REFUSALS),
     )
     app.state.stopping = False
 
@@ -88,7 +88,7 @@ def make_app(
 
     if reload is not None:
 
-        @app.post("/-/reload", status_code=202, responses=described(403))
+        @app.post("/-/reload", status_code=202, responses=problems_of(403))
         async def reload_fleet() -> dict[str, str]:
             """Read the fleet file again, as on SIGHUP. Needs the token for changes."""
             reload()

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from exporter.assess.assessment import FleetAssessment
 from exporter.model.quantities import DERIVED, QUANTITIES
-from exporter.serve.api import examples
+from exporter.serve.api import schemas
 from exporter.serve.api.replies import reply
 from exporter.serve.api.selection import Selection, by_value, page_of, row_of
 from scoring.outliers import METRICS
@@ -99,7 +99,7 @@ def router(latest: Callable[[], FleetAssessment]) -> APIRouter:
     """``/ranking``, ``/outliers`` and ``/compare``."""
     routes = APIRouter(prefix="/api/v1", tags=["comparisons"])
 
-    @routes.get("/ranking", responses=examples.of("ranking", 422))
+    @routes.get("/ranking", responses=schemas.of(schemas.RankingReply))
     def ranking(request: Request, query: Annotated[RankingQuery, Query()]) -> Response:
         """The chosen sites in the order of one value; sites without it are counted, not ranked."""
         assessment = latest()
@@ -126,7 +126,7 @@ def router(latest: Callable[[], FleetAssessment]) -> APIRouter:
         answer = {"time": assessment.time, "by": query.by, "unit": unit, **about}
         return reply(request, {**answer, "unknown": len(rows) - len(ranked), "ranking": listed})
 
-    @routes.get("/outliers", responses=examples.of("outliers", 422))
+    @routes.get("/outliers", responses=schemas.of(schemas.OutliersReply))
     def outliers(request: Request, query: Annotated[OutlierQuery, Query()]) -> Response:
         """Sites unlike their peers: robust z against the narrowest group with enough members."""
         unknown = [name[:64] for name in query.metric if name not in OUTLIER_METRICS]
@@ -141,7 +141,7 @@ def router(latest: Callable[[], FleetAssessment]) -> APIRouter:
         ]
         return reply(request, {"time": assessment.time, "metrics": found})
 
-    @routes.get("/compare", responses=examples.of("compare", 404, 422))
+    @routes.get("/compare", responses=schemas.of(schemas.CompareReply, 404))
     def compare(request: Request, query: Annotated[CompareQuery, Query()]) -> Response:
         """Sites side by side, with the median of the fleet; a value that is missing is null."""
         assessment = latest()

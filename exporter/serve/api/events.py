@@ -13,7 +13,7 @@ from fastapi import APIRouter, Depends, HTTPException, Request
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
 from exporter.assess.assessment import FleetAssessment
-from exporter.serve.api.examples import described
+from exporter.serve.api.schemas import problems_of
 from exporter.serve.api.views import brief, fleet_dict
 
 LOOK_SECONDS = 0.5
@@ -131,7 +131,7 @@ def router(latest: Callable[[], FleetAssessment], stopping: Callable[[], bool]) 
         "/events",
         response_class=EventSourceResponse,
         dependencies=[Depends(place)],
-        responses=described(503),
+        responses=problems_of(503),
     )
     async def events(request: Request) -> AsyncIterable[ServerSentEvent]:
         """Events named ``assessment``: the fleet, the sites that changed (in the form of

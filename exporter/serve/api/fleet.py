@@ -9,7 +9,7 @@ from fastapi import APIRouter, Query, Request, Response
 from pydantic import Field
 
 from exporter.assess.assessment import FleetAssessment
-from exporter.serve.api import examples
+from exporter.serve.api import schemas
 from exporter.serve.api.replies import reply
 from exporter.serve.api.selection import Selection, page_of
 from exporter.serve.api.views import fleet_dict, issue_dict
@@ -31,12 +31,12 @@ def router(latest: Callable[[], FleetAssessment]) -> APIRouter:
     """``/fleet`` and ``/issues``."""
     routes = APIRouter(prefix="/api/v1", tags=["fleet"])
 
-    @routes.get("/fleet", responses=examples.of("fleet"))
+    @routes.get("/fleet", responses=schemas.of(schemas.FleetReply))
     def fleet(request: Request) -> Response:
         """Counts, mean and median, common issues, and who needs attention."""
         return reply(request, fleet_dict(latest()))
 
-    @routes.get("/issues", responses=examples.of("issues"))
+    @routes.get("/issues", responses=schemas.of(schemas.IssuesReply))
     def issues(request: Request, query: Annotated[IssueQuery, Query()]) -> Response:
         """Active issues of the chosen sites: critical first, then by the order of attention."""
         assessment = latest()

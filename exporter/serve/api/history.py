@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from exporter.assess.assessment import FleetAssessment
 from exporter.history.influxql import InfluxQL, NoAnswerError
 from exporter.history.series import METRICS, moment, read
-from exporter.serve.api import examples
+from exporter.serve.api import schemas
 from exporter.serve.api.replies import reply
 from exporter.serve.api.selection import row_of
 
@@ -42,7 +42,7 @@ def router(latest: Callable[[], FleetAssessment], stored: InfluxQL | None) -> AP
     """``/history``."""
     routes = APIRouter(prefix="/api/v1", tags=["history"])
 
-    @routes.get("/history", responses=examples.of("history", 404, 422, 503))
+    @routes.get("/history", responses=schemas.of(schemas.HistoryReply, 404, 503))
     async def history(request: Request, query: Annotated[HistoryQuery, Query()]) -> Response:
         """One value of one site over time, thinned so that lows and highs stay; null is a gap."""
         row_of(latest(), query.site)

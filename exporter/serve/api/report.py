@@ -16,7 +16,7 @@ from exporter.deliver.report.gather import gather
 from exporter.deliver.report.model import Report
 from exporter.deliver.report.pdf import NoPdfError, as_pdf
 from exporter.history.influxql import InfluxQL, NoAnswerError
-from exporter.serve.api import examples
+from exporter.serve.api import schemas
 from exporter.serve.api.replies import reply, reply_bytes
 
 MEDIA = ("text/html", "application/pdf")
@@ -51,7 +51,7 @@ def router(
                 found = made[days] = await gather(assessment, stored, start, prices)
             return found
 
-    @routes.get("/report", responses=examples.of("report", 503, media=MEDIA))
+    @routes.get("/report", responses=schemas.of(schemas.ReportReply, 503, media=MEDIA))
     async def report(request: Request, query: Annotated[ReportQuery, Query()]) -> Response:
         """What changed, who needs attention, what is getting worse, availability, energy, costs."""
         if stored is None:

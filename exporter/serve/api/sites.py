@@ -11,7 +11,7 @@ from pydantic import Field
 from exporter.assess.assessment import FleetAssessment, as_dict
 from exporter.model.cell_findings import SiteCells
 from exporter.model.cell_findings import as_dict as cells_dict
-from exporter.serve.api import examples
+from exporter.serve.api import schemas
 from exporter.serve.api.replies import reply
 from exporter.serve.api.selection import Selection, folded, page_of, row_of
 from exporter.serve.api.views import brief, pack_dicts, site_dict
@@ -37,7 +37,7 @@ def router(latest: Callable[[], FleetAssessment], *, stored: bool) -> APIRouter:
         else "nothing is stored: FLEETSCOPE_INFLUXDB_URL is not set"
     )
 
-    @routes.get("/sites", responses=examples.of("sites", also="brief"))
+    @routes.get("/sites", responses=schemas.of(schemas.SitesReply | schemas.BriefSitesReply))
     def sites(request: Request, query: Annotated[SiteQuery, Query()]) -> Response:
         """The chosen sites, those that need attention most first."""
         assessment = latest()
@@ -56,20 +56,20 @@ def router(latest: Callable[[], FleetAssessment], *, stored: bool) -> APIRouter:
         ]
         return reply(request, {"time": assessment.time, **about, "sites": listed})
 
-    @routes.get("/sites/{site_id}", responses=examples.of("site", 404))
+    @routes.get("/sites/{site_id}", responses=schemas.of(schemas.SiteReply, 404))
     def site(request: Request, site_id: str) -> Response:
         """One site: scores, issues with their actions, readings, what is missing, thresholds."""
         assessment = latest()
         return reply(request, site_dict(assessment, row_of(assessment, site_id)))
 
-    @routes.get("/sites/{site_id}/packs", responses=examples.of("packs", 404))
+    @routes.get("/sites/{site_id}/packs", responses=schemas.of(schemas.PacksReply, 404))
     def packs(request: Request, site_id: str) -> Response:
         """The batteries of a site with their cells, as they were last read."""
         assessment = latest()
         found = pack_dicts(assessment, row_of(assessment, site_id))
         return reply(request, {"time": assessment.time, "site": site_id, "packs": found})
 
-    @routes.get("/sites/{site_id}/cells", responses=examples.of("cells", 404))
+    @routes.get("/sites/{site_id}/cells", responses=schemas.of(schemas.CellsReply, 404))
     def cells(request: Request, site_id: str) -> Response:
         """What the stored history says of the site's single cells: findings, trends, forecasts."""
         assessment = latest()

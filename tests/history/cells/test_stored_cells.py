@@ -20,10 +20,10 @@ from exporter.history.cells.pack_grid import Grid, Known, PackPast
 from exporter.history.cells.pack_reader import read_newer, stretches
 from exporter.history.influxql import InfluxQL, Series
 from exporter.model.cell_findings import SiteCells, as_dict
-from exporter.serve.api.examples import EXAMPLES
+from exporter.serve.api import schemas
 from tests.history.importing.folders import write_csv
 from tests.scoring.cells.packs import CAPACITY_AH, DAY, History, Pack
-from tests.serve.api.test_api import alike
+from tests.serve.api.replies import check
 from tests.service_process import command, environment, serving, until, write_fleet
 from tests.store.test_influx_targets import Server, influx1  # noqa: F401
 
@@ -401,7 +401,7 @@ def test_the_service_analyses_on_start(stored: dict[str, str], tmp_path: Path) -
         )
         assert forecast is not None
         assert 0 <= forecast < 100 * DAY
-        alike(EXAMPLES["cells"], json.loads(service.get("/api/v1/sites/alpha/cells")[1]), "cells")
+        check(schemas.CellsReply, json.loads(service.get("/api/v1/sites/alpha/cells")[1]))
         _, beta = service.get("/api/v1/sites/beta/cells")
         assert json.loads(beta)["packs"] == []
         assert service.get("/api/v1/sites/gamma/cells")[0] == 404

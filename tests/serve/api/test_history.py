@@ -11,9 +11,10 @@ import pytest
 
 from exporter.history import series
 from exporter.history.influxql import InfluxQL
+from exporter.serve.api import schemas
 from tests.serve.api.influx import influx
+from tests.serve.api.replies import check
 from tests.serve.api.served import START, ServedFleet, plan
-from tests.serve.api.test_api import alike
 
 STEP = 10
 COUNT = 20_000
@@ -54,7 +55,7 @@ def known(series: dict[str, Any]) -> dict[float, float]:
     return {time: value for time, value in pairs if value is not None}
 
 
-def check(series: dict[str, Any], points: int) -> None:
+def check_thinned(series: dict[str, Any], points: int) -> None:
     """What holds however the past was read."""
     assert (series["minimum"], series["maximum"]) == (1.5, 99.5)
     shown = known(series)
@@ -72,7 +73,7 @@ def test_thinning_keeps_extremes_and_gaps(served: ServedFleet) -> None:
     (series,) = found["series"]
     assert series["read"] == COUNT - len(GAP)
     assert found["stretch_seconds"] == 0
-    check(series, 200)
+    check_thinned(series, 200)
     shown = known(series)
     assert shown[START + SPIKE * STEP] == 99.5
     assert shown[START + DIP * STEP] == 1.5
@@ -87,7 +88,7 @@ def test_what_is_too_much_to_read_is_asked_as_extremes(
     monkeypatch.setattr(series, "MOST_SAMPLES", 1000)
     found = ask(served, "metric=soc_percent&device=battery/1&points=200")
     assert found["stretch_seconds"] >= 100
-    check(found["series"][0], 200)
+    check_thinned(found["series"][0], 200)
 
 
 @pytest.mark.stack
@@ -132,10 +133,8 @@ def test_little_comes_as_it_is(served: ServedFleet) -> None:
 
 
 @pytest.mark.stack
-def test_the_example_is_what_is_answered(served: ServedFleet) -> None:
-    from exporter.serve.api.examples import EXAMPLES
-
-    alike(EXAMPLES["history"], ask(served, "metric=soc_percent"), "history")
+def test_the_reply_is_what_openapi_says(served: ServedFleet) -> None:
+    check(schemas.HistoryReply, ask(served, "metric=soc_percent"))
 
 
 @pytest.mark.stack
