@@ -8,8 +8,8 @@ from datetime import datetime, timedelta, timezone, tzinfo
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from exporter.ask.language.periods import read_period
 from exporter.ask.lookup import Directory
+from exporter.ask.periods.reader import read_bounds, read_period
 from exporter.ask.query import (
     WHAT_MEANINGS,
     Period,
@@ -35,7 +35,7 @@ PARAMETERS = {
     "limit": "Most rows",
     "severity": "Least severity of the issues that count",
     "period": "A past period in words, such as this week or 7d",
-    "since": "Begin of a past period, such as 7d, monday or 2026-03-01",
+    "since": "Begin of a past period, such as 30m, monday, 13:10, 2026-03-01T13:10 or Unix seconds",
     "until": "Its end; now without it",
     "tz": "Time zone that the words are meant in, such as Europe/Berlin or +02:00; else UTC",
     "count": "1: how many, rather than which",
@@ -142,8 +142,4 @@ def period_of(
         raise QueryError("until needs since")
     if not since:
         return None
-    begun = read_period(since, now, zone)
-    if not until:
-        return Period(begun.start, now.astimezone(zone), f"since {since}")
-    ended = read_period(until, now, zone)
-    return Period(begun.start, ended.end, f"{since} to {until}")
+    return read_bounds(since, until, now, zone)

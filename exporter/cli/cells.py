@@ -30,7 +30,10 @@ def cells(
     ] = False,
     at: Annotated[
         str | None,
-        typer.Option("--at", help="With --stored: as it would have been said then (ISO 8601)."),
+        typer.Option(
+            "--at",
+            help="With --stored: as it would have been said then (2026-03-01T13:10, or 7d ago).",
+        ),
     ] = None,
     commissioned: Annotated[
         datetime | None,
@@ -103,18 +106,20 @@ def _commissioned(site: str, fleet: Path | None) -> date | None:
 def _from_influxdb(site: str, at: str | None, commissioned: date | None) -> SiteCells:
     import asyncio
     import time
+    from datetime import UTC
 
+    from exporter.ask.periods.reader import read_moment
+    from exporter.ask.query import QueryError
     from exporter.config.settings import SettingsError, load_settings
     from exporter.history.cells.analysis import analyse_site
     from exporter.history.influxql import InfluxQL
-    from exporter.history.series import moment
 
     try:
         settings = load_settings()
         source = InfluxQL.from_settings(settings)
-        until = time.time() if at is None else moment(at, time.time())
-    except (SettingsError, ValueError) as error:
-        _fail(f"--at: {error}" if isinstance(error, ValueError) else str(error))
+        until = time.time() if at is None else read_moment(at, datetime.now(UTC), UTC).timestamp()
+    except (SettingsError, QueryError) as error:
+        _fail(f"--at: {error}" if isinstance(error, QueryError) else str(error))
 
     day = commissioned or _commissioned(site, settings.fleet)
 

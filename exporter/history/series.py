@@ -9,9 +9,7 @@ InfluxDB itself gives the extremes of every stretch.
 from __future__ import annotations
 
 import math
-import re
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
@@ -27,8 +25,6 @@ MOST_SAMPLES = 300_000
 MOST_SERIES = 300
 MOST_GAPS = 500
 GAP_FACTOR = 5.0
-_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
-_DURATION = re.compile(r"(\d{1,6})([smhdw])\Z")
 _STRETCHES = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 21600, 86400)
 
 
@@ -69,31 +65,6 @@ def _metrics() -> dict[str, Metric]:
 
 
 METRICS: dict[str, Metric] = _metrics()
-
-
-def moment(text: str, now: float) -> float:
-    """A point in time as Unix seconds: ISO 8601 (UTC without an offset), Unix seconds, or a
-    duration before ``now`` such as ``24h`` or ``7d``.
-
-    Raises
-    ------
-    ValueError
-        Where it is none of these.
-    """
-    text = text.strip()
-    if text == "now":
-        return now
-    if match := _DURATION.match(text):
-        return now - int(match[1]) * _UNITS[match[2]]
-    try:
-        seconds = float(text)
-    except ValueError:
-        # A + of an offset arrives as a blank where the caller did not encode it.
-        when = datetime.fromisoformat(re.sub(r" (\d\d:\d\d)\Z", r"+\1", text))
-        seconds = (when if when.tzinfo else when.replace(tzinfo=UTC)).timestamp()
-    if not 0 <= seconds < 4e9:
-        raise ValueError("outside 1970 to 2096")
-    return seconds
 
 
 async def read(

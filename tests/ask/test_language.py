@@ -14,11 +14,10 @@ from exporter.ask.language.changes import CHANGES
 from exporter.ask.language.followup import Context
 from exporter.ask.language.lexicon import LANGUAGES
 from exporter.ask.language.parse import NotUnderstoodError, understand
-from exporter.ask.language.periods import read_period
 from exporter.ask.language.rules import RULES
 from exporter.ask.language.slots import Parts
 from exporter.ask.lookup import Directory
-from exporter.ask.query import Query, QueryError
+from exporter.ask.query import Query
 from exporter.config.fleet import Fleet
 from tests.ask.conftest import WALL
 from tests.ask.phrases import compact, read
@@ -150,52 +149,6 @@ async def test_follow_ups_that_are_none(desk: Desk, directory: Directory, text: 
     context = Context(asked, (await desk.answer(asked)).sites)
     with pytest.raises(NotUnderstoodError):
         query(text, directory, context)
-
-
-@pytest.mark.parametrize(
-    ("text", "start", "end"),
-    [
-        ("7d", "2026-03-11T15:30", "2026-03-18T15:30"),
-        ("90 minutes", "2026-03-18T14:00", "2026-03-18T15:30"),
-        ("this week", "2026-03-16T00:00", "2026-03-18T15:30"),
-        ("last week", "2026-03-09T00:00", "2026-03-16T00:00"),
-        ("last month", "2026-02-01T00:00", "2026-03-01T00:00"),
-        ("this quarter", "2026-01-01T00:00", "2026-03-18T15:30"),
-        ("last year", "2025-01-01T00:00", "2026-01-01T00:00"),
-        ("monday", "2026-03-16T00:00", "2026-03-17T00:00"),
-        ("since wednesday", "2026-03-18T00:00", "2026-03-18T15:30"),
-        ("friday", "2026-03-13T00:00", "2026-03-14T00:00"),
-        ("2026-03-01", "2026-03-01T00:00", "2026-03-02T00:00"),
-        ("from 2026-03-01 to 2026-03-08", "2026-03-01T00:00", "2026-03-09T00:00"),
-        ("since 1 March", "2026-03-01T00:00", "2026-03-18T15:30"),
-        ("March 5th", "2026-03-05T00:00", "2026-03-06T00:00"),
-        ("in December", "2025-12-01T00:00", "2026-01-01T00:00"),
-        ("since 16:00", "2026-03-17T16:00", "2026-03-18T15:30"),
-        ("since 8 am", "2026-03-18T08:00", "2026-03-18T15:30"),
-        ("seit Montag", "2026-03-16T00:00", "2026-03-18T15:30"),
-        ("letzte Woche", "2026-03-09T00:00", "2026-03-16T00:00"),
-        ("вчора", "2026-03-17T00:00", "2026-03-18T00:00"),
-        ("за останні 3 дні", "2026-03-15T15:30", "2026-03-18T15:30"),
-    ],
-)
-def test_periods(text: str, start: str, end: str) -> None:
-    period = read_period(text, NOW, BERLIN)
-    assert (f"{period.start:%Y-%m-%dT%H:%M}", f"{period.end:%Y-%m-%dT%H:%M}") == (start, end)
-
-
-def test_a_week_that_loses_an_hour_begins_at_local_midnight() -> None:
-    now = datetime(2026, 3, 31, 10, tzinfo=UTC)
-    week = read_period("last week", now, BERLIN)
-    assert week.start.astimezone(UTC) == datetime(2026, 3, 22, 23, tzinfo=UTC)
-    assert week.end.astimezone(UTC) == datetime(2026, 3, 29, 22, tzinfo=UTC)
-    hours = read_period("48h", now, BERLIN)
-    assert (hours.end.astimezone(UTC) - hours.start.astimezone(UTC)).total_seconds() == 48 * 3600
-
-
-@pytest.mark.parametrize("text", ["", "tomorrow", "next week", "soon", "2026-13-01", "0d", "9999y"])
-def test_no_periods(text: str) -> None:
-    with pytest.raises(QueryError):
-        read_period(text, NOW, BERLIN)
 
 
 def test_rules_name_what_there_is() -> None:

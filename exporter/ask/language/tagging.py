@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from datetime import datetime, tzinfo
 
 from exporter.ask.language.lexicon import Lexicon, places
-from exporter.ask.language.periods import Reader
 from exporter.ask.language.text import Sentence, Token, sentence
 from exporter.ask.lookup import Directory, UnknownSiteError
+from exporter.ask.periods.reader import PeriodReader
 from exporter.ask.query import Filter, Period
 
 NUMBERS = {
@@ -81,10 +81,11 @@ class Tagger:
             For a period that cannot be.
         """
         parsed = sentence(text)
+        reader = PeriodReader(parsed.text, parsed.tokens, self._now, self._zone)
         corrected: dict[int, str] = {}
         notes = []
         for index, token in enumerate(parsed.tokens):
-            if self._known(parsed, index):
+            if self._known(parsed, reader, index):
                 continue
             better = self._lexicon.close_to(token.word)
             if better:
@@ -100,7 +101,7 @@ class Tagger:
         tagged.notes = notes
         return tagged
 
-    def _known(self, parsed: Sentence, index: int) -> bool:
+    def _known(self, parsed: Sentence, reader: PeriodReader, index: int) -> bool:
         """Whether a word means something anywhere: then it is not taken for a misspelling."""
         token = parsed.tokens[index]
         if any(start <= token.start < end for start, end, _ in parsed.quoted):
@@ -117,7 +118,7 @@ class Tagger:
         covered = 0
         while covered <= index:
             found = self._lexicon.match(words, covered)
-            period = Reader(parsed.text, parsed.tokens, self._now, self._zone).at(covered)
+            period = reader.at(covered)
             after = max(found[1] if found else 0, period[1] if period else 0)
             if covered <= index < after:
                 return True
@@ -130,7 +131,7 @@ class Tagger:
         tagged = Tagged(parsed.text)
         tokens = parsed.tokens
         words = [token.word for token in tokens]
-        reader = Reader(parsed.text, tokens, self._now, self._zone)
+        reader = PeriodReader(parsed.text, tokens, self._now, self._zone)
         index = 0
         while index < len(tokens):
             quoted = next((q for q in parsed.quoted if q[0] < tokens[index].start < q[1]), None)
@@ -153,7 +154,7 @@ class Tagger:
         tagged.items.append(Item("named", site, index))
 
     def _step(
-        self, tagged: Tagged, parsed: Sentence, words: list[str], reader: Reader, index: int
+        self, tagged: Tagged, parsed: Sentence, words: list[str], reader: PeriodReader, index: int
     ) -> int:
         token = parsed.tokens[index]
         meaning = self._lexicon.match(words, index)

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Annotated
 
 from fastapi import APIRouter, HTTPException, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
+from exporter.ask.periods.reader import read_bounds
+from exporter.ask.query import QueryError
+from exporter.ask.request import PARAMETERS, zone_of
 from exporter.assess.assessment import FleetAssessment
 from exporter.history.influxql import InfluxQL, NoAnswerError
-from exporter.history.series import METRICS, moment, read
+from exporter.history.series import METRICS, read
 from exporter.serve.api import schemas
 from exporter.serve.api.replies import reply
 from exporter.serve.api.selection import row_of
@@ -29,9 +32,10 @@ class HistoryQuery(BaseModel):
         "solar_score, connectivity_score, online, cell_voltage_v or cell_temperature_c",
     )
     since: str = Field(
-        "24h", max_length=64, description="ISO 8601, Unix seconds, or a duration such as 24h or 7d"
+        "24h", max_length=64, description="ISO 8601, Unix seconds, a duration such as 24h, or words"
     )
     until: str = Field("now", max_length=64, description="The same; now without it")
+    tz: str | None = Field(None, max_length=64, description=PARAMETERS["tz"])
     points: int = Field(500, ge=10, le=5000, description="Most points of a series")
     device: str | None = Field(None, max_length=64, description="Only this battery")
     pack: str | None = Field(None, max_length=64, description="Only cells of this pack")
@@ -54,10 +58,7 @@ def router(latest: Callable[[], FleetAssessment], stored: InfluxQL | None) -> AP
         tags = {tag: value for tag, value in given.items() if value is not None}
         if wrong := [tag for tag in tags if tag not in metric.by]:
             raise HTTPException(422, f"{query.metric} has no {wrong[0]}")
-        now = time.time()
-        since, until = _moment(query, "since", now), _moment(query, "until", now)
-        if since >= until:
-            raise HTTPException(422, "since must be before until")
+        since, until = _bounds(query)
         if stored is None:
             raise HTTPException(503, "nothing is stored: FLEETSCOPE_INFLUXDB_URL is not set")
         try:
@@ -69,10 +70,11 @@ def router(latest: Callable[[], FleetAssessment], stored: InfluxQL | None) -> AP
     return routes
 
 
-def _moment(query: HistoryQuery, which: str, now: float) -> float:
+def _bounds(query: HistoryQuery) -> tuple[float, float]:
+    """Unix seconds of both ends."""
     try:
-        return moment(getattr(query, which), now)
-    except (ValueError, OverflowError) as error:
-        raise HTTPException(
-            422, f"{which}: expected ISO 8601, Unix seconds, or a duration such as 24h or 7d"
-        ) from error
+        zone = zone_of(query.tz)
+        period = read_bounds(query.since, query.until, datetime.now(UTC), zone)
+    except (QueryError, OverflowError) as error:
+        raise HTTPException(422, f"since and until: {error}") from error
+    return period.start.timestamp(), period.end.timestamp()

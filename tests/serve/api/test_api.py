@@ -148,8 +148,16 @@ def test_a_missing_value_is_null_and_not_ranked(served: ServedFleet) -> None:
         ("/api/v1/compare?site=none", 404, "no site"),
         ("/api/v1/history?site=none&metric=score", 404, "no site"),
         ("/api/v1/history?site=s0001&metric=beauty", 422, "'beauty' is not stored"),
-        ("/api/v1/history?site=s0001&metric=score&since=yesterday", 422, "since: expected"),
-        ("/api/v1/history?site=s0001&metric=score&since=1h&until=2h", 422, "since must be"),
+        (
+            "/api/v1/history?site=s0001&metric=score&since=soon",
+            422,
+            "is no period; expected one such as",
+        ),
+        (
+            "/api/v1/history?site=s0001&metric=score&since=1h&until=2h",
+            422,
+            "must begin before it ends",
+        ),
         ("/api/v1/history?site=s0001&metric=score&pack=1", 422, "score has no pack"),
         ("/api/v1/history?site=s0001&metric=score", 503, "FLEETSCOPE_INFLUXDB_URL is not set"),
     ],

@@ -146,26 +146,3 @@ def test_a_store_that_is_gone_is_said(served: ServedFleet, tmp_path: Path) -> No
         status, _, body = other.ask("/api/v1/history?site=s0000&metric=score")
     assert status == 503
     assert gone.encode() in body
-
-
-@pytest.mark.parametrize(
-    ("text", "seconds"),
-    [
-        ("now", 1e9),
-        ("90s", 1e9 - 90),
-        ("7d", 1e9 - 604800),
-        ("1700000000", 1.7e9),
-        ("2026-03-01", 1772323200),
-        ("2026-03-01T00:00:00Z", 1772323200),
-        ("2026-03-01T00:00:00+01:00", 1772319600),
-        ("2026-03-01T00:00:00 01:00", 1772319600),
-    ],
-)
-def test_moments(text: str, seconds: float) -> None:
-    assert series.moment(text, 1e9) == seconds
-
-
-@pytest.mark.parametrize("text", ["", "yesterday", "-1", "nan", "inf", "1e30", "7x", "0000-01-01"])
-def test_no_moments(text: str) -> None:
-    with pytest.raises(ValueError):  # noqa: PT011 - every message is the caller's
-        series.moment(text, 1e9)

@@ -1,0 +1,318 @@
+"""What the words of a period mean in the orders in which they stand: one table of rows."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, time, timedelta
+from typing import Any
+
+from exporter.ask.periods.calendar import DAY, SECONDS, Calendar
+from exporter.ask.query import QueryError
+
+_MINUTE, _HOUR = timedelta(minutes=1), timedelta(hours=1)
+FUTURE = "the future is not known; only the present and the past are"
+
+
+class FuturePeriodError(QueryError):
+    """A period that has not happened yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Some time: what it means alone, and where a period begins or ends that is bounded by it.
+
+    ``clock`` is set where a time of day has no day; the one last passed is meant then.
+    """
+
+    start: datetime
+    end: datetime
+    first: datetime
+    last: datetime
+    clock: time | None = None
+
+
+def _whole(start: datetime, end: datetime) -> Span:
+    return Span(start, end, start, end)
+
+
+def _days(c: Calendar, start: datetime, days: int = 1) -> Span:
+    return _whole(start, c.day(start, days))
+
+
+def at(moment: datetime, clock: time | None = None, *, alone: time | None = None) -> Span:
+    """A time of day: alone, the minute or the hour that begins with it."""
+    length = _HOUR if (alone or clock or time()).second else _MINUTE
+    end = (moment.astimezone(UTC) + length).astimezone(moment.tzinfo)
+    return Span(moment, end, moment, moment, clock)
+
+
+def _iso(c: Calendar, match: re.Match[str]) -> Span:
+    year, month, day, hour, minute, second, offset = match.groups()
+    found = c.date(int(year), int(month), int(day))
+    if hour is None:
+        return _days(c, found)
+    try:
+        found = found.replace(hour=int(hour), minute=int(minute), second=int(second or 0))
+        if offset:
+            shift = "+00:00" if offset in "Zz" else offset
+            found = datetime.fromisoformat(found.replace(tzinfo=None).isoformat() + shift)
+    except ValueError:
+        raise QueryError(f"{match[0].strip()} is not a time") from None
+    return at(found.astimezone(c.now.tzinfo))
+
+
+def _dotted(c: Calendar, match: re.Match[str]) -> datetime:
+    return c.past_date(int(match[2]), int(match[1]), float(match[3]) if match[3] else None)
+
+
+def _weekday(c: Calendar, weekday: str, *, before_today: bool = False) -> datetime:
+    back = (c.today.weekday() - int(weekday)) % 7
+    return c.day(c.today, -(7 if back == 0 and before_today else back))
+
+
+def _relative(c: Calendar, day: str) -> datetime:
+    return c.day(c.today, -int(day))
+
+
+def _part(c: Calendar, day: datetime, part: str) -> Span:
+    begin, end = (int(hour) for hour in part.split("-"))
+    start = c.on(day, time(begin))
+    return _whole(
+        start, c.day(day, 1) if end == 24 else c.on(c.day(day, end // 24), time(end % 24))
+    )
+
+
+def _month(c: Calendar, month: str, year: float | None) -> Span:
+    start = c.past_date(int(month), 1, year)
+    return _whole(start, c.day(start.replace(day=28), 4).replace(day=1))
+
+
+def _month_day(c: Calendar, day: float, month: str, year: float | None, clock: time | None) -> Span:
+    if not 1 <= day <= 31 or day != int(day):
+        raise QueryError(f"{day:g} is no day of a month")
+    start = c.past_date(int(month), int(day), year)
+    return _days(c, start) if clock is None else at(c.on(start, clock), alone=clock)
+
+
+def _month_days(c: Calendar, first: float, last: float, month: str, year: float | None) -> Span:
+    end = _month_day(c, last, month, year, None).end
+    start = c.day(end, -1)
+    return _whole(c.date(start.year, start.month, int(first)), end)
+
+
+def _rolling(c: Calendar, number: float | None, unit: str) -> Span:
+    length = 1.0 if number is None else number
+    if length <= 0 or length > 1e6:
+        raise QueryError("a period has a length from one second on")
+    start = c.back(length, unit)
+    return Span(start, c.now, start, start)
+
+
+def _ago(c: Calendar, number: float, unit: str) -> Span:
+    """The minute, the hour or the day around that time; as a bound, that time itself."""
+    moment = c.back(number, unit)
+    if unit not in SECONDS:
+        day = c.day(moment)
+        return _days(c, day)
+    half = _HOUR / 2 if unit == "hour" else _MINUTE / 2
+    return Span(moment - half, moment + half, moment, moment)
+
+
+def _last(c: Calendar, unit: str) -> Span:
+    """The whole unit before the present one; of hours and minutes, the last sixty."""
+    if unit in SECONDS:
+        return _rolling(c, 1, unit)
+    end = c.begin(unit, c.now)
+    return _whole(c.begin(unit, c.day(end, -1)), end)
+
+
+def _this(c: Calendar, unit: str) -> Span:
+    return _whole(c.begin(unit, c.now), c.now)
+
+
+def _weekend(c: Calendar) -> Span:
+    weekday = c.today.weekday()
+    saturday = c.day(c.today, -(weekday - 5 if weekday >= 5 else weekday + 2))
+    return _days(c, saturday, 2)
+
+
+def _last_part(c: Calendar, part: str) -> Span:
+    return _part(c, c.day(c.today, -1), part)
+
+
+def _last_night(c: Calendar) -> Span:
+    return _last_part(c, "18-30")
+
+
+def since(c: Calendar, span: Span) -> Span:
+    return _whole(span.first, c.now)
+
+
+def _since_hour(c: Calendar, clock: time) -> Span:
+    return _whole(c.last_clock(clock), c.now)
+
+
+def between(c: Calendar, first: Span, last: Span) -> Span:
+    """From one to the other; a time of day without a day belongs to the day of the beginning."""
+    if last.clock is None:
+        return _whole(first.first, last.last)
+    if first.clock is not None:
+        return _clocks(c, first.clock, last.clock)
+    on_a_day = first.first == first.last
+    end = c.clock_after(first.first, last.clock) if on_a_day else c.last_clock(last.clock)
+    return _whole(first.first, end)
+
+
+def _clocks(c: Calendar, first: time, last: time) -> Span:
+    """The last such window that has begun; across midnight where it is no longer than a half day.
+
+    Raises
+    ------
+    QueryError
+    """
+    if first < last:
+        start = c.last_clock(first)
+        return _whole(start, c.on(start, last))
+    end = c.last_clock(last)
+    start = c.on(c.day(end, -1), first)
+    if end - start > DAY / 2:
+        raise QueryError(f"{first:%H:%M} to {last:%H:%M}: a period must begin before it ends")
+    return _whole(start, end)
+
+
+def _hours(c: Calendar, day: datetime, first: time, last: time) -> Span:
+    start = c.on(day, first)
+    return _whole(start, c.clock_after(start, last))
+
+
+def _future(*_: Any) -> Span:
+    raise FuturePeriodError(FUTURE)
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """An order of classes, ``?`` behind what may be missing, and what it means."""
+
+    pattern: tuple[str, ...]
+    make: Callable[..., Span]
+
+
+def _rows(*rows: tuple[str, Callable[..., Span]]) -> tuple[Row, ...]:
+    return tuple(
+        Row(tuple(pattern.split()), make)
+        for patterns, make in rows
+        for pattern in patterns.split("|")
+    )
+
+
+HELD = {
+    *("moment", "named", "time", "hour", "number", "digits", "unit", "weekday", "weekday!"),
+    *("month", "month!", "year", "day", "part", "iso", "dotted"),
+}
+NAMED = _rows(
+    ("iso", _iso),
+    ("iso time", lambda c, match, clock: at(c.on(_iso(c, match).start, clock), alone=clock)),
+    ("dotted", lambda c, match: _days(c, _dotted(c, match))),
+    ("dotted time", lambda c, match, clock: at(c.on(_dotted(c, match), clock), alone=clock)),
+    ("day", lambda c, day: _days(c, _relative(c, day))),
+    ("day part", lambda c, day, part: _part(c, _relative(c, day), part)),
+    ("part day", lambda c, part, day: _part(c, _relative(c, day), part)),
+    ("day time", lambda c, day, clock: at(c.on(_relative(c, day), clock), alone=clock)),
+    (
+        "day at hour",
+        lambda c, day, clock: at(c.on(_relative(c, day), clock), alone=clock),
+    ),
+    (
+        "time day|at hour day",
+        lambda c, clock, day: at(c.on(_relative(c, day), clock), alone=clock),
+    ),
+    # The day before yesterday.
+    ("unit until day", lambda c, unit, day: _days(c, c.day(_relative(c, day), -1))),
+    ("weekday!", lambda c, day: _days(c, _weekday(c, day))),
+    ("last weekday", lambda c, day: _days(c, _weekday(c, day, before_today=True))),
+    ("last? weekday part", lambda c, day, part: _part(c, _weekday(c, day), part)),
+    (
+        "last? weekday at hour",
+        lambda c, day, clock: at(c.on(_weekday(c, day), clock), alone=clock),
+    ),
+    ("last? weekday time", lambda c, day, clock: at(c.on(_weekday(c, day), clock), alone=clock)),
+    ("time last? weekday", lambda c, clock, day: at(c.on(_weekday(c, day), clock), alone=clock)),
+    ("digits ordinal? month year? time?", _month_day),
+    (
+        "month digits ordinal? year? time?",
+        lambda c, month, day, year, clock: _month_day(c, day, month, year, clock),
+    ),
+    ("month! year?", _month),
+    ("month year", _month),
+    ("time", lambda c, clock: at(c.last_clock(clock), clock)),
+    ("number unit ago|vor number unit", _ago),
+    ("this unit", _this),
+    ("last unit", _last),
+    ("unit until date|unit until now", _this),
+    ("this part", lambda c, part: _part(c, c.today, part)),
+    ("tonight", lambda c: _part(c, c.today, "18-30")),
+    ("last part", _last_part),
+    ("overnight", _last_night),
+    ("weekend|last weekend|this weekend|rolling weekend|filler weekend", _weekend),
+    ("last number unit|rolling number unit|filler last number unit", _rolling),
+    ("filler rolling number unit", _rolling),
+    ("rolling unit|filler rolling unit|the last unit", lambda c, unit: _rolling(c, 1, unit)),
+    ("digits unit", _rolling),
+    (
+        "tomorrow|next unit|next number unit|next weekday|next part|next weekend",
+        lambda *_: _future(),
+    ),
+)
+"""What has a meaning by itself."""
+
+MOMENTS = NAMED + _rows(
+    ("weekday", lambda c, day: _days(c, _weekday(c, day))),
+    ("month year?", _month),
+    ("unit", _this),
+    ("now", lambda c: at(c.now)),
+)
+"""What bounds a period."""
+
+ROWS = NAMED + _rows(
+    ("between moment and moment|from moment until moment|since moment until moment", between),
+    ("named until moment|named dash moment", between),
+    ("since moment|from moment", since),
+    ("since hour", _since_hour),
+    (
+        "day between hour and hour|day from hour until hour|day hour until hour|day hour dash hour",
+        lambda c, day, first, last: _hours(c, _relative(c, day), first, last),
+    ),
+    (
+        "between hour and hour day|from hour until hour day|hour until hour day|hour dash hour day",
+        lambda c, first, last, day: _hours(c, _relative(c, day), first, last),
+    ),
+    (
+        "this part between hour and hour|this part from hour until hour",
+        lambda c, part, first, last: _hours(c, c.today, first, last),
+    ),
+    (
+        "weekday between hour and hour|weekday from hour until hour|weekday hour until hour",
+        lambda c, day, first, last: _hours(c, _weekday(c, day), first, last),
+    ),
+    (
+        "between hour and hour weekday|from hour until hour weekday|hour until hour weekday",
+        lambda c, first, last, day: _hours(c, _weekday(c, day), first, last),
+    ),
+    (
+        "between hour and time|from hour until time|hour until time",
+        lambda c, first, last: _hours(c, c.last_clock(first), first, last),
+    ),
+    (
+        "between digits ordinal? and digits ordinal? month year?"
+        "|from digits ordinal? until digits ordinal? month year?"
+        "|since digits ordinal? until digits ordinal? month year?"
+        "|digits ordinal? until digits ordinal? month year?|digits dash digits month year?",
+        _month_days,
+    ),
+    ("over filler? last unit|in filler last unit", lambda c, unit: _rolling(c, 1, unit)),
+    ("during filler last unit", lambda c, unit: _rolling(c, 1, unit)),
+    ("over number unit|during number unit", _rolling),
+    ("over named|in named|during named", lambda c, span: span),
+)
