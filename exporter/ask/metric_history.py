@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from exporter.ask.catalogue import Metric
 from exporter.ask.query import Period
 from exporter.ask.statements import ask, no_answer
+from exporter.history.energy import Energy, Question, energy_of_counter, energy_of_power
 from exporter.history.influxql import InfluxQL, NoAnswerError, Series
 from exporter.history.level_choice import beginning, enough_for, level_of, table
 from exporter.history.rollups.fields import FIELDS
@@ -48,7 +49,10 @@ class History:
     total : float
         For energies and counters the sum; NaN otherwise.
     covered : float
-        Share of the buckets of the period that have readings, 0 to 1.
+        Observed share of the period, 0 to 1: of energies and shares the time of which they are
+        known, else the share of the buckets that have readings.
+    resets, glitches : int
+        Of a counter: starts from zero, and bad samples, which add nothing.
     """
 
     times: FloatArray
@@ -59,6 +63,7 @@ class History:
     total: float
     covered: float
     resets: int = 0
+    glitches: int = 0
 
     @property
     def per_day(self) -> float:
@@ -97,13 +102,6 @@ def step_seconds(period: Period, sites: int) -> int:
     return next((step for step in STEPS if step >= wanted), STEPS[-1])
 
 
-def piece_seconds(period: Period, level: Level | None) -> int:
-    """Length of the pieces of which energy is added up: an outage is told to one such piece."""
-    if level is not None:
-        return level.seconds
-    return 60 if period.seconds <= 2 * 86400 else STRETCH_SECONDS
-
-
 async def level_for(stored: InfluxQL, metric: Metric, period: Period, clause: str) -> Level | None:
     """The roll-up that holds a metric over a period, None for full detail.
 
@@ -111,17 +109,12 @@ async def level_for(stored: InfluxQL, metric: Metric, period: Period, clause: st
     ------
     CannotAnswerError
     """
-    needed = {"counter": {"increase"}, "share": set[str]()}.get(metric.over_time, {"min", "max"})
+    needed = set[str]() if metric.over_time == "share" else {"min", "max"}
     kinds = [FIELDS.get(metric.measurement, {}).get(name) for name in metric.fields]
     if not all(kind is not None and needed <= set(KEPT[kind]) for kind in kinds):
         return None
     since, until = period.start.timestamp(), period.end.timestamp()
     levels = list(enough_for(until - since))
-    if metric.over_time == "energy":
-        # A window with a reading counts as a whole and one without as nothing, so it must be
-        # short, but no shorter than the time between two readings of a slow site.
-        fine = [x for x in levels if STRETCH_SECONDS <= x.seconds <= HOURLY.seconds]
-        levels = fine or [HOURLY] * bool(levels)
     try:
         return await level_of(
             stored, metric.measurement, metric.fields[0], since, until, clause, levels
@@ -175,8 +168,6 @@ def statements(
             f'SELECT {whole} {source} GROUP BY "site"{device}',
         ]
     inner = {"min": "min", "max": "max"}.get(metric.combine, "mean")
-    if metric.over_time == "counter":
-        inner = "last"
     course = ", ".join(f'{inner}("{f}") AS "v{n}"' for n, f in enumerate(metric.fields))
     whole = ", ".join(
         f'{fn}("{f}") AS "{fn}{n}"'
@@ -196,14 +187,6 @@ def statements(
             f'SELECT mean("w") AS "v0" FROM {pieces} WHERE {clause} {by_step}',
             f'SELECT mean("w") AS "mean0", count("w") AS "count0" FROM {pieces} GROUP BY "site"',
         ]
-    if metric.over_time == "energy":
-        # Means of short pieces, so that a piece without readings adds nothing.
-        piece = piece_seconds(period, None)
-        source = (
-            f'(SELECT mean("{metric.fields[0]}") AS "w" FROM {stored} WHERE {clause} '
-            f'GROUP BY time({piece}s), "site" fill(none)) WHERE {clause}'
-        )
-        course = 'sum("w") AS "v0", count("w") AS "pieces"'
     return [
         f"SELECT {course} FROM {source} {by_step}",
         f'SELECT {whole} FROM {stored} WHERE {clause} GROUP BY "site"{device}',
@@ -221,17 +204,12 @@ def _rolled(metric: Metric) -> tuple[str, str]:
             if "mean" in KEPT[kind]
             else f'(mean("{name}_min") + mean("{name}_max")) / 2'
         )
-        if metric.over_time == "counter":
-            course.append(f'sum("{name}_increase") AS "v{n}"')
-            whole.append(f'count("{name}_last") AS "count{n}"')
-        elif metric.over_time == "share":
+        if metric.over_time == "share":
             seconds = f'sum("{name}_1_s") AS "on", sum("{name}_0_s") AS "off"'
             course.append(seconds)
             whole.append(seconds)
         else:
-            if metric.over_time == "energy":
-                course.append(f'sum("{name}_mean") AS "v0", count("{name}_mean") AS "pieces"')
-            elif metric.combine == "active":
+            if metric.combine == "active":
                 course.append(f'{mean} AS "v{n}"')
             else:
                 course.append(f'{metric.combine}("{name}_{metric.combine}") AS "v{n}"')
@@ -248,7 +226,6 @@ class _Device:
 
     times: list[float] = field(default_factory=list)
     values: list[float] = field(default_factory=list)
-    pieces: int = 0
     seconds: float = math.nan
     mean: float = math.nan
     lowest: float = math.nan
@@ -287,10 +264,9 @@ async def fetch(
     CannotAnswerError
     """
     step = min(step_seconds(period, count), longest_step)
+    if metric.over_time in ("energy", "counter"):
+        return await _energies(stored, metric, period, sites, count, active, step)
     level = await level_for(stored, metric, period, tagged(sites, metric.where))
-    if metric.over_time == "counter" and level is None:
-        # A reset costs a step.
-        step = min(step, HOURLY.seconds)
     asked = statements(metric, period, sites, step, level)
     course, whole = await ask(stored, asked)
     devices: dict[str, dict[str, _Device]] = defaultdict(lambda: defaultdict(_Device))
@@ -303,10 +279,57 @@ async def fetch(
             _whole(devices[series.tags["site"]][series.tags.get("device", "")], series, metric)
     buckets = max(1, math.ceil(period.seconds / step))
     found = {
-        site: _history(_of_site(parts, metric, active.get(site)), metric, period, buckets, level)
+        site: _history(_of_site(parts, metric, active.get(site)), metric, period, buckets)
         for site, parts in devices.items()
     }
     return {site: history for site, history in found.items() if history.times.size}, asked, level
+
+
+async def _energies(
+    stored: InfluxQL,
+    metric: Metric,
+    period: Period,
+    sites: list[str] | None,
+    count: int,
+    active: dict[str, str],
+    step: int,
+) -> tuple[dict[str, History], list[str], Level | None]:
+    """As :func:`fetch`, for energies and counters; exact on gaps and part windows."""
+    question = Question(
+        metric.measurement,
+        metric.fields[0],
+        period.start.timestamp(),
+        period.end.timestamp(),
+        sites,
+        count,
+        step,
+        metric.where,
+    )
+    asked: list[str] = []
+    read = energy_of_counter if metric.over_time == "counter" else energy_of_power
+    try:
+        found, level = await read(stored, question, asked)
+    except NoAnswerError as error:
+        raise no_answer(error) from error
+    devices: dict[str, dict[str, Energy]] = defaultdict(dict)
+    for (site, device), energy in found.items():
+        if sites is None or site in sites:
+            devices[site][device] = energy
+    histories = {}
+    for site, each in devices.items():
+        # Of several batteries the active one, or the one of which most is known.
+        most = max(each.values(), key=lambda energy: energy.seconds)
+        energy = each.get(active.get(site, ""), most)
+        histories[site] = History(
+            energy.times,
+            energy.steps_kwh,
+            *(math.nan, math.nan, math.nan),
+            total=energy.kwh,
+            covered=min(1.0, energy.seconds / period.seconds),
+            resets=energy.resets,
+            glitches=energy.glitches,
+        )
+    return histories, asked, level
 
 
 def _worst(metric: Metric, values: list[float | None]) -> float:
@@ -326,8 +349,6 @@ def _course(device: _Device, series: Series, metric: Metric) -> None:
     shares = series.columns[1:] == ["on", "off"]
     for row in series.rows:
         value = _share(*row[1:]) if shares else _worst(metric, row[1 : 1 + len(metric.fields)])
-        if metric.over_time == "energy":
-            device.pieces += int(row[2] or 0)
         if not math.isnan(value):
             device.times.append(row[0])
             device.values.append(value)
@@ -372,29 +393,11 @@ def _of_site(devices: dict[str, _Device], metric: Metric, active: str | None) ->
     )
 
 
-def _history(
-    device: _Device, metric: Metric, period: Period, buckets: int, level: Level | None
-) -> History:
+def _history(device: _Device, metric: Metric, period: Period, buckets: int) -> History:
     times, values = np.array(device.times), np.array(device.values)
     covered = min(1.0, times.size / buckets)
     mean, lowest, highest = device.mean, device.lowest, device.highest
-    total, resets = math.nan, 0
     if metric.over_time == "share":
         values, mean, lowest, highest = 100 * values, 100 * mean, 100 * lowest, 100 * highest
         covered = min(1.0, device.seconds / period.seconds)
-    elif metric.over_time == "energy":
-        # What is not known adds nothing: a gap is no energy, and the coverage tells of it.
-        piece = piece_seconds(period, level)
-        values = values * piece / 3.6e6
-        covered = min(1.0, device.pieces * piece / period.seconds)
-        total = float(values.sum())
-        mean, lowest, highest = math.nan, math.nan, math.nan
-    elif metric.over_time == "counter" and level is not None:
-        total = float(values.sum())
-    elif metric.over_time == "counter" and values.size:
-        steps = np.diff(np.concatenate(([device.first], values)))
-        resets = int((steps < 0).sum())
-        values = np.maximum(steps, 0.0)
-        total = float(values.sum())
-        mean, lowest, highest = math.nan, math.nan, math.nan
-    return History(times, values, mean, lowest, highest, total, covered, resets)
+    return History(times, values, mean, lowest, highest, math.nan, covered)

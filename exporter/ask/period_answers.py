@@ -68,7 +68,7 @@ async def _fetch(b: Builder, stored: InfluxQL, metric: Metric) -> dict[str, Hist
     if not metric.measurement:
         raise CannotAnswerError(f"{metric.label} is not stored; it is known for now only")
     period = _period(b)
-    found, asked, level = await histories.fetch(
+    found, asked, _ = await histories.fetch(
         stored, metric, period, _asked_sites(b), len(b.chosen), _active(b.view)
     )
     b.evidence.influxql.extend(asked)
@@ -87,12 +87,12 @@ async def _fetch(b: Builder, stored: InfluxQL, metric: Metric) -> dict[str, Hist
         )
     resets = sum(h.resets for h in found.values())
     if resets:
-        b.evidence.notes.append(f"Counters went back {resets} times; a step back adds nothing")
+        b.evidence.notes.append(f"Counters were reset {resets} times and counted from zero again")
+    glitches = sum(h.glitches for h in found.values())
+    if glitches:
+        b.evidence.notes.append(f"{glitches} bad readings of counters add nothing")
     if metric.over_time == "energy":
-        b.evidence.notes.append(
-            "Energy is worked out from power in pieces of "
-            f"{histories.piece_seconds(period, level)} s; a gap adds nothing"
-        )
+        b.evidence.notes.append("Energy is power over the observed time; a gap adds nothing")
     return found
 
 

@@ -6,7 +6,7 @@ Fan, 1996; ``quantile_cont`` in SQL).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,6 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from exporter.model.quantities import Kind
+from scoring.counters import CounterSteps, Step, counter_steps
+from scoring.energy import held_ms, spans
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -21,9 +23,6 @@ IntArray = NDArray[np.int64]
 HOLD_MS = 600_000
 """A state is taken to last until the next sample, for ten minutes at most: a site that fails is
 tried again within five."""
-SMALL_FALL = 0.01
-"""A counter that falls by at most this share was corrected and counts as it reads; one that falls
-further was reset, and counts from zero."""
 _SERIES_SHIFT = 32
 # Sorting windows as the rows of a matrix is several times faster than sorting by two keys, as long
 # as the matrix is not mostly padding.
@@ -54,7 +53,7 @@ class Samples:
 
 @dataclass(frozen=True, slots=True)
 class Before:
-    """The last sample of a field before the range, of the series that have one; shape (M,)."""
+    """The last samples of a field before the range, of the series that have some; shape (M,)."""
 
     series: IntArray
     times: IntArray
@@ -95,6 +94,7 @@ def roll_up(
     stop_ms: int,
     *,
     before: Mapping[str, Before] | None = None,
+    powers: Collection[str] = (),
     extreme_ids: Mapping[str, tuple[str, str]] | None = None,
 ) -> Windows:
     """The windows of a range.
@@ -109,7 +109,9 @@ def roll_up(
     start_ms, stop_ms : int
         The range. A window that is not over by ``stop_ms`` is worked out of what there is.
     before : mapping of field to Before, optional
-        For counters and states. A counter's first sample without one increases nothing.
+        For counters, states and powers. A counter's first sample without one increases nothing.
+    powers : collection of str, optional
+        Fields in watts, whose energy is kept as well.
     extreme_ids : mapping of text field to (field, side), optional
         Texts to keep from the first moment of an extreme.
 
@@ -127,26 +129,30 @@ def roll_up(
         there = np.flatnonzero(~np.isnan(samples.values[name]))
         values = samples.values[name][there]
         series, times = samples.series[there], samples.times[there]
-        if kind in (Kind.COUNTER, Kind.STATE) and name in before:
+        if name in before:
             series, times, values = _prepend(series, times, values, before[name])
         if not values.size:
             continue
         if kind is Kind.STATE:
             columns.update(_time_in_each(name, series, times, values, window_ms, stop_ms, start_ms))
+        if name in powers:
+            columns.update(_energy(name, series, times, values, window_ms, stop_ms, start_ms))
+        good = None
         if kind is Kind.COUNTER:
-            own = _increases(series, values)
-            inside = (times >= start_ms) & ~np.isnan(own)
-            if inside.any():
-                keys, starts, _ = _groups(series[inside], times[inside], window_ms)
-                total = np.add.reduceat(own[inside], starts)
-                columns[f"{name}_increase"] = [_Column(keys, total)]
-        if kind in (Kind.COUNTER, Kind.STATE):
-            inside = times >= start_ms
-            series, times, values = series[inside], times[inside], values[inside]
-            if not values.size:
-                continue
+            steps = counter_steps(series, times, values)
+            good = (steps.kinds != Step.GLITCH)[times >= start_ms]
+            columns.update(_growth(name, series, times, steps, window_ms, start_ms))
+        inside = times >= start_ms
+        series, times, values = series[inside], times[inside], values[inside]
+        if not values.size:
+            continue
         keys, starts, sizes = _groups(series, times, window_ms)
         counts.append(_Column(keys, _stored(samples, there, starts, sizes)))
+        if good is not None and not good.all():
+            if not good.any():
+                continue
+            values = values[good]
+            keys, starts, sizes = _groups(series[good], times[good], window_ms)
         for suffix, column in _kept(kind, values, starts, sizes).items():
             columns[f"{name}_{suffix}"] = [_Column(keys, column)]
         if name in wanted:
@@ -291,13 +297,24 @@ def _first_at(
     return at[first]
 
 
-def _increases(series: IntArray, values: FloatArray) -> FloatArray:
-    """By how much a counter grew from the sample before; NaN for the first of a series."""
-    found = np.full(len(values), np.nan)
-    step = np.diff(values)
-    reset = step < -SMALL_FALL * np.abs(values[:-1])
-    found[1:] = np.where(reset, values[1:], step)
-    found[1:][series[1:] != series[:-1]] = np.nan
+def _growth(
+    name: str,
+    series: IntArray,
+    times: IntArray,
+    steps: CounterSteps,
+    window_ms: int,
+    start_ms: int,
+) -> dict[str, list[_Column]]:
+    """By how much a counter grew in every window, and its bad samples where there are any."""
+    found = {}
+    inside = (times >= start_ms) & ~np.isnan(steps.growth)
+    if inside.any():
+        keys, starts, _ = _groups(series[inside], times[inside], window_ms)
+        found[f"{name}_increase"] = [_Column(keys, np.add.reduceat(steps.growth[inside], starts))]
+    bad = (times >= start_ms) & (steps.kinds == Step.GLITCH)
+    if bad.any():
+        keys, _, sizes = _groups(series[bad], times[bad], window_ms)
+        found[f"{name}_glitches"] = [_Column(keys, sizes.astype(np.float64))]
     return found
 
 
@@ -311,27 +328,37 @@ def _time_in_each(
     start_ms: int,
 ) -> dict[str, list[_Column]]:
     """Seconds that every state lasted within every window, by the name of their field."""
-    until = np.minimum(times + HOLD_MS, stop_ms)
+    held = np.full(len(times), HOLD_MS, dtype=np.int64)
     same = series[1:] == series[:-1]
-    until[:-1][same] = np.minimum(until[:-1][same], times[1:][same])
-    begin = np.maximum(times, start_ms)
-    lasting = np.flatnonzero(until > begin)
-    begin, until, values, series = begin[lasting], until[lasting], values[lasting], series[lasting]
-    first = begin // window_ms
-    pieces = (until - 1) // window_ms - first + 1
-    source = np.repeat(np.arange(len(begin)), pieces)
-    ordinal = np.arange(len(source)) - np.repeat(np.cumsum(pieces) - pieces, pieces)
-    window = first[source] + ordinal
-    low = np.maximum(begin[source], window * window_ms)
-    high = np.minimum(until[source], (window + 1) * window_ms)
-    keys = (series[source] << _SERIES_SHIFT) | window
+    held[:-1][same] = np.minimum(HOLD_MS, np.diff(times)[same])
+    cut = spans(times, held, window_ms, start_ms, stop_ms)
+    values = values[cut.source]
+    keys = (series[cut.source] << _SERIES_SHIFT) | cut.window
     found = {}
     for state in np.unique(values):
-        mine = values[source] == state
+        mine = values == state
         unique, where = np.unique(keys[mine], return_inverse=True)
-        seconds = np.bincount(where, weights=(high - low)[mine]) / 1000
+        seconds = np.bincount(where, weights=cut.seconds[mine])
         found[f"{name}_{state:g}_s"] = [_Column(unique, seconds)]
     return found
+
+
+def _energy(
+    name: str,
+    series: IntArray,
+    times: IntArray,
+    values: FloatArray,
+    window_ms: int,
+    stop_ms: int,
+    start_ms: int,
+) -> dict[str, list[_Column]]:
+    """Energy of a power in every window, Wh, and the seconds of which it is known."""
+    cut = spans(times, held_ms(series, times), window_ms, start_ms, stop_ms)
+    keys = (series[cut.source] << _SERIES_SHIFT) | cut.window
+    unique, where = np.unique(keys, return_inverse=True)
+    seconds = np.bincount(where, weights=cut.seconds)
+    energy = np.bincount(where, weights=cut.seconds * values[cut.source]) / 3600.0
+    return {f"{name}_wh": [_Column(unique, energy)], f"{name}_seconds": [_Column(unique, seconds)]}
 
 
 def _aligned(

@@ -19,9 +19,9 @@ from exporter.history.rollups.aggregate import (
     roll_up,
 )
 from exporter.history.rollups.due import Task
-from exporter.history.rollups.fields import CELL, EXTREME_IDS, FIELDS, PACK
+from exporter.history.rollups.fields import CELL, EXTREME_IDS, FIELDS, PACK, POWERS
 from exporter.history.rollups.packs import pack_windows, spreads
-from exporter.history.rollups.source import DAY_MS, Source, before_arrays
+from exporter.history.rollups.source import DAY_MS, Lookback, Source, before_arrays
 from exporter.model.levels import Level
 from exporter.model.quantities import Kind
 from exporter.store.cell_cadence import HOLD_SECONDS
@@ -30,8 +30,13 @@ from exporter.store.line_protocol import tag, text
 from exporter.store.queue import Batch, compress
 
 LINES_PER_BATCH = 5000
-COUNTER_LOOKBACK_MS = 30 * DAY_MS
-"""How far back the reading of a counter may lie that the first one of a range grew from."""
+LOOKBACK = {
+    Kind.STATE: Lookback(HOLD_MS),
+    # A glitch is at most twelve samples long; the one before it is what a counter grew from.
+    Kind.COUNTER: Lookback(30 * DAY_MS, 14),
+}
+# The one that still stands at the beginning, and the one before, which says for how long.
+POWER_LOOKBACK = Lookback(2 * 3_600_000, 2)
 
 
 @dataclass(slots=True)
@@ -113,8 +118,8 @@ class Roller:
         self._spread = spreads(samples, self._pack_of) if self._pack_of is not None else None
 
     def _read_before(self, source: Source, of_sites: str, start_ms: int) -> dict[str, Before]:
-        lookback = {Kind.STATE: HOLD_MS, Kind.COUNTER: COUNTER_LOOKBACK_MS}
-        wanted = {f: lookback[kind] for f, kind in self._kinds.items() if kind in lookback}
+        wanted = {f: LOOKBACK[kind] for f, kind in self._kinds.items() if kind in LOOKBACK}
+        wanted |= dict.fromkeys(POWERS.get(self._measurement, ()), POWER_LOOKBACK)
         found = {}
         counters = [f for f, kind in self._kinds.items() if kind is Kind.COUNTER]
         read = source.before(self._measurement, wanted, counters, of_sites, start_ms)
@@ -132,6 +137,7 @@ class Roller:
             window,
             *self._range,
             before=self._before,
+            powers=POWERS.get(self._measurement, ()),
             extreme_ids=self._ids,
         )
         yield from _lines(self._measurement, self._tags, rows, since_ms)

@@ -38,6 +38,18 @@ def _fields() -> dict[str, Mapping[str, Kind]]:
 FIELDS: Mapping[str, Mapping[str, Kind]] = MappingProxyType(_fields())
 """Measurement to field to kind. What is not here is not rolled up."""
 
+POWERS: Mapping[str, frozenset[str]] = MappingProxyType(
+    {
+        measurement: frozenset(
+            name
+            for name, kind in fields.items()
+            if kind is Kind.MEASURED and name.endswith("power_w")
+        )
+        for measurement, fields in FIELDS.items()
+    }
+)
+"""Measurement to the powers whose energy is kept: ``<field>_wh``, in ``<field>_seconds``."""
+
 EXTREME_IDS: Mapping[str, Mapping[str, tuple[str, str]]] = MappingProxyType(
     {"battery": {"cell_min_id": ("cell_min_v", "min"), "cell_max_id": ("cell_max_v", "max")}}
 )

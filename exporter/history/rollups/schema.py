@@ -57,6 +57,10 @@ def parts(table: Table) -> list[str]:
         f"Full detail (`raw`) is read by plots of up to {RAW_RANGE_DAYS} days.",
         "Every field is the raw field's name with a suffix that says what it is:",
         table(("kind", "suffixes", "which"), kinds),
+        "A power also has `<field>_wh`, its energy in Wh, and `<field>_seconds`, the part of the "
+        "window of which that energy is known: a sample stands until the next one if that comes "
+        "within 2.5 times the interval before it, and a gap has no energy. A counter has "
+        "`<field>_glitches`, the number of bad samples, where there are any; they add nothing.",
         "Percentiles are interpolated linearly between order statistics (`quantile_cont` in SQL).",
         table(("measurement", "fields by kind"), fields),
         "Each row has `samples`, the number of values of full detail that it was made of. "

@@ -6,6 +6,7 @@ Answers are streamed in chunks, so that neither side holds more than one of them
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,14 @@ from exporter.store.influx import (
 
 ANSWER_SECONDS = 120.0
 DAY_MS = 86_400_000
+
+
+@dataclass(frozen=True, slots=True)
+class Lookback:
+    """How far back samples before a range are looked for, and how many of the last are read."""
+
+    milliseconds: int
+    samples: int = 1
 
 
 class Source:
@@ -75,27 +84,28 @@ class Source:
     def before(
         self,
         measurement: str,
-        lookback_ms: Mapping[str, int],
+        wanted: Mapping[str, Lookback],
         counters: Iterable[str],
         where: str,
         start_ms: int,
-    ) -> dict[str, dict[Tags, tuple[int, float]]]:
-        """Time and value of the last sample of each field before the range, by tags.
+    ) -> dict[str, dict[Tags, list[tuple[int, float]]]]:
+        """Times and values of the last samples of each field before the range, by tags, in order.
 
-        Of counters it is in the shortest roll-up still when full detail has expired.
+        The shortest roll-up has the last one of a counter still when full detail has expired.
         """
-        asked = [(f, "raw", f) for f in lookback_ms]
+        asked = [(f, "raw", f, lookback.samples) for f, lookback in wanted.items()]
         # Full detail comes last and wins.
-        asked = [(f, LEVELS[0].name, f"{f}_last") for f in counters] + asked
+        asked = [(f, LEVELS[0].name, f"{f}_last", 1) for f in counters] + asked
         statements = [
-            f"SELECT last({name(column)}) FROM {name(level)}.{name(measurement)} WHERE {where} "  # noqa: S608
-            f"AND {between_ms(start_ms - lookback_ms[field], start_ms)} GROUP BY *"
-            for field, level, column in asked
+            f"SELECT {name(column)} FROM {name(level)}.{name(measurement)} WHERE {where} "  # noqa: S608
+            f"AND {between_ms(start_ms - wanted[field].milliseconds, start_ms)} GROUP BY * "
+            f"ORDER BY time DESC LIMIT {most}"
+            for field, level, column, most in asked
         ]
-        found: dict[str, dict[Tags, tuple[int, float]]] = {field: {} for field in lookback_ms}
+        found: dict[str, dict[Tags, list[tuple[int, float]]]] = {field: {} for field in wanted}
         for part in self.ask("; ".join(statements)) if statements else ():
-            time, value = part.rows[-1]
-            found[asked[part.statement][0]][part.tags] = (int(time), float(value))
+            rows = [(int(time), float(value)) for time, value in reversed(part.rows)]
+            found[asked[part.statement][0]][part.tags] = rows
         return found
 
     def counts(
@@ -155,7 +165,7 @@ class Source:
 
 
 def before_arrays(
-    found: Mapping[Tags, tuple[int, float]], tags: list[Tags]
+    found: Mapping[Tags, list[tuple[int, float]]], tags: list[Tags]
 ) -> tuple[Before, list[Tags]]:
     """``found`` by number of the series; series with nothing since get numbers at the end.
 
@@ -166,7 +176,7 @@ def before_arrays(
     number = {tag: place for place, tag in enumerate(tags)}
     added = [tag for tag in found if tag not in number]
     number.update({tag: len(tags) + place for place, tag in enumerate(added)})
-    items = sorted((number[tag], time, value) for tag, (time, value) in found.items())
+    items = sorted((number[tag], *sample) for tag, samples in found.items() for sample in samples)
     table = np.array(items, dtype=np.float64).reshape(-1, 3)
     return (
         Before(table[:, 0].astype(np.int64), table[:, 1].astype(np.int64), table[:, 2]),

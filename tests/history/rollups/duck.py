@@ -45,7 +45,18 @@ class Duck:
                 self._counter(found, measurement, field, window_ms)
             if kind == "state":
                 self._state(found, measurement, field, window_ms, now_ms)
+            if field.endswith("power_w"):
+                self._energy(found, measurement, field, window_ms, now_ms)
         return found
+
+    def last(self, measurement: str, field: str, before_ms: int) -> float:
+        """The last value of a field before a time."""
+        row = self._db.execute(
+            "SELECT arg_max(v, t) FROM raw WHERE m = ? AND f = ? AND t < ?",
+            [measurement, field, before_ms],
+        ).fetchone()
+        assert row is not None
+        return float(row[0])
 
     def _basic(
         self,
@@ -112,6 +123,33 @@ class Duck:
             row = found.setdefault((measurement, site, tags, window), {"samples": 0.0})
             if seconds > 0:
                 row[f"{field}_{state:g}_s"] = seconds
+
+    def _energy(
+        self,
+        found: dict[Key, dict[str, float]],
+        measurement: str,
+        field: str,
+        window_ms: int,
+        now_ms: int,
+    ) -> None:
+        """As scoring/energy.py says: until the next sample if it is in time, else one interval."""
+        rows = self._db.execute(
+            "WITH n AS (SELECT site, tags, t, v, t - lag(t) OVER w AS b, lead(t) OVER w - t AS a "
+            "FROM raw WHERE m = ? AND f = ? WINDOW w AS (PARTITION BY site, tags ORDER BY t)), "
+            "u AS (SELECT *, CASE WHEN b IS NULL OR b > 3600000 THEN 10000 ELSE b END AS usual, "
+            "CASE WHEN b IS NULL OR b > 3600000 THEN 900000 ELSE "
+            "least(greatest(CAST(floor(2.5 * b) AS BIGINT), 30000), 3600000) END AS most FROM n), "
+            "s AS (SELECT site, tags, t, v, least(t + CASE WHEN a <= most THEN a ELSE "
+            "least(usual, most) END, ?) AS e FROM u), "
+            "p AS (SELECT *, unnest(range(t // ? * ?, e, ?)) AS w FROM s) "
+            "SELECT site, tags, w, sum((least(e, w + ?) - greatest(t, w)) / 1000.0) AS held, "
+            "sum((least(e, w + ?) - greatest(t, w)) / 1000.0 * v) / 3600 FROM p GROUP BY ALL",
+            [measurement, field, now_ms, *([window_ms] * 5)],
+        ).fetchall()
+        for site, tags, window, seconds, energy in rows:
+            row = found.setdefault((measurement, site, tags, window), {"samples": 0.0})
+            if seconds > 0:
+                row[f"{field}_seconds"], row[f"{field}_wh"] = seconds, energy
 
 
 def same(found: dict[str, float], wanted: dict[str, float]) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 from typing import Any
 
@@ -114,6 +113,54 @@ def test_a_counter_without_a_reading_before_increases_nothing() -> None:
     assert row == {"x_last": 500.0, "samples": 1.0}
 
 
+def test_bad_samples_of_a_counter_add_nothing_and_are_counted() -> None:
+    course = 1000 + 0.01 * np.arange(60)
+    course[[14, 15, 40]] = 0.0
+    rows = [(0, n * MINUTE, value) for n, value in enumerate(course)]
+    found = rolled(rows, Kind.COUNTER, FIVE)
+    assert sum(row.get("x_increase", 0.0) for row in found.values()) == pytest.approx(0.59)
+    assert {
+        key[1] // FIVE: row["x_glitches"] for key, row in found.items() if "x_glitches" in row
+    } == {
+        2: 1,
+        3: 1,
+        8: 1,
+    }
+    # The last good sample, from which the next window goes on.
+    assert found[0, 2 * FIVE]["x_last"] == pytest.approx(1000.13)
+    assert sum(row["samples"] for row in found.values()) == 60
+
+
+def test_a_bad_sample_just_before_the_range_adds_nothing() -> None:
+    values = np.array([999.97, 999.98, 999.99, 0.0])
+    earlier = Before(np.zeros(4, int), START + MINUTE * np.arange(-4, 0), values)
+    rows = [(0, n * MINUTE, 1000 + 0.01 * n) for n in range(10)]
+    found = rolled(rows, Kind.COUNTER, FIVE, before={"x": earlier})
+    assert sum(row["x_increase"] for row in found.values()) == pytest.approx(0.1)
+
+
+def test_energy_of_a_power_is_exact_on_gaps_and_part_windows() -> None:
+    # 10 s apart, 3.6 kW; nothing from minute 7 to minute 21, and the range ends in minute 23.
+    times = [n * 10_000 for n in range(138) if not 42 <= n < 126]
+    earlier = Before(np.zeros(2, int), START + np.array([-14_000, -4_000]), np.array([3600.0] * 2))
+    found = rolled(
+        [(0, time, 3600.0) for time in times],
+        Kind.MEASURED,
+        stop=23 * MINUTE,
+        before={"x": earlier},
+        powers={"x"},
+    )
+    seconds = {key[1] // FIVE: row["x_seconds"] for key, row in found.items()}
+    assert seconds == {0: 300, 1: 120, 4: 120}
+    assert sum(row["x_wh"] for row in found.values()) == pytest.approx(sum(seconds.values()))
+
+
+def test_energy_of_a_quarter_hourly_power_has_no_gaps_at_the_edges() -> None:
+    rows = [(0, n * 15 * MINUTE, 400.0) for n in range(96)]
+    (day,) = rolled(rows, Kind.MEASURED, DAY, powers={"x"}).values()
+    assert (day["x_seconds"], day["x_wh"]) == (86_400, pytest.approx(9600.0))
+
+
 def test_time_in_each_state_over_windows_and_from_before() -> None:
     earlier = Before(np.array([0]), np.array([START - 2 * MINUTE]), np.array([1.0]))
     rows = [(0, 3 * MINUTE, 0.0), (0, 6 * MINUTE, 1.0)]
@@ -179,7 +226,8 @@ def test_as_a_plain_loop_does_it(
         np.full(len(earlier), START - 60_000),
         np.array(list(earlier.values())),
     )
-    for kind in Kind:
+    # Counters follow from what comes before and behind: tests/scoring/test_counters.py.
+    for kind in set(Kind) - {Kind.COUNTER}:
         found = rolled(rows, kind, stop=stop, before={"x": before})
         expected = loop(rows, kind, stop, earlier)
         assert sorted(found) == sorted(expected)
@@ -200,9 +248,6 @@ def loop(
         for start, values in windows.items():
             row = found.setdefault((number, start), {"samples": 0.0})
             row["samples"] = float(len(values))
-            if kind is Kind.COUNTER:
-                row["x_last"] = values[-1]
-                continue
             row["x_max"] = max(values)
             if kind is not Kind.FLAG:
                 row["x_min"] = min(values)
@@ -212,11 +257,6 @@ def loop(
                 row["x_p1"], row["x_p99"] = np.percentile(values, [1, 99]).tolist()
         whole = [(-60_000, earlier[number])] if number in earlier else []
         whole += mine
-        if kind is Kind.COUNTER:
-            for (_, last), (time, value) in itertools.pairwise(whole):
-                row = found[number, time // FIVE * FIVE]
-                step = value if value < last * 0.99 else value - last
-                row["x_increase"] = row.get("x_increase", 0.0) + step
         if kind is Kind.STATE:
             for place, (time, value) in enumerate(whole):
                 end = whole[place + 1][0] if place + 1 < len(whole) else stop

@@ -80,6 +80,9 @@ def start(server: Server, site: str) -> Running:
 @pytest.fixture
 async def running(server: Server) -> AsyncIterator[Running]:
     made = start(server, "live")
+    target = server.target()
+    await target.prepare()
+    await target.close()
     made.writer.start()
     yield made
     await made.rollups.stop()

@@ -154,10 +154,11 @@ async def test_every_level_is_as_a_recount_by_other_means(store: Store) -> None:
 async def test_late_data_is_found_and_taken_in(store: Store) -> None:
     await store.recount()
     assert find_stale(store.source, FIRST, NOW, NOW, [store.site]).stale == set()
-    site = store.site
+    site, midnight = store.site, FIRST + DAY_MS
+    counted = store.duck.last("site", "grid_import_kwh", midnight - 777)
     late: list[Row] = [
         ("cell", site, "cell=c1,pack=p1", "voltage_v", FIRST + 7 * HOUR + 333, 4.9),
-        ("site", site, "", "grid_import_kwh", FIRST + DAY_MS - 777, 1e6),
+        ("site", site, "", "grid_import_kwh", midnight - 777, counted + 0.25),
         ("alarm", site, "alarm=LowVoltage,device=battery/1", "level", FIRST + 9 * HOUR + 5, 2.0),
     ]
     await store.write(late)

@@ -1,0 +1,152 @@
+"""A range of the past in pieces that are read alike: whole windows of a roll-up, and its edges.
+
+Sums over a range are exact if every whole window comes from a roll-up and what sticks out at both
+ends comes from full detail.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from exporter.history.influxql import InfluxQL, NoAnswerError, Series, between, name, quoted
+from exporter.history.level_choice import enough_for, level_of, table
+from exporter.model.levels import DAY, LEVELS, RAW_RANGE_DAYS, Level
+
+MOST_ROWS = 400_000
+"""Above it, full detail is thinned to one reading a minute by InfluxDB."""
+POLL_SECONDS = 10.0
+MINUTE = 60
+MOST_NAMED_SITES = 50
+
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """Where a range is read: ``[rolled_start, rolled_end)`` from the level, the rest in detail.
+
+    Unix seconds. Without a level both are the start of the range. ``older`` are whole windows that
+    were made before the level had the column; they are not part of the rest.
+    """
+
+    start: float
+    end: float
+    level: Level | None
+    rolled_start: float
+    rolled_end: float
+    older: tuple[float, float] | None = None
+
+    @property
+    def edges(self) -> tuple[tuple[float, float], ...]:
+        """What is read from full detail, in order."""
+        first = self.rolled_start if self.older is None else self.older[0]
+        parts = ((self.start, first), (self.rolled_end, self.end))
+        return tuple((begin, end) for begin, end in parts if begin < end)
+
+
+def of_sites(sites: Sequence[str] | None) -> str:
+    """A condition that selects sites; empty for all, and where there are too many to name."""
+    if sites is None or len(sites) > MOST_NAMED_SITES:
+        return ""
+    if not sites:
+        return "\"site\" = ''"
+    return "(" + " OR ".join(f'"site" = {quoted(site)}' for site in sites) + ")"
+
+
+async def split(
+    stored: InfluxQL,
+    measurement: str,
+    field: str,
+    rolled: str,
+    start: float,
+    end: float,
+    where: str,
+) -> Split:
+    """How to read a range of a field.
+
+    Parameters
+    ----------
+    stored : InfluxQL
+    measurement, field : str
+    rolled : str
+        The column of the roll-up that is added up.
+    start, end : float
+        Unix seconds.
+    where : str
+        Condition on tags; may be empty.
+
+    Raises
+    ------
+    NoAnswerError
+    """
+    levels = enough_for(end - start) or LEVELS[:1]
+    level = await level_of(stored, measurement, field, start, end, where, levels)
+    if level is None:
+        return Split(start, end, None, start, start)
+    first = math.ceil(start / level.seconds) * level.seconds
+    last = math.floor(end / level.seconds) * level.seconds
+    if first >= last:
+        return Split(start, end, None, start, start)
+    also = f" AND {where}" if where else ""
+    reach: list[float] = []
+    try:
+        for what in ("first", "last"):
+            found = await stored.select(
+                f"SELECT {what}({name(rolled)}) FROM {table(level, measurement)} "  # noqa: S608
+                f"WHERE {between(first, last)}{also}"
+            )
+            reach += [series.rows[0][0] / 1000.0 for series in found]
+    except NoAnswerError:
+        return Split(start, end, None, start, start)
+    begin, stop = (reach[0], reach[1]) if len(reach) == 2 else (last, last)
+    older = (float(first), begin) if begin - first > RAW_RANGE_DAYS * DAY else None
+    if older is None and len(reach) < 2:
+        return Split(start, end, None, start, start)
+    # The newest window may lack what came since it was made.
+    return Split(start, end, level, begin, stop, older)
+
+
+async def detail(
+    stored: InfluxQL,
+    measurement: str,
+    field: str,
+    span: tuple[float, float],
+    lookback_seconds: float,
+    where: str,
+    sites: int,
+    by: tuple[str, ...] = ("site",),
+    thinned: str = "mean",
+    statements: list[str] | None = None,
+) -> list[Series]:
+    """Full detail of a part of the time, with what came shortly before it.
+
+    If that is much, InfluxDB gives one value a minute by the function ``thinned``.
+
+    Raises
+    ------
+    NoAnswerError
+    """
+    begin, end = span[0] - lookback_seconds, span[1]
+    also = f" AND {where}" if where else ""
+    groups = ", ".join(name(tag) for tag in by)
+    source = f"FROM {name(measurement)} WHERE {between(begin, end)}{also}"
+    statement = f"SELECT {name(field)} {source} GROUP BY {groups}"
+    if sites * (end - begin) / POLL_SECONDS > MOST_ROWS:
+        each = f"time({MINUTE}s), {groups} fill(none)"
+        statement = f"SELECT {thinned}({name(field)}) {source} GROUP BY {each}"
+    if statements is not None:
+        statements.append(statement)
+    return await stored.select(statement)
+
+
+def samples(series: Series) -> tuple[IntArray, FloatArray]:
+    """Times (Unix milliseconds) and values of a series, without what is missing."""
+    rows = [(row[0], row[1]) for row in series.rows if row[1] is not None]
+    found = np.array(rows, dtype=np.float64).reshape(-1, 2)
+    return found[:, 0].astype(np.int64), found[:, 1]
