@@ -21,7 +21,7 @@ from exporter.assess.costs import PriceList
 from exporter.history.influxql import InfluxQL
 
 
-class Desk:
+class Answerer:
     """Answers queries about the fleet.
 
     Parameters
@@ -31,7 +31,7 @@ class Desk:
     stored : InfluxQL, optional
         Where the past is; None where nothing is stored.
     prices : PriceList, optional
-        What costs are told by; None for no figures.
+        Prices of repairs; None for no figures.
     """
 
     def __init__(
@@ -69,7 +69,7 @@ class Desk:
         if query.period is None:
             if query.what is What.HISTORY:
                 raise CannotAnswerError("a history needs a period, such as since Monday or 7d")
-            # Beside the poll loop: a large fleet takes some milliseconds.
+            # In a thread, since a large fleet takes some milliseconds of the poll loop.
             answer = await asyncio.to_thread(answer_now, view, query)
         else:
             answer = await answer_past(view, query, self._stored)
@@ -78,7 +78,7 @@ class Desk:
     def _priced(self, view: View, query: Query, answer: Answer) -> Answer:
         """The answer, with what the issues of its sites may cost now."""
         if query.group_by:
-            raise CannotAnswerError("costs are told by site, not by group; ask them without one")
+            raise CannotAnswerError("costs are given by site, not by group; ask them without one")
         sites = answer.sites
         if query.period is None:
             # All of them, also those that the limit left out of the table.

@@ -1,4 +1,4 @@
-"""Answers that put sites or groups of sites beside each other."""
+"""Answers that compare sites or groups of sites."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ OUTLIER_OF = {
 
 
 def compare_sites(b: Builder, rows: list[int]) -> Answer:
-    """Sites beside each other: a row for each metric, a column for each site."""
+    """Sites side by side: a row for each metric, a column for each site."""
     names = b.query.metrics or _COMPARED
     sites = [b.view.sites[row] for row in rows]
     lines = []
@@ -96,8 +96,28 @@ def compare_sites(b: Builder, rows: list[int]) -> Answer:
     return b.answer(f"{capital(metric.label)}: {', '.join(parts)}.", tables, rows)
 
 
+def _members(b: Builder, attribute: str) -> dict[str, list[int]]:
+    """Rows of the sites of each group."""
+    wanted = {f.value for f in b.query.filters if f.attribute == attribute and not f.negate}
+    members: dict[str, list[int]] = {}
+    for row in np.flatnonzero(b.mask & b.view.tests(b.query)).tolist():
+        if attribute == "status":
+            values = [b.view.status(row)]
+        else:
+            values = attribute_values(b.view.sites[row], attribute)
+        if attribute == "location" and not wanted:
+            # The country or, more generally, the last part.
+            values = values[-1:]
+        for value in values:
+            if not wanted or value in wanted:
+                members.setdefault(value, []).append(row)
+    if not members:
+        raise CannotAnswerError(f"no site has a {attribute.replace('_', ' ')} in the fleet file")
+    return members
+
+
 def group_table(b: Builder, metrics: list[Metric]) -> Table:
-    """Groups of sites beside each other, worst first.
+    """Groups of sites side by side, worst first.
 
     Raises
     ------
@@ -105,23 +125,7 @@ def group_table(b: Builder, metrics: list[Metric]) -> Table:
         If no site has the attribute.
     """
     attribute = b.query.group_by or "region"
-    wanted = {f.value for f in b.query.filters if f.attribute == attribute and not f.negate}
-    chosen = b.mask & b.view.tests(b.query)
-    members: dict[str, list[int]] = {}
-    for row in np.flatnonzero(chosen).tolist():
-        site = b.view.sites[row]
-        if attribute == "status":
-            values = [b.view.status(row)]
-        else:
-            values = attribute_values(site, attribute)
-            if attribute == "location":
-                # By country or, more generally, by the last part.
-                values = [v for v in values if v in wanted] if wanted else values[-1:]
-        for value in values:
-            if not wanted or value in wanted:
-                members.setdefault(value, []).append(row)
-    if not members:
-        raise CannotAnswerError(f"no site has a {attribute.replace('_', ' ')} in the fleet file")
+    members = _members(b, attribute)
     score = b.view.values(METRICS["score"])
     lines = []
     for value, rows in members.items():

@@ -376,8 +376,7 @@ def _compare(b: Builder) -> Answer:
         raise CannotAnswerError("a comparison needs at least two sites, or a group of them")
     if len(rows) > MOST_COMPARED:
         raise CannotAnswerError(
-            f"{len(rows)} sites are too many to be put beside each other; at most {MOST_COMPARED}. "
-            "Rank them instead"
+            f"{len(rows)} sites are too many to compare; at most {MOST_COMPARED}. Rank them instead"
         )
     return compare_sites(b, rows)
 

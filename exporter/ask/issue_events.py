@@ -48,9 +48,9 @@ class Event:
 
 
 def statements(period: Period, sites: list[str] | None, level: Level | None = None) -> list[str]:
-    """What is asked of InfluxDB: how bad and how long, the last words, and how often it began.
+    """What is asked of InfluxDB: how bad and how long, its last sentence, and how often it began.
 
-    Of a roll-up, words are read in full detail all the same, where the last ones alone are found
+    Sentences are read in full detail even with a roll-up: there InfluxDB finds the last one alone
     without reading the rest.
     """
     group = 'GROUP BY "site", "code"'
@@ -112,14 +112,14 @@ async def _level(stored: InfluxQL, period: Period, sites: list[str] | None) -> L
 def _of_detail(
     key: tuple[str, str], tables: list[dict[tuple[str, str], Row]], period: Period, _: Level | None
 ) -> Event:
-    told, ends, times = (table.get(key, {}) for table in tables)
+    worst, ends, times = (table.get(key, {}) for table in tables)
     return _event(
         key,
-        told,
-        told["severity"],
-        first=told["began"] or period.start.timestamp(),
+        worst,
+        worst["severity"],
+        first=worst["began"] or period.start.timestamp(),
         last=ends.get("time", period.end.timestamp()),
-        seconds=min(told["count"] * STORED_EVERY_SECONDS, period.seconds),
+        seconds=min(worst["count"] * STORED_EVERY_SECONDS, period.seconds),
         times=max(1, int(times.get("times", 1))),
     )
 

@@ -170,7 +170,7 @@ def _known(value: float) -> float | None:
 
 
 def trend_word(change: float, metric: Metric) -> str:
-    """Rising, falling or steady, and whether that is good; empty where it cannot be told."""
+    """Rising, falling or steady, and whether that is good; empty where it is not known."""
     if math.isnan(change):
         return ""
     if abs(change) <= metric.steady:

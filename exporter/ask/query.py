@@ -48,7 +48,7 @@ WHAT_MEANINGS = {
     What.ATTENTION: "sites that need attention, worst first, and why",
     What.RANK: "sites in order, by score or by any metric",
     What.SITE: "one site in detail",
-    What.COMPARE: "sites or groups of sites beside each other",
+    What.COMPARE: "sites or groups of sites, side by side",
     What.OUTLIERS: "sites that differ from comparable ones",
     What.WHICH: "sites that meet conditions, or how many",
     What.EXPLAIN: "every point that a site lost and why, and what is unknown",

@@ -27,5 +27,5 @@ async def ask(stored: InfluxQL, statements: list[str], policy: str = "raw") -> l
 
 
 def no_answer(error: NoAnswerError) -> CannotAnswerError:
-    """What the asker is told of an InfluxDB that does not answer."""
+    """The answer that cannot be given while InfluxDB does not answer."""
     return CannotAnswerError(f"the past is in InfluxDB: {error}", status=503)

@@ -14,7 +14,7 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
 
 from exporter import __version__
-from exporter.ask.answerer import Desk
+from exporter.ask.answerer import Answerer
 from exporter.assess.assessment import FleetAssessment
 from exporter.assess.costs import PriceList
 from exporter.history.influxql import InfluxQL
@@ -96,7 +96,7 @@ def make_app(
 
     app.include_router(page.router())
     api.include(app, latest, stored, prices, lambda: bool(app.state.stopping))
-    app.include_router(answers_router(Desk(latest, stored, prices)))
+    app.include_router(answers_router(Answerer(latest, stored, prices)))
     return app
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import pytest
 from prometheus_client import CollectorRegistry
 
-from exporter.ask.answerer import Desk
+from exporter.ask.answerer import Answerer
 from exporter.ask.lookup import Directory
 from exporter.assess.assessment import FleetAssessment, assess
 from exporter.collect.state import FleetState
@@ -117,8 +117,8 @@ def directory(assessment: FleetAssessment) -> Directory:
 
 
 @pytest.fixture
-def desk(assessment: FleetAssessment) -> Desk:
-    return Desk(lambda: assessment)
+def answerer(assessment: FleetAssessment) -> Answerer:
+    return Answerer(lambda: assessment)
 
 
 @pytest.fixture(scope="session")

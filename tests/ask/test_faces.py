@@ -21,7 +21,7 @@ from mcp import Client, StdioServerParameters
 from rich.cells import cell_len
 from typer.testing import CliRunner
 
-from exporter.ask.answerer import Desk
+from exporter.ask.answerer import Answerer
 from exporter.ask.query import Query, What
 from exporter.cli.commands import app
 from exporter.cli.mcp.server import build
@@ -193,19 +193,19 @@ def test_sessions_are_apart_and_ids_not_chosen_by_callers(url: str) -> None:
     assert alone["query"]["what"] != "attention"
 
 
-async def five_ways(url: str, desk: Desk) -> list[Any]:
+async def five_ways(url: str, answerer: Answerer) -> list[Any]:
     _, queried = get(url, "query", what="rank", metric="soh", limit=5)
     _, asked = get(url, "ask", q="5 worst sites by SOH")
     told = json.loads(run(url, "rank", "--by", "soh", "-n", "5", "--json").stdout)
-    direct = await desk.answer(Query(What.RANK, metrics=("soh",), limit=5))
+    direct = await answerer.answer(Query(What.RANK, metrics=("soh",), limit=5))
     async with Client(build(url)) as client:
         result = await client.call_tool("rank_sites", {"metric": "soh", "limit": 5})
     assert result.structured_content is not None
     return [queried, asked, told, direct.as_dict(), result.structured_content]
 
 
-async def test_five_ways_one_answer(url: str, desk: Desk) -> None:
-    answers = await five_ways(url, desk)
+async def test_five_ways_one_answer(url: str, answerer: Answerer) -> None:
+    answers = await five_ways(url, answerer)
     figures = [[(r["site"], r["soh"]) for r in a["tables"][0]["rows"]] for a in answers]
     assert figures == [figures[0]] * 5
     assert figures[0][0] == ("site_alpha", 68.0)

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from exporter.ask.answer import CannotAnswerError
-from exporter.ask.answerer import EXAMPLES, Desk
+from exporter.ask.answerer import EXAMPLES, Answerer
 from exporter.ask.language.changes import CHANGES
 from exporter.ask.language.followup import Context
 from exporter.ask.language.lexicon import LANGUAGES
@@ -53,21 +53,23 @@ class NoSuchReadingError(Exception):
     """A reading that no site of this fleet gives."""
 
 
-async def answered(desk: Desk, asked: Query) -> None:
+async def answered(answerer: Answerer, asked: Query) -> None:
     try:
-        await desk.answer(asked)
+        await answerer.answer(asked)
     except CannotAnswerError as error:
         if "no site has a" not in str(error):
             raise
         raise NoSuchReadingError from error
 
 
-async def test_every_question_about_now_has_an_answer(desk: Desk, directory: Directory) -> None:
+async def test_every_question_about_now_has_an_answer(
+    answerer: Answerer, directory: Directory
+) -> None:
     for text, _ in QUESTIONS:
         asked = query(text, directory)
         if asked.period is None:
             with contextlib.suppress(NoSuchReadingError):
-                await answered(desk, asked)
+                await answered(answerer, asked)
 
 
 @pytest.mark.parametrize("text", ["attention\n\tplease?!", "ATTENTION", "  any   PROBLEMS  ?? "])
@@ -136,17 +138,19 @@ def test_a_misspelling_is_read_and_said(directory: Directory) -> None:
     ],
 )
 async def test_follow_ups(
-    desk: Desk, directory: Directory, first: str, then: str, wanted: str
+    answerer: Answerer, directory: Directory, first: str, then: str, wanted: str
 ) -> None:
     asked = query(first, directory)
-    sites = () if asked.period else (await desk.answer(asked)).sites
+    sites = () if asked.period else (await answerer.answer(asked)).sites
     assert compact(query(then, directory, Context(asked, sites))) == wanted
 
 
 @pytest.mark.parametrize("text", ["why?", "and the ninth one?", "tell me a joke", "and tomorrow?"])
-async def test_follow_ups_that_are_none(desk: Desk, directory: Directory, text: str) -> None:
+async def test_follow_ups_that_are_none(
+    answerer: Answerer, directory: Directory, text: str
+) -> None:
     asked = query("which sites need attention", directory)
-    context = Context(asked, (await desk.answer(asked)).sites)
+    context = Context(asked, (await answerer.answer(asked)).sites)
     with pytest.raises(NotUnderstoodError):
         query(text, directory, context)
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from exporter.ask.answer import Answer, CannotAnswerError
-from exporter.ask.answerer import Desk
+from exporter.ask.answerer import Answerer
 from exporter.ask.catalogue import CONDITIONS, METRICS
 from exporter.ask.issue_costs import NO_PRICES
 from exporter.ask.query import (
@@ -38,14 +38,16 @@ BROKEN = [
 ]
 
 
-async def ask(desk: Desk, what: str, **fields: Any) -> Answer:
-    answer = await desk.answer(Query(What(what), **fields))
+async def ask(answerer: Answerer, what: str, **fields: Any) -> Answer:
+    answer = await answerer.answer(Query(What(what), **fields))
     json.dumps(answer.as_dict())
     return answer
 
 
-async def test_attention_is_that_of_the_assessment(desk: Desk, assessment: FleetAssessment) -> None:
-    answer = await ask(desk, "attention")
+async def test_attention_is_that_of_the_assessment(
+    answerer: Answerer, assessment: FleetAssessment
+) -> None:
+    answer = await ask(answerer, "attention")
     wanted = [assessment.fleet.sites[row].id for row in assessment.needing_attention()]
     assert list(answer.sites) == wanted
     assert sorted(wanted) == sorted(BROKEN)
@@ -55,20 +57,20 @@ async def test_attention_is_that_of_the_assessment(desk: Desk, assessment: Fleet
     assert (soh["site"], soh["value"], soh["threshold"]) == ("site_alpha", 68.0, 70.0)
 
 
-async def test_filters_widen_within_an_attribute_and_narrow_across(desk: Desk) -> None:
+async def test_filters_widen_within_an_attribute_and_narrow_across(answerer: Answerer) -> None:
     spain = Filter("location", "Spain")
-    both = await ask(desk, "attention", filters=(spain, Filter("location", "Germany")))
+    both = await ask(answerer, "attention", filters=(spain, Filter("location", "Germany")))
     assert set(both.sites) == set(BROKEN) - {"bakery-7", "farm-2"}
-    high = await ask(desk, "attention", filters=(spain, Filter("priority", "high")))
+    high = await ask(answerer, "attention", filters=(spain, Filter("priority", "high")))
     assert high.sites == ("site_alpha",)
-    rest = await ask(desk, "attention", filters=(Filter("location", "Spain", negate=True),))
+    rest = await ask(answerer, "attention", filters=(Filter("location", "Spain", negate=True),))
     assert set(rest.sites) == set(BROKEN) - {"site_alpha", "site_gamma", "site_delta"}
     with pytest.raises(CannotAnswerError, match="no site of the fleet is left"):
-        await ask(desk, "attention", filters=(Filter("vendor", "nobody"),))
+        await ask(answerer, "attention", filters=(Filter("vendor", "nobody"),))
 
 
-async def test_urgent_means_critical(desk: Desk) -> None:
-    answer = await ask(desk, "attention", severity="critical")
+async def test_urgent_means_critical(answerer: Answerer) -> None:
+    answer = await ask(answerer, "attention", severity="critical")
     assert set(answer.sites) == {"site_alpha", "site_epsilon", "depot_north"}
 
 
@@ -90,58 +92,60 @@ async def test_urgent_means_critical(desk: Desk) -> None:
         ("maintenance", set(), set()),
     ],
 )
-async def test_conditions(desk: Desk, condition: str, sites: set[str], unknown: set[str]) -> None:
-    answer = await ask(desk, "which", conditions=(Condition(condition),))
+async def test_conditions(
+    answerer: Answerer, condition: str, sites: set[str], unknown: set[str]
+) -> None:
+    answer = await ask(answerer, "which", conditions=(Condition(condition),))
     assert set(answer.sites) == sites
-    others = await ask(desk, "which", conditions=(Condition(condition, negate=True),), limit=99)
+    others = await ask(answerer, "which", conditions=(Condition(condition, negate=True),), limit=99)
     assert not (sites | unknown) & set(others.sites)
     assert len(others.sites) == 14 - len(sites | unknown)
 
 
-async def test_every_condition_and_metric_can_be_asked_for(desk: Desk) -> None:
+async def test_every_condition_and_metric_can_be_asked_for(answerer: Answerer) -> None:
     for name in CONDITIONS:
-        await ask(desk, "which", conditions=(Condition(name),))
+        await ask(answerer, "which", conditions=(Condition(name),))
     for metric in METRICS.values():
         dark = ("solar_score", "genset_power", "pv_performance")
         if metric.source == "past" or metric.name in dark:
             continue
         if metric.name in ("voltage", "current", "cycles", "load_power"):
             with pytest.raises(CannotAnswerError, match="no site has a"):
-                await ask(desk, "value", metrics=(metric.name,))
+                await ask(answerer, "value", metrics=(metric.name,))
             continue
-        assert (await ask(desk, "value", metrics=(metric.name,))).tables[0].rows[0]["sites"] > 0
+        assert (await ask(answerer, "value", metrics=(metric.name,))).tables[0].rows[0]["sites"] > 0
 
 
-async def test_a_missing_value_is_in_no_comparison_and_is_said(desk: Desk) -> None:
-    below = await ask(desk, "which", comparisons=(Comparison("soh", "<", 80),))
-    above = await ask(desk, "which", comparisons=(Comparison("soh", ">=", 80),), limit=99)
+async def test_a_missing_value_is_in_no_comparison_and_is_said(answerer: Answerer) -> None:
+    below = await ask(answerer, "which", comparisons=(Comparison("soh", "<", 80),))
+    above = await ask(answerer, "which", comparisons=(Comparison("soh", ">=", 80),), limit=99)
     assert below.sites == ("site_alpha",)
     assert len(above.sites) == 10
     assert "state of health of 3 sites is not known" in below.evidence.missing[0]
 
 
-async def test_rank_by_a_metric_leaves_out_what_is_unknown(desk: Desk) -> None:
-    answer = await ask(desk, "rank", metrics=("soh",), limit=2)
+async def test_rank_by_a_metric_leaves_out_what_is_unknown(answerer: Answerer) -> None:
+    answer = await ask(answerer, "rank", metrics=("soh",), limit=2)
     assert answer.sites == ("site_alpha", "site_beta")
     assert answer.tables[0].total == 11
-    best = await ask(desk, "rank", metrics=("soh",), order="best", limit=1)
+    best = await ask(answerer, "rank", metrics=("soh",), order="best", limit=1)
     assert best.sites == ("harbour",)
     with pytest.raises(CannotAnswerError, match="no better or worse"):
-        await ask(desk, "rank", metrics=("grid_power",), order="worst")
+        await ask(answerer, "rank", metrics=("grid_power",), order="worst")
 
 
 async def test_rank_by_score_is_the_rank_of_the_assessment(
-    desk: Desk, assessment: FleetAssessment
+    answerer: Answerer, assessment: FleetAssessment
 ) -> None:
-    answer = await ask(desk, "rank", limit=99)
+    answer = await ask(answerer, "rank", limit=99)
     assert [assessment.fleet.sites[row].id for row in assessment.by_attention()] == list(
         answer.sites
     )
 
 
-async def test_explain_adds_up(desk: Desk, assessment: FleetAssessment) -> None:
+async def test_explain_adds_up(answerer: Answerer, assessment: FleetAssessment) -> None:
     for row, site in enumerate(assessment.fleet.sites):
-        answer = await ask(desk, "explain", sites=(site.id,))
+        answer = await ask(answerer, "explain", sites=(site.id,))
         if site.id == "untried":
             assert "nothing is known" in answer.headline
             continue
@@ -151,23 +155,25 @@ async def test_explain_adds_up(desk: Desk, assessment: FleetAssessment) -> None:
         assert steps[-1]["points"] == score
 
 
-async def test_explain_denies_what_is_not_so(desk: Desk) -> None:
-    answer = await ask(desk, "explain", sites=("site_beta",), conditions=(Condition("offline"),))
+async def test_explain_denies_what_is_not_so(answerer: Answerer) -> None:
+    answer = await ask(
+        answerer, "explain", sites=("site_beta",), conditions=(Condition("offline"),)
+    )
     assert "at present not status OFFLINE" in answer.headline
 
 
-async def test_compare_names_the_better(desk: Desk) -> None:
+async def test_compare_names_the_better(answerer: Answerer) -> None:
     answer = await ask(
-        desk, "compare", sites=("site_gamma", "site_delta"), metrics=("temperature",)
+        answerer, "compare", sites=("site_gamma", "site_delta"), metrics=("temperature",)
     )
     row = answer.tables[0].rows[0]
     assert (row["site_gamma"], row["site_delta"], row["better"]) == (25.0, 47.0, "Gamma")
     with pytest.raises(CannotAnswerError, match="at least two"):
-        await ask(desk, "compare", sites=("site_gamma",))
+        await ask(answerer, "compare", sites=("site_gamma",))
 
 
-async def test_groups(desk: Desk) -> None:
-    answer = await ask(desk, "value", metrics=("soh",), group_by="region")
+async def test_groups(answerer: Answerer) -> None:
+    answer = await ask(answerer, "value", metrics=("soh",), group_by="region")
     groups = {row["group"]: row for row in answer.tables[0].rows}
     assert {name: row["sites"] for name, row in groups.items()} == {
         "iberia": 6,
@@ -178,33 +184,33 @@ async def test_groups(desk: Desk) -> None:
     assert any("1 of 3 in alps" in text for text in answer.evidence.missing)
 
 
-async def test_outliers_are_flagged_by_robust_z(desk: Desk) -> None:
-    answer = await ask(desk, "outliers")
+async def test_outliers_are_flagged_by_robust_z(answerer: Answerer) -> None:
+    answer = await ask(answerer, "outliers")
     found = {(row["site"], row["metric"]) for row in answer.tables[0].rows}
     assert ("site_alpha", "state of health") in found
     assert ("site_delta", "battery temperature") in found
     assert ("site_gamma", "cell spread") in found
-    only = await ask(desk, "outliers", metrics=("temperature",))
+    only = await ask(answerer, "outliers", metrics=("temperature",))
     assert only.sites == ("site_delta",)
 
 
-async def test_value_of_a_group_is_its_sum_or_mean(desk: Desk) -> None:
+async def test_value_of_a_group_is_its_sum_or_mean(answerer: Answerer) -> None:
     spain = (Filter("location", "Spain"), Filter("vendor", "EVE"))
-    answer = await ask(desk, "value", metrics=("pv_power",), filters=spain)
+    answer = await ask(answerer, "value", metrics=("pv_power",), filters=spain)
     assert answer.tables[0].rows[0]["total"] == 1020 + 1030 + 1100
     assert "in total 3150 W over 3 sites" in answer.headline
 
 
-async def test_since_is_that_of_the_issue(desk: Desk, assessment: FleetAssessment) -> None:
-    answer = await ask(desk, "since", sites=("site_beta",))
+async def test_since_is_that_of_the_issue(answerer: Answerer, assessment: FleetAssessment) -> None:
+    answer = await ask(answerer, "since", sites=("site_beta",))
     assert answer.tables[0].rows[0]["since"] == assessment.time
-    nothing = await ask(desk, "since", sites=("school",))
+    nothing = await ask(answerer, "since", sites=("school",))
     assert nothing.headline == "School has no such issue now (any issue); it is HEALTHY."
 
 
-async def test_there_is_no_figure_without_a_price(desk: Desk) -> None:
-    assert (await ask(desk, "cost")).headline == NO_PRICES
-    assert (await ask(desk, "attention", with_cost=True)).cost == NO_PRICES
+async def test_there_is_no_figure_without_a_price(answerer: Answerer) -> None:
+    assert (await ask(answerer, "cost")).headline == NO_PRICES
+    assert (await ask(answerer, "attention", with_cost=True)).cost == NO_PRICES
 
 
 async def test_costs_add_up_and_tell_what_is_assumed(assessment: FleetAssessment) -> None:
@@ -215,8 +221,8 @@ async def test_costs_add_up_and_tell_what_is_assumed(assessment: FleetAssessment
             "service_call": {"price": 450, "assumption": "one visit"},
         }
     )
-    desk = Desk(lambda: assessment, None, prices)
-    answer = await ask(desk, "cost", filters=(Filter("location", "Spain"),))
+    answerer = Answerer(lambda: assessment, None, prices)
+    answer = await ask(answerer, "cost", filters=(Filter("location", "Spain"),))
     rows = answer.tables[0].rows
     assert [(r["site"], r["item"], r["amount"]) for r in rows] == [
         ("site_alpha", "new battery", 6000.0),
@@ -227,19 +233,19 @@ async def test_costs_add_up_and_tell_what_is_assumed(assessment: FleetAssessment
     assert answer.headline == "About 7 350 EUR for 3 sites."
     assert {r["assumption"] for r in rows} == {"replaced whole", "one visit"}
     both = await ask(
-        desk, "attention", filters=(Filter("location", "Spain"),), with_cost=True, limit=1
+        answerer, "attention", filters=(Filter("location", "Spain"),), with_cost=True, limit=1
     )
     assert both.cost == answer.headline
     only_visits = prices.model_copy(update={"battery_per_kwh": None})
-    partly = await ask(Desk(lambda: assessment, None, only_visits), "cost")
+    partly = await ask(Answerer(lambda: assessment, None, only_visits), "cost")
     assert any(
         "site_alpha: a new battery: no battery_per_kwh" in t for t in partly.evidence.missing
     )
 
 
-async def test_the_past_needs_an_influxdb(desk: Desk) -> None:
+async def test_the_past_needs_an_influxdb(answerer: Answerer) -> None:
     with pytest.raises(CannotAnswerError, match="a history needs a period"):
-        await ask(desk, "history", metrics=("score",))
+        await ask(answerer, "history", metrics=("score",))
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,6 @@
 """Sentences that want something other than an answer: orders, promises, the meaning of a word.
 
-They are made of words that questions are made of too, so that they are told by their form.
+Their words are those of questions, so only their form tells them apart.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ _NOTHING_WATCHED = (
     "contacts that it is set up with"
 )
 MEANING = (
-    "what words mean is told by the glossary (docs/glossary.md), how points are lost by "
-    "'explain Alpha'; here their values can be asked for, such as 'state of health of Alpha'"
+    "the glossary (docs/glossary.md) says what words mean, 'explain Alpha' how points are "
+    "lost; here their values can be asked for, such as 'state of health of Alpha'"
 )
 
 
@@ -52,7 +52,7 @@ _OBJECTS = _words(
     """a an the all every each my our its it them this that these those up everything die den das
     der alle один всі"""
 )
-_BESIDE = frozenset(("beside", "next", "side", "against", "together", "neben"))
+_COMPARING = frozenset(("beside", "next", "side", "against", "together", "neben"))
 _WATCH = frozenset(("notify", "remind", "alert", "warn", "page", "sms", "benachrichtige"))
 _TELL = frozenset(("tell", "let", "inform", "message", "ping", "sag", "melde"))
 _ONCE = frozenset(("when", "whenever", "once", "if", "as", "wenn", "sobald", "коли", "якщо"))
@@ -82,7 +82,7 @@ def refusal(words: Sequence[str], is_name: Callable[[str], bool]) -> str | None:
         return _NOTHING_WATCHED
     if is_name(first):
         return None
-    if first in _ORDERS and not _BESIDE & set(rest):
+    if first in _ORDERS and not _COMPARING & set(rest):
         return NOTHING_CHANGES
     # "Order the sites by score" puts in order; "order a battery" does not.
     if (

@@ -144,7 +144,7 @@ RULES: dict[str, tuple[Rule, ...]] = {
         R("help tests|sites|filters|metrics", no="it is not clear what help is wanted"),
         R("help", ask=What.HELP),
         R("why", go="why"),
-        # More problems in Spain than in Germany: the two beside each other.
+        # More problems in Spain than in Germany: compare the two.
         R("than", do="-attention -count -order -since -outliers +compare"),
         R(
             "than tests|severity",

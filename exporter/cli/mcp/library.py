@@ -38,4 +38,4 @@ def runbooks() -> dict[str, str]:
         if file.is_file():
             parts = file.read_text("utf-8").split("\n## ")[1:]
             return {part.split("\n", 1)[0].strip(): f"## {part.strip()}\n" for part in parts}
-    raise FileNotFoundError("the runbooks are not installed beside this program")
+    raise FileNotFoundError("the runbooks are not installed with this program")

@@ -144,7 +144,7 @@ def _now_tools(server: MCPServer[Any], ask: Any) -> None:
         """Every point that a site lost and why, what caps its score, and what is unknown."""
         return await _typed(ask("query", what="explain", site=site))
 
-    @server.tool(title="Sites beside each other", annotations=READ_ONLY)
+    @server.tool(title="Sites side by side", annotations=READ_ONLY)
     async def compare_sites(
         sites: Sites,
         metrics: Annotated[list[Metric], Field(max_length=20)] = [],  # noqa: B006

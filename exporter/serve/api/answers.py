@@ -10,7 +10,7 @@ import orjson
 from fastapi import APIRouter, Query, Request, Response
 
 from exporter.ask.answer import CannotAnswerError
-from exporter.ask.answerer import Desk
+from exporter.ask.answerer import Answerer
 from exporter.ask.language.followup import Context
 from exporter.ask.language.parse import NotUnderstoodError, understand
 from exporter.ask.lookup import UnknownSiteError
@@ -27,7 +27,7 @@ def _json(value: Any) -> Response:
     )
 
 
-def answers_router(desk: Desk) -> APIRouter:
+def answers_router(answerer: Answerer) -> APIRouter:
     """The routes; all of them only read."""
     router = APIRouter(prefix="/api/v1", tags=["answers"])
     sessions = Sessions(time.monotonic)
@@ -42,8 +42,8 @@ def answers_router(desk: Desk) -> APIRouter:
         """Answer one query, with the evidence."""
         given = {name: request.query_params.getlist(name) for name in request.query_params}
         try:
-            wanted = query_from(given, desk.view().directory, datetime.now(UTC))
-            answer = await desk.answer(wanted)
+            wanted = query_from(given, answerer.view().directory, datetime.now(UTC))
+            answer = await answerer.answer(wanted)
         except QueryError as error:
             return problem(422, str(error))
         except UnknownSiteError as error:
@@ -67,8 +67,8 @@ def answers_router(desk: Desk) -> APIRouter:
         now = datetime.now(UTC)
         session, context = sessions.open(session)
         try:
-            understood = understand(q, desk.view().directory, now, zone_of(tz), context)
-            answer = await desk.answer(understood.query)
+            understood = understand(q, answerer.view().directory, now, zone_of(tz), context)
+            answer = await answerer.answer(understood.query)
         except NotUnderstoodError as error:
             return problem(422, str(error), examples=error.examples, session=session)
         except QueryError as error:
@@ -77,13 +77,13 @@ def answers_router(desk: Desk) -> APIRouter:
             status = getattr(error, "status", 404)
             return problem(status, str(error), suggestions=error.suggestions, session=session)
         sessions.keep(session, Context(answer.query, answer.sites))
-        told = {"question": q, "session": session, "notes": understood.notes}
-        return _json(told | answer.as_dict())
+        asked = {"question": q, "session": session, "notes": understood.notes}
+        return _json(asked | answer.as_dict())
 
     @router.get("/names", response_class=Response, responses=responses(NAMES, 422))
     async def names() -> Response:
         """Ids and names of all sites, for completion."""
-        fleet = desk.view().assessment.fleet
+        fleet = answerer.view().assessment.fleet
         sites = [{"id": site.id, "name": site.title} for site in fleet.sites]
         return _json({"time": time.time(), "sites": sites})
 

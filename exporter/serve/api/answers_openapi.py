@@ -73,8 +73,8 @@ def responses(example: dict[str, Any], *problems: int) -> dict[int | str, dict[s
     }
     for status in problems:
         title, detail = _PROBLEMS[status]
-        told = {"type": "about:blank", "title": title, "status": status, "detail": detail}
-        body = {MEDIA_TYPE: {"schema": {"type": "object"}, "example": told}}
+        shown = {"type": "about:blank", "title": title, "status": status, "detail": detail}
+        body = {MEDIA_TYPE: {"schema": {"type": "object"}, "example": shown}}
         found[status] = {"description": title, "content": body}
     return found
 
