@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from scoring.cells.imbalance import DEFAULT_LIMITS
 from scoring.cells.rest import Zone, zones
-from scoring.issues import (
+from scoring.issues import BoolArray, Component, FloatArray, component, judge
+from scoring.rules import (
+    BATTERY_HEALTH_UNKNOWN,
     BATTERY_SILENT,
     BATTERY_SOC,
     BATTERY_SOH,
     BATTERY_TEMPERATURE,
     CELL_SPREAD,
-    BoolArray,
-    Component,
-    FloatArray,
-    Severity,
-    component,
-    finding,
 )
-
-CRITICAL_TEMPERATURE_STEP = 10.0
 
 STEEP_BELOW_PERCENT, STEEP_FROM_PERCENT = 10.0, 95.0
 """Where the charge curve is so steep that cells in good order lie far apart, % of charge. The lower
@@ -36,14 +32,9 @@ def assess_battery(
     cell_spread_v: FloatArray,
     any_reading: BoolArray,
     answering: BoolArray,
-    soh_warning: FloatArray,
-    soh_critical: FloatArray,
-    soc_critical: FloatArray,
-    temperature_max: FloatArray,
-    cell_spread_warning: FloatArray,
-    cell_spread_critical: FloatArray,
+    limits: Mapping[str, FloatArray],
 ) -> Component:
-    """Battery component: 100 less 50 or 20 for SOH, 20 for heat, 20 or 10 for spread, 10 for SOC.
+    """Battery component: state of health, heat, cell spread and charge.
 
     Parameters
     ----------
@@ -56,59 +47,36 @@ def assess_battery(
     any_reading : bool array, shape (N,)
         Whether the site gave any battery reading at all, scored or not.
     answering : bool array, shape (N,)
-        Whether the site answers; only such a site can be told silent.
-    soh_warning, soh_critical, soc_critical : float arrays, shape (N,)
-        Limits in %. Below the limit is the issue; the limit itself is not.
-    temperature_max : float array, shape (N,)
-        °C; above it is a warning, more than 10 °C above it is critical.
-    cell_spread_warning, cell_spread_critical : float arrays, shape (N,)
-        Limits in V; above is the issue. Below 10 % and from 95 % of charge they are 0.25 and
-        0.40 V (:class:`scoring.cells.imbalance.SpreadLimits`) unless given higher; with an unknown
-        charge they hold as they are.
+        Whether the site answers; only such a site can be silent about its battery.
+    limits : mapping of name to float array, shape (N,)
+        Limits of the sites, by the names of :data:`scoring.rules.LIMITS`. Below 10 % and from 95 %
+        of charge those of the cell spread are 0.25 and 0.40 V
+        (:class:`scoring.cells.imbalance.SpreadLimits`) unless given higher; with an unknown charge
+        they hold as they are.
 
     Returns
     -------
     Component
         Unknown (NaN) where none of the four inputs is known.
     """
-    heat = temperature_max + CRITICAL_TEMPERATURE_STEP
     zone = zones(soc_percent, empty_below=STEEP_BELOW_PERCENT, full_from=STEEP_FROM_PERCENT)
     steep = (zone == Zone.EMPTY) | (zone == Zone.FULL)
-    spread_warning, spread_critical = (
-        np.where(steep, np.maximum(limit, end), limit)
-        for limit, end in zip(
-            (cell_spread_warning, cell_spread_critical), DEFAULT_LIMITS.ends, strict=True
+    spread_limits = {
+        name: np.where(steep, np.maximum(limits[name], end), limits[name])
+        for name, end in zip(
+            ("cell_spread_warning", "cell_spread_critical"), DEFAULT_LIMITS.ends, strict=True
         )
-    )
+    }
+    everywhere = np.ones(soh_percent.shape, dtype=bool)
+    nothing = np.full(soh_percent.shape, np.nan)
+    health_unknown = np.isnan(soh_percent) & np.isnan(temperature_c) & np.isnan(cell_spread_v)
     findings = (
-        finding(
-            BATTERY_SOH,
-            soh_percent,
-            (soh_percent < soh_critical, Severity.CRITICAL, 50, soh_critical),
-            (soh_percent < soh_warning, Severity.WARNING, 20, soh_warning),
-        ),
-        finding(
-            BATTERY_TEMPERATURE,
-            temperature_c,
-            (temperature_c > heat, Severity.CRITICAL, 20, heat),
-            (temperature_c > temperature_max, Severity.WARNING, 20, temperature_max),
-        ),
-        finding(
-            CELL_SPREAD,
-            cell_spread_v,
-            (cell_spread_v > spread_critical, Severity.CRITICAL, 20, spread_critical),
-            (cell_spread_v > spread_warning, Severity.WARNING, 10, spread_warning),
-        ),
-        finding(
-            BATTERY_SOC,
-            soc_percent,
-            (soc_percent < soc_critical, Severity.WARNING, 10, soc_critical),
-        ),
-        finding(
-            BATTERY_SILENT,
-            np.full(soh_percent.shape, np.nan),
-            (answering & ~any_reading, Severity.WARNING, 0, np.nan),
-        ),
+        judge(BATTERY_SOH, soh_percent, limits, everywhere),
+        judge(BATTERY_TEMPERATURE, temperature_c, limits, everywhere),
+        judge(CELL_SPREAD, cell_spread_v, spread_limits, everywhere),
+        judge(BATTERY_SOC, soc_percent, limits, everywhere),
+        judge(BATTERY_SILENT, nothing, limits, answering & ~any_reading),
+        judge(BATTERY_HEALTH_UNKNOWN, nothing, limits, answering & any_reading & health_unknown),
     )
     inputs = {
         "soh_percent": soh_percent,
@@ -116,4 +84,4 @@ def assess_battery(
         "cell_spread_v": cell_spread_v,
         "soc_percent": soc_percent,
     }
-    return component("battery", findings, inputs, np.ones(soh_percent.shape, dtype=bool))
+    return component("battery", findings, inputs, everywhere)

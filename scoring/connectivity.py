@@ -4,20 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from scoring.issues import (
-    SCRAPES_FAILING,
-    SITE_OFFLINE,
-    BoolArray,
-    Component,
-    FloatArray,
-    Severity,
-    component,
-    finding,
-)
+from scoring.issues import BoolArray, Component, FloatArray, component, judge
+from scoring.rules import SCRAPES_FAILING, SITE_OFFLINE
 
 FEWEST_SCRAPES = 6
-SHARE_INFO = 0.95
-SHARE_WARNING = 0.50
 
 
 def assess_connectivity(
@@ -45,8 +35,7 @@ def assess_connectivity(
     Returns
     -------
     Component
-        Unknown (NaN) for a site that was never tried. Below 95 % of at least six scrapes is an
-        info, below 50 % a warning; an offline site is critical.
+        Unknown (NaN) for a site that was never tried.
     """
     with np.errstate(invalid="ignore", divide="ignore"):
         share = worked / attempted
@@ -54,13 +43,8 @@ def assess_connectivity(
     fresh = np.where(np.isnan(age_s), 0.0, np.clip(fresh, 0.0, 1.0))
     judged = (attempted >= FEWEST_SCRAPES) & ~offline
     findings = (
-        finding(SITE_OFFLINE, age_s, (offline, Severity.CRITICAL, 100, offline_after_s)),
-        finding(
-            SCRAPES_FAILING,
-            share,
-            (judged & (share < SHARE_WARNING), Severity.WARNING, 0, SHARE_WARNING),
-            (judged & (share < SHARE_INFO), Severity.INFO, 0, SHARE_INFO),
-        ),
+        judge(SITE_OFFLINE, age_s, {"offline_after_seconds": offline_after_s}, offline),
+        judge(SCRAPES_FAILING, share, {}, judged),
     )
     base = component("connectivity", findings, {"scrapes": share}, np.ones(share.shape, dtype=bool))
     score = np.minimum(base.score, 100.0 * share * fresh)

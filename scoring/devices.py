@@ -2,18 +2,8 @@
 
 from __future__ import annotations
 
-import numpy as np
-
-from scoring.issues import (
-    DEVICE_ALARM,
-    DEVICE_WARNING,
-    IMPLAUSIBLE_READING,
-    BoolArray,
-    Finding,
-    FloatArray,
-    Severity,
-    finding,
-)
+from scoring.issues import BoolArray, Finding, FloatArray, judge
+from scoring.rules import DEVICE_ALARM, DEVICE_WARNING, IMPLAUSIBLE_READING
 
 
 def assess_devices(
@@ -36,13 +26,7 @@ def assess_devices(
         warning of a device (level 1) and an implausible value are infos.
     """
     return (
-        finding(
-            DEVICE_ALARM, alarm_level, (answering & (alarm_level >= 2), Severity.WARNING, 0, 2)
-        ),
-        finding(DEVICE_WARNING, alarm_level, (answering & (alarm_level == 1), Severity.INFO, 0, 1)),
-        finding(
-            IMPLAUSIBLE_READING,
-            implausible,
-            (answering & (implausible > 0), Severity.INFO, 0, np.nan),
-        ),
+        judge(DEVICE_ALARM, alarm_level, {}, answering & (alarm_level >= 2)),
+        judge(DEVICE_WARNING, alarm_level, {}, answering & (alarm_level == 1)),
+        judge(IMPLAUSIBLE_READING, implausible, {}, answering & (implausible > 0)),
     )

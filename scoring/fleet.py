@@ -13,20 +13,18 @@ from scoring.connectivity import assess_connectivity
 from scoring.devices import assess_devices
 from scoring.grid import assess_grid, steadiness
 from scoring.issues import (
-    PV_LOW,
-    PV_UNDERPERFORMING,
     BoolArray,
     Component,
     Finding,
     FloatArray,
-    Severity,
     component,
-    finding,
+    judge,
 )
 from scoring.outliers import METRICS, Outliers, robust_scores
 from scoring.overall import Overall, combine
 from scoring.ranking import attention_rank, performance_rank
-from scoring.solar import LOW_BELOW, UNDERPERFORMING_BELOW, SolarResult, assess_solar
+from scoring.rules import PV_LOW, PV_UNDERPERFORMING
+from scoring.solar import SolarResult, assess_solar
 
 BATTERY_INPUTS = (
     "soc_percent",
@@ -117,7 +115,6 @@ def assess_fleet(inputs: FleetInputs) -> FleetScores:
     never. Its old readings are stale by then and judge nothing.
     """
     read = inputs.readings
-    limit = inputs.thresholds
     never = np.isnan(inputs.age_s)
     offline = inputs.tried & (never | (inputs.age_s > inputs.offline_after_s))
     answering = inputs.tried & ~offline
@@ -129,12 +126,7 @@ def assess_fleet(inputs: FleetInputs) -> FleetScores:
         cell_spread_v=read["cell_widest_spread_v"],
         any_reading=any_battery,
         answering=answering,
-        soh_warning=limit["battery_soh_warning"],
-        soh_critical=limit["battery_soh_critical"],
-        soc_critical=limit["soc_critical"],
-        temperature_max=limit["temperature_max"],
-        cell_spread_warning=limit["cell_spread_warning"],
-        cell_spread_critical=limit["cell_spread_critical"],
+        limits=inputs.thresholds,
     )
     grid = assess_grid(
         connected=read["grid_connected"],
@@ -145,8 +137,7 @@ def assess_fleet(inputs: FleetInputs) -> FleetScores:
         off_grid=inputs.off_grid,
         nominal_hz=inputs.nominal_hz,
         nominal_v=inputs.nominal_v,
-        frequency_min=limit["grid_frequency_min"],
-        frequency_max=limit["grid_frequency_max"],
+        limits=inputs.thresholds,
     )
     solar, solar_result = _assess_solar(inputs, answering)
     connectivity = assess_connectivity(
@@ -181,12 +172,8 @@ def _assess_solar(inputs: FleetInputs, answering: BoolArray) -> tuple[Component,
     compared = ~np.isnan(result.relative)
     judged = np.where(compared, result.relative, inputs.pv_ratio)
     findings = (
-        finding(
-            PV_UNDERPERFORMING,
-            judged,
-            (result.underperforming, Severity.WARNING, 40, UNDERPERFORMING_BELOW),
-        ),
-        finding(PV_LOW, judged, (result.low, Severity.INFO, 15, LOW_BELOW)),
+        judge(PV_UNDERPERFORMING, judged, {}, result.underperforming),
+        judge(PV_LOW, judged, {}, result.low),
     )
     needed = {"pv_power_w": inputs.readings["pv_power_w"], "latitude": inputs.latitude}
     base = component("solar", findings, needed, has_pv)

@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 
-from scoring.issues import (
+from scoring.issues import BoolArray, Component, FloatArray, Severity, component, judge
+from scoring.rules import (
+    FREQUENCY_NEAR_HZ,
     GRID_FREQUENCY,
     GRID_FREQUENCY_DEVIATION,
     GRID_LOST,
     GRID_UNSTEADY,
     GRID_VOLTAGE,
-    BoolArray,
-    Component,
-    FloatArray,
-    Severity,
-    component,
-    finding,
+    VOLTAGE_TOLERANCE,
 )
 
-FREQUENCY_NEAR_HZ = 0.1
-VOLTAGE_TOLERANCE = 0.10
-UNSTEADY_HZ = 0.05
 UNSTEADY_SAMPLES = 10
 
 
@@ -58,10 +54,9 @@ def assess_grid(
     off_grid: BoolArray,
     nominal_hz: FloatArray,
     nominal_v: FloatArray,
-    frequency_min: FloatArray,
-    frequency_max: FloatArray,
+    limits: Mapping[str, FloatArray],
 ) -> Component:
-    """Grid component: 100 less 100 lost, 40 or 15 frequency, 20 voltage, 10 unsteady.
+    """Grid component: presence, frequency, voltage and steadiness.
 
     Parameters
     ----------
@@ -77,8 +72,8 @@ def assess_grid(
         Sites that should have no grid: the component does not apply to them.
     nominal_hz, nominal_v : float arrays, shape (N,)
         Nominal frequency (50 or 60) and phase voltage.
-    frequency_min, frequency_max : float arrays, shape (N,)
-        The band in Hz, both ends inside it.
+    limits : mapping of name to float array, shape (N,)
+        ``grid_frequency_min`` and ``grid_frequency_max``: the band in Hz, both ends inside it.
 
     Returns
     -------
@@ -91,48 +86,29 @@ def assess_grid(
     binary. Voltage limits are the ±10 % of EN 50160.
     """
     on_grid = ~off_grid
-    low_v = nominal_v * (1 - VOLTAGE_TOLERANCE)
-    high_v = nominal_v * (1 + VOLTAGE_TOLERANCE)
     low_side = np.abs(voltage_min_v - nominal_v) >= np.abs(voltage_max_v - nominal_v)
     worst_v = np.where(low_side | np.isnan(voltage_max_v), voltage_min_v, voltage_max_v)
-    below, above = frequency_hz < frequency_min, frequency_hz > frequency_max
-    deviation = np.round(np.abs(frequency_hz - nominal_hz), 3)
-    near = (deviation > FREQUENCY_NEAR_HZ) & ~below & ~above
     lost = connected == 0
+    own = {
+        "grid_frequency_low": np.round(nominal_hz - FREQUENCY_NEAR_HZ, 3),
+        "grid_frequency_high": np.round(nominal_hz + FREQUENCY_NEAR_HZ, 3),
+        "grid_voltage_low": nominal_v * (1 - VOLTAGE_TOLERANCE),
+        "grid_voltage_high": nominal_v * (1 + VOLTAGE_TOLERANCE),
+    }
+    frequency = judge(GRID_FREQUENCY, frequency_hz, limits, on_grid)
+    in_band = frequency.severity == Severity.NONE
     findings = (
-        finding(GRID_LOST, connected, (on_grid & lost, Severity.CRITICAL, 100, np.nan)),
-        finding(
-            GRID_FREQUENCY,
-            frequency_hz,
-            (on_grid & below, Severity.WARNING, 40, frequency_min),
-            (on_grid & above, Severity.WARNING, 40, frequency_max),
-        ),
-        finding(
+        judge(GRID_LOST, connected, own, on_grid & lost),
+        frequency,
+        judge(
             GRID_FREQUENCY_DEVIATION,
             frequency_hz,
-            (
-                on_grid & near,
-                Severity.INFO,
-                15,
-                nominal_hz + np.sign(frequency_hz - nominal_hz) * FREQUENCY_NEAR_HZ,
-            ),
+            own,
+            on_grid & in_band,
+            compared=np.round(frequency_hz, 3),
         ),
-        finding(
-            GRID_VOLTAGE,
-            worst_v,
-            (on_grid & (worst_v < low_v), Severity.WARNING, 20, low_v),
-            (on_grid & (worst_v > high_v), Severity.WARNING, 20, high_v),
-        ),
-        finding(
-            GRID_UNSTEADY,
-            frequency_std_hz,
-            (
-                on_grid & ~lost & (frequency_std_hz > UNSTEADY_HZ),
-                Severity.INFO,
-                10,
-                UNSTEADY_HZ,
-            ),
-        ),
+        judge(GRID_VOLTAGE, worst_v, own, on_grid),
+        judge(GRID_UNSTEADY, frequency_std_hz, own, on_grid & ~lost),
     )
     # A lost grid has no frequency and no voltage to miss.
     inputs = {"grid_connected": connected, "grid_frequency_hz": frequency_hz}

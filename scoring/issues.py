@@ -1,65 +1,47 @@
-"""The catalogue of issues: stable codes, the sentence for a person and the action to take."""
+"""Judging all sites by a rule, and a component by what its rules found."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import IntEnum
 
 import numpy as np
 from numpy.typing import NDArray
+
+from scoring.rule import NO_CAP, Rule, Severity, Side
+from scoring.rules import LIMITS
 
 FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
 IntArray = NDArray[np.int8]
 
-
-class Severity(IntEnum):
-    """Severity of an issue; NONE marks sites that do not have it."""
-
-    NONE = 0
-    INFO = 1
-    WARNING = 2
-    CRITICAL = 3
-
-
-@dataclass(frozen=True, slots=True)
-class IssueKind:
-    """One kind of issue.
-
-    Attributes
-    ----------
-    code : str
-        Stable name, the ``code`` label of ``fleetscope_site_issue``.
-    component : str
-        The component score that it belongs to.
-    unit : str
-        Unit of its value and threshold.
-    sentence : str
-        Format string over ``value``, ``threshold`` and ``detail``.
-    action : str
-        What to do first.
-    """
-
-    code: str
-    component: str
-    unit: str
-    sentence: str
-    action: str
+__all__ = [
+    "BoolArray",
+    "Component",
+    "Finding",
+    "FloatArray",
+    "IntArray",
+    "Severity",
+    "component",
+    "judge",
+]
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
     """One kind of issue over all sites: arrays of shape (N,).
 
-    ``severity`` holds values of :class:`Severity`; ``value`` and ``threshold`` are in the kind's
-    unit, NaN where there is none; ``deduction`` is in points of the component's 100.
+    ``severity`` holds values of :class:`Severity`; ``value`` and ``threshold`` are in the rule's
+    unit, NaN where there is none; ``deduction`` is in points of the component's 100; ``cap`` is
+    what the issue holds the overall score to at most, 100 where it does not.
     """
 
-    kind: IssueKind
+    rule: Rule
     severity: IntArray
     value: FloatArray
     threshold: FloatArray
     deduction: FloatArray
+    cap: FloatArray
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,31 +68,48 @@ class Component:
     applicable: BoolArray
 
 
-def finding(
-    kind: IssueKind,
+def judge(
+    rule: Rule,
     value: FloatArray,
-    *levels: tuple[BoolArray, Severity, float, FloatArray | float],
+    limits: Mapping[str, FloatArray | float],
+    where: BoolArray,
+    compared: FloatArray | None = None,
 ) -> Finding:
-    """Build a finding from levels, of which the first that holds decides.
+    """Judge all sites by one rule: of its levels that hold, the first decides.
 
     Parameters
     ----------
-    kind : IssueKind
+    rule : Rule
     value : float array, shape (N,)
-        The value that is judged, in the kind's unit.
-    *levels : (mask, severity, deduction, threshold)
-        ``mask`` (N,) says where the level holds; comparisons with NaN are False, so that a missing
-        value is never a finding.
+        The value that is judged, in the rule's unit. A missing one (NaN) is never an issue, unless
+        a state decides.
+    limits : mapping of name to float array, shape (N,), or float
+        The limits of every site; those left out have their default.
+    where : bool array, shape (N,)
+        Where the rule applies; of a level that is a state, where that state is.
+    compared : float array, shape (N,), optional
+        The value as it is compared with the limit, where it is not ``value`` itself.
     """
     count = value.shape[0]
     severity = np.zeros(count, dtype=np.int8)
-    deduction = np.zeros(count)
+    deduction, cap = np.zeros(count), np.full(count, NO_CAP)
     threshold = np.full(count, np.nan)
-    for mask, level, points, limit in reversed(levels):
-        severity[mask] = level
-        deduction[mask] = points
-        threshold[mask] = np.broadcast_to(limit, (count,))[mask]
-    return Finding(kind, severity, value, threshold, deduction)
+    compared = value if compared is None else compared
+    for level in reversed(rule.levels):
+        limit = np.full(count, np.nan)
+        if level.limit:
+            limit[:] = limits.get(level.limit, LIMITS[level.limit].default)
+            limit += level.further
+        holds = where
+        if level.side is Side.BELOW:
+            holds = where & (compared < limit)
+        elif level.side is Side.ABOVE:
+            holds = where & (compared > limit)
+        severity[holds] = level.severity
+        deduction[holds] = level.points
+        cap[holds] = level.holds_to
+        threshold[holds] = limit[holds]
+    return Finding(rule, severity, value, threshold, deduction, cap)
 
 
 def component(
@@ -139,146 +138,3 @@ def component(
     score = 100.0 - np.sum([f.deduction for f in findings], axis=0)
     score = np.where(present.any(axis=0), np.maximum(score, 0.0), np.nan)
     return Component(name, score, findings, tuple(inputs), present, wanted)
-
-
-_BATTERY, _GRID, _SOLAR, _CONNECTIVITY = "battery", "grid", "solar", "connectivity"
-
-BATTERY_SOH = IssueKind(
-    "battery_soh",
-    _BATTERY,
-    "%",
-    "State of health is {value:.0f} %, below {threshold:.0f} %",
-    "Check the warranty terms and plan a capacity test; order a replacement if it confirms.",
-)
-BATTERY_TEMPERATURE = IssueKind(
-    "battery_temperature",
-    _BATTERY,
-    "°C",
-    "Battery is at {value:.1f} °C, above {threshold:.0f} °C",
-    "Reduce charge and discharge power, then check ventilation and ambient temperature on site.",
-)
-CELL_SPREAD = IssueKind(
-    "cell_spread",
-    _BATTERY,
-    "V",
-    "Cells differ by {value:.3f} V, more than {threshold:.2f} V{detail}",
-    "Let the battery balance at full charge; if the spread stays, have the named cell checked.",
-)
-BATTERY_SOC = IssueKind(
-    "battery_soc",
-    _BATTERY,
-    "%",
-    "State of charge is {value:.0f} %, below {threshold:.0f} %",
-    "Check why it was not charged: PV, grid set-point, charge limits; charge it soon.",
-)
-BATTERY_SILENT = IssueKind(
-    "battery_silent",
-    _BATTERY,
-    "",
-    "The site answers but gives no battery reading at all",
-    "Check the BMS cable and the battery monitor setting on the site's controller.",
-)
-GRID_LOST = IssueKind(
-    "grid_lost",
-    _GRID,
-    "",
-    "There is no grid at the AC input",
-    "Ask whether the utility has an outage; if not, check the main breaker and the AC input.",
-)
-GRID_FREQUENCY = IssueKind(
-    "grid_frequency",
-    _GRID,
-    "Hz",
-    "Grid frequency is {value:.2f} Hz, beyond {threshold:.2f} Hz",
-    "Compare with other sites of the region: if they agree it is the utility, else the meter.",
-)
-GRID_FREQUENCY_DEVIATION = IssueKind(
-    "grid_frequency_deviation",
-    _GRID,
-    "Hz",
-    "Grid frequency is {value:.2f} Hz, more than 0.1 Hz off nominal",
-    "Watch it; it is within the band.",
-)
-GRID_VOLTAGE = IssueKind(
-    "grid_voltage",
-    _GRID,
-    "V",
-    "Grid voltage is {value:.0f} V, beyond {threshold:.0f} V",
-    "Compare phases and neighbouring sites; report a lasting deviation to the utility.",
-)
-GRID_UNSTEADY = IssueKind(
-    "grid_unsteady",
-    _GRID,
-    "Hz",
-    "Grid frequency varies by {value:.3f} Hz (standard deviation), more than {threshold:.2f} Hz",
-    "Watch it; a weak grid or a generator is the usual cause.",
-)
-PV_UNDERPERFORMING = IssueKind(
-    "pv_underperforming",
-    _SOLAR,
-    "",
-    "PV makes {value:.0%} of what the sun and its neighbours say it should",
-    "Check string fuses, isolators and the inverter's error log, then look for new shade.",
-)
-PV_LOW = IssueKind(
-    "pv_low",
-    _SOLAR,
-    "",
-    "PV makes {value:.0%} of what the sun and its neighbours say it should",
-    "Look for dirt, snow or new shade at the next visit.",
-)
-SITE_OFFLINE = IssueKind(
-    "site_offline",
-    _CONNECTIVITY,
-    "s",
-    "The site does not answer{detail}",
-    "Check its internet connection and power; ask the contact whether the site is live.",
-)
-SCRAPES_FAILING = IssueKind(
-    "scrapes_failing",
-    _CONNECTIVITY,
-    "",
-    "Only {value:.0%} of the scrapes of the last hour worked",
-    "Check the site's link; a slow or overloaded controller shows as timeouts.",
-)
-DEVICE_ALARM = IssueKind(
-    "device_alarm",
-    "devices",
-    "",
-    "A device reports an alarm{detail}",
-    "Read the alarm on the device's own display and follow its manual.",
-)
-DEVICE_WARNING = IssueKind(
-    "device_warning",
-    "devices",
-    "",
-    "A device reports a warning{detail}",
-    "Watch it; it becomes an alarm if nothing changes.",
-)
-IMPLAUSIBLE_READING = IssueKind(
-    "implausible_reading",
-    "devices",
-    "",
-    "A device reports a value outside physics{detail}",
-    "Check the sensor, its wiring and the device's firmware; the value is not scored.",
-)
-
-ISSUE_KINDS: tuple[IssueKind, ...] = (
-    BATTERY_SOH,
-    BATTERY_TEMPERATURE,
-    CELL_SPREAD,
-    BATTERY_SOC,
-    BATTERY_SILENT,
-    GRID_LOST,
-    GRID_FREQUENCY,
-    GRID_FREQUENCY_DEVIATION,
-    GRID_VOLTAGE,
-    GRID_UNSTEADY,
-    PV_UNDERPERFORMING,
-    PV_LOW,
-    SITE_OFFLINE,
-    SCRAPES_FAILING,
-    DEVICE_ALARM,
-    DEVICE_WARNING,
-    IMPLAUSIBLE_READING,
-)

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from scoring.issues import BoolArray, Component, Finding, FloatArray, IntArray, Severity
+from scoring.issues import BoolArray, Component, Finding, FloatArray, IntArray
 from scoring.status import status_of
-from scoring.weights import CRITICAL_CAP, WARNING_CAP, WEIGHTS
+from scoring.weights import WEIGHTS
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +30,8 @@ class Overall:
         The inputs that a site should have and did not give.
     worst : int8 array, shape (N,)
         Highest severity of any finding.
+    cap : float array, shape (N,)
+        What the issues hold the score to at most, 100 where they do not.
     """
 
     score: FloatArray
@@ -37,6 +39,7 @@ class Overall:
     coverage: FloatArray
     missing: tuple[tuple[str, BoolArray], ...]
     worst: IntArray
+    cap: FloatArray
 
 
 def combine(
@@ -60,8 +63,8 @@ def combine(
     Returns
     -------
     Overall
-        An active critical issue holds the score to at most 49, a warning to at most 69. The score
-        is rounded down to one decimal, so that what is shown never contradicts the status.
+        The lowest cap of an active issue holds the score. The score is rounded down to one
+        decimal, so that what is shown never contradicts the status.
     """
     scores = np.array([c.score for c in components])
     share = np.array([weights[c.name] for c in components])[:, None]
@@ -73,8 +76,8 @@ def combine(
 
     findings = [f for c in components for f in c.findings] + list(others)
     worst = np.max([f.severity for f in findings], axis=0)
-    score = np.where(worst == Severity.CRITICAL, np.minimum(score, CRITICAL_CAP), score)
-    score = np.where(worst == Severity.WARNING, np.minimum(score, WARNING_CAP), score)
+    cap = np.min([f.cap for f in findings], axis=0)
+    score = np.minimum(score, cap)
     score = np.where(offline, 0.0, score)
     score = np.floor(np.round(score, 6) * 10) / 10
 
@@ -93,4 +96,4 @@ def combine(
     coverage = (weight * np.array(coverage_parts)).sum(axis=0) / np.maximum(
         weight.sum(axis=0), 1e-9
     )
-    return Overall(score, status_of(score, offline), coverage, tuple(missing), worst)
+    return Overall(score, status_of(score, offline), coverage, tuple(missing), worst, cap)

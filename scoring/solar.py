@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scoring.outliers import Labels, sort_groups
+from scoring.rules import DEAD_PV_RATIO, LIMITS, PV_LOW, PV_UNDERPERFORMING
 
 FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
@@ -17,10 +18,8 @@ IntArray = NDArray[np.intp]
 
 DEFAULT_TILT = 30.0
 INVERTER_EFFICIENCY = 0.96
-UNDERPERFORMING_DEDUCTION = 40.0
-LOW_DEDUCTION = 15.0
-UNDERPERFORMING_BELOW = 0.5
-LOW_BELOW = 0.75
+UNDERPERFORMING_BELOW = LIMITS["pv_underperforming"].default
+LOW_BELOW = LIMITS["pv_low"].default
 
 _DELTA_T_SECONDS = 69.2
 _REFRACTION_AT_HORIZON_DEG = 0.5667
@@ -335,7 +334,7 @@ def assess_solar(
     min_neighbours: int = 3,
     underperforming_below: float = UNDERPERFORMING_BELOW,
     low_below: float = LOW_BELOW,
-    dead_below: float = 0.02,
+    dead_below: float = DEAD_PV_RATIO,
     min_neighbour_ratio: float = 0.05,
 ) -> SolarResult:
     """Judge each site's yield by its neighbours, which clouds hit alike.
@@ -384,8 +383,8 @@ def assess_solar(
     underperforming = (relative < underperforming_below) | (alone & (value < dead_below))
     low = (relative < low_below) & ~underperforming
     deduction = np.zeros(value.shape)
-    deduction[low] = LOW_DEDUCTION
-    deduction[underperforming] = UNDERPERFORMING_DEDUCTION
+    deduction[low] = PV_LOW.levels[0].points
+    deduction[underperforming] = PV_UNDERPERFORMING.levels[0].points
     all_dark = known & ~alone & ~comparable & (value < min_neighbour_ratio)
     score = np.where(known & ~all_dark, 100.0 - deduction, np.nan)
     return SolarResult(score, deduction, relative, underperforming, low, median, neighbours)

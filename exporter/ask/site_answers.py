@@ -17,8 +17,9 @@ from exporter.ask.catalogue import CONDITIONS
 from exporter.model.quantities import API_KEYS, DERIVED, QUANTITIES
 from exporter.model.text import duration_words
 from scoring.issues import Severity
+from scoring.rule import NO_CAP
 from scoring.status import Status
-from scoring.weights import CRITICAL_CAP, WARNING_CAP, WEIGHTS
+from scoring.weights import WEIGHTS
 
 _COMPONENT_COLUMNS = (
     Column("component", "Component"),
@@ -27,6 +28,11 @@ _COMPONENT_COLUMNS = (
     Column("lost", "Points lost", "number", decimals=1),
     Column("why", "Why"),
 )
+_SEVERITIES = {
+    Severity.INFO: "what is not known",
+    Severity.WARNING: "a warning",
+    Severity.CRITICAL: "a critical issue",
+}
 _NO_SUN = "not enough daylight yet to judge PV"
 
 
@@ -154,13 +160,12 @@ def explain_answer(b: Builder, row: int) -> Answer:
     before = 100.0 - sum(c["lost"] for c in weighted) if weighted else None
     status = b.view.status(row)
     steps = [{"points": -c["lost"], "what": _step(c)} for c in weighted if c["lost"] > 0.005]
-    worst = overall.worst[row]
+    cap = float(overall.cap[row])
     if status == Status.OFFLINE.name:
         rule = "a site that does not answer scores 0"
-    elif worst == Severity.CRITICAL:
-        rule = f"a critical issue holds the score to at most {CRITICAL_CAP:.0f}"
-    elif worst == Severity.WARNING:
-        rule = f"a warning holds the score to at most {WARNING_CAP:.0f}"
+    elif cap < NO_CAP:
+        kind = _SEVERITIES[Severity(int(overall.worst[row]))]
+        rule = f"{kind} holds the score to at most {cap:.0f}"
     else:
         rule = "rounding down to one decimal"
     if before is not None and score is not None and before - score > 0.0005:

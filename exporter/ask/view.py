@@ -130,7 +130,7 @@ class View:
         """Where one of these issues is active, shape (N,)."""
         holds = np.zeros(self.count, dtype=np.bool_)
         for finding in self.assessment.scores.findings:
-            if finding.kind.code in codes:
+            if finding.rule.code in codes:
                 holds |= finding.severity > Severity.NONE
         return holds
 

@@ -17,18 +17,18 @@ from exporter.assess.site_views import SiteView, views_of
 from exporter.collect.state import COLUMN, FleetState, SiteRecord
 from exporter.config.fleet import Fleet, Site
 from exporter.model.cell_findings import SiteCells
+from exporter.model.figures import judged
 from exporter.model.snapshot import Outcome
 from exporter.model.text import duration_words
 from scoring.common import CommonIssue, common_issues
 from scoring.fleet import FleetInputs, FleetScores, assess_fleet
-from scoring.issues import (
+from scoring.issues import FloatArray, Severity
+from scoring.rules import (
     CELL_SPREAD,
     DEVICE_ALARM,
     DEVICE_WARNING,
     IMPLAUSIBLE_READING,
     SITE_OFFLINE,
-    FloatArray,
-    Severity,
 )
 from scoring.solar import performance_ratio
 from scoring.status import STATUSES, Status
@@ -106,7 +106,7 @@ class FleetAssessment:
     def common(self) -> list[CommonIssue]:
         """Issues that several sites share."""
         sites = self.fleet.sites
-        active = {f.kind.code: f.severity > Severity.NONE for f in self.scores.findings}
+        active = {f.rule.code: f.severity > Severity.NONE for f in self.scores.findings}
         attributes = {
             "region": [s.region for s in sites],
             "battery_type": [s.battery_type for s in sites],
@@ -291,27 +291,34 @@ def _issues(
     """Issues in words, worst first, each with the time since which it is active."""
     found: list[list[Issue]] = [[] for _ in state.records]
     for finding in scores.findings:
-        kind = finding.kind
+        rule = finding.rule
         for row in np.flatnonzero(finding.severity):
             record = state.records[row]
-            since = beginnings.get((state.ids[row], kind.code), wall)
+            since = beginnings.get((state.ids[row], rule.code), wall)
             value, threshold = float(finding.value[row]), float(finding.threshold[row])
-            if kind is SITE_OFFLINE and not math.isnan(value):
+            if rule is SITE_OFFLINE and not math.isnan(value):
                 since = float(state.last_success_time[row])
-            sentence = kind.sentence.format(
-                value=value, threshold=threshold, detail=_detail(kind.code, record, value)
+            shown, limit = judged(
+                value,
+                threshold,
+                unit=rule.unit,
+                decimals=rule.decimals,
+                as_percent=rule.as_percent,
+            )
+            sentence = rule.sentence.format(
+                value=shown, limit=limit, detail=_detail(rule.code, record, value)
             )
             found[row].append(
                 Issue(
-                    code=kind.code,
-                    component=kind.component,
+                    code=rule.code,
+                    component=rule.component,
                     severity=Severity(int(finding.severity[row])).name.lower(),
                     value=_number(value),
                     threshold=_number(threshold),
-                    unit=kind.unit,
+                    unit=rule.unit,
                     deduction=float(finding.deduction[row]),
                     sentence=sentence,
-                    action=kind.action,
+                    action=rule.action,
                     since=since,
                 )
             )

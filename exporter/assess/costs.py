@@ -12,20 +12,9 @@ from pydantic import Field, StringConstraints
 from exporter.assess.assessment import Issue
 from exporter.config.fleet import Site
 from exporter.config.side_file import SideModel, load
+from scoring.rules import RULES
 
-_VISITS = frozenset(
-    {
-        "battery_soh",
-        "battery_temperature",
-        "battery_silent",
-        "cell_spread",
-        "device_alarm",
-        "implausible_reading",
-        "pv_underperforming",
-        "scrapes_failing",
-        "site_offline",
-    }
-)
+_VISITS = frozenset(rule.code for rule in RULES if rule.visit)
 """Issues that end in a visit to the site, unless they are for information only."""
 
 

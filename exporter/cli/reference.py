@@ -18,20 +18,23 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from exporter.config.driver_options import Declarations
-from exporter.config.fleet import Contact, Fleet, Site, Thresholds
+from exporter.config.fleet import Contact, Fleet, Site
 from exporter.config.fleet_keys import SITE_KEYS, THRESHOLD_KEYS
 from exporter.config.settings import PREFIX as ENVIRONMENT
 from exporter.config.settings import Settings
+from exporter.config.thresholds import Thresholds
 from exporter.drivers import DRIVERS
 from exporter.history.cells.wear import MEANINGS as WEAR_MEANINGS
 from exporter.history.rollups.schema import parts as rollup_parts
+from exporter.model.figures import exact, with_unit
 from exporter.model.quantities import DERIVED, METER_QUANTITIES, QUANTITIES, Measurement
 from exporter.model.snapshot import OUTCOME_MEANINGS
 from exporter.serve.metrics import METRICS, PREFIX
 from scoring.battery import STEEP_BELOW_PERCENT, STEEP_FROM_PERCENT
 from scoring.cells.imbalance import DEFAULT_LIMITS
-from scoring.issues import ISSUE_KINDS
 from scoring.outliers import METRICS as OUTLIER_METRICS
+from scoring.rule import NO_CAP, Level, Rule
+from scoring.rules import DEAD_PV_RATIO, LIMITS, RULES, UNKNOWN_HEALTH_CAP
 from scoring.status import GOOD_FROM, HEALTHY_FROM, WARNING_FROM
 from scoring.weights import CRITICAL_CAP, WARNING_CAP, WEIGHTS
 
@@ -340,40 +343,19 @@ def _annotation_words(annotation: object) -> str:
 def scoring() -> str:
     """Reference of scores and issues."""
     weights = [(f"`{name}`", f"{weight:.2f}") for name, weight in WEIGHTS.items()]
-    limits = Thresholds()
     deductions = [
-        ("battery", f"state of health below {limits.battery_soh_critical:g} %", 50, "critical"),
-        ("battery", f"state of health below {limits.battery_soh_warning:g} %", 20, "warning"),
-        ("battery", f"temperature above {limits.temperature_max:g} °C", 20, "warning"),
-        ("battery", "10 °C further", 20, "critical"),
-        ("battery", f"cell spread above {limits.cell_spread_critical:g} V", 20, "critical"),
-        ("battery", f"cell spread above {limits.cell_spread_warning:g} V", 10, "warning"),
-        ("battery", f"state of charge below {limits.soc_critical:g} %", 10, "warning"),
-        ("battery", "no battery reading on a site that answers", "unknown", "warning"),
-        ("grid", "grid lost on a site that should have one", 100, "critical"),
         (
-            "grid",
-            f"frequency outside {limits.grid_frequency_min:g} to {limits.grid_frequency_max:g} Hz",
-            40,
-            "warning",
-        ),
-        ("grid", "else more than 0.1 Hz off nominal", 15, "info"),
-        ("grid", "a phase more than 10 % off nominal voltage", 20, "warning"),
-        ("grid", "frequency with a standard deviation above 0.05 Hz over 90 scrapes", 10, "info"),
-        ("solar", "less than half of what sun and neighbours say", 40, "warning"),
-        ("solar", "less than three quarters of it", 15, "info"),
-        (
-            "connectivity",
-            "100 times the share of scrapes that worked in the last hour (a partial "
-            "one counts half), falling to 0 as the last one ages from 2 to 3 intervals + 10 s",
-            "–",
-            "info below 95 %, warning below 50 %",
-        ),
-        ("devices", "a device reports an alarm (level 2)", 0, "warning"),
-        ("devices", "a device reports a warning (level 1)", 0, "info"),
-        ("devices", "a value outside physics", 0, "info"),
+            rule.component,
+            _when(rule, level),
+            f"{level.points:g}",
+            level.severity.name.lower(),
+            "–" if level.holds_to == NO_CAP else f"{level.holds_to:g}",
+            f"`{rule.code}`",
+        )
+        for rule in RULES
+        for level in rule.levels
     ]
-    issues = [(f"`{k.code}`", k.component, k.unit or "–", k.action) for k in ISSUE_KINDS]
+    issues = [(f"`{r.code}`", r.component, r.unit or "–", r.action) for r in RULES]
     return _page(
         "Scores and issues",
         "Four components from 0 to 100 are weighed into one overall score. The weight of a "
@@ -387,8 +369,17 @@ def scoring() -> str:
         "before its first scrape it is UNKNOWN.",
         "## Deductions",
         "Limits are those of the fleet file and stand here with their defaults. A value at its "
-        "limit is still right.",
-        table(("component", "when", "points", "severity"), deductions),
+        "limit is still right. Of the rows of one code the first that holds counts. The last but "
+        "one column is what the issue holds the overall score to at most.",
+        table(("component", "when", "points", "severity", "at most", "code"), deductions),
+        "Connectivity is 100 times the share of scrapes that worked in the last hour, of which a "
+        "partial one counts half, and falls to 0 as the last one ages from 2 intervals to 3 "
+        "intervals and 10 s.",
+        "A battery of which neither state of health nor temperature nor cell voltages are known "
+        f"may be in any state. Its site is held to {UNKNOWN_HEALTH_CAP:g}, so that it is GOOD at "
+        "best and not HEALTHY, and has an issue that says so on every face; being for information "
+        "only, it raises no alert. Where one of the three is known, the others are named as "
+        "missing.",
         f"Below {STEEP_BELOW_PERCENT:g} % and from {STEEP_FROM_PERCENT:g} % of charge cells in "
         "good order lie far apart: there a spread is a warning above "
         f"{DEFAULT_LIMITS.ends[0]:g} V and critical above {DEFAULT_LIMITS.ends[1]:g} V, or above "
@@ -397,13 +388,26 @@ def scoring() -> str:
         "full or the controller holds the PV back: energy made against what a clear sky allows, "
         "and that ratio against the median of the neighbours in the same region, which sit under "
         "the same clouds; three with a value are needed. With fewer, only PV that makes next to "
-        "nothing (below 2 % of a clear sky) is a warning. At night the last judgement stays.",
+        f"nothing (below {100 * DEAD_PV_RATIO:g} % of a clear sky) is a warning. At night the last "
+        "judgement stays.",
         "## Issues",
         table(("code", "component", "unit", "what to do first"), issues),
         "## Outliers",
         "Robust z = 0.6745 · (x - median) / MAD against the narrowest of battery type, region and "
         "fleet that has at least five members with a value (Iglewicz and Hoaglin, 1993); beyond "
         "3.5 is an outlier. MAD has a floor, so that a fleet in agreement has none.",
+    )
+
+
+def _when(rule: Rule, level: Level) -> str:
+    if level.when:
+        return level.when
+    limit = LIMITS[level.limit]
+    value = exact(100 * limit.default) if rule.as_percent else exact(limit.default)
+    unit = "%" if rule.as_percent else limit.unit
+    when = f"{rule.subject} {level.side.value} {with_unit(value, unit)}"
+    return when + (
+        f", by more than {with_unit(exact(level.further), unit)}" if level.further else ""
     )
 
 

@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from exporter.config.fleet import PRIORITIES, Fleet, Site, Thresholds
+from exporter.config.fleet import PRIORITIES, Fleet, Site
+from exporter.config.thresholds import Thresholds
 from exporter.model.quantities import API_KEYS, BATTERY_QUANTITIES, DERIVED, SITE_QUANTITIES
 from exporter.model.quantity import Derived
 from exporter.model.snapshot import MISSING, BatterySnapshot, Outcome, ReadingState, Snapshot

@@ -22,6 +22,7 @@ from pydantic import (
 from exporter.config.driver_options import DEFAULT_DRIVER, DriverOptions
 from exporter.config.endpoints import check_endpoint
 from exporter.config.field_types import Number, Text, field_error
+from exporter.config.thresholds import ThresholdOverrides, Thresholds
 
 Priority = Literal["high", "medium", "low"]
 PRIORITIES: tuple[Priority, ...] = ("high", "medium", "low")
@@ -63,62 +64,6 @@ class Contact(_Model):
     name: Text | None = None
     phone: Text | None = None
     email: Annotated[Text, StringConstraints(pattern=r"^[^@\s]+@[^@\s]+\.[^@\s]+$")] | None = None
-
-
-SohLimit = Annotated[Number, Field(gt=0, le=100)]
-BandEdge = Annotated[Number, Field(ge=40, le=70)]
-HeatLimit = Annotated[Number, Field(ge=-20, le=100)]
-SpreadLimit = Annotated[Number, Field(gt=0, le=2)]
-SocLimit = Annotated[Number, Field(ge=0, le=100)]
-
-
-class Thresholds(_Model):
-    """Limits that turn readings into issues. Frequencies are for a nominal 50 Hz."""
-
-    battery_soh_warning: SohLimit = 85.0
-    battery_soh_critical: SohLimit = 70.0
-    grid_frequency_min: BandEdge = 49.5
-    grid_frequency_max: BandEdge = 50.5
-    temperature_max: HeatLimit = 45.0
-    cell_spread_warning: SpreadLimit = 0.10
-    cell_spread_critical: SpreadLimit = 0.15
-    soc_critical: SocLimit = 10.0
-
-
-_ORDERS = (
-    ("battery_soh_critical", "battery_soh_warning"),
-    ("grid_frequency_min", "grid_frequency_max"),
-    ("cell_spread_warning", "cell_spread_critical"),
-)
-
-
-def contradictions(thresholds: Thresholds, nominal_hz: float = 50) -> list[str]:
-    """What makes a set of thresholds impossible; empty where nothing does."""
-    wrong = [
-        f"{low} {getattr(thresholds, low):g} must be below {high} {getattr(thresholds, high):g}"
-        for low, high in _ORDERS
-        if getattr(thresholds, low) >= getattr(thresholds, high)
-    ]
-    low_hz, high_hz = thresholds.grid_frequency_min, thresholds.grid_frequency_max
-    if low_hz < high_hz and not low_hz < nominal_hz < high_hz:
-        wrong.append(
-            f"grid_frequency_min {low_hz:g} to grid_frequency_max {high_hz:g} must hold the "
-            f"nominal {nominal_hz:g} Hz"
-        )
-    return wrong
-
-
-class ThresholdOverrides(_Model):
-    """The thresholds of one site; what is left out comes from the fleet's."""
-
-    battery_soh_warning: SohLimit | None = None
-    battery_soh_critical: SohLimit | None = None
-    grid_frequency_min: BandEdge | None = None
-    grid_frequency_max: BandEdge | None = None
-    temperature_max: HeatLimit | None = None
-    cell_spread_warning: SpreadLimit | None = None
-    cell_spread_critical: SpreadLimit | None = None
-    soc_critical: SocLimit | None = None
 
 
 def _check_moment(value: Any) -> datetime:

@@ -26,11 +26,9 @@ from exporter.config.fleet import (
     MaintenanceWindow,
     MuteTime,
     Site,
-    ThresholdOverrides,
-    Thresholds,
-    contradictions,
 )
 from exporter.config.positions import FleetDocument, FleetFileError, Mistake, Where, shown_text
+from exporter.config.thresholds import ThresholdOverrides, Thresholds, contradictions
 
 __all__ = ["FleetFileError", "Mistake", "load_fleet", "parse_fleet"]
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from scoring.rule import Limit, Severity
+from scoring.rules import CONFIGURABLE, RULES
+
 SITE_KEYS = {
     "id": "Stable name in metrics, storage and addresses: letters, digits and `_.:-`, 64 at most. "
     "A site with a new id has no past",
@@ -33,13 +36,29 @@ SITE_KEYS = {
     "given",
     "tags": "Words to choose sites by",
 }
-THRESHOLD_KEYS = {
-    "battery_soh_warning": "State of health in %; below it a warning",
-    "battery_soh_critical": "Below it critical",
-    "grid_frequency_min": "Hz; below it a warning",
-    "grid_frequency_max": "Hz; above it a warning",
-    "temperature_max": "Battery in °C; above it a warning, 10 °C further critical",
-    "cell_spread_warning": "V; above it a warning",
-    "cell_spread_critical": "V; above it critical",
-    "soc_critical": "State of charge in %; below it a warning, whose alert is a page",
+_DEGREES = {
+    Severity.INFO: "for information",
+    Severity.WARNING: "a warning",
+    Severity.CRITICAL: "critical",
 }
+
+
+def _threshold_meaning(limit: Limit) -> str:
+    """What the rules make of a threshold."""
+    parts = []
+    subject = ""
+    for rule in RULES:
+        for level in reversed(rule.levels):
+            if level.limit != limit.name:
+                continue
+            subject = f"{rule.subject[0].upper()}{rule.subject[1:]} in {limit.unit}"
+            side = (
+                f"{level.further:g} {limit.unit} further"
+                if level.further
+                else f"{level.side.value} it"
+            )
+            parts.append(f"{side} {_DEGREES[level.severity]}")
+    return f"{subject}; {', '.join(parts)}" + (f"; {limit.note}" if limit.note else "")
+
+
+THRESHOLD_KEYS = {limit.name: _threshold_meaning(limit) for limit in CONFIGURABLE}

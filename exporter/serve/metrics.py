@@ -17,7 +17,8 @@ from exporter.config.fleet import Contact
 from exporter.config.maintenance import in_maintenance
 from exporter.model.quantities import ROWS
 from exporter.store.queue_stats import SpoolNumbers
-from scoring.issues import DEVICE_ALARM, DEVICE_WARNING, FloatArray
+from scoring.issues import FloatArray
+from scoring.rules import DEVICE_ALARM, DEVICE_WARNING
 from scoring.status import STATUSES
 
 PREFIX = "fleetscope_"

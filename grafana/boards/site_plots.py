@@ -13,7 +13,7 @@ from grafana.kit import look
 from grafana.kit.levels import READINGS, either, over_time
 from grafana.kit.panels import Face, colour, lines, link, timeline
 from grafana.kit.queries import Target, influx, prom
-from scoring.grid import VOLTAGE_TOLERANCE
+from scoring.rules import VOLTAGE_TOLERANCE
 
 ONE = '{site="$site"}'
 BUCKETS = "time($__interval)"

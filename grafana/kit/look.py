@@ -28,14 +28,13 @@ from grafana_foundation_sdk.models.dashboard import (
     ValueMappingResult,
 )
 
-from exporter.config.fleet import Thresholds
+from exporter.config.thresholds import Thresholds
 from exporter.model.quantities import QUANTITIES
 from exporter.model.snapshot import Outcome
 from exporter.store.line_protocol import SEVERITY_LEVELS
-from scoring.battery import CRITICAL_TEMPERATURE_STEP
 from scoring.cells.soh import CLASS_EDGES, SohClass
-from scoring.issues import ISSUE_KINDS
 from scoring.outliers import robust_scores
+from scoring.rules import BATTERY_TEMPERATURE, RULES
 from scoring.status import GOOD_FROM, HEALTHY_FROM, STATUSES, WARNING_FROM, Status
 
 LIMITS = Thresholds()
@@ -173,7 +172,9 @@ def spread_limits(base: str = FINE) -> ThresholdsConfig:
 def temperature_limits(base: str = FINE) -> ThresholdsConfig:
     """Battery temperature in degrees Celsius."""
     limit = LIMITS.temperature_max
-    return limits(base, (limit, _WARNING), (limit + CRITICAL_TEMPERATURE_STEP, _CRITICAL))
+    return limits(
+        base, (limit, _WARNING), (limit + BATTERY_TEMPERATURE.levels[0].further, _CRITICAL)
+    )
 
 
 def soh_limits(base: str = FINE) -> ThresholdsConfig:
@@ -299,22 +300,22 @@ def yes_no(yes: str, no: str) -> list[ValueMapping]:
 
 def issue_names() -> list[ValueMapping]:
     """Codes of issues as words."""
-    return [plain_words(*(k.code for k in ISSUE_KINDS))]
+    return [plain_words(*(k.code for k in RULES))]
 
 
 def issue_series() -> dict[str, dict[str, str]]:
     """Overrides that name a series after the issue whose code it has."""
-    return {k.code: {"displayName": words(k.code)} for k in ISSUE_KINDS}
+    return {k.code: {"displayName": words(k.code)} for k in RULES}
 
 
 def issue_actions() -> list[ValueMapping]:
     """Codes of issues as what to do first."""
-    return [_map({k.code: (k.action, None) for k in ISSUE_KINDS})]
+    return [_map({k.code: (k.action, None) for k in RULES})]
 
 
 def issue_components() -> list[ValueMapping]:
     """Codes of issues as the component whose score they lower."""
-    return [_map({k.code: (k.component.capitalize(), None) for k in ISSUE_KINDS})]
+    return [_map({k.code: (k.component.capitalize(), None) for k in RULES})]
 
 
 def as_text(texts: Mapping[str, str], colour: str | None = None) -> ValueMapping:

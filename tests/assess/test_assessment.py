@@ -152,7 +152,7 @@ def test_one_missed_scrape_is_not_offline_but_silence_is() -> None:
     assert assess(state, 1051.0, WALL).site(0).status is not Status.OFFLINE
 
 
-def test_a_bare_battery_monitor_may_be_healthy_but_is_not_covered() -> None:
+def test_a_battery_of_whose_health_nothing_is_known_is_good_at_best_and_calls_nobody() -> None:
     bare = Snapshot(
         "a",
         WALL,
@@ -166,8 +166,12 @@ def test_a_bare_battery_monitor_may_be_healthy_but_is_not_covered() -> None:
             ),
         ),
     )
-    site = judge(fleet("a"), [bare]).site(0)
-    assert site.status is Status.HEALTHY
+    result = judge(fleet("a"), [bare])
+    site = result.site(0)
+    assert (site.status, site.score) == (Status.GOOD, 89.0)
+    assert codes(site) == {"battery_health_unknown": "info"}
+    assert "not fully known" in site.issues[0].sentence
+    assert result.needing_attention() == []
     assert site.coverage < 1
     assert {"soh_percent", "cell_spread_v", "temperature_c", "grid_frequency_hz"} <= set(
         site.missing

@@ -5,11 +5,12 @@ from __future__ import annotations
 import pytest
 
 from exporter.cli.reference import FOLDER, documents
-from exporter.config.fleet import Site, Thresholds
+from exporter.config.fleet import Site
 from exporter.config.fleet_keys import SITE_KEYS, THRESHOLD_KEYS
+from exporter.config.thresholds import Thresholds
 from exporter.model.quantities import QUANTITIES
 from exporter.serve.metrics import METRICS, PREFIX
-from scoring.issues import ISSUE_KINDS
+from scoring.rules import RULES
 
 
 @pytest.mark.parametrize("name", sorted(documents()))
@@ -22,7 +23,7 @@ def test_everything_is_in_its_document() -> None:
     assert all(f"`{PREFIX}{name}`" in found["metrics.md"] for name in METRICS)
     assert all(f"`{name}`" in found["influxdb.md"] for name in QUANTITIES)
     assert all(f"`{name}`" in found["glossary.md"] for name in QUANTITIES)
-    assert all(f"`{kind.code}`" in found["scoring.md"] for kind in ISSUE_KINDS)
+    assert all(f"`{kind.code}`" in found["scoring.md"] for kind in RULES)
 
 
 def test_every_key_of_the_fleet_file_is_explained_and_no_other() -> None:

@@ -32,7 +32,7 @@ from exporter.store.cell_cadence import CellStore
 from exporter.store.line_protocol import assessment_lines, snapshot_lines
 from grafana.generate import FOLDER, dashboards, files, main, stale
 from grafana.kit.levels import CHOICE_QUERY, DETAILS
-from scoring.issues import ISSUE_KINDS
+from scoring.rules import RULES as SCORING_RULES
 from scoring.status import STATUSES
 
 ROOT = Path(__file__).parents[2]
@@ -402,4 +402,4 @@ def test_every_issue_has_an_action_in_the_table(made: dict[str, dict[str, Any]])
         if panel["title"] == "What is wrong, and what to do"
     ]
     text = json.dumps(table, ensure_ascii=False)
-    assert all(kind.action in text for kind in ISSUE_KINDS)
+    assert all(kind.action in text for kind in SCORING_RULES)

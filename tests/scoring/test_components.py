@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 import pytest
 from hypothesis import given
@@ -13,16 +11,10 @@ from scoring.battery import assess_battery
 from scoring.connectivity import assess_connectivity
 from scoring.devices import assess_devices
 from scoring.grid import assess_grid, steadiness
-from scoring.issues import ISSUE_KINDS, Component, FloatArray, Severity
+from scoring.issues import Component, FloatArray, Severity
+from scoring.rules import LIMITS, RULES
 
-LIMITS = {
-    "soh_warning": 85.0,
-    "soh_critical": 70.0,
-    "soc_critical": 10.0,
-    "temperature_max": 45.0,
-    "cell_spread_warning": 0.10,
-    "cell_spread_critical": 0.15,
-}
+DEFAULTS = {name: limit.default for name, limit in LIMITS.items() if limit.configurable}
 
 
 def array(*values: float) -> FloatArray:
@@ -43,7 +35,7 @@ def battery(
         **readings,
         any_reading=np.array([known]),
         answering=np.array([True]),
-        **{name: array(value) for name, value in LIMITS.items()},
+        limits={name: array(value) for name, value in DEFAULTS.items()},
     )
 
 
@@ -65,14 +57,16 @@ def grid(
         off_grid=np.array([off_grid]),
         nominal_hz=array(nominal),
         nominal_v=array(230.0),
-        frequency_min=array(nominal - 0.5),
-        frequency_max=array(nominal + 0.5),
+        limits={
+            "grid_frequency_min": array(nominal - 0.5),
+            "grid_frequency_max": array(nominal + 0.5),
+        },
     )
 
 
 def issues(component: Component) -> dict[str, Severity]:
     return {
-        f.kind.code: Severity(int(f.severity[0])) for f in component.findings if f.severity[0] > 0
+        f.rule.code: Severity(int(f.severity[0])) for f in component.findings if f.severity[0] > 0
     }
 
 
@@ -105,7 +99,12 @@ nan = float("nan")
         ({"soc": 10}, 100, {}),
         ({"soc": 9.9}, 90, {"battery_soc": Severity.WARNING}),
         ({"soh": 60, "temperature": 60, "spread": 0.41, "soc": 1}, 0, None),
-        ({"soh": nan, "spread": nan, "temperature": nan}, 100, {}),
+        (
+            {"soh": nan, "spread": nan, "temperature": nan},
+            100,
+            {"battery_health_unknown": Severity.INFO},
+        ),
+        ({"soh": nan, "spread": nan}, 100, {}),
     ],
 )
 def test_battery_deductions(
@@ -174,10 +173,10 @@ def test_a_lost_grid_has_no_frequency_to_miss() -> None:
 
 
 def test_the_worst_phase_is_the_one_that_is_told() -> None:
-    found = {f.kind.code: f for f in grid(low=200.0, high=235.0).findings}["grid_voltage"]
+    found = {f.rule.code: f for f in grid(low=200.0, high=235.0).findings}["grid_voltage"]
     assert found.value[0] == 200.0
     assert found.threshold[0] == pytest.approx(207.0)
-    found = {f.kind.code: f for f in grid(low=228.0, high=260.0).findings}["grid_voltage"]
+    found = {f.rule.code: f for f in grid(low=228.0, high=260.0).findings}["grid_voltage"]
     assert found.value[0] == 260.0
 
 
@@ -245,7 +244,7 @@ def test_devices(level: float, implausible: float, expected: dict[str, Severity]
     found = assess_devices(
         alarm_level=array(level), implausible=array(implausible), answering=np.array([True])
     )
-    assert {f.kind.code: Severity(int(f.severity[0])) for f in found if f.severity[0]} == expected
+    assert {f.rule.code: Severity(int(f.severity[0])) for f in found if f.severity[0]} == expected
     silent = assess_devices(
         alarm_level=array(level), implausible=array(implausible), answering=np.array([False])
     )
@@ -287,7 +286,7 @@ def test_many_sites_at_once_are_scored_as_one_by_one(
             cell_spread_v=np.full(n, 0.01),
             any_reading=np.ones(n, dtype=bool),
             answering=np.ones(n, dtype=bool),
-            **{name: np.full(n, value) for name, value in LIMITS.items()},
+            limits={name: np.full(n, value) for name, value in DEFAULTS.items()},
         ).score
 
     together = score(slice(None))
@@ -295,11 +294,11 @@ def test_many_sites_at_once_are_scored_as_one_by_one(
     np.testing.assert_array_equal(together, alone)
 
 
-def test_every_issue_has_words_that_format() -> None:
-    make: Callable[[float], str]
-    for kind in ISSUE_KINDS:
-        make = lambda v, k=kind: k.sentence.format(value=v, threshold=1.0, detail="")  # noqa: E731
-        assert make(0.5)
-        assert kind.action.endswith(".")
-    codes = [kind.code for kind in ISSUE_KINDS]
-    assert len(set(codes)) == len(codes)
+def test_every_rule_has_words_that_format() -> None:
+    for rule in RULES:
+        assert rule.sentence.format(value="1 %", limit="2 %", detail="")
+        assert rule.action.endswith(".")
+        for level in rule.levels:
+            assert not level.limit or level.limit in LIMITS
+            assert level.when or level.limit
+    assert len({rule.code for rule in RULES}) == len(RULES)

@@ -7,9 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scoring.issues import BATTERY_SOH, Component, Finding, FloatArray, Severity
-from scoring.overall import WEIGHTS, combine
+from scoring.issues import Component, Finding, FloatArray, Severity
+from scoring.overall import combine
+from scoring.rule import Level
+from scoring.rules import BATTERY_SOH
 from scoring.status import Status, status_of
+from scoring.weights import WEIGHTS
 
 nan = float("nan")
 
@@ -22,6 +25,7 @@ def component(name: str, score: float, severity: Severity = Severity.NONE) -> Co
         np.array([nan]),
         np.array([nan]),
         np.array([0.0]),
+        np.array([Level(severity, 0).holds_to]),
     )
     return Component(
         name,

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from exporter.model.text import duration_words
-from scoring.issues import ISSUE_KINDS
+from scoring.rules import RULES
 
 _MARKUP = re.compile(r"([\\`*_{}\[\]<>#|~!])")
 LONGEST_TITLE = 200
@@ -76,18 +76,8 @@ def incidents(sites: Iterable[dict[str, Any]], time: float) -> list[Incident]:
     ]
 
 
-_INPUTS = {
-    "battery_soh": "soh_percent",
-    "battery_temperature": "temperature_c",
-    "battery_soc": "soc_percent",
-    "cell_spread": "cell_spread_v",
-    "grid_lost": "grid_connected",
-    "grid_frequency": "grid_frequency_hz",
-    "grid_frequency_deviation": "grid_frequency_hz",
-    "grid_unsteady": "grid_frequency_hz",
-    "grid_voltage": "grid_voltage_v",
-}
-COMPONENTS = {kind.code: kind.component for kind in ISSUE_KINDS}
+_INPUTS = {rule.code: rule.input for rule in RULES if rule.input}
+COMPONENTS = {rule.code: rule.component for rule in RULES}
 _LINK = ("site_offline", "scrapes_failing")
 
 

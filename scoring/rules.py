@@ -1,0 +1,393 @@
+"""The rules of scoring: a row for each limit and for each kind of issue.
+
+From these rows come deductions and caps, the keys of the fleet file, the tables of docs/scoring.md,
+the limits that dashboards draw, and limits and texts of alerts.
+"""
+
+from __future__ import annotations
+
+import math
+
+from scoring.rule import Level, Limit, Rule, Severity, Side
+
+BELOW, ABOVE, STATE = Side.BELOW, Side.ABOVE, Side.STATE
+INFO, WARNING, CRITICAL = Severity.INFO, Severity.WARNING, Severity.CRITICAL
+
+UNKNOWN_HEALTH_CAP = 89.0
+"""A battery of whose health nothing is known is not HEALTHY, and nobody is called for it."""
+
+VOLTAGE_TOLERANCE = 0.10
+"""Of the nominal voltage, as in EN 50160."""
+FREQUENCY_NEAR_HZ = 0.1
+DEAD_PV_RATIO = 0.02
+
+LIMITS: dict[str, Limit] = {
+    limit.name: limit
+    for limit in (
+        Limit(
+            "battery_soh_warning",
+            85.0,
+            "%",
+            lowest=0,
+            highest=100,
+            above_lowest=True,
+            configurable=True,
+        ),
+        Limit(
+            "battery_soh_critical",
+            70.0,
+            "%",
+            lowest=0,
+            highest=100,
+            above_lowest=True,
+            configurable=True,
+            less_than="battery_soh_warning",
+        ),
+        Limit(
+            "grid_frequency_min",
+            49.5,
+            "Hz",
+            lowest=40,
+            highest=70,
+            configurable=True,
+            less_than="grid_frequency_max",
+        ),
+        Limit("grid_frequency_max", 50.5, "Hz", lowest=40, highest=70, configurable=True),
+        Limit("temperature_max", 45.0, "°C", lowest=-20, highest=100, configurable=True),
+        Limit(
+            "cell_spread_warning",
+            0.10,
+            "V",
+            lowest=0,
+            highest=2,
+            above_lowest=True,
+            configurable=True,
+            less_than="cell_spread_critical",
+        ),
+        Limit(
+            "cell_spread_critical",
+            0.15,
+            "V",
+            lowest=0,
+            highest=2,
+            above_lowest=True,
+            configurable=True,
+        ),
+        Limit(
+            "soc_critical",
+            10.0,
+            "%",
+            lowest=0,
+            highest=100,
+            configurable=True,
+            note="its alert is a page",
+        ),
+        Limit("grid_frequency_low", math.nan, "Hz"),
+        Limit("grid_frequency_high", math.nan, "Hz"),
+        Limit("grid_voltage_low", math.nan, "V"),
+        Limit("grid_voltage_high", math.nan, "V"),
+        Limit("grid_unsteady", 0.05, "Hz"),
+        Limit("pv_underperforming", 0.50),
+        Limit("pv_low", 0.75),
+        Limit("offline_after_seconds", math.nan, "s"),
+        Limit("scrapes_worked_warning", 0.50),
+        Limit("scrapes_worked_info", 0.95),
+        Limit("alarm_level", 2.0),
+        Limit("warning_level", 1.0),
+    )
+}
+
+CONFIGURABLE: tuple[Limit, ...] = tuple(x for x in LIMITS.values() if x.configurable)
+"""The keys of ``thresholds`` in the fleet file."""
+
+BATTERY_SOH = Rule(
+    "battery_soh",
+    "battery",
+    "state of health",
+    "%",
+    0,
+    (
+        Level(CRITICAL, 50, BELOW, "battery_soh_critical"),
+        Level(WARNING, 20, BELOW, "battery_soh_warning"),
+    ),
+    "State of health is {value}, below {limit}",
+    "Check the warranty terms and plan a capacity test; order a replacement if it confirms.",
+    input="soh_percent",
+    visit=True,
+)
+BATTERY_TEMPERATURE = Rule(
+    "battery_temperature",
+    "battery",
+    "battery or cell temperature",
+    "°C",
+    1,
+    (
+        Level(CRITICAL, 20, ABOVE, "temperature_max", further=10.0),
+        Level(WARNING, 20, ABOVE, "temperature_max"),
+    ),
+    "Battery is at {value}, above {limit}",
+    "Reduce charge and discharge power, then check ventilation and ambient temperature on site.",
+    input="temperature_c",
+    visit=True,
+)
+CELL_SPREAD = Rule(
+    "cell_spread",
+    "battery",
+    "cell spread",
+    "V",
+    3,
+    (
+        Level(CRITICAL, 20, ABOVE, "cell_spread_critical"),
+        Level(WARNING, 10, ABOVE, "cell_spread_warning"),
+    ),
+    "Cells differ by {value}, more than {limit}{detail}",
+    "Let the battery balance at full charge; if the spread stays, have the named cell checked.",
+    input="cell_spread_v",
+    visit=True,
+)
+BATTERY_SOC = Rule(
+    "battery_soc",
+    "battery",
+    "state of charge",
+    "%",
+    0,
+    (Level(WARNING, 10, BELOW, "soc_critical"),),
+    "State of charge is {value}, below {limit}",
+    "Check why it was not charged: PV, grid set-point, charge limits; charge it soon.",
+    input="soc_percent",
+)
+BATTERY_SILENT = Rule(
+    "battery_silent",
+    "battery",
+    "battery readings",
+    "",
+    0,
+    (Level(WARNING, 0, when="no battery reading on a site that answers"),),
+    "The site answers but gives no battery reading at all",
+    "Check the BMS cable and the battery monitor setting on the site's controller.",
+    visit=True,
+)
+BATTERY_HEALTH_UNKNOWN = Rule(
+    "battery_health_unknown",
+    "battery",
+    "battery readings",
+    "",
+    0,
+    (
+        Level(
+            INFO,
+            0,
+            when="battery readings, but neither state of health nor temperature nor cell voltages",
+            cap=UNKNOWN_HEALTH_CAP,
+        ),
+    ),
+    "The battery gives neither state of health nor temperature nor cell voltages, so its health is "
+    "not fully known",
+    "Find out whether the BMS can report them to the site's controller; until it does, a failing "
+    "battery may go unnoticed.",
+)
+GRID_LOST = Rule(
+    "grid_lost",
+    "grid",
+    "grid",
+    "",
+    0,
+    (Level(CRITICAL, 100, when="grid lost on a site that should have one"),),
+    "There is no grid at the AC input",
+    "Ask whether the utility has an outage; if not, check the main breaker and the AC input.",
+    input="grid_connected",
+)
+GRID_FREQUENCY = Rule(
+    "grid_frequency",
+    "grid",
+    "grid frequency",
+    "Hz",
+    2,
+    (
+        Level(WARNING, 40, BELOW, "grid_frequency_min"),
+        Level(WARNING, 40, ABOVE, "grid_frequency_max"),
+    ),
+    "Grid frequency is {value}, beyond {limit}",
+    "Compare with other sites of the region: if they agree it is the utility, else the meter.",
+    input="grid_frequency_hz",
+)
+GRID_FREQUENCY_DEVIATION = Rule(
+    "grid_frequency_deviation",
+    "grid",
+    "grid frequency",
+    "Hz",
+    2,
+    (
+        Level(
+            INFO,
+            15,
+            BELOW,
+            "grid_frequency_low",
+            when=f"else grid frequency more than {FREQUENCY_NEAR_HZ:g} Hz below nominal",
+        ),
+        Level(
+            INFO,
+            15,
+            ABOVE,
+            "grid_frequency_high",
+            when=f"else grid frequency more than {FREQUENCY_NEAR_HZ:g} Hz above nominal",
+        ),
+    ),
+    f"Grid frequency is {{value}}, more than {FREQUENCY_NEAR_HZ:g} Hz off nominal",
+    "Watch it; it is within the band.",
+    input="grid_frequency_hz",
+)
+GRID_VOLTAGE = Rule(
+    "grid_voltage",
+    "grid",
+    "grid voltage",
+    "V",
+    0,
+    (
+        Level(
+            WARNING,
+            20,
+            BELOW,
+            "grid_voltage_low",
+            when=f"a phase more than {100 * VOLTAGE_TOLERANCE:g} % below nominal voltage",
+        ),
+        Level(
+            WARNING,
+            20,
+            ABOVE,
+            "grid_voltage_high",
+            when=f"a phase more than {100 * VOLTAGE_TOLERANCE:g} % above nominal voltage",
+        ),
+    ),
+    "Grid voltage is {value}, beyond {limit}",
+    "Compare phases and neighbouring sites; report a lasting deviation to the utility.",
+    input="grid_voltage_v",
+)
+GRID_UNSTEADY = Rule(
+    "grid_unsteady",
+    "grid",
+    "standard deviation of the grid frequency over 90 scrapes",
+    "Hz",
+    3,
+    (Level(INFO, 10, ABOVE, "grid_unsteady"),),
+    "Grid frequency varies by {value} (standard deviation), more than {limit}",
+    "Watch it; a weak grid or a generator is the usual cause.",
+    input="grid_frequency_hz",
+)
+PV_UNDERPERFORMING = Rule(
+    "pv_underperforming",
+    "solar",
+    "PV energy as a share of what sun and neighbours say",
+    "",
+    0,
+    (
+        Level(
+            WARNING,
+            40,
+            limit="pv_underperforming",
+            when="PV makes less than half of what sun and neighbours say",
+        ),
+    ),
+    "PV makes {value} of what the sun and its neighbours say it should",
+    "Check string fuses, isolators and the inverter's error log, then look for new shade.",
+    visit=True,
+    as_percent=True,
+)
+PV_LOW = Rule(
+    "pv_low",
+    "solar",
+    "PV energy as a share of what sun and neighbours say",
+    "",
+    0,
+    (Level(INFO, 15, limit="pv_low", when="PV makes less than three quarters of it"),),
+    "PV makes {value} of what the sun and its neighbours say it should",
+    "Look for dirt, snow or new shade at the next visit.",
+    as_percent=True,
+)
+SITE_OFFLINE = Rule(
+    "site_offline",
+    "connectivity",
+    "time since the last answer",
+    "s",
+    0,
+    (
+        Level(
+            CRITICAL,
+            100,
+            limit="offline_after_seconds",
+            when="no answer for three intervals and 10 s; the overall score is 0",
+        ),
+    ),
+    "The site does not answer{detail}",
+    "Check its internet connection and power; ask the contact whether the site is live.",
+    visit=True,
+)
+SCRAPES_FAILING = Rule(
+    "scrapes_failing",
+    "connectivity",
+    "share of the scrapes of the last hour that worked, of six at least,",
+    "",
+    0,
+    (
+        Level(WARNING, 0, BELOW, "scrapes_worked_warning"),
+        Level(INFO, 0, BELOW, "scrapes_worked_info"),
+    ),
+    "Only {value} of the scrapes of the last hour worked",
+    "Check the site's link; a slow or overloaded controller shows as timeouts.",
+    visit=True,
+    as_percent=True,
+)
+DEVICE_ALARM = Rule(
+    "device_alarm",
+    "devices",
+    "alarm level of a device",
+    "",
+    0,
+    (Level(WARNING, 0, limit="alarm_level", when="a device reports an alarm (level 2)"),),
+    "A device reports an alarm{detail}",
+    "Read the alarm on the device's own display and follow its manual.",
+    visit=True,
+)
+DEVICE_WARNING = Rule(
+    "device_warning",
+    "devices",
+    "alarm level of a device",
+    "",
+    0,
+    (Level(INFO, 0, limit="warning_level", when="a device reports a warning (level 1)"),),
+    "A device reports a warning{detail}",
+    "Watch it; it becomes an alarm if nothing changes.",
+)
+IMPLAUSIBLE_READING = Rule(
+    "implausible_reading",
+    "devices",
+    "values outside physics",
+    "",
+    0,
+    (Level(INFO, 0, when="a value outside physics"),),
+    "A device reports a value outside physics{detail}",
+    "Check the sensor, its wiring and the device's firmware; the value is not scored.",
+    visit=True,
+)
+
+RULES: tuple[Rule, ...] = (
+    BATTERY_SOH,
+    BATTERY_TEMPERATURE,
+    CELL_SPREAD,
+    BATTERY_SOC,
+    BATTERY_SILENT,
+    BATTERY_HEALTH_UNKNOWN,
+    GRID_LOST,
+    GRID_FREQUENCY,
+    GRID_FREQUENCY_DEVIATION,
+    GRID_VOLTAGE,
+    GRID_UNSTEADY,
+    PV_UNDERPERFORMING,
+    PV_LOW,
+    SITE_OFFLINE,
+    SCRAPES_FAILING,
+    DEVICE_ALARM,
+    DEVICE_WARNING,
+    IMPLAUSIBLE_READING,
+)
+BY_CODE: dict[str, Rule] = {rule.code: rule for rule in RULES}
