@@ -1,17 +1,14 @@
-"""Asking a running exporter over HTTP, with what the standard library has: it loads at once."""
+"""Asks a running exporter over HTTP."""
 
 from __future__ import annotations
 
-import base64
 import contextlib
 import json
 import os
-import ssl
-import urllib.error
-import urllib.request
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlencode
+
+from exporter.model.http import HttpClient, Reply, RequestError, basic
 
 USUAL_URL = "http://127.0.0.1:9797"
 ASK_SECONDS = 30.0
@@ -85,32 +82,34 @@ def fetch(
     CannotAskError
     """
     given = {k: v for k, v in (parameters or {}).items() if v not in (None, [], (), False, "")}
-    query = "?" + urlencode(given, doseq=True) if given else ""
     address = f"{url.rstrip('/')}/api/v1/{path}"
+    http = HttpClient(_headers(), os.environ.get("FLEETSCOPE_API_CA_FILE"))
     try:
-        request = urllib.request.Request(address + query, headers=_headers())  # noqa: S310
-        with urllib.request.urlopen(  # noqa: S310 - the user's own URL
-            request, timeout=seconds or ASK_SECONDS, context=_tls(url)
-        ) as reply:
-            return bytes(reply.read())
-    except urllib.error.HTTPError as error:
-        raise _told(error, address) from error
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "reason", error)
-        raise CannotAskError(f"{address} does not answer: {reason}") from error
+        reply = http.request("GET", address, params=given, seconds=seconds or ASK_SECONDS)
+    except RequestError as error:
+        raise CannotAskError(_without_address(error, address)) from error
+    finally:
+        http.close()
+    if reply.status >= 300:
+        raise _refusal(reply, address)
+    return reply.body
 
 
-def _told(error: urllib.error.HTTPError, address: str) -> CannotAskError:
+def _without_address(error: RequestError, address: str) -> str:
+    return f"{address} does not answer: {str(error).partition(': ')[2]}"
+
+
+def _refusal(reply: Reply, address: str) -> CannotAskError:
     """What the exporter says is wrong."""
     try:
-        body = json.loads(error.read(1024 * 1024))
+        body = json.loads(reply.body)
         detail = body["detail"]
         if isinstance(detail, str):
             offered = body.get("examples") or body.get("suggestions") or ()
             return CannotAskError(detail, tuple(offered), body.get("session"))
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, KeyError, TypeError, AttributeError):
         pass
-    return CannotAskError(f"{address} does not answer: HTTP Error {error.code}: {error.reason}")
+    return CannotAskError(f"{address} answered {reply.status}")
 
 
 def _headers() -> dict[str, str]:
@@ -124,9 +123,4 @@ def _headers() -> dict[str, str]:
             secret = Path(file).read_text("utf-8").strip()
         except (OSError, UnicodeDecodeError) as error:
             raise CannotAskError("FLEETSCOPE_API_PASSWORD_FILE cannot be read") from error
-    return {"Authorization": "Basic " + base64.b64encode(f"{user}:{secret}".encode()).decode()}
-
-
-def _tls(url: str) -> ssl.SSLContext | None:
-    file = os.environ.get("FLEETSCOPE_API_CA_FILE")
-    return ssl.create_default_context(cafile=file) if file and url.startswith("https:") else None
+    return basic(user, secret)

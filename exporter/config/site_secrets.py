@@ -6,7 +6,6 @@ one, cannot have a secret sent elsewhere.
 
 from __future__ import annotations
 
-import base64
 import logging
 import time
 from collections.abc import Callable
@@ -27,6 +26,7 @@ from pydantic import (
 
 from exporter.config.endpoints import ascii_host
 from exporter.config.settings import Settings
+from exporter.model.http import basic
 
 log = logging.getLogger(__name__)
 
@@ -70,7 +70,7 @@ class SiteSecret(BaseModel):
         if self.token is not None:
             return f"Bearer {self.token.get_secret_value()}"
         password = self.password.get_secret_value() if self.password else ""
-        return "Basic " + base64.b64encode(f"{self.username}:{password}".encode()).decode()
+        return basic(self.username or "", password)["Authorization"]
 
 
 _FILE = TypeAdapter(dict[str, SiteSecret])

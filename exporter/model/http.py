@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import math
 import ssl
 import time
@@ -35,6 +36,12 @@ class Reply:
     status: int
     headers: Mapping[str, str]
     body: bytes
+
+
+def basic(username: str, password: str) -> dict[str, str]:
+    """The header of a sign-in by name and password."""
+    both = base64.b64encode(f"{username}:{password}".encode()).decode()
+    return {"Authorization": f"Basic {both}"}
 
 
 class HttpClient:

@@ -9,7 +9,6 @@ arrive; and a write costs 1.4 ms of CPU instead of 0.7.
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,7 +16,7 @@ from typing import Any
 import orjson
 
 from exporter.config.settings import Settings
-from exporter.model.http import HttpClient, Reply, RequestError
+from exporter.model.http import HttpClient, Reply, RequestError, basic
 from exporter.model.levels import RAW, duration_seconds
 from exporter.store.target import Target
 
@@ -57,12 +56,6 @@ class Connection:
     kept: Mapping[str, int | None] = field(default_factory=dict)
     api: str = "v1"
     organisation: str = ""
-
-
-def basic(username: str, password: str) -> dict[str, str]:
-    """The header of a sign-in by name and password."""
-    both = base64.b64encode(f"{username}:{password}".encode()).decode()
-    return {"Authorization": f"Basic {both}"}
 
 
 def token_header(token: str) -> dict[str, str]:

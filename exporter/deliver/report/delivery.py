@@ -12,12 +12,11 @@ from dataclasses import dataclass
 from email.message import EmailMessage
 from pathlib import Path
 
-import aiohttp
-
 from exporter.deliver.report.document import as_html, title
 from exporter.deliver.report.model import Report
 from exporter.deliver.report.pdf import as_pdf
 from exporter.deliver.report.report_file import Mail, Post, ReportPlan
+from exporter.model.http import HttpClient
 
 log = logging.getLogger(__name__)
 
@@ -73,7 +72,7 @@ async def deliver(
         ways.append((f"mail by {mail.host}", lambda: asyncio.to_thread(_mail, mail, report, made)))
     if plan.post is not None:
         post = plan.post
-        ways.append((f"post to {post.url}", lambda: _post(post, report, made)))
+        ways.append((f"post to {post.url}", lambda: asyncio.to_thread(_post, post, report, made)))
     told = await asyncio.gather(*(_try(name, way, first_wait_seconds) for name, way in ways))
     return [words for words in told if words]
 
@@ -142,20 +141,17 @@ def _mail(mail: Mail, report: Report, made: list[Paper]) -> None:
         server.send_message(letter)
 
 
-async def _post(post: Post, report: Report, made: list[Paper]) -> None:
+def _post(post: Post, report: Report, made: list[Paper]) -> None:
     headers = {"X-Report-Title": title(report)}
     if post.token is not None:
         headers["Authorization"] = f"Bearer {post.token.read()}"
-    timeout = aiohttp.ClientTimeout(total=_SECONDS)
-    async with aiohttp.ClientSession(timeout=timeout, cookie_jar=aiohttp.DummyCookieJar()) as http:
-        form = aiohttp.FormData()
-        for paper in made:
-            form.add_field(
-                paper.format,
-                paper.body,
-                filename=paper.name,
-                content_type="/".join(_TYPES[paper.format]),
-            )
-        async with http.post(post.url, data=form, headers=headers, allow_redirects=False) as reply:
-            if reply.status >= 300:
-                raise OSError(f"answered {reply.status}")
+    files = {
+        paper.format: (paper.name, paper.body, "/".join(_TYPES[paper.format])) for paper in made
+    }
+    http = HttpClient(headers)
+    try:
+        reply = http.request("POST", post.url, files=files, seconds=_SECONDS)
+    finally:
+        http.close()
+    if reply.status >= 300:
+        raise OSError(f"answered {reply.status}")

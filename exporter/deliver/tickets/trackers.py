@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -11,6 +10,7 @@ from urllib.parse import quote, urlencode
 
 from exporter.deliver.tickets.decide import Step
 from exporter.deliver.tickets.ticket_file import Destination
+from exporter.model.http import basic
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,8 +102,7 @@ def _headers(destination: Destination, token: str) -> tuple[dict[str, str], dict
     if destination.kind == "gitlab":
         return headers, {"PRIVATE-TOKEN": token}
     if destination.username is not None:
-        both = base64.b64encode(f"{destination.username}:{token}".encode()).decode()
-        return headers, {"Authorization": f"Basic {both}"}
+        return headers, basic(destination.username, token)
     return headers, {"Authorization": f"Bearer {token}"}
 
 

@@ -11,8 +11,6 @@ import re
 from pathlib import Path
 from typing import Any
 
-import aiohttp
-
 from exporter.assess.assessment import FleetAssessment, as_dict, common_dicts
 from exporter.config.side_file import SideFileError
 from exporter.deliver.tickets.decide import Step, decide
@@ -28,6 +26,8 @@ from exporter.deliver.tickets.trackers import (
     found_remote,
     made_remote,
 )
+from exporter.model.http import HttpClient, RequestError
+from exporter.model.workers import BlockingCalls
 
 log = logging.getLogger(__name__)
 
@@ -71,7 +71,8 @@ class TicketDesk:
             raise
         self._failures: dict[str, int] = {}
         self._not_before: dict[str, float] = {}
-        self._http: aiohttp.ClientSession | None = None
+        self._http = HttpClient()
+        self._calls = BlockingCalls(4, "tickets")
 
     async def turn(self, assessment: FleetAssessment) -> None:
         """Do everything that has to be done now. A destination that fails is left alone for a
@@ -219,27 +220,19 @@ class TicketDesk:
         return made or step.number
 
     async def _ask(self, call: Call) -> Any:
-        if self._http is None:
-            self._http = aiohttp.ClientSession(
-                timeout=aiohttp.ClientTimeout(total=SECONDS), cookie_jar=aiohttp.DummyCookieJar()
-            )
         try:
-            async with self._http.request(
+            reply = await self._calls.run(
+                self._http.request,
                 call.method,
                 call.url,
                 json=call.body,
                 headers=call.headers | call.secret,
-                allow_redirects=False,
-            ) as reply:
-                body = await reply.content.read(LARGEST_ANSWER)
-                status = reply.status
-        except aiohttp.ClientConnectorError as error:
-            raise NotDoneError(f"{call.url}: {error}") from error
-        except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            reason = str(error) or f"no answer within {SECONDS:.0f} s"
-            raise NotDoneError(
-                f"{call.url}: {type(error).__name__}: {reason}", unknown=True
-            ) from error
+                seconds=SECONDS,
+                largest=LARGEST_ANSWER,
+            )
+        except RequestError as error:
+            raise NotDoneError(str(error), unknown=error.sent) from error
+        body, status = reply.body, reply.status
         if status >= 300:
             words = call.without_secret(" ".join(body.decode("utf-8", "replace").split()))
             told = f"{call.url} answered {status}: {words[:200]}"
@@ -251,8 +244,7 @@ class TicketDesk:
     async def close(self) -> None:
         """Write the book, close connections and leave the folder."""
         await asyncio.to_thread(self._book.save)
-        if self._http is not None:
-            await self._http.close()
+        self._http.close()
         self._lock.close()
 
 
