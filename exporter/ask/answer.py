@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from exporter.ask.query import Query
+from exporter.history.coverage import Coverage
 
 
 class CannotAnswerError(Exception):
@@ -94,6 +95,8 @@ class Answer:
         Whether a site that the answer is about needs attention.
     cost : str
         What it will cost, in words, where that was asked.
+    coverage : Coverage or None
+        What was observed of the period, by site; None for an answer about now.
     """
 
     query: Query
@@ -104,6 +107,7 @@ class Answer:
     sites: tuple[str, ...] = ()
     attention: bool = False
     cost: str = ""
+    coverage: Coverage | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """Plain JSON values."""
@@ -114,6 +118,7 @@ class Answer:
             "attention": self.attention,
             "sites": list(self.sites),
             "cost": self.cost or None,
+            "coverage": _coverage(self.coverage),
             "tables": [
                 {
                     "title": table.title,
@@ -141,3 +146,17 @@ class Answer:
                 "influxql": self.evidence.influxql,
             },
         }
+
+
+def _coverage(found: Coverage | None) -> dict[str, Any] | None:
+    if found is None:
+        return None
+    return {
+        "start": found.start,
+        "end": found.end,
+        "asked_seconds": found.asked_seconds,
+        "observed_ratio": found.share,
+        "enough": found.enough,
+        "sentence": found.sentence(),
+        "observed_seconds": found.seconds,
+    }

@@ -10,12 +10,15 @@ import numpy as np
 from exporter.ask import promql
 from exporter.ask.answer import Answer, CannotAnswerError, Column, Evidence, Table
 from exporter.ask.catalogue import CONDITIONS, METRICS, Metric
-from exporter.ask.query import Query, in_words
+from exporter.ask.query import Period, Query, in_words
 from exporter.ask.view import View, reading
 from exporter.assess.assessment import Issue
+from exporter.history.coverage import Coverage
 from exporter.model.text import sites_word
 
 USUAL_ROWS = 20
+MOSTLY = 0.95
+"""An answer over a period says what was observed if it was less than this share."""
 
 SITE_COLUMNS = (
     Column("status", "Status", "status"),
@@ -70,7 +73,19 @@ class Builder:
         self.mask = view.mask(query)
         self.chosen = [view.sites[row].id for row in np.flatnonzero(self.mask)]
         self.evidence = Evidence(time=view.assessment.time)
+        self.coverage: Coverage | None = None
         self.scope = promql.scope(query, self.chosen, view.assessment.fleet)
+
+    @property
+    def period(self) -> Period:
+        """The period that is asked about."""
+        assert self.query.period is not None
+        return self.query.period
+
+    @property
+    def asked_sites(self) -> list[str] | None:
+        """Ids of the sites that are asked about; None for all."""
+        return None if self.mask.all() else self.chosen
 
     def of_sites(self) -> str:
         """`` of the 4 sites asked about`` where it is not the whole fleet."""
@@ -125,6 +140,7 @@ class Builder:
             evidence=self.evidence,
             sites=tuple(self.view.sites[row].id for row in listed),
             attention=bool(self.view.needing_attention(listed)),
+            coverage=self.coverage,
         )
 
     def nothing_to_ask(self) -> CannotAnswerError:

@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from exporter.ask import issue_events as event_log
 from exporter.ask import metric_history as histories
 from exporter.ask import promql
 from exporter.ask.answer import Answer, CannotAnswerError, Column, Table
 from exporter.ask.builder import Builder, capital, figure, in_order
-from exporter.ask.catalogue import CONDITIONS, METRICS, Metric
-from exporter.ask.issue_events import Event
+from exporter.ask.catalogue import METRICS, Metric
+from exporter.ask.event_answers import events_answer
 from exporter.ask.metric_history import History
 from exporter.ask.query import Comparison, Query, What
+from exporter.ask.statements import no_answer
 from exporter.ask.view import View
-from exporter.history.influxql import InfluxQL
-from exporter.model.text import duration_words, sites_word
+from exporter.history.coverage import LEAST_SHARE, coverage
+from exporter.history.influxql import InfluxQL, NoAnswerError
+from exporter.model.text import sites_word
 
 MOST_POINTS = 20_000
 
@@ -44,10 +46,11 @@ async def answer_past(view: View, query: Query, stored: InfluxQL | None) -> Answ
         raise CannotAnswerError(
             "the past is not known: no InfluxDB is configured (FLEETSCOPE_INFLUXDB_URL)", status=503
         )
+    await _observe(b, stored)
     if query.what in (What.ATTENTION, What.STATUS) or (
         query.what is What.WHICH and query.conditions and not query.comparisons
     ):
-        return await _events(b, stored)
+        return await events_answer(b, stored)
     if query.what is What.WHICH:
         return await _which(b, stored)
     if query.what is What.SITE and not query.metrics:
@@ -55,21 +58,22 @@ async def answer_past(view: View, query: Query, stored: InfluxQL | None) -> Answ
     return await _history(b, stored)
 
 
-def _period(b: Builder) -> Any:
-    assert b.query.period is not None
-    return b.query.period
-
-
-def _asked_sites(b: Builder) -> list[str] | None:
-    return None if b.mask.all() else b.chosen
+async def _observe(b: Builder, stored: InfluxQL) -> None:
+    """Find how much of the period was observed, at every site that is asked about."""
+    start, end = b.period.start.timestamp(), b.period.end.timestamp()
+    try:
+        b.coverage = await coverage(stored, b.chosen, start, end)
+    except NoAnswerError as error:
+        raise no_answer(error) from error
+    b.evidence.influxql.extend(b.coverage.statements)
 
 
 async def _fetch(b: Builder, stored: InfluxQL, metric: Metric) -> dict[str, History]:
     if not metric.measurement:
         raise CannotAnswerError(f"{metric.label} is not stored; it is known for now only")
-    period = _period(b)
+    period = b.period
     found, asked, _ = await histories.fetch(
-        stored, metric, period, _asked_sites(b), len(b.chosen), _active(b.view)
+        stored, metric, period, b.asked_sites, len(b.chosen), _active(b.view)
     )
     b.evidence.influxql.extend(asked)
     show = promql.metric(metric.name, period.seconds)
@@ -111,7 +115,8 @@ async def _history(b: Builder, stored: InfluxQL) -> Answer:
         raise CannotAnswerError("the history of one metric at a time, please; name one")
     found = await _fetch(b, stored, metric)
     if not found:
-        raise CannotAnswerError(f"InfluxDB has no {metric.label} for that period")
+        observed = b.coverage.sentence() if b.coverage else ""
+        raise CannotAnswerError(f"{observed} InfluxDB has no {metric.label} for that period")
     lines = [_line(b, site, history, metric) for site, history in found.items()]
     lines = _sorted(b, lines, metric)
     shown = b.limit(lines)
@@ -150,6 +155,11 @@ def _together(parts: list[History], metric: Metric) -> History:
 
 def _line(b: Builder, site: str, history: History, metric: Metric) -> dict[str, Any]:
     change = history.change if metric.over_time in ("mean", "share") else math.nan
+    if b.coverage is not None and b.coverage.of(site) < LEAST_SHARE:
+        # No trend and no availability over time that was not seen.
+        change = math.nan
+        if metric.over_time == "share":
+            history = replace(history, mean=math.nan)
     line = b.view.identity(b.view.directory.row(site)) | {
         "mean": _known(history.mean),
         "first": float(history.values[0]),
@@ -159,6 +169,7 @@ def _line(b: Builder, site: str, history: History, metric: Metric) -> dict[str, 
         "trend": trend_word(change, metric),
         "total": _known(history.total),
         "covered": 100.0 * history.covered,
+        "observed": 100.0 * b.coverage.of(site) if b.coverage else None,
     }
     if metric.over_time == "mean":
         line |= {"lowest": _known(history.lowest), "highest": _known(history.highest)}
@@ -216,7 +227,7 @@ def _columns(metric: Metric) -> tuple[Column, ...]:
         return Column(key, label, "number", unit, metric.decimals)
 
     site = (Column("status", "Now", "status"), Column("name", "Site"), Column("site", "Id"))
-    covered = Column("covered", "Covered", "number", "%", 0)
+    covered = Column("observed", "Observed", "number", "%", 0)
     if metric.over_time in ("counter", "energy"):
         return (*site, number("total", "Total"), covered)
     if metric.over_time == "share":
@@ -251,7 +262,10 @@ def _course_table(courses: dict[str, History], metric: Metric) -> Table:
 def _headline(
     b: Builder, found: dict[str, History], lines: list[dict[str, Any]], metric: Metric
 ) -> str:
-    words = _period(b).words or "in the period"
+    words = b.period.words or "in the period"
+    assert b.coverage is not None
+    if not b.coverage.enough:
+        return f"{b.coverage.sentence()} {_seen(found, lines, metric)}"
     if len(lines) == 1:
         line, history = lines[0], next(iter(found.values()))
         if not math.isnan(history.total):
@@ -286,6 +300,23 @@ def _headline(
     return text + "."
 
 
+def _seen(found: dict[str, History], lines: list[dict[str, Any]], metric: Metric) -> str:
+    """What was seen of a metric, without a word about the rest of the period."""
+    if metric.over_time == "share":
+        return f"So {metric.label} is not known."
+    whole = _together(list(found.values()), metric)
+    of = lines[0]["name"] if len(lines) == 1 else sites_word(len(lines))
+    if not math.isnan(whole.total):
+        total = figure(whole.total, metric)
+        return f"In that time {metric.label} of {of} was {total}; the whole is not known."
+    text = (
+        f"In that time {metric.label} of {of} was {figure(_known(whole.mean), metric)} on average"
+    )
+    if metric.over_time == "mean":
+        text += f", from {figure(whole.lowest, metric)} to {figure(whole.highest, metric)}"
+    return f"{text}; a trend is not known."
+
+
 async def _which(b: Builder, stored: InfluxQL) -> Answer:
     """Sites of which a metric passed a value at any time of the period."""
     if len(b.query.comparisons) != 1 or b.query.conditions:
@@ -303,10 +334,17 @@ async def _which(b: Builder, stored: InfluxQL) -> Answer:
     ]
     shown = b.limit(lines)
     words = f"{metric.label} {wanted.operator} {figure(wanted.value, metric)}"
-    headline = (
-        f"{capital(sites_word(len(lines)) if lines else 'no sites')} of {b.of_sites()} had "
-        f"{words} at some time, {_period(b).words or 'in the period'}."
-    )
+    when = b.period.words or "in the period"
+    assert b.coverage is not None
+    if b.coverage.enough:
+        some = capital(sites_word(len(lines)) if lines else "no sites")
+        headline = f"{some} of {b.of_sites()} had {words} at some time, {when}."
+    elif lines:
+        headline = f"{b.coverage.sentence()} At least {sites_word(len(lines))} had {words}."
+    else:
+        headline = (
+            f"{b.coverage.sentence()} Whether any of {b.of_sites()} had {words} is not known."
+        )
     table = Table(capital(words), _columns(metric), shown, len(lines))
     return b.answer(headline, [table], [b.view.directory.row(line["site"]) for line in shown])
 
@@ -333,136 +371,26 @@ def _mask_of(b: Builder, rows: list[int]) -> Any:
     return mask
 
 
-_EVENT_COLUMNS = (
-    Column("status", "Now", "status"),
-    Column("name", "Site"),
-    Column("site", "Id"),
-    Column("severity", "Worst", "severity"),
-    Column("why", "Issue"),
-    Column("times", "Times", "number"),
-    Column("seconds", "Active for", "duration"),
-    Column("first", "Since", "time"),
-    Column("last", "Last seen", "time"),
-    Column("ongoing", "Ongoing"),
-)
-
-
-async def _events(b: Builder, stored: InfluxQL) -> Answer:
-    """Sites that had an issue in the period."""
-    period = _period(b)
-    found, asked, level = await event_log.fetch(stored, b.view, period, _asked_sites(b))
-    b.evidence.influxql.extend(asked)
-    if level is not None:
-        b.evidence.notes.append(
-            f"Read from windows of {level.bucket}: an issue that ended several times within one "
-            "counts once"
-        )
-    least = {"info": 1, "warning": 2, "critical": 3}[b.query.severity or "warning"]
-    if b.query.what is What.WHICH:
-        found = _of_conditions(b, found)
-        what = " or ".join(CONDITIONS[c.name].label for c in b.query.conditions)
-        verb = f"had {what}"
-    else:
-        found = [event for event in found if event.level >= least]
-        verb = "had a critical issue" if least == 3 else "needed attention"
-    by_site: dict[str, list[Event]] = {}
-    for event in sorted(found, key=lambda e: (-e.level, not e.ongoing, -e.seconds, e.code)):
-        by_site.setdefault(event.site, []).append(event)
-    order = sorted(
-        by_site,
-        key=lambda s: (
-            -by_site[s][0].level,
-            -sum(e.ongoing for e in by_site[s]),
-            int(b.view.assessment.scores.attention[b.view.directory.row(s)]),
-        ),
-    )
-    shown_sites = order[: b.query.limit or 20]
-    lines = [_event_line(b, event) for site in shown_sites for event in by_site[site]]
-    going_on = sum(any(e.ongoing for e in by_site[site]) for site in order)
-    words = period.words or "in the period"
-    headline = (
-        f"{capital(sites_word(len(order)) if order else 'no sites')} of {b.of_sites()} {verb}, "
-        f"{words}; {going_on or 'none'} still "
-        + ("do" if b.query.what is not What.WHICH else "with it")
-        + "."
-    )
-    if order:
-        event = by_site[order[0]][0]
-        title = b.view.directory.titles[order[0]]
-        headline += f" First {title}: {event.sentence}, {duration_words(event.seconds)} in all" + (
-            ", still now." if event.ongoing else "."
-        )
-    for site in shown_sites:
-        for event in by_site[site]:
-            if event.value is not None:
-                b.evidence.readings.append(
-                    {
-                        "site": site,
-                        "quantity": event.code,
-                        "value": event.value,
-                        "unit": "",
-                        "time": event.last,
-                        "threshold": event.threshold,
-                    }
-                )
-    b.show(f"max_over_time({promql.issues(b.query.severity)}[{int(period.seconds)}s])")
-    table = Table("Issues in the period", _EVENT_COLUMNS, lines, sum(map(len, by_site.values())))
-    return b.answer(headline, [table], [b.view.directory.row(site) for site in shown_sites])
-
-
-def _of_conditions(b: Builder, found: list[Event]) -> list[Event]:
-    codes: set[str] = set()
-    for condition in b.query.conditions:
-        kind = CONDITIONS[condition.name]
-        if condition.negate or not (
-            kind.codes or kind.statuses == ("offline",) or kind.name == "any_issue"
-        ):
-            raise CannotAnswerError(
-                f"whether sites had {kind.label} is known for now only; ask it without a period"
-            )
-        codes |= set(kind.codes)
-        if kind.statuses == ("offline",):
-            codes.add("site_offline")
-        if kind.name == "any_issue":
-            return found
-    if len(b.query.conditions) > 1 and not b.query.any_of:
-        # Each one of the conditions must have occurred, though not at the same moment.
-        each = [
-            {e.site for e in found if e.code in (CONDITIONS[c.name].codes or ("site_offline",))}
-            for c in b.query.conditions
-        ]
-        sites = set.intersection(*each)
-        b.evidence.notes.append("The conditions held within the period, not necessarily at once")
-        found = [e for e in found if e.site in sites]
-    return [event for event in found if event.code in codes]
-
-
-def _event_line(b: Builder, event: Event) -> dict[str, Any]:
-    return b.view.identity(b.view.directory.row(event.site)) | {
-        "code": event.code,
-        "severity": event.severity,
-        "why": event.sentence,
-        "times": event.times,
-        "seconds": event.seconds,
-        "first": event.first,
-        "last": event.last,
-        "ongoing": "yes" if event.ongoing else "no",
-    }
-
-
 async def _site(b: Builder, stored: InfluxQL) -> Answer:
     """How a site did: its score over the period, and its issues."""
     b.query = b.query.but(metrics=("score",))
     course = await _history(b, stored)
     b.query = b.query.but(what=What.ATTENTION, severity="info", metrics=())
-    log = await _events(b, stored)
+    log = await events_answer(b, stored)
     tables = [course.tables[0], log.tables[0], *course.tables[1:]]
     return Answer(
         query=b.query.but(what=What.SITE, severity=None),
         understood=course.understood,
-        headline=f"{course.headline} Issues in that time: {len(log.tables[0].rows) or 'none'}.",
+        headline=f"{course.headline} {_issues_seen(b, len(log.tables[0].rows))}",
         tables=tables,
         evidence=b.evidence,
         sites=course.sites,
         attention=course.attention,
+        coverage=b.coverage,
     )
+
+
+def _issues_seen(b: Builder, count: int) -> str:
+    if b.coverage is not None and b.coverage.enough:
+        return f"Issues in that time: {count or 'none'}."
+    return f"Issues seen: {count}." if count else "No issue was seen in the observed time."

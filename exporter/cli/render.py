@@ -31,7 +31,7 @@ _SPARK_WIDTH = 60
 _SECONDARY = {"action", "meaning", "more", "priority"}
 _DROPPED_FIRST = (
     *("action", "meaning", "last", "first", "more", "site", "lowest", "highest", "weight"),
-    *("ongoing", "covered", "score", "times", "since", "priority", "group", "median", "price"),
+    *("ongoing", "observed", "score", "times", "since", "priority", "group", "median", "price"),
     *("currency", "quantity"),
 )
 _SPREADSHEET_FORMULA = ("=", "+", "-", "@", "\t", "\r")
@@ -78,10 +78,7 @@ def print_answer(console: Console, answer: dict[str, Any], *, evidence: bool = F
     """An answer in sentences and tables that fit the console."""
     from rich.text import Text
 
-    style = "bold yellow" if answer["attention"] else "bold"
-    console.print(Text(answer["headline"], style))
-    if answer.get("cost") and answer["cost"] != answer["headline"]:
-        console.print(Text(answer["cost"]))
+    _print_headline(console, answer)
     for table in answer["tables"]:
         if table["title"] == "Course":
             _print_course(console, table)
@@ -107,6 +104,19 @@ def print_answer(console: Console, answer: dict[str, Any], *, evidence: bool = F
             console.print(Text(f"Unknown: {hidden} more, see --json", "dim"))
     if evidence:
         _print_evidence(console, answer["evidence"])
+
+
+def _print_headline(console: Console, answer: dict[str, Any]) -> None:
+    """The answer in a sentence, what it costs, and what was observed of the period."""
+    from rich.text import Text
+
+    style = "bold yellow" if answer["attention"] else "bold"
+    console.print(Text(answer["headline"], style))
+    if answer.get("cost") and answer["cost"] != answer["headline"]:
+        console.print(Text(answer["cost"]))
+    coverage = answer.get("coverage")
+    if coverage and coverage["sentence"] not in answer["headline"]:
+        console.print(Text(coverage["sentence"], "dim"))
 
 
 def _assumptions(table: dict[str, Any]) -> list[str]:

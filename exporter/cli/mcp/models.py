@@ -44,6 +44,15 @@ class EvidenceOut(BaseModel):
     influxql: list[str] = Field(description="Shows the same in InfluxDB or Grafana")
 
 
+class CoverageOut(BaseModel):
+    """What was observed of the period; below half, nothing is said of the whole."""
+
+    sentence: str
+    observed_ratio: float
+    enough: bool
+    sites_below_half: dict[str, float] = Field(description="Observed share of such sites")
+
+
 class AnswerOut(BaseModel):
     """An answer: a sentence, tables, and the evidence."""
 
@@ -52,6 +61,7 @@ class AnswerOut(BaseModel):
     attention: bool = Field(description="Whether a site in the answer needs attention")
     sites: list[str] = Field(description="Ids of the sites in the answer, in order")
     cost: str | None = None
+    coverage: CoverageOut | None = None
     session: str | None = Field(None, description="To be given with a follow-up question")
     notes: list[str] = []
     tables: list[TableOut]
@@ -73,6 +83,7 @@ def answer_out(answer: dict[str, Any]) -> AnswerOut:
         attention=answer["attention"],
         sites=answer["sites"],
         cost=answer["cost"],
+        coverage=_coverage(answer["coverage"]),
         session=answer.get("session"),
         notes=answer.get("notes") or [],
         tables=[_table(table) for table in answer["tables"] if table["rows"]],
@@ -88,6 +99,19 @@ def answer_out(answer: dict[str, Any]) -> AnswerOut:
             promql=evidence["promql"],
             influxql=evidence["influxql"],
         ),
+    )
+
+
+def _coverage(found: dict[str, Any] | None) -> CoverageOut | None:
+    if found is None:
+        return None
+    asked = found["asked_seconds"]
+    shares = {site: round(s / asked, 4) for site, s in found["observed_seconds"].items()}
+    return CoverageOut(
+        sentence=found["sentence"],
+        observed_ratio=round(found["observed_ratio"], 4),
+        enough=found["enough"],
+        sites_below_half={site: share for site, share in shares.items() if share < 0.5},
     )
 
 

@@ -22,6 +22,7 @@ EXAMPLE = {
     "attention": True,
     "sites": ["site_alpha"],
     "cost": None,
+    "coverage": None,
     "tables": [
         {
             "title": "Low state of health",

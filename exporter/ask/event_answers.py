@@ -1,0 +1,143 @@
+"""Answers about the issues that sites had in a period."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from exporter.ask import issue_events as event_log
+from exporter.ask import promql
+from exporter.ask.answer import Answer, CannotAnswerError, Column, Table
+from exporter.ask.builder import MOSTLY, Builder, capital
+from exporter.ask.catalogue import CONDITIONS
+from exporter.ask.issue_events import Event
+from exporter.ask.query import What
+from exporter.history.influxql import InfluxQL
+from exporter.model.text import duration_words, sites_word
+
+_EVENT_COLUMNS = (
+    Column("status", "Now", "status"),
+    Column("name", "Site"),
+    Column("site", "Id"),
+    Column("severity", "Worst", "severity"),
+    Column("why", "Issue"),
+    Column("times", "Times", "number"),
+    Column("seconds", "Active for", "duration"),
+    Column("first", "Since", "time"),
+    Column("last", "Last seen", "time"),
+    Column("ongoing", "Ongoing"),
+)
+
+
+async def events_answer(b: Builder, stored: InfluxQL) -> Answer:
+    """Sites that had an issue in the period."""
+    period = b.period
+    found, asked, level = await event_log.fetch(stored, b.view, period, b.asked_sites)
+    b.evidence.influxql.extend(asked)
+    if level is not None:
+        b.evidence.notes.append(
+            f"Read from windows of {level.bucket}: an issue that ended several times within one "
+            "counts once"
+        )
+    least = {"info": 1, "warning": 2, "critical": 3}[b.query.severity or "warning"]
+    if b.query.what is What.WHICH:
+        found = _of_conditions(b, found)
+        what = " or ".join(CONDITIONS[c.name].label for c in b.query.conditions)
+        verb = f"had {what}"
+    else:
+        found = [event for event in found if event.level >= least]
+        verb = "had a critical issue" if least == 3 else "needed attention"
+    by_site: dict[str, list[Event]] = {}
+    for event in sorted(found, key=lambda e: (-e.level, not e.ongoing, -e.seconds, e.code)):
+        by_site.setdefault(event.site, []).append(event)
+    order = sorted(
+        by_site,
+        key=lambda s: (
+            -by_site[s][0].level,
+            -sum(e.ongoing for e in by_site[s]),
+            int(b.view.assessment.scores.attention[b.view.directory.row(s)]),
+        ),
+    )
+    shown_sites = order[: b.query.limit or 20]
+    lines = [_event_line(b, event) for site in shown_sites for event in by_site[site]]
+    going_on = sum(any(e.ongoing for e in by_site[site]) for site in order)
+    headline = _headline(b, len(order), verb, going_on)
+    if order:
+        event = by_site[order[0]][0]
+        title = b.view.directory.titles[order[0]]
+        headline += f" First {title}: {event.sentence}, {duration_words(event.seconds)} in all" + (
+            ", still now." if event.ongoing else "."
+        )
+    for site in shown_sites:
+        for event in by_site[site]:
+            if event.value is not None:
+                b.evidence.readings.append(
+                    {
+                        "site": site,
+                        "quantity": event.code,
+                        "value": event.value,
+                        "unit": "",
+                        "time": event.last,
+                        "threshold": event.threshold,
+                    }
+                )
+    b.show(f"max_over_time({promql.issues(b.query.severity)}[{int(period.seconds)}s])")
+    table = Table("Issues in the period", _EVENT_COLUMNS, lines, sum(map(len, by_site.values())))
+    return b.answer(headline, [table], [b.view.directory.row(site) for site in shown_sites])
+
+
+def _of_conditions(b: Builder, found: list[Event]) -> list[Event]:
+    codes: set[str] = set()
+    for condition in b.query.conditions:
+        kind = CONDITIONS[condition.name]
+        if condition.negate or not (
+            kind.codes or kind.statuses == ("offline",) or kind.name == "any_issue"
+        ):
+            raise CannotAnswerError(
+                f"whether sites had {kind.label} is known for now only; ask it without a period"
+            )
+        codes |= set(kind.codes)
+        if kind.statuses == ("offline",):
+            codes.add("site_offline")
+        if kind.name == "any_issue":
+            return found
+    if len(b.query.conditions) > 1 and not b.query.any_of:
+        # Each one of the conditions must have occurred, though not at the same moment.
+        each = [
+            {e.site for e in found if e.code in (CONDITIONS[c.name].codes or ("site_offline",))}
+            for c in b.query.conditions
+        ]
+        sites = set.intersection(*each)
+        b.evidence.notes.append("The conditions held within the period, not necessarily at once")
+        found = [e for e in found if e.site in sites]
+    return [event for event in found if event.code in codes]
+
+
+def _event_line(b: Builder, event: Event) -> dict[str, Any]:
+    return b.view.identity(b.view.directory.row(event.site)) | {
+        "code": event.code,
+        "severity": event.severity,
+        "why": event.sentence,
+        "times": event.times,
+        "seconds": event.seconds,
+        "first": event.first,
+        "last": event.last,
+        "ongoing": "yes" if event.ongoing else "no",
+    }
+
+
+def _headline(b: Builder, count: int, verb: str, going_on: int) -> str:
+    """How many sites had issues, as far as the period was observed."""
+    assert b.coverage is not None
+    when = b.period.words or "in the period"
+    if not b.coverage.enough:
+        if not count:
+            return f"{b.coverage.sentence()} Whether any of {b.of_sites()} {verb} is not known."
+        return (
+            f"{b.coverage.sentence()} In that time {sites_word(count)} of {b.of_sites()} {verb}; "
+            "how many in all is not known."
+        )
+    some = capital(sites_word(count) if count else "no sites")
+    still = "do" if b.query.what is not What.WHICH else "with it"
+    text = f"{some} of {b.of_sites()} {verb}, {when}; {going_on or 'none'} still {still}."
+    thin = b.coverage.below(MOSTLY)
+    return f"{text} {b.coverage.sentence()}" if thin else text
