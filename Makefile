@@ -80,8 +80,9 @@ lock: ## resolve the dependencies again (needs uv, or installs it beside .venv)
 	compile --extra dev -c requirements.lock pyproject.toml -o requirements-dev.lock; \
 	echo setuptools | compile -c requirements-dev.lock - -o requirements-build.lock
 
-generate: setup ## write the generated pages under docs/ and the dashboards' JSON
+generate: setup ## write the generated pages under docs/, the alert rules and the dashboards' JSON
 	@$(BIN)/python -m exporter.cli.reference
+	@$(BIN)/python -m provisioning.prometheus
 	@$(BIN)/python -m grafana
 
 clean: ## stop a running demo, remove caches, demo data and .venv

@@ -9,6 +9,9 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+THRESHOLD = 3.5
+"""Robust z beyond which a site is an outlier."""
+
 FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
 IntArray = NDArray[np.intp]
@@ -196,7 +199,7 @@ def robust_scores(
     *,
     min_members: int = 5,
     floor: float,
-    threshold: float = 3.5,
+    threshold: float = THRESHOLD,
 ) -> Outliers:
     """Robust z of every site against the narrowest group of peers that is large enough.
 

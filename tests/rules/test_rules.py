@@ -12,6 +12,9 @@ from typing import Any
 import pytest
 import yaml
 
+from provisioning.prometheus import generate
+from scoring.rules import RULES
+
 ROOT = Path(__file__).parents[2]
 RULE_FILES = sorted((ROOT / "provisioning/prometheus/rules").glob("*.yml"))
 TEST_FILES = sorted((ROOT / "tests/rules").glob("*.test.yml"))
@@ -109,6 +112,23 @@ OUTLASTS = [
         and rule["labels"]["cause"] != "score"
     ),
 ]
+
+
+@pytest.mark.parametrize(("name", "text"), generate.files().items())
+def test_rule_files_on_disk_are_as_generated(name: str, text: str) -> None:
+    assert (generate.FOLDER / name).read_text("utf-8") == text, "run make generate"
+
+
+def test_every_serious_issue_is_covered_by_an_alert() -> None:
+    causes = {rule["labels"]["cause"] for rule in ALERTS.values()} | {"offline", "score"}
+    silent = {rule.code for rule in RULES} - causes
+    # These lower the score, and FleetscopeSiteWarning follows the score after four hours; infos
+    # alert nobody.
+    assert silent == {
+        *("battery_health_unknown", "grid_frequency_deviation", "grid_unsteady", "pv_low"),
+        *("pv_underperforming", "scrapes_failing", "device_warning", "implausible_reading"),
+        "site_offline",
+    }
 
 
 @pytest.mark.parametrize("alert", sorted(ALERTS))

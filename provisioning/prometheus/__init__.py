@@ -1,0 +1,1 @@
+"""Prometheus's configuration, and its alert rules as code."""
