@@ -26,6 +26,7 @@ from pydantic import (
 
 from exporter.config.endpoints import ascii_host
 from exporter.config.settings import Settings
+from exporter.config.watched_file import WatchedFile
 from exporter.model.http import basic
 
 log = logging.getLogger(__name__)
@@ -112,7 +113,7 @@ def parse_site_secrets(text: str, name: str) -> dict[str, SiteSecret]:
 
 
 class SiteSecrets:
-    """The secrets in force; a file is read again when it changes, a wrong one is told once.
+    """The secrets in force; a file is read again when it changes.
 
     Raises
     ------
@@ -121,28 +122,35 @@ class SiteSecrets:
     """
 
     def __init__(self, text: str | None, path: Path | None, monotonic: Callable[[], float]) -> None:
-        self._path = path
         self._monotonic = monotonic
         self._looked = monotonic()
-        self._stamp = self._read_stamp()
-        self._secrets: dict[str, SiteSecret] = {}
-        # Whether what is on disk now is in force; None where no file is named.
-        self.successful = None if path is None else True
-        self._told: set[str] = set()
+        self._mismatches: set[str] = set()
+        self._file: WatchedFile[dict[str, SiteSecret]] | None = None
+        self._given: dict[str, SiteSecret] = {}
         if path is not None:
-            self._secrets = self._read(path)
+            self._file = WatchedFile(
+                "site secrets",
+                lambda: _read(path),
+                lambda _: (path,),
+                _read(path),
+                SiteSecretsError,
+            )
         elif text is not None:
-            self._secrets = parse_site_secrets(text, "FLEETSCOPE_SITE_SECRETS")
+            self._given = parse_site_secrets(text, "FLEETSCOPE_SITE_SECRETS")
+
+    @property
+    def successful(self) -> bool | None:
+        """Whether what is on disk now is in force; None where no file is named."""
+        return None if self._file is None else self._file.successful
 
     def authorization(self, site: str, url: str) -> str | None:
         """What to send to a site at an endpoint as ``Authorization``; None for nothing."""
-        self._look()
-        secret = self._secrets.get(site)
+        secret = self._current().get(site)
         if secret is None:
             return None
         if origin(secret.endpoint) != origin(url):
-            if site not in self._told:
-                self._told.add(site)
+            if site not in self._mismatches:
+                self._mismatches.add(site)
                 log.error(
                     "site %s: its secret is for another endpoint than the fleet file's and is "
                     "not sent",
@@ -151,41 +159,28 @@ class SiteSecrets:
             return None
         return secret.header()
 
-    def _look(self) -> None:
+    def _current(self) -> dict[str, SiteSecret]:
+        if self._file is None:
+            return self._given
         now = self._monotonic()
-        if self._path is None or now - self._looked < WATCH_SECONDS:
-            return
-        self._looked = now
-        stamp = self._read_stamp()
-        if stamp == self._stamp:
-            return
-        self._stamp = stamp
-        try:
-            self._secrets = self._read(self._path)
-            self._told.clear()
-            self.successful = True
-            log.info("site secrets taken: %d sites", len(self._secrets))
-        except SiteSecretsError as error:
-            self.successful = False
-            log.error("site secrets refused, those before stay in force: %s", error)
+        if now - self._looked >= WATCH_SECONDS:
+            self._looked = now
+            if self._file.changed() and self._file.reload():
+                self._mismatches.clear()
+                log.info("site secrets taken: %d sites", len(self._file.value))
+        return self._file.value
 
-    def _read(self, path: Path) -> dict[str, SiteSecret]:
-        name = "FLEETSCOPE_SITE_SECRETS_FILE"
-        try:
-            if path.stat().st_size > _LARGEST_FILE:
-                raise SiteSecretsError(f"{name}: is larger than 16 MiB")
-            return parse_site_secrets(path.read_text("utf-8"), name)
-        except OSError as error:
-            raise SiteSecretsError(f"{name}: cannot be read: {error.strerror}") from None
-        except UnicodeDecodeError:
-            raise SiteSecretsError(f"{name}: is not UTF-8") from None
 
-    def _read_stamp(self) -> tuple[int, int, int] | None:
-        try:
-            status = self._path.stat() if self._path else None
-        except OSError:
-            return None
-        return (status.st_mtime_ns, status.st_size, status.st_ino) if status else None
+def _read(path: Path) -> dict[str, SiteSecret]:
+    name = "FLEETSCOPE_SITE_SECRETS_FILE"
+    try:
+        if path.stat().st_size > _LARGEST_FILE:
+            raise SiteSecretsError(f"{name}: is larger than 16 MiB")
+        return parse_site_secrets(path.read_text("utf-8"), name)
+    except OSError as error:
+        raise SiteSecretsError(f"{name}: cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise SiteSecretsError(f"{name}: is not UTF-8") from None
 
 
 def site_secrets_of(settings: Settings) -> SiteSecrets:

@@ -14,6 +14,7 @@ from fastapi import FastAPI
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from exporter.config.settings import Settings
+from exporter.config.watched_file import WatchedFile
 from exporter.serve.access.guard import Guard
 from exporter.serve.access.sign_in import SignIn
 from exporter.serve.access.tls import server_context
@@ -25,7 +26,6 @@ log = logging.getLogger(__name__)
 MOST_CONNECTIONS = 512
 # A whole request, or the next one on the same connection, has to arrive within this time twice.
 IDLE_SECONDS = 10.0
-Stamp = tuple[tuple[int, int, int] | None, ...]
 
 
 class Front:
@@ -33,7 +33,7 @@ class Front:
 
     The web configuration and the files it names are looked at every two seconds. A new one is
     taken by a new server on the same socket, so that no connection is refused meanwhile; one that
-    is wrong is told once, and the one before stays in force.
+    is wrong is reported once, and the previous one stays in force.
 
     Raises
     ------
@@ -46,12 +46,12 @@ class Front:
         self._host, self._port = settings.host_port
         self._path = settings.web_config
         try:
-            self._config, self._context = self._load()
+            loaded = self._load()
         except WebConfigError as error:
             raise SystemExit(f"fleetscope: FLEETSCOPE_WEB_CONFIG: {error}") from None
-        self._stamp = self._read_stamp()
-        # Whether what is on disk now is in force; None where no file is named.
-        self.successful = None if self._path is None else True
+        self._file = WatchedFile(
+            "web configuration", self._load, self._files, loaded, WebConfigError
+        )
         token = settings.change_token
         sign_in = SignIn(
             frozenset(name.strip() for name in settings.contact_users.split(",") if name.strip()),
@@ -62,6 +62,19 @@ class Front:
         self._stopped = False
         self._server = self._make()
         self._warn()
+
+    @property
+    def _config(self) -> WebConfig:
+        return self._file.value[0]
+
+    @property
+    def _context(self) -> ssl.SSLContext | None:
+        return self._file.value[1]
+
+    @property
+    def successful(self) -> bool | None:
+        """Whether what is on disk now is in force; None where no file is named."""
+        return None if self._path is None else self._file.successful
 
     @property
     def scheme(self) -> str:
@@ -95,20 +108,13 @@ class Front:
 
     async def watch(self) -> None:
         """Take the web configuration again if it or a file that it names has changed."""
-        stamp = await asyncio.to_thread(self._read_stamp)
-        if stamp == self._stamp or self._stopped:
+        if self._stopped or not await asyncio.to_thread(self._file.changed):
             return
-        self._stamp = stamp
-        try:
-            config, context = await asyncio.to_thread(self._load)
-        except WebConfigError as error:
-            self.successful = False
-            log.error("web configuration refused, the one before stays in force: %s", error)
+        if not await asyncio.to_thread(self._file.reload):
             return
-        self._config, self._context, self.successful = config, context, True
-        # The files that the new one names are watched from now on.
-        self._stamp = self._read_stamp()
-        log.info("web configuration taken: %s, %d users", self.scheme, len(config.basic_auth_users))
+        log.info(
+            "web configuration taken: %s, %d users", self.scheme, len(self._config.basic_auth_users)
+        )
         self._changed.set()
 
     def _load(self) -> tuple[WebConfig, ssl.SSLContext | None]:
@@ -118,10 +124,8 @@ class Front:
         tls = config.tls_server_config
         return config, server_context(tls) if tls else None
 
-    def _read_stamp(self) -> Stamp:
-        if self._path is None:
-            return ()
-        return tuple(_stamp(path) for path in (self._path, *self._config.files()))
+    def _files(self, loaded: tuple[WebConfig, ssl.SSLContext | None]) -> list[Path]:
+        return [] if self._path is None else [self._path, *loaded[0].files()]
 
     def _make(self) -> Server:
         server = Server(self._app, self._host, self._port)
@@ -147,14 +151,6 @@ class Front:
                 self._host,
                 self._port,
             )
-
-
-def _stamp(path: Path) -> tuple[int, int, int] | None:
-    try:
-        status = path.stat()
-    except OSError:
-        return None
-    return (status.st_mtime_ns, status.st_size, status.st_ino)
 
 
 class _PatientProtocol(H11Protocol):
