@@ -5,17 +5,47 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
 
-from grafana.boards import cells, collection, compare, meters, overview, pack, site
+from grafana.boards import (
+    balance,
+    collection,
+    compare,
+    energy,
+    pack,
+    site_now,
+    site_readings,
+    trends,
+    triage,
+    wall,
+)
+from grafana.kit.catalogue import VARIABLES, catalogue
 
 FOLDER = Path(__file__).parent / "dashboards"
+DOCUMENT = Path(__file__).parents[1] / "docs" / "dashboards.md"
+TABLE_BEGINS = "<!-- written by python -m grafana, out of grafana/catalogue.yaml -->"
+TABLE_ENDS = "<!-- end of what is written -->"
+SAMPLES = dict.fromkeys(("region", "vendor", "battery_type", "priority", "status"), "NAME") | {
+    "site": "ID",
+    "pack": "DEVICE",
+}
 SCHEMA_VERSION = 42
-MODULES = (overview, site, cells, pack, meters, compare, collection)
+MODULES = (
+    triage,
+    trends,
+    wall,
+    compare,
+    site_now,
+    site_readings,
+    energy,
+    balance,
+    pack,
+    collection,
+)
 
 
 def dashboards() -> dict[str, dict[str, Any]]:
@@ -27,19 +57,61 @@ def dashboards() -> dict[str, dict[str, Any]]:
         value["schemaVersion"] = SCHEMA_VERSION
         for place in ("templating", "annotations"):
             value[place].setdefault("list", [])
-        for number, panel in enumerate(value["panels"], start=1):
+        for number, panel in enumerate(all_panels(value), start=1):
             panel["id"] = number
         made[str(value["uid"])] = value
     return made
 
 
+def all_panels(dashboard: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Every panel and row of a dashboard, those of collapsed rows too."""
+    for panel in dashboard["panels"]:
+        yield panel
+        yield from panel.get("panels", [])
+
+
 def files() -> dict[Path, str]:
-    """What is to stand in each file."""
-    return {
-        FOLDER / f"{uid}.json": json.dumps(value, indent=2, ensure_ascii=False, sort_keys=True)
-        + "\n"
+    """The text of each file; the folder of a dashboard is the one that Grafana shows it in."""
+    made = {
+        FOLDER / catalogue()[uid].pack / f"{uid}.json": _text(value)
         for uid, value in dashboards().items()
     }
+    return made | {DOCUMENT: with_table(DOCUMENT.read_text("utf-8"))}
+
+
+def with_table(document: str) -> str:
+    """The document with the catalogue as a table between its two marks.
+
+    Raises
+    ------
+    ValueError
+        A mark is missing.
+    """
+    before, first, rest = document.partition(TABLE_BEGINS)
+    _, last, after = rest.partition(TABLE_ENDS)
+    if not first or not last:
+        raise ValueError(f"{DOCUMENT.name} has no place for the table of dashboards")
+    return f"{before}{first}\n{table()}\n{last}{after}"
+
+
+def table() -> str:
+    """The catalogue as a Markdown table."""
+    rows = [
+        "| dashboard | for whom | what it decides | address |",
+        "| --- | --- | --- | --- |",
+    ]
+    for entry in catalogue().values():
+        chosen = "&".join(f"var-{name}={SAMPLES[name]}" for name in VARIABLES[entry.scope][:2])
+        query = f"?{chosen}" if entry.scope in ("group", "site", "battery") else ""
+        rows.append(
+            f"| **{entry.title}** | {', '.join(entry.personas)} | {entry.decision} "
+            f"| `/d/{entry.uid}{query}` |"
+        )
+    return "\n".join(rows)
+
+
+def _text(dashboard: dict[str, Any]) -> str:
+    return json.dumps(dashboard, indent=2, ensure_ascii=False, sort_keys=True) + "\n"
 
 
 def stale() -> list[str]:
@@ -50,7 +122,7 @@ def stale() -> list[str]:
         for path, text in wanted.items()
         if not path.is_file() or path.read_text("utf-8") != text
     ]
-    return sorted(wrong + [path.name for path in FOLDER.glob("*.json") if path not in wanted])
+    return sorted(wrong + [path.name for path in FOLDER.rglob("*.json") if path not in wanted])
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -62,15 +134,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if parser.parse_args(arguments).check:
         wrong = stale()
         for name in wrong:
-            print(
-                f"grafana/dashboards/{name} is not what python -m grafana writes", file=sys.stderr
-            )
+            print(f"{name} is not what python -m grafana writes", file=sys.stderr)
         return int(bool(wrong))
     FOLDER.mkdir(exist_ok=True)
     wanted = files()
-    for path in FOLDER.glob("*.json"):
+    for path in FOLDER.rglob("*.json"):
         if path not in wanted:
             path.unlink()
     for path, text in wanted.items():
+        path.parent.mkdir(exist_ok=True)
         path.write_text(text, "utf-8")
     return 0

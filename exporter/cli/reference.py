@@ -186,6 +186,7 @@ def influxdb() -> str:
                 ("`rank`", "–", "`overall` only: place in the order of attention, from 1"),
                 ("`coverage`", "–", "`overall` only: share of the wanted inputs that were given"),
                 ("`issue`", "text", "`overall` only: the worst issue in words, empty without one"),
+                ("`code`", "text", "`overall` only: the code of that issue, empty without one"),
                 ("`since`", "s", f"`overall` only: when that issue began, {seconds}"),
             ],
         ),

@@ -181,6 +181,7 @@ SITE: tuple[Quantity, ...] = (
         minimum=-POWER_WATTS,
         maximum=POWER_WATTS,
         meaning="AC consumption, summed over the phases",
+        gauge=Gauge("load_power_watts", "AC consumption, summed over the phases"),
         questions=(
             Question(
                 "load_power",

@@ -114,6 +114,16 @@ METRICS: Mapping[str, Description] = MappingProxyType(
             "1 while the fleet file says that the site is being worked on; absent otherwise",
             ("site",),
         ),
+        "common_issue_sites": Description(
+            "gauge",
+            "Sites of one region or battery type that share an issue beyond chance",
+            ("code", "attribute", "value"),
+        ),
+        "common_issue_group_sites": Description(
+            "gauge",
+            "Assessed sites of a region or battery type that explains a shared issue",
+            ("code", "attribute", "value"),
+        ),
         "site_coverage_ratio": Description(
             "gauge",
             "Share of the inputs that a full judgement needs which the site gave",
@@ -341,6 +351,7 @@ def _site_metrics(assessment: FleetAssessment, contacts: bool) -> Iterator[Metri
     yield status
 
     yield from _issue_metrics(assessment, sites)
+    yield from _common_metrics(assessment)
 
     maintenance = _family("site_maintenance")
     for place in assessment.fleet.sites:
@@ -395,6 +406,17 @@ def _issue_metrics(assessment: FleetAssessment, sites: list[str]) -> Iterator[Me
     yield alarm
     yield value
     yield threshold
+
+
+def _common_metrics(assessment: FleetAssessment) -> Iterator[Metric]:
+    shared, group = _family("common_issue_sites"), _family("common_issue_group_sites")
+    for issue in assessment.common:
+        if issue.attribute is not None and issue.value is not None:
+            names = [issue.code, issue.attribute, issue.value]
+            shared.add_metric(names, issue.sites)
+            group.add_metric(names, issue.group_size)
+    yield shared
+    yield group
 
 
 def _reading_metrics(assessment: FleetAssessment) -> Iterator[Metric]:

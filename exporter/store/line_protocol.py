@@ -140,9 +140,10 @@ def _overall_lines(assessment: FleetAssessment, row: int, stamp: int) -> Iterabl
     issues = assessment.issues[row]
     if issues:
         fields += [f"issue={text(issues[0].sentence)}", f"since={issues[0].since!r}"]
+        fields.append(f"code={text(issues[0].code)}")
     else:
         # An empty text, so that the last one written is not the one of an issue long gone.
-        fields.append('issue=""')
+        fields += ['issue=""', 'code=""']
     series = _series("health", "site", assessment.fleet.sites[row].id, "component", "overall")
     yield f"{series} {','.join(fields)} {stamp}"
 

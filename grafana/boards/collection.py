@@ -1,28 +1,16 @@
-"""Collection: the exporter itself, from scraping to storing."""
+"""System · Collection: the exporter itself, from scraping to storing."""
 
 from __future__ import annotations
 
 from grafana_foundation_sdk.builders import stat, statetimeline, table, timeseries
-from grafana_foundation_sdk.builders.dashboard import Dashboard, Row
+from grafana_foundation_sdk.builders.dashboard import Dashboard
 
 from exporter.store.queue import Fate
 from grafana.kit import look
-from grafana.kit.frame import dashboard
-from grafana.kit.panels import (
-    HIDDEN,
-    SITE_URL,
-    WRAPPED,
-    Face,
-    colour,
-    columns,
-    grid,
-    lines,
-    link,
-    ordered,
-    tiles,
-    timeline,
-)
-from grafana.kit.queries import ON_SITE, Target, prom, prom_now, prom_table
+from grafana.kit.dashboard import collapsed, dashboard
+from grafana.kit.panels import AnyPanel, Spec, colour, lines, tiles, timeline
+from grafana.kit.queries import ON_SITE, Target, never_empty, prom, prom_now, prom_table
+from grafana.kit.tables import Column, listing, ordered, site_column
 from scoring.status import Status
 
 RATE = "[$__rate_interval]"
@@ -40,36 +28,34 @@ FATE_COLOURS = {
 
 def build() -> Dashboard:
     """The dashboard."""
-    made = dashboard("fleetscope-collection", "Whether everything is asked, judged and stored.")
+    made = dashboard("fleetscope-collection")
     for panel in _tiles():
         made.with_panel(panel)
-    made.with_row(Row("Asking the sites"))
-    made.with_panel(_outcomes()).with_panel(_durations())
-    made.with_panel(_lag()).with_panel(_slowest()).with_panel(_failing())
-    made.with_row(Row("Storing the points"))
-    made.with_panel(_points()).with_panel(_spool())
-    made.with_panel(_writes()).with_panel(_lost())
-    made.with_panel(_room()).with_panel(_durable()).with_panel(_rollups())
-    made.with_row(Row("The process"))
-    made.with_panel(_cpu()).with_panel(_memory()).with_panel(_judging())
-    return made.with_panel(_reloads()).with_panel(_clock()).with_panel(_scraped())
+    made.with_panel(_outcomes()).with_panel(_points())
+    made.with_panel(_failing()).with_panel(_slowest())
+    collapsed(made, "Asking the sites", [_durations(), _lag()])
+    storing: list[AnyPanel] = [_spool(), _writes(), _lost(), _room(), _durable(), _rollups()]
+    collapsed(made, "Storing the points", storing)
+    process: list[AnyPanel] = [_cpu(), _memory(), _judging(), _reloads(), _clock(), _scraped()]
+    collapsed(made, "The process", process)
+    return made
 
 
 def _tiles() -> list[stat.Panel]:
     def one(
         title: str, description: str, expr: str, unit: str = look.NUMBER, **more: object
     ) -> stat.Panel:
-        face = Face(
+        spec = Spec(
             title=title,
             description=description,
             unit=unit,
             targets=[prom_now(expr, title)],
             **{"size": (6, 3), "empty": DOWN, "low": 0, "colour": look.by_threshold()} | more,  # type: ignore[arg-type]
         )
-        return tiles(face, small=True)
+        return tiles(spec, background=True, small=True)
 
-    neutral = look.limits("text")
-    bad = look.limits("text", (1, _BAD))
+    neutral = look.limits(look.FINE)
+    bad = look.limits(look.FINE, (1, _BAD))
     return [
         one(
             "Down",
@@ -93,7 +79,7 @@ def _tiles() -> list[stat.Panel]:
             "max(fleetscope_scrape_loop_lag_seconds)",
             look.SECONDS,
             decimals=2,
-            thresholds=look.limits("text", (2, look.SEVERITY_COLOURS["warning"]), (10, _BAD)),
+            thresholds=look.limits(look.FINE, (2, look.SEVERITY_COLOURS["warning"]), (10, _BAD)),
         ),
         one(
             "Figures",
@@ -101,7 +87,7 @@ def _tiles() -> list[stat.Panel]:
             "time() - min(fleetscope_assessment_timestamp_seconds)",
             look.SECONDS,
             decimals=0,
-            thresholds=look.limits("text", (60, look.SEVERITY_COLOURS["warning"]), (300, _BAD)),
+            thresholds=look.limits(look.FINE, (60, look.SEVERITY_COLOURS["warning"]), (300, _BAD)),
         ),
         one(
             "Backlog",
@@ -110,7 +96,7 @@ def _tiles() -> list[stat.Panel]:
             look.SECONDS,
             decimals=0,
             empty="None waits",
-            thresholds=look.limits("text", (60, look.SEVERITY_COLOURS["warning"]), (600, _BAD)),
+            thresholds=look.limits(look.FINE, (60, look.SEVERITY_COLOURS["warning"]), (600, _BAD)),
         ),
         one(
             "Points lost",
@@ -131,7 +117,7 @@ def _tiles() -> list[stat.Panel]:
 
 
 def _versions() -> stat.Panel:
-    face = Face(
+    spec = Spec(
         title="Version",
         description="Versions of the exporter that run; more than one means that they differ.",
         size=(6, 3),
@@ -140,11 +126,11 @@ def _versions() -> stat.Panel:
         colour=look.fixed("text"),
         targets=[prom_now("count by (version) (fleetscope_build_info)", "{{version}}")],
     )
-    return tiles(face, names=True, small=True)
+    return tiles(spec, names=True, small=True)
 
 
 def _outcomes() -> timeseries.Panel:
-    face = Face(
+    spec = Spec(
         title="Scrapes by outcome",
         description="Scrapes a second of all sites by how they ended.",
         size=(12, 8),
@@ -157,12 +143,12 @@ def _outcomes() -> timeseries.Panel:
         ],
         overrides={o.value: colour(c) for o, c in look.OUTCOME_COLOURS.items()},
     )
-    return lines(face, stacked=True, fill=60)
+    return lines(spec, stacked=True, fill=60)
 
 
 def _durations() -> timeseries.Panel:
     metric = "fleetscope_site_scrape_duration_seconds"
-    face = Face(
+    spec = Spec(
         title="Scrape durations",
         description="Of the latest scrape of every site: median, the slowest twentieth, slowest.",
         size=(12, 8),
@@ -180,15 +166,15 @@ def _durations() -> timeseries.Panel:
             "Slowest": colour(look.SECOND),
         },
     )
-    return lines(face)
+    return lines(spec)
 
 
 def _lag() -> timeseries.Panel:
-    face = Face(
+    spec = Spec(
         title="Lag and turns left out",
         description="Delay of the scrape loop in seconds, and on the right the turns a second that "
         "were left out because the scrape before had not ended.",
-        size=(8, 8),
+        size=(12, 8),
         unit=look.SECONDS,
         empty=DOWN,
         low=0,
@@ -202,7 +188,7 @@ def _lag() -> timeseries.Panel:
             | {"unit": look.PER_SECOND, "custom.axisPlacement": "right"},
         },
     )
-    return lines(face)
+    return lines(spec)
 
 
 def _named(expr: str) -> str:
@@ -211,24 +197,19 @@ def _named(expr: str) -> str:
 
 def _slowest() -> table.Panel:
     query = _named("topk(12, fleetscope_site_scrape_duration_seconds)")
-    face = Face(
+    spec = Spec(
         title="Slowest sites",
         description="The sites whose latest scrape took longest.",
-        size=(8, 8),
+        size=(12, 8),
         unit=look.NUMBER,
         empty=DOWN,
-        targets=[prom_table(f"max by (site, name) ({query})")],
-        transformations=[
-            ordered("Value", descending=True),
-            columns({"name": "Site", "Value": "Took", "site": "site"}, drop=["Time"]),
+        targets=[
+            prom_table(never_empty(f"max by (site, name) ({query})", {"name": DOWN, "site": "-"}))
         ],
-        overrides={
-            "Site": {**WRAPPED, **link("Open the site", SITE_URL)},
-            "Took": {"unit": look.SECONDS, "decimals": 2, "custom.width": 76},
-            "site": HIDDEN,
-        },
+        transformations=[ordered("Value", descending=True)],
     )
-    return grid(face)
+    took = Column("Value", "Took", 90, look.SECONDS, 2)
+    return listing(spec, [*site_column(width=None), took], drop=["Time"])
 
 
 def _failing() -> table.Panel:
@@ -239,28 +220,28 @@ def _failing() -> table.Panel:
     implausible = "topk(15, increase(fleetscope_site_implausible_readings_total[$__range]) > 0)"
     named = _named(failed)
     strange = f'label_replace({_named(implausible)}, "outcome", "implausible", "", "")'
-    face = Face(
+    nothing = {"name": "Every scrape went well", "site": "-", "outcome": "-"}
+    spec = Spec(
         title="Sites that fail",
         description="Scrapes in the time range that did not end well, by site and outcome, and "
         "values outside physics that were kept out.",
-        size=(8, 8),
+        size=(12, 8),
         unit=look.NUMBER,
-        empty="Every scrape in this time range went well",
-        targets=[prom_table(f"max by (site, name, outcome) ({named} or {strange})")],
-        transformations=[
-            ordered("Value", descending=True),
-            columns(
-                {"name": "Site", "outcome": "Outcome", "Value": "Times", "site": "site"},
-                drop=["Time"],
-            ),
+        empty=DOWN,
+        targets=[
+            prom_table(never_empty(f"max by (site, name, outcome) ({named} or {strange})", nothing))
         ],
-        overrides={
-            "Site": {**WRAPPED, **link("Open the site", SITE_URL)},
-            "Times": {"decimals": 0, "custom.width": 60},
-            "site": HIDDEN,
-        },
+        transformations=[ordered("Value", descending=True)],
     )
-    return grid(face)
+    return listing(
+        spec,
+        [
+            *site_column(width=None),
+            Column("outcome", "Outcome"),
+            Column("Value", "Times", 72, decimals=0),
+        ],
+        drop=["Time"],
+    )
 
 
 def _points() -> timeseries.Panel:
@@ -273,7 +254,7 @@ def _points() -> timeseries.Panel:
         )
         for ref, fate in zip("ABCD", fates, strict=True)
     ]
-    face = Face(
+    spec = Spec(
         title="Points by fate",
         description="Points a second: made for InfluxDB, accepted by it, rejected by it, dropped "
         "for want of room. Written follows produced unless InfluxDB is away.",
@@ -284,11 +265,11 @@ def _points() -> timeseries.Panel:
         targets=targets,
         overrides={f.value.capitalize(): colour(FATE_COLOURS[f]) for f in fates},
     )
-    return lines(face)
+    return lines(spec)
 
 
 def _spool() -> timeseries.Panel:
-    face = Face(
+    spec = Spec(
         title="Waiting for InfluxDB",
         description="Points that wait now, and on the right their compressed bytes. They are "
         "written as soon as InfluxDB accepts them.",
@@ -306,11 +287,11 @@ def _spool() -> timeseries.Panel:
             | {"unit": look.BYTES, "custom.axisPlacement": "right", "min": 0},
         },
     )
-    return lines(face, fill=10)
+    return lines(spec, fill=10)
 
 
 def _writes() -> timeseries.Panel:
-    face = Face(
+    spec = Spec(
         title="Writes and errors",
         description="Batches a second that were sent to InfluxDB, and batches or requests that it "
         "did not accept.",
@@ -324,12 +305,12 @@ def _writes() -> timeseries.Panel:
         ],
         overrides={"Sent": colour(look.ACCENT), "Not accepted": colour(_BAD)},
     )
-    return lines(face)
+    return lines(spec)
 
 
 def _lost() -> timeseries.Panel:
     settled = 'fleetscope_points_total{fate=~"written|rejected|dropped|spooled"}'
-    face = Face(
+    spec = Spec(
         title="Points unaccounted for",
         description="Produced less written, waiting, rejected and dropped. It is 0 at any moment; "
         "anything else is a bug in the exporter.",
@@ -344,17 +325,17 @@ def _lost() -> timeseries.Panel:
         ],
         overrides={"Unaccounted for": colour(_BAD)},
     )
-    return lines(face, soft=(-1, 1), legend_shown=False)
+    return lines(spec, soft=(-1, 1), legend_shown=False)
 
 
 def _room() -> timeseries.Panel:
     age = "time() - fleetscope_spool_oldest_timestamp_seconds"
-    face = Face(
+    spec = Spec(
         title="Room in the queue",
         description="Share of the bytes that may wait for InfluxDB, and the age of the oldest "
         "batch as a share of the longest that it is kept on disk. At either end points are "
         "dropped.",
-        size=(8, 7),
+        size=(12, 8),
         unit=look.RATIO,
         empty=DOWN,
         low=0,
@@ -364,40 +345,40 @@ def _room() -> timeseries.Panel:
         ],
         overrides={"Bytes": colour(FATE_COLOURS[Fate.SPOOLED]), "Age": colour(look.SECOND)},
     )
-    return lines(face, soft=(0, 0.1))
+    return lines(spec, soft=(0, 0.1))
 
 
 def _durable() -> statetimeline.Panel:
-    face = Face(
+    spec = Spec(
         title="Where the queue is",
         description="On disk what waits for InfluxDB survives a restart; in memory it does not, "
         "because the disk cannot be written. Blank is an exporter without a queue on disk.",
-        size=(8, 7),
+        size=(12, 8),
         unit=look.NUMBER,
         empty="No exporter has a queue on disk",
         mappings=look.yes_no("On disk", "In memory"),
         targets=[prom("fleetscope_spool_durable", "{{instance}}")],
     )
-    return timeline(face)
+    return timeline(spec)
 
 
 def _rollups() -> timeseries.Panel:
-    face = Face(
+    spec = Spec(
         title="Age of the roll-ups",
         description="Time since each exporter last brought its roll-ups up to date; less than a "
         "minute is usual. Plots of more than two days are read from them.",
-        size=(8, 7),
+        size=(12, 8),
         unit=look.SECONDS,
         empty="No exporter makes roll-ups",
         low=0,
         colour=look.by_pack(),
         targets=[prom("time() - fleetscope_rollup_last_success_timestamp_seconds", "{{instance}}")],
     )
-    return lines(face, soft=(0, 120))
+    return lines(spec, soft=(0, 120))
 
 
 def _cpu() -> timeseries.Panel:
-    face = Face(
+    spec = Spec(
         title="CPU",
         description="Share of one core that each exporter uses.",
         size=(8, 7),
@@ -407,11 +388,11 @@ def _cpu() -> timeseries.Panel:
         colour=look.by_pack(),
         targets=[prom(f"rate(process_cpu_seconds_total{JOB}{RATE})", "{{instance}}")],
     )
-    return lines(face, soft=(0, 0.1))
+    return lines(spec, soft=(0, 0.1))
 
 
 def _memory() -> timeseries.Panel:
-    face = Face(
+    spec = Spec(
         title="Memory",
         description="Resident memory of each exporter.",
         size=(8, 7),
@@ -421,11 +402,11 @@ def _memory() -> timeseries.Panel:
         colour=look.by_pack(),
         targets=[prom(f"process_resident_memory_bytes{JOB}", "{{instance}}")],
     )
-    return lines(face)
+    return lines(spec)
 
 
 def _judging() -> timeseries.Panel:
-    face = Face(
+    spec = Spec(
         title="Assessment",
         description="CPU seconds that the latest assessment of the fleet took.",
         size=(8, 7),
@@ -435,11 +416,11 @@ def _judging() -> timeseries.Panel:
         colour=look.by_pack(),
         targets=[prom("fleetscope_assessment_duration_seconds", "{{instance}}")],
     )
-    return lines(face)
+    return lines(spec)
 
 
 def _reloads() -> timeseries.Panel:
-    face = Face(
+    spec = Spec(
         title="Age of the fleet file in force",
         description="Time since each exporter took its fleet file. It falls to 0 at a reload.",
         size=(8, 7),
@@ -451,11 +432,11 @@ def _reloads() -> timeseries.Panel:
             prom("time() - fleetscope_config_last_reload_success_timestamp_seconds", "{{instance}}")
         ],
     )
-    return lines(face)
+    return lines(spec)
 
 
 def _clock() -> timeseries.Panel:
-    face = Face(
+    spec = Spec(
         title="Steps of the clock",
         description="Steps of the system clock that the schedule was corrected for.",
         size=(8, 7),
@@ -466,11 +447,11 @@ def _clock() -> timeseries.Panel:
         colour=look.by_pack(),
         targets=[prom("fleetscope_clock_steps_total", "{{instance}}")],
     )
-    return lines(face, soft=(0, 2), steps=True)
+    return lines(spec, soft=(0, 2), steps=True)
 
 
 def _scraped() -> timeseries.Panel:
-    face = Face(
+    spec = Spec(
         title="Scrapes by Prometheus",
         description="How long Prometheus took to read each exporter's metrics. A gap is a time "
         "when it could not.",
@@ -486,4 +467,4 @@ def _scraped() -> timeseries.Panel:
             )
         ],
     )
-    return lines(face)
+    return lines(spec)

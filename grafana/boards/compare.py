@@ -1,35 +1,46 @@
-"""Compare and outliers: sites side by side, and where each stands among its peers."""
+"""Fleet · Compare: a site and its peers, and who differs from them."""
 
 from __future__ import annotations
 
 import re
 
 from grafana_foundation_sdk.builders import stat, table, timeseries
-from grafana_foundation_sdk.builders.dashboard import Dashboard, Row
+from grafana_foundation_sdk.builders.dashboard import CustomVariable, Dashboard, QueryVariable
 
 from exporter.model.quantities import QUANTITIES, Quantity
 from grafana.kit import look
-from grafana.kit.frame import choice_variable, dashboard, label_variable, site_variable
-from grafana.kit.panels import (
-    HIDDEN,
-    SITE_URL,
+from grafana.kit.dashboard import (
+    choice_variable,
+    collapsed,
+    dashboard,
+    peers_variable,
+    site_variable,
+)
+from grafana.kit.panels import Spec, colour, lines, tiles
+from grafana.kit.queries import (
+    BUCKET,
+    ON_SITE,
+    influx,
+    never_empty,
+    or_missing,
+    prom,
+    prom_now,
+    prom_table,
+)
+from grafana.kit.tables import (
     WRAPPED,
-    Face,
-    colour,
-    columns,
-    grid,
+    Column,
+    filled,
     joined,
-    lines,
-    link,
+    listing,
+    only_with,
     ordered,
-    tiles,
+    site_column,
     transform,
 )
-from grafana.kit.queries import BUCKET, ON_SITE, influx, or_missing, prom, prom_now, prom_table
 from scoring.outliers import METRICS as OUTLIER_METRICS
 
-CHOSEN = 'site=~"$site"'
-PEERS = 'region=~"$region",battery_type=~"$battery_type"'
+CHOSEN = 'site=~"$site|$peers"'
 TOP = 25
 NONE_CHOSEN = "No site is chosen, or the chosen ones have no such value in this time range"
 METRICS = (
@@ -53,37 +64,40 @@ SHORT = {
     "pv_performance": "PV",
 }
 VALUE = f"max by (job, instance, site) ($metric{{{CHOSEN}}})"
+INFO = f"fleetscope_site_info{{{CHOSEN}}}"
+NOBODY = {"name": NONE_CHOSEN, "site": "-"}
+IN_GROUP = 'and on ($group) fleetscope_site_info{site="$site"}'
 GROUPED = (
-    f"max by (job, instance, site) ($metric) * {ON_SITE} group_left (battery_type) "
-    'fleetscope_site_info{battery_type!=""}'
+    f"(max by (job, instance, site) ($metric) * {ON_SITE} group_left (battery_type, region) "
+    f"fleetscope_site_info) {IN_GROUP}"
 )
+GROUPS = (("Same battery type", "battery_type"), ("Same region", "region"), ("Whole fleet", "job"))
 
 
 def build() -> Dashboard:
     """The dashboard."""
-    made = dashboard("fleetscope-compare", "Any sites side by side, and who differs from peers.")
-    made.with_variable(label_variable("region", "Region", "Regions of the group"))
-    made.with_variable(label_variable("battery_type", "Battery type", "Battery types of the group"))
-    made.with_variable(site_variable(several=True))
-    made.with_variable(
-        choice_variable("metric", "Metric", "What is compared, as it is now and was", METRICS)
-    )
-    made.with_variable(
+    made = dashboard("fleetscope-compare", _variables())
+    made.with_panel(_now()).with_panel(_over_time())
+    made.with_panel(_standing()).with_panel(_scores())
+    made.with_panel(_furthest()).with_panel(_peers())
+    collapsed(made, "Any reading, and the fleet's scores", [_readings(), _group()])
+    return made
+
+
+def _variables() -> list[QueryVariable | CustomVariable]:
+    quantities = sorted(QUANTITIES.values(), key=lambda q: q.name != "soc_percent")
+    return [
+        site_variable(answering=True),
+        choice_variable("group", "Peers", "What the peers of the site have in common", GROUPS),
+        peers_variable(),
+        choice_variable("metric", "Metric", "What is compared, as it is now and was", METRICS),
         choice_variable(
             "quantity",
             "Reading",
             "Any stored reading",
-            [
-                (_meaning(q), q.name)
-                for q in sorted(QUANTITIES.values(), key=lambda q: q.name != "soc_percent")
-            ],
-        )
-    )
-    made.with_panel(_now()).with_panel(_over_time())
-    made.with_panel(_standing()).with_panel(_readings())
-    made.with_row(Row("Outliers"))
-    made.with_panel(_scores()).with_panel(_peers())
-    return made.with_panel(_furthest()).with_panel(_group())
+            [(_meaning(q), q.name) for q in quantities],
+        ),
+    ]
 
 
 def _meaning(quantity: Quantity) -> str:
@@ -94,7 +108,7 @@ def _meaning(quantity: Quantity) -> str:
 
 def _now() -> stat.Panel:
     named = f"({VALUE}) * {ON_SITE} group_left (name) fleetscope_site_info"
-    face = Face(
+    spec = Spec(
         title="${metric:text} now",
         description=f"The chosen metric of the chosen sites now, {TOP} at most; the unit is the "
         "one in the metric's name.",
@@ -104,94 +118,73 @@ def _now() -> stat.Panel:
         colour=look.fixed("text"),
         targets=[prom_now(f"topk({TOP}, {named})", "{{name}}")],
     )
-    return tiles(face, small=True)
+    return tiles(spec, small=True)
 
 
 def _over_time() -> timeseries.Panel:
     named = f"({VALUE}) * {ON_SITE} group_left (name) fleetscope_site_info"
-    face = Face(
+    spec = Spec(
         title="${metric:text}",
         description="The chosen metric of the chosen sites over time. Colours only tell sites "
-        "apart. The dashed line is the median of the group that region and battery type choose.",
+        "apart. The dashed line is the median of all peers of the site.",
         size=(16, 9),
         unit=look.NUMBER,
         empty=NONE_CHOSEN,
         colour=look.by_series(),
         targets=[
             prom(named, "{{name}}", "A"),
-            prom(
-                f"quantile(0.5, max by (job, instance, site) ($metric) and {ON_SITE} "
-                f"fleetscope_site_info{{{PEERS}}})",
-                "Median of the group",
-                "B",
-            ),
+            prom(f"quantile(0.5, {GROUPED})", "Median of the group", "B"),
         ],
-        overrides={
-            "Median of the group": colour("text")
-            | {"custom.lineStyle": {"fill": "dash", "dash": [6, 6]}}
-        },
+        overrides={"Median of the group": colour("text") | look.DASHED},
     )
-    return lines(face)
+    return lines(spec)
 
 
 def _standing() -> table.Panel:
-    """The value of each chosen site beside quantiles of all sites with its battery type."""
+    """The value of each chosen site, and quantiles of its group."""
 
     def quantile(q: float) -> str:
-        group = f"quantile by (battery_type) ({q}, {GROUPED})"
-        site = f'fleetscope_site_info{{{CHOSEN},battery_type!=""}}'
-        return f"max by (site) ({site} * on (battery_type) group_left () {group})"
+        return f"max by (site) ({INFO} * 0 + on () group_left () quantile({q}, {GROUPED}))"
 
-    info = f"max by (site, name, battery_type) (fleetscope_site_info{{{CHOSEN}}})"
-    number = {"custom.width": 64, "noValue": "–"}
-    face = Face(
+    info = f"max by (site, name, battery_type) ({INFO})"
+    spec = Spec(
         title="${metric:text}: where each site stands in its group",
-        description="The chosen metric of each chosen site beside the lowest, the median and the "
-        "highest of all sites with the same battery type.",
+        description="The chosen metric of each chosen site, and the lowest, the median and the "
+        "highest of all peers.",
         size=(12, 9),
         unit=look.NUMBER,
         empty=NONE_CHOSEN,
         targets=[
-            prom_table(info, "A"),
-            prom_table(f"max by (site) ({VALUE})", "B"),
-            prom_table(quantile(0), "C"),
-            prom_table(quantile(0.5), "D"),
-            prom_table(quantile(1), "E"),
-        ],
-        transformations=[
-            joined("site"),
-            columns(
-                {
-                    "name": "Site",
-                    "battery_type": "Battery type",
-                    "Value #B": "Value",
-                    "Value #C": "Low",
-                    "Value #D": "Median",
-                    "Value #E": "High",
-                    "site": "site",
-                },
-                drop=["Value #A", *(f"Time {n}" for n in range(1, 6))],
+            prom_table(never_empty(info, NOBODY | {"battery_type": "-"}), "A"),
+            prom_table(never_empty(f"max by (site) ({VALUE})", {"site": "-"}), "B"),
+            *(
+                prom_table(never_empty(quantile(q), {"site": "-"}), ref)
+                for ref, q in (("C", 0), ("D", 0.5), ("E", 1))
             ),
         ],
-        overrides={
-            "Site": {**WRAPPED, **link("Open the site", SITE_URL)},
-            "Value": number | {"custom.cellOptions": {"type": "color-text"}} | colour(look.ACCENT),
-            "Battery type": WRAPPED,
-            "Low": number,
-            "Median": number,
-            "High": number,
-            "site": HIDDEN,
-        },
+        transformations=[joined("site"), only_with("Value #A"), ordered("Value #B")],
     )
-    return grid(face)
+    return listing(
+        spec,
+        [
+            *site_column(width=None),
+            Column("battery_type", "Battery type", more=WRAPPED),
+            Column("Value #B", "Value", 72),
+            Column("Value #C", "Low", 72),
+            Column("Value #D", "Median", 72),
+            Column("Value #E", "High", 72),
+        ],
+        drop=["Value #A", *(f"Time {n}" for n in range(1, 6))],
+    )
 
 
 def _readings() -> timeseries.Panel:
     query = (
-        'SELECT mean("$quantity") FROM "raw"./^(site|battery)$/ WHERE "site" =~ /^$site$/ AND '
-        '$timeFilter GROUP BY time($__interval), "site", "device" fill(null)'
+        'SELECT mean("$quantity") FROM "raw"./^(site|battery)$/ WHERE '
+        '"site" =~ /^($site|$peers)$/ AND $timeFilter '
+        'GROUP BY time($__interval), "site", "device" fill(null)'
     )
-    face = Face(
+    spec = Spec(
         title="${quantity:text}",
         description="The chosen reading of every device of the chosen sites, as stored. The unit "
         "is the one in its name.",
@@ -202,32 +195,12 @@ def _readings() -> timeseries.Panel:
         colour=look.by_series(),
         targets=[influx(query, "$tag_site $tag_device")],
     )
-    return lines(face)
+    return lines(spec)
 
 
 def _scores() -> table.Panel:
     refs = "BCDE"
-    targets = [
-        prom_table(
-            or_missing(
-                f'max by (site) (fleetscope_site_outlier_score{{{CHOSEN},metric="{m.name}"}})',
-                f"max by (site) (fleetscope_site_info{{{CHOSEN}}})",
-            ),
-            ref,
-        )
-        for ref, m in zip(refs, OUTLIER_METRICS, strict=True)
-    ]
-    names = {f"Value #{ref}": m.name for ref, m in zip(refs, OUTLIER_METRICS, strict=True)}
-    shown = {column: SHORT[name] for column, name in names.items()}
-    score = {
-        "decimals": 1,
-        "custom.width": 72,
-        "mappings": [look.missing_as("–")],
-        "thresholds": look.outlier_limits().build(),
-        "color": {"mode": "thresholds"},
-        "custom.cellOptions": {"type": "color-background", "mode": "basic"},
-    }
-    face = Face(
+    spec = Spec(
         title="Robust scores",
         description="How far each chosen site is from the median of its peers in state of health, "
         "temperature, cell spread and PV performance, in robust z: 0.6745 times the distance, over "
@@ -237,23 +210,33 @@ def _scores() -> table.Panel:
         unit=look.NUMBER,
         empty=NONE_CHOSEN,
         targets=[
-            prom_table(f"max by (site, name) (fleetscope_site_info{{{CHOSEN}}})", "A"),
-            *targets,
-        ],
-        transformations=[
-            joined("site"),
-            columns(
-                {"name": "Site"} | shown | {"site": "site"},
-                drop=["Value #A", *(f"Time {n}" for n in range(1, 6))],
+            prom_table(never_empty(f"max by (site, name) ({INFO})", NOBODY), "A"),
+            *(
+                prom_table(
+                    or_missing(
+                        "max by (site) (fleetscope_site_outlier_score"
+                        f'{{{CHOSEN},metric="{m.name}"}})',
+                        f"max by (site) ({INFO})",
+                    ),
+                    ref,
+                )
+                for ref, m in zip(refs, OUTLIER_METRICS, strict=True)
             ),
         ],
-        overrides={
-            "Site": {**WRAPPED, **link("Open the site", SITE_URL)},
-            **dict.fromkeys(shown.values(), score),
-            "site": HIDDEN,
-        },
+        transformations=[joined("site"), only_with("Value #A")],
     )
-    return grid(face)
+    scores = filled(look.outlier_limits())
+    return listing(
+        spec,
+        [
+            *site_column(width=None),
+            *(
+                Column(f"Value #{ref}", SHORT[m.name], 80, decimals=1, more=scores)
+                for ref, m in zip(refs, OUTLIER_METRICS, strict=True)
+            ),
+        ],
+        drop=["Value #A", *(f"Time {n}" for n in range(1, 6))],
+    )
 
 
 def _peers() -> table.Panel:
@@ -263,8 +246,8 @@ def _peers() -> table.Panel:
             f"group_left () count by ({label}) (fleetscope_site_info))"
         )
 
-    count = {"custom.width": 52, "decimals": 0, "noValue": "–"}
-    face = Face(
+    info = f"max by (site, name, battery_type, region) ({INFO})"
+    spec = Spec(
         title="Peers",
         description="The groups that each chosen site can be compared with, narrowest first, and "
         f"their sizes. The first with at least {look.PEERS} sites that have a value is used: same "
@@ -273,79 +256,58 @@ def _peers() -> table.Panel:
         unit=look.NUMBER,
         empty=NONE_CHOSEN,
         targets=[
-            prom_table(
-                f"max by (site, name, battery_type, region) (fleetscope_site_info{{{CHOSEN}}})",
-                "A",
-            ),
-            prom_table(members("battery_type"), "B"),
-            prom_table(members("region"), "C"),
+            prom_table(never_empty(info, NOBODY | {"battery_type": "-", "region": "-"}), "A"),
+            prom_table(never_empty(members("battery_type"), {"site": "-"}), "B"),
+            prom_table(never_empty(members("region"), {"site": "-"}), "C"),
         ],
-        transformations=[
-            joined("site"),
-            columns(
-                {
-                    "name": "Site",
-                    "battery_type": "Battery type",
-                    "Value #B": "Sites",
-                    "region": "Region",
-                    "Value #C": "Sites ",
-                    "site": "site",
-                },
-                drop=["Value #A", "Time 1", "Time 2", "Time 3"],
-            ),
-        ],
-        overrides={
-            "Site": {**WRAPPED, **link("Open the site", SITE_URL)},
-            "Battery type": WRAPPED,
-            "Region": WRAPPED,
-            "Sites": count,
-            "Sites ": count,
-            "site": HIDDEN,
-        },
+        transformations=[joined("site"), only_with("Value #A")],
     )
-    return grid(face)
+    return listing(
+        spec,
+        [
+            *site_column(width=None),
+            Column("battery_type", "Battery type", more=WRAPPED),
+            Column("Value #B", "Sites", 60, decimals=0),
+            Column("region", "Region", more=WRAPPED),
+            Column("Value #C", "Sites ", 60, decimals=0),
+        ],
+        drop=["Value #A", "Time 1", "Time 2", "Time 3"],
+    )
 
 
 def _furthest() -> table.Panel:
-    chosen = f"fleetscope_site_outlier_score and {ON_SITE} fleetscope_site_info{{{PEERS}}}"
+    chosen = f"fleetscope_site_outlier_score and {ON_SITE} (fleetscope_site_info {IN_GROUP})"
     named = f"({chosen}) * {ON_SITE} group_left (name) fleetscope_site_info"
-    face = Face(
+    nothing = {"name": "No site of this group has enough peers", "site": "-", "metric": "-"}
+    distance = f"max by (site, name, metric) (topk({TOP}, abs({named})))"
+    signed = f"max by (site, name, metric) ({named} and topk({TOP}, abs({named})))"
+    spec = Spec(
         title="Furthest from their peers",
-        description=f"The {TOP} scores furthest from 0 in the chosen regions and battery types, "
-        "on the good side and on the bad.",
+        description=f"The {TOP} scores of the group furthest from 0, on the good side and on the "
+        "bad.",
         size=(12, 9),
         unit=look.NUMBER,
-        empty="No site of this group has enough peers to be compared with",
+        empty="Prometheus gives no answer",
         targets=[
-            prom_table(f"max by (site, name, metric) (topk({TOP}, abs({named})))", "A"),
-            prom_table(f"max by (site, name, metric) ({named} and topk({TOP}, abs({named})))", "B"),
+            prom_table(never_empty(distance, nothing), "A"),
+            prom_table(never_empty(signed, nothing), "B"),
         ],
-        transformations=[
-            transform("merge"),
-            ordered("Value #A", descending=True),
-            columns(
-                {"name": "Site", "metric": "In", "Value #B": "Robust z", "site": "site"},
-                drop=["Time", "Value #A"],
-            ),
-        ],
-        overrides={
-            "Site": {**WRAPPED, **link("Open the site", SITE_URL)},
-            "In": {"mappings": [look.plain_words(*(m.name for m in OUTLIER_METRICS))]},
-            "Robust z": {
-                "decimals": 1,
-                "custom.width": 76,
-                "thresholds": look.outlier_limits().build(),
-                "color": {"mode": "thresholds"},
-                "custom.cellOptions": {"type": "color-background", "mode": "basic"},
-            },
-            "site": HIDDEN,
-        },
+        transformations=[transform("merge"), ordered("Value #A", descending=True)],
     )
-    return grid(face)
+    metrics = look.plain_words(*(m.name for m in OUTLIER_METRICS))
+    return listing(
+        spec,
+        [
+            *site_column(width=None),
+            Column("metric", "In", mappings=[metrics]),
+            Column("Value #B", "Robust z", 84, decimals=1, more=filled(look.outlier_limits())),
+        ],
+        drop=["Time", "Value #A"],
+    )
 
 
 def _group() -> timeseries.Panel:
-    face = Face(
+    spec = Spec(
         title="Spread of the fleet's scores",
         description="Mean and median overall score of all sites with one standard deviation of "
         "them either way, and the mean of those that answer. An offline site counts 0 in the rest.",
@@ -372,4 +334,4 @@ def _group() -> timeseries.Panel:
             "Mean of those that answer": colour(look.FLOWS["Load"]),
         },
     )
-    return lines(face)
+    return lines(spec)

@@ -1,66 +1,72 @@
-"""Pack: one pack cell by cell in its physical order, now and over time, and what it has cycled."""
+"""Battery · Pack: one pack cell by cell in its physical order, and how it wears."""
 
 # ruff: noqa: S608  (templates that Grafana fills in; no SQL is run here)
 
 from __future__ import annotations
 
-from grafana_foundation_sdk.builders import barchart, heatmap, stat, timeseries
-from grafana_foundation_sdk.builders.dashboard import Dashboard, Row
-from grafana_foundation_sdk.models.dashboard import DataTransformerConfig
+from collections.abc import Mapping
+from dataclasses import replace
 
-from grafana.boards import wear
+from grafana_foundation_sdk.builders import barchart, heatmap, stat, timeseries
+from grafana_foundation_sdk.builders.dashboard import Dashboard
+
+from exporter.history.cells.wear import DEPTHS, HEAT, MEASUREMENT
+from exporter.model.cell_findings import FORMULA
+from grafana.boards.cell_panels import BY_NUMBER, NO_CELLS, NO_TEMPERATURES, deviation
 from grafana.kit import look
-from grafana.kit.frame import batteries_variable, dashboard, kept_variable, site_variable
-from grafana.kit.levels import CELLS, READINGS, either, field, grown, last_and_median, over_time
-from grafana.kit.panels import (
-    Face,
-    bars_in_order,
-    colour,
-    columns,
-    difference,
-    heat,
-    joined,
-    lines,
-    ordered,
-    tiles,
-    transform,
+from grafana.kit.dashboard import (
+    batteries_variable,
+    cell_site_variable,
+    collapsed,
+    dashboard,
+    kept_variable,
 )
+from grafana.kit.levels import (
+    CELLS,
+    READINGS,
+    either,
+    field,
+    grown,
+    last_and_median,
+    over_time,
+)
+from grafana.kit.panels import AnyPanel, Spec, bars_in_order, colour, heat, lines, tiles
 from grafana.kit.queries import influx, influx_table
+from grafana.kit.tables import difference, joined, ordered, organized, transform
+from grafana.kit.wear_fields import NOT_ANALYSED, newest
 
 CHOSEN = "\"site\" = '$site' AND \"pack\" = '$pack'"
 BATTERY = "\"site\" = '$site' AND \"device\" = '$pack'"
-NO_CELLS = "This battery gives no single cells, or nothing was stored in this time range"
-NO_TEMPERATURES = "This battery gives no temperature of single cells"
 NO_COUNTERS = "The battery has no energy counters, or they did not move in this time range"
 RATIO = "Out over in"
 SILENT = "Nothing stored for this battery in this time range"
+REPORTED, MEASURED, ESTIMATED = "Reported", "Measured", "Estimated"
 
 
 def build() -> Dashboard:
     """The dashboard."""
-    made = dashboard("fleetscope-pack", "One pack: every cell in its place, and what it cycled.")
-    made.with_variable(site_variable()).with_variable(batteries_variable())
-    made.with_variable(kept_variable()).with_variable(CELLS.variable())
-    made.with_variable(READINGS.variable())
+    variables = [
+        cell_site_variable(),
+        batteries_variable(),
+        kept_variable(),
+        CELLS.variable(),
+        READINGS.variable(),
+    ]
+    made = dashboard("fleetscope-pack", variables)
     made.with_panel(_voltages_now()).with_panel(_temperatures_now())
-    made.with_row(Row("Cells over time"))
-    made.with_panel(_deviation()).with_panel(_voltages())
-    made.with_row(Row("State of health"))
-    for panel in wear.health():
-        made.with_panel(panel)
-    made.with_panel(wear.health_over_time())
-    made.with_row(Row("Cycles and efficiency"))
-    for panel in _counted():
-        made.with_panel(panel)
-    made.with_panel(_energy()).with_panel(_depth())
-    return made.with_panel(wear.depths()).with_panel(wear.heat())
+    made.with_panel(deviation("Deviation of every cell over time", CHOSEN, (24, 12)))
+    collapsed(made, "Voltage of every cell over time", [_voltages()])
+    wear: list[AnyPanel] = [*_health(), _health_over_time(), _depths(), _heat()]
+    collapsed(made, "State of health and wear", wear)
+    collapsed(made, "Cycles and efficiency", [*_counted(), _energy(), _depth()])
+    return made
 
 
-def _in_order(face: Face, name: str, kept: str) -> barchart.Panel:
+def _in_order(spec: Spec, name: str, kept: str) -> barchart.Panel:
     """One bar for each cell in physical order: its latest value less the median of the pack."""
     cells, median = last_and_median(name, kept, CHOSEN)
     return bars_in_order(
-        face,
+        spec,
         [influx_table(cells, "A"), influx_table(median, "B")],
         [
             joined("pack", mode="inner"),
@@ -71,7 +77,7 @@ def _in_order(face: Face, name: str, kept: str) -> barchart.Panel:
                 fields={},
             ),
             ordered("cell"),
-            columns(
+            organized(
                 {"cell": "Cell", "Off the median": "Off the median"},
                 drop=["pack", "value", "median", "Time", "Time 1", "Time 2"],
             ),
@@ -82,15 +88,18 @@ def _in_order(face: Face, name: str, kept: str) -> barchart.Panel:
 
 def _voltages_now() -> barchart.Panel:
     return _in_order(
-        Face(
+        Spec(
             title="Voltage of each cell against the pack's median",
             description="Cells from first to last as they stand in the pack, at the end of the "
-            f"time range. Purple from {look.CELL_VOLTS_OFF:.2f} V off, half of the spread that "
-            "warns: a weak cell stands alone on one side.",
-            size=(24, 8),
+            f"time range. Orange from {look.CELL_VOLTS_OFF:.2f} V off, half of the spread that "
+            "warns: a weak cell stands alone on one side. The scale is that of the limits, so that "
+            "a millivolt of noise stays small.",
+            size=(24, 9),
             unit=look.UNITS["V"],
             empty=NO_CELLS,
             decimals=3,
+            low=-2 * look.CELL_VOLTS_OFF,
+            high=2 * look.CELL_VOLTS_OFF,
             thresholds=look.deviation_limits(look.CELL_VOLTS_OFF, fine=look.ACCENT),
             colour=look.by_threshold(),
             targets=[],
@@ -102,15 +111,17 @@ def _voltages_now() -> barchart.Panel:
 
 def _temperatures_now() -> barchart.Panel:
     return _in_order(
-        Face(
+        Spec(
             title="Temperature of each cell against the pack's median",
-            description="Cells from first to last, at the end of the time range. Purple from "
+            description="Cells from first to last, at the end of the time range. Orange from "
             f"{look.CELL_CELSIUS_OFF:g} °C off: neighbours that warm together point at heat from "
             "outside, one alone at the cell or its connection.",
             size=(24, 7),
             unit=look.UNITS["°C"],
             empty=NO_TEMPERATURES,
             decimals=1,
+            low=-2 * look.CELL_CELSIUS_OFF,
+            high=2 * look.CELL_CELSIUS_OFF,
             thresholds=look.deviation_limits(look.CELL_CELSIUS_OFF, fine=look.ACCENT),
             colour=look.by_threshold(),
             targets=[],
@@ -121,59 +132,10 @@ def _temperatures_now() -> barchart.Panel:
 
 
 ROWS = over_time("$kept", "voltage_v", "$kept", "cell", where=CHOSEN, by='"cell"', detail=CELLS)
-BY_NUMBER = [
-    transform("joinByField", byField="Time", mode="outer"),
-    transform("organize", orderByMode="auto", orderBy=[{"type": "name", "desc": False}]),
-]
-
-
-# Grafana reckons a missing value as 0, which no cell that is read has: its share of the median is
-# then 0, and the share less 1 is this. Of a difference in volts it could not be told.
-MISSING = -0.999
-
-
-def _all(operator: str, right: dict[str, object]) -> DataTransformerConfig:
-    """Every column of numbers changed by the same."""
-    left = {"matcher": {"id": "byType", "options": "number"}}
-    binary = {"left": left, "operator": operator, "right": right}
-    return transform("calculateField", mode="binary", replaceFields=True, binary=binary)
-
-
-def _deviation() -> heatmap.Panel:
-    face = Face(
-        title="Deviation of every cell from the median of its moment",
-        description="One row for each cell in physical order. Charging and discharging move all "
-        "cells together and do not show here; a cell that drifts changes its colour against its "
-        "neighbours: blue below the median, red above, full at "
-        f"{look.CELL_SHARE_OFF:.1%}, which is {look.CELL_VOLTS_OFF:.2f} V of 3.3 V. Blank is a "
-        "time without a reading. What is shown of each "
-        "interval is chosen above: a spike shows as the lowest or highest whatever the range.",
-        size=(24, 12),
-        unit=look.RATIO,
-        empty=NO_CELLS,
-        interval=CELLS.interval,
-        decimals=2,
-        targets=[influx(ROWS, "$tag_cell")],
-        transformations=[
-            *BY_NUMBER,
-            transform(
-                "calculateField",
-                mode="reduceRow",
-                alias="median",
-                replaceFields=False,
-                reduce={"reducer": "median", "nullValueMode": "connected"},
-            ),
-            _all("/", {"matcher": {"id": "byName", "options": "median"}}),
-            transform("filterFieldsByName", exclude={"names": ["median / median"]}),
-            _all("-", {"fixed": "1"}),
-            transform("renameByRegex", regex="(.*) / median - 1", renamePattern="$1"),
-        ],
-    )
-    return heat(face, decimals=2, either_side=look.CELL_SHARE_OFF, above=MISSING)
 
 
 def _voltages() -> heatmap.Panel:
-    face = Face(
+    spec = Spec(
         title="Voltage of every cell in physical order",
         description="One row for each cell, coloured as the scale below says: the pack as it was "
         "charged and discharged. Blank is a time without a reading.",
@@ -185,7 +147,157 @@ def _voltages() -> heatmap.Panel:
         targets=[influx(ROWS, "$tag_cell")],
         transformations=BY_NUMBER,
     )
-    return heat(face, decimals=3)
+    return heat(spec, decimals=3)
+
+
+# What the battery says is there before anything was analysed.
+_OF_BATTERY = f"{READINGS.of('battery')} WHERE {BATTERY} AND $timeFilter"
+
+
+def _health() -> list[stat.Panel]:
+    """State of health of one pack: as reported with its class, measured, estimated."""
+
+    def one(title: str, description: str, names: Mapping[str, str], wide: int) -> Spec:
+        return Spec(
+            title=title,
+            description=description,
+            size=(wide, 4),
+            unit=look.UNITS["%"],
+            empty="Not known",
+            decimals=1,
+            colour=look.fixed("text"),
+            targets=[
+                influx(newest({name: shown}, CHOSEN), shown, ref)
+                for ref, (name, shown) in zip("ABCD", names.items(), strict=False)
+            ],
+        )
+
+    reported = one(
+        "State of health reported",
+        "As the battery reports it, at the end of the time range, with its class: from 99 % "
+        "excellent, 98 optimal, 95 nominal, 90 degraded, 85 compromised, 80 critical, below that "
+        "end of life.",
+        {},
+        8,
+    )
+    latest = f"SELECT last({field('soh_percent', 'mean')}) FROM {_OF_BATTERY}"
+    reported = replace(
+        reported,
+        targets=[influx(latest, REPORTED, "A"), influx(latest, "Class", "B")],
+        overrides={"Class": {"mappings": [*look.soh_classes()]}},
+    )
+    measured = one(
+        "Measured",
+        "Charge counted between two rests at which the voltage tells the state of charge, over the "
+        "nominal capacity, with its standard uncertainty. Only where current and rests allow it.",
+        {"soh_measured_percent": MEASURED, "soh_measured_uncertainty_percent": "±"},
+        6,
+    )
+    estimated = one(
+        "Estimated, not measured",
+        f"By age and use: {FORMULA}. It needs commissioned in the fleet file; beside it what it "
+        "takes off for age, cycles and imbalance.",
+        {
+            "soh_estimate_percent": ESTIMATED,
+            "soh_estimate_calendar_percent": "Age",
+            "soh_estimate_cycles_percent": "Cycles",
+            "soh_estimate_imbalance_percent": "Imbalance",
+        },
+        10,
+    )
+    return [tiles(spec, columns=True, value=26) for spec in (reported, measured, estimated)]
+
+
+def _health_over_time() -> timeseries.Panel:
+    """The three beside each other, over the time range."""
+    targets = [
+        influx(
+            over_time("mean", name, "mean", MEASUREMENT, where=CHOSEN, detail=READINGS).replace(
+                "fill(null)", "fill(none)"
+            ),
+            shown,
+            ref,
+        )
+        for ref, name, shown in (
+            ("A", "soh_measured_percent", MEASURED),
+            ("B", "soh_estimate_percent", ESTIMATED),
+        )
+    ]
+    reported = (
+        f"SELECT last({field('soh_percent', 'mean')}) FROM {_OF_BATTERY} "
+        "GROUP BY time($__interval) fill(none)"
+    )
+    spec = Spec(
+        title="State of health over time",
+        description="As the battery reports it, as measured between rests, and as estimated by age "
+        "and use, which measures nothing. The last two are renewed hourly.",
+        size=(24, 7),
+        unit=look.UNITS["%"],
+        empty="The battery reports none, and it was not analysed in this time range",
+        low=0,
+        high=100,
+        decimals=1,
+        targets=[*targets, influx(reported, REPORTED, "C")],
+        overrides={
+            REPORTED: colour(look.ACCENT),
+            MEASURED: colour(look.FLOWS["Battery charge"]),
+            ESTIMATED: colour(look.SECOND)
+            | {"custom.lineStyle": {"fill": "dash", "dash": [10, 10]}},
+        },
+    )
+    return lines(spec)
+
+
+def _histogram(spec: Spec, names: Mapping[str, str], over: str) -> barchart.Panel:
+    """One bar for each range, in their order."""
+    return bars_in_order(
+        spec,
+        [influx_table(newest(names, CHOSEN))],
+        [
+            transform("reduce", reducers=["lastNotNull"], mode="seriesToRows"),
+            organized({"Field": over, "Last *": spec.title}),
+        ],
+        over=over,
+        longest=20,
+    )
+
+
+def _depths() -> barchart.Panel:
+    """Cycles by their depth."""
+    spec = Spec(
+        title="Cycles by depth",
+        description="How many cycles of which depth the state of charge went through in up to 91 "
+        "days, by rainflow counting (ASTM E1049): a small cycle within a large one counts by "
+        "itself, one that is not closed counts half.",
+        size=(12, 8),
+        unit=look.NUMBER,
+        empty=NOT_ANALYSED,
+        low=0,
+        decimals=1,
+        colour=look.fixed(look.FLOWS["Battery charge"]),
+        targets=[],
+    )
+    return _histogram(spec, DEPTHS, "Depth")
+
+
+def _heat() -> barchart.Panel:
+    """Hours of cells by their temperature."""
+    spec = Spec(
+        title="Hours by temperature in °C",
+        description="For how many hours the cells of the pack were how warm, all cells together, "
+        "in up to 91 days; each bar from the temperature below it to the next. Warmth ages them: "
+        "above 35 °C it counts.",
+        size=(12, 8),
+        unit=look.UNITS["h"],
+        empty=NOT_ANALYSED,
+        low=0,
+        decimals=0,
+        colour=look.fixed(look.FLOWS["Load"]),
+        targets=[],
+    )
+    # Where each range begins: whole ranges would run into each other.
+    short = {name: text.replace("below ", "<").split(" ")[0] for name, text in HEAT.items()}
+    return _histogram(spec, short, "Temperature")
 
 
 def _battery(fields: dict[str, tuple[str, str]], by: str = "") -> str:
@@ -195,7 +307,7 @@ def _battery(fields: dict[str, tuple[str, str]], by: str = "") -> str:
 def _counted() -> list[stat.Panel]:
     def one(title: str, description: str, query: str, unit: str, decimals: int) -> stat.Panel:
         return tiles(
-            Face(
+            Spec(
                 title=title,
                 description=description,
                 size=(6, 3),
@@ -258,7 +370,7 @@ def _energy() -> timeseries.Panel:
             ("B", "Discharged", "discharged_kwh"),
         )
     ]
-    face = Face(
+    spec = Spec(
         title="Charged and discharged",
         description="What the energy counters rose by in each hour, or in longer steps over a "
         "longer range.",
@@ -271,7 +383,7 @@ def _energy() -> timeseries.Panel:
         targets=targets,
         overrides={"Charged": colour("#22b8b0"), "Discharged": colour(look.FLOWS["Load"])},
     )
-    return lines(face, bars=True, fill=80)
+    return lines(spec, bars=True, fill=80)
 
 
 def _depth() -> timeseries.Panel:
@@ -281,7 +393,7 @@ def _depth() -> timeseries.Panel:
         )
         for ref, name, how in (("A", "Highest", "max"), ("B", "Lowest", "min"))
     ]
-    face = Face(
+    spec = Spec(
         title="How deep it is cycled",
         description="Highest and lowest state of charge of each interval. The distance is the "
         "depth of the cycles.",
@@ -297,4 +409,4 @@ def _depth() -> timeseries.Panel:
             "Lowest": colour(look.FLOWS["Battery charge"]) | {"custom.fillBelowTo": "Highest"},
         },
     )
-    return lines(face)
+    return lines(spec)

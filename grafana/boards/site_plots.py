@@ -1,4 +1,4 @@
-"""The plots of the dashboard Site: power, battery, grid and devices."""
+"""Plots of one site: power, batteries, grid and devices."""
 
 # ruff: noqa: S608  (templates that Grafana fills in; no SQL is run here)
 
@@ -7,33 +7,59 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from grafana_foundation_sdk.builders import statetimeline, timeseries
-from grafana_foundation_sdk.builders.dashboard import Dashboard, Row
 
 from grafana.kit import look
 from grafana.kit.levels import READINGS, either, over_time
-from grafana.kit.panels import Face, colour, lines, link, timeline
+from grafana.kit.panels import AnyPanel, Spec, colour, lines, timeline
 from grafana.kit.queries import Target, influx, prom
+from grafana.kit.tables import link
 from scoring.rules import VOLTAGE_TOLERANCE
 
 ONE = '{site="$site"}'
 BUCKETS = "time($__interval)"
 SILENT = "Nothing stored for this site in this time range"
 CELLS = "/d/fleetscope-cells/?${__url_time_range}&var-site=${site}"
+CONTROLLER_STATES = {
+    "0": "Off",
+    "1": "Low power",
+    "2": "Fault",
+    "3": "Bulk",
+    "4": "Absorption",
+    "5": "Float",
+    "6": "Storage",
+    "7": "Equalise",
+    "8": "Pass-through",
+    "9": "Inverting",
+    "10": "Assisting",
+    "11": "Power supply",
+    "244": "Sustain",
+    "252": "External control",
+    "256": "Discharging",
+    "257": "Sustain",
+    "258": "Recharge",
+    "259": "Scheduled charge",
+    "261": "Battery protect",
+}
+"""Numbers of ``/SystemState/State`` of Victron's controller."""
 
 
-def add_plots(made: Dashboard) -> None:
-    """Append the rows of plots."""
-    made.with_row(Row("Power and energy"))
-    made.with_panel(_flows()).with_panel(_sun())
-    made.with_row(Row("Battery"))
-    made.with_panel(_charge()).with_panel(_heat())
-    made.with_panel(_spread()).with_panel(_volts())
-    made.with_row(Row("Grid and devices"))
-    made.with_panel(_frequency()).with_panel(_voltage())
-    made.with_panel(_alarms()).with_panel(_states())
+def power_and_energy() -> list[AnyPanel]:
+    """Power over time, and PV against the sky."""
+    return [power_flows((16, 9)), _sun()]
 
 
-def _flows() -> timeseries.Panel:
+def battery() -> list[AnyPanel]:
+    """What the site's batteries report over time."""
+    return [_charge(), _heat(), _spread(), _volts()]
+
+
+def grid_and_devices() -> list[AnyPanel]:
+    """The grid over time, alarms and the state of the controller."""
+    return [_frequency(), _voltage(), _alarms(), _states(), _switches()]
+
+
+def power_flows(size: tuple[int, int]) -> timeseries.Panel:
+    """Power by where it comes from and where it goes."""
     # Discharging and importing feed the site; charging and exporting use what feeds it.
     parts = (
         ("PV", "pv_power_w", "site", ">", 1),
@@ -49,18 +75,18 @@ def _flows() -> timeseries.Panel:
     for ref, (name, quantity, measurement, sign, factor) in zip("ABCDEFG", parts, strict=True):
         targets.append(influx(_one_side(quantity, measurement, sign, factor), name, ref))
         overrides[name] = colour(look.FLOWS[name])
-    face = Face(
+    spec = Spec(
         title="Power: where it comes from and where it goes",
         description="Above zero what feeds the site, below zero what uses it; both sides are "
         "stacked and the same height but for losses. A gap is a time without readings.",
-        size=(16, 9),
+        size=size,
         unit=look.UNITS["W"],
         empty=SILENT,
         interval=READINGS.interval,
         targets=targets,
         overrides=overrides,
     )
-    return lines(face, stacked=True, fill=60)
+    return lines(spec, stacked=True, fill=60)
 
 
 def _one_side(name: str, measurement: str, sign: str, factor: int) -> str:
@@ -86,7 +112,7 @@ def _each_battery(name: str) -> str:
 
 
 def _sun() -> timeseries.Panel:
-    face = Face(
+    spec = Spec(
         title="PV against a clear sky",
         description="PV power and what a clear sky would allow the site's panels at that moment. "
         "Clouds, a full battery and a feed-in limit all keep it lower.",
@@ -109,11 +135,11 @@ def _sun() -> timeseries.Panel:
             "AC-coupled": colour("#a0785a") | {"custom.lineWidth": 1},
         },
     )
-    return lines(face)
+    return lines(spec)
 
 
 def _charge() -> timeseries.Panel:
-    face = Face(
+    spec = Spec(
         title="State of charge and of health",
         description="As each battery of the site reports them.",
         size=(12, 8),
@@ -139,11 +165,11 @@ def _charge() -> timeseries.Panel:
             ),
         ],
     )
-    return lines(face)
+    return lines(spec)
 
 
 def _heat() -> timeseries.Panel:
-    face = Face(
+    spec = Spec(
         title="Temperature",
         description="Of each battery and of its hottest and coldest cell, the extreme of each "
         "interval. Dashed: the warning at "
@@ -176,11 +202,11 @@ def _heat() -> timeseries.Panel:
             )
         ],
     )
-    return lines(face, limit_lines=True, soft=(10, look.LIMITS.temperature_max + 2))
+    return lines(spec, limit_lines=True, soft=(10, look.LIMITS.temperature_max + 2))
 
 
 def _spread() -> timeseries.Panel:
-    face = Face(
+    spec = Spec(
         title="Cell spread",
         description="Highest minus lowest cell voltage of each pack, with the fleet's default "
         "limits. Click through to the cells.",
@@ -194,11 +220,11 @@ def _spread() -> timeseries.Panel:
         targets=[prom(f"max by (pack) (fleetscope_cell_spread_volts{ONE})", "{{pack}}")],
         overrides={"/.*/": link("Open the cells", CELLS)},
     )
-    return lines(face, limit_lines=True, soft=(0, look.LIMITS.cell_spread_critical + 0.02))
+    return lines(spec, limit_lines=True, soft=(0, look.LIMITS.cell_spread_critical + 0.02))
 
 
 def _volts() -> timeseries.Panel:
-    face = Face(
+    spec = Spec(
         title="Battery voltage and current",
         description="Voltage on the left; current on the right, positive when charging.",
         size=(12, 8),
@@ -215,7 +241,7 @@ def _volts() -> timeseries.Panel:
             | {"unit": look.UNITS["A"], "custom.axisPlacement": "right"},
         },
     )
-    return lines(face)
+    return lines(spec)
 
 
 def _band(
@@ -242,7 +268,7 @@ def _band(
 def _frequency() -> timeseries.Panel:
     limits = look.LIMITS.grid_frequency_min, look.LIMITS.grid_frequency_max
     shifted = [(limits[0] + shift, limits[1] + shift) for shift in (0, 10)]
-    face = Face(
+    spec = Spec(
         title="Grid frequency",
         description="Mean of each interval and its extremes. Dashed: the edges of the fleet's "
         "default band around 50 Hz or, shifted, around 60 Hz.",
@@ -264,13 +290,13 @@ def _frequency() -> timeseries.Panel:
         ],
         overrides=look.extremes(),
     )
-    return lines(face)
+    return lines(spec)
 
 
 def _voltage() -> timeseries.Panel:
     low, high = 1 - VOLTAGE_TOLERANCE, 1 + VOLTAGE_TOLERANCE
     edges = [(nominal * low, nominal * high) for nominal in (120, 230)]
-    face = Face(
+    spec = Spec(
         title="Grid voltage",
         description="Mean of the phases, and the lowest and highest phase. Dashed: "
         f"{VOLTAGE_TOLERANCE:.0%} either way of 120 V or 230 V, whichever is nearer; a site with "
@@ -288,7 +314,7 @@ def _voltage() -> timeseries.Panel:
         ],
         overrides=look.extremes(),
     )
-    return lines(face)
+    return lines(spec)
 
 
 def _alarms() -> statetimeline.Panel:
@@ -298,7 +324,7 @@ def _alarms() -> statetimeline.Panel:
         f'SELECT max("value") FROM {either(levels, "alarm", by=by)} WHERE "value" > 0 '
         f"AND $timeFilter GROUP BY {by} fill(null)"
     )
-    face = Face(
+    spec = Spec(
         title="Device alarms over time",
         description="What the devices themselves warn of or sound an alarm for. Blank means none.",
         size=(12, 7),
@@ -308,32 +334,45 @@ def _alarms() -> statetimeline.Panel:
         mappings=look.alarm_mappings(),
         targets=[influx(query, "$tag_alarm ($tag_device)")],
     )
-    return timeline(face)
+    return timeline(spec)
 
 
-def _states() -> timeseries.Panel:
-    face = Face(
+def _states() -> statetimeline.Panel:
+    spec = Spec(
         title="Controller state",
-        description="State number of the site's controller (Victron: 3 bulk, 4 absorption, "
-        "5 float, 8 pass-through, 9 inverting, 252 external control, 256 discharging), whether "
-        "the grid is connected and whether the PV is held back. Over more than two days the "
-        "highest state of each interval.",
-        size=(12, 7),
+        description="What the site's controller does. Over more than two days the highest state of "
+        "each interval.",
+        size=(12, 5),
         unit=look.NUMBER,
         empty=SILENT,
-        low=0,
+        interval=READINGS.interval,
+        mappings=[look.as_text(CONTROLLER_STATES)],
+        colour=look.fixed(look.ACCENT),
+        targets=[influx(over_time("last", "system_state", "max", "site"), "State")],
+    )
+    return timeline(spec)
+
+
+def _switches() -> statetimeline.Panel:
+    spec = Spec(
+        title="Grid connection and PV",
+        description="Whether the grid is connected, and whether the PV is held back.",
+        size=(12, 5),
+        unit=look.NUMBER,
+        empty=SILENT,
         interval=READINGS.interval,
         targets=[
-            influx(over_time("last", "system_state", "max", "site"), "State", "A"),
-            influx(over_time("min", "grid_connected", "min", "site"), "Grid connected", "B"),
-            influx(over_time("max", "pv_disabled", "max", "site"), "PV held back", "C"),
+            influx(over_time("min", "grid_connected", "min", "site"), "Grid", "A"),
+            influx(over_time("max", "pv_disabled", "max", "site"), "PV", "B"),
         ],
         overrides={
-            "State": colour(look.ACCENT),
-            "Grid connected": colour("#22b8b0")
-            | {"custom.axisPlacement": "right", "min": 0, "max": 1, "decimals": 0},
-            "PV held back": colour("#c15c9e")
-            | {"custom.axisPlacement": "right", "min": 0, "max": 1, "decimals": 0},
+            "Grid": {"mappings": look.yes_no("Connected", "Lost")},
+            "PV": {
+                "mappings": [
+                    look.as_text({"0": "Free"}, look.SECOND),
+                    look.as_text({"1": "Held back"}, look.SEVERITY_COLOURS["warning"]),
+                ]
+            },
         },
     )
-    return lines(face, steps=True)
+    return timeline(spec)

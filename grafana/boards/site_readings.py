@@ -1,65 +1,36 @@
-"""The lower part of the dashboard Site: readings, scrapes and whom to call."""
+"""Site · Readings: what the site reports, as it arrived, and how it was asked."""
 
 # ruff: noqa: S608  (templates that Grafana fills in; no SQL is run here)
 
 from __future__ import annotations
 
 from grafana_foundation_sdk.builders import statetimeline, table, timeseries
-from grafana_foundation_sdk.builders.dashboard import Dashboard, Row
+from grafana_foundation_sdk.builders.dashboard import Dashboard
 
 from exporter.model.quantities import QUANTITIES
+from grafana.boards.site_plots import battery, grid_and_devices, power_and_energy
 from grafana.kit import look
+from grafana.kit.dashboard import collapsed, dashboard, site_variable
 from grafana.kit.levels import READINGS, either, grown, over_time
-from grafana.kit.panels import WRAPPED, Face, colour, columns, grid, lines, timeline, transform
-from grafana.kit.queries import influx, influx_table, latest, prom, prom_table
+from grafana.kit.panels import Spec, colour, lines, timeline
+from grafana.kit.queries import influx, influx_table, latest, prom
+from grafana.kit.tables import WRAPPED, Column, listing
 
 ONE = '{site="$site"}'
 CHOSEN = "\"site\" = '$site'"
 SILENT = "Nothing stored for this site in this time range"
 
 
-def add_readings(made: Dashboard) -> None:
-    """Append readings with their ages, scrape health and contact."""
-    made.with_row(Row("Readings as they arrived, scrapes, contact"))
+def build() -> Dashboard:
+    """The dashboard."""
+    made = dashboard("fleetscope-site-readings", [site_variable(), READINGS.variable()])
     made.with_panel(_battery_readings()).with_panel(_site_readings())
-    made.with_panel(_limits()).with_panel(_lifetime())
-    made.with_panel(_counters()).with_panel(_online())
-    made.with_panel(_scrapes()).with_panel(_durations())
-    made.with_panel(_contact())
-
-
-_WORDS = {
-    "soc_percent": "Charge",
-    "soh_percent": "Health",
-    "voltage_v": "Voltage",
-    "current_a": "Current",
-    "power_w": "Power",
-    "temperature_c": "Temp.",
-    "cell_min_v": "Low cell",
-    "cell_max_v": "High cell",
-    "cell_spread_v": "Spread",
-    "cycles": "Cycles",
-    "charged_kwh": "Charged",
-    "discharged_kwh": "Discharged",
-    "grid_power_w": "Grid",
-    "load_power_w": "Load",
-    "pv_power_w": "PV",
-    "genset_power_w": "Genset",
-    "grid_frequency_hz": "Frequency",
-    "grid_voltage_v": "Voltage",
-    "grid_import_kwh": "Imported",
-    "grid_export_kwh": "Exported",
-    "capacity_ah": "Capacity",
-    "consumed_ah": "Consumed",
-    "time_to_go_s": "Time to go",
-    "charge_limit_a": "Charge max",
-    "discharge_limit_a": "Disch. max",
-    "modules_online": "Modules",
-    "modules_offline": "Missing",
-    "modules_blocking_charge": "No charge",
-    "modules_blocking_discharge": "No disch.",
-    "cell_count": "Cells",
-}
+    collapsed(made, "Power and energy", [*power_and_energy(), _counters()])
+    collapsed(made, "Battery over time", battery())
+    collapsed(made, "Limits and counters of the battery", [_limits(), _lifetime()])
+    collapsed(made, "Grid and devices", grid_and_devices())
+    collapsed(made, "Scrapes", [_online(), _scrapes(), _durations()])
+    return made
 
 
 def _readings(
@@ -70,39 +41,36 @@ def _readings(
     by = '"device"' if measurement == "battery" else '"site"'
     fields = ", ".join(f'"{name}"' for name in quantities)
     where = CHOSEN if measurement == "battery" else f'{CHOSEN} AND "online" >= 0'
-    shown = {"Time": "Age"} | ({"device": "Battery"} if measurement == "battery" else {})
-    shown |= {name: _WORDS[name] for name in quantities}
-    overrides: dict[str, dict[str, object]] = {
-        "Age": {"unit": look.AGO, "custom.width": 142},
-        "Battery": {"custom.minWidth": 84, **WRAPPED},
-    }
-    for name in quantities:
-        overrides[_WORDS[name]] = {
-            "unit": look.unit_of(name),
-            "noValue": "–",
-            "custom.minWidth": 60,
-            "decimals": 3 if name.startswith("cell_") and name.endswith("_v") else 1,
-        }
-        if QUANTITIES[name].unit == "":
-            overrides[_WORDS[name]]["decimals"] = 0
-    face = Face(
+    first = [Column("Time", "Age", 142, look.AGO)]
+    if measurement == "battery":
+        first.append(Column("device", "Battery", more={"custom.minWidth": 84, **WRAPPED}))
+    spec = Spec(
         title=title,
         description=description + " A dash is a value that the device did not give.",
         size=size,
         unit=look.NUMBER,
         empty=SILENT,
         targets=[influx_table(latest(fields, measurement, where, by))],
-        transformations=[columns(shown, drop=[] if measurement == "battery" else ["site"])],
-        overrides=overrides,
     )
-    return grid(face)
+    return listing(
+        spec,
+        [*first, *(_reading(name) for name in quantities)],
+        drop=[] if measurement == "battery" else ["site"],
+    )
+
+
+def _reading(name: str) -> Column:
+    """The column of a quantity, with its unit."""
+    row = QUANTITIES[name]
+    least = {"custom.minWidth": 60}
+    return Column(name, look.label_of(name), None, look.unit_of(name), row.decimals, more=least)
 
 
 def _battery_readings() -> table.Panel:
     return _readings(
         "Battery readings",
         "The newest reading of each battery, with its age.",
-        (24, 4),
+        (24, 6),
         (
             "soc_percent",
             "soh_percent",
@@ -173,42 +141,39 @@ def _grown_by_device(name: str) -> str:
 
 
 def _counters() -> timeseries.Panel:
+    colours = {
+        "charged_kwh": look.FLOWS["Battery charge"],
+        "discharged_kwh": "#127a75",
+        "grid_import_kwh": look.FLOWS["Grid import"],
+        "grid_export_kwh": "#9cc3ff",
+    }
     targets = [
         influx(
             f'SELECT sum("grown") FROM {_grown_by_device(name)} WHERE $timeFilter '
             "GROUP BY time($__interval) fill(none)",
-            _WORDS[name],
+            look.label_of(name),
             ref,
         )
-        for ref, name in zip(
-            "ABCD",
-            ("charged_kwh", "discharged_kwh", "grid_import_kwh", "grid_export_kwh"),
-            strict=True,
-        )
+        for ref, name in zip("ABCD", colours, strict=True)
     ]
-    face = Face(
+    spec = Spec(
         title="Energy by hour",
         description="By how much the energy counters grew in each hour, or in longer steps over a "
         "longer range, all batteries together.",
         interval="1h",
-        size=(12, 7),
+        size=(24, 7),
         unit=look.UNITS["kWh"],
         empty="The site has no energy counters, or nothing is stored in this time range",
         low=0,
         decimals=2,
         targets=targets,
-        overrides={
-            "Charged": colour("#22b8b0"),
-            "Discharged": colour("#127a75"),
-            "Imported": colour("#5794f2"),
-            "Exported": colour("#9cc3ff"),
-        },
+        overrides={look.label_of(name): colour(value) for name, value in colours.items()},
     )
-    return lines(face, bars=True, fill=80)
+    return lines(spec, bars=True, fill=80)
 
 
 def _online() -> statetimeline.Panel:
-    face = Face(
+    spec = Spec(
         title="Answering",
         description="Whether each scrape was answered. Blank is a time when nobody asked: the "
         "exporter was not running.",
@@ -221,11 +186,11 @@ def _online() -> statetimeline.Panel:
             influx(over_time("min", "online", "min", "site"), "Answers", "A"),
         ],
     )
-    return timeline(face)
+    return timeline(spec)
 
 
 def _scrapes() -> timeseries.Panel:
-    face = Face(
+    spec = Spec(
         title="Scrapes by outcome",
         description="Scrapes of the site in each interval by how they ended: ok, partial, or one "
         "reason of failure.",
@@ -250,11 +215,11 @@ def _scrapes() -> timeseries.Panel:
         ],
         overrides={n.value: colour(c) for n, c in look.OUTCOME_COLOURS.items()},
     )
-    return lines(face, bars=True, fill=80, stacked=True)
+    return lines(spec, bars=True, fill=80, stacked=True)
 
 
 def _durations() -> timeseries.Panel:
-    face = Face(
+    spec = Spec(
         title="Scrape duration",
         description="How long the site took to answer.",
         size=(12, 7),
@@ -268,41 +233,4 @@ def _durations() -> timeseries.Panel:
         ],
         overrides=look.extremes(),
     )
-    return lines(face)
-
-
-def _contact() -> table.Panel:
-    face = Face(
-        title="Whom to call, and where it is",
-        description="What the fleet file says of the site.",
-        size=(24, 9),
-        unit=look.NUMBER,
-        empty="The fleet file has no such site",
-        targets=[
-            prom_table(
-                "max by (name, site, location, timezone, region, vendor, battery_type, priority, "
-                f"contact, phone, email) (fleetscope_site_info{ONE})"
-            ),
-        ],
-        transformations=[
-            columns(
-                {
-                    "contact": "Contact",
-                    "phone": "Phone",
-                    "email": "E-mail",
-                    "name": "Name",
-                    "site": "Id",
-                    "location": "Location",
-                    "timezone": "Time zone",
-                    "region": "Region",
-                    "vendor": "Vendor",
-                    "battery_type": "Battery type",
-                    "priority": "Priority",
-                },
-                drop=["Time", "Value"],
-            ),
-            transform("transpose", firstFieldName="What", restFieldsName="Entry"),
-        ],
-        overrides={"What": {"custom.width": 120}},
-    )
-    return grid(face)
+    return lines(spec)

@@ -29,7 +29,7 @@ from grafana_foundation_sdk.models.dashboard import (
 )
 
 from exporter.config.thresholds import Thresholds
-from exporter.model.quantities import QUANTITIES
+from exporter.model.quantities import QUANTITIES, label
 from exporter.model.snapshot import Outcome
 from exporter.store.line_protocol import SEVERITY_LEVELS
 from scoring.cells.soh import CLASS_EDGES, SohClass
@@ -42,12 +42,14 @@ _ROBUST = inspect.signature(robust_scores).parameters
 OUTLIER_Z = float(_ROBUST["threshold"].default)
 PEERS = int(_ROBUST["min_members"].default)
 
+# Grafana writes white on a colour, or black on a bright one; either has a contrast of at least
+# 4.5:1 on each of these. What pages is red: critical, and darker red for a site that is offline.
 STATUS_COLOURS = {
-    Status.HEALTHY: "#2e9e5b",
-    Status.GOOD: "#8bc34a",
-    Status.WARNING: "#ff9830",
-    Status.CRITICAL: "#e02f44",
-    Status.OFFLINE: "#6b7a90",
+    Status.HEALTHY: "#1f7a45",
+    Status.GOOD: "#a6d96a",
+    Status.WARNING: "#ffb357",
+    Status.CRITICAL: "#d01f33",
+    Status.OFFLINE: "#a1123a",
 }
 WORST_FIRST = (
     Status.OFFLINE,
@@ -57,7 +59,7 @@ WORST_FIRST = (
     Status.HEALTHY,
 )
 SEVERITY_COLOURS = {
-    "info": "#5c8fd6",
+    "info": "#2f62b8",
     "warning": STATUS_COLOURS[Status.WARNING],
     "critical": STATUS_COLOURS[Status.CRITICAL],
 }
@@ -67,7 +69,7 @@ SEVERITY_COLOURS = {
 CELL_VOLTS_OFF = LIMITS.cell_spread_warning / 2
 CELL_SHARE_OFF = 0.015  # the same of a median of 3.3 V
 CELL_CELSIUS_OFF = 3.0
-OUTLIER = "#a352cc"
+OUTLIER = STATUS_COLOURS[Status.WARNING]
 FINE = "transparent"
 ACCENT = "#5794f2"
 SECOND = "#b0bec5"
@@ -80,10 +82,11 @@ FLOWS = {
     "Generator": "#8f6b4f",
     "Load": "#c15c9e",
 }
+DASHED = {"custom.lineStyle": {"fill": "dash", "dash": [6, 6]}, "custom.lineWidth": 1}
 OUTCOME_COLOURS = {
     Outcome.OK: STATUS_COLOURS[Status.HEALTHY],
     Outcome.PARTIAL: STATUS_COLOURS[Status.WARNING],
-    Outcome.TIMEOUT: "#8e24aa",
+    Outcome.TIMEOUT: "#c0392b",
     Outcome.REFUSED: "#5c6bc0",
     Outcome.DNS: "#795548",
     Outcome.TLS: "#ec407a",
@@ -122,6 +125,12 @@ def unit_of(quantity: str) -> str:
     return UNITS[QUANTITIES[quantity].unit]
 
 
+def label_of(quantity: str) -> str:
+    """What a person calls a quantity, as a heading."""
+    words_of_it = label(quantity)
+    return words_of_it[0].upper() + words_of_it[1:]
+
+
 def fixed(colour: str) -> FieldColor:
     """One colour for everything."""
     return FieldColor().mode(FieldColorModeId.FIXED).fixed_color(colour)
@@ -151,7 +160,7 @@ def limits(base: str, *steps: tuple[float, str]) -> ThresholdsConfig:
 def score_limits() -> ThresholdsConfig:
     """Colours of scores: those of the status that begins there; a missing one has none."""
     return limits(
-        "text",
+        FINE,
         (0, STATUS_COLOURS[Status.CRITICAL]),
         (WARNING_FROM, STATUS_COLOURS[Status.WARNING]),
         (GOOD_FROM, STATUS_COLOURS[Status.GOOD]),
@@ -212,7 +221,7 @@ def outlier_limits() -> ThresholdsConfig:
     return limits(OUTLIER, (-OUTLIER_Z, FINE), (OUTLIER_Z, OUTLIER))
 
 
-def deviation_limits(most: float, fine: str = "text") -> ThresholdsConfig:
+def deviation_limits(most: float, fine: str = FINE) -> ThresholdsConfig:
     """Distance of a cell from the median of its pack, coloured beyond ``most`` either way."""
     return limits(OUTLIER, (-most, fine), (most, OUTLIER))
 
@@ -267,6 +276,11 @@ def severity_mappings() -> list[ValueMapping]:
         shown = (name.capitalize(), SEVERITY_COLOURS[name])
         texts |= {name: shown, f"{level:g}": shown}
     return [_map(texts)]
+
+
+def alert_marks() -> ValueMapping:
+    """2 a page, 1 a ticket, 0 neither."""
+    return _map({"2": ("Page", _CRITICAL), "1": ("Ticket", _WARNING), "0": ("–", FINE)})
 
 
 def alarm_mappings() -> list[ValueMapping]:

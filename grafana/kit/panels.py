@@ -6,7 +6,7 @@ missing value is drawn as a gap: nothing is joined across it and nothing becomes
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol, Self, TypeVar
 
@@ -18,7 +18,7 @@ from grafana_foundation_sdk.builders import (
     heatmap,
     stat,
     statetimeline,
-    table,
+    text,
     timeseries,
 )
 from grafana_foundation_sdk.builders.dashboard import FieldColor, ThresholdsConfig
@@ -31,16 +31,15 @@ from grafana_foundation_sdk.models.dashboard import (
     ValueMapping,
 )
 from grafana_foundation_sdk.models.heatmap import HeatmapColorMode
+from grafana_foundation_sdk.models.text import TextMode
 
-from grafana.kit.look import fixed, missing_as, score_limits, status_mappings
+from grafana.kit.look import fixed
 from grafana.kit.queries import MIXED, Target
 
 Properties = Mapping[str, Any]
+AnyPanel = Builder[Panel]
 LOWEST = -1e6  # below anything that is measured
 HEAT_COLUMNS = 360
-COLUMN = 56  # pixels that a column needs at least
-SITE_URL = "/d/fleetscope-site/?${__url_time_range}&var-site=${__data.fields.site}"
-CELLS_URL = "/d/fleetscope-cells/?${__url_time_range}&var-site=${__data.fields.site}"
 
 
 class PanelBuilder(Protocol):
@@ -63,17 +62,21 @@ class PanelBuilder(Protocol):
     def color_scheme(self, color: Builder[Any], /) -> Self: ...
     def no_value(self, no_value: str, /) -> Self: ...
     def interval(self, interval: str, /) -> Self: ...
+    def time_from(self, time_from: str, /) -> Self: ...
+    def hide_time_override(self, hide_time_override: bool, /) -> Self: ...
+    def max_data_points(self, max_data_points: float, /) -> Self: ...
     def override_by_name(self, name: str, properties: list[DynamicConfigValue], /) -> Self: ...
     def override_by_regexp(self, regexp: str, properties: list[DynamicConfigValue], /) -> Self: ...
 
 
 @dataclass(frozen=True, kw_only=True)
-class Face:
+class Spec:
     """What every panel has.
 
     ``size`` is width (of 24) and height in Grafana's grid; ``empty`` is shown in place of data and
     says why there may be none; ``low`` and ``high`` fix the range; ``overrides`` are properties by
-    field name, or by expression where the name is written between slashes.
+    field name, or by expression where the name is written between slashes; ``back`` is a range of
+    its own, as 24h; ``points`` is the largest number of values of a series.
     """
 
     title: str
@@ -91,36 +94,43 @@ class Face:
     transformations: Sequence[DataTransformerConfig] = ()
     overrides: Mapping[str, Properties] = field(default_factory=dict)
     interval: str | None = None
+    back: str | None = None
+    points: int | None = None
 
 
 P = TypeVar("P", bound=PanelBuilder)
 
 
-def _dress(panel: P, face: Face) -> P:
-    panel.title(face.title).description(face.description).unit(face.unit).no_value(face.empty)
-    panel.span(face.size[0]).height(face.size[1])
-    sources = {target.source.uid: target.source for target in face.targets}
+def dress(panel: P, spec: Spec) -> P:
+    """Give a panel everything that its description says."""
+    panel.title(spec.title).description(spec.description).unit(spec.unit).no_value(spec.empty)
+    panel.span(spec.size[0]).height(spec.size[1])
+    sources = {target.source.uid: target.source for target in spec.targets}
     panel.datasource(next(iter(sources.values())) if len(sources) == 1 else MIXED)
-    for target in face.targets:
+    for target in spec.targets:
         panel.with_target(target)
-    for transformation in face.transformations:
+    for transformation in spec.transformations:
         panel.with_transformation(transformation)
     for set_value, value in (
-        (panel.min, face.low),
-        (panel.max, face.high),
-        (panel.decimals, face.decimals),
+        (panel.min, spec.low),
+        (panel.max, spec.high),
+        (panel.decimals, spec.decimals),
     ):
         if value is not None:
             set_value(value)
-    if face.thresholds is not None:
-        panel.thresholds(face.thresholds)
-    if face.colour is not None:
-        panel.color_scheme(face.colour)
-    if face.mappings:
-        panel.mappings(list(face.mappings))
-    if face.interval is not None:
-        panel.interval(face.interval)
-    for name, properties in face.overrides.items():
+    parts: tuple[tuple[Callable[[Any], object], Any], ...] = (
+        (panel.thresholds, spec.thresholds),
+        (panel.color_scheme, spec.colour),
+        (panel.mappings, list(spec.mappings) or None),
+        (panel.interval, spec.interval),
+        (panel.max_data_points, spec.points),
+    )
+    for set_part, part in parts:
+        if part is not None:
+            set_part(part)
+    if spec.back is not None:
+        panel.time_from(spec.back).hide_time_override(True)
+    for name, properties in spec.overrides.items():
         values = [DynamicConfigValue(key, value) for key, value in properties.items()]
         if name.startswith("/"):
             panel.override_by_regexp(name, values)
@@ -143,7 +153,7 @@ def _tooltip(*, every: bool = True) -> common.VizTooltipOptions:
 
 
 def lines(
-    face: Face,
+    spec: Spec,
     *,
     stacked: bool = False,
     fill: int = 0,
@@ -158,7 +168,7 @@ def lines(
     ``stacked`` adds up values of one sign; ``limit_lines`` draws the thresholds as dashed lines;
     ``soft`` is a range that grows with the data; ``steps`` holds a value until the next.
     """
-    panel = _dress(timeseries.Panel(), face)
+    panel = dress(timeseries.Panel(), spec)
     panel.legend(legend(shown=legend_shown)).tooltip(_tooltip())
     panel.line_width(0 if bars else 2).fill_opacity(fill).span_nulls(False)
     panel.show_points(kinds.VisibilityMode.NEVER if bars else kinds.VisibilityMode.AUTO)
@@ -178,22 +188,25 @@ def lines(
 
 
 def tiles(
-    face: Face,
+    spec: Spec,
     *,
     background: bool = False,
     sparkline: bool = False,
     names: bool = False,
     columns: bool = False,
+    rows: bool = False,
     small: bool = False,
     value: int = 36,
+    title: int = 14,
 ) -> stat.Panel:
     """Single values in large type.
 
     ``background`` colours the tile and not the figure; ``names`` shows the series' name in place
-    of its value; ``columns`` puts several values beside each other whatever the shape;
-    ``small`` keeps the type from filling a large panel, and ``value`` is then its size.
+    of its value; ``columns`` puts several values beside each other whatever the shape, ``rows``
+    below each other; ``small`` keeps the type from filling a large panel, and ``value`` and
+    ``title`` are then its sizes in pixels.
     """
-    panel = _dress(stat.Panel(), face)
+    panel = dress(stat.Panel(), spec)
     panel.reduce_options(common.ReduceDataOptions().calcs(["lastNotNull"]).values(False))
     panel.graph_mode(kinds.BigValueGraphMode.AREA if sparkline else kinds.BigValueGraphMode.NONE)
     colour = kinds.BigValueColorMode
@@ -201,29 +214,15 @@ def tiles(
     panel.justify_mode(kinds.BigValueJustifyMode.CENTER)
     panel.text_mode(kinds.BigValueTextMode.NAME if names else kinds.BigValueTextMode.AUTO)
     panel.wide_layout(False)
-    if columns or small:
-        panel.text(common.VizTextDisplayOptions().title_size(14).value_size(value))
-    panel.orientation(kinds.VizOrientation.VERTICAL if columns else kinds.VizOrientation.AUTO)
-    return panel
+    if columns or rows or small:
+        panel.text(common.VizTextDisplayOptions().title_size(title).value_size(value))
+    way = kinds.VizOrientation
+    return panel.orientation(way.VERTICAL if columns else way.HORIZONTAL if rows else way.AUTO)
 
 
-def grid(face: Face, *, tall: bool = False) -> table.Panel:
-    """A table; ``tall`` gives each row the height of two lines.
-
-    Columns without a width share what is left, and names of columns wrap, so that nothing is cut
-    beside an open menu.
-    """
-    panel = _dress(table.Panel(), face)
-    height = kinds.TableCellHeight
-    panel.cell_height(height.LG if tall else height.SM).show_header(True)
-    panel.align(kinds.FieldTextAlignment.AUTO).inspect(False).min_width(COLUMN)
-    wrapped = DynamicConfigValue("custom.wrapHeaderText", value=True)
-    return panel.override_by_regexp("/.*/", [wrapped])
-
-
-def bars(face: Face, *, names_above: bool = False) -> bargauge.Panel:
+def bars(spec: Spec, *, names_above: bool = False) -> bargauge.Panel:
     """One bar for each series at the end of the time range; long names go above their bars."""
-    panel = _dress(bargauge.Panel(), face)
+    panel = dress(bargauge.Panel(), spec)
     panel.reduce_options(common.ReduceDataOptions().calcs(["lastNotNull"]).values(False))
     panel.orientation(kinds.VizOrientation.HORIZONTAL)
     panel.display_mode(kinds.BarGaugeDisplayMode.BASIC).show_unfilled(True)
@@ -236,7 +235,7 @@ def bars(face: Face, *, names_above: bool = False) -> bargauge.Panel:
 
 
 def bars_in_order(
-    face: Face,
+    spec: Spec,
     targets: Sequence[Target],
     transformations: Sequence[DataTransformerConfig],
     *,
@@ -247,40 +246,47 @@ def bars_in_order(
     text of which ``longest`` letters are shown.
     """
     overrides = {over: {"unit": "none", "decimals": 0}}
-    complete = replace(face, targets=targets, transformations=transformations, overrides=overrides)
-    panel = _dress(barchart.Panel(), complete)
+    complete = replace(spec, targets=targets, transformations=transformations, overrides=overrides)
+    panel = dress(barchart.Panel(), complete)
     panel.x_field(over).orientation(kinds.VizOrientation.VERTICAL).color_by_field("")
     panel.show_value(kinds.VisibilityMode.NEVER).bar_width(0.8).group_width(0.8)
     panel.stacking(kinds.StackingMode.NONE).x_tick_label_max_length(longest)
     return panel.legend(legend(shown=False)).tooltip(_tooltip()).line_width(0).fill_opacity(80)
 
 
-def timeline(face: Face) -> statetimeline.Panel:
+def note(title: str, description: str, size: tuple[int, int], content: str) -> text.Panel:
+    """Text in Markdown, in which variables are filled in. An empty title leaves the bar out."""
+    panel = text.Panel().title(title).description(description).span(size[0]).height(size[1])
+    return panel.mode(TextMode.MARKDOWN).content(content).transparent(True)
+
+
+def timeline(spec: Spec) -> statetimeline.Panel:
     """States over time, one row for each series; a time without a state is left blank."""
-    panel = _dress(statetimeline.Panel(), face)
+    panel = dress(statetimeline.Panel(), spec)
     panel.legend(legend(shown=False)).tooltip(_tooltip(every=False))
     panel.merge_values(True).show_value(kinds.VisibilityMode.AUTO).row_height(0.8)
     return panel.line_width(0).fill_opacity(85)
 
 
 def heat(
-    face: Face, *, decimals: int, either_side: float | None = None, above: float = LOWEST
+    spec: Spec, *, decimals: int, either_side: float | None = None, above: float = LOWEST
 ) -> heatmap.Panel:
     """One row for each series, coloured by value; a missing value leaves its place empty.
 
     ``either_side`` colours by the distance from 0 up to that much: blue below, red above; a value
     of ``above`` or less stands for a missing one.
     """
-    panel = _dress(heatmap.Panel(), face)
+    panel = dress(heatmap.Panel(), spec)
     panel.calculate(False).cell_gap(1).show_legend()
     # Columns narrower than a few pixels are drawn with seams that look like gaps.
     panel.max_data_points(HEAT_COLUMNS)
+    # Of Grafana's colour maps only the diverging ones are the same in both themes.
     colours = heatmap.HeatmapColorOptions().mode(HeatmapColorMode.SCHEME).steps(48).reverse(False)
     if either_side is None:
-        panel.color(colours.scheme("Viridis"))
+        panel.color(colours.scheme("Spectral"))
     else:
         panel.color(colours.scheme("RdBu").min(-either_side).max(either_side))
-    panel.cell_values(heatmap.CellValues().unit(face.unit).decimals(decimals))
+    panel.cell_values(heatmap.CellValues().unit(spec.unit).decimals(decimals))
     panel.y_axis(heatmap.YAxisConfig().axis_placement(kinds.AxisPlacement.LEFT))
     return (
         panel.mode(kinds.TooltipDisplayMode.SINGLE)
@@ -290,9 +296,9 @@ def heat(
     )
 
 
-def world(face: Face, *, latitude: str, longitude: str, colour: str) -> geomap.Panel:
+def world_map(spec: Spec, *, latitude: str, longitude: str, colour: str) -> geomap.Panel:
     """Sites on a map that Grafana ships with, so that nothing is fetched from elsewhere."""
-    panel = _dress(geomap.Panel(), face)
+    panel = dress(geomap.Panel(), spec)
     land = {"color": {"fixed": "#7f8c9b"}, "opacity": 0.25, "lineWidth": 1}
     panel.basemap(
         common.MapLayerOptions()
@@ -323,89 +329,6 @@ def world(face: Face, *, latitude: str, longitude: str, colour: str) -> geomap.P
     return panel.controls(
         geomap.ControlsOptions().show_zoom(True).mouse_wheel_zoom(False).show_attribution(False)
     )
-
-
-def transform(kind: str, **options: Any) -> DataTransformerConfig:
-    """A transformation of query results."""
-    return DataTransformerConfig(id_val=kind, options=options)
-
-
-def joined(by: str, *, mode: str = "outer") -> DataTransformerConfig:
-    """Tables put beside each other on a column."""
-    return transform("joinByField", byField=by, mode=mode)
-
-
-def ordered(by: str, *, descending: bool = False) -> DataTransformerConfig:
-    """Rows sorted by a column."""
-    return transform("sortBy", fields={}, sort=[{"field": by, "desc": descending}])
-
-
-def only_with(column: str) -> DataTransformerConfig:
-    """Rows that have a value in a column."""
-    wanted = {"fieldName": column, "config": {"id": "isNotNull", "options": {}}}
-    return transform("filterByValue", type="include", match="all", filters=[wanted])
-
-
-def columns(names: Mapping[str, str], drop: Iterable[str] = ()) -> DataTransformerConfig:
-    """Columns in this order under these names; ``drop`` leaves columns out altogether."""
-    return transform(
-        "organize",
-        excludeByName=dict.fromkeys(drop, True),
-        includeByName={},
-        indexByName={name: place for place, name in enumerate(names)},
-        renameByName={name: shown for name, shown in names.items() if name != shown},
-    )
-
-
-HIDDEN: Properties = {"custom.hideFrom.viz": True}
-WRAPPED: Properties = {"custom.cellOptions": {"type": "auto", "wrapText": True}}
-
-
-def link(title: str, url: str) -> dict[str, Any]:
-    """Links of a column."""
-    return {"links": [{"title": title, "url": url, "targetBlank": False}]}
-
-
-def coloured(colours: ThresholdsConfig | FieldColor) -> dict[str, Any]:
-    """Figures of a column in colour: by limits, or all in one."""
-    how: dict[str, Any] = {"custom.cellOptions": {"type": "color-text"}}
-    if isinstance(colours, FieldColor):
-        return how | {"color": colours.build()}
-    return how | {"thresholds": colours.build(), "color": {"mode": "thresholds"}}
-
-
-def difference(of: str, less: str, name: str) -> DataTransformerConfig:
-    """A new column: one column less another."""
-    binary = {"left": of, "operator": "-", "right": less}
-    return transform(
-        "calculateField", mode="binary", alias=name, replaceFields=False, binary=binary
-    )
-
-
-def score_bar(width: int, *, digits: bool = True) -> dict[str, Any]:
-    """A column of scores as small bars in the colours of the statuses."""
-    shown = "text" if digits else "hidden"
-    return {
-        "custom.width": width,
-        "min": 0,
-        "max": 100,
-        "decimals": 0,
-        "unit": "none",
-        "noValue": "–",
-        "mappings": [missing_as("–")],
-        "thresholds": score_limits().build(),
-        "color": {"mode": "thresholds"},
-        "custom.cellOptions": {"type": "gauge", "mode": "basic", "valueDisplayMode": shown},
-    }
-
-
-def status_cell(width: int) -> dict[str, Any]:
-    """A column of statuses on the status's own colour."""
-    return {
-        "custom.width": width,
-        "mappings": status_mappings(),
-        "custom.cellOptions": {"type": "color-background", "mode": "basic"},
-    }
 
 
 def colour(value: str) -> dict[str, Any]:

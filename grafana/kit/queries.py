@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from grafana_foundation_sdk.builders.prometheus import Dataquery as PrometheusBuilder
@@ -96,6 +97,22 @@ def or_missing(expr: str, wanted: str) -> str:
     Both must have the same labels. Tables show NaN as missing.
     """
     return f"{expr} or (0 / 0) * {wanted}"
+
+
+def never_empty(expr: str, labels: Mapping[str, str]) -> str:
+    """PromQL: ``expr``, or one row without a value, so that a table keeps its headings.
+
+    Parameters
+    ----------
+    expr : str
+        With at most the labels named.
+    labels : mapping
+        Label to its text in that row; one of them says why there is nothing else.
+    """
+    row = "vector(0) / 0"
+    for label, text in labels.items():
+        row = f'label_replace({row}, "{label}", "{text}", "", "")'
+    return f"{expr} or on () {row}"
 
 
 def squeeze(text: str) -> str:

@@ -21,6 +21,7 @@ from provisioning.local.web import RequestError, get
 
 ROOT = Path(__file__).parents[2]
 PROVISIONING = ROOT / "provisioning"
+HOME_DASHBOARD = ROOT / "grafana" / "dashboards" / "Fleet" / "fleetscope-overview.json"
 MARK = ".fleetscope-run"
 READY_SECONDS = 120.0
 # The oldest Alertmanager that this runs; what it reads, later ones read too.
@@ -319,7 +320,7 @@ def _grafana(
         command=[str(executable), *subcommand, "--homepath", str(home)],
         port=port,
         ready="/api/health",
-        page="/dashboards",
+        page="/",
         environment={
             "GF_SERVER_HTTP_ADDR": LOOPBACK,
             "GF_SERVER_HTTP_PORT": str(port),
@@ -341,5 +342,7 @@ def _grafana(
             "FLEETSCOPE_INFLUXDB_TOKEN": "",
             "FLEETSCOPE_ALERTMANAGER_URL": urls.get("alertmanager", ""),
             "FLEETSCOPE_DASHBOARDS_PATH": str(ROOT / "grafana" / "dashboards"),
+            "GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH": str(HOME_DASHBOARD),
+            "GF_NEWS_NEWS_FEED_ENABLED": "false",
         },
     )

@@ -17,6 +17,7 @@ from typing import Any
 from exporter.history.rollups.source import Source
 from exporter.model.levels import RAW
 from exporter.store.influx import Connection
+from grafana.generate import all_panels
 from grafana.kit.levels import CELLS, CHOICE_QUERY, DETAILS
 
 FOLDER = Path(__file__).parents[2] / "grafana" / "dashboards"
@@ -49,9 +50,10 @@ def queries(
     name: str, site: str, packs: list[str], level: list[str], start: int, stop: int
 ) -> Iterator[tuple[str, str]]:
     """Panel and query, with the variables filled in; repeated panels once for each pack."""
-    dashboard = json.loads((FOLDER / f"fleetscope-{name}.json").read_text("utf-8"))
+    (path,) = FOLDER.rglob(f"fleetscope-{name}.json")
+    dashboard = json.loads(path.read_text("utf-8"))
     least = {detail.interval: level[1 + detail.place] for detail in DETAILS}
-    for panel in dashboard["panels"]:
+    for panel in all_panels(dashboard):
         interval = panel.get("interval") or "10s"
         wanted = (stop - start) / 1000 / (panel.get("maxDataPoints") or COLUMNS)
         step = max(next((s for s in STEPS_S if s >= wanted), STEPS_S[-1]),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 import os
 import re
 import shutil
@@ -18,9 +17,10 @@ from rich.console import Console
 
 from provisioning.local import servers
 from provisioning.local.run import Run
-from provisioning.local.stack import ROOT, Stack
+from provisioning.local.stack import Stack
 from provisioning.local.web import get_json
 from simulator.scenario import SCENARIOS
+from tests.browser.look import DASHBOARDS, look, settle
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -29,20 +29,19 @@ pytestmark = pytest.mark.stack
 
 LIMIT = 240.0
 SITE = "site_gamma"
-DASHBOARDS = sorted((ROOT / "grafana" / "dashboards").glob("*.json"))
 # Lines of Grafana's log at level error that say nothing of our provisioning.
 HARMLESS = (
     r"provisioning files from directory.*no such file or directory",
     r"failed to open plugins path",
     r"plugin manifest keys",
 )
-# On the wall, on a laptop, and the overview on a phone.
+# On the wall, on a laptop, and Triage on a phone; `tests.browser.look` has every width.
 VIEWS = [
     (path, width, theme)
     for path in DASHBOARDS
     for width, theme in ((1920, "dark"), (1280, "light"))
 ]
-VIEWS += [(path, 400, "dark") for path in DASHBOARDS if path.stem == "fleetscope-overview"]
+VIEWS += [(path, 390, "dark") for path in DASHBOARDS if path.stem == "fleetscope-overview"]
 
 
 def needed() -> tuple[dict[str, Path], tuple[Path, Path], str]:
@@ -103,109 +102,69 @@ def browser() -> Iterator[Browser]:
         opened.close()
 
 
-class Seen:
-    """A dashboard open in a page, with everything that went wrong on the way."""
-
-    def __init__(
-        self,
-        browser: Browser,
-        stack: Stack,
-        path: str,
-        width: int,
-        theme: str,
-        *,
-        broken: str | None = None,
-    ) -> None:
-        self.wrong: list[str] = []
-        self.outside: list[str] = []
-        self.stack = stack
-        # Tall, so that every panel is in view and therefore loaded.
-        self.page: Page = browser.new_page(viewport={"width": width, "height": 6000})
-        if broken is not None:
-            self.page.route(broken, lambda route: route.fulfill(status=500, body="{}"))
-        self.page.on("response", self._response)
-        self.page.on("request", self._request)
-        self.page.on("pageerror", lambda error: self.wrong.append(str(error)))
-        url = f"{stack.url('grafana')}{path}&theme={theme}&kiosk&from=now-15m&to=now&refresh="
-        self.page.goto(url)
-
-    def _response(self, response: Any) -> None:
-        if response.status >= 400:
-            self.wrong.append(f"{response.status} {response.url}")
-
-    def _request(self, request: Any) -> None:
-        if not request.url.startswith(("http://127.0.0.1:", "data:", "blob:")):
-            self.outside.append(request.url)
-
-    def settle(self, titles: list[str]) -> None:
-        """Wait until every panel is there and nothing is under way."""
-        for title in titles:
-            self.page.get_by_text(title, exact=True).first.wait_for(timeout=60_000)
-        self.page.wait_for_load_state("networkidle", timeout=60_000)
-        loading = self.page.locator('[aria-label="Panel loading bar"]')
-        until(lambda: loading.count() == 0, "panels still load")
-
-    def errors(self) -> list[str]:
-        """Titles or tooltips of panels in error."""
-        marks = self.page.locator('[data-testid="data-testid Panel status error"]')
-        return [marks.nth(place).inner_text() or "error" for place in range(marks.count())]
-
-
-def opened(path: Path) -> tuple[str, list[str], str]:
-    """Path of a dashboard, the titles it shows, and its name."""
-    made = json.loads(path.read_text("utf-8"))
-    titles = [p["title"] for p in made["panels"] if p["type"] != "row" and "$" not in p["title"]]
-    names = {variable["name"] for variable in made["templating"]["list"]}
-    site = f"&var-site={SITE}" if "site" in names else ""
-    return f"/d/{path.stem}/?orgId=1{site}", titles, path.stem
-
-
 @pytest.mark.parametrize(
     ("dashboard", "width", "theme"),
     [pytest.param(path, width, theme, id=f"{path.stem}-{width}") for path, width, theme in VIEWS],
 )
-def test_a_dashboard_opens_without_a_panel_in_error(
-    stack: Stack, browser: Browser, dashboard: Path, width: int, theme: str
+def test_a_dashboard_opens_and_nothing_is_wrong_with_it(
+    stack: Stack, browser: Browser, tmp_path: Path, dashboard: Path, width: int, theme: str
 ) -> None:
-    path, titles, name = opened(dashboard)
-    seen = Seen(browser, stack, path, width, theme)
+    folder = Path(os.environ.get("FLEETSCOPE_SCREENSHOTS", tmp_path))
+    folder.mkdir(parents=True, exist_ok=True)
+    seen = look(browser, grafana_url(stack), dashboard, width, theme, folder, f"&var-site={SITE}")
+    assert seen.wrong == []
+
+
+def grafana_url(stack: Stack) -> str:
+    url = stack.url("grafana")
+    assert url is not None
+    return url
+
+
+def path_of(uid: str) -> Path:
+    (found,) = (path for path in DASHBOARDS if path.stem == uid)
+    return found
+
+
+def test_a_panel_in_error_is_noticed(stack: Stack, browser: Browser, tmp_path: Path) -> None:
+    class Broken:
+        """A browser that gets no answer to any query."""
+
+        def new_page(self, **size: Any) -> Page:
+            page = browser.new_page(**size)
+            page.route("**/api/ds/query**", lambda route: route.fulfill(status=500, body="{}"))
+            return page
+
+    path = path_of("fleetscope-collection")
+    seen = look(Broken(), grafana_url(stack), path, 1280, "dark", tmp_path, "")  # type: ignore[arg-type]
+    assert any(fault.startswith("panel in error") for fault in seen.wrong)
+
+
+def test_triage_leads_to_the_site_and_on_to_its_cells(stack: Stack, browser: Browser) -> None:
+    page = browser.new_page(viewport={"width": 1280, "height": 2000})
     try:
-        seen.settle(titles)
-        if shots := os.environ.get("FLEETSCOPE_SCREENSHOTS"):
-            Path(shots).mkdir(parents=True, exist_ok=True)
-            seen.page.screenshot(path=Path(shots) / f"{name}-{width}-{theme}.png")
-        assert seen.errors() == []
-        assert seen.wrong == []
-        assert seen.outside == [], "nothing is fetched from elsewhere"
-        assert seen.page.get_by_text("No data", exact=True).count() == 0
-    finally:
-        seen.page.close()
-
-
-def test_a_panel_in_error_is_noticed(stack: Stack, browser: Browser) -> None:
-    path, titles, _ = opened(ROOT / "grafana/dashboards/fleetscope-collection.json")
-    seen = Seen(browser, stack, path, 1280, "dark", broken="**/api/ds/query**")
-    try:
-        seen.settle(titles)
-        until(lambda: len(seen.errors()) > 0, "no panel shows that its query failed")
-        assert seen.wrong != []
-    finally:
-        seen.page.close()
-
-
-def test_the_overview_leads_to_the_site_and_on_to_its_cells(stack: Stack, browser: Browser) -> None:
-    path, titles, _ = opened(ROOT / "grafana/dashboards/fleetscope-overview.json")
-    seen = Seen(browser, stack, path, 1280, "dark")
-    page = seen.page
-    try:
-        seen.settle(titles)
+        page.goto(f"{grafana_url(stack)}/d/fleetscope-overview/?orgId=1&kiosk&refresh=")
+        settle(page)
         page.get_by_role("link", name="Gamma", exact=True).first.click()
         page.wait_for_url(re.compile(r"/d/fleetscope-site/"))
         assert "var-site=site_gamma" in page.url
         assert "from=" in page.url
-        page.get_by_text("What is wrong, and what to do", exact=True).wait_for()
-        page.get_by_text(re.compile("^Cells differ by")).first.wait_for()
-        assert seen.wrong == []
+        settle(page)
+        page.get_by_role("link", name=re.compile("^Cells differ by")).first.click()
+        page.wait_for_url(re.compile(r"/d/fleetscope-cells/"))
+        assert "var-site=site_gamma" in page.url
+        settle(page)
+        page.get_by_text("Critical cells", exact=True).wait_for()
+    finally:
+        page.close()
+
+
+def test_the_home_page_is_triage(stack: Stack, browser: Browser) -> None:
+    page = browser.new_page(viewport={"width": 1280, "height": 800})
+    try:
+        page.goto(grafana_url(stack))
+        settle(page)
+        page.get_by_text("Whom to call first", exact=True).wait_for()
     finally:
         page.close()
 

@@ -1,18 +1,25 @@
-"""Meters: what smart meters recorded, side by side and one by one."""
+"""Site · Energy: what smart meters recorded, compared and one by one."""
 
 # ruff: noqa: S608  (templates that Grafana fills in; no SQL is run here)
 
 from __future__ import annotations
 
 from grafana_foundation_sdk.builders import table, timeseries
-from grafana_foundation_sdk.builders.dashboard import Dashboard, Row
+from grafana_foundation_sdk.builders.dashboard import Dashboard
 
 from exporter.model.levels import LEVELS
 from grafana.kit import look
-from grafana.kit.frame import dashboard, meter_variable, site_variable, zone_variable
+from grafana.kit.dashboard import (
+    collapsed,
+    dashboard,
+    meter_variable,
+    metered_site_variable,
+    zone_variable,
+)
 from grafana.kit.levels import METERS, SITE, either, field, over_time
-from grafana.kit.panels import WRAPPED, Face, columns, grid, joined, lines
+from grafana.kit.panels import Spec, lines
 from grafana.kit.queries import influx, influx_table
+from grafana.kit.tables import WRAPPED, Column, joined, listing
 
 CHOSEN = f'{SITE} AND "meter" =~ /^$meter$/'
 NO_METERS = "No meter of this site was imported, or nothing is stored in this time range"
@@ -24,21 +31,20 @@ IN_ZONE = "tz('$zone')"
 
 def build() -> Dashboard:
     """The dashboard."""
-    made = dashboard(
-        "fleetscope-meters",
-        "Imported smart meters: power, power factor and energy by day.",
-        since="now-7d",
-    )
-    made.with_variable(site_variable()).with_variable(meter_variable())
-    made.with_variable(METERS.variable()).with_variable(zone_variable())
+    variables = [
+        metered_site_variable(),
+        meter_variable(),
+        METERS.variable(),
+        zone_variable(),
+    ]
+    made = dashboard("fleetscope-meters", variables, since="now-7d")
     made.with_panel(_summary())
-    made.with_row(Row("Compared"))
     made.with_panel(_power())
     made.with_panel(_factor()).with_panel(_peaks())
     made.with_panel(_days("Energy in by day", "energy_import_kwh"))
     made.with_panel(_days("Energy out by day", "energy_export_kwh"))
-    made.with_row(Row("One by one"))
-    return made.with_panel(_single())
+    collapsed(made, "Each meter by itself", [_single()])
+    return made
 
 
 def _summary() -> table.Panel:
@@ -57,9 +63,7 @@ def _summary() -> table.Panel:
         'SELECT sum("energy_import_kwh_increase") AS "in", sum("energy_export_kwh_increase") AS '
         f'"out" FROM "{HOURS}"."meter" WHERE {CHOSEN} AND $timeFilter GROUP BY "meter"'
     )
-    watts = {"unit": look.UNITS["W"], "decimals": 1, "noValue": "–"}
-    energy = {"unit": look.UNITS["kWh"], "decimals": 1, "noValue": "–"}
-    face = Face(
+    spec = Spec(
         title="Meters",
         description="Each chosen meter over the time range: mean, lowest and highest active power "
         "in the meter's own sense of sign, the mean power factor, and by how much its energy "
@@ -68,29 +72,22 @@ def _summary() -> table.Panel:
         unit=look.NUMBER,
         empty=NO_METERS,
         targets=[influx_table(powers, "A"), influx_table(energies, "B")],
-        transformations=[
-            joined("meter"),
-            columns(
-                {
-                    "meter": "Meter",
-                    "mean": "Mean power",
-                    "min": "Lowest",
-                    "max": "Highest",
-                    "factor": "Power factor",
-                    "in": "Energy in",
-                    "out": "Energy out",
-                },
-                drop=["Time", "Time 1", "Time 2"],
-            ),
-        ],
-        overrides={
-            "Meter": WRAPPED,
-            **dict.fromkeys(("Mean power", "Lowest", "Highest"), watts),
-            "Power factor": {"decimals": 3, "noValue": "–"},
-            **dict.fromkeys(("Energy in", "Energy out"), energy),
-        },
+        transformations=[joined("meter")],
     )
-    return grid(face)
+    watts, energy = look.UNITS["W"], look.UNITS["kWh"]
+    return listing(
+        spec,
+        [
+            Column("meter", "Meter", more=WRAPPED),
+            Column("mean", "Mean power", unit=watts, decimals=1),
+            Column("min", "Lowest", unit=watts, decimals=1),
+            Column("max", "Highest", unit=watts, decimals=1),
+            Column("factor", "Power factor", decimals=3),
+            Column("in", "Energy in", unit=energy, decimals=1),
+            Column("out", "Energy out", unit=energy, decimals=1),
+        ],
+        drop=["Time", "Time 1", "Time 2"],
+    )
 
 
 def _each(how: str, name: str, kept: str) -> str:
@@ -98,7 +95,7 @@ def _each(how: str, name: str, kept: str) -> str:
 
 
 def _power() -> timeseries.Panel:
-    face = Face(
+    spec = Spec(
         title="Active power of each meter",
         description="The mean of each quarter of an hour, or of longer steps over a longer range, "
         "in the meter's own sense of sign. A gap is a time without readings.",
@@ -109,11 +106,11 @@ def _power() -> timeseries.Panel:
         colour=look.by_series(),
         targets=[influx(_each("mean", "active_power_w", "mean"), "$tag_meter")],
     )
-    return lines(face)
+    return lines(spec)
 
 
 def _factor() -> timeseries.Panel:
-    face = Face(
+    spec = Spec(
         title="Power factor of each meter",
         description="The mean of each interval. Near 1 all of the current does work; meters give "
         "it a sign of their own.",
@@ -125,11 +122,11 @@ def _factor() -> timeseries.Panel:
         colour=look.by_series(),
         targets=[influx(_each("mean", "power_factor", "mean"), "$tag_meter")],
     )
-    return lines(face, soft=(0.8, 1))
+    return lines(spec, soft=(0.8, 1))
 
 
 def _peaks() -> timeseries.Panel:
-    face = Face(
+    spec = Spec(
         title="Highest power by day",
         description="The highest reading of each day of the site's time zone: what a demand charge "
         "is counted by.",
@@ -145,11 +142,11 @@ def _peaks() -> timeseries.Panel:
             )
         ],
     )
-    return lines(face)
+    return lines(spec)
 
 
 def _days(title: str, counter: str) -> timeseries.Panel:
-    face = Face(
+    spec = Spec(
         title=title,
         description="By how much each meter's counter grew on each day of the site's time zone, "
         "the chosen meters on top of each other. A "
@@ -169,7 +166,7 @@ def _days(title: str, counter: str) -> timeseries.Panel:
             )
         ],
     )
-    return lines(face, bars=True, fill=80, stacked=True)
+    return lines(spec, bars=True, fill=80, stacked=True)
 
 
 def _single() -> timeseries.Panel:
@@ -179,7 +176,7 @@ def _single() -> timeseries.Panel:
         )
         for ref, how, name in (("A", "mean", "Mean"), ("B", "min", "Min"), ("C", "max", "Max"))
     ]
-    face = Face(
+    spec = Spec(
         title="$meter",
         description="Active power of one meter: mean, lowest and highest of each interval. "
         "Nothing that was recorded lies outside.",
@@ -190,5 +187,5 @@ def _single() -> timeseries.Panel:
         targets=targets,
         overrides=look.extremes(),
     )
-    panel = lines(face)
+    panel = lines(spec)
     return panel.repeat("meter").repeat_direction("h").max_per_row(2)

@@ -1,4 +1,4 @@
-"""What all dashboards share: uid, links between them, variables, annotations, refresh."""
+"""What all dashboards share: header, variables, annotations, rows, refresh."""
 
 from __future__ import annotations
 
@@ -8,50 +8,69 @@ from dataclasses import dataclass
 from grafana_foundation_sdk.builders.dashboard import (
     CustomVariable,
     Dashboard,
-    DashboardLink,
     QueryVariable,
+    Row,
 )
 from grafana_foundation_sdk.cog.builder import Builder
 from grafana_foundation_sdk.models.dashboard import (
     AnnotationQuery,
     DashboardCursorSync,
-    DashboardLinkType,
     VariableHide,
+    VariableModel,
     VariableOption,
     VariableRefresh,
     VariableSort,
 )
 
+from grafana.kit.catalogue import catalogue
+from grafana.kit.header import age_variable, header
 from grafana.kit.look import WORST_FIRST
+from grafana.kit.panels import AnyPanel
 from grafana.kit.queries import INFLUXDB, ON_SITE, PROMETHEUS
 
-TITLES = {
-    "fleetscope-overview": "Fleet overview",
-    "fleetscope-site": "Site",
-    "fleetscope-cells": "Cells",
-    "fleetscope-pack": "Pack",
-    "fleetscope-meters": "Meters",
-    "fleetscope-compare": "Compare and outliers",
-    "fleetscope-collection": "Collection",
-}
+INFO = "fleetscope_site_info"
 ALL = VariableOption(selected=True, text="All", value="$__all")
 
 
-def dashboard(uid: str, description: str, *, since: str = "now-6h") -> Dashboard:
-    """An empty dashboard with links to the others, which keep time range and variables."""
+def dashboard(
+    uid: str, variables: Sequence[Builder[VariableModel]] = (), *, since: str = "now-6h"
+) -> Dashboard:
+    """A dashboard of the catalogue with its variables and its header, and nothing else yet.
+
+    Parameters
+    ----------
+    uid : str
+        As in the catalogue.
+    variables : sequence of builders
+        Chosen above, in this order.
+    since : str
+        Beginning of the time range at first.
+    """
+    entry = catalogue()[uid]
     made = (
-        Dashboard(TITLES[uid])
+        Dashboard(entry.title)
         .uid(uid)
-        .description(description)
-        .tags(["fleetscope"])
+        .description(f"For the {', '.join(entry.personas)}: {entry.decision}")
+        .tags(["fleetscope", entry.pack.lower()])
         .time(since, "now")
         .timezone("browser")
         .refresh("30s")
         .tooltip(DashboardCursorSync.CROSSHAIR)
         .readonly()
     )
-    others = DashboardLink("Dashboards").type(DashboardLinkType.DASHBOARDS).tags(["fleetscope"])
-    return made.link(others.as_dropdown(True).keep_time(True).include_vars(True))
+    for variable in (*variables, age_variable(entry)):
+        made.with_variable(variable)
+    for panel in header(entry):
+        made.with_panel(panel)
+    return made
+
+
+def collapsed(made: Dashboard, title: str, panels: Sequence[AnyPanel]) -> None:
+    """Append a row that is closed at first; its panels ask for nothing until it is opened."""
+    row = Row(title)
+    for panel in panels:
+        row.with_panel(panel)
+    made.with_row(row)
 
 
 def label_variable(name: str, label: str, description: str) -> QueryVariable:
@@ -89,24 +108,62 @@ def fleet_variables() -> list[QueryVariable | CustomVariable]:
     ]
 
 
-def site_variable(*, several: bool = False) -> QueryVariable:
-    """Sites by their names, worst first, so that it is the worst that is shown at first.
+def site_variable(*, answering: bool = False) -> QueryVariable:
+    """A site by its name, worst first, so that the worst is shown at first.
 
     The value is the id. A site that has no score yet stands behind the others.
+
+    Parameters
+    ----------
+    answering : bool
+        Sites that do not answer stand behind the others.
     """
-    order = f"(fleet:attention_order:by_site or {ON_SITE} 1000 * fleetscope_site_info)"
-    named = f"{order} * {ON_SITE} group_left (name) fleetscope_site_info"
-    made = (
-        QueryVariable("site")
-        .label("Sites" if several else "Site")
-        .description("Site, by the name in the fleet file; worst first")
+    order = f"(fleet:attention_order:by_site or {ON_SITE} 1000 * {INFO})"
+    if answering:
+        silent = f"{order} + {ON_SITE} (2000 * (fleetscope_site_up == 0))"
+        order = f"({silent} or {ON_SITE} {order})"
+    return _sites("site", "Site", f"sort({order} * {ON_SITE} group_left (name) {INFO})")
+
+
+def cell_site_variable() -> QueryVariable:
+    """A site whose battery gives cell voltages: those with findings first, then by spread."""
+    spread = "max by (job, instance, site) (fleetscope_cell_spread_volts)"
+    found = "max by (job, instance, site) (10 * fleetscope_cell_finding)"
+    order = f"({spread} + {ON_SITE} {found} or {spread})"
+    return _sites("site", "Site", f"sort_desc({order} * {ON_SITE} group_left (name) {INFO})")
+
+
+def peers_variable() -> QueryVariable:
+    """Sites of the chosen group, all at first, worst first and 25 at most."""
+    order = f'(fleet:attention_order:by_site and on ($group) {INFO}{{site="$site"}})'
+    named = f"sort(bottomk(25, {order} * {ON_SITE} group_left (name) {INFO}))"
+    return _sites("peers", "Compared with", named).multi(True).include_all(True).current(ALL)
+
+
+def _sites(name: str, label: str, query: str) -> QueryVariable:
+    return (
+        QueryVariable(name)
+        .label(label)
+        .description("By the name in the fleet file; worst first")
         .datasource(PROMETHEUS)
-        .query(f"query_result(sort({named}))")
+        .query(f"query_result({query})")
         .regex(r'/[{,]name="(?<text>[^"]+)".*[{,]site="(?<value>[^"]+)"/')
         .refresh(VariableRefresh.ON_TIME_RANGE_CHANGED)
         .sort(VariableSort.DISABLED)
     )
-    return made.multi(True) if several else made
+
+
+def metered_site_variable() -> QueryVariable:
+    """A site of which meters are stored, by its id."""
+    return (
+        QueryVariable("site")
+        .label("Site")
+        .description("Sites whose meters were imported")
+        .datasource(INFLUXDB)
+        .query('SHOW TAG VALUES FROM "meter" WITH KEY = "site"')
+        .refresh(VariableRefresh.ON_TIME_RANGE_CHANGED)
+        .sort(VariableSort.NATURAL_ASC)
+    )
 
 
 def pack_variable() -> QueryVariable:
@@ -202,7 +259,7 @@ def choice_variable(
     )
 
 
-class Happening(AnnotationQuery):
+class AlertAnnotation(AnnotationQuery):
     """An annotation with a title and a text, which the SDK's model has no fields for."""
 
     title_format: str = ""
@@ -215,7 +272,7 @@ class Happening(AnnotationQuery):
 
 
 @dataclass(frozen=True)
-class Happenings(Builder[AnnotationQuery]):
+class PromAnnotation(Builder[AnnotationQuery]):
     """Marks on all plots, where a PromQL expression has a value.
 
     ``title`` and ``text`` name labels in double braces.
@@ -229,7 +286,7 @@ class Happenings(Builder[AnnotationQuery]):
 
     def build(self) -> AnnotationQuery:
         """The annotation."""
-        made = Happening(name=self.name, datasource=PROMETHEUS, enable=True, expr=self.expr)
+        made = AlertAnnotation(name=self.name, datasource=PROMETHEUS, enable=True, expr=self.expr)
         made.icon_color = self.colour
         made.title_format, made.text_format = self.title, self.text
         return made

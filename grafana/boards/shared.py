@@ -1,0 +1,125 @@
+"""Panels that stand on more than one dashboard."""
+
+from __future__ import annotations
+
+from grafana_foundation_sdk.builders import table
+
+from exporter.model.cell_findings import FORECAST_MV
+from grafana.kit import look
+from grafana.kit.panels import Spec
+from grafana.kit.queries import ON_SITE, SITES, never_empty, prom_table
+from grafana.kit.tables import (
+    CELLS_URL,
+    PACK_OF_SITE_URL,
+    Column,
+    filled,
+    listing,
+    ordered,
+    pack_column,
+    site_column,
+    transform,
+)
+from scoring.outliers import METRICS as OUTLIER_METRICS
+
+FAR_MV = FORECAST_MV[-1]
+NEAREST = 8
+SOON_DAYS = 30
+
+
+def days_column(source: str, title: str) -> Column:
+    """Days until a cell reaches a limit; 0 where it has."""
+    soon = look.limits(look.FINE, (0, look.SEVERITY_COLOURS["critical"]), (SOON_DAYS, look.FINE))
+    return Column(
+        source,
+        title,
+        84,
+        look.DAYS,
+        0,
+        mappings=[look.as_text({"0": "Reached"}, look.SEVERITY_COLOURS["critical"])],
+        more=filled(soon),
+    )
+
+
+def cells_that_drift(size: tuple[int, int]) -> table.Panel:
+    """The cells of the chosen sites that reach the farthest limit first."""
+    ahead = (
+        f'fleetscope_cell_forecast_seconds{{millivolts="{FAR_MV}"}} / 86400 and {ON_SITE} {SITES}'
+    )
+    named = f"({ahead}) * {ON_SITE} group_left (name) fleetscope_site_info"
+    nothing = {
+        "name": "No cell has a trend that leads there",
+        "site": "-",
+        "pack": "-",
+        "cell": "-",
+    }
+    spec = Spec(
+        title="Cells that drift",
+        description=f"The {NEAREST} cells of the chosen sites that will be {FAR_MV} mV from their "
+        "pack's median at rest first, if their trend goes on, and in how many days.",
+        size=size,
+        unit=look.NUMBER,
+        empty="Prometheus gives no answer",
+        targets=[
+            prom_table(
+                never_empty(
+                    f"max by (site, name, pack, cell) (bottomk({NEAREST}, {named}))", nothing
+                )
+            ),
+        ],
+        transformations=[ordered("Value")],
+    )
+    return listing(
+        spec,
+        [
+            *site_column(CELLS_URL, width=None),
+            pack_column(PACK_OF_SITE_URL),
+            Column("cell", "Cell", 60),
+            days_column("Value", f"{FAR_MV} mV in"),
+        ],
+        drop=["Time"],
+    )
+
+
+def worrying_outliers() -> str:
+    """PromQL: outlier scores beyond the threshold on the side that is bad news."""
+    sides = []
+    for worse, beyond in (("low", f"< -{look.OUTLIER_Z:g}"), ("high", f"> {look.OUTLIER_Z:g}")):
+        names = "|".join(m.name for m in OUTLIER_METRICS if m.worse in (worse, "both"))
+        sides.append(f'fleetscope_site_outlier_score{{metric=~"{names}"}} {beyond}')
+    return " or ".join(f"({side})" for side in sides)
+
+
+def outliers(size: tuple[int, int]) -> table.Panel:
+    """Sites that differ from comparable ones to their disadvantage."""
+    named = f"({worrying_outliers()}) * {ON_SITE} group_left (name) ({SITES} * 0 + 1)"
+    nothing = {"name": "No chosen site is far from its peers", "site": "-", "metric": "-"}
+    signed = f"max by (site, name, metric) ({named} and topk(20, abs({named})))"
+    distance = f"max by (site, name, metric) (topk(20, abs({named})))"
+    spec = Spec(
+        title="Outliers",
+        description="Sites that differ from comparable ones to their disadvantage, by robust z "
+        f"score: the distance from the peers' median in spreads. Beyond {look.OUTLIER_Z:g} either "
+        "way is an outlier.",
+        size=size,
+        unit=look.NUMBER,
+        empty="Prometheus gives no answer",
+        targets=[
+            prom_table(never_empty(signed, nothing), "A"),
+            prom_table(never_empty(distance, nothing), "B"),
+        ],
+        transformations=[transform("merge"), ordered("Value #B", descending=True)],
+    )
+    return listing(
+        spec,
+        [
+            *site_column(width=None),
+            Column(
+                "metric",
+                "In",
+                130,
+                mappings=[look.plain_words(*(m.name for m in OUTLIER_METRICS))],
+            ),
+            Column("Value #A", "Robust z", 84, decimals=1, more=filled(look.outlier_limits())),
+        ],
+        drop=["Time", "Value #B"],
+    )

@@ -1,0 +1,244 @@
+"""Fleet · Triage: whom to call first, about what, and what several sites share."""
+
+# ruff: noqa: S608  (templates that Grafana fills in; no SQL is run here)
+
+from __future__ import annotations
+
+from grafana_foundation_sdk.builders import geomap, table
+from grafana_foundation_sdk.builders.dashboard import Dashboard
+
+from grafana.boards.shared import cells_that_drift, outliers
+from grafana.kit import look
+from grafana.kit.dashboard import dashboard, fleet_variables
+from grafana.kit.panels import Spec, world_map
+from grafana.kit.queries import (
+    AT_THE_END,
+    CHOSEN,
+    ON_SITE,
+    SITES,
+    influx_table,
+    never_empty,
+    prom,
+    prom_table,
+)
+from grafana.kit.tables import (
+    FILLED,
+    SITE_URL,
+    Column,
+    joined,
+    link,
+    listing,
+    only_with,
+    ordered,
+    organized,
+    since_column,
+    site_column,
+    transform,
+)
+from scoring.common import UTILITY_ATTRIBUTE, UTILITY_PREFIX
+from scoring.rules import RULES
+
+WORST = 25
+MARKERS = 500
+NO_SITES = "No site has these properties, or Prometheus reaches no exporter"
+# A page outranks a ticket and a ticket outranks none, whatever the scores: 1000 exceeds any score.
+MARK = (
+    '(max by (site) (2 * ALERTS{alertstate="firing",severity="page",site!=""}) or '
+    'max by (site) (ALERTS{alertstate="firing",severity="ticket",site!=""}))'
+)
+ORDER = f"max by (site, name) (fleet:attention_order:by_site{{{CHOSEN}}})"
+KEY = f"({ORDER} - on (site) group_left () 1000 * {MARK} or {ORDER})"
+WORST_SITES = f"bottomk({WORST}, {KEY})"
+
+
+def build() -> Dashboard:
+    """The dashboard."""
+    made = dashboard("fleetscope-overview", fleet_variables())
+    made.with_panel(_whom_to_call())
+    made.with_panel(_causes()).with_panel(cells_that_drift((12, 7)))
+    return made.with_panel(_map()).with_panel(outliers((12, 12)))
+
+
+def _whom_to_call() -> table.Panel:
+    of_them = f"and on (site) {WORST_SITES}"
+    sentences = (
+        'SELECT "issue", "code", "since" * 1000 AS "since" FROM "raw"."health" '
+        f'WHERE "component" = \'overall\' AND "rank" <= {8 * WORST} AND {AT_THE_END} '
+        'GROUP BY "site" ORDER BY time DESC LIMIT 1'
+    )
+    course = f"max by (site) (fleet:health_score:by_site and on (site) {_at_the_end()})"
+    nobody = {"name": NO_SITES, "site": "-"}
+    spec = Spec(
+        title="Whom to call first",
+        description=f"The {WORST} chosen sites that need attention most: those that page, then "
+        "those with a ticket, then by score and priority. With the worst issue, what to do first, "
+        "the score over 24 hours, and the phone number of the fleet file.",
+        size=(24, 17),
+        unit=look.NUMBER,
+        empty=NO_SITES,
+        back="24h",
+        points=144,
+        targets=[
+            prom_table(never_empty(WORST_SITES, nobody), "A"),
+            prom_table(f"max by (site) ({MARK} {of_them}) or 0 * max by (site) ({ORDER})", "B"),
+            prom_table(f"max by (site) (fleet:health_score:by_site {of_them})", "C"),
+            prom_table(f"max by (site, phone) (fleetscope_site_info {of_them})", "D"),
+            influx_table(sentences, "E"),
+            prom(never_empty(course, {"site": "-"}), "", "F"),
+        ],
+        transformations=[
+            transform("timeSeriesTable", F={"stat": "lastNotNull"}),
+            joined("site"),
+            only_with("Value #A"),
+            ordered("Value #A"),
+            # How the attempt to ask failed is on Site · Now; here it would fill the table.
+            transform(
+                "extractFields",
+                source="issue",
+                format="regexp",
+                regExp="/^(?<short>The site does not answer[^(]*|.+)/",
+            ),
+        ],
+    )
+    actions = {rule.code: rule.action for rule in RULES}
+    return listing(
+        spec,
+        [
+            Column(
+                "Value #B",
+                "Alert",
+                66,
+                mappings=[look.alert_marks()],
+                more={"custom.cellOptions": FILLED, "custom.align": "left"},
+            ),
+            *site_column(width=190),
+            Column(
+                "short", "Worst issue", more={"custom.minWidth": 170, "noValue": "Nothing wrong"}
+            ),
+            Column(
+                "code",
+                "What to do first",
+                mappings=[look.as_text(actions)],
+                more={"custom.minWidth": 150},
+            ),
+            since_column(),
+            Column("Value #C", "Score", 64, decimals=0),
+            Column(
+                "Trend #F",
+                "24 h",
+                110,
+                more={
+                    "custom.cellOptions": {"type": "sparkline", "hideValue": True, "lineWidth": 1},
+                    "min": 0,
+                    "max": 100,
+                    "color": look.fixed(look.ACCENT).build(),
+                },
+            ),
+            Column("phone", "Phone", 140, url="tel:${__value.raw}"),
+        ],
+        drop=["issue", "Time health", "Value #A", "Value #D", *(f"Time {n}" for n in range(1, 8))],
+    )
+
+
+def _at_the_end() -> str:
+    """PromQL: the worst sites at the end of the range, for a query over the range."""
+    return WORST_SITES.replace("}", "} @ end()")
+
+
+def _causes() -> table.Panel:
+    fields = "max by (code, attribute, value)"
+    found = f"{fields} (fleetscope_common_issue_sites)"
+    share = f"{found} / {fields} (fleetscope_common_issue_group_sites)"
+    nothing = {"code": "none", "attribute": "-", "value": "-"}
+    spec = Spec(
+        title="Causes that several sites share",
+        description="Issues that more sites of one region or battery type have than chance allows, "
+        "as the exporter and the terminal name them. Call the one behind the cause first, not each "
+        "site.",
+        size=(12, 7),
+        unit=look.NUMBER,
+        empty="Prometheus gives no answer",
+        targets=[
+            prom_table(never_empty(found, nothing), "A"),
+            prom_table(never_empty(share, nothing), "B"),
+            prom_table(
+                never_empty(
+                    f'label_join({found}, "advice", " ", "attribute", "code")',
+                    nothing | {"advice": "none"},
+                ),
+                "C",
+            ),
+        ],
+        transformations=[transform("merge"), ordered("Value #A", descending=True)],
+    )
+    return listing(
+        spec,
+        [
+            Column(
+                "code", "Issue", 150, mappings=[*look.issue_names(), look.as_text({"none": "None"})]
+            ),
+            Column("value", "Region or battery type"),
+            Column("Value #A", "Sites", 56, decimals=0),
+            Column("Value #B", "Of it", 56, look.RATIO, 0),
+            Column(
+                "advice",
+                "What to do first",
+                mappings=[look.as_text(_advice())],
+            ),
+        ],
+        drop=["Time", "attribute", "Value #C"],
+    )
+
+
+def _advice() -> dict[str, str]:
+    """What to do first, by attribute and code, as the sentence of the terminal says it."""
+    suspect = "Suspect the utility, not the sites"
+    return {"none": "No issue is shared beyond chance"} | {
+        f"{attribute} {rule.code}": suspect
+        if attribute == UTILITY_ATTRIBUTE and rule.code.startswith(UTILITY_PREFIX)
+        else "Look at what they have in common first"
+        for attribute in ("region", "battery_type")
+        for rule in RULES
+    }
+
+
+def _map() -> geomap.Panel:
+    placed = (
+        f"max by (site, name, status, latitude, longitude) (bottomk({MARKERS}, {SITES}) "
+        f"* {ON_SITE} "
+        'group_left (latitude, longitude) fleetscope_site_info{latitude!="",longitude!=""})'
+    )
+    numeric = [
+        {"targetField": name, "destinationType": "number"} for name in ("latitude", "longitude")
+    ]
+    spec = Spec(
+        title="Map",
+        description="The chosen sites that the fleet file gives a place to, coloured by status; "
+        f"of more than {MARKERS} those with the lowest scores. The worst lie on top. Click on one "
+        "to open it.",
+        size=(12, 12),
+        unit=look.SCORE,
+        empty="No chosen site has a latitude and longitude in the fleet file",
+        decimals=0,
+        targets=[prom_table(placed)],
+        transformations=[
+            transform("convertFieldType", conversions=numeric, fields={}),
+            ordered("Value", descending=True),
+            organized(
+                {
+                    "name": "Site",
+                    "status": "Status",
+                    "Value": "Score",
+                    "latitude": "latitude",
+                    "longitude": "longitude",
+                    "site": "site",
+                },
+                drop=["Time"],
+            ),
+        ],
+        overrides={
+            "Site": link("Open the site", SITE_URL),
+            "Status": {"mappings": look.status_mappings()},
+        },
+    )
+    return world_map(spec, latitude="latitude", longitude="longitude", colour="Status")

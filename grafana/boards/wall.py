@@ -1,0 +1,134 @@
+"""Fleet · Wall: what a room sees from four metres, without any choice."""
+
+from __future__ import annotations
+
+from grafana_foundation_sdk.builders import stat
+from grafana_foundation_sdk.builders.dashboard import Dashboard
+from grafana_foundation_sdk.models.dashboard import GridPos
+
+from grafana.boards.trends import status_counts
+from grafana.kit import look
+from grafana.kit.dashboard import dashboard
+from grafana.kit.header import HEIGHT
+from grafana.kit.panels import Spec, tiles
+from grafana.kit.queries import prom_now
+from grafana.kit.tables import link
+from scoring.status import WARNING_FROM
+
+TOP = 5
+TITLE_PX = 40  # more than 1/40 of the height of a screen of 1080 lines
+VALUE_PX = 80
+MARK = (
+    '(max by (site) (2 * ALERTS{alertstate="firing",severity="page",site!=""}) or '
+    'max by (site) (ALERTS{alertstate="firing",severity="ticket",site!=""}))'
+)
+ORDER = "max by (site, name) (fleet:attention_order:by_site)"
+KEY = f"({ORDER} - on (site) group_left () 1000 * {MARK} or {ORDER})"
+RED, ORANGE = look.SEVERITY_COLOURS["critical"], look.SEVERITY_COLOURS["warning"]
+SITE_OF_SERIES = "/d/fleetscope-site/?${__url_time_range}&var-site=${__field.labels.site}"
+
+
+def build() -> Dashboard:
+    """The dashboard."""
+    made = dashboard("fleetscope-fleet-wall", since="now/d")
+    made.with_panel(_counts()).with_panel(_clock())
+    made.with_panel(_call_first())
+    top = HEIGHT + 6
+    made.with_panel(_energy().grid_pos(GridPos(x=16, y=top, w=8, h=9)))
+    return made.with_panel(_answered().grid_pos(GridPos(x=16, y=top + 9, w=8, h=8)))
+
+
+def _counts() -> stat.Panel:
+    targets, overrides = status_counts("")
+    spec = Spec(
+        title="Sites by status",
+        description="All sites now, in each of the five statuses.",
+        size=(18, 6),
+        unit=look.NUMBER,
+        empty="–",
+        low=0,
+        colour=look.by_threshold(),
+        targets=targets,
+        overrides=overrides,
+    )
+    return tiles(spec, background=True, columns=True, value=VALUE_PX, title=TITLE_PX)
+
+
+def _clock() -> stat.Panel:
+    spec = Spec(
+        title="Clock",
+        description="The time of the browser, as of the last refresh: a clock that stands still is "
+        "a screen that does.",
+        size=(6, 6),
+        unit="time:HH:mm",
+        empty="Prometheus gives no answer",
+        colour=look.fixed("text"),
+        targets=[prom_now("time() * 1000", "Now")],
+    )
+    return tiles(spec, columns=True, value=VALUE_PX + 10, title=TITLE_PX)
+
+
+def _call_first() -> stat.Panel:
+    worst = f"bottomk({TOP}, {KEY} < 69.5)"
+    code = (
+        "label_replace(label_replace(label_replace(topk by (site) (1, max by (site, code) ("
+        '3 * fleetscope_site_issue{severity="critical"} or 2 * fleetscope_site_issue'
+        '{severity="warning"})), "issue", "$1", "code", "(.*)"), "issue", "$1 $2", "issue", '
+        '"(.*)_(.*)"), "issue", "$1 $2", "issue", "(.*)_(.*)")'
+    )
+    spec = Spec(
+        title="Call first",
+        description=f"The {TOP} sites that need attention most, those that page first, with their "
+        "worst issue and their score. Red pages, orange has a ticket or a warning.",
+        size=(16, 17),
+        unit=look.SCORE,
+        empty="Nobody has to be called",
+        decimals=0,
+        thresholds=look.limits(
+            # Ticket and score lie between -1000 and -900, a page below.
+            RED,
+            (-1000 + WARNING_FROM, ORANGE),
+            (0, RED),
+            (WARNING_FROM, ORANGE),
+        ),
+        colour=look.by_threshold(),
+        targets=[
+            prom_now(
+                f"sort({worst} * on (site) group_left (issue) (0 * {code} + 1) "
+                f"or on (site) {worst})",
+                "{{name}}: {{issue}}",
+            )
+        ],
+        overrides={"/.*/": link("Open the site", SITE_OF_SERIES)},
+    )
+    return tiles(spec, background=True, rows=True, names=True, value=TITLE_PX + 4, title=TITLE_PX)
+
+
+def _energy() -> stat.Panel:
+    made = "sum(sum_over_time(fleetscope_pv_power_watts[$__range:1m])) / 60"
+    spec = Spec(
+        title="PV energy today",
+        description="What the PV of all sites made since midnight, out of its power by the minute; "
+        "a minute without a reading counts nothing.",
+        size=(8, 9),
+        unit="watth",
+        empty="No PV is known",
+        decimals=1,
+        colour=look.fixed("text"),
+        targets=[prom_now(made, "PV")],
+    )
+    return tiles(spec, columns=True, value=VALUE_PX, title=TITLE_PX)
+
+
+def _answered() -> stat.Panel:
+    spec = Spec(
+        title="Answered today",
+        description="Share of the time since midnight in which sites answered, over all of them.",
+        size=(8, 9),
+        unit=look.RATIO,
+        empty="No site was asked",
+        decimals=1,
+        colour=look.fixed("text"),
+        targets=[prom_now("avg(avg_over_time(fleetscope_site_up[$__range]))", "Available")],
+    )
+    return tiles(spec, columns=True, value=VALUE_PX, title=TITLE_PX)

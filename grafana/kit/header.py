@@ -1,0 +1,180 @@
+"""The header of every dashboard: for whom it is, four tiles, and links to its neighbours."""
+
+from __future__ import annotations
+
+from grafana_foundation_sdk.builders import stat, text
+from grafana_foundation_sdk.builders.dashboard import QueryVariable, ThresholdsConfig
+from grafana_foundation_sdk.models.dashboard import VariableHide, VariableRefresh
+
+from grafana.kit import look
+from grafana.kit.catalogue import Entry, LimitName, catalogue
+from grafana.kit.panels import Spec, note, tiles
+from grafana.kit.queries import CHOSEN, CHOSEN_INFO, PROMETHEUS, prom_now
+from grafana.kit.tables import link
+from scoring.status import STATUSES, Status
+
+HEIGHT = 3
+TEXT_WIDTH, TILES_WIDTH = 12, 12
+WALL = "fleetscope-fleet-wall"  # larger type, to be read from four metres
+AGE_VARIABLE = "data_age"
+TRIAGE_URL = "/d/fleetscope-overview?${__url_time_range}"
+UNKNOWN_AGE = 'label_replace(vector(0) / 0, "age", "unknown", "", "")'
+COLLECTION_URL = "/d/fleetscope-collection?${__url_time_range}"
+FIRING_PAGES = 'ALERTS{alertstate="firing",severity="page"}'
+OLD = 5  # times the age at which data is old: red
+
+_WARNING = look.STATUS_COLOURS[Status.WARNING]
+_CRITICAL = look.STATUS_COLOURS[Status.CRITICAL]
+LIMITS: dict[LimitName, ThresholdsConfig] = {
+    "any": look.limits(look.FINE, (1, _CRITICAL)),
+    "some": look.limits(look.FINE, (1, _WARNING)),
+    "score": look.score_limits(),
+    "deviation": look.limits(
+        look.FINE, (look.CELL_VOLTS_OFF, _WARNING), (look.LIMITS.cell_spread_warning, _CRITICAL)
+    ),
+    "spread": look.spread_limits(),
+    "none": look.limits(look.FINE),
+}
+
+
+def header(entry: Entry) -> tuple[text.Panel, stat.Panel]:
+    """Three rows of the grid: text with links, and four tiles.
+
+    Parameters
+    ----------
+    entry : Entry
+    """
+    return _text(entry), _tiles(entry)
+
+
+def age_variable(entry: Entry) -> QueryVariable:
+    """Hidden: the age of the data in words, which the header's line shows."""
+    counted = f'count_values("age", round({_age(entry)}))'
+    in_words = f'label_replace({counted}, "age", "$1 s", "age", "(.*)")'
+    return (
+        QueryVariable(AGE_VARIABLE)
+        .description("Age of the data")
+        .datasource(PROMETHEUS)
+        .query(f"query_result({in_words} or {UNKNOWN_AGE})")
+        .regex('/age="([^"]+)"/')
+        .refresh(VariableRefresh.ON_TIME_RANGE_CHANGED)
+        .hide(VariableHide.HIDE_VARIABLE)
+    )
+
+
+def _text(entry: Entry) -> text.Panel:
+    line = (
+        f"For **{', '.join(entry.personas)}**: {entry.decision} As of "
+        f"${{__to:date:YYYY-MM-DD HH:mm}}, age of data ${{{AGE_VARIABLE}}}."
+    )
+    groups = (("↑", entry.up), ("↔", entry.beside), ("↓", entry.down))
+    links = " ".join(
+        f"{arrow} " + " · ".join(_link(entry, catalogue()[uid]) for uid in uids)
+        for arrow, uids in groups
+        if uids
+    )
+    description = (
+        f"{entry.title} is for the {' and the '.join(entry.personas)}. It is read from "
+        f"{' and '.join(entry.sources)} and is old from {entry.fresh_s} s on."
+    )
+    if entry.uid == WALL:
+        line = f"# {entry.decision}\n\n{line.replace(entry.decision, '')}"
+    return note("", description, (TEXT_WIDTH, HEIGHT), f"{line}<br>{links}")
+
+
+def _link(entry: Entry, target: Entry) -> str:
+    kept = "".join(f"&${{{name}:queryparam}}" for name in entry.carried(target))
+    # Of the same domain the view says enough.
+    same = target.pack == entry.pack
+    name = target.title.split(" · ")[1] if same else target.title.replace(" · ", " ")
+    return f"[{name}](/d/{target.uid}?${{__url_time_range}}{kept})"
+
+
+def _tiles(entry: Entry) -> stat.Panel:
+    status_name, status, status_properties = _status(entry)
+    headline = entry.headline
+    figure = headline.expr.replace("$chosen", CHOSEN_INFO)
+    old = look.limits(
+        look.FINE, (entry.fresh_s, _WARNING), (OLD * entry.fresh_s, _CRITICAL)
+    ).build()
+    spec = Spec(
+        title="",
+        description="Status, the figure of this subject, sites that page in what is chosen above, "
+        "and the age of the data. Red is what pages; nothing is coloured at zero.",
+        size=(TILES_WIDTH, HEIGHT),
+        unit=look.NUMBER,
+        empty="–",
+        colour=look.by_threshold(),
+        thresholds=look.limits(look.FINE),
+        targets=[
+            prom_now(f"{expr} or vector(0) / 0", name, ref)
+            for ref, name, expr in (
+                ("A", status_name, status),
+                ("B", headline.name, figure),
+                ("C", "Pages", _pages(entry)),
+                ("D", "Data age", _age(entry)),
+            )
+        ],
+        overrides={
+            status_name: status_properties,
+            headline.name: {
+                "unit": headline.unit,
+                "decimals": 3 if headline.unit.endswith("V") else 0,
+                "thresholds": LIMITS[headline.limits].build(),
+                "mappings": [look.missing_as("–")],
+            },
+            "Pages": {"thresholds": LIMITS["any"].build()} | link("Whom to call", TRIAGE_URL),
+            "Data age": {"unit": look.SECONDS, "decimals": 0, "thresholds": old}
+            | {"mappings": [look.missing_as("Never")]}
+            | link("Collection", COLLECTION_URL),
+        },
+    )
+    large = entry.uid == WALL
+    return tiles(
+        spec,
+        background=True,
+        columns=True,
+        value=54 if large else 30,
+        title=28 if large else 14,
+    )
+
+
+def _status(entry: Entry) -> tuple[str, str, dict[str, object]]:
+    """Name, PromQL and properties of the first tile."""
+    if entry.scope in ("site", "battery"):
+        each = " + ".join(
+            f'{s.value} * max(fleetscope_site_status{{site="$site",status="{s.name}"}})'
+            for s in STATUSES
+        )
+        texts = [look.missing_as("Not asked"), *look.status_mappings()]
+        mapped = {"mappings": texts, "decimals": 0}
+        return "Status", each, mapped | {"color": {"mode": "thresholds"}}
+    chosen = CHOSEN_INFO if entry.scope == "fleet" else ""
+    if entry.scope == "group":
+        one = 'fleetscope_site_status{site=~"$site|$peers",status="CRITICAL"} == 1'
+        expr = f"count({one}) or vector(0)"
+    else:
+        comma = "," if chosen else ""
+        expr = f'sum(fleet:sites_by_status:count{{{chosen}{comma}status="CRITICAL"}})'
+    return "Critical", expr, {"thresholds": LIMITS["any"].build()}
+
+
+def _pages(entry: Entry) -> str:
+    """PromQL: the number of sites that page, of those that are chosen."""
+    if entry.scope in ("site", "battery"):
+        sites = 'ALERTS{alertstate="firing",severity="page",site="$site"}'
+        return f"count(count by (alertname) ({sites})) or vector(0)"
+    if entry.scope == "group":
+        sites = 'ALERTS{alertstate="firing",severity="page",site=~"$site|$peers"}'
+        return f"count(count by (site) ({sites})) or vector(0)"
+    if entry.scope == "none":
+        return f"count(count by (site, alertname) ({FIRING_PAGES})) or vector(0)"
+    chosen = f"fleet:health_score:by_site{{{CHOSEN}}}"
+    return f"count(count by (site) ({FIRING_PAGES} and on (site) {chosen})) or vector(0)"
+
+
+def _age(entry: Entry) -> str:
+    """PromQL: seconds since the data was read or judged."""
+    if entry.scope in ("site", "battery"):
+        return 'time() - max(fleetscope_site_last_success_timestamp_seconds{site="$site"})'
+    return "time() - min(fleetscope_assessment_timestamp_seconds)"

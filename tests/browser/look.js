@@ -1,0 +1,47 @@
+// Judges an open dashboard: panels in error, pale text, cut labels of the header, bare tables.
+() => {
+  const channel = v => { v /= 255; return v <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4; };
+  const parse = text => (text.match(/[\d.]+/g) || []).map(Number);
+  const light = c => 0.2126 * channel(c[0]) + 0.7152 * channel(c[1]) + 0.0722 * channel(c[2]);
+  const behind = element => {
+    for (let e = element; e; e = e.parentElement) {
+      const c = parse(getComputedStyle(e).backgroundColor);
+      if (c.length && (c.length < 4 || c[3] > 0.5)) return c;
+    }
+    return [255, 255, 255];
+  };
+  const contrast = element => {
+    const [a, b] = [light(parse(getComputedStyle(element).color)), light(behind(element))];
+    return (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
+  };
+  const texts = root => [...root.querySelectorAll('*')].filter(e =>
+    [...e.childNodes].some(n => n.nodeType === 3 && n.textContent.trim()) && e.offsetParent);
+  const out = {pale: [], cut: [], bare: [], open: 0, errors: []};
+  const sections = [...document.querySelectorAll('section[data-testid^="data-testid Panel header"]')];
+  out.open = sections.length;
+  for (const section of sections) {
+    const title = section.getAttribute('data-testid').replace('data-testid Panel header', '').trim();
+    if (section.querySelector('[data-testid="data-testid Panel status error"]')) out.errors.push(title);
+    const stat = section.querySelector('[data-testid="data-testid panel content"]') || section;
+    const isGrid = section.querySelector('[role="grid"], [role="table"]');
+    const isTile = !isGrid && !section.querySelector('canvas') && !section.querySelector('.uplot');
+    for (const e of texts(stat)) {
+      if (isTile || isGrid) {
+        const c = contrast(e);
+        if (c < 4.5) out.pale.push(`${title}: ${e.textContent.trim().slice(0, 40)} ${c.toFixed(1)}:1`);
+      }
+      if (title === '') {
+        if (e.scrollWidth > e.clientWidth + 1 && getComputedStyle(e).overflow !== 'visible')
+          out.cut.push(`${title}: ${e.textContent.trim().slice(0, 60)}`);
+      }
+    }
+    if (title === '') {
+      const box = section.querySelector('[data-testid="data-testid panel content"]');
+      const inner = box && [...box.querySelectorAll('*')].find(e => e.scrollHeight > e.clientHeight + 4
+        && ['auto', 'scroll', 'hidden'].includes(getComputedStyle(e).overflowY));
+      if (inner) out.cut.push(`header text is ${inner.scrollHeight} px in ${inner.clientHeight} px`);
+    }
+    if (isGrid && !isGrid.querySelector('[role="columnheader"]')) out.bare.push(title);
+  }
+  return out;
+}

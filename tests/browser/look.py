@@ -1,0 +1,201 @@
+"""Open every dashboard in real Grafana and Chromium, judge what is drawn, and save pictures.
+
+``python -m tests.browser.look FOLDER`` starts the stack with the scenario ``dashboards``, waits
+until it has data, opens each dashboard at four widths and in both themes, and exits 1 on a panel
+or console error, a cut label in the header, text in a tile or table with a contrast below 4.5:1, a
+table without headings, or more than 14 open panels. ``--grafana URL`` looks at one that runs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import json
+import re
+import shutil
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+
+from provisioning.local import servers
+from provisioning.local.run import Run
+from provisioning.local.stack import ROOT
+from provisioning.local.web import get_json
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
+DASHBOARDS = sorted((ROOT / "grafana" / "dashboards").rglob("*.json"))
+WIDTHS = {390: 844, 1280: 800, 1920: 1080, 3840: 2160}
+"""Width of the screen to its height, pixels."""
+THEMES = ("dark", "light")
+MOST_OPEN = 14
+LOADED_SECONDS = 60.0
+DATA_SECONDS = 240.0
+
+JUDGE = Path(__file__).with_name("look.js").read_text("utf-8")
+
+
+@dataclass
+class Look:
+    """What is wrong with one dashboard at one width in one theme."""
+
+    name: str
+    wrong: list[str] = field(default_factory=list)
+    took_seconds: float = 0.0
+    own_bytes: int = 0
+    """Transferred for what the dashboard itself asks: its JSON and its queries."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Look at everything; returns the exit status."""
+    parser = argparse.ArgumentParser(prog="python -m tests.browser.look", description=__doc__)
+    parser.add_argument("folder", type=Path, help="where the pictures go")
+    parser.add_argument("--grafana", help="address of a Grafana that runs already")
+    parser.add_argument("--widths", type=int, nargs="*", default=list(WIDTHS))
+    parser.add_argument("--themes", nargs="*", default=list(THEMES))
+    parser.add_argument("--only", nargs="*", default=[], help="uids")
+    parser.add_argument("--query", default="", help="appended to each address, as &var-site=ID")
+    chosen = parser.parse_args(arguments)
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
+    if chromium is None:
+        print("There is no Chromium in PATH, so nothing was looked at.", file=sys.stderr)
+        return 2
+    chosen.folder.mkdir(parents=True, exist_ok=True)
+    with grafana(chosen.grafana) as url, browser(chromium) as opened:
+        if url is None:
+            return 2
+        looks = [
+            look(opened, url, path, width, theme, chosen.folder, chosen.query)
+            for path in DASHBOARDS
+            if not chosen.only or path.stem in chosen.only
+            for width in chosen.widths
+            for theme in chosen.themes
+        ]
+    for one in looks:
+        print(f"{one.name}: {one.took_seconds:.1f} s, {one.own_bytes / 1000:.0f} kB of ours")
+        for fault in one.wrong:
+            print(f"  {fault}")
+    return int(any(one.wrong for one in looks))
+
+
+@contextmanager
+def grafana(url: str | None) -> Iterator[str | None]:
+    """The address of a Grafana that shows the fleet of 44 sites; None where there is none."""
+    if url is not None:
+        yield url
+        return
+    found, here = servers.find_all(), servers.find_grafana()
+    absent = [server.name for server in servers.SERVERS if server.name not in found]
+    if absent or here is None:
+        names = ", ".join([*absent, *(["Grafana"] if here is None else [])])
+        print(f"Not installed: {names}. Nothing was looked at.", file=sys.stderr)
+        yield None
+        return
+    run = Run(ROOT / ".fleetscope" / "look", Console(file=io.StringIO()))
+    with run.stack(found, scenario="dashboards", grafana=here, usual_ports=False) as stack:
+        wait_for_data(stack.url("prometheus"))
+        yield stack.url("grafana")
+
+
+def wait_for_data(prometheus: str) -> None:
+    """Wait until pages fire, so that the pictures have something to show."""
+    deadline = time.monotonic() + DATA_SECONDS
+    query = {"query": 'count(ALERTS{severity="page",alertstate="firing"})'}
+    while not get_json(f"{prometheus}/api/v1/query", query)["data"]["result"]:
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"no page fires after {DATA_SECONDS:.0f} s")
+        time.sleep(2.0)
+
+
+@contextmanager
+def browser(chromium: str) -> Iterator[Browser]:
+    """Chromium without a window."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as driver:
+        opened = driver.chromium.launch(
+            executable_path=chromium,
+            args=["--no-sandbox", "--disable-gpu", "--enable-unsafe-swiftshader"],
+        )
+        yield opened
+        opened.close()
+
+
+def look(
+    opened: Browser, url: str, path: Path, width: int, theme: str, folder: Path, query: str
+) -> Look:
+    """One dashboard at one width in one theme: a picture of the first screen, one of the whole."""
+    seen = Look(f"{path.stem}-{width}-{theme}")
+    page = opened.new_page(viewport={"width": width, "height": WIDTHS.get(width, 1080)})
+    page.on("pageerror", lambda error: seen.wrong.append(f"page error: {error}"))
+    page.on("console", lambda line: _console(line, seen))
+    page.on("response", lambda response: _response(response, seen))
+    try:
+        began = time.monotonic()
+        page.goto(f"{url}/d/{path.stem}/?orgId=1&theme={theme}&kiosk&refresh={query}")
+        settle(page)
+        seen.took_seconds = time.monotonic() - began
+        page.screenshot(path=folder / f"{seen.name}.png")
+        height = _content_height(page)
+        page.set_viewport_size({"width": width, "height": min(max(height, 600), 9000)})
+        settle(page)
+        page.screenshot(path=folder / f"{seen.name}-whole.png")
+        judged: dict[str, Any] = page.evaluate(JUDGE)
+        seen.wrong += [f"panel in error: {title}" for title in judged["errors"]]
+        seen.wrong += [f"contrast: {text}" for text in sorted(set(judged["pale"]))]
+        seen.wrong += [f"cut in the header: {text}" for text in sorted(set(judged["cut"]))]
+        seen.wrong += [f"table without headings: {title}" for title in judged["bare"]]
+        if judged["open"] > MOST_OPEN:
+            seen.wrong.append(f"{judged['open']} open panels, {MOST_OPEN} at most")
+        text = page.inner_text("body")
+        seen.wrong += [f"not on the page: {title}" for title in titles(path) if title not in text]
+    finally:
+        page.close()
+    return seen
+
+
+def titles(path: Path) -> list[str]:
+    """Titles of panels and rows that stand in a dashboard as they are written."""
+    panels = json.loads(path.read_text("utf-8"))["panels"]
+    return [p["title"] for p in panels if p.get("title") and "$" not in p["title"]]
+
+
+def settle(page: Page) -> None:
+    """Wait until nothing loads any more."""
+    page.locator("section").first.wait_for(timeout=LOADED_SECONDS * 1000)
+    page.wait_for_load_state("networkidle", timeout=LOADED_SECONDS * 1000)
+    bars = page.locator('[aria-label="Panel loading bar"]')
+    deadline = time.monotonic() + LOADED_SECONDS
+    while bars.count():
+        if time.monotonic() > deadline:
+            raise TimeoutError("panels still load")
+        page.wait_for_timeout(200)
+    page.wait_for_timeout(300)
+
+
+def _content_height(page: Page) -> int:
+    return int(page.evaluate("() => document.documentElement.scrollHeight")) + 20
+
+
+def _console(line: Any, seen: Look) -> None:
+    if line.type == "error":
+        seen.wrong.append(f"console: {line.text[:200]}")
+
+
+def _response(response: Any, seen: Look) -> None:
+    if re.search(r"/api/(ds/query|datasources|dashboards)|/apis/dashboard", response.url):
+        length = response.headers.get("content-length")
+        seen.own_bytes += int(length) if length else len(response.body())
+    if response.status >= 400:
+        seen.wrong.append(f"{response.status} {response.url[:120]}")
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
