@@ -30,6 +30,9 @@ class Overall:
         The inputs that a site should have and did not give.
     worst : int8 array, shape (N,)
         Highest severity of any finding.
+    weights : float array, shape (C, N)
+        What each component weighs after the unknown ones have given their weight away; NaN of an
+        unknown one.
     cap : float array, shape (N,)
         What the issues hold the score to at most, 100 where they do not.
     """
@@ -39,6 +42,7 @@ class Overall:
     coverage: FloatArray
     missing: tuple[tuple[str, BoolArray], ...]
     worst: IntArray
+    weights: FloatArray
     cap: FloatArray
 
 
@@ -73,6 +77,7 @@ def combine(
     weighted = (share * np.where(known, scores, 0.0)).sum(axis=0)
     with np.errstate(invalid="ignore", divide="ignore"):
         score = np.where(total > 0, weighted / total, np.nan)
+        weights_in_force = np.where(known, share / total, np.nan)
 
     findings = [f for c in components for f in c.findings] + list(others)
     worst = np.max([f.severity for f in findings], axis=0)
@@ -96,4 +101,5 @@ def combine(
     coverage = (weight * np.array(coverage_parts)).sum(axis=0) / np.maximum(
         weight.sum(axis=0), 1e-9
     )
-    return Overall(score, status_of(score, offline), coverage, tuple(missing), worst, cap)
+    status = status_of(score, offline)
+    return Overall(score, status, coverage, tuple(missing), worst, weights_in_force, cap)

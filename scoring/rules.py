@@ -105,7 +105,7 @@ BATTERY_SOH = Rule(
     "battery",
     "state of health",
     "%",
-    0,
+    1,
     (
         Level(CRITICAL, 50, BELOW, "battery_soh_critical"),
         Level(WARNING, 20, BELOW, "battery_soh_warning"),

@@ -160,13 +160,16 @@ def _line(b: Builder, site: str, history: History, metric: Metric) -> dict[str, 
         change = math.nan
         if metric.over_time == "share":
             history = replace(history, mean=math.nan)
+    trend = trend_word(change, metric)
+    # The slope of what does not change is noise, and a short period makes much of it in a day.
+    moves = trend not in ("", STEADY)
     line = b.view.identity(b.view.directory.row(site)) | {
         "mean": _known(history.mean),
         "first": float(history.values[0]),
         "last": float(history.values[-1]),
         "change": _known(change),
-        "per_day": _known(history.per_day) if not math.isnan(change) else None,
-        "trend": trend_word(change, metric),
+        "per_day": _known(history.per_day) if moves else None,
+        "trend": trend,
         "total": _known(history.total),
         "covered": 100.0 * history.covered,
         "observed": 100.0 * b.coverage.of(site) if b.coverage else None,
@@ -180,12 +183,15 @@ def _known(value: float) -> float | None:
     return None if math.isnan(value) else value
 
 
+STEADY = "steady"
+
+
 def trend_word(change: float, metric: Metric) -> str:
     """Rising, falling or steady, and whether that is good; empty where it is not known."""
     if math.isnan(change):
         return ""
     if abs(change) <= metric.steady:
-        return "steady"
+        return STEADY
     word = "rising" if change > 0 else "falling"
     if not metric.worse:
         return word

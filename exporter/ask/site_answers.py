@@ -14,17 +14,17 @@ from exporter.ask.builder import (
     issue_row,
 )
 from exporter.ask.catalogue import CONDITIONS
+from exporter.model.figures import exact
 from exporter.model.quantities import API_KEYS, DERIVED, QUANTITIES
 from exporter.model.text import duration_words
 from scoring.issues import Severity
 from scoring.rule import NO_CAP
 from scoring.status import Status
-from scoring.weights import WEIGHTS
 
 _COMPONENT_COLUMNS = (
     Column("component", "Component"),
     Column("score", "Score", "number", decimals=1),
-    Column("weight", "Weight", "number", "%", 0),
+    Column("weight", "Weight", "number", "%", 1),
     Column("lost", "Points lost", "number", decimals=1),
     Column("why", "Why"),
 )
@@ -39,12 +39,11 @@ _NO_SUN = "not enough daylight yet to judge PV"
 def _components(b: Builder, row: int) -> list[dict[str, Any]]:
     """Components with the weight that each has after the unknown ones gave theirs away."""
     components = b.view.assessment.scores.components
-    known = {c.name: b.view.number(c.score, row) for c in components}
-    total = sum(WEIGHTS[name] for name, score in known.items() if score is not None)
+    weights = b.view.assessment.scores.overall.weights
     lines = []
-    for part in components:
-        score = known[part.name]
-        weight = WEIGHTS[part.name] / total if score is not None and total else None
+    for index, part in enumerate(components):
+        score = b.view.number(part.score, row)
+        weight = b.view.number(weights[index], row)
         issues = [i for i in b.view.issues(row) if i.component == part.name]
         lines.append(
             {
@@ -200,9 +199,10 @@ def explain_answer(b: Builder, row: int) -> Answer:
 
 
 def _step(component: dict[str, Any]) -> str:
+    why = f": {component['why']}" if component["why"] else ""
     return (
         f"{component['component']} at {component['score']:.0f} of 100, weight "
-        f"{component['weight']:.0f} %" + (f": {component['why']}" if component["why"] else "")
+        f"{exact(round(component['weight'], 1))} %{why}"
     )
 
 

@@ -57,12 +57,17 @@ class Issue:
 
 @dataclass(frozen=True, slots=True)
 class SiteAssessment:
-    """One site: scores 0 to 100 (None: unknown), status, issues worst first, ranks from 1."""
+    """One site: scores 0 to 100 (None: unknown), status, issues worst first, ranks from 1.
+
+    ``weights`` are those of the components in this score, where the known ones share the weight of
+    the unknown ones (None).
+    """
 
     site: Site
     status: Status
     score: float | None
     components: dict[str, float | None]
+    weights: dict[str, float | None]
     coverage: float
     missing: tuple[str, ...]
     issues: tuple[Issue, ...]
@@ -158,6 +163,10 @@ class FleetAssessment:
             status=Status(int(overall.status[row])),
             score=_number(float(overall.score[row])),
             components={c.name: _number(float(c.score[row])) for c in self.scores.components},
+            weights={
+                c.name: _number(float(overall.weights[index, row]))
+                for index, c in enumerate(self.scores.components)
+            },
             coverage=float(overall.coverage[row]),
             missing=tuple(name for name, mask in overall.missing if mask[row]),
             issues=self.issues[row],
@@ -389,6 +398,7 @@ def as_dict(site: SiteAssessment) -> dict[str, Any]:
         "score": site.score,
         "components": site.components,
         "weights": dict(WEIGHTS),
+        "effective_weights": site.weights,
         "coverage": round(site.coverage, 4),
         "missing": list(site.missing),
         "attention_rank": site.attention_rank,

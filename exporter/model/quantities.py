@@ -29,6 +29,7 @@ __all__ = [
     "DERIVED",
     "KEPT",
     "METER_QUANTITIES",
+    "OTHER_LABELS",
     "QUANTITIES",
     "ROWS",
     "SITE_QUANTITIES",
@@ -98,13 +99,14 @@ METER_QUANTITIES: dict[str, Quantity] = {
 }
 """What imported meter files hold; no live site gives these, so no score and no gauge reads them."""
 
-_OTHER_LABELS = {
+OTHER_LABELS = {
     "latitude": "the sun (no coordinates)",
     "scrapes": "any scrape",
 }
+"""Labels of inputs of the scores that are no quantities."""
 
 
 def label(name: str) -> str:
     """What a person calls a quantity, or an input of the scores that is no quantity."""
     row = QUANTITIES.get(name) or DERIVED.get(name)
-    return row.label if row else _OTHER_LABELS.get(name, name.replace("_", " "))
+    return row.label if row else OTHER_LABELS.get(name, name.replace("_", " "))

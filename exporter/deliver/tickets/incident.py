@@ -5,14 +5,17 @@ Made from what the API says of a site, so that a dry run in a terminal shows wha
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from exporter.model.figures import figure, judged, with_unit
+from exporter.model.quantities import DERIVED, QUANTITIES
 from exporter.model.text import duration_words
-from scoring.rules import RULES
+from scoring.rules import BY_CODE, RULES
 
 _MARKUP = re.compile(r"([\\`*_{}\[\]<>#|~!])")
 LONGEST_TITLE = 200
@@ -176,16 +179,37 @@ def _text_of_many(incident: Incident, number: str, page: str | None, shown: Any)
 
 
 def _judged(incident: Incident) -> str:
-    if incident.value is None:
+    rule = BY_CODE.get(incident.code)
+    if incident.value is None or rule is None:
         return ""
-    unit = f" {incident.unit}" if incident.unit else ""
-    limit = "" if incident.threshold is None else f", limit {incident.threshold:.6g}{unit}"
-    return f"{incident.code} {incident.value:.6g}{unit}{limit}"
+    value, limit = judged(
+        incident.value,
+        math.nan if incident.threshold is None else incident.threshold,
+        unit=rule.unit,
+        decimals=rule.decimals,
+        as_percent=rule.as_percent,
+    )
+    return f"{rule.code} {value}" + ("" if incident.threshold is None else f", limit {limit}")
+
+
+_SHOWN = (
+    "soc_percent",
+    "battery_lowest_soh_percent",
+    "battery_hottest_c",
+    "cell_widest_spread_v",
+    "grid_frequency_hz",
+)
 
 
 def _readings(incident: Incident, shown: Any) -> list[str]:
-    names = ("soc_percent", "soh_percent", "temperature_c", "cell_spread_v", "grid_frequency_hz")
-    there = [f"{n} {incident.readings[n]:.6g}" for n in names if n in incident.readings]
+    there = []
+    for name in _SHOWN:
+        if name in incident.readings:
+            row = QUANTITIES.get(name) or DERIVED[name]
+            value = incident.readings[name]
+            # The judged one keeps to its side of the limit here too.
+            limit = incident.threshold if value == incident.value else None
+            there.append(f"{row.label} {with_unit(figure(value, row.decimals, limit), row.unit)}")
     return [shown("Readings: " + ", ".join(there))] if there else []
 
 

@@ -130,6 +130,13 @@ class SiteBody(SiteHead):
     """A site with all that is known of it."""
 
     weights: Annotated[dict[str, float], Field(description="Weight of each component")]
+    effective_weights: Annotated[
+        dict[str, float | None],
+        Field(
+            description="Weight of each component in this score: the known ones share the weight "
+            "of the unknown ones (null)"
+        ),
+    ]
     coverage: Annotated[float, Field(description="Share of the inputs that are known, 0 to 1")]
     performance_rank: Annotated[int, Field(description="1 performs best")]
     issues: list[Issue]

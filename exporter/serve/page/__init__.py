@@ -9,8 +9,10 @@ import base64
 import hashlib
 from pathlib import Path
 
+import orjson
 from fastapi import APIRouter, Request, Response
 
+from exporter.model.quantities import API_KEYS, OTHER_LABELS, ROWS
 from exporter.serve.api.replies import reply_bytes
 
 _FOLDER = Path(__file__).parent
@@ -20,7 +22,7 @@ _SCRIPTS = ("base.js", "drawings.js", "history.js", "site.js", "fleet.js")
 def document() -> tuple[bytes, str]:
     """The whole page, and the content security policy that lets in its own parts alone."""
     style = _read("page.css")
-    script = "\n".join(_read(name) for name in _SCRIPTS)
+    script = "\n".join([_quantities(), *(_read(name) for name in _SCRIPTS)])
     html = _read("page.html").replace("/* style */", style, 1).replace("/* script */", script, 1)
     policy = (
         "default-src 'none'",
@@ -54,6 +56,17 @@ def router() -> APIRouter:
         return reply_bytes(request, body, "text/html; charset=utf-8", **headers)
 
     return routes
+
+
+def _quantities() -> str:
+    """The rows of quantities as the page needs them; ``second`` are the keys that repeat one."""
+    rows = {
+        row.name: {"label": row.label, "unit": row.unit, "decimals": row.decimals} for row in ROWS
+    }
+    others = {name: {"label": text} for name, text in OTHER_LABELS.items()}
+    table = orjson.dumps(rows | others).decode()
+    second = orjson.dumps(sorted(API_KEYS)).decode()
+    return f"const QUANTITIES = {table};\nconst SECOND_KEYS = new Set({second});"
 
 
 def _read(name: str) -> str:

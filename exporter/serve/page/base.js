@@ -52,28 +52,13 @@ function duration(seconds) {
   return hours % 24 ? `${Math.floor(hours / 24)} d ${hours % 24} h` : `${Math.floor(hours / 24)} d`;
 }
 
-const UNITS = [
-  ["_percent", "%", 1], ["_kwh", "kWh", 1], ["_ah", "Ah", 1], ["_hz", "Hz", 2], ["_a", "A", 1],
-  ["_v", "V", 3], ["_c", "°C", 1], ["_w", "W", 0], ["_s", "s", 0],
-];
-
 function reading(name, value) {
-  const unit = UNITS.find(([suffix]) => name.endsWith(suffix));
-  if (!unit) return figure(value, 3);
-  return unit[1] === "W" ? power(value) : `${figure(value, unit[2])} ${unit[1]}`;
+  const { unit, decimals } = QUANTITIES[name] || { unit: "", decimals: 3 };
+  if (unit === "W") return power(value);
+  return unit ? `${figure(value, decimals)} ${unit}` : figure(value, decimals);
 }
 
-const WORDS = {
-  soc_percent: "state of charge", soh_percent: "state of health", temperature_c: "temperature",
-  cell_spread_v: "cell spread", grid_connected: "grid presence", power_w: "battery power",
-  voltage_v: "battery voltage", current_a: "battery current", latitude: "the sun (no coordinates)",
-  scrapes: "anything", pv_power_w: "PV power", pv_expected_w: "PV power under a clear sky",
-};
-
-function words(name) {
-  const bare = name.replace(/_(percent|kwh|ah|hz|a|v|c|w|s)$/, "").replaceAll("_", " ");
-  return WORDS[name] || bare.replace(/\bpv\b/, "PV").replace(/\bsoc\b/, "SOC");
-}
+const words = (name) => QUANTITIES[name]?.label || name.replaceAll("_", " ");
 
 // As the exporter folds what is searched: no case, no accents.
 function folded(text) {

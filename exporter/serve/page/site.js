@@ -84,7 +84,7 @@ function scoreParts(found) {
   return el("ul", { class: "components" }, Object.entries(found.components).map(([name, score]) => {
     const colour = score === null ? "var(--shade)" : score >= 90 ? "var(--HEALTHY)" : score >= 70 ? "var(--GOOD)" : score >= 50 ? "var(--WARNING)" : "var(--CRITICAL)";
     return el("li", {}, `${name} ${score === null ? "unknown" : figure(score, 0)}`,
-      el("span", { class: "muted" }, ` · weight ${figure(found.weights[name] * 100, 0)} %`),
+      el("span", { class: "muted" }, found.effective_weights[name] === null ? "" : ` · weight ${figure(found.effective_weights[name] * 100, 1)} %`),
       svg("svg", { viewBox: "0 0 100 1", preserveAspectRatio: "none", "aria-hidden": "true" },
         svg("rect", { width: 100, height: 1, fill: "var(--shade)" }),
         svg("rect", { width: score || 0, height: 1, fill: colour })));
@@ -143,7 +143,7 @@ async function refreshPlots(now) {
 }
 
 function tables(found, packs, open) {
-  const names = Object.keys(found.readings).sort();
+  const names = Object.keys(found.readings).filter((name) => !SECOND_KEYS.has(name)).sort();
   const rows = names.map((name) => el("tr", {}, el("th", { scope: "row" }, words(name)),
     el("td", { class: "number" }, reading(name, found.readings[name])),
     el("td", { class: "number" }, name in found.reading_ages_seconds ? `${duration(found.reading_ages_seconds[name])} ago` : "")));
