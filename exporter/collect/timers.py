@@ -6,6 +6,7 @@ A step of the wall clock moves nothing here.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import heapq
 import itertools
 import logging
@@ -93,12 +94,14 @@ class Timers:
 
     async def run(self) -> None:
         """Call what is due, until cancelled."""
-        while True:
-            self.call_due()
-            while self._order and self._order[0][2].cancelled:
-                heapq.heappop(self._order)
-            until_next = self._order[0][0] - self._monotonic() if self._order else None
-            await self._wait(until_next)
+        # APScheduler reports a cancelled job as one that failed.
+        with contextlib.suppress(asyncio.CancelledError):
+            while True:
+                self.call_due()
+                while self._order and self._order[0][2].cancelled:
+                    heapq.heappop(self._order)
+                until_next = self._order[0][0] - self._monotonic() if self._order else None
+                await self._wait(until_next)
 
     def call_due(self) -> None:
         """Call once the action of every timer that is due now."""

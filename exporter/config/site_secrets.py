@@ -129,11 +129,9 @@ class SiteSecrets:
         self._given: dict[str, SiteSecret] = {}
         if path is not None:
             self._file = WatchedFile(
-                "site secrets",
-                lambda: _read(path),
-                lambda _: (path,),
-                _read(path),
-                SiteSecretsError,
+                *("site secrets", lambda: _read(path), lambda _: (path,)),
+                value=_read(path),
+                error=SiteSecretsError,
             )
         elif text is not None:
             self._given = parse_site_secrets(text, "FLEETSCOPE_SITE_SECRETS")
