@@ -41,7 +41,7 @@ from exporter.serve.application import make_app
 from exporter.serve.metrics import ServiceNumbers, registry
 from exporter.store.cell_cadence import CellStore, has_cell_issue
 from exporter.store.influx import connection_of
-from exporter.store.line_protocol import assessment_lines, snapshot_lines
+from exporter.store.line_protocol import assessment_lines, event_line, snapshot_lines
 from exporter.store.queue_stats import SpoolNumbers
 from exporter.store.writer import writer_of
 from scoring.solar import Expected, expected_power
@@ -131,6 +131,7 @@ class Service:
         self._duties.start()
         sites = sites_word(len(self._file.fleet.sites))
         log.info("fleetscope %s polls %s, listening on %s", __version__, sites, self._address)
+        self._store_event("start", f"Fleetscope {__version__} started: {sites}")
         await self._sun()
         watching_cells = asyncio.create_task(self._watch_cells())
         await stop.wait()
@@ -281,7 +282,12 @@ class Service:
         self._state.reconfigure(fleet)
         self._cells.forget(site.id for site in fleet.sites)
         self._poller.reconfigure(fleet)
+        self._store_event("reload", f"Fleet file read again: {len(fleet.sites)} sites")
         self._assess()
+
+    def _store_event(self, kind: str, words: str) -> None:
+        if self._writer is not None:
+            self._writer.add([event_line(kind, words, time.time())])
 
     def _numbers(self) -> ServiceNumbers:
         writer = self._writer

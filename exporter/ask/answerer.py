@@ -67,8 +67,10 @@ class Answerer:
             return self._cost(query)
         view = self.view()
         if query.period is None:
-            if query.what is What.HISTORY:
-                raise CannotAnswerError("a history needs a period, such as since Monday or 7d")
+            if query.what in (What.HISTORY, What.TIMELINE):
+                raise CannotAnswerError(
+                    f"a {query.what.value} needs a period, such as since Monday or 7d"
+                )
             # In a thread, since a large fleet takes some milliseconds of the poll loop.
             answer = await asyncio.to_thread(answer_now, view, query)
         else:
@@ -140,4 +142,5 @@ EXAMPLES = {
     What.HISTORY: "how did the score develop since Monday?",
     What.VALUE: "what is the state of charge of Alpha?",
     What.COST: "what will it cost?",
+    What.TIMELINE: "what happened in the last hour?",
 }

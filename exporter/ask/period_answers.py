@@ -17,6 +17,7 @@ from exporter.ask.event_answers import events_answer
 from exporter.ask.metric_history import History
 from exporter.ask.query import Comparison, Query, What
 from exporter.ask.statements import no_answer
+from exporter.ask.timeline_answer import timeline_answer
 from exporter.ask.view import View
 from exporter.history.coverage import LEAST_SHARE, coverage
 from exporter.history.influxql import InfluxQL, NoAnswerError
@@ -47,6 +48,8 @@ async def answer_past(view: View, query: Query, stored: InfluxQL | None) -> Answ
             "the past is not known: no InfluxDB is configured (FLEETSCOPE_INFLUXDB_URL)", status=503
         )
     await _observe(b, stored)
+    if query.what is What.TIMELINE:
+        return await timeline_answer(b, stored)
     if query.what in (What.ATTENTION, What.STATUS) or (
         query.what is What.WHICH and query.conditions and not query.comparisons
     ):

@@ -16,6 +16,7 @@ from exporter.ask.catalogue import CONDITIONS, METRICS
 ATTRIBUTES = ("region", "location", "battery_type", "vendor", "priority", "tag")
 ORDERS = ("worst", "best", "highest", "lowest")
 OPERATORS = {"<": "below", ">": "above", "<=": "at most", ">=": "at least", "=": "equal to"}
+EVENTS = ("begun", "ended")
 SEVERITIES = ("info", "warning", "critical")
 LARGEST_LIMIT = 10_000
 MOST_PARTS = 50
@@ -40,6 +41,7 @@ class What(StrEnum):
     HISTORY = "history"
     VALUE = "value"
     COST = "cost"
+    TIMELINE = "timeline"
     HELP = "help"
 
 
@@ -56,6 +58,7 @@ WHAT_MEANINGS = {
     What.HISTORY: "how a metric went over time",
     What.VALUE: "the present value of a metric",
     What.COST: "what it will cost, by the configured price list",
+    What.TIMELINE: "what happened in a period, in order: statuses, issues, maintenance, reloads",
     What.HELP: "what can be answered",
 }
 
@@ -160,6 +163,8 @@ class Query:
         What it will cost is asked too.
     group_by : str or None
         An attribute whose values are compared instead of sites.
+    events : str or None
+        Of a timeline only the issues that begun or ended, one of :data:`EVENTS`.
     """
 
     what: What
@@ -176,6 +181,7 @@ class Query:
     count: bool = False
     with_cost: bool = False
     group_by: str | None = None
+    events: str | None = None
 
     def __post_init__(self) -> None:
         for metric in self.metrics:
@@ -188,6 +194,8 @@ class Query:
             raise QueryError(f"the limit is {self.limit}; expected 1 to {LARGEST_LIMIT}")
         if self.group_by is not None and self.group_by not in (*ATTRIBUTES, "status"):
             raise QueryError(f"cannot group by {self.group_by!r}; by {', '.join(ATTRIBUTES)}")
+        if self.events is not None and self.events not in EVENTS:
+            raise QueryError(f"there are no events {self.events!r}; one of {', '.join(EVENTS)}")
         parts = (self.filters, self.conditions, self.comparisons, self.metrics)
         if any(len(part) > MOST_PARTS for part in parts):
             raise QueryError(f"more than {MOST_PARTS} filters, conditions or metrics of a kind")
@@ -204,7 +212,16 @@ class Query:
         for name in ("filters", "conditions", "comparisons"):
             if getattr(self, name):
                 plain[name] = [str(part) for part in getattr(self, name)]
-        for name in ("any_of", "order", "limit", "severity", "count", "with_cost", "group_by"):
+        for name in (
+            "any_of",
+            "order",
+            "limit",
+            "severity",
+            "count",
+            "with_cost",
+            "group_by",
+            "events",
+        ):
             if getattr(self, name):
                 plain[name] = getattr(self, name)
         if self.metrics:
@@ -295,6 +312,7 @@ def in_words(query: Query, titles: dict[str, str] | None = None) -> str:
         What.HISTORY: "history",
         What.VALUE: "value",
         What.COST: "cost",
+        What.TIMELINE: "what happened",
         What.HELP: "what can be answered",
     }[query.what]
     parts = ["number of " + subject if query.count else subject]
@@ -319,6 +337,8 @@ def in_words(query: Query, titles: dict[str, str] | None = None) -> str:
         start, end = moment_words(query.period.start), moment_words(query.period.end)
         said = f"{query.period.words}: " if query.period.words else ""
         parts.append(f"{said}{start} to {end}")
+    if query.events:
+        parts.append(f"issues that {'began' if query.events == 'begun' else query.events}")
     if query.with_cost:
         parts.append("and its cost")
     return ", ".join(parts)

@@ -40,6 +40,7 @@ PARAMETERS = {
     "tz": "Time zone that the words are meant in, such as Europe/Berlin or +02:00; else UTC",
     "count": "1: how many, rather than which",
     "cost": "1: what it will cost, too",
+    "events": "Of a timeline only the issues that have begun or ended",
     "group_by": "An attribute whose values are compared instead of sites, such as region",
 }
 
@@ -121,6 +122,7 @@ def query_from(
         count=one("count") in _TRUE,
         with_cost=one("cost") in _TRUE,
         group_by=one("group_by"),
+        events=one("events"),
         **chosen,
     )
 

@@ -120,6 +120,11 @@ COMMANDS = {
         (*_OUT, "session", "evidence"),
         Words("question", "The question; without it, a session.", 0, 1000),
     ),
+    "timeline": Command(
+        "What happened in a period, in order, and what was known when it began.",
+        (*_OUT, *_CHOICE, *_PERIOD, "site", "condition", "urgent"),
+        defaults=(("since", "24h"),),
+    ),
     "history": Command(
         "How a metric went over time: course, mean, extremes and trend.",
         (*_OUT, *_CHOICE, *_PERIOD, "site"),

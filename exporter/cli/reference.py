@@ -203,6 +203,10 @@ def influxdb() -> str:
                 ("`since`", "s", f"When it began, {seconds}"),
             ],
         ),
+        "## `event`: tag `kind`",
+        table(
+            head, [("`text`", "text", "What the exporter did: `start`, or `reload` of the file")]
+        ),
         *rollup_parts(table),
     )
 

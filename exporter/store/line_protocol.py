@@ -95,6 +95,11 @@ def cell_line(
     return f"{series} {','.join(values)} {stamp}"
 
 
+def event_line(kind: str, words: str, time: float) -> str:
+    """The line of something that the exporter did: ``start`` or ``reload``, in words."""
+    return f"{_series('event', 'kind', kind)} text={text(words)} {milliseconds(time)}"
+
+
 def assessment_lines(
     assessment: FleetAssessment, cleared: Iterable[tuple[str, Issue]]
 ) -> list[str]:

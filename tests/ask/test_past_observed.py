@@ -110,7 +110,7 @@ def test_a_little_is_said_first_and_stands_for_nothing_more(server: Influx) -> N
     assert "a trend is not known" in trend.headline
     assert trend.tables[0].rows[0]["trend"] == ""
     energy = ask(server, "PV energy of Alpha this week")
-    assert "was 2.3 kWh; the whole is not known" in energy.headline
+    assert "was 2.4 kWh; the whole is not known" in energy.headline
 
 
 def test_a_site_that_was_not_observed_has_no_availability(server: Influx) -> None:

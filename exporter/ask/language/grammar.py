@@ -96,7 +96,7 @@ class Grammar:
         if change in CHANGES:
             CHANGES[change](parts, self._now, self._zone)
         elif equals:
-            whole: object = {value} if name == "order" else [value]
+            whole = {"order": {value}, "events": value}.get(name, [value])
             setattr(parts, _STORED_AS.get(name, name), whole)
         elif change[0] == "+":
             parts.intents.add(change[1:])
@@ -146,6 +146,7 @@ def _query(rule: Rule, parts: Parts) -> Query:
         "severity": parts.severity,
         "period": parts.period,
         "group_by": parts.group,
+        "events": parts.events,
     }
     takes, drops = rule.takes.split(), rule.drops.split()
     kept = {name: value for name, value in given.items() if name not in drops}

@@ -62,11 +62,14 @@ RULES: dict[str, tuple[Rule, ...]] = {
         R("cell_number", no=REASONS["cell"]),
         R("if", no="what would be, if, is not known; only the present and the past are"),
         R(
-            "when !since",
+            "when !since !period",
             no="when something was so is not kept, except as in 'since when is Alpha offline?'; "
             "else ask for the history of a metric",
         ),
-        R("begin !since", no="what began or ended is not known; ask since when something is so"),
+        R(
+            "begin|finish !since !period",
+            no="what began or ended when? Name a period, such as today, or ask since when",
+        ),
         R("degree !history", no="the fastest in what? Name a metric, such as scrape duration"),
         R(
             "first !order !attention !number",
@@ -141,6 +144,13 @@ RULES: dict[str, tuple[Rule, ...]] = {
         R("cost", do="with_cost"),
         # "Is the temperature all right at Delta?" is about its temperature, not about what is fine.
         R("metrics fine plain !mean !sites_word", do="-fine", go="attention"),
+        R("times|happened|recovered|begin|finish|when period", go="timeline"),
+        R("why event period", go="timeline"),
+        R("duration conditions period", do="-since", go="which"),
+        R("since conditions period", go="timeline"),
+        R("times", no="how many times in which period? Name one, such as today or this week"),
+        R("recovered", do="-recovered +history order=best"),
+        R("happened", do="-happened +attention"),
         R("help tests|sites|filters|metrics", no="it is not clear what help is wanted"),
         R("help", ask=What.HELP),
         R("why", go="why"),
@@ -182,6 +192,20 @@ RULES: dict[str, tuple[Rule, ...]] = {
         R("filters sites_word !period", ask=What.WHICH, takes="filters limit"),
         R("filters !period", ask=What.STATUS, takes="filters"),
         R("", no="that is no question that can be answered"),
+    ),
+    "timeline": (
+        R("metrics !recovered !times !begin !finish", do="-order", go="value"),
+        R("metrics recovered", do="-recovered +history order=best", go="history"),
+        R("many_metrics|metrics", no="only issues begin and end; leave out {metric}"),
+        R("times", do="count events=begun"),
+        R("recovered|finish", do="events=ended"),
+        R("begin|when|since", do="events=begun"),
+        R(
+            "",
+            ask=What.TIMELINE,
+            takes="sites filters conditions severity limit period",
+            drops="order",
+        ),
     ),
     "why": (
         R(

@@ -85,6 +85,7 @@ class Parts:
     loose: str = ""
     attribute: str = ""
     part: str = ""
+    events: str | None = None
     any_of: bool = False
     count: bool = False
     with_cost: bool = False

@@ -20,11 +20,33 @@ from exporter.ask.sessions import Sessions
 from exporter.serve.api.answers_openapi import ASKED, EXAMPLE, NAMES, parameters, responses
 from exporter.serve.api.problems import problem
 
+TIMELINE = {
+    *("site", "filter", "condition", "severity", "limit", "period", "since", "until", "tz"),
+    "events",
+}
+
 
 def _json(value: Any) -> Response:
     return Response(
         orjson.dumps(value, option=orjson.OPT_SERIALIZE_NUMPY), media_type="application/json"
     )
+
+
+async def _answered(answerer: Answerer, given: dict[str, list[str]]) -> Response:
+    try:
+        wanted = query_from(given, answerer.view().directory, datetime.now(UTC))
+        answer = await answerer.answer(wanted)
+    except QueryError as error:
+        return problem(422, str(error))
+    except UnknownSiteError as error:
+        return problem(404, str(error), suggestions=error.suggestions)
+    except CannotAnswerError as error:
+        return problem(error.status, str(error), suggestions=error.suggestions)
+    return _json(answer.as_dict())
+
+
+def _given(request: Request) -> dict[str, list[str]]:
+    return {name: request.query_params.getlist(name) for name in request.query_params}
 
 
 def answers_router(answerer: Answerer) -> APIRouter:
@@ -40,17 +62,21 @@ def answers_router(answerer: Answerer) -> APIRouter:
     )
     async def query(request: Request) -> Response:
         """Answer one query, with the evidence."""
-        given = {name: request.query_params.getlist(name) for name in request.query_params}
-        try:
-            wanted = query_from(given, answerer.view().directory, datetime.now(UTC))
-            answer = await answerer.answer(wanted)
-        except QueryError as error:
-            return problem(422, str(error))
-        except UnknownSiteError as error:
-            return problem(404, str(error), suggestions=error.suggestions)
-        except CannotAnswerError as error:
-            return problem(error.status, str(error), suggestions=error.suggestions)
-        return _json(answer.as_dict())
+        return await _answered(answerer, _given(request))
+
+    @router.get(
+        "/timeline",
+        response_class=Response,
+        responses=responses(EXAMPLE, 404, 422, 503),
+        openapi_extra=parameters(*TIMELINE),
+    )
+    async def timeline(request: Request) -> Response:
+        """What happened in a period, in order, and what was known when it began."""
+        given = _given(request)
+        if unknown := sorted(set(given) - TIMELINE):
+            return problem(422, f"unknown parameter {unknown[0][:40]!r}")
+        period = {} if given.keys() & {"since", "period"} else {"since": ["24h"]}
+        return await _answered(answerer, {"what": ["timeline"]} | period | given)
 
     @router.get("/ask", response_class=Response, responses=responses(ASKED, 404, 422, 503))
     async def ask(

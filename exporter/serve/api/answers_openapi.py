@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from exporter.ask.query import ORDERS, SEVERITIES, WHAT_MEANINGS
+from exporter.ask.query import EVENTS, ORDERS, SEVERITIES, WHAT_MEANINGS
 from exporter.ask.request import PARAMETERS
 from exporter.serve.api.problems import MEDIA_TYPE
 
@@ -14,6 +14,7 @@ _CLOSED = {
     "what": [what.value for what in WHAT_MEANINGS],
     "order": list(ORDERS),
     "severity": list(SEVERITIES),
+    "events": list(EVENTS),
 }
 EXAMPLE = {
     "query": {"what": "which", "conditions": ["low_soh"], "filters": ["region:yorkshire"]},
@@ -80,8 +81,8 @@ def responses(example: dict[str, Any], *problems: int) -> dict[int | str, dict[s
     return found
 
 
-def parameters() -> dict[str, Any]:
-    """The parameters of a query."""
+def parameters(*names: str) -> dict[str, Any]:
+    """The parameters of a query, or some of them."""
     return {
         "parameters": [
             {
@@ -92,6 +93,7 @@ def parameters() -> dict[str, Any]:
                 "schema": _schema(name),
             }
             for name, description in PARAMETERS.items()
+            if not names or name in names
         ]
     }
 
