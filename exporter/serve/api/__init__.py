@@ -9,7 +9,17 @@ from fastapi import FastAPI
 from exporter.assess.assessment import FleetAssessment
 from exporter.assess.costs import PriceList
 from exporter.history.influxql import InfluxQL
-from exporter.serve.api import comparisons, events, fleet, history, problems, report, sites
+from exporter.serve.api import (
+    comparisons,
+    documentation,
+    events,
+    fleet,
+    history,
+    problems,
+    report,
+    sites,
+)
+from exporter.serve.head import HeadRequests
 
 
 def include(
@@ -19,7 +29,7 @@ def include(
     prices: PriceList | None,
     stopping: Callable[[], bool],
 ) -> None:
-    """Add every router and the way in which errors are told.
+    """Add every router, problem details, documentation, and HEAD.
 
     Parameters
     ----------
@@ -39,3 +49,5 @@ def include(
     app.include_router(history.router(latest, stored))
     app.include_router(report.router(latest, stored, prices))
     app.include_router(events.router(latest, stopping))
+    documentation.install(app)
+    app.add_middleware(HeadRequests)

@@ -151,12 +151,14 @@ class ServedFleet:
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
-    def ask(self, path: str, **headers: str) -> tuple[int, dict[str, str], bytes]:
+    def ask(
+        self, path: str, *, method: str = "GET", **headers: str
+    ) -> tuple[int, dict[str, str], bytes]:
         """Status, headers in lower case, and body."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
         try:
             connection.request(
-                "GET", path, headers={k.replace("_", "-"): v for k, v in headers.items()}
+                method, path, headers={k.replace("_", "-"): v for k, v in headers.items()}
             )
             reply = connection.getresponse()
             return reply.status, {k.lower(): v for k, v in reply.getheaders()}, reply.read()

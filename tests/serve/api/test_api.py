@@ -221,6 +221,46 @@ def test_openapi_describes_every_route(served: ServedFleet) -> None:
             assert parameter["in"] == "path" or parameter.get("description"), (path, parameter)
 
 
+@pytest.mark.parametrize(
+    "path", ["/", "/metrics", "/healthz", "/api/v1", "/api/v1/sites", "/api/v1/events", "/docs"]
+)
+def test_head_is_get_without_a_body(served: ServedFleet, path: str) -> None:
+    connection = http.client.HTTPConnection("127.0.0.1", served.port, timeout=30)
+    with contextlib.closing(connection):
+        connection.request("HEAD", path)
+        answer = connection.getresponse()
+        assert answer.status == 200
+        assert answer.headers["content-type"]
+        assert answer.read() == b""
+        # The connection goes on: nothing of a body was left in it.
+        connection.request("GET", "/healthz")
+        assert connection.getresponse().status == 200
+
+
+def test_head_of_what_is_not_there_is_not_found(served: ServedFleet) -> None:
+    assert served.ask("/api/v1/sites/nobody", method="HEAD")[0] == 404
+
+
+def test_the_index_lists_every_route(served: ServedFleet) -> None:
+    found = served.json("/api/v1")
+    described = served.json("/openapi.json")["paths"]
+    assert {route["path"] for route in found["routes"]} == set(described)
+    assert all(route["answers"] for route in found["routes"])
+    assert served.ask(found["docs"])[0] == 200
+
+
+def test_the_docs_bring_all_that_they_need(served: ServedFleet) -> None:
+    _, headers, body = served.ask("/docs")
+    html = body.decode()
+    assert "http://" not in html.replace("http://127.0.0.1", "")
+    assert "https://" not in html
+    assert "'unsafe-inline'" not in headers["content-security-policy"].partition("style-src")[0]
+    for asset in ("/docs/swagger-ui-bundle.js", "/docs/swagger-ui.css"):
+        assert asset.removeprefix("/") in html
+        assert served.ask(asset)[0] == 200
+    assert served.ask("/docs/other.js")[0] == 404
+
+
 class Listener:
     """A caller of the event stream."""
 
