@@ -8,7 +8,7 @@ import numpy as np
 
 from scoring.cells.imbalance import DEFAULT_LIMITS
 from scoring.cells.rest import Zone, zones
-from scoring.issues import BoolArray, Component, FloatArray, component, judge
+from scoring.issues import BoolArray, Component, Finding, FloatArray, component, judge
 from scoring.rules import (
     BATTERY_HEALTH_UNKNOWN,
     BATTERY_SILENT,
@@ -33,6 +33,7 @@ def assess_battery(
     any_reading: BoolArray,
     answering: BoolArray,
     limits: Mapping[str, FloatArray],
+    noticed: tuple[Finding, ...] = (),
 ) -> Component:
     """Battery component: state of health, heat, cell spread and charge.
 
@@ -53,6 +54,8 @@ def assess_battery(
         of charge those of the cell spread are 0.25 and 0.40 V
         (:class:`scoring.cells.imbalance.SpreadLimits`) unless given higher; with an unknown charge
         they hold as they are.
+    noticed : tuple of Finding
+        What drivers noticed of batteries.
 
     Returns
     -------
@@ -77,6 +80,7 @@ def assess_battery(
         judge(BATTERY_SOC, soc_percent, limits, everywhere),
         judge(BATTERY_SILENT, nothing, limits, answering & ~any_reading),
         judge(BATTERY_HEALTH_UNKNOWN, nothing, limits, answering & any_reading & health_unknown),
+        *noticed,
     )
     inputs = {
         "soh_percent": soh_percent,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from scoring.issues import BoolArray, Component, FloatArray, component, judge
+from scoring.issues import BoolArray, Component, Finding, FloatArray, component, judge
 from scoring.rules import SCRAPES_FAILING, SITE_OFFLINE
 
 FEWEST_SCRAPES = 6
@@ -18,6 +18,7 @@ def assess_connectivity(
     fresh_s: FloatArray,
     offline_after_s: FloatArray,
     offline: BoolArray,
+    noticed: tuple[Finding, ...] = (),
 ) -> Component:
     """Connectivity component: 100 times the share that worked, less what staleness takes.
 
@@ -31,6 +32,8 @@ def assess_connectivity(
         Up to ``fresh_s`` nothing is taken; from there the score falls in a straight line to 0 at
         ``offline_after_s``.
     offline : bool array, shape (N,)
+    noticed : tuple of Finding
+        What drivers noticed of the link.
 
     Returns
     -------
@@ -45,6 +48,7 @@ def assess_connectivity(
     findings = (
         judge(SITE_OFFLINE, age_s, {"offline_after_seconds": offline_after_s}, offline),
         judge(SCRAPES_FAILING, share, {}, judged),
+        *noticed,
     )
     base = component("connectivity", findings, {"scrapes": share}, np.ones(share.shape, dtype=bool))
     score = np.minimum(base.score, 100.0 * share * fresh)

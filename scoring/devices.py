@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from scoring.issues import BoolArray, Finding, FloatArray, judge
-from scoring.rules import DEVICE_ALARM, DEVICE_WARNING, IMPLAUSIBLE_READING
+from scoring.rules import DEVICE_ALARM, DEVICE_WARNING, IMPLAUSIBLE_READING, WRONG_TYPE
 
 
 def assess_devices(
-    *, alarm_level: FloatArray, implausible: FloatArray, answering: BoolArray
+    *,
+    alarm_level: FloatArray,
+    implausible: FloatArray,
+    wrong_types: FloatArray,
+    answering: BoolArray,
 ) -> tuple[Finding, ...]:
     """Issues that belong to no component: nothing is deducted, but a warning caps the score.
 
@@ -17,6 +21,8 @@ def assess_devices(
         Highest alarm level of all devices: 0 ok, 1 warning, 2 alarm; NaN unknown.
     implausible : float array, shape (N,)
         Number of quantities whose last value was outside physics.
+    wrong_types : float array, shape (N,)
+        Number of quantities whose last value was no number.
     answering : bool array, shape (N,)
 
     Returns
@@ -29,4 +35,5 @@ def assess_devices(
         judge(DEVICE_ALARM, alarm_level, {}, answering & (alarm_level >= 2)),
         judge(DEVICE_WARNING, alarm_level, {}, answering & (alarm_level == 1)),
         judge(IMPLAUSIBLE_READING, implausible, {}, answering & (implausible > 0)),
+        judge(WRONG_TYPE, wrong_types, {}, answering & (wrong_types > 0)),
     )

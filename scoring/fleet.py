@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scoring.battery import assess_battery
 from scoring.connectivity import assess_connectivity
 from scoring.devices import assess_devices
-from scoring.grid import assess_grid, steadiness
+from scoring.grid import Nominal, assess_ac_input, assess_grid, steadiness
 from scoring.issues import (
     BoolArray,
     Component,
@@ -20,6 +20,7 @@ from scoring.issues import (
     component,
     judge,
 )
+from scoring.notice_rules import NOTICE_RULES
 from scoring.outliers import METRICS, Outliers, robust_scores
 from scoring.overall import Overall, combine
 from scoring.ranking import attention_rank, performance_rank
@@ -28,14 +29,14 @@ from scoring.solar import SolarResult, assess_solar
 
 BATTERY_INPUTS = (
     "soc_percent",
-    "voltage_v",
     "current_a",
     "power_w",
     "battery_lowest_soh_percent",
     "battery_hottest_c",
     "cell_highest_v",
 )
-"""Readings of which a site with a battery gives at least one."""
+"""Readings of which a site with a battery gives at least one. A DC voltage alone may be that of an
+inverter or a solar charger."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,9 +60,13 @@ class FleetInputs:
         counts as offline.
     tried : bool array
         Sites of which a scrape has ended, well or not.
-    alarm_level, implausible : float arrays
-        Highest alarm level of any device; number of implausible quantities.
-    off_grid, nominal_hz, nominal_v, latitude, solar_capacity_kw, priority
+    alarm_level, implausible, wrong_types : float arrays
+        Highest alarm level of any device; number of implausible quantities, and of those whose
+        value is of a wrong type.
+    notices : mapping of notice code to bool array
+        Where a driver noticed something; codes without any site may be left out.
+    nominal : scoring.grid.Nominal
+    off_grid, latitude, solar_capacity_kw, priority
         From the fleet file.
     region, battery_type : int arrays
         Group numbers, -1 in none.
@@ -80,9 +85,10 @@ class FleetInputs:
     tried: BoolArray
     alarm_level: FloatArray
     implausible: FloatArray
+    wrong_types: FloatArray
+    notices: Mapping[str, BoolArray]
     off_grid: BoolArray
-    nominal_hz: FloatArray
-    nominal_v: FloatArray
+    nominal: Nominal
     latitude: FloatArray
     solar_capacity_kw: FloatArray
     priority: NDArray[np.int8]
@@ -118,6 +124,8 @@ def assess_fleet(inputs: FleetInputs) -> FleetScores:
     never = np.isnan(inputs.age_s)
     offline = inputs.tried & (never | (inputs.age_s > inputs.offline_after_s))
     answering = inputs.tried & ~offline
+    no_grid = inputs.off_grid | (read["grid_expected"] == 0)
+    noticed = _noticed(inputs, answering, no_grid)
     any_battery = np.any([~np.isnan(read[name]) for name in BATTERY_INPUTS], axis=0)
     battery = assess_battery(
         soh_percent=read["battery_lowest_soh_percent"],
@@ -127,6 +135,7 @@ def assess_fleet(inputs: FleetInputs) -> FleetScores:
         any_reading=any_battery,
         answering=answering,
         limits=inputs.thresholds,
+        noticed=tuple(f for f in noticed if f.rule.component == "battery"),
     )
     grid = assess_grid(
         connected=read["grid_connected"],
@@ -134,10 +143,11 @@ def assess_fleet(inputs: FleetInputs) -> FleetScores:
         voltage_min_v=read["grid_voltage_min_v"],
         voltage_max_v=read["grid_voltage_max_v"],
         frequency_std_hz=steadiness(inputs.frequencies_hz),
-        off_grid=inputs.off_grid,
-        nominal_hz=inputs.nominal_hz,
-        nominal_v=inputs.nominal_v,
+        frequency_step_hz=read["grid_frequency_step_hz"],
+        off_grid=no_grid,
+        nominal=inputs.nominal,
         limits=inputs.thresholds,
+        noticed=tuple(f for f in noticed if f.rule.component == "grid"),
     )
     solar, solar_result = _assess_solar(inputs, answering)
     connectivity = assess_connectivity(
@@ -147,9 +157,22 @@ def assess_fleet(inputs: FleetInputs) -> FleetScores:
         fresh_s=2 * inputs.interval_s,
         offline_after_s=inputs.offline_after_s,
         offline=offline,
+        noticed=tuple(f for f in noticed if f.rule.component == "connectivity"),
     )
-    devices = assess_devices(
-        alarm_level=inputs.alarm_level, implausible=inputs.implausible, answering=answering
+    devices = (
+        *assess_devices(
+            alarm_level=inputs.alarm_level,
+            implausible=inputs.implausible,
+            wrong_types=inputs.wrong_types,
+            answering=answering,
+        ),
+        *assess_ac_input(
+            frequency_hz=read["ac_input_frequency_hz"],
+            voltage_v=read["ac_input_voltage_v"],
+            nominal=inputs.nominal,
+            answering=answering,
+        ),
+        *(f for f in noticed if f.rule.component == "devices"),
     )
     components = (battery, grid, solar, connectivity)
     overall = combine(components, devices, offline)
@@ -163,6 +186,22 @@ def assess_fleet(inputs: FleetInputs) -> FleetScores:
         outliers=_outliers(inputs),
         attention=attention_rank(*rank_inputs),
         performance=performance_rank(*rank_inputs),
+    )
+
+
+def _noticed(inputs: FleetInputs, answering: BoolArray, no_grid: BoolArray) -> tuple[Finding, ...]:
+    """A finding for each rule that a driver's notice decides."""
+    nothing = np.full(answering.shape, np.nan)
+    return tuple(
+        judge(
+            rule,
+            nothing,
+            {},
+            inputs.notices.get(rule.code, np.zeros_like(answering))
+            & answering
+            & ~(no_grid & (rule.component == "grid")),
+        )
+        for rule in NOTICE_RULES
     )
 
 

@@ -3,21 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from scoring.issues import BoolArray, Component, FloatArray, Severity, component, judge
+from scoring.issues import (
+    BoolArray,
+    Component,
+    Finding,
+    FloatArray,
+    Severity,
+    component,
+    judge,
+)
 from scoring.rules import (
+    AC_INPUT_FREQUENCY,
+    AC_INPUT_VOLTAGE,
     FREQUENCY_NEAR_HZ,
+    GENERATOR_TOLERANCE_HZ,
     GRID_FREQUENCY,
     GRID_FREQUENCY_DEVIATION,
     GRID_LOST,
     GRID_UNSTEADY,
     GRID_VOLTAGE,
+    LIMITS,
+    NOMINAL_NOT_SET,
     VOLTAGE_TOLERANCE,
 )
 
 UNSTEADY_SAMPLES = 10
+TOGGLING_STEPS = 0.55
 
 
 def steadiness(frequencies_hz: FloatArray) -> FloatArray:
@@ -44,6 +59,76 @@ def steadiness(frequencies_hz: FloatArray) -> FloatArray:
     return np.where(count >= UNSTEADY_SAMPLES, deviation, np.nan)
 
 
+_OTHER_SUPPLY_BELOW, _OTHER_SUPPLY_ABOVE = 0.65, 1.5
+_NOMINAL_V = np.array([100.0, 120.0, 127.0, 208.0, 220.0, 230.0, 240.0])
+_HZ_NEAR = 3.0
+
+
+@dataclass(frozen=True, slots=True)
+class Nominal:
+    """Nominal frequency and phase voltage of every site: arrays of shape (N,).
+
+    ``hz`` and ``v`` are in Hz and V; ``hz_given`` and ``v_given`` are true where the fleet file
+    has them.
+    """
+
+    hz: FloatArray
+    v: FloatArray
+    hz_given: BoolArray
+    v_given: BoolArray
+
+    def as_seen(self, frequency_hz: FloatArray, voltage_v: FloatArray) -> Nominal:
+        """The nominal values that a grid shows where the fleet file does not say otherwise.
+
+        A frequency within 3 Hz of the other nominal one, and a voltage so far off that it belongs
+        to another supply, propose themselves; a bad grid is nowhere near either.
+        """
+        other_hz = 110.0 - self.hz
+        hz = np.where(
+            ~self.hz_given & (np.abs(frequency_hz - other_hz) <= _HZ_NEAR), other_hz, self.hz
+        )
+        ratio = voltage_v / self.v
+        other = ~self.v_given & ((ratio < _OTHER_SUPPLY_BELOW) | (ratio > _OTHER_SUPPLY_ABOVE))
+        known = np.nan_to_num(voltage_v, nan=0.0)
+        nearest = _NOMINAL_V[np.abs(known[:, None] - _NOMINAL_V).argmin(axis=1)]
+        plausible = np.abs(nearest - voltage_v) <= VOLTAGE_TOLERANCE * nearest
+        v = np.where(other & plausible, nearest, self.v)
+        return Nominal(hz, v, self.hz_given, self.v_given)
+
+
+def assess_ac_input(
+    *,
+    frequency_hz: FloatArray,
+    voltage_v: FloatArray,
+    nominal: Nominal,
+    answering: BoolArray,
+) -> tuple[Finding, ...]:
+    """A generator or shore power while it feeds a site: wider bands than those of a grid.
+
+    Parameters
+    ----------
+    frequency_hz, voltage_v : float arrays, shape (N,)
+        NaN where no such source feeds the site.
+    nominal : Nominal
+    answering : bool array, shape (N,)
+
+    References
+    ----------
+    ISO 8528-5, performance class G1, for the frequency; EN 50160 for the voltage.
+    """
+    seen = nominal.as_seen(frequency_hz, voltage_v)
+    limits = {
+        "ac_input_frequency_low": seen.hz * (1 - GENERATOR_TOLERANCE_HZ),
+        "ac_input_frequency_high": seen.hz * (1 + GENERATOR_TOLERANCE_HZ),
+        "ac_input_voltage_low": seen.v * (1 - VOLTAGE_TOLERANCE),
+        "ac_input_voltage_high": seen.v * (1 + VOLTAGE_TOLERANCE),
+    }
+    return (
+        judge(AC_INPUT_FREQUENCY, frequency_hz, limits, answering),
+        judge(AC_INPUT_VOLTAGE, voltage_v, limits, answering),
+    )
+
+
 def assess_grid(
     *,
     connected: FloatArray,
@@ -51,10 +136,11 @@ def assess_grid(
     voltage_min_v: FloatArray,
     voltage_max_v: FloatArray,
     frequency_std_hz: FloatArray,
+    frequency_step_hz: FloatArray,
     off_grid: BoolArray,
-    nominal_hz: FloatArray,
-    nominal_v: FloatArray,
+    nominal: Nominal,
     limits: Mapping[str, FloatArray],
+    noticed: tuple[Finding, ...] = (),
 ) -> Component:
     """Grid component: presence, frequency, voltage and steadiness.
 
@@ -68,12 +154,16 @@ def assess_grid(
         Lowest and highest phase voltage, V.
     frequency_std_hz : float array, shape (N,)
         From :func:`steadiness`.
+    frequency_step_hz : float array, shape (N,)
+        Resolution of the frequency, NaN unknown: a value stands for all within half a step of it,
+        and is judged by the one nearest to nominal.
     off_grid : bool array, shape (N,)
         Sites that should have no grid: the component does not apply to them.
-    nominal_hz, nominal_v : float arrays, shape (N,)
-        Nominal frequency (50 or 60) and phase voltage.
+    nominal : Nominal
     limits : mapping of name to float array, shape (N,)
         ``grid_frequency_min`` and ``grid_frequency_max``: the band in Hz, both ends inside it.
+    noticed : tuple of Finding
+        What drivers noticed of grids.
 
     Returns
     -------
@@ -86,16 +176,25 @@ def assess_grid(
     binary. Voltage limits are the ±10 % of EN 50160.
     """
     on_grid = ~off_grid
-    low_side = np.abs(voltage_min_v - nominal_v) >= np.abs(voltage_max_v - nominal_v)
+    seen = nominal.as_seen(frequency_hz, voltage_min_v)
+    low_side = np.abs(voltage_min_v - seen.v) >= np.abs(voltage_max_v - seen.v)
     worst_v = np.where(low_side | np.isnan(voltage_max_v), voltage_min_v, voltage_max_v)
     lost = connected == 0
+    step = np.nan_to_num(frequency_step_hz, nan=0.0)
+    off_nominal = frequency_hz - seen.hz
+    least_hz = seen.hz + np.sign(off_nominal) * np.maximum(np.abs(off_nominal) - step / 2, 0.0)
     own = {
-        "grid_frequency_low": np.round(nominal_hz - FREQUENCY_NEAR_HZ, 3),
-        "grid_frequency_high": np.round(nominal_hz + FREQUENCY_NEAR_HZ, 3),
-        "grid_voltage_low": nominal_v * (1 - VOLTAGE_TOLERANCE),
-        "grid_voltage_high": nominal_v * (1 + VOLTAGE_TOLERANCE),
+        "grid_frequency_low": np.round(seen.hz - FREQUENCY_NEAR_HZ, 3),
+        "grid_frequency_high": np.round(seen.hz + FREQUENCY_NEAR_HZ, 3),
+        "grid_voltage_low": seen.v * (1 - VOLTAGE_TOLERANCE),
+        "grid_voltage_high": seen.v * (1 + VOLTAGE_TOLERANCE),
+        # A value that toggles between two steps deviates by half a step, and says nothing.
+        "grid_unsteady": np.maximum(LIMITS["grid_unsteady"].default, TOGGLING_STEPS * step),
+        # The band of the fleet file is for the nominal frequency that it assumes.
+        "grid_frequency_min": limits["grid_frequency_min"] + seen.hz - nominal.hz,
+        "grid_frequency_max": limits["grid_frequency_max"] + seen.hz - nominal.hz,
     }
-    frequency = judge(GRID_FREQUENCY, frequency_hz, limits, on_grid)
+    frequency = judge(GRID_FREQUENCY, frequency_hz, own, on_grid, compared=least_hz)
     in_band = frequency.severity == Severity.NONE
     findings = (
         judge(GRID_LOST, connected, own, on_grid & lost),
@@ -105,10 +204,12 @@ def assess_grid(
             frequency_hz,
             own,
             on_grid & in_band,
-            compared=np.round(frequency_hz, 3),
+            compared=np.round(least_hz, 3),
         ),
         judge(GRID_VOLTAGE, worst_v, own, on_grid),
         judge(GRID_UNSTEADY, frequency_std_hz, own, on_grid & ~lost),
+        _nominal_not_set(nominal, seen, on_grid),
+        *noticed,
     )
     # A lost grid has no frequency and no voltage to miss.
     inputs = {"grid_connected": connected, "grid_frequency_hz": frequency_hz}
@@ -119,3 +220,11 @@ def assess_grid(
         "grid_voltage_v": on_grid & ~lost,
     }
     return component("grid", findings, inputs, applicable)
+
+
+def _nominal_not_set(configured: Nominal, seen: Nominal, on_grid: BoolArray) -> Finding:
+    """Sites whose grid shows other nominal values: ``value`` is the frequency in Hz, ``threshold``
+    the voltage in V."""
+    other = (configured.hz != seen.hz) | (configured.v != seen.v)
+    found = judge(NOMINAL_NOT_SET, np.where(other, seen.hz, np.nan), {}, on_grid & other)
+    return replace(found, threshold=np.where(on_grid & other, seen.v, np.nan))

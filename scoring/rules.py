@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 
+from scoring.notice_rules import NOTICE_RULES
 from scoring.rule import Level, Limit, Rule, Severity, Side
 
 BELOW, ABOVE, STATE = Side.BELOW, Side.ABOVE, Side.STATE
@@ -19,6 +20,8 @@ UNKNOWN_HEALTH_CAP = 89.0
 VOLTAGE_TOLERANCE = 0.10
 """Of the nominal voltage, as in EN 50160."""
 FREQUENCY_NEAR_HZ = 0.1
+GENERATOR_TOLERANCE_HZ = 0.08
+"""Of the nominal frequency, as ISO 8528-5 allows a generator of class G1."""
 DEAD_PV_RATIO = 0.02
 
 LIMITS: dict[str, Limit] = {
@@ -87,6 +90,10 @@ LIMITS: dict[str, Limit] = {
         Limit("grid_voltage_low", math.nan, "V"),
         Limit("grid_voltage_high", math.nan, "V"),
         Limit("grid_unsteady", 0.05, "Hz"),
+        Limit("ac_input_frequency_low", math.nan, "Hz"),
+        Limit("ac_input_frequency_high", math.nan, "Hz"),
+        Limit("ac_input_voltage_low", math.nan, "V"),
+        Limit("ac_input_voltage_high", math.nan, "V"),
         Limit("pv_underperforming", 0.50),
         Limit("pv_low", 0.75),
         Limit("offline_after_seconds", math.nan, "s"),
@@ -193,7 +200,7 @@ GRID_LOST = Rule(
     "",
     0,
     (Level(CRITICAL, 100, when="grid lost on a site that should have one"),),
-    "There is no grid at the AC input",
+    "There is no grid at the AC input{detail}",
     "Ask whether the utility has an outage; if not, check the main breaker and the AC input.",
     input="grid_connected",
 )
@@ -273,6 +280,68 @@ GRID_UNSTEADY = Rule(
     "Grid frequency varies by {value} (standard deviation), more than {limit}",
     "Watch it; a weak grid or a generator is the usual cause.",
     input="grid_frequency_hz",
+)
+NOMINAL_NOT_SET = Rule(
+    "nominal_not_set",
+    "grid",
+    "nominal voltage and frequency",
+    "",
+    0,
+    (Level(INFO, 0, when="a grid of another nominal voltage or frequency than assumed"),),
+    "The grid looks like {detail}, which the fleet file does not say; it is judged as such",
+    "Set grid_nominal_hz and grid_nominal_v of the site in the fleet file.",
+)
+AC_INPUT_FREQUENCY = Rule(
+    "ac_input_frequency",
+    "devices",
+    "frequency of generator or shore power",
+    "Hz",
+    2,
+    (
+        Level(
+            WARNING,
+            0,
+            BELOW,
+            "ac_input_frequency_low",
+            when=f"more than {100 * GENERATOR_TOLERANCE_HZ:g} % below nominal frequency",
+        ),
+        Level(
+            WARNING,
+            0,
+            ABOVE,
+            "ac_input_frequency_high",
+            when=f"more than {100 * GENERATOR_TOLERANCE_HZ:g} % above nominal frequency",
+        ),
+    ),
+    "Frequency of the generator or shore power is {value}, beyond {limit}",
+    "Check the generator's governor and its load.",
+    input="ac_input_frequency_hz",
+)
+AC_INPUT_VOLTAGE = Rule(
+    "ac_input_voltage",
+    "devices",
+    "voltage of generator or shore power",
+    "V",
+    0,
+    (
+        Level(
+            WARNING,
+            0,
+            BELOW,
+            "ac_input_voltage_low",
+            when=f"more than {100 * VOLTAGE_TOLERANCE:g} % below nominal voltage",
+        ),
+        Level(
+            WARNING,
+            0,
+            ABOVE,
+            "ac_input_voltage_high",
+            when=f"more than {100 * VOLTAGE_TOLERANCE:g} % above nominal voltage",
+        ),
+    ),
+    "Voltage of the generator or shore power is {value}, beyond {limit}",
+    "Check the generator's regulator, its load and the cable.",
+    input="ac_input_voltage_v",
 )
 PV_UNDERPERFORMING = Rule(
     "pv_underperforming",
@@ -370,6 +439,17 @@ IMPLAUSIBLE_READING = Rule(
     visit=True,
 )
 
+WRONG_TYPE = Rule(
+    "wrong_type",
+    "devices",
+    "values of a wrong type",
+    "",
+    0,
+    (Level(INFO, 0, when="a value that is no number where one belongs"),),
+    "A device reports a value of a wrong type{detail}",
+    "Check the driver or script that publishes it; the value is not used.",
+)
+
 RULES: tuple[Rule, ...] = (
     BATTERY_SOH,
     BATTERY_TEMPERATURE,
@@ -382,6 +462,9 @@ RULES: tuple[Rule, ...] = (
     GRID_FREQUENCY_DEVIATION,
     GRID_VOLTAGE,
     GRID_UNSTEADY,
+    NOMINAL_NOT_SET,
+    AC_INPUT_FREQUENCY,
+    AC_INPUT_VOLTAGE,
     PV_UNDERPERFORMING,
     PV_LOW,
     SITE_OFFLINE,
@@ -389,5 +472,7 @@ RULES: tuple[Rule, ...] = (
     DEVICE_ALARM,
     DEVICE_WARNING,
     IMPLAUSIBLE_READING,
+    WRONG_TYPE,
+    *NOTICE_RULES,
 )
 BY_CODE: dict[str, Rule] = {rule.code: rule for rule in RULES}

@@ -22,13 +22,16 @@ from exporter.model.snapshot import Outcome
 from exporter.model.text import duration_words
 from scoring.common import CommonIssue, common_issues
 from scoring.fleet import FleetInputs, FleetScores, assess_fleet
-from scoring.issues import FloatArray, Severity
+from scoring.issues import BoolArray, FloatArray, Severity
 from scoring.rules import (
     CELL_SPREAD,
     DEVICE_ALARM,
     DEVICE_WARNING,
+    GRID_LOST,
     IMPLAUSIBLE_READING,
+    NOMINAL_NOT_SET,
     SITE_OFFLINE,
+    WRONG_TYPE,
 )
 from scoring.solar import performance_ratio
 from scoring.status import STATUSES, Status
@@ -235,10 +238,11 @@ def assess(
         offline_after_s=state.stale_after,
         tried=~np.isnan(state.up),
         alarm_level=_alarm_levels(state),
-        implausible=np.array([float(len(r.implausible)) for r in state.records]),
+        implausible=_unusable(state, of_wrong_type=False),
+        wrong_types=_unusable(state, of_wrong_type=True),
+        notices=_noticed(state),
         off_grid=state.off_grid,
-        nominal_hz=state.nominal_hz,
-        nominal_v=state.nominal_v,
+        nominal=state.nominal,
         latitude=state.latitude,
         solar_capacity_kw=state.solar_capacity_kw,
         priority=state.priority,
@@ -280,6 +284,26 @@ def _alarm_levels(state: FleetState) -> FloatArray:
     )
 
 
+def _unusable(state: FleetState, *, of_wrong_type: bool) -> FloatArray:
+    """Number of quantities of each site whose last value could not be used."""
+    return np.array(
+        [
+            float(sum(bool(i.given) is of_wrong_type for i in r.implausible.values()))
+            for r in state.records
+        ]
+    )
+
+
+def _noticed(state: FleetState) -> dict[str, BoolArray]:
+    """By code: where the driver of a site noticed something."""
+    found: dict[str, BoolArray] = {}
+    for row, record in enumerate(state.records):
+        for notice in record.notices:
+            mask = found.setdefault(notice.code, np.zeros(len(state.records), dtype=bool))
+            mask[row] = True
+    return found
+
+
 def _beginnings(previous: FleetAssessment | None) -> dict[tuple[str, str], float]:
     """When each active issue of an Assessment began, by site id and code."""
     if previous is None:
@@ -315,7 +339,7 @@ def _issues(
                 as_percent=rule.as_percent,
             )
             sentence = rule.sentence.format(
-                value=shown, limit=limit, detail=_detail(rule.code, record, value)
+                value=shown, limit=limit, detail=_detail(rule.code, record, value, threshold)
             )
             found[row].append(
                 Issue(
@@ -337,32 +361,58 @@ def _issues(
     return tuple(tuple(issues) for issues in found)
 
 
-def _detail(code: str, record: SiteRecord, value: float) -> str:
+def _detail(code: str, record: SiteRecord, value: float, threshold: float) -> str:
     """What a sentence can add from the site's own words."""
     if code == CELL_SPREAD.code:
-        worst = max(
-            record.batteries.values(),
-            key=lambda b: np.nan_to_num(b.readings.get("cell_spread_v", math.nan), nan=-1),
-            default=None,
-        )
-        if worst and worst.cell_min_id and worst.cell_max_id:
-            return f" (lowest cell {worst.cell_min_id}, highest {worst.cell_max_id})"
+        return _cells_of_spread(record)
     if code in (DEVICE_ALARM.code, DEVICE_WARNING.code):
-        level = 2 if code == DEVICE_ALARM.code else 1
-        names = sorted(
-            f"{name} of {device}"
-            for device, levels in record.alarms.items()
-            for name, reported in levels.items()
-            if reported == level
-        )
-        return ": " + ", ".join(names[:5]) + (", …" if len(names) > 5 else "")
-    if code == IMPLAUSIBLE_READING.code:
-        shown = [f"{q} {v:g} of {d}" for (d, q), v in sorted(record.implausible.items())[:5]]
-        return ": " + ", ".join(shown)
+        return _alarms_of_level(record, 2 if code == DEVICE_ALARM.code else 1)
+    if code in (IMPLAUSIBLE_READING.code, WRONG_TYPE.code):
+        return _unusable_values(record, of_wrong_type=code == WRONG_TYPE.code)
     if code == SITE_OFFLINE.code:
         age = "and never did" if math.isnan(value) else f"for {duration_words(value)}"
         return f" {age} ({record.outcome.value}: {record.detail})" if record.outcome else f" {age}"
+    if code == NOMINAL_NOT_SET.code:
+        return f"{threshold:.0f} V, {value:.0f} Hz"
+    if code == GRID_LOST.code:
+        sources = [n.detail for n in record.notices if n.code == "on_generator"]
+        return f"; the site runs on {sources[0]}" if sources else ""
+    return _shortened([notice.detail for notice in record.notices if notice.code == code])
+
+
+def _cells_of_spread(record: SiteRecord) -> str:
+    worst = max(
+        record.batteries.values(),
+        key=lambda b: np.nan_to_num(b.readings.get("cell_spread_v", math.nan), nan=-1),
+        default=None,
+    )
+    if worst and worst.cell_min_id and worst.cell_max_id:
+        return f" (lowest cell {worst.cell_min_id}, highest {worst.cell_max_id})"
     return ""
+
+
+def _alarms_of_level(record: SiteRecord, level: int) -> str:
+    names = sorted(
+        f"{record.alarm_texts.get(device, {}).get(name, name)} of {device}"
+        for device, levels in record.alarms.items()
+        for name, reported in levels.items()
+        if reported == level
+    )
+    return ": " + _shortened(names)
+
+
+def _unusable_values(record: SiteRecord, *, of_wrong_type: bool) -> str:
+    shown = []
+    for (device, quantity), item in sorted(record.implausible.items()):
+        if bool(item.given) is of_wrong_type:
+            value = item.given or f"{item.value:g}"
+            hint = f" ({item.hint})" if item.hint else ""
+            shown.append(f"{quantity} {value} of {device}{hint}")
+    return ": " + _shortened(shown)
+
+
+def _shortened(names: list[str]) -> str:
+    return ", ".join(names[:5]) + (", …" if len(names) > 5 else "")
 
 
 def _number(value: float) -> float | None:

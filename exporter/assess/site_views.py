@@ -124,7 +124,7 @@ def _pack(battery: BatteryState) -> PackView:
         device=battery.device,
         active=battery.active,
         seen=battery.seen,
-        readings=read.readings if read else {},
+        readings=dict(battery.readings),
         cell_min_id=battery.cell_min_id,
         cell_max_id=battery.cell_max_id,
         cells=read.cells if read else None,

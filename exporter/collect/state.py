@@ -17,7 +17,16 @@ from exporter.config.fleet import PRIORITIES, Fleet, Site
 from exporter.config.thresholds import Thresholds
 from exporter.model.quantities import API_KEYS, BATTERY_QUANTITIES, DERIVED, SITE_QUANTITIES
 from exporter.model.quantity import Derived
-from exporter.model.snapshot import MISSING, BatterySnapshot, Outcome, ReadingState, Snapshot
+from exporter.model.snapshot import (
+    MISSING,
+    BatterySnapshot,
+    Implausible,
+    Notice,
+    Outcome,
+    ReadingState,
+    Snapshot,
+)
+from scoring.grid import Nominal
 from scoring.solar import Expected, exclude_mask
 
 FloatArray = NDArray[np.float64]
@@ -62,7 +71,9 @@ class SiteRecord:
     batteries: dict[str, BatteryState] = field(default_factory=dict)
     alarms: dict[str, dict[str, int]] = field(default_factory=dict)
     alarm_times: dict[str, float] = field(default_factory=dict)
-    implausible: dict[tuple[str, str], float] = field(default_factory=dict)
+    alarm_texts: dict[str, dict[str, str]] = field(default_factory=dict)
+    notices: tuple[Notice, ...] = ()
+    implausible: dict[tuple[str, str], Implausible] = field(default_factory=dict)
     outcomes: dict[Outcome, int] = field(default_factory=dict)
     implausible_total: int = 0
     outcome: Outcome | None = None
@@ -137,10 +148,16 @@ class FleetState:
         self.interval = number(s.interval_seconds or self._default_interval for s in sites)
         # Three intervals and a site's whole time limit: one missed or slow scrape makes nothing
         # stale and no site offline.
-        self.stale_after = 3 * self.interval + SITE_TIMEOUT_SECONDS
+        self._stale_after = 3 * self.interval + SITE_TIMEOUT_SECONDS
+        self.stale_after = self._stale_after.copy()
         self.off_grid = np.array([s.off_grid for s in sites], dtype=bool)
-        self.nominal_hz = number(s.grid_nominal_hz for s in sites)
-        self.nominal_v = number(s.nominal_v for s in sites)
+        given = [site.model_fields_set for site in sites]
+        self.nominal = Nominal(
+            number(s.grid_nominal_hz for s in sites),
+            number(s.nominal_v for s in sites),
+            np.array(["grid_nominal_hz" in names for names in given], dtype=bool),
+            np.array(["grid_nominal_v" in names for names in given], dtype=bool),
+        )
         self.latitude = number(s.latitude for s in sites)
         self.longitude = number(s.longitude for s in sites)
         self.tilt = number(s.tilt for s in sites)
@@ -175,6 +192,7 @@ class FleetState:
             self.failures[row] += 1
             return
         self.failures[row] = 0
+        self.stale_after[row] = self._stale_after[row] + snapshot.silence_seconds
         self.last_success[row] = now
         self.last_success_time[row] = snapshot.time
         for name, value in snapshot.readings.items():
@@ -211,6 +229,10 @@ class FleetState:
         return self.worked @ kept, self.attempted @ kept
 
     def _apply_devices(self, row: int, record: SiteRecord, snapshot: Snapshot, now: float) -> None:
+        if any(battery.active for battery in snapshot.batteries):
+            # The active battery changes at once, with whatever else was active before.
+            for known in record.batteries.values():
+                known.active = False
         for battery in snapshot.batteries:
             state = record.batteries.get(battery.device)
             if state is None:
@@ -225,10 +247,12 @@ class FleetState:
         for device, levels in snapshot.alarms.items():
             record.alarms[device] = dict(levels)
             record.alarm_times[device] = now
+            record.alarm_texts[device] = dict(snapshot.alarm_texts.get(device, {}))
+        record.notices = snapshot.notices
         record.implausible_total += len(snapshot.implausible)
-        read = {"site", *snapshot.alarms, *(b.device for b in snapshot.batteries)}
-        record.implausible = {k: v for k, v in record.implausible.items() if k[0] not in read}
-        record.implausible.update({(i.device, i.quantity): i.value for i in snapshot.implausible})
+        for device, quantity in _read_anew(snapshot, record):
+            record.implausible.pop((device, quantity), None)
+        record.implausible.update({(i.device, i.quantity): i for i in snapshot.implausible})
         if snapshot.devices is not None:
             self._forget_gone(record, snapshot.devices)
         self._reduce(row, record, now)
@@ -236,7 +260,7 @@ class FleetState:
     @staticmethod
     def _forget_gone(record: SiteRecord, devices: frozenset[str]) -> None:
         """What a device said does not outlive the device."""
-        for table in (record.batteries, record.alarms, record.alarm_times):
+        for table in (record.batteries, record.alarms, record.alarm_times, record.alarm_texts):
             for device in [d for d in table if d not in devices]:
                 del table[device]
         for key in [k for k in record.implausible if k[0] not in devices and k[0] != "site"]:
@@ -327,6 +351,25 @@ _STATE = (
     "pv_hours",
     "pv_expected_w",
 )
+
+
+def _read_anew(snapshot: Snapshot, record: SiteRecord) -> list[tuple[str, str]]:
+    """Values that could not be used before and were read again, by device and quantity.
+
+    What one scrape reads of a device may be a part: a battery beside the active one is listed every
+    time and read whole once a minute.
+    """
+    read = {("site", name) for name in snapshot.readings}
+    whole = set()
+    for battery in snapshot.batteries:
+        read |= {(battery.device, name) for name in battery.readings}
+        if "cell_min_v" in battery.readings:
+            whole.add(battery.device)
+    return [
+        (device, quantity)
+        for device, quantity in record.implausible
+        if (device, quantity) in read or (device in whole and quantity.startswith("cell "))
+    ]
 
 
 def worst_of(batteries: list[BatteryState], figure: Derived, oldest: float) -> tuple[float, float]:

@@ -64,11 +64,45 @@ it is stale."""
 
 @dataclass(frozen=True, slots=True)
 class Implausible:
-    """A value outside physical limits, kept away from scores and storage."""
+    """A value that cannot be used: outside physical limits, or of a wrong type.
+
+    It is counted, and kept away from scores and storage.
+
+    Attributes
+    ----------
+    device, quantity : str
+    value : float
+        NaN where it is of a wrong type.
+    given : str
+        A value of a wrong type as a message shows it; empty for a number.
+    hint : str
+        What may explain it, such as another unit; empty where nothing does.
+    """
 
     device: str
     quantity: str
     value: float
+    given: str = ""
+    hint: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """Something that a driver found out and that no reading can say.
+
+    Attributes
+    ----------
+    code : str
+        Code of an issue in the catalogue.
+    device : str
+        The device that it is about, or ``site``.
+    detail : str
+        What exactly, in words that complete the issue's sentence.
+    """
+
+    code: str
+    device: str
+    detail: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,8 +150,14 @@ class Snapshot:
         The batteries read in this scrape.
     alarms : mapping of device id to mapping of alarm name to level
         Levels 0 (ok), 1 (warning) and 2 (alarm) of the devices read in this scrape.
+    alarm_texts : mapping of device id to mapping of alarm name to text
+        What an alarm or code means, where a table knows it: ``error 17, phase master missing``.
+    notices : tuple of Notice
+        Complete at every Snapshot: one that is not repeated is over.
     devices : frozenset of str or None
         Ids of all devices that the site has at present, None where this scrape could not tell.
+    silence_seconds : float
+        How long the site may give nothing after this, since one of its devices holds it up.
     implausible : tuple of Implausible
     properties : mapping
         What the site says of itself: serial, product, firmware.
@@ -131,6 +171,9 @@ class Snapshot:
     readings: Readings = field(default_factory=dict)
     batteries: tuple[BatterySnapshot, ...] = ()
     alarms: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    alarm_texts: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    notices: tuple[Notice, ...] = ()
+    silence_seconds: float = 0.0
     devices: frozenset[str] | None = None
     implausible: tuple[Implausible, ...] = ()
     properties: Mapping[str, str] = field(default_factory=dict)

@@ -32,6 +32,10 @@ from exporter.drivers import DRIVERS
 from exporter.drivers.transport.http import json_client
 from exporter.drivers.venus import ac_input
 from exporter.drivers.venus import tree as venus_tree
+from exporter.drivers.venus.ac_sources import AcSources
+from exporter.drivers.venus.battery import listed_batteries, read_battery, read_listed
+from exporter.drivers.venus.conditions import read_conditions
+from exporter.drivers.venus.readings import Collector
 from exporter.model.snapshot import BatterySnapshot, Outcome, ScrapeError, Snapshot
 from exporter.model.text import plain_line
 from exporter.serve.access.server import Front
@@ -139,19 +143,23 @@ def _read(body: bytes, service: str) -> None:
         _shown(Snapshot("alpha", 1.7e9, 0.1, error.outcome, error.detail))
         return
     tree = venus_tree.pruned(tree)
-    into = venus_tree.Collector("site")
+    into = Collector("site", "system")
     venus_tree.read_system(tree, into)
     batteries, implausible = [], list(into.implausible)
     named = venus_tree.battery_service(tree, []) or BATTERY
-    found = [venus_tree.read_battery(service, tree, active=True, system=tree)]
-    for battery, wrong in (*found, *venus_tree.other_batteries(tree, named)):
+    found = [read_battery(service, tree, active=True, system=tree)]
+    listed = [read_listed(b, b.service) for b in listed_batteries(tree, named)]
+    for battery, wrong in (*found, *listed):
         batteries.append(battery)
         implausible += wrong
-    for reader in ac_input._INPUT_READERS.values():
-        ac_input.put_ac_input(reader(tree), into)
+    inputs = {
+        venus_tree.PREFIX + kind: reader(tree) for kind, reader in ac_input._INPUT_READERS.items()
+    }
+    notices = AcSources().judge(tree, inputs, inputs, into)
     ac_input.read_grid_energy(tree, into)
+    conditions = read_conditions("vebus", tree)
     unique: dict[str, BatterySnapshot] = {b.device: b for b in batteries}
-    properties = {"serial": venus_tree.text(tree.get("Serial")) or ""}
+    properties = {"serial": str(tree.get("Serial") or "")}
     _shown(
         Snapshot(
             "alpha",
@@ -160,7 +168,9 @@ def _read(body: bytes, service: str) -> None:
             Outcome.OK,
             readings=into.readings,
             batteries=tuple(unique.values()),
-            alarms={"system/0": venus_tree.read_alarms(tree)},
+            alarms={"system/0": conditions.levels},
+            alarm_texts={"system/0": conditions.texts},
+            notices=tuple(notices),
             devices=frozenset({*venus_tree.mapped_services(tree).values(), "system/0"}),
             implausible=tuple(implausible),
             properties=properties,

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from scoring.battery import assess_battery
 from scoring.connectivity import assess_connectivity
 from scoring.devices import assess_devices
-from scoring.grid import assess_grid, steadiness
+from scoring.grid import Nominal, assess_ac_input, assess_grid, steadiness
 from scoring.issues import Component, FloatArray, Severity
 from scoring.rules import LIMITS, RULES
 
@@ -46,6 +46,8 @@ def grid(
     connected: float = 1.0,
     off_grid: bool = False,
     nominal: float = 50.0,
+    given_nominal: bool = True,
+    step: float = np.nan,
     std: float = 0.02,
 ) -> Component:
     return assess_grid(
@@ -54,9 +56,11 @@ def grid(
         voltage_min_v=array(low),
         voltage_max_v=array(high),
         frequency_std_hz=array(std),
+        frequency_step_hz=array(step),
         off_grid=np.array([off_grid]),
-        nominal_hz=array(nominal),
-        nominal_v=array(230.0),
+        nominal=Nominal(
+            array(nominal), array(230.0), np.array([given_nominal]), np.array([given_nominal])
+        ),
         limits={
             "grid_frequency_min": array(nominal - 0.5),
             "grid_frequency_max": array(nominal + 0.5),
@@ -155,6 +159,72 @@ def test_grid_deductions(
     assert issues(result) == expected
 
 
+VEBUS_STEP = 0.256
+
+
+@pytest.mark.parametrize(
+    ("frequency", "std", "expected"),
+    [
+        # A healthy grid between 49.975 and 50.23 Hz reads 50.103, and toggles to 49.847.
+        (50.103, 0.0, {}),
+        (49.847, 0.128, {}),
+        (50.361, 0.0, {"grid_frequency_deviation": Severity.INFO}),
+        # 49.591 stands for all from 49.463 to 49.719, some of which are in the band.
+        (49.591, 0.0, {"grid_frequency_deviation": Severity.INFO}),
+        (49.335, 0.0, {"grid_frequency": Severity.WARNING}),
+        (50.103, 0.2, {"grid_unsteady": Severity.INFO}),
+    ],
+)
+def test_no_deduction_is_finer_than_the_source(
+    frequency: float, std: float, expected: dict[str, Severity]
+) -> None:
+    assert issues(grid(frequency=frequency, std=std, step=VEBUS_STEP)) == expected
+
+
+@pytest.mark.parametrize(
+    ("frequency", "volts", "expected"),
+    [
+        (60.0, 120.0, {"nominal_not_set": Severity.INFO}),
+        (59.98, 230.0, {"nominal_not_set": Severity.INFO}),
+        (50.0, 121.0, {"nominal_not_set": Severity.INFO}),
+        (60.9, 120.0, {"grid_frequency": Severity.WARNING, "nominal_not_set": Severity.INFO}),
+        (50.0, 150.0, {"grid_voltage": Severity.WARNING}),
+        (52.9, 230.0, {"grid_frequency": Severity.WARNING}),
+        (50.0, 195.0, {"grid_voltage": Severity.WARNING}),
+    ],
+)
+def test_another_supply_proposes_its_nominal_values_and_a_bad_one_does_not(
+    frequency: float, volts: float, expected: dict[str, Severity]
+) -> None:
+    found = grid(frequency=frequency, low=volts, high=volts, given_nominal=False)
+    assert issues(found) == expected
+    assert "nominal_not_set" not in issues(grid(frequency=frequency, low=volts, high=volts))
+
+
+@pytest.mark.parametrize(
+    ("frequency", "volts", "expected"),
+    [
+        (51.2, 233.0, []),
+        (53.9, 250.0, []),
+        (60.5, 121.0, []),
+        (45.9, 230.0, ["ac_input_frequency"]),
+        (54.1, 260.0, ["ac_input_frequency", "ac_input_voltage"]),
+        (nan, nan, []),
+    ],
+)
+def test_a_generator_has_a_band_of_its_own(
+    frequency: float, volts: float, expected: list[str]
+) -> None:
+    no = np.array([False])
+    found = assess_ac_input(
+        frequency_hz=array(frequency),
+        voltage_v=array(volts),
+        nominal=Nominal(array(50.0), array(230.0), no, no),
+        answering=np.array([True]),
+    )
+    assert [f.rule.code for f in found if f.severity[0]] == expected
+
+
 def test_an_off_grid_site_has_no_grid_component() -> None:
     lost = grid(connected=0.0, frequency=nan, low=nan, high=nan, off_grid=True)
     assert np.isnan(lost.score[0])
@@ -242,11 +312,17 @@ def test_an_offline_site_has_that_one_connectivity_issue() -> None:
 )
 def test_devices(level: float, implausible: float, expected: dict[str, Severity]) -> None:
     found = assess_devices(
-        alarm_level=array(level), implausible=array(implausible), answering=np.array([True])
+        alarm_level=array(level),
+        implausible=array(implausible),
+        wrong_types=array(0),
+        answering=np.array([True]),
     )
     assert {f.rule.code: Severity(int(f.severity[0])) for f in found if f.severity[0]} == expected
     silent = assess_devices(
-        alarm_level=array(level), implausible=array(implausible), answering=np.array([False])
+        alarm_level=array(level),
+        implausible=array(implausible),
+        wrong_types=array(1),
+        answering=np.array([False]),
     )
     assert not any(f.severity[0] for f in silent)
 

@@ -1,30 +1,32 @@
-"""The grid at a Venus site's AC input: which devices tell of it, and what they say. Pure, no I/O.
+"""AC inputs as single devices show them: voltages, frequency, phases. Pure, no I/O.
 
-Sources: Victron's D-Bus path documentation and dbus-systemcalc-py.
+What kind of source an input has is decided for the site as a whole, in ``ac_sources.py``. Sources:
+Victron's D-Bus path documentation and dbus-systemcalc-py.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
 
-from exporter.drivers.venus.tree import (
-    PHASES,
-    Collector,
-    Tree,
-    number,
-    service_class,
-    service_name,
-)
-from exporter.model.quantities import QUANTITIES
-from exporter.model.snapshot import MISSING, Implausible
+from exporter.drivers.venus.readings import Collector
+from exporter.drivers.venus.tree import PHASES, Tree, service_class, service_name
+from exporter.drivers.venus.values import number
 
 NO_INPUT = 240
+# VE.Bus measures the period of its input in steps; values are 49.847, 50.103, 50.361 and so on.
+VEBUS_FREQUENCY_STEP_HZ = 0.256
+_MODE_INVERTER_ONLY, _MODE_OFF = 2, 4
+_STATE_OFF = 0
+# A dead phase beside live ones may show some induced voltage.
+_DEAD_BELOW = 0.3
+# Phases of three-phase supplies; split-phase ones have 120 V.
+_THREE_PHASE_ABOVE_V = 180.0
 
 
 def ac_services(tree: Tree, services: Iterable[str]) -> list[str]:
-    """Services that can tell the grid's frequency: vebus, then multi, then grid meter.
+    """Services that know an AC input or the grid: vebus, then multi, then grid meter.
 
     Of several single-phase Multi RS each knows its own phase; their ``acsystem`` knows them all.
     """
@@ -40,80 +42,218 @@ def ac_services(tree: Tree, services: Iterable[str]) -> list[str]:
 
 @dataclass(frozen=True, slots=True)
 class AcInput:
-    """The grid at an AC input: ``connected`` 1, 0 or NaN; V per phase that exists; Hz."""
+    """One AC input, or one grid meter, at one moment.
 
-    connected: float
-    frequency_hz: float
-    voltages_v: tuple[float, ...]
+    Attributes
+    ----------
+    exists : bool
+        False for a device without any AC input.
+    connected : float
+        1 while power can flow, 0 while the input is dead or disconnected, NaN unknown, as while
+        the inverter is off.
+    index : int or None
+        Which input is the active one, from 0; None where none is, and for a meter.
+    live : bool
+        Whether there is voltage and frequency, connected or not.
+    refused : bool
+        Whether the device is on and does not use a live input, without being told to.
+    frequency_hz : float
+    voltages_v : dict
+        By phase, of the phases that are not dead.
+    lost : tuple of str
+        Dead phases that should be live.
+    step_hz : float
+        Resolution of the frequency where it is known, else NaN.
+    """
+
+    exists: bool = True
+    connected: float = math.nan
+    index: int | None = None
+    live: bool = False
+    refused: bool = False
+    frequency_hz: float = math.nan
+    voltages_v: Mapping[str, float] = field(default_factory=dict)
+    lost: tuple[str, ...] = ()
+    step_hz: float = math.nan
+
+
+@dataclass(frozen=True, slots=True)
+class Electrical:
+    """Voltages by phase and frequencies, as read."""
+
+    voltages_v: Mapping[str, float]
+    frequencies_hz: tuple[float, ...]
 
     @property
-    def tells(self) -> bool:
-        """Whether it answers the question of the grid, so that no other device need be asked."""
-        return self.connected == 0 or not math.isnan(self.frequency_hz)
+    def live_hz(self) -> float:
+        """The first frequency that is not 0, NaN without one."""
+        return next((f for f in self.frequencies_hz if not math.isnan(f) and f != 0), math.nan)
+
+    @property
+    def highest_v(self) -> float:
+        """The highest phase voltage, 0 without any."""
+        return max((v for v in self.voltages_v.values() if not math.isnan(v)), default=0.0)
+
+    @property
+    def known(self) -> bool:
+        """Whether anything was read at all."""
+        values = (*self.voltages_v.values(), *self.frequencies_hz)
+        return any(not math.isnan(v) for v in values)
+
+    def phases(self) -> tuple[dict[str, float], list[str]]:
+        """Voltages of the live phases, and the names of those that are dead beside them."""
+        top = self.highest_v
+        known = {p: v for p, v in self.voltages_v.items() if not math.isnan(v)}
+        alive = {p: v for p, v in known.items() if top > 0 and v >= _DEAD_BELOW * top}
+        return alive, [p for p in known if p not in alive]
 
 
-def _ac_input(connected: float, frequencies: list[float], voltages: list[float]) -> AcInput:
-    """The grid as the values of one input show it.
+def lost_phases(
+    alive: Collection[str], dead: Collection[str], highest_v: float, expected: Collection[str]
+) -> tuple[str, ...]:
+    """Dead phases that should be live.
 
-    A unit that is set not to use a live input (inverter only) is disconnected from it and still
-    measures it; after a loss the voltage may stand at its last value, but the frequency is 0.
+    A three-phase device on one or two phases reads 0 V on the others, so a dead phase counts only
+    where it is expected (declared, or seen live before), or where the live ones show that the
+    supply has three phases: L1 and L3, L2 and L3, or two at a voltage that no split phase has.
     """
-    volts = [v for v in voltages if not math.isnan(v)]
-    hertz = [f for f in frequencies if not math.isnan(f)]
-    live = [f for f in hertz if f != 0]
-    if live and any(volts):
-        return AcInput(1.0, live[0], tuple(volts))
-    dead = bool(volts or hertz) and not any(volts) and not live
-    if connected == 0 or dead:
-        return AcInput(0.0, MISSING, ())
-    present = 1.0 if live or any(volts) else connected
-    return AcInput(present, live[0] if live else MISSING, tuple(volts))
-
-
-def read_vebus_input(tree: Tree) -> AcInput:
-    """AC input of a Multi or Quattro on VE.Bus.
-
-    A disconnected input has ``ActiveInput`` 240 or ``Connected`` 0 and reads 0.0 V and 0.0 Hz.
-    """
-    phases = number(tree.get("Ac/NumberOfPhases"))
-    count = 3 if math.isnan(phases) else int(max(1, min(3, phases)))
-    groups = [f"Ac/ActiveIn/{p}" for p in PHASES[:count]]
-    connected = number(tree.get("Ac/ActiveIn/Connected"))
-    if number(tree.get("Ac/ActiveIn/ActiveInput")) == NO_INPUT:
-        connected = 0.0
-    return _ac_input(
-        connected,
-        [number(tree.get(f"{g}/F")) for g in groups],
-        [number(tree.get(f"{g}/V")) for g in groups],
+    if not alive:
+        return ()
+    pattern = "L3" in alive or (len(alive) == 2 and highest_v > _THREE_PHASE_ABOVE_V)
+    return tuple(
+        p for p in PHASES if p in dead and (p in expected or (pattern and len(alive) == 2))
     )
 
 
-def read_multi_input(tree: Tree) -> AcInput:
-    """AC input of a Multi RS: ``Ac/In/<n>``, n being the active input counted from 1."""
-    active = number(tree.get("Ac/ActiveIn/ActiveInput"))
-    connected = 0.0 if active == NO_INPUT else MISSING
-    n = int(active) + 1 if active in (0, 1, 2, 3) else 1
-    groups = [f"Ac/In/{n}/{p}" for p in PHASES]
-    frequencies = [number(tree.get(f"{g}/F")) for g in groups]
-    voltages = [number(tree.get(f"{g}/V")) for g in groups]
-    # Phases beyond those that the unit has read 0.0 where another one is live.
-    live = [v for v in voltages if v != 0]
-    known = any(not math.isnan(v) for v in live)
-    return _ac_input(connected, frequencies, live if known else voltages)
+def _combine(
+    read: Electrical,
+    connected: float,
+    *,
+    index: int | None,
+    expected: Collection[str],
+    may_refuse: bool,
+    step_hz: float = math.nan,
+) -> AcInput:
+    """One input from what was read of it.
 
-
-def read_grid_meter(tree: Tree) -> AcInput:
-    """Grid meter: per-phase voltage, and the frequency on newer ones.
-
-    A three-phase meter on fewer phases reads 0.0 V on the dead ones, which are left out; its own
-    average ``Ac/Voltage`` counts them and is not used.
+    A unit that does not use a live input is disconnected from it and still measures it; after a
+    loss the voltage may stand at its last value, but the frequency is 0.
     """
-    voltages = [number(tree.get(f"Ac/{p}/Voltage")) for p in PHASES]
-    live = [v for v in voltages if v != 0]
-    known = any(not math.isnan(v) for v in live)
+    alive, dead = read.phases()
+    frequency = read.live_hz
+    live = not math.isnan(frequency) and bool(alive)
+    gone = read.known and not alive and math.isnan(frequency)
+    if gone or (connected == 0 and not live):
+        return AcInput(connected=0.0, index=index, step_hz=step_hz)
+    return AcInput(
+        connected=1.0 if live or alive else connected,
+        index=index,
+        live=live or bool(alive),
+        refused=live and connected == 0 and may_refuse,
+        frequency_hz=frequency,
+        voltages_v=alive,
+        lost=lost_phases(alive, dead, read.highest_v, expected),
+        step_hz=step_hz,
+    )
+
+
+def _is_off(tree: Tree) -> bool:
+    return number(tree.get("Mode")) == _MODE_OFF or number(tree.get("State")) == _STATE_OFF
+
+
+def _is_ignored(tree: Tree) -> bool:
+    """Whether the unit was told not to use its input: by mode, by a switch or by ESS."""
+    if number(tree.get("Mode")) == _MODE_INVERTER_ONLY:
+        return True
+    paths = ("Ac/Control/IgnoreAcIn1", "Ac/State/IgnoreAcIn1")
+    return any(number(tree.get(path)) == 1 for path in paths)
+
+
+def read_vebus_input(tree: Tree, seen: Collection[str] = ()) -> AcInput:
+    """AC input of a Multi or Quattro on VE.Bus.
+
+    A disconnected input has ``ActiveInput`` 240 or ``Connected`` 0 and reads 0.0 V and 0.0 Hz.
+
+    Parameters
+    ----------
+    tree : mapping
+    seen : collection of str
+        Phases that were live before.
+    """
+    if number(tree.get("Ac/NumberOfAcInputs")) == 0:
+        return AcInput(exists=False)
+    phases = number(tree.get("Ac/NumberOfPhases"))
+    count = 3 if math.isnan(phases) else int(max(1, min(3, phases)))
+    names = PHASES[:count]
+    declared = names if not math.isnan(phases) else ()
+    return _read_inverter_input(
+        tree,
+        {p: f"Ac/ActiveIn/{p}" for p in names},
+        connected=number(tree.get("Ac/ActiveIn/Connected")),
+        expected={*declared, *seen},
+        step_hz=VEBUS_FREQUENCY_STEP_HZ,
+    )
+
+
+def read_multi_input(tree: Tree, seen: Collection[str] = ()) -> AcInput:
+    """AC input of a Multi RS: ``Ac/In/<n>``, n being the active input counted from 1."""
+    if number(tree.get("Ac/NumberOfAcInputs")) == 0:
+        return AcInput(exists=False)
+    active = number(tree.get("Ac/ActiveIn/ActiveInput"))
+    n = int(active) + 1 if active in (0, 1, 2, 3) else 1
+    phases = number(tree.get("Ac/NumberOfPhases"))
+    declared = PHASES[: int(phases)] if phases in (1, 2, 3) else ()
+    return _read_inverter_input(
+        tree,
+        {p: f"Ac/In/{n}/{p}" for p in PHASES},
+        connected=math.nan,
+        expected={*declared, *seen},
+        step_hz=math.nan,
+    )
+
+
+def _read_inverter_input(
+    tree: Tree,
+    groups: Mapping[str, str],
+    *,
+    connected: float,
+    expected: Collection[str],
+    step_hz: float,
+) -> AcInput:
+    active = number(tree.get("Ac/ActiveIn/ActiveInput"))
+    if active == NO_INPUT:
+        connected = 0.0
+    index = int(active) if active in (0, 1, 2, 3) else None
+    read = Electrical(
+        {p: number(tree.get(f"{group}/V")) for p, group in groups.items()},
+        tuple(number(tree.get(f"{group}/F")) for group in groups.values()),
+    )
+    off = _is_off(tree)
+    found = _combine(
+        read,
+        connected,
+        index=index,
+        expected=expected,
+        may_refuse=not off and not _is_ignored(tree),
+        step_hz=step_hz,
+    )
+    if off and not found.live:
+        # A unit that is off measures nothing.
+        return AcInput(index=None, step_hz=step_hz)
+    return found
+
+
+def read_grid_meter(tree: Tree, seen: Collection[str] = ()) -> AcInput:
+    """Grid meter: voltage of each phase, and the frequency on newer ones.
+
+    Its own average ``Ac/Voltage`` counts dead phases and is not used.
+    """
     frequencies = [number(tree.get("Ac/Frequency"))]
     frequencies += [number(tree.get(f"Ac/{p}/Frequency")) for p in PHASES]
-    return _ac_input(MISSING, frequencies, live if known else voltages)
+    read = Electrical({p: number(tree.get(f"Ac/{p}/Voltage")) for p in PHASES}, tuple(frequencies))
+    declared = number(tree.get("NrOfPhases"))
+    expected = PHASES[: int(declared)] if declared in (1, 2, 3) else ()
+    return _combine(read, math.nan, index=None, expected={*expected, *seen}, may_refuse=False)
 
 
 _INPUT_READERS = {
@@ -124,29 +264,12 @@ _INPUT_READERS = {
 }
 
 
-def read_ac_input(service: str, tree: Tree) -> AcInput:
+def read_ac_input(service: str, tree: Tree, seen: Collection[str] = ()) -> AcInput:
     """AC input of any of the services that :func:`ac_services` names."""
-    return _INPUT_READERS[service_class(service)](tree)
-
-
-def put_ac_input(found: AcInput, into: Collector) -> None:
-    """Record the grid's presence, frequency and voltages."""
-    into.put("grid_connected", found.connected)
-    into.put("grid_frequency_hz", found.frequency_hz)
-    volts = [v for v in found.voltages_v if QUANTITIES["grid_voltage_v"].plausible(v)]
-    whole = len(volts) == len(found.voltages_v)
-    for name, value in (
-        ("grid_voltage_v", math.fsum(volts) / len(volts) if volts else MISSING),
-        ("grid_voltage_min_v", min(volts, default=MISSING)),
-        ("grid_voltage_max_v", max(volts, default=MISSING)),
-    ):
-        into.put(name, value)
-    if not whole:
-        bad = next(v for v in found.voltages_v if v not in volts)
-        into.implausible.append(Implausible(into.device, "grid_voltage_v", bad))
+    return _INPUT_READERS[service_class(service)](tree, seen)
 
 
 def read_grid_energy(tree: Tree, into: Collector) -> None:
     """Energy counters of the grid meter."""
-    into.put("grid_import_kwh", number(tree.get("Ac/Energy/Forward")))
-    into.put("grid_export_kwh", number(tree.get("Ac/Energy/Reverse")))
+    into.take("grid_import_kwh", tree.get("Ac/Energy/Forward"))
+    into.take("grid_export_kwh", tree.get("Ac/Energy/Reverse"))

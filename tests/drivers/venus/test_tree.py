@@ -12,6 +12,11 @@ from hypothesis import strategies as st
 
 from exporter.drivers.venus import ac_input
 from exporter.drivers.venus import tree as venus
+from exporter.drivers.venus.ac_sources import AcSources
+from exporter.drivers.venus.battery import listed_batteries, read_battery, read_listed
+from exporter.drivers.venus.conditions import read_conditions
+from exporter.drivers.venus.readings import Collector
+from exporter.drivers.venus.values import number
 from exporter.model.quantities import CELL_CELSIUS, CELL_VOLTS, QUANTITIES
 from exporter.model.snapshot import BatterySnapshot, Implausible
 from tests.drivers.bridge import BATTERY, SYSTEM, VEBUS, site_trees
@@ -63,7 +68,7 @@ def check(readings: dict[str, float] | Any) -> None:
 def test_no_tree_raises_or_gives_a_value_outside_its_limits(
     system: dict[str, Any], tree: dict[str, Any]
 ) -> None:
-    into = venus.Collector("site")
+    into = Collector("site", "system")
     venus.read_system(system, into)
     ac_input.read_grid_energy(tree, into)
     check(into.readings)
@@ -71,9 +76,9 @@ def test_no_tree_raises_or_gives_a_value_outside_its_limits(
     service = venus.battery_service(system, mapped) or BATTERY
     assert venus.service_name(service) == service
     for found, _ in (
-        venus.read_battery(service, tree, active=True, system=system),
-        venus.read_battery(BATTERY, tree, active=False, system=None),
-        *venus.other_batteries(system, service),
+        read_battery(service, tree, active=True, system=system),
+        read_battery(BATTERY, tree, active=False, system=None),
+        *(read_listed(b, b.service) for b in listed_batteries(system, service)),
     ):
         check(found.readings)
         if found.cells is not None:
@@ -85,21 +90,27 @@ def test_no_tree_raises_or_gives_a_value_outside_its_limits(
                 for t in found.cells.temperatures_c
             )
     for kind in ("vebus", "multi", "acsystem", "grid"):
-        grid = venus.Collector("site")
-        ac_input.put_ac_input(ac_input.read_ac_input(venus.PREFIX + kind, tree), grid)
+        grid = Collector("site", "system")
+        name = venus.PREFIX + kind
+        found_input = {name: ac_input.read_ac_input(name, tree)}
+        AcSources().judge(system, [name], found_input, grid)
         check(grid.readings)
         lost = grid.readings["grid_connected"] == 0
         assert not (lost and not math.isnan(grid.readings["grid_frequency_hz"]))
-    assert set(venus.read_alarms(tree).values()) <= {0, 1, 2}
+    for kind in ("vebus", "battery", "system", "pvinverter", "unheard-of"):
+        assert set(read_conditions(kind, tree).levels.values()) <= {0, 1, 2}
     ac_input.ac_services(system, [service])
 
 
 @given(VALUE)
 @settings(max_examples=60, deadline=None, derandomize=True)
-def test_only_json_numbers_are_numbers(value: object) -> None:
-    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+def test_only_json_numbers_and_texts_of_one_are_numbers(value: object) -> None:
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
     given_nan = isinstance(value, float) and math.isnan(value)
-    assert math.isnan(venus.number(value)) == (not number or given_nan)
+    if isinstance(value, str):
+        assert math.isnan(number(value)) or float(value) == number(value)
+    else:
+        assert math.isnan(number(value)) == (not is_number or given_nan)
 
 
 @given(VALUE)
@@ -113,7 +124,7 @@ def test_any_services_reply_gives_names_only(document: object) -> None:
 
 
 def battery(tree: dict[str, Any]) -> BatterySnapshot:
-    found, implausible = venus.read_battery(BATTERY, tree, active=True, system=None)
+    found, implausible = read_battery(BATTERY, tree, active=True, system=None)
     assert implausible == []
     return found
 
@@ -190,7 +201,7 @@ def test_one_extreme_alone_gives_no_spread() -> None:
 
 def test_an_implausible_cell_never_widens_the_spread() -> None:
     tree = {"Cell/1/Volts": 3.3, "Cell/2/Volts": 330.0, "Cell/3/Volts": 3.31}
-    found, implausible = venus.read_battery(BATTERY, tree, active=True, system=None)
+    found, implausible = read_battery(BATTERY, tree, active=True, system=None)
     assert found.readings["cell_spread_v"] == 0.01
     assert implausible == [Implausible("battery.ttyO0", "cell 2 voltage_v", 330.0)]
 
@@ -207,19 +218,35 @@ def test_sentinels_are_missing_and_not_implausible(path: str, sentinel: float, n
     assert math.isnan(battery({path: sentinel}).readings[name])
 
 
+@pytest.mark.parametrize("absent", [[], {}, None, "---", "", " ", "null"], ids=repr)
+def test_no_value_is_missing(absent: object) -> None:
+    found, implausible = read_battery(BATTERY, {"Soc": absent}, active=True, system=None)
+    assert math.isnan(found.readings["soc_percent"])
+    assert implausible == []
+
+
 @pytest.mark.parametrize(
-    "absent", [[], None, "---", "", "3.3", True, False, {"value": 3.3}, [3.3]], ids=repr
+    "wrong", [True, False, {"value": 3.3}, [3.3], "61 %", "6,1", "0x3d", "nan", "1_000", "full"]
 )
-def test_whatever_is_no_number_is_missing(absent: object) -> None:
-    readings = battery({"Soc": absent, "Dc/0/Voltage": absent}).readings
-    assert math.isnan(readings["soc_percent"])
-    assert math.isnan(readings["voltage_v"])
+def test_a_value_of_a_wrong_type_is_missing_and_named(wrong: object) -> None:
+    tree = venus.pruned({"Soc": wrong, "Voltages/Cell1": wrong})
+    found, implausible = read_battery(BATTERY, tree, active=True, system=None)
+    assert math.isnan(found.readings["soc_percent"])
+    assert [item.quantity for item in implausible] == ["soc_percent", "cell 1 voltage_v"]
+    assert all(item.given and math.isnan(item.value) for item in implausible)
+
+
+@pytest.mark.parametrize("text", ["61", " 61.0 ", "6.1e1", "+61"])
+def test_a_text_of_one_number_is_that_number(text: str) -> None:
+    found, implausible = read_battery(BATTERY, {"Soc": text}, active=True, system=None)
+    assert found.readings["soc_percent"] == 61.0
+    assert implausible == []
 
 
 def test_pv_is_the_sum_of_all_four_kinds_over_all_phases() -> None:
     kinds = ("Ac/PvOnGrid", "Ac/PvOnOutput", "Ac/PvOnGenset")
     tree = {f"{k}/L{p}/Power": 2.0 ** (p + 3 * n) for n, k in enumerate(kinds) for p in (1, 2, 3)}
-    into = venus.Collector("site")
+    into = Collector("site", "system")
     venus.read_system(tree | {"Dc/Pv/Power": 1.0}, into)
     assert into.readings["pv_ac_power_w"] == 1022.0
     assert into.readings["pv_power_w"] == 1023.0
@@ -228,20 +255,20 @@ def test_pv_is_the_sum_of_all_four_kinds_over_all_phases() -> None:
 @pytest.mark.parametrize("path", ["Dc/Pv/Power", "Ac/PvOnGrid/L2/Power"])
 def test_pv_without_a_rejected_part_is_not_the_whole(path: str) -> None:
     tree = {"Dc/Pv/Power": 500.0, "Ac/PvOnGrid/L1/Power": 300.0, path: 9e12}
-    into = venus.Collector("site")
+    into = Collector("site", "system")
     venus.read_system(tree, into)
     assert math.isnan(into.readings["pv_power_w"])
     assert len(into.implausible) == 1
 
 
 def test_pv_without_a_missing_part_is() -> None:
-    into = venus.Collector("site")
+    into = Collector("site", "system")
     venus.read_system({"Dc/Pv/Power": 500.0, "Ac/PvOnGrid/L1/Power": []}, into)
     assert into.readings["pv_power_w"] == 500.0
 
 
 def test_powers_of_no_phase_are_missing_and_not_zero() -> None:
-    into = venus.Collector("site")
+    into = Collector("site", "system")
     venus.read_system({}, into)
     assert all(math.isnan(value) for value in into.readings.values())
 
@@ -263,11 +290,13 @@ def test_alarms_of_every_kind_and_level() -> None:
         "VebusError": 8,
         "ErrorCode": 0,
     }
-    assert venus.read_alarms(tree) == {
+    assert read_conditions("vebus", tree).levels == {
         "LowVoltage": 0,
         "GridLost": 2,
         "L1/Overload": 1,
         "L3/HighTemperature": 2,
+        "Text": 1,
+        "Flag": 1,
         "Dvcc/MultipleBatteries": 1,
         "VebusError": 2,
         "ErrorCode": 0,
@@ -283,13 +312,14 @@ def test_the_batteries_list_may_be_json_in_a_string() -> None:
         "power": -5,
     }
     for listed in ([entry], json.dumps([entry])):
-        ((found, implausible),) = venus.other_batteries({"Batteries": listed}, BATTERY)
-        assert found.device == "battery/3"
+        (other,) = listed_batteries({"Batteries": listed}, BATTERY)
+        found, implausible = read_listed(other, "battery/3")
+        assert other.instance == 3
         assert found.readings["soc_percent"] == 40.0
         assert math.isnan(found.readings["current_a"])
         assert implausible == []
-    assert venus.other_batteries({"Batteries": "["}, BATTERY) == []
-    assert venus.other_batteries({"Batteries": [entry]}, entry["id"]) == []
+    assert listed_batteries({"Batteries": "["}, BATTERY) == []
+    assert listed_batteries({"Batteries": [entry]}, entry["id"]) == []
 
 
 def test_an_id_is_of_class_and_instance_not_of_the_port() -> None:
@@ -321,19 +351,18 @@ def test_the_input_of_a_multi_on_vebus(
     assert given == expected
 
 
-def test_a_lost_phase_shows_in_the_lowest_voltage() -> None:
+def test_a_lost_phase_is_named_and_no_voltage_of_the_grid() -> None:
     tree = {"Ac/NumberOfPhases": 3, "Ac/ActiveIn/L1/F": 50.0}
     tree |= {"Ac/ActiveIn/L1/V": 230.0, "Ac/ActiveIn/L2/V": 0.0, "Ac/ActiveIn/L3/V": 232.0}
-    into = venus.Collector("site")
-    ac_input.put_ac_input(ac_input.read_vebus_input(tree), into)
-    assert into.readings["grid_voltage_min_v"] == 0.0
-    assert into.readings["grid_voltage_max_v"] == 232.0
+    found = ac_input.read_vebus_input(tree)
+    assert found.lost == ("L2",)
+    assert found.voltages_v == {"L1": 230.0, "L3": 232.0}
 
 
 def test_phases_that_a_unit_does_not_have_do_not_count() -> None:
     tree = {"Ac/NumberOfPhases": 1, "Ac/ActiveIn/L1/F": 50.0}
     tree |= {"Ac/ActiveIn/L1/V": 230.0, "Ac/ActiveIn/L2/V": 0.0, "Ac/ActiveIn/L3/V": 0.0}
-    assert ac_input.read_vebus_input(tree).voltages_v == (230.0,)
+    assert ac_input.read_vebus_input(tree).voltages_v == {"L1": 230.0}
 
 
 def test_the_order_of_those_who_know_the_grid() -> None:

@@ -50,7 +50,7 @@ def client_session(allowed: tuple[Network, ...] = ()) -> aiohttp.ClientSession:
     """
     session = aiohttp.ClientSession(
         connector=BoundedConnector(allowed),
-        timeout=aiohttp.ClientTimeout(total=REQUEST_SECONDS, sock_connect=CONNECT_SECONDS),
+        timeout=_client_timeout(REQUEST_SECONDS),
         cookie_jar=aiohttp.DummyCookieJar(),
         headers={"Accept": "application/json", "Accept-Encoding": "identity"},
         auto_decompress=False,
@@ -61,6 +61,10 @@ def client_session(allowed: tuple[Network, ...] = ()) -> aiohttp.ClientSession:
     return session
 
 
+def _client_timeout(total_seconds: float) -> aiohttp.ClientTimeout:
+    return aiohttp.ClientTimeout(total=total_seconds, sock_connect=CONNECT_SECONDS)
+
+
 async def get_json(
     http: aiohttp.ClientSession,
     base: str,
@@ -69,6 +73,7 @@ async def get_json(
     *,
     authorization: str | None = None,
     trust: Trust = SYSTEM_TRUST,
+    patience_seconds: float | None = None,
 ) -> Any:
     """GET a JSON document of at most 1 MiB.
 
@@ -84,6 +89,8 @@ async def get_json(
         Value of the header of that name.
     trust : Trust
         What the site's certificate must be.
+    patience_seconds : float or None
+        Longest time for the whole request, where it is not the session's.
 
     Returns
     -------
@@ -102,11 +109,10 @@ async def get_json(
     query = "&".join(f"{key}={value}" for key, value in params.items())
     what = f"GET {path}?{query}" if query else f"GET {path}"
     headers = {"Authorization": authorization} if authorization else None
-    ssl = trust.ssl()
+    limits = {} if patience_seconds is None else {"timeout": _client_timeout(patience_seconds)}
+    options: dict[str, Any] = {"headers": headers, "ssl": trust.ssl(), **limits}
     try:
-        async with http.get(
-            base + path, params=params, headers=headers, ssl=ssl, allow_redirects=False
-        ) as reply:
+        async with http.get(base + path, params=params, allow_redirects=False, **options) as reply:
             body = await reply.read()
             status, content_type = reply.status, reply.content_type
             encoding = reply.headers.get("Content-Encoding", "identity")

@@ -47,7 +47,9 @@ class SiteHttp:
     url: str
     trust: Trust
 
-    async def get_json(self, path: str, params: dict[str, str]) -> Any:
+    async def get_json(
+        self, path: str, params: dict[str, str], *, patience_seconds: float | None = None
+    ) -> Any:
         """GET a JSON document; see :func:`exporter.drivers.transport.http.json_client.get_json`."""
         return await get_json(
             self.transport.session,
@@ -56,4 +58,5 @@ class SiteHttp:
             params,
             authorization=self.transport.authorization(self.site, self.url),
             trust=self.trust,
+            patience_seconds=patience_seconds,
         )

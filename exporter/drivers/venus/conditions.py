@@ -1,0 +1,73 @@
+"""What a device says of its own condition: alarms, error codes and states. Pure, no I/O."""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass, field
+from typing import Any
+
+from exporter.drivers.venus.device_codes import ANY_CLASS, CODES, NORMAL_ALARMS, Level, meaning
+from exporter.drivers.venus.tree import Tree
+from exporter.drivers.venus.values import flag, number
+
+MOST_ALARMS = 256
+_ALARM_GROUPS = ("Alarms/", "Dvcc/Alarms/", "Dc/Battery/Alarms/", "Ac/Alarms/")
+_ALARM_NAME = re.compile(r"[A-Za-z0-9 _./-]{1,100}\Z")
+
+
+@dataclass(frozen=True, slots=True)
+class Conditions:
+    """Alarms and codes of one device.
+
+    Attributes
+    ----------
+    levels : dict
+        0 ok, 1 warning, 2 alarm, by name; per-phase ones as ``L1/Overload``, codes by their path.
+    texts : dict
+        What the codes among them mean, with the number.
+    information : list of str
+        States that are no fault and yet not work as usual, in words: ``is switched off``.
+    """
+
+    levels: dict[str, int] = field(default_factory=dict)
+    texts: dict[str, str] = field(default_factory=dict)
+    information: list[str] = field(default_factory=list)
+
+
+def read_conditions(device_class: str, tree: Tree) -> Conditions:
+    """The condition of a device of a class, from its tree."""
+    found = Conditions()
+    normal = NORMAL_ALARMS.get(device_class, frozenset())
+    for path, value in tree.items():
+        if "Alarms/" in path and len(found.levels) < MOST_ALARMS:
+            name = _alarm_name(path)
+            level = flag(value)
+            if name is not None and level in (0.0, 1.0, 2.0):
+                found.levels[name] = 0 if name in normal else int(level)
+    for path in dict.fromkeys((*CODES.get(device_class, {}), *ANY_CLASS)):
+        _read_code(device_class, path, tree.get(path), found)
+    return found
+
+
+def _alarm_name(path: str) -> str | None:
+    group = next((g for g in _ALARM_GROUPS if path.startswith(g)), None)
+    if group is None:
+        return None
+    name = path[len(group) :] if group == "Alarms/" else path.replace("Alarms/", "")
+    return name if _ALARM_NAME.match(name) else None
+
+
+def _read_code(device_class: str, path: str, value: Any, found: Conditions) -> None:
+    code = number(value)
+    if math.isnan(code) or not code.is_integer():
+        return
+    what = meaning(device_class, path, int(code))
+    if what is None:
+        return
+    if what.level is Level.INFORMATION:
+        found.information.append(f"{what.text} ({path} {code:.0f})")
+    # States that are no fault are no alarms; errors are listed with level 0 too.
+    if path in ANY_CLASS or what.level >= Level.WARNING:
+        found.levels[path] = max(0, int(what.level))
+        found.texts[path] = f"{path} {code:.0f}, {what.text}"
