@@ -14,6 +14,8 @@ from exporter.ask.query import Period, Query, in_words
 from exporter.ask.view import View, reading
 from exporter.assess.assessment import Issue
 from exporter.history.coverage import Coverage
+from exporter.model.figures import exact, with_unit
+from exporter.model.figures import figure as written
 from exporter.model.text import sites_word
 
 USUAL_ROWS = 20
@@ -57,11 +59,16 @@ def capital(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
-def figure(value: float | None, metric: Metric) -> str:
-    """A value with its unit, or that it is not known."""
+def figure(value: float | None, metric: Metric, limit: float | None = None) -> str:
+    """A value with its unit, on its side of the limit that it is judged by, or "unknown"."""
     if value is None:
         return "unknown"
-    return f"{value:.{metric.decimals}f}" + (f" {metric.unit}" if metric.unit else "")
+    return with_unit(written(value, metric.decimals, limit), metric.unit)
+
+
+def asked_limit(value: float, metric: Metric) -> str:
+    """A limit that the question names, with all its digits."""
+    return with_unit(exact(value), metric.unit)
 
 
 class Builder:

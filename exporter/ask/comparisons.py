@@ -77,10 +77,10 @@ def compare_sites(b: Builder, rows: list[int]) -> Answer:
     tables = [Table("Comparison", columns, lines, len(lines))]
     metric = METRICS[names[0]]
     values = b.view.values(metric)
-    parts = [
-        f"{site.title} {figure(b.view.number(values, row), metric)}"
-        for row, site in zip(rows, sites, strict=True)
-    ]
+    parts = []
+    for row, site in zip(rows, sites, strict=True):
+        now = b.view.number(values, row)
+        parts.append(f"{site.title} {figure(now, metric, b.view.limit_of(row, now))}")
     issues = [
         b.view.identity(row) | {"sentence": issue.sentence, "severity": issue.severity}
         for row in rows

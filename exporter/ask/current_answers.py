@@ -14,6 +14,7 @@ from exporter.ask.builder import (
     SITE_COLUMNS,
     WHY,
     Builder,
+    asked_limit,
     capital,
     figure,
     in_order,
@@ -177,10 +178,10 @@ def _rank(b: Builder) -> Answer:
         b.show(f"{'topk' if descending else 'bottomk'}({len(shown) or 1}, {show})")
     if not rows:
         raise CannotAnswerError(f"no site has a {metric.label} now")
-    best = b.view.sites[shown[0]].title
+    best, value = b.view.sites[shown[0]].title, b.view.number(values, shown[0])
     headline = (
         f"{capital(order)} {metric.label}: {best} with "
-        f"{figure(b.view.number(values, shown[0]), metric)}, of {sites_word(len(rows))}."
+        f"{figure(value, metric, b.view.limit_of(shown[0], value))}, of {sites_word(len(rows))}."
     )
     columns = (
         Column("place", "#", "number"),
@@ -256,7 +257,7 @@ def _tests_words(query: Query) -> str:
     parts = [("not: " if c.negate else "") + CONDITIONS[c.name].label for c in query.conditions]
     for c in query.comparisons:
         metric = METRICS[c.metric]
-        parts.append(f"{metric.label} {c.operator} {figure(c.value, metric)}")
+        parts.append(f"{metric.label} {c.operator} {asked_limit(c.value, metric)}")
     return (" or " if query.any_of else " and ").join(parts)
 
 
@@ -351,7 +352,11 @@ def _one_value(b: Builder, row: int, metrics: list[Metric]) -> Answer:
         taken = duration_words(max(0.0, b.view.assessment.time - b.view.taken(metric, row)))
         texts.append(
             f"{metric.label} of {b.view.sites[row].title} is "
-            + ("not known" if value is None else f"{figure(value, metric)}, read {taken} ago")
+            + (
+                "not known"
+                if value is None
+                else f"{figure(value, metric, b.view.limit_of(row, value))}, read {taken} ago"
+            )
         )
     columns = (*SITE_COLUMNS, *(metric_column(m) for m in metrics))
     return b.answer(capital("; ".join(texts)) + ".", [Table("Value", columns, [line], 1)], [row])

@@ -11,7 +11,7 @@ import numpy as np
 from exporter.ask import metric_history as histories
 from exporter.ask import promql
 from exporter.ask.answer import Answer, CannotAnswerError, Column, Table
-from exporter.ask.builder import Builder, capital, figure, in_order
+from exporter.ask.builder import Builder, asked_limit, capital, figure, in_order
 from exporter.ask.catalogue import METRICS, Metric
 from exporter.ask.event_answers import events_answer
 from exporter.ask.metric_history import History
@@ -342,7 +342,7 @@ async def _which(b: Builder, stored: InfluxQL) -> Answer:
         for row in in_order(b, _mask_of(b, rows))
     ]
     shown = b.limit(lines)
-    words = f"{metric.label} {wanted.operator} {figure(wanted.value, metric)}"
+    words = f"{metric.label} {wanted.operator} {asked_limit(wanted.value, metric)}"
     when = b.period.words or "in the period"
     assert b.coverage is not None
     if b.coverage.enough:

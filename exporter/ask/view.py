@@ -175,6 +175,13 @@ class View:
         least = _LEVEL[severity] if severity else Severity.NONE
         return [i for i in self.assessment.issues[row] if _LEVEL[i.severity] >= least]
 
+    def limit_of(self, row: int, value: float | None) -> float | None:
+        """The limit of the active issue that a value of a site is judged by, None without one."""
+        for issue in self.assessment.issues[row]:
+            if issue.value is not None and issue.value == value:
+                return issue.threshold
+        return None
+
     def number(self, values: FloatArray, row: int) -> float | None:
         """One value, None where it is not known."""
         value = float(values[row])

@@ -52,10 +52,15 @@ function duration(seconds) {
   return hours % 24 ? `${Math.floor(hours / 24)} d ${hours % 24} h` : `${Math.floor(hours / 24)} d`;
 }
 
-function reading(name, value) {
+// Rounded, but never across the limit that the value is judged by.
+function reading(name, value, limit = null) {
   const { unit, decimals } = QUANTITIES[name] || { unit: "", decimals: 3 };
   if (unit === "W") return power(value);
-  return unit ? `${figure(value, decimals)} ${unit}` : figure(value, decimals);
+  let digits = decimals;
+  if (limit !== null && value !== limit) {
+    while (digits < 9 && Math.sign(Number(value.toFixed(digits)) - limit) !== Math.sign(value - limit)) digits += 1;
+  }
+  return unit ? `${figure(value, digits)} ${unit}` : figure(value, digits);
 }
 
 const words = (name) => QUANTITIES[name]?.label || name.replaceAll("_", " ");

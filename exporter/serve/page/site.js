@@ -144,8 +144,9 @@ async function refreshPlots(now) {
 
 function tables(found, packs, open) {
   const names = Object.keys(found.readings).filter((name) => !SECOND_KEYS.has(name)).sort();
+  const limit = (value) => found.issues.find((issue) => issue.value === value)?.threshold ?? null;
   const rows = names.map((name) => el("tr", {}, el("th", { scope: "row" }, words(name)),
-    el("td", { class: "number" }, reading(name, found.readings[name])),
+    el("td", { class: "number" }, reading(name, found.readings[name], limit(found.readings[name]))),
     el("td", { class: "number" }, name in found.reading_ages_seconds ? `${duration(found.reading_ages_seconds[name])} ago` : "")));
   const head = (...titles) => el("thead", {}, el("tr", {}, titles.map((title) => el("th", { scope: "col" }, title))));
   const box = (id, title, ...content) => el("details", { id, open: open.has(id) }, el("summary", {}, title), el("div", { class: "scroll" }, content));

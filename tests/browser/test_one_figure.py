@@ -1,0 +1,254 @@
+"""An ill site with three batteries: every face gives the same figures of it.
+
+Its trees are read by the real driver from a real listener. The hottest place is a cell of one
+battery, the highest sensor is on another, the lowest health and the widest spread are on two.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import shutil
+import time
+from collections.abc import Iterator
+from html import unescape
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+from mcp import Client
+from prometheus_client import generate_latest
+from prometheus_client.parser import text_string_to_metric_families
+from typer.testing import CliRunner
+
+from exporter.cli.commands import app
+from exporter.cli.mcp.server import build
+from exporter.config.fleet import Fleet
+from exporter.deliver.tickets.incident import incidents, text
+from exporter.history.influxql import InfluxQL
+from exporter.model.quantities import API_KEYS
+from exporter.model.snapshot import Snapshot
+from exporter.serve.metrics import PREFIX, registry
+from exporter.store.line_protocol import assessment_lines, snapshot_lines
+from tests.drivers import bridge
+from tests.serve.api.influx import influx
+from tests.serve.api.served import START, ServedFleet
+from tests.serve.test_metrics import NUMBERS
+
+pytestmark = pytest.mark.stack
+
+SITE = "alpha"
+SOH, HOTTEST, SPREAD = 69.96, 46.4, 0.123
+SENTENCES = (
+    "State of health is 69.96 %, below 70 %",
+    "Battery is at 46.4 °C, above 45 °C",
+    "Cells differ by 0.123 V, more than 0.1 V (lowest cell 0307, highest 0302)",
+)
+
+
+def trees() -> dict[str, dict[str, Any]]:
+    """The active battery is well; a second one is worn and has a hot cell, a third is warm and
+    has its cells far apart."""
+    found = bridge.site_trees()
+    found[bridge.VEBUS] |= {"Alarms/GridLost": 0, "Ac/ActiveIn/L1/F": 50.02}
+    second, third = (f"{bridge.PREFIX}battery.tty{port}" for port in ("O5", "O6"))
+    common = found[bridge.BATTERY] | {"Alarms/HighTemperature": 0}
+    found[bridge.BATTERY] = dict(common)
+    found[second] = common | {
+        "DeviceInstance": 257,
+        "Soh": SOH,
+        "Dc/0/Temperature": 31.0,
+        "System/MaxCellTemperature": HOTTEST,
+        "System/MinCellTemperature": 29.0,
+    }
+    found[third] = common | {
+        "DeviceInstance": 258,
+        "Soh": 88.0,
+        "Dc/0/Temperature": 46.0,
+        "System/MinCellVoltage": 3.2,
+        "System/MaxCellVoltage": 3.323,
+        "System/MinVoltageCellId": "0307",
+        "System/MaxVoltageCellId": "0302",
+    }
+    mapping = found[bridge.SYSTEM]
+    mapping["ServiceMapping/com_victronenergy_battery_257"] = second
+    mapping["ServiceMapping/com_victronenergy_battery_258"] = third
+    return found
+
+
+async def scrapes() -> list[Snapshot]:
+    """Scrapes of the site, ten seconds apart, until every battery has been read."""
+    clock = bridge.Clock()
+    found: list[Snapshot] = []
+    async with bridge.Bridge(trees()).running() as site, bridge.driver_for(site.url, clock) as one:
+        while len({b.device for s in found for b in s.batteries}) < 3:
+            found.append(await one.scrape())
+            clock.advance(10.0)
+            assert len(found) < 30
+    return found
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServedFleet]:
+    fleet = Fleet.model_validate(
+        {
+            "sites": [
+                {"id": SITE, "name": "Alpha", "api_endpoint": "http://192.0.2.1:8088"},
+                {"id": "beta", "name": "Beta", "api_endpoint": "http://192.0.2.2:8088"},
+            ]
+        }
+    )
+    with influx(tmp_path_factory.mktemp("influx")) as server:
+        served = ServedFleet(fleet, InfluxQL(server.url, "fleet", {}), now=time.time() - START)
+        lines: list[str] = []
+        for snapshot in asyncio.run(scrapes()):
+            served.now += 10.0
+            lines += snapshot_lines(snapshot)
+            served.state.apply(snapshot, served.now)
+        served.assess()
+        server.write([*lines, *assessment_lines(served.latest, [])])
+        with served.serving():
+            yield served
+
+
+@pytest.fixture(scope="module")
+def site(served: ServedFleet) -> Any:
+    return served.json(f"/api/v1/sites/{SITE}")
+
+
+def command(served: ServedFleet, *words: str) -> str:
+    environment = {"FLEETSCOPE_URL": served.url, "COLUMNS": "200", "NO_COLOR": "1"}
+    done = CliRunner().invoke(app, list(words), env=environment)
+    assert done.exit_code in (0, 1), done.output
+    return done.output
+
+
+def squeezed(shown: str) -> str:
+    return re.sub(r"\s+", " ", shown)
+
+
+def test_the_api_has_one_figure_under_both_keys(site: Any) -> None:
+    readings = site["readings"]
+    assert readings["battery_lowest_soh_percent"] == SOH
+    assert readings["battery_hottest_c"] == HOTTEST
+    assert readings["cell_widest_spread_v"] == pytest.approx(SPREAD)
+    assert readings["cell_lowest_v"] == 3.2
+    for key, name in API_KEYS.items():
+        assert readings[key] == readings[name]
+        assert site["reading_ages_seconds"][key] == site["reading_ages_seconds"][name]
+    # Those of the active battery.
+    assert (readings["soc_percent"], readings["voltage_v"]) == (75.0, 52.5)
+    judged = {issue["code"]: issue["value"] for issue in site["issues"]}
+    assert judged["battery_soh"] == SOH
+    assert judged["battery_temperature"] == HOTTEST
+    assert judged["cell_spread"] == pytest.approx(SPREAD)
+    assert {issue["sentence"] for issue in site["issues"]} >= set(SENTENCES)
+
+
+def test_lists_and_comparisons_of_the_api(served: ServedFleet, site: Any) -> None:
+    for name in (*API_KEYS, *API_KEYS.values()):
+        ranking = served.json(f"/api/v1/ranking?by={name}")
+        assert ranking["ranking"][0]["value"] == site["readings"][name]
+        compared = served.json(f"/api/v1/compare?site={SITE}&metric={name}")
+        assert compared["metrics"][0]["values"] == {SITE: site["readings"][name]}
+
+
+def test_metrics(served: ServedFleet, site: Any) -> None:
+    exposed = generate_latest(registry(lambda: served.latest, lambda: NUMBERS)).decode()
+    values: dict[tuple[str, str], list[float]] = {}
+    for family in text_string_to_metric_families(exposed):
+        for sample in family.samples:
+            if sample.labels.get("site") == SITE:
+                key = (sample.name.removeprefix(PREFIX), sample.labels.get("code", ""))
+                values.setdefault(key, []).append(sample.value)
+    assert values["battery_soh_ratio", ""] == [pytest.approx(SOH / 100)]
+    assert values["battery_temperature_celsius", ""] == [HOTTEST]
+    assert max(values["cell_spread_volts", ""]) == site["readings"]["cell_widest_spread_v"]
+    assert values["site_issue_value", "battery_soh"] == [pytest.approx(SOH / 100)]
+    assert values["site_issue_value", "battery_temperature"] == [HOTTEST]
+    assert values["site_health_score", ""] == [site["score"]]
+
+
+def test_the_command_line(served: ServedFleet, site: Any) -> None:
+    for words in (["site", SITE], ["explain", SITE]):
+        shown = squeezed(command(served, *words, "--json"))
+        for sentence in SENTENCES:
+            assert sentence in shown
+        for name, weight in site["effective_weights"].items():
+            if weight is not None:
+                pattern = rf'"component": "{name}", "score": [\d.]+, "weight": ([\d.]+)'
+                assert float(re.findall(pattern, shown)[0]) == pytest.approx(100 * weight)
+    answer = json.loads(command(served, "rank", "--by", "temperature", "--json"))
+    assert str(HOTTEST) in json.dumps(answer["tables"][0]["rows"][0])
+
+
+@pytest.mark.parametrize(
+    ("question", "value", "written"),
+    [
+        ("what is the battery temperature of alpha", HOTTEST, "is 46.4 °C"),
+        ("what is the state of health of alpha", SOH, "is 69.96 %"),
+        ("what is the cell spread of alpha", SPREAD, "is 0.123 V"),
+    ],
+)
+async def test_questions(served: ServedFleet, question: str, value: float, written: str) -> None:
+    answers = [served.json(f"/api/v1/ask?q={quote(question)}")]
+    answers.append(json.loads(command(served, "ask", question, "--json")))
+    async with Client(build(served.url)) as client:
+        result = await client.call_tool("ask_fleet", {"question": question})
+        assert not result.is_error, result.content
+        found = result.structured_content or json.loads(result.content[0].text)
+    answers.append(found)
+    for answer in answers:
+        assert answer["headline"] == answers[0]["headline"]
+        assert written in answer["headline"]
+        assert [r["value"] for r in answer["evidence"]["readings"]] == [pytest.approx(value)]
+
+
+def test_the_report_and_the_ticket(served: ServedFleet, site: Any) -> None:
+    html = served.ask("/api/v1/report?days=1&format=html")[2].decode()
+    shown = squeezed(unescape(re.sub(r"<[^>]*>", " ", html)))
+    tickets = squeezed(
+        "\n".join(text(i, "1", None, markup=False) for i in incidents([site], site["time"]))
+    )
+    for sentence in SENTENCES:
+        assert sentence in shown
+        assert sentence in tickets
+    assert "battery_soh 69.96 %, limit 70 %" in tickets
+    assert "battery_temperature 46.4 °C, limit 45 °C" in tickets
+    assert "hottest battery or cell 46.4 °C" in tickets
+    assert "46.0" not in tickets
+
+
+def test_the_page(served: ServedFleet, site: Any) -> None:
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
+    if chromium is None:
+        pytest.skip("no Chromium in PATH (Debian: apt-get install chromium)")
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    with playwright.sync_playwright() as driver:
+        browser = driver.chromium.launch(
+            executable_path=chromium, args=["--no-sandbox", "--disable-gpu"]
+        )
+        page = browser.new_page()
+        page.set_default_timeout(60_000)
+        page.goto(f"{served.url}/#/site/{SITE}")
+        page.wait_for_selector(".issues li")
+        issues = page.inner_text(".issues")
+        components = page.inner_text(".components")
+        readings = page.evaluate(
+            "Object.fromEntries([...document.querySelectorAll('#readings-box tbody tr')]"
+            ".map((row) => [row.querySelector('th').textContent,"
+            " row.querySelector('td').textContent]))"
+        )
+        browser.close()
+    for sentence in SENTENCES:
+        assert sentence in issues
+    assert readings["hottest battery or cell"] == "46.4 °C"
+    assert readings["widest cell spread"] == "0.123 V"
+    assert readings["lowest state of health"] == "69.96 %"
+    assert "battery temperature" not in readings
+    for name, weight in site["effective_weights"].items():
+        if weight is not None:
+            assert (
+                f"{name} {site['components'][name]:.0f} · weight {100 * weight:g} %" in components
+            )
