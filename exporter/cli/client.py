@@ -69,6 +69,16 @@ def get(url: str, path: str, parameters: dict[str, Any] | None = None, seconds: 
         raise CannotAskError(f"{url} answers, but not as an exporter does: {error}") from error
 
 
+def site_id(url: str, name: str) -> str:
+    """The id of the one site that an id, a name or a part of either means.
+
+    Raises
+    ------
+    CannotAskError
+    """
+    return str(get(url, "query", {"what": "site", "site": name})["sites"][0])
+
+
 def fetch(
     url: str, path: str, parameters: dict[str, Any] | None = None, seconds: float = 0
 ) -> bytes:

@@ -93,7 +93,7 @@ async def tool(served: ServedFleet, name: str, arguments: dict[str, Any]) -> Any
     async with Client(build(served.url)) as client:
         result = await client.call_tool(name, arguments)
     assert not result.is_error, result.content
-    return result.structured_content
+    return json.loads(result.content[0].text)  # type: ignore[union-attr]
 
 
 def attention_of(answer: Any) -> list[tuple[str, str, float, str]]:

@@ -1,71 +1,16 @@
-"""What the tools return: small, typed, with the evidence. Times are ISO 8601 in UTC."""
+"""What the tools return: one JSON text, small, with the evidence. Times are ISO 8601 in UTC."""
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime
 from typing import Any
 
-from pydantic import BaseModel, Field
-
-MOST_READINGS = 40
+MOST_READINGS = 20
 MOST_POINTS = 96
-_NOT_TOLD = {"issues"}
-
-
-class Reading(BaseModel):
-    """A reading that an answer rests on."""
-
-    site: str
-    quantity: str
-    value: float | None
-    unit: str
-    time: str
-    threshold: float | None = None
-
-
-class TableOut(BaseModel):
-    """A table; ``units`` gives the unit of each column that has one."""
-
-    title: str
-    rows: list[dict[str, Any]]
-    total: int = Field(description="Rows that there are, also those left out by the limit")
-    units: dict[str, str]
-
-
-class EvidenceOut(BaseModel):
-    """What an answer rests on."""
-
-    as_of: str
-    readings: list[Reading]
-    readings_left_out: int = 0
-    missing: list[str] = Field(description="What was not known; never to be taken for zero or good")
-    notes: list[str]
-    promql: list[str] = Field(description="Shows the same in Prometheus or Grafana")
-    influxql: list[str] = Field(description="Shows the same in InfluxDB or Grafana")
-
-
-class CoverageOut(BaseModel):
-    """What was observed of the period; below half, nothing is said of the whole."""
-
-    sentence: str
-    observed_ratio: float
-    enough: bool
-    sites_below_half: dict[str, float] = Field(description="Observed share of such sites")
-
-
-class AnswerOut(BaseModel):
-    """An answer: a sentence, tables, and the evidence."""
-
-    headline: str
-    understood: str = Field(description="The question as it was understood")
-    attention: bool = Field(description="Whether a site in the answer needs attention")
-    sites: list[str] = Field(description="Ids of the sites in the answer, in order")
-    cost: str | None = None
-    coverage: CoverageOut | None = None
-    session: str | None = Field(None, description="To be given with a follow-up question")
-    notes: list[str] = []
-    tables: list[TableOut]
-    evidence: EvidenceOut
+MOST_ITEMS = 12
+_LONG = {"issues", "meaning"}
+_DECIMALS = 4
 
 
 def moment(seconds: float) -> str:
@@ -73,64 +18,93 @@ def moment(seconds: float) -> str:
     return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")
 
 
-def answer_out(answer: dict[str, Any]) -> AnswerOut:
-    """What the exporter answered, made small."""
+def answer_text(answer: dict[str, Any]) -> str:
+    """What the exporter answered, made small; what is empty is left out."""
     evidence = answer["evidence"]
     readings = evidence["readings"]
-    return AnswerOut(
-        headline=answer["headline"],
-        understood=answer["understood"],
-        attention=answer["attention"],
-        sites=answer["sites"],
-        cost=answer["cost"],
-        coverage=_coverage(answer["coverage"]),
-        session=answer.get("session"),
-        notes=answer.get("notes") or [],
-        tables=[_table(table) for table in answer["tables"] if table["rows"]],
-        evidence=EvidenceOut(
-            as_of=moment(evidence["time"]),
-            readings=[
-                Reading(**{**reading, "time": moment(reading["time"])})
-                for reading in readings[:MOST_READINGS]
+    found = {
+        "headline": answer["headline"],
+        "understood": answer["understood"],
+        "attention": answer["attention"],
+        "sites": answer["sites"],
+        "cost": answer["cost"],
+        "coverage": _coverage(answer["coverage"]),
+        "session": answer.get("session"),
+        "notes": answer.get("notes"),
+        "tables": [_table(table) for table in answer["tables"] if table["rows"]],
+        "evidence": {
+            "as_of": moment(evidence["time"]),
+            "readings": [
+                reading | {"time": moment(reading["time"])} for reading in readings[:MOST_READINGS]
             ],
-            readings_left_out=max(0, len(readings) - MOST_READINGS),
-            missing=evidence["missing"],
-            notes=evidence["notes"],
-            promql=evidence["promql"],
-            influxql=evidence["influxql"],
-        ),
-    )
+            "readings_left_out": max(0, len(readings) - MOST_READINGS),
+            "missing": evidence["missing"],
+            "notes": evidence["notes"],
+            "promql": evidence["promql"],
+            "influxql": evidence["influxql"][:1],
+        },
+    }
+    return as_text(found)
 
 
-def _coverage(found: dict[str, Any] | None) -> CoverageOut | None:
+def data_text(data: Any) -> str:
+    """Other data of the exporter, its lists cut short."""
+    return as_text(_short(data))
+
+
+def as_text(found: Any) -> str:
+    """Compact JSON without what is empty."""
+    return json.dumps(_full(found), ensure_ascii=False, separators=(",", ":"))
+
+
+def _full(found: Any) -> Any:
+    if isinstance(found, dict):
+        kept = {key: _full(value) for key, value in found.items()}
+        return {key: value for key, value in kept.items() if value not in (None, "", [], {})}
+    if isinstance(found, list):
+        return [_full(item) for item in found]
+    return round(found, _DECIMALS) if isinstance(found, float) else found
+
+
+def _short(data: Any) -> Any:
+    if isinstance(data, dict):
+        return {key: _short(value) for key, value in data.items()}
+    if isinstance(data, list):
+        short = [_short(item) for item in data[:MOST_ITEMS]]
+        return [*short, f"{len(data) - MOST_ITEMS} more"] if len(data) > MOST_ITEMS else short
+    return data
+
+
+def _coverage(found: dict[str, Any] | None) -> dict[str, Any] | None:
+    """What was observed of the period; below half, nothing is said of the whole."""
     if found is None:
         return None
     asked = found["asked_seconds"]
-    shares = {site: round(s / asked, 4) for site, s in found["observed_seconds"].items()}
-    return CoverageOut(
-        sentence=found["sentence"],
-        observed_ratio=round(found["observed_ratio"], 4),
-        enough=found["enough"],
-        sites_below_half={site: share for site, share in shares.items() if share < 0.5},
-    )
+    shares = {site: seconds / asked for site, seconds in found["observed_seconds"].items()}
+    return {
+        "sentence": found["sentence"],
+        "observed_ratio": found["observed_ratio"],
+        "enough": found["enough"],
+        "sites_below_half": {site: share for site, share in shares.items() if share < 0.5},
+    }
 
 
-def _table(table: dict[str, Any]) -> TableOut:
+def _table(table: dict[str, Any]) -> dict[str, Any]:
     times = {column["key"] for column in table["columns"] if column["kind"] == "time"}
     rows = table["rows"]
     if table["title"] == "Course":
         step = max(1, -(-len(rows) // MOST_POINTS))
         rows = rows[::step]
-    return TableOut(
-        title=table["title"],
-        rows=[
+    return {
+        "title": table["title"],
+        "rows": [
             {
                 key: moment(value) if key in times and value is not None else value
                 for key, value in row.items()
-                if key not in _NOT_TOLD
+                if key not in _LONG
             }
             for row in rows
         ],
-        total=table["total"],
-        units={c["key"]: c["unit"] for c in table["columns"] if c["unit"]},
-    )
+        "total": table["total"],
+        "units": {c["key"]: c["unit"] for c in table["columns"] if c["unit"]},
+    }

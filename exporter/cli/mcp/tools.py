@@ -1,0 +1,273 @@
+"""The tools as a table: what each answers, its arguments, and what it asks the exporter."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from typing import Any
+
+from exporter.ask.catalogue import CONDITIONS, METRICS
+from exporter.ask.query import ATTRIBUTES, EVENTS, ORDERS
+
+
+@dataclass(frozen=True, slots=True)
+class Argument:
+    """An argument: its JSON schema, and the parameter of the API that it becomes."""
+
+    schema: dict[str, Any]
+    parameter: str
+
+
+@dataclass(frozen=True, slots=True)
+class Tool:
+    """A tool: what it says of itself, its arguments, and what is asked with them.
+
+    ``path`` is a path of the API under ``/api/v1``; ``{site}`` in it is the id of the site.
+    """
+
+    title: str
+    description: str
+    arguments: tuple[str, ...]
+    required: tuple[str, ...] = ()
+    fixed: dict[str, str] = field(default_factory=dict)
+    path: str = "query"
+
+    def schema(self) -> dict[str, Any]:
+        """The JSON schema of the arguments."""
+        return {
+            "type": "object",
+            "properties": {name: ARGUMENTS[name].schema for name in self.arguments},
+            "required": list(self.required),
+            "additionalProperties": False,
+        }
+
+
+def _text(description: str, **more: Any) -> dict[str, Any]:
+    return {"type": "string", "description": description, "maxLength": 500} | more
+
+
+def _texts(description: str, most: int = 20, **more: Any) -> dict[str, Any]:
+    items = {"type": "string", "maxLength": 200} | more
+    return {"type": "array", "items": items, "description": description, "maxItems": most}
+
+
+def _enum(*values: str) -> dict[str, Any]:
+    return {"type": "string", "enum": list(values)}
+
+
+def _flag(description: str) -> dict[str, Any]:
+    return {"type": "boolean", "description": description}
+
+
+_SITE = "Site: id, name or part of either"
+_CONDITION = "One of " + ", ".join(CONDITIONS) + "; with ! before it for its opposite"
+ARGUMENTS = {
+    "site": Argument(_text(_SITE), "site"),
+    "sites": Argument(_texts("Sites: ids, names or parts", 50), "site"),
+    "filters": Argument(
+        _texts("Only such sites, as region:iberia or !vendor:BYD; by " + ", ".join(ATTRIBUTES)),
+        "filter",
+    ),
+    "conditions": Argument(_texts(_CONDITION), "condition"),
+    "condition": Argument(_text("As in find_sites, such as offline or hot"), "condition"),
+    "comparisons": Argument(_texts("Such as soh<80 or temperature>=40"), "where"),
+    "match_any": Argument(_flag("One of conditions and comparisons is enough"), "any_of"),
+    "metric": Argument(_enum(*METRICS), "metric"),
+    "metrics": Argument(_texts("Metrics, as in rank_sites"), "metric"),
+    "order": Argument(_enum(*ORDERS), "order"),
+    "period": Argument(
+        _text(
+            "Past time, such as 30m, 7d, this week, between 13:10 and 13:20, since Monday, or "
+            "from 2026-03-01T08:00 to 2026-03-01T09:30"
+        ),
+        "period",
+    ),
+    "time_zone": Argument(_text("Zone of the period, such as Europe/Berlin; UTC"), "tz"),
+    "events": Argument(_enum(*EVENTS), "events"),
+    "urgent_only": Argument(_flag("Critical issues only"), "severity"),
+    "with_cost": Argument(_flag("Also what it costs, by the price list"), "cost"),
+    "limit": Argument({"type": "integer", "minimum": 1, "maximum": 200}, "limit"),
+    "group_by": Argument(_enum(*ATTRIBUTES), "group_by"),
+    "question": Argument(_text("Such as: which sites need attention?"), "q"),
+    "session": Argument(_text("Of the answer before, for a follow-up"), "session"),
+    "days": Argument({"type": "number", "minimum": 0.01, "maximum": 366}, "days"),
+}
+_PERIOD = ("period", "time_zone")
+
+TOOLS = {
+    "fleet_status": Tool(
+        "The fleet at a glance",
+        "How many sites there are in each status, mean score, worst sites, shared issues.",
+        ("filters",),
+        fixed={"what": "status"},
+    ),
+    "sites_needing_attention": Tool(
+        "Sites that need attention",
+        "Sites with a warning or a critical issue, worst first: why, since when, what to do. With "
+        "a period: those that had one in it, how long, and whether it goes on.",
+        ("urgent_only", "filters", *_PERIOD, "with_cost", "limit"),
+        fixed={"what": "attention"},
+    ),
+    "timeline": Tool(
+        "What happened",
+        "What happened in a period, in order: statuses, issues that began or ended, maintenance, "
+        "reloads, unobserved time; and the issues that were open before. The last 24 h without a "
+        "period.",
+        (*_PERIOD, "sites", "filters", "conditions", "events", "urgent_only", "limit"),
+        path="timeline",
+    ),
+    "rank_sites": Tool(
+        "Sites in order",
+        "Sites in the order of a metric, worst score first without one; now or over a period.",
+        ("metric", "order", "filters", *_PERIOD, "limit"),
+        fixed={"what": "rank"},
+    ),
+    "site_details": Tool(
+        "One site",
+        "Scores, issues, readings and facts of one site; with a period, how it did.",
+        ("site", *_PERIOD),
+        ("site",),
+        fixed={"what": "site"},
+    ),
+    "explain_site": Tool(
+        "Why a site has its score",
+        "Every point that a site lost and why, what caps its score, and what is unknown.",
+        ("site",),
+        ("site",),
+        fixed={"what": "explain"},
+    ),
+    "site_cells": Tool(
+        "Single cells of a site",
+        "What the history of the single cells of a site says: findings, trends, forecasts, use.",
+        ("site",),
+        ("site",),
+        path="sites/{site}/cells",
+    ),
+    "compare_sites": Tool(
+        "Sites side by side",
+        "Two or more sites compared in all metrics or some; over a period in one.",
+        ("sites", "metrics", *_PERIOD),
+        ("sites",),
+        fixed={"what": "compare"},
+    ),
+    "find_sites": Tool(
+        "Sites that meet conditions",
+        "Sites of which conditions and comparisons hold; with a period, at some time in it.",
+        ("conditions", "comparisons", "match_any", "filters", *_PERIOD, "limit"),
+        fixed={"what": "which"},
+    ),
+    "outliers": Tool(
+        "Unusual sites",
+        "Sites beyond 3.5 robust standard deviations of comparable ones.",
+        ("metric", "filters", "limit"),
+        fixed={"what": "outliers"},
+    ),
+    "since_when": Tool(
+        "Since when",
+        "Since when the issues of a site, or the sites of a condition, last.",
+        ("site", "condition"),
+        fixed={"what": "since"},
+    ),
+    "metric_history": Tool(
+        "History of a metric",
+        "How a metric went: mean, extremes, trend, total of energies, and what was observed.",
+        ("metric", *_PERIOD, "sites", "filters", "limit"),
+        ("metric", "period"),
+        fixed={"what": "history"},
+    ),
+    "metric_value": Tool(
+        "Value of a metric",
+        "A metric now: of one site, of the fleet, or of each group of sites.",
+        ("metric", "site", "filters", "group_by"),
+        ("metric",),
+        fixed={"what": "value"},
+    ),
+    "cost": Tool(
+        "Cost",
+        "What the present issues will cost by the configured price list; no price, no figure.",
+        ("filters",),
+        fixed={"what": "cost"},
+    ),
+    "report": Tool(
+        "Report",
+        "The fleet over the last days (7): what changed, who needs attention, what gets worse, "
+        "availability, energy, costs.",
+        ("days",),
+        fixed={"format": "json"},
+        path="report",
+    ),
+    "ask_fleet": Tool(
+        "Ask in plain language",
+        "Answer a question by a fixed grammar; what it does not understand is an error.",
+        ("question", "session", "time_zone"),
+        ("question",),
+        path="ask",
+    ),
+}
+
+
+class ArgumentError(Exception):
+    """Arguments that a tool does not take; its text says what is wrong and what is right."""
+
+
+def parameters(name: str, given: dict[str, Any]) -> dict[str, Any]:
+    """What a tool asks the exporter, of the arguments that it was called with.
+
+    Raises
+    ------
+    ArgumentError
+    """
+    tool = TOOLS[name]
+    for argument in given:
+        if argument not in tool.arguments:
+            close = get_close_matches(argument, tool.arguments, 1, 0.5)
+            hint = f"did you mean {close[0]}?" if close else "none is like it."
+            takes = ", ".join(tool.arguments)
+            raise ArgumentError(
+                f"{name} has no argument {argument[:40]!r}; {hint} It takes {takes}"
+            )
+    missing = [argument for argument in tool.required if given.get(argument) in (None, "", [])]
+    if missing:
+        raise ArgumentError(f"{name} needs {', '.join(missing)}")
+    asked: dict[str, Any] = dict(tool.fixed)
+    for argument, value in given.items():
+        if value is None:
+            continue
+        _check(argument, value, ARGUMENTS[argument].schema)
+        said = "critical" if argument == "urgent_only" else "1"
+        asked[ARGUMENTS[argument].parameter] = said if value is True else value
+    return asked
+
+
+_TYPES: dict[str, tuple[type, ...]] = {
+    "string": (str,),
+    "integer": (int,),
+    "number": (int, float),
+    "boolean": (bool,),
+    "array": (list,),
+}
+
+
+def _check(argument: str, value: Any, schema: dict[str, Any]) -> None:
+    """Hold a value against its schema.
+
+    Raises
+    ------
+    ArgumentError
+    """
+    kind = schema["type"]
+    # A bool is an int in Python, but not in JSON.
+    if type(value) not in _TYPES[kind]:
+        raise ArgumentError(f"{argument} is {str(value)[:40]!r}; expected a value of type {kind}")
+    if "maxItems" in schema:
+        if len(value) > schema["maxItems"]:
+            raise ArgumentError(f"{argument} has {len(value)} items; at most {schema['maxItems']}")
+        for item in value:
+            _check(argument, item, schema["items"])
+    if "maxLength" in schema and len(value) > schema["maxLength"]:
+        raise ArgumentError(f"{argument} is longer than {schema['maxLength']} characters")
+    if "enum" in schema and value not in schema["enum"]:
+        raise ArgumentError(f"{argument} is {value[:40]!r}; one of {', '.join(schema['enum'])}")
+    if "minimum" in schema and not schema["minimum"] <= value <= schema["maximum"]:
+        limits = f"{schema['minimum']} to {schema['maximum']}"
+        raise ArgumentError(f"{argument} is {value}; expected {limits}")
