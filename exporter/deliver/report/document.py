@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from exporter.deliver.report import plots
 from exporter.deliver.report.model import Report
+from exporter.history.coverage import percent_words
 from exporter.model.text import duration_words
 
 if TYPE_CHECKING:
@@ -33,8 +34,25 @@ def as_html(report: Report) -> str:
         plots=plots,
         energy_words=ENERGY_WORDS,
         quantity_words=QUANTITY_WORDS,
+        balances=balances,
         period=duration_words(report.end - report.start),
     )
+
+
+def balances(report: Report) -> str:
+    """Throughput, efficiency, self-consumption and self-sufficiency, as far as they are known."""
+    parts = []
+    if report.throughput_kwh is not None:
+        parts.append(f"Battery throughput {_figure(report.throughput_kwh, 'kWh')}")
+    for words, share in (
+        ("efficiency", report.efficiency),
+        ("self-consumption of PV", report.self_consumption),
+        ("self-sufficiency", report.self_sufficiency),
+    ):
+        if share is not None:
+            parts.append(f"{words} {_share(share)}")
+    text = ", ".join(parts)
+    return f"{text[0].upper()}{text[1:]}." if text else ""
 
 
 def as_data(report: Report) -> dict[str, Any]:
@@ -46,7 +64,8 @@ def title(report: Report) -> str:
     """What a subject line says."""
     count = len(report.attention)
     needs = "1 site needs attention" if count == 1 else f"{count} sites need attention"
-    return f"Fleetscope report to {_day(report.end)}: {needs}"
+    thin = "" if report.observed.enough else f", {percent_words(report.observed.share)} observed"
+    return f"Fleetscope report to {_day(report.end)}: {needs}{thin}"
 
 
 @cache
@@ -61,7 +80,14 @@ def _template() -> Template:
         lstrip_blocks=True,
     )
     environment.filters.update(
-        day=_day, moment=_moment, figure=_figure, percent=_percent, points=_points, money=_money
+        day=_day,
+        moment=_moment,
+        figure=_figure,
+        percent=_percent,
+        observed=percent_words,
+        share=_share,
+        points=_points,
+        money=_money,
     )
     return environment.get_template("report.html")
 
@@ -82,7 +108,14 @@ def _figure(value: float | None, unit: str = "") -> str:
 
 
 def _percent(value: float | None) -> str:
-    return "–" if value is None else f"{100 * value:.2f} %"
+    if value is None:
+        return "–"
+    # Neither all nor nothing by rounding.
+    return f"{min(100 * value, 99.99) if value < 1 else 100:.2f} %"
+
+
+def _share(value: float | None) -> str:
+    return "–" if value is None else f"{100 * value:.0f} %"
 
 
 def _points(value: float | None) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections import defaultdict
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -13,9 +14,11 @@ from exporter import __version__
 from exporter.ask.metric_history import History
 from exporter.assess.assessment import FleetAssessment
 from exporter.assess.costs import Estimate, PriceList, energy, estimate
+from exporter.deliver.report.energy_balance import balance
 from exporter.deliver.report.model import (
     Attention,
     Change,
+    Observed,
     PastIssue,
     Report,
     SitePeriod,
@@ -23,12 +26,14 @@ from exporter.deliver.report.model import (
 )
 from exporter.deliver.report.period_data import DAY, Past, Table, total
 from exporter.deliver.report.worsening import COURSES, Course, outlook
+from exporter.history.coverage import LEAST_SHARE, Coverage, percent_words
 from exporter.history.influxql import InfluxQL
 from exporter.store.line_protocol import SEVERITY_LEVELS
 from scoring.status import Status
 
 TREND_DAYS = 90
 MOST_LISTED = 200
+MOSTLY = 0.9
 ENERGIES = {
     "pv_kwh": "pv_energy",
     "load_kwh": "load_energy",
@@ -62,6 +67,9 @@ async def gather(
     """
     end = assessment.time
     past = Past(stored, len(assessment.fleet.sites), _active(assessment))
+    sites = [site.id for site in assessment.fleet.sites]
+    seen = await past.observed(sites, start, end)
+    seen_before = await past.observed(sites, 2 * start - end, start)
     online = await past.history("availability", start, end)
     online_before = await past.history("availability", 2 * start - end, start)
     scores = await past.scores(start, end)
@@ -69,8 +77,16 @@ async def gather(
     course = await past.score_course(start, end)
     issues = await past.issues(start, end)
     energies = {name: await past.history(metric, start, end) for name, metric in ENERGIES.items()}
+    charge = await past.charge_change(start, end)
     worsening = await _worsening(assessment, past, end)
-    periods = _periods(assessment, (online, online_before), (scores, scores_before), energies)
+    periods = _periods(
+        assessment,
+        (seen, seen_before),
+        (online, online_before),
+        (scores, scores_before),
+        energies,
+        charge,
+    )
     attention = _attention(assessment, prices)
     sums = {name: total(getattr(period, name) for period in periods) for name in ENERGIES}
     grid = energy(sums["import_kwh"], sums["export_kwh"], prices) if prices else Estimate((), ())
@@ -83,16 +99,23 @@ async def gather(
         end=end,
         version=__version__,
         sites=len(assessment.fleet.sites),
+        observed=Observed(seen.share, seen.enough, seen.sentence()),
         counts={status.name: count for status, count in assessment.counts.items()},
-        mean_score=_mean(period.mean_score for period in periods),
-        mean_score_before=_mean(period.mean_score_before for period in periods),
-        availability=_mean(period.availability for period in periods),
-        availability_before=_mean(period.availability_before for period in periods),
+        mean_score=_mean_if(seen, [period.mean_score for period in periods]),
+        mean_score_before=_mean_if(seen_before, [period.mean_score_before for period in periods]),
+        availability=_mean_if(seen, [period.availability for period in periods]),
+        availability_before=_mean_if(
+            seen_before, [period.availability_before for period in periods]
+        ),
         score_times=tuple(time for time, _ in course),
         score_values=tuple(value for _, value in course),
         energy_days=tuple(days),
         energy_by_day={name: tuple(sums.get(day) for day in days) for name, sums in by_day.items()},
         energy=sums,
+        throughput_kwh=total(period.throughput_kwh for period in periods),
+        efficiency=_weighted(periods, "efficiency", "charged_kwh"),
+        self_consumption=_weighted(periods, "self_consumption", "pv_kwh"),
+        self_sufficiency=_weighted(periods, "self_sufficiency", "load_kwh"),
         common=tuple(issue.sentence for issue in assessment.common),
         attention=attention,
         changes=_changes(assessment, scores),
@@ -104,7 +127,7 @@ async def gather(
         energy_costs=grid.figures,
         assumptions=tuple(dict.fromkeys(f"{f.item}: {f.assumption}" for f in figures)),
         unpriced=_unpriced(attention, grid, prices),
-        missing=_missing(periods, start, end, bool(course)),
+        missing=_missing(periods, bool(course)),
         queries=tuple(past.statements),
     )
 
@@ -215,6 +238,8 @@ def _outlooks(
             values = np.array([value for _, value in points])
             thresholds = assessment.fleet.thresholds_of(site)
             limits = tuple(float(getattr(thresholds, name)) for name in course.limits)
+            if len(days) < LEAST_SHARE * (1 + np.ptp(days) if len(days) else 1):
+                continue
             seen = outlook(course, days, values, limits)
             if seen is None:
                 continue
@@ -234,6 +259,7 @@ def _outlooks(
                     latest=latest,
                     times=tuple((days * DAY).tolist()),
                     values=tuple(values.tolist()),
+                    days=len(days),
                 )
             )
     found.sort(key=lambda entry: (entry.when, entry.site))
@@ -242,31 +268,42 @@ def _outlooks(
 
 def _periods(
     assessment: FleetAssessment,
+    observed: tuple[Coverage, Coverage],
     online: tuple[Histories, Histories],
     scores: tuple[Table, Table],
     energies: dict[str, Histories],
+    charge: dict[str, float],
 ) -> tuple[SitePeriod, ...]:
     """Every site, the least available first, then in the order of attention."""
-    found = []
+    rows = []
     for row in assessment.by_attention():
         site = assessment.fleet.sites[row]
-        up, up_before = (found.get(site.id) for found in online)
-        found.append(
+        known = {
+            name: courses[site.id].total if site.id in courses else None
+            for name, courses in energies.items()
+        }
+        availability = [
+            up[site.id].mean / 100 if site.id in up and seen.of(site.id) >= LEAST_SHARE else None
+            for seen, up in zip(observed, online, strict=True)
+        ]
+        mean_score = [
+            table.get(site.id, {}).get("mean") if seen.of(site.id) >= LEAST_SHARE else None
+            for seen, table in zip(observed, scores, strict=True)
+        ]
+        rows.append(
             SitePeriod(
                 site=site.id,
                 name=site.title,
-                availability=up.mean / 100 if up else None,
-                availability_before=up_before.mean / 100 if up_before else None,
-                observed=up.covered if up else 0.0,
-                mean_score=scores[0].get(site.id, {}).get("mean"),
-                mean_score_before=scores[1].get(site.id, {}).get("mean"),
-                **{
-                    name: courses[site.id].total if site.id in courses else None
-                    for name, courses in energies.items()
-                },
+                availability=availability[0],
+                availability_before=availability[1],
+                observed=observed[0].of(site.id),
+                mean_score=mean_score[0],
+                mean_score_before=mean_score[1],
+                **known,
+                **balance(known, site.capacity_kwh, charge.get(site.id)),
             )
         )
-    return tuple(sorted(found, key=lambda p: 2.0 if p.availability is None else p.availability))
+    return tuple(sorted(rows, key=lambda p: 2.0 if p.availability is None else p.availability))
 
 
 def _unpriced(
@@ -278,25 +315,32 @@ def _unpriced(
     return (*told[:20], *grid.unpriced)
 
 
-def _missing(
-    periods: tuple[SitePeriod, ...], start: float, end: float, any_score: bool
-) -> tuple[str, ...]:
-    told = []
-    thin = sum(period.observed < 0.9 for period in periods)
+def _missing(periods: tuple[SitePeriod, ...], any_score: bool) -> tuple[str, ...]:
+    found = []
+    thin = sum(period.observed < MOSTLY for period in periods)
     if thin:
-        told.append(
-            f"{thin} of {len(periods)} sites were observed for less than 90 % of the period; their "
-            "figures are of the time in which they were."
+        found.append(
+            f"{thin} of {len(periods)} sites were observed for less than {percent_words(MOSTLY)} "
+            "of the period; their figures are of the time in which they were."
         )
     if not any_score:
-        told.append("No score is stored for the period.")
+        found.append("No score is stored for the period.")
     for name in ENERGIES:
         absent = sum(getattr(period, name) is None for period in periods)
         if absent:
-            told.append(f"{name.removesuffix('_kwh')}: {absent} sites give no such reading.")
-    return tuple(told)
+            found.append(f"{name.removesuffix('_kwh')}: {absent} sites give no such reading.")
+    return tuple(found)
 
 
-def _mean(values: Any) -> float | None:
+def _mean_if(observed: Coverage, values: Sequence[float | None]) -> float | None:
+    """The mean of what is known, if enough of the period was observed."""
     known = [value for value in values if value is not None]
-    return sum(known) / len(known) if known else None
+    return sum(known) / len(known) if known and observed.enough else None
+
+
+def _weighted(periods: tuple[SitePeriod, ...], share: str, weight: str) -> float | None:
+    """A share of the fleet: that of each site by its energy."""
+    parts = [(getattr(period, share), getattr(period, weight)) for period in periods]
+    known = [(value, kwh) for value, kwh in parts if value is not None and kwh]
+    energy_kwh = sum(kwh for _, kwh in known)
+    return sum(value * kwh for value, kwh in known) / energy_kwh if energy_kwh > 0 else None

@@ -53,7 +53,7 @@ class Attention:
 class Worsening:
     """A value that is getting worse, and when it reaches its limit; Unix seconds.
 
-    ``latest`` is None where it may never get there.
+    ``latest`` is None where it may never get there; ``days`` is the number of days with readings.
     """
 
     site: str
@@ -68,14 +68,19 @@ class Worsening:
     latest: float | None
     times: tuple[float, ...]
     values: tuple[float, ...]
+    days: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class SitePeriod:
     """One site over the period; None is unknown.
 
-    ``availability`` is the share of scrapes that were answered, ``observed`` the share of the
-    period in which there were scrapes at all.
+    ``observed`` is the share of the period in which the site was polled, ``availability`` the share
+    of that time in which it answered; None below :data:`exporter.history.coverage.LEAST_SHARE`.
+    ``throughput_kwh`` is what went into and out of the battery, ``efficiency`` the share of what
+    was charged that came out again, what it holds more or less than before left out.
+    ``self_consumption`` is the share of PV energy that was used on the site, ``self_sufficiency``
+    the share of consumption that did not come from the grid. Shares are 0 to 1.
     """
 
     site: str
@@ -91,6 +96,23 @@ class SitePeriod:
     export_kwh: float | None
     charged_kwh: float | None
     discharged_kwh: float | None
+    throughput_kwh: float | None = None
+    efficiency: float | None = None
+    self_consumption: float | None = None
+    self_sufficiency: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """What of the period was observed, over all sites; ``share`` is 0 to 1.
+
+    Where it is not ``enough``, the report gives no availability, no mean score and no trend, and
+    does not say that nothing happened.
+    """
+
+    share: float
+    enough: bool
+    sentence: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +124,7 @@ class Report:
     end: float
     version: str
     sites: int
+    observed: Observed
     counts: dict[str, int]
     mean_score: float | None
     mean_score_before: float | None
@@ -112,6 +135,10 @@ class Report:
     energy_days: tuple[float, ...]
     energy_by_day: dict[str, tuple[float | None, ...]]
     energy: dict[str, float | None]
+    throughput_kwh: float | None
+    efficiency: float | None
+    self_consumption: float | None
+    self_sufficiency: float | None
     common: tuple[str, ...]
     attention: tuple[Attention, ...]
     changes: tuple[Change, ...]

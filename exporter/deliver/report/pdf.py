@@ -13,6 +13,9 @@ from typing import Any, NoReturn
 from exporter.model.workers import Program, ProgramError
 
 LIMIT_SECONDS = 600.0
+_LEAST_FILLED = 0.25
+"""A last page with less text is spared by a smaller type, if that suffices."""
+_SMALLER = (10.0, 9.5, 9.0)
 
 
 class NoPdfError(Exception):
@@ -42,7 +45,7 @@ def _nothing(url: str, *_: Any, **__: Any) -> NoReturn:
 def main() -> None:
     """Read HTML, write PDF."""
     try:
-        from weasyprint import HTML
+        import weasyprint  # noqa: F401 - loads Pango, or says what is absent
     except OSError as error:
         raise SystemExit(
             "no PDF without Pango (Debian: apt-get install libpango-1.0-0 libpangoft2-1.0-0 "
@@ -51,7 +54,34 @@ def main() -> None:
     # Polling comes first.
     os.nice(10)
     html = sys.stdin.buffer.read().decode()
-    sys.stdout.buffer.write(HTML(string=html, url_fetcher=_nothing).write_pdf() or b"")
+    sys.stdout.buffer.write(fitted(html).write_pdf() or b"")
+
+
+def fitted(html: str) -> Any:
+    """The document in pages; in smaller type where that spares a last page of a few lines."""
+    from weasyprint import CSS, HTML
+
+    document = HTML(string=html, url_fetcher=_nothing).render()
+    for size in _SMALLER:
+        if len(document.pages) < 2 or _filled(document.pages[-1]) >= _LEAST_FILLED:
+            break
+        style = CSS(string=f"@media print {{ body {{ font-size: {size}px !important }} }}")
+        smaller = HTML(string=html, url_fetcher=_nothing).render(stylesheets=[style])
+        if len(smaller.pages) < len(document.pages):
+            document = smaller
+            break
+    return document
+
+
+def _filled(page: Any) -> float:
+    """Share of a page's height that has text, 0 to 1."""
+    (body, *_) = page._page_box.children
+    bottoms = [
+        float(box.position_y) + float(box.height)
+        for box in body.descendants()
+        if getattr(box, "text", None)
+    ]
+    return max(bottoms, default=0.0) / float(page.height)
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from exporter.ask.answer import CannotAnswerError
 from exporter.ask.catalogue import METRICS
 from exporter.ask.metric_history import History
 from exporter.ask.query import Period
+from exporter.history.coverage import Coverage, coverage
 from exporter.history.influxql import InfluxQL, NoAnswerError, between
 from exporter.history.level_choice import beginning, enough_for, level_of, meant_for, table
 from exporter.model.levels import LEVELS, Level
@@ -86,6 +87,25 @@ class Past:
             entry.update(zip(series.columns, series.rows[0], strict=True))
         empty = {"since": None, "active": None, "severity": None, "sentence": None}
         return [empty | entry for entry in found.values()]
+
+    async def observed(self, sites: list[str], start: float, end: float) -> Coverage:
+        """How long each site was polled in the period."""
+        found = await coverage(self._stored, sites, start, end)
+        self.statements += found.statements
+        return found
+
+    async def charge_change(self, start: float, end: float) -> dict[str, float]:
+        """By how many percent points the charge of each site's battery differs at the end."""
+        found = await self._ask(
+            'SELECT first("soc_percent") AS first, last("soc_percent") AS last FROM "battery" '
+            f'WHERE {between(start, end)} GROUP BY "site", "device"'
+        )
+        changes: dict[str, float] = {}
+        for series in found:
+            site, (_, first, last) = series.tags["site"], series.rows[0]
+            if site not in changes or series.tags["device"] == self._active.get(site):
+                changes[site] = last - first
+        return changes
 
     async def history(self, metric: str, start: float, end: float) -> dict[str, History]:
         """How a metric of every site went, as answers to questions have it, in days at most.

@@ -21,9 +21,10 @@ from exporter.assess.costs import PriceList
 from exporter.cli.commands import app
 from exporter.config.fleet import Fleet
 from exporter.deliver.report.delivery import deliver
-from exporter.deliver.report.document import as_data, as_html
+from exporter.deliver.report.document import as_data, as_html, title
+from exporter.deliver.report.energy_balance import balance
 from exporter.deliver.report.gather import gather
-from exporter.deliver.report.model import Report
+from exporter.deliver.report.model import Observed, Report
 from exporter.deliver.report.report_file import ReportPlan
 from exporter.history.influxql import InfluxQL
 from exporter.serve.api import schemas
@@ -139,6 +140,49 @@ def test_availability_counts_time_and_not_scrapes(data: Any) -> None:
 
 
 @pytest.mark.stack
+async def test_of_what_was_not_seen_nothing_is_said(served: ServedFleet) -> None:
+    """The exporter has run for 14 days of the 90 that are asked about."""
+    stored = InfluxQL(served.stored.connection.url, "fleet", {})  # type: ignore[union-attr]
+    try:
+        report = await gather(served.latest, stored, END - 90 * DAY, None)
+    finally:
+        await stored.close()
+    assert not report.observed.enough
+    assert report.observed.share == pytest.approx(14 / 90, abs=0.002)
+    assert (report.availability, report.mean_score) == (None, None)
+    assert {period.availability for period in report.periods} == {None}
+    html = as_html(report)
+    assert html.index("Observed 16 % of the time asked") < html.index("attention now")
+    assert "mean score of the period" not in html
+    for claim in ("no trend towards a limit", "No site has another status", "100.00 %"):
+        assert claim not in html
+    assert "16 % observed" in title(report)
+
+
+def test_the_balance_of_a_site() -> None:
+    kwh = {
+        "pv_kwh": 100.0,
+        "load_kwh": 80.0,
+        "import_kwh": 20.0,
+        "export_kwh": 30.0,
+        "charged_kwh": 50.0,
+        "discharged_kwh": 40.0,
+    }
+    found = balance(kwh, 10.0, 50.0)
+    assert found == {
+        "throughput_kwh": 90.0,
+        "efficiency": pytest.approx(40 / 45),
+        "self_consumption": pytest.approx(0.7),
+        "self_sufficiency": pytest.approx(0.75),
+    }
+    # Less than one cycle, no capacity, contradicting meters, missing readings.
+    assert balance(kwh, 100.0, 50.0)["efficiency"] is None
+    assert balance(kwh, None, 50.0)["efficiency"] is None
+    assert balance(kwh | {"export_kwh": 130.0}, 10.0, 0.0)["self_consumption"] is None
+    assert set(balance(dict.fromkeys(kwh), 10.0, 0.0).values()) == {None}
+
+
+@pytest.mark.stack
 def test_energy_is_what_meters_and_power_say(data: Any) -> None:
     found = {p["site"]: p for p in data["periods"]}
     assert found["s0000"]["pv_kwh"] == pytest.approx(2 * 24 * 7, rel=0.005)
@@ -199,7 +243,7 @@ def test_every_form_has_the_same_figures_and_needs_nothing_else(
 ) -> None:
     check(schemas.ReportReply, data)
     html = served.ask("/api/v1/report?days=7&format=html")[2].decode()
-    for shown in ("4,680 EUR", "71.4", "CRITICAL", "State of health is 65 %"):
+    for shown in ("4,680 EUR", "71.4", "CRITICAL", "State of health is 65"):
         assert shown in html
     for name in ODD_NAMES[:1]:
         assert name not in html
@@ -251,6 +295,7 @@ def small() -> Report:
         "counts": counts,
         "energy_by_day": {},
         "energy": {},
+        "observed": Observed(1.0, True, "Observed all of the 7 d asked about."),
         "mean_score": 100.0,
     }
     rest = {field.name: field.type for field in fields(Report) if field.name not in known}
