@@ -9,7 +9,6 @@ import resource
 import signal
 import socket
 import time
-from dataclasses import replace
 from pathlib import Path
 
 from exporter import __version__
@@ -213,11 +212,8 @@ class Service:
             seconds = min(now - self._integrated, 10 * ASSESS_SECONDS)
             self._state.integrate_pv(self._expected, seconds, now - 3 * interval)
         self._integrated = now
-        assessment = assess(self._state, now, self._stamps(), self._latest)
-        if self._cell_watch is not None:
-            cells = self._cell_watch.latest(site.id for site in assessment.fleet.sites)
-            assessment = replace(assessment, cells=cells)
-        self._latest = assessment
+        cells = self._cell_watch.latest(self._state.ids) if self._cell_watch is not None else None
+        self._latest = assess(self._state, now, self._stamps(), self._latest, cells)
         found = zip(self._latest.fleet.sites, self._latest.issues, strict=True)
         self._cell_issues = frozenset(site.id for site, i in found if has_cell_issue(i))
         self._assess_seconds = time.thread_time() - before

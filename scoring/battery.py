@@ -15,6 +15,7 @@ from scoring.rules import (
     BATTERY_SOC,
     BATTERY_SOH,
     BATTERY_TEMPERATURE,
+    CELL_FINDING,
     CELL_SPREAD,
 )
 
@@ -32,6 +33,7 @@ def assess_battery(
     cell_spread_v: FloatArray,
     any_reading: BoolArray,
     answering: BoolArray,
+    cell_found: BoolArray,
     limits: Mapping[str, FloatArray],
     noticed: tuple[Finding, ...] = (),
 ) -> Component:
@@ -49,6 +51,8 @@ def assess_battery(
         Whether the site gave any battery reading at all, scored or not.
     answering : bool array, shape (N,)
         Whether the site answers; only such a site can be silent about its battery.
+    cell_found : bool array, shape (N,)
+        Whether the analysis of stored cells reports a warning or worse of a cell.
     limits : mapping of name to float array, shape (N,)
         Limits of the sites, by the names of :data:`scoring.rules.LIMITS`. Below 10 % and from 95 %
         of charge those of the cell spread are 0.25 and 0.40 V
@@ -77,6 +81,7 @@ def assess_battery(
         judge(BATTERY_SOH, soh_percent, limits, everywhere),
         judge(BATTERY_TEMPERATURE, temperature_c, limits, everywhere),
         judge(CELL_SPREAD, cell_spread_v, spread_limits, everywhere),
+        judge(CELL_FINDING, nothing, limits, answering & cell_found),
         judge(BATTERY_SOC, soc_percent, limits, everywhere),
         judge(BATTERY_SILENT, nothing, limits, answering & ~any_reading),
         judge(BATTERY_HEALTH_UNKNOWN, nothing, limits, answering & any_reading & health_unknown),

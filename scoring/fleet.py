@@ -65,6 +65,8 @@ class FleetInputs:
         value is of a wrong type.
     notices : mapping of notice code to bool array
         Where a driver noticed something; codes without any site may be left out.
+    cell_found : bool array
+        Sites of which the analysis of stored cells reports a warning or worse.
     nominal : scoring.grid.Nominal
     off_grid, latitude, solar_capacity_kw, priority
         From the fleet file.
@@ -87,6 +89,7 @@ class FleetInputs:
     implausible: FloatArray
     wrong_types: FloatArray
     notices: Mapping[str, BoolArray]
+    cell_found: BoolArray
     off_grid: BoolArray
     nominal: Nominal
     latitude: FloatArray
@@ -134,6 +137,7 @@ def assess_fleet(inputs: FleetInputs) -> FleetScores:
         cell_spread_v=read["cell_widest_spread_v"],
         any_reading=any_battery,
         answering=answering,
+        cell_found=inputs.cell_found,
         limits=inputs.thresholds,
         noticed=tuple(f for f in noticed if f.rule.component == "battery"),
     )

@@ -152,6 +152,24 @@ CELL_SPREAD = Rule(
     input="cell_spread_v",
     visit=True,
 )
+CELL_FINDING = Rule(
+    "cell_finding",
+    "battery",
+    "the history of single cells",
+    "",
+    0,
+    (
+        Level(
+            WARNING,
+            10,
+            when="the analysis of stored cells reports a warning or worse of a cell; nobody is "
+            "called at night for what took weeks",
+        ),
+    ),
+    "The history of its cells: {detail}",
+    "Look at the cell on Battery · Balance; have it checked before it reaches its limit.",
+    visit=True,
+)
 BATTERY_SOC = Rule(
     "battery_soc",
     "battery",
@@ -454,6 +472,7 @@ RULES: tuple[Rule, ...] = (
     BATTERY_SOH,
     BATTERY_TEMPERATURE,
     CELL_SPREAD,
+    CELL_FINDING,
     BATTERY_SOC,
     BATTERY_SILENT,
     BATTERY_HEALTH_UNKNOWN,

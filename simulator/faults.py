@@ -37,6 +37,7 @@ ISSUE_CODES = (
     "battery_soh",
     "battery_temperature",
     "cell_spread",
+    "cell_finding",
     "battery_soc",
     "battery_silent",
     "grid_lost",
@@ -240,7 +241,8 @@ def expected_issues(
         case FrequencyParams():
             return _frequency(parsed, setting.nominal_hz)
         case CellSpreadParams(volts=volts):
-            return _expected("cell_spread") if volts > 0.10 else _expected()
+            must = ("cell_spread",) if volts > 0.10 else ()
+            return _expected(*must, may=("cell_finding",))
         case TemperatureParams(celsius=celsius):
             may = ("device_alarm", "device_warning") if celsius >= 55.0 else ()
             return _expected("battery_temperature", may=may) if celsius > 45.0 else _expected()

@@ -16,7 +16,7 @@ import numpy as np
 from exporter.assess.site_views import SiteView, views_of
 from exporter.collect.state import COLUMN, FleetState, SiteRecord
 from exporter.config.fleet import Fleet, Site
-from exporter.model.cell_findings import SiteCells
+from exporter.model.cell_findings import CellFinding, SiteCells
 from exporter.model.figures import judged
 from exporter.model.snapshot import Outcome
 from exporter.model.text import duration_words
@@ -24,6 +24,7 @@ from scoring.common import CommonIssue, common_issues
 from scoring.fleet import FleetInputs, FleetScores, assess_fleet
 from scoring.issues import BoolArray, FloatArray, Severity
 from scoring.rules import (
+    CELL_FINDING,
     CELL_SPREAD,
     DEVICE_ALARM,
     DEVICE_WARNING,
@@ -203,7 +204,11 @@ class FleetAssessment:
 
 
 def assess(
-    state: FleetState, now: float, wall: float, previous: FleetAssessment | None = None
+    state: FleetState,
+    now: float,
+    wall: float,
+    previous: FleetAssessment | None = None,
+    cells: Mapping[str, SiteCells] | None = None,
 ) -> FleetAssessment:
     """Judge the fleet as it is known now. The state stays as it is.
 
@@ -215,7 +220,11 @@ def assess(
     previous : FleetAssessment, optional
         The Assessment before: an issue that was active in it keeps its beginning. What did not
         change since is the same object in both, so that a reader of both compares the rest alone.
+    cells : mapping of site id to SiteCells, optional
+        What the stored history of single cells says.
     """
+    cells = {} if cells is None else cells
+    worst_cells = _worst_cells(cells)
     ages = now - state.times
     with np.errstate(invalid="ignore"):
         fresh = ages <= state.stale_after[:, None]
@@ -241,6 +250,7 @@ def assess(
         implausible=_unusable(state, of_wrong_type=False),
         wrong_types=_unusable(state, of_wrong_type=True),
         notices=_noticed(state),
+        cell_found=np.array([site in worst_cells for site in state.ids], dtype=np.bool_),
         off_grid=state.off_grid,
         nominal=state.nominal,
         latitude=state.latitude,
@@ -250,7 +260,7 @@ def assess(
         battery_type=state.battery_type,
     )
     scores = assess_fleet(inputs)
-    issues = _issues(state, scores, wall, _beginnings(previous))
+    issues = _issues(state, scores, wall, _beginnings(previous), worst_cells)
     views = None
     if previous is not None and previous.fleet is state.fleet:
         views = previous.records
@@ -271,7 +281,18 @@ def assess(
         pv_expected_w=state.pv_expected_w,
         issues=issues,
         records=views_of(state, now, views),
+        cells=cells,
     )
+
+
+def _worst_cells(cells: Mapping[str, SiteCells]) -> dict[str, CellFinding]:
+    """What the history says of the worst cell of each site, where it is a warning or worse."""
+    found = {}
+    for site, analysed in cells.items():
+        worst = analysed.worst_finding()
+        if worst is not None:
+            found[site] = worst
+    return found
 
 
 def _alarm_levels(state: FleetState) -> FloatArray:
@@ -320,6 +341,7 @@ def _issues(
     scores: FleetScores,
     wall: float,
     beginnings: Mapping[tuple[str, str], float],
+    worst_cells: Mapping[str, CellFinding],
 ) -> tuple[tuple[Issue, ...], ...]:
     """Issues in words, worst first, each with the time since which it is active."""
     found: list[list[Issue]] = [[] for _ in state.records]
@@ -338,9 +360,13 @@ def _issues(
                 decimals=rule.decimals,
                 as_percent=rule.as_percent,
             )
-            sentence = rule.sentence.format(
-                value=shown, limit=limit, detail=_detail(rule.code, record, value, threshold)
-            )
+            if rule is CELL_FINDING:
+                worst = worst_cells[state.ids[row]]
+                detail = worst.sentence
+                since = since if worst.since is None else worst.since
+            else:
+                detail = _detail(rule.code, record, value, threshold)
+            sentence = rule.sentence.format(value=shown, limit=limit, detail=detail)
             found[row].append(
                 Issue(
                     code=rule.code,

@@ -165,6 +165,16 @@ class SiteCells:
     packs: tuple[PackCells, ...] = field(default=())
     fault: str | None = None
 
+    def worst_finding(self) -> CellFinding | None:
+        """The most severe finding that is a warning or worse; None without one."""
+        ranked = [
+            (f.severity != "critical", -abs(f.value), pack.pack, f.cell, f)
+            for pack in self.packs
+            for f in pack.findings
+            if f.severity in ("critical", "warning")
+        ]
+        return min(ranked, key=lambda entry: entry[:4])[4] if ranked else None
+
     def worst(self, most: int) -> Iterator[tuple[PackCells, CellState, tuple[CellFinding, ...]]]:
         """The cells with a warning or a trend, most severe first, then those furthest off."""
         order = ("critical", "warning", "info")

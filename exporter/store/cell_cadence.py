@@ -26,8 +26,11 @@ GAP_TURNS = 2.5
 
 
 def has_cell_issue(issues: Iterable[Issue]) -> bool:
-    """Whether any issue is about cells or their heat, so that every scrape of them counts."""
-    return any(i.code.startswith("cell_") or i.code == "battery_temperature" for i in issues)
+    """Whether any issue is about cells or their heat, so that every scrape of them counts.
+
+    What the history says of a cell takes weeks and needs no more than the usual cadence.
+    """
+    return any(i.code in ("cell_spread", "battery_temperature") for i in issues)
 
 
 @dataclass(slots=True)

@@ -12,6 +12,7 @@ import pytest
 from exporter.assess.assessment import FleetAssessment, SiteAssessment, as_dict, assess
 from exporter.collect.state import FleetState
 from exporter.config.fleet import Fleet
+from exporter.model.cell_findings import CellFinding, PackCells, SiteCells
 from exporter.model.snapshot import (
     BatterySnapshot,
     Implausible,
@@ -93,6 +94,52 @@ def test_two_good_sites_are_healthy() -> None:
     assert result.mean is not None
     assert result.mean > 90
     assert result.needing_attention() == []
+
+
+def finding(severity: str, sentence: str, since: float | None = None) -> CellFinding:
+    return CellFinding("17", "imbalance_rest", severity, -0.097, "V", since, sentence)
+
+
+def analysed(site: str, *findings: CellFinding) -> dict[str, SiteCells]:
+    pack = PackCells(
+        pack="battery/0",
+        start=0.0,
+        end=WALL,
+        samples=100,
+        resting_windows=10,
+        trend_basis="rest",
+        spread_rest_v=0.1,
+        cells=(),
+        findings=findings,
+        cycling=None,
+        health=None,
+    )
+    return {site: SiteCells(site, WALL, (pack,))}
+
+
+def with_cells(*findings: CellFinding) -> FleetAssessment:
+    state = FleetState(fleet("a", "b"), 10.0)
+    for site in ("a", "b"):
+        state.apply(snapshot(site, {}), 1000.0)
+    return assess(state, 1001.0, WALL, None, analysed("a", *findings))
+
+
+def test_what_the_history_says_of_a_cell_counts_in_the_status_of_its_site() -> None:
+    said = "Cell 17 is -97 mV off its pack at rest"
+    result = with_cells(
+        finding("warning", "Cell 3 drifts"), finding("critical", said, since=WALL - 86_400.0)
+    )
+    site = result.site(0)
+    assert site.status is Status.WARNING
+    assert codes(site) == {"cell_finding": "warning"}
+    assert site.issues[0].sentence == f"The history of its cells: {said}"
+    assert site.issues[0].since == WALL - 86_400.0
+    assert result.site(1).status is Status.HEALTHY
+    assert result.needing_attention() == [0]
+
+
+def test_a_trend_that_is_only_worth_a_note_is_no_issue() -> None:
+    assert with_cells(finding("info", "Cell 3 drifts slowly")).site(0).issues == ()
 
 
 @pytest.mark.parametrize(

@@ -191,8 +191,7 @@ def _console(line: Any, seen: Look) -> None:
 
 def _response(response: Any, seen: Look) -> None:
     if re.search(r"/api/(ds/query|datasources|dashboards)|/apis/dashboard", response.url):
-        length = response.headers.get("content-length")
-        seen.own_bytes += int(length) if length else len(response.body())
+        seen.own_bytes += int(response.headers.get("content-length", 0))
     if response.status >= 400:
         seen.wrong.append(f"{response.status} {response.url[:120]}")
 

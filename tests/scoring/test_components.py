@@ -22,7 +22,11 @@ def array(*values: float) -> FloatArray:
 
 
 def battery(
-    soh: float = 95, soc: float = 60, temperature: float = 25, spread: float = 0.01
+    soh: float = 95,
+    soc: float = 60,
+    temperature: float = 25,
+    spread: float = 0.01,
+    found: bool = False,
 ) -> Component:
     readings = {
         "soh_percent": array(soh),
@@ -35,6 +39,7 @@ def battery(
         **readings,
         any_reading=np.array([known]),
         answering=np.array([True]),
+        cell_found=np.array([found]),
         limits={name: array(value) for name, value in DEFAULTS.items()},
     )
 
@@ -118,6 +123,12 @@ def test_battery_deductions(
     assert result.score[0] == score
     if expected is not None:
         assert issues(result) == expected
+
+
+def test_what_the_history_says_of_a_cell_is_a_warning_and_costs_points() -> None:
+    result = battery(found=True)
+    assert issues(result) == {"cell_finding": Severity.WARNING}
+    assert result.score[0] == 90
 
 
 def test_a_battery_that_says_nothing_is_unknown_and_warned_of() -> None:
@@ -362,6 +373,7 @@ def test_many_sites_at_once_are_scored_as_one_by_one(
             cell_spread_v=np.full(n, 0.01),
             any_reading=np.ones(n, dtype=bool),
             answering=np.ones(n, dtype=bool),
+            cell_found=np.zeros(n, dtype=bool),
             limits={name: np.full(n, value) for name, value in DEFAULTS.items()},
         ).score
 
