@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 _FILES = "What is in the files"
 _WRITTEN = "How they are written (detected unless said)"
 ROLLUPS_DUE = "rollups-due"
+READ_IN_PART = 3
+"""Exit code."""
 
 
 def import_files(
@@ -52,6 +55,25 @@ def import_files(
             "--unit",
             metavar="QUANTITY=UNIT",
             help="Unit in the files, such as meter.active_power_w=kW.",
+            rich_help_panel=_FILES,
+        ),
+    ] = None,
+    quantity: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--quantity",
+            metavar="USUAL=OTHER",
+            help="Another quantity than the usual one of a name, such as "
+            "meter.energy_import_kwh=meter.interval_import_kwh.",
+            rich_help_panel=_FILES,
+        ),
+    ] = None,
+    where: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--where",
+            metavar="COLUMN=TEXT",
+            help="Only rows with that text in that column.",
             rich_help_panel=_FILES,
         ),
     ] = None,
@@ -105,6 +127,12 @@ def import_files(
         str | None,
         typer.Option("--decimal", help="Decimal mark, . or ,", rich_help_panel=_WRITTEN),
     ] = None,
+    skip_lines: Annotated[
+        int | None,
+        typer.Option(
+            "--skip-lines", min=0, help="Lines before the headings.", rich_help_panel=_WRITTEN
+        ),
+    ] = None,
     encoding: Annotated[
         str | None,
         typer.Option("--encoding", help="Such as latin-1.", rich_help_panel=_WRITTEN),
@@ -135,7 +163,8 @@ def import_files(
 ) -> None:
     """Bring recorded CSV or Parquet files into InfluxDB; goes on where it stopped.
 
-    Exits 0 if all was imported, 1 if something was not, 130 if it was stopped.
+    Exits 0 if all was imported, 1 if a file was not, 3 if files were read only in part, 130 if it
+    was stopped.
     """
     from rich.console import Console
 
@@ -150,9 +179,11 @@ def import_files(
         "encoding": encoding,
         "time_column": time_column,
         "time_format": time_format,
+        "skip_lines": skip_lines,
     }
+    changes = RuleChanges(unit or [], quantity or [], where or [], value_column)
     try:
-        rules, sites, common = _understand(given, site, pattern, mapping, unit, value_column)
+        rules, sites, common = _understand(given, site, pattern, mapping, changes)
         plans, left_out = _plans(folder, rules, sites, common, fleet)
     except (LayoutError, ValueError) as error:
         _fail(str(error))
@@ -164,7 +195,9 @@ def import_files(
     if settings is not None and settings.rollups and rollups and outcome.rollups_due:
         rolled_up = _roll_up(outcome, settings, state or _state_folder(folder, settings))
     _report(outcome, seconds, checked=only_check, as_json=as_json)
-    raise typer.Exit(0 if outcome.complete and rolled_up else 1)
+    raise typer.Exit(
+        1 if not outcome.complete or not rolled_up else READ_IN_PART * bool(outcome.short)
+    )
 
 
 def _understand(
@@ -172,8 +205,7 @@ def _understand(
     site: list[str] | None,
     pattern: list[str] | None,
     mapping: Path | None,
-    unit: list[str] | None,
-    value_column: str | None,
+    changes: RuleChanges,
 ) -> tuple[list[FileRule], dict[str, str], Format]:
     from pydantic import ValidationError
 
@@ -185,7 +217,6 @@ def _understand(
         rule_of_option,
     )
     from exporter.history.importing.local_time import load_zone
-    from exporter.history.importing.units import conversion, kind
 
     try:
         common = Format.model_validate({k: v for k, v in given.items() if v is not None})
@@ -207,21 +238,68 @@ def _understand(
     for rule in rules:
         if rule.timezone is not None:
             load_zone(rule.timezone)
-    for text in unit or []:
-        quantity, equals, name = text.partition("=")
-        if not equals:
-            raise LayoutError(f"--unit {text}: expected QUANTITY=UNIT, cell.voltage_v=mV")
-        conversion(kind(quantity), name)
-        rules = [
-            r.model_copy(update={"unit": name}) if r.quantity == quantity and not r.unit else r
-            for r in rules
-        ]
-    if value_column is not None:
-        rules = [
-            r.model_copy(update={"value_column": value_column}) if r.value_column is None else r
-            for r in rules
-        ]
-    return rules, sites, common
+    return [changes.applied(rule) for rule in changes.checked(rules)], sites, common
+
+
+@dataclass(frozen=True)
+class RuleChanges:
+    """What options change in rules that leave it open.
+
+    Attributes
+    ----------
+    units, quantities, where : list of str
+        As the options give them, with an equals sign each.
+    value_column : str or None
+    """
+
+    units: list[str]
+    quantities: list[str]
+    where: list[str]
+    value_column: str | None
+
+    def checked(self, rules: list[FileRule]) -> list[FileRule]:
+        """The rules.
+
+        Raises
+        ------
+        LayoutError
+            If an option cannot be used.
+        """
+        from exporter.history.importing.layout import LayoutError
+        from exporter.history.importing.units import conversion, kind
+
+        for option, texts, expected in (
+            ("--unit", self.units, "QUANTITY=UNIT, cell.voltage_v=mV"),
+            ("--quantity", self.quantities, "USUAL=OTHER quantity"),
+            ("--where", self.where, "COLUMN=TEXT"),
+        ):
+            for text in texts:
+                left, equals, right = text.partition("=")
+                if not equals or not left:
+                    raise LayoutError(f"{option} {text}: expected {expected}")
+                if option == "--unit":
+                    conversion(kind(left), right)
+                elif option == "--quantity" and kind(left) and kind(right) and left == right:
+                    raise LayoutError(f"{option} {text}: expected {expected}")
+        return rules
+
+    def applied(self, rule: FileRule) -> FileRule:
+        """A rule with the options' changes."""
+        changes: dict[str, Any] = {}
+        quantity = _pairs(self.quantities).get(str(rule.quantity), rule.quantity)
+        if quantity != rule.quantity:
+            changes["quantity"] = quantity
+        if quantity is not None and rule.unit is None:
+            changes["unit"] = _pairs(self.units).get(quantity)
+        if self.value_column is not None and rule.value_column is None:
+            changes["value_column"] = self.value_column
+        if self.where and not rule.where:
+            changes["where"] = _pairs(self.where)
+        return rule.model_copy(update=changes)
+
+
+def _pairs(texts: list[str]) -> dict[str, str]:
+    return {left: right for left, _, right in (text.partition("=") for text in texts)}
 
 
 def _sites(options: list[str]) -> dict[str, str]:
@@ -344,7 +422,7 @@ async def _run(
     from exporter.store.influx import target_of
 
     state = State(folder)
-    sender = Sender(target_of(settings), bar.tell)
+    sender = Sender(target_of(settings), bar.note)
     # Outlives the process, so that an import that was stopped does not forget the roll-ups.
     due = folder / ROLLUPS_DUE
     before = due.exists()

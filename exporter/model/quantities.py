@@ -95,6 +95,28 @@ METER_QUANTITIES: dict[str, Quantity] = {
             kind=Kind.COUNTER,
             decimals=1,
         ),
+        Quantity(
+            name="interval_import_kwh",
+            label="energy in per interval",
+            measurement=Measurement.METER,
+            unit="kWh",
+            minimum=-1e6,
+            maximum=1e6,
+            meaning="Energy of a meter in one interval, in; not a counter",
+            kind=Kind.AMOUNT,
+            decimals=3,
+        ),
+        Quantity(
+            name="interval_export_kwh",
+            label="energy out per interval",
+            measurement=Measurement.METER,
+            unit="kWh",
+            minimum=-1e6,
+            maximum=1e6,
+            meaning="Energy of a meter in one interval, out; not a counter",
+            kind=Kind.AMOUNT,
+            decimals=3,
+        ),
     )
 }
 """What imported meter files hold; no live site gives these, so no score and no gauge reads them."""

@@ -35,6 +35,7 @@ class Kind(StrEnum):
     FLAG = "flag"
     STATE = "state"
     COUNTER = "counter"
+    AMOUNT = "amount"
 
 
 KEPT: Mapping[Kind, tuple[str, ...]] = MappingProxyType(
@@ -45,6 +46,7 @@ KEPT: Mapping[Kind, tuple[str, ...]] = MappingProxyType(
         Kind.FLAG: ("max",),
         Kind.STATE: ("min", "max"),
         Kind.COUNTER: ("increase", "last"),
+        Kind.AMOUNT: ("sum",),
     }
 )
 

@@ -51,6 +51,8 @@ UNUSED_FIELDS = {
     ("wear", "seen_days"): "the same for every pack, but for a new one",
     ("issue", "value"): "part of the sentence, with its unit",
     ("issue", "threshold"): "part of the sentence, with its unit",
+    ("meter", "interval_import_kwh"): "imported files hold it; the boards show counters and powers",
+    ("meter", "interval_export_kwh"): "imported files hold it; the boards show counters and powers",
 }
 NOT_IN_DASHBOARDS = {
     "access_config_last_reload_successful": "an alert watches it, the log says what is wrong",

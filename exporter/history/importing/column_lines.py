@@ -20,7 +20,7 @@ POINTS_PER_BATCH = 20_000
 def prefix(signal: Signal) -> str:
     """``measurement,tags field=`` of a signal, as the exporter writes it for a live site."""
     tags = "".join(f",{name}={tag(value)}" for name, value in signal.tags)
-    return f"{signal.kind.measurement}{tags} {signal.kind.field}="
+    return f"{signal.quantity.measurement}{tags} {signal.quantity.field}="
 
 
 def encode(rows: Rows, signals: tuple[Signal, ...]) -> Iterator[tuple[bytes, int]]:

@@ -9,12 +9,18 @@ from numpy.typing import NDArray
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
+OF_DEVICES = (
+    *("outside physics", "time is not between", "local time"),
+    *("another value", "a counter"),
+)
+"""How reasons begin that lie in the recording and not in how it is written."""
+FEWEST_UNREAD, LARGEST_UNREAD_SHARE, LARGEST_BAD_SHARE = 3, 0.01, 0.2
 BLOCK = 51
 """Steps of which the median is what is usual there."""
 
 
 @dataclass(slots=True)
-class Tally:
+class Counts:
     """Counts of one file or of many.
 
     rows = blank + bad rows + rows that gave readings or had nothing in them or were duplicates.
@@ -32,7 +38,7 @@ class Tally:
     unordered : int
         Rows whose time lies before that of a row above them.
     repeated : int
-        Rows in the hour that the clock shows twice, told apart by their order or as was said.
+        Rows in the hour that the clock shows twice, each with its pass.
     bad : dict of reason to count
     first, last : int or None
         Milliseconds UTC.
@@ -41,6 +47,10 @@ class Tally:
         usual around them, and seconds without rows, at most and in all.
     rejected : int
         Points that the server refused for good.
+    left_out : int
+        Rows of something that the mapping does not ask for; they are no ``rows``.
+    resets, wraps : int
+        How often counters began again, and how often they passed their largest number.
     """
 
     rows: int = 0
@@ -59,11 +69,37 @@ class Tally:
     longest_gap: float = 0.0
     gap_seconds: float = 0.0
     rejected: int = 0
+    left_out: int = 0
+    resets: int = 0
+    wraps: int = 0
 
     @property
     def bad_rows(self) -> int:
         """All that was kept aside."""
         return sum(self.bad.values())
+
+    @property
+    def shortfall(self) -> float:
+        """The share of the rows that could not be read, if that is more than a few bad ones.
+
+        0 where the file was read as it should. Fields of another width, times and numbers that
+        cannot be read, and a file without any reading, are signs of a file that was misunderstood;
+        values outside physics and times that have a value already are so if they are many.
+        """
+        rows = self.rows - self.blank
+        if not self.readings and (rows or self.left_out):
+            return 1.0
+        if not rows:
+            return 0.0
+        unread = sum(n for reason, n in self.bad.items() if not reason.startswith(OF_DEVICES))
+        if unread > max(FEWEST_UNREAD, LARGEST_UNREAD_SHARE * rows):
+            return min(unread / rows, 1.0)
+        return min(self.bad_rows / rows, 1.0) if self.bad_rows > LARGEST_BAD_SHARE * rows else 0.0
+
+    @property
+    def main_reason(self) -> str:
+        """The reason of most bad rows; empty without any."""
+        return max(self.bad, key=lambda reason: self.bad[reason]) if self.bad else ""
 
     def put_aside(self, reason: str, count: int = 1) -> None:
         """Count bad rows."""
@@ -93,11 +129,11 @@ class Tally:
         self.longest_gap = max(self.longest_gap, float(steps[wide].max(initial=0.0)))
         self.gap_seconds += float((steps - usual)[wide].sum())
 
-    def add(self, other: Tally) -> None:
+    def add(self, other: Counts) -> None:
         """Add the counts of another file."""
         for name in (
             *("rows", "blank", "readings", "points", "missing", "duplicates", "unordered"),
-            *("repeated", "gaps", "gap_seconds", "rejected"),
+            *("repeated", "gaps", "gap_seconds", "rejected", "left_out", "resets", "wraps"),
         ):
             setattr(self, name, getattr(self, name) + getattr(other, name))
         for reason, count in other.bad.items():

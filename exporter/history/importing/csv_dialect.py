@@ -1,4 +1,4 @@
-"""How a CSV file is written: separator, decimal mark, headings, columns, format of the times."""
+"""How a CSV file is written: encoding, table, columns, times and numbers."""
 
 from __future__ import annotations
 
@@ -6,29 +6,35 @@ import codecs
 import csv
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from itertools import pairwise
+from dataclasses import dataclass, field, replace
 
+from exporter.history.importing.entity_names import EntityNameError, entity_pattern
+from exporter.history.importing.file_error import FileError
 from exporter.history.importing.layout import FilePlan, LayoutError, Signal
+from exporter.history.importing.number_dialect import EMPTY, NumberEvidence
+from exporter.history.importing.table import Table, TableError, find_table
 from exporter.history.importing.time_formats import (
+    OpenOrderError,
     TimeFormat,
     TimeFormatError,
     detect,
+    looks_like_time,
     named_format,
 )
+from exporter.history.importing.time_text import plain
+from exporter.history.importing.units import conversion, unit_named
+from exporter.history.importing.wide_days import DayShape
 
-SEPARATORS = (";", "\t", "|", ",")
 TIME_NAMES = (
     *("time", "timestamp", "datetime", "date_time", "date time", "ts", "_time", "utc", "date"),
-    *("zeit", "zeitstempel", "datum", "datum/zeit", "time_utc", "unix", "epoch"),
+    *("zeit", "zeitstempel", "datum", "datum/zeit", "time_utc", "unix", "epoch", "last_changed"),
 )
-VALUE_NAMES = ("value", "_value", "val", "wert", "messwert", "v", "reading")
+VALUE_NAMES = ("value", "_value", "val", "wert", "messwert", "v", "reading", "state")
+HEAD_BYTES = 64 * 1024
 _SAMPLE_LINES = 400
-_NUMBER = re.compile(r"[-+]?\d*([.,])\d+(?:[eE][-+]?\d+)?\Z")
-
-
-class FileError(Exception):
-    """A file that cannot be imported as it is; the text says why, and what to say to help."""
+_SHARE_OF_ZEROS = 0.3
+_CLOCK = re.compile(r"\d{1,2}(?:[:.h]\d\d){1,2}(?: ?[AP]M)?")
+_DATE_ONLY = ("iso", "%Y%m%d")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +46,7 @@ class Dialect:
     encoding : str
     skip_lines : int
         Lines before the first row.
-    separator, decimal : str
+    separator : str
     width : int
         Number of columns.
     time_columns : tuple of int
@@ -52,29 +58,66 @@ class Dialect:
     keys : tuple of (placeholder, column)
         The columns that say it.
     headings : tuple of str
+    filters : tuple of (column, text)
+        Rows with another text in that column are left out.
+    decimals, units : tuple of str
+        Of each signal: its decimal mark, and the unit that stands behind its numbers.
+    evidence : tuple of NumberEvidence
+        Of each signal, from the first lines; empty once the marks are decided.
+    orders : tuple of TimeFormat
+        Formats with exchanged day and month among which more rows must decide.
+    patterns : tuple of (placeholder, pattern)
+        Where a name is only a part of what its column says.
+    shape : DayShape or None
+        Of a file with a day in each row; all else is then of the table that it becomes.
     """
 
     encoding: str
     skip_lines: int
     separator: str
-    decimal: str
     width: int
     time_columns: tuple[int, ...]
     time: TimeFormat
     signals: tuple[Signal, ...]
     keys: tuple[tuple[str, int], ...] = ()
     headings: tuple[str, ...] = ()
+    filters: tuple[tuple[int, str], ...] = ()
+    decimals: tuple[str, ...] = ()
+    units: tuple[str, ...] = ()
+    evidence: tuple[NumberEvidence, ...] = field(default=(), compare=False)
+    orders: tuple[TimeFormat, ...] = ()
+    patterns: tuple[tuple[str, str], ...] = ()
+    shape: DayShape | None = field(default=None, compare=False)
 
 
 def encoding_of(head: bytes) -> str:
-    """The encoding that a file's first bytes name, else UTF-8."""
+    """The encoding of a file by its first bytes: its mark, zeros of UTF-16, else UTF-8 or Windows.
+
+    The last character may be cut.
+    """
     if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return "utf-16"
-    return "utf-8-sig" if head.startswith(codecs.BOM_UTF8) else "utf-8"
+    if head.startswith(codecs.BOM_UTF8):
+        return "utf-8-sig"
+    even, odd = head[0:4096:2], head[1:4096:2]
+    if odd and odd.count(0) > _SHARE_OF_ZEROS * len(odd) and not even.count(0):
+        return "utf-16-le"
+    if even and even.count(0) > _SHARE_OF_ZEROS * len(even) and not odd.count(0):
+        return "utf-16-be"
+    try:
+        codecs.getincrementaldecoder("utf-8")().decode(head)
+    except UnicodeDecodeError:
+        # Of bytes that are no text most are not in Windows' table either.
+        return "cp1252" if _is_text(head) else "utf-8"
+    return "utf-8"
 
 
-def sniff(head: bytes, plan: FilePlan) -> Dialect:
-    """Tell how a file is written by its beginning.
+def _is_text(head: bytes) -> bool:
+    return sum(byte < 128 for byte in head) > 0.9 * len(head)
+
+
+def detect_dialect(head: bytes, plan: FilePlan) -> Dialect:
+    """How a file is written, by its beginning.
 
     Parameters
     ----------
@@ -86,19 +129,23 @@ def sniff(head: bytes, plan: FilePlan) -> Dialect:
     Raises
     ------
     FileError
-        If something cannot be told and is not said.
+        If something cannot be known and is not said.
     """
     try:
-        return _sniff(head, plan)
-    except (TimeFormatError, LayoutError) as error:
+        return _detect(head, plan)
+    except (TimeFormatError, LayoutError, TableError, EntityNameError) as error:
         raise FileError(str(error)) from None
     except csv.Error as error:
         raise FileError(f"its beginning is no CSV: {error}") from None
 
 
-def _sniff(head: bytes, plan: FilePlan) -> Dialect:
-    said = plan.format
-    encoding = said.encoding or encoding_of(head)
+def sample_lines(head: bytes, encoding: str) -> list[str]:
+    """The first lines of a file.
+
+    Raises
+    ------
+    FileError
+    """
     try:
         text = codecs.getincrementaldecoder(encoding)("replace").decode(head)
     except LookupError:
@@ -106,87 +153,76 @@ def _sniff(head: bytes, plan: FilePlan) -> Dialect:
     if "\n" not in text and "\r" in text:
         raise FileError("its lines end in carriage returns alone; convert them to line feeds")
     lines = text.split("\n")[:_SAMPLE_LINES]
-    if len(head) >= 1 << 15 and len(lines) > 1:
+    if len(head) >= HEAD_BYTES // 2 and len(lines) > 1:
         lines.pop()  # cut short
     # A return within a line ends nothing: such a line is a bad row when it comes to the rows.
-    lines = [line.rstrip("\r").replace("\r", " ").replace("\0", "") for line in lines]
-    skip, separator = _preamble(lines, said.separator)
-    lines = [line for line in lines[skip:] if line.strip()]
-    if not lines:
-        raise FileError("it holds no rows")
-    separator = separator or _separator(lines)
-    rows = list(csv.reader(lines, delimiter=separator))
-    body = rows[1:] or rows
-    heading, width = [name.strip() for name in rows[0]], _usual_width(body)
-    has_heading = not any(_holds_time(cell) for cell in rows[0])
-    while len(heading) > width and not heading[-1]:
-        heading.pop()  # a separator behind the last one, which the rows do not have
-    if not has_heading:
-        body = rows
-        heading = [f"column {n + 1}" for n in range(width)]
-    elif len(rows) == 1:
-        raise FileError("it holds headings and no rows")
-    elif len(heading) != width:
+    return [line.rstrip("\r").replace("\r", " ").replace("\0", "") for line in lines]
+
+
+def _detect(head: bytes, plan: FilePlan) -> Dialect:
+    given = plan.format
+    encoding = given.encoding or encoding_of(head)
+    lines = sample_lines(head, encoding)
+    table = find_table(lines, given.separator, given.skip_lines, timed=given.time_format is None)
+    filters = _filters(plan, table)
+    body = [row for row in table.body if all(row[c].strip() == text for c, text in filters)]
+    if not body:
         raise FileError(
-            f"line {skip + 1} has {len(heading)} headings and the rows have {width} fields, "
-            f"separated by {separator!r}; say --separator, or save decimal commas with ;"
+            f"none of its first {len(table.body)} rows has "
+            + " and ".join(f"{t!r} in {table.headings[c]!r}" for c, t in filters)
         )
-    if width < 2:
-        raise FileError("it has one column only; say --separator if that is wrong")
-    body = [row for row in body if len(row) == width]
-    times = _time_columns(heading, body, said.time_column)
+    times = _time_columns(table, body, given.time_column)
     samples = [" ".join(row[c].strip() for c in times) for row in body]
-    time = named_format(said.time_format) if said.time_format else detect(samples)
-    if time is None:
-        raise FileError(f"the times cannot be read, the first is {samples[0]!r}; say --time-format")
-    if time.is_local and said.timezone is None:
+    time, orders = _time_format(samples, plan)
+    if time.is_local and given.timezone is None:
         raise FileError("its times are local and no time zone is said; say --timezone")
-    keys = tuple((name, _index(c, heading)) for name, c in plan.rule.series.items())
-    signals = _columns(first_plan(plan, keys, body), heading, {*times, *(c for _, c in keys)})
-    decimal = said.decimal or _decimal(body, [int(s.column or 0) for s in signals])
-    if has_heading:
-        skip += next(i for i, line in enumerate(text.split("\n")[skip:]) if line.strip()) + 1
+    headings = list(table.headings)
+    keys = tuple((name, column_index(c, headings)) for name, c in plan.rule.series_columns.items())
+    patterns = _patterns(plan, keys, body)
+    first = first_plan(plan, keys, body, dict(patterns))
+    taken = {*times, *(c for _, c in keys), *(c for c, _ in filters)}
+    signals = _columns(first, headings, taken, body)
+    places = [int(s.column or 0) for s in signals]
+    evidence = [_evidence(table, column, filters) for column in places]
+    signals, units = _units_behind(plan, signals, evidence, body)
+    with_units(signals)
     return Dialect(
-        *(encoding, skip, separator, decimal, width, times, time, tuple(signals)),
+        *(encoding, table.skip_lines, table.separator, table.width, times, time, tuple(signals)),
         keys,
-        tuple(heading),
+        table.headings,
+        filters,
+        units=tuple(units),
+        evidence=tuple(evidence),
+        orders=orders,
+        patterns=patterns,
     )
 
 
-def _preamble(lines: list[str], separator: str | None) -> tuple[int, str | None]:
-    """Lines of comment at the top, and a separator that one of them names as Excel does."""
-    skip = 0
-    for line in lines:
-        named = re.match(r"sep=(.)\s*\Z", line)
-        if named:
-            separator = separator or named[1]
-        elif line.strip() and not line.startswith("#"):
-            break
-        skip += 1
-    return skip, separator
+def _filters(plan: FilePlan, table: Table) -> tuple[tuple[int, str], ...]:
+    headings = list(table.headings)
+    return tuple((column_index(c, headings), text) for c, text in plan.rule.where.items())
 
 
-def _separator(lines: list[str]) -> str:
-    for candidate in SEPARATORS:
-        counts = [len(row) for row in csv.reader(lines, delimiter=candidate)]
-        usual = max(set(counts), key=counts.count)
-        if usual > 1 and counts.count(usual) >= 0.8 * len(counts):
-            return candidate
-    raise FileError("the separator cannot be told; say --separator")
+def _time_format(samples: list[str], plan: FilePlan) -> tuple[TimeFormat, tuple[TimeFormat, ...]]:
+    given = plan.format
+    if given.time_format:
+        return named_format(given.time_format, given.timezone), ()
+    try:
+        found = detect(samples, given.timezone)
+    except OpenOrderError as error:
+        return error.options[0], error.options
+    if found is None:
+        raise FileError(f"the times cannot be read, the first is {samples[0]!r}; say --time-format")
+    return found, ()
 
 
-def _usual_width(rows: list[list[str]]) -> int:
-    counts = [len(row) for row in rows]
-    return max(set(counts), key=counts.count)
+def column_index(column: str | int, heading: list[str]) -> int:
+    """A column by its heading, or by its number from 1.
 
-
-def _holds_time(cell: str) -> bool:
-    """Whether a cell of the first line can be a time, of any format; then it is no heading."""
-    return cell.strip()[:1].isdigit() and sum(c.isdigit() for c in cell) >= 6
-
-
-def _index(column: str | int, heading: list[str]) -> int:
-    """A column by its heading, or by its number from 1."""
+    Raises
+    ------
+    FileError
+    """
     if isinstance(column, int) or (column.isdecimal() and column not in heading):
         number = int(column)
         if not 1 <= number <= len(heading):
@@ -195,48 +231,75 @@ def _index(column: str | int, heading: list[str]) -> int:
     for index, name in enumerate(heading):
         if name.casefold() == column.casefold():
             return index
-    raise FileError(f"there is no column {column!r}; it has {', '.join(heading)}")
+    raise FileError(f"there is no column {column!r}; it has {', '.join(heading[:40])}")
 
 
 def _time_columns(
-    heading: list[str], body: list[list[str]], said: str | int | list[str | int] | None
+    table: Table, body: list[list[str]], given: str | int | list[str | int] | None
 ) -> tuple[int, ...]:
-    if said is not None:
-        return tuple(_index(c, heading) for c in (said if isinstance(said, list) else [said]))
-    lower = [name.casefold() for name in heading]
-    for index, name in enumerate(lower):
-        if name in TIME_NAMES and _readable(body, index):
-            return (index,)
-    for index in range(len(heading)):
-        if _readable(body, index):
-            return (index,)
-    for first, second in pairwise(range(len(heading))):
-        if _is_clock(body, second) and re.search(r"\d", body[0][first]):
-            return (first, second)
+    heading = list(table.headings)
+    if given is not None:
+        chosen = given if isinstance(given, list) else [given]
+        return tuple(column_index(c, heading) for c in chosen)
+    named = [n for n, name in enumerate(heading) if name.casefold() in TIME_NAMES]
+    for index in (*named, *range(len(heading))):
+        if not _holds_times(body, index):
+            continue
+        if _dates_only(body, index):
+            clock = _clock_column(body, index)
+            return (index,) if clock is None else (index, clock)
+        return (index,)
+    for first in range(len(heading) - 1):
+        if _is_clock(body, first + 1) and re.search(r"\d", body[0][first]):
+            return (first, first + 1)
+    for index in named:
+        if all(re.fullmatch(r"\d{5}([.,]\d+)?", row[index].strip()) for row in body):
+            raise FileError(
+                f"{heading[index]!r} holds numbers such as {body[0][index]!r}; if they are days "
+                "of a spreadsheet, say --time-format excel"
+            )
     raise FileError(
-        f"no column holds times that can be read; the first row is {body[0][:6]}; "
-        "say --time-column and --time-format"
+        f"no column holds times that can be read; the first row is {body[0][:6]}; say "
+        "--time-column and --time-format, or --skip-lines if the table begins further down"
     )
 
 
-def _readable(body: list[list[str]], column: int) -> bool:
-    try:
-        found = detect([row[column] for row in body])
-    except TimeFormatError:
-        return True  # a time, though day and month are to be said
-    # A date alone is a time only where no time of day stands beside it.
-    date_only = all(len(row[column].strip()) <= 10 for row in body) and found == TimeFormat("iso")
-    return found is not None and not (
-        date_only and column + 1 < len(body[0]) and _is_clock(body, column + 1)
-    )
+def _holds_times(body: list[list[str]], column: int) -> bool:
+    cells = [row[column] for row in body[:100] if row[column].strip()]
+    return bool(cells) and sum(map(looks_like_time, cells)) >= 0.8 * len(cells)
+
+
+def _dates_only(body: list[list[str]], column: int) -> bool:
+    cells = [plain(row[column]) for row in body[:20] if row[column].strip()]
+    return all(not re.search(r"\d[:.h]?\d\d:|\d:\d|[ T_]\d{4}|\d{9}", cell) for cell in cells)
+
+
+def _clock_column(body: list[list[str]], date: int) -> int | None:
+    after = [*range(date + 1, len(body[0])), *range(date)]
+    return next((n for n in after if _is_clock(body, n)), None)
 
 
 def _is_clock(body: list[list[str]], column: int) -> bool:
-    return all(re.match(r"\s*\d{1,2}:\d\d(:\d\d)?", row[column]) for row in body[:20])
+    return all(_CLOCK.fullmatch(plain(row[column])) for row in body[:20])
+
+
+def _patterns(
+    plan: FilePlan, keys: tuple[tuple[str, int], ...], body: list[list[str]]
+) -> tuple[tuple[str, str], ...]:
+    """How a name is taken out of what a column says, such as ``sensor.cell_{cell}``."""
+    given = plan.rule.series_patterns
+    return tuple(
+        (name, pattern)
+        for name, column in keys
+        if (pattern := given.get(name) or entity_pattern(name, {row[column] for row in body}))
+    )
 
 
 def first_plan(
-    plan: FilePlan, keys: tuple[tuple[str, int], ...], body: Iterable[Sequence[str | None]]
+    plan: FilePlan,
+    keys: tuple[tuple[str, int], ...],
+    body: Iterable[Sequence[str | None]],
+    patterns: dict[str, str] | None = None,
 ) -> FilePlan:
     """Where rows say whose they are, the plan for the first one that says it as it should."""
     if not keys:
@@ -244,29 +307,34 @@ def first_plan(
     fault: LayoutError | None = None
     for row in body:
         try:
-            return plan.of_row({name: named(row[column]) for name, column in keys})
+            return plan.of_row({name: key_text(row[c]) for name, c in keys}, patterns or {})
         except LayoutError as error:
             fault = fault or error
     raise FileError(f"no row says whose it is: {fault}")
 
 
-def named(written: str | None) -> str:
+def key_text(written: str | None) -> str:
     """A name without blanks around it, and 17 for the 17.0 that a spreadsheet makes of it."""
     name = (written or "").strip()
     return name[:-2] if re.fullmatch(r"\d+\.0", name) else name
 
 
-def _columns(plan: FilePlan, heading: list[str], times: set[int]) -> list[Signal]:
-    signals = plan.signals(heading, times)
+def _columns(
+    plan: FilePlan, heading: list[str], taken: set[int], body: list[list[str]]
+) -> list[Signal]:
+    signals = plan.signals(heading, taken)
     if plan.rule.columns:
-        found = signals
-    else:
-        rest = [i for i in range(len(heading)) if i not in times]
-        index = choose_value(signals[0].column, heading, rest)
-        signal = plan.with_unit(signals[0], heading[index])
-        found = [Signal(signal.kind, signal.tags, signal.conversion, index)]
-    with_units(found)
-    return found
+        return signals
+    rest = [i for i in range(len(heading)) if i not in taken and _numeric(body, i)]
+    index = choose_value(signals[0].column, heading, rest, taken)
+    return [replace(plan.with_unit(signals[0], heading[index]), column=index)]
+
+
+def _numeric(body: list[list[str]], column: int) -> bool:
+    """Whether a column holds numbers, with or without a unit, and no times."""
+    cells = [c for row in body if (c := row[column].strip()).lower() not in EMPTY]
+    numbers = sum(any(ch.isdigit() for ch in c) and not looks_like_time(c) for c in cells)
+    return numbers * 2 > len(cells) and not _is_clock(body, column)
 
 
 def with_units(signals: list[Signal]) -> None:
@@ -279,33 +347,88 @@ def with_units(signals: list[Signal]) -> None:
     for signal in signals:
         if not signal.conversion.unit:
             raise FileError(
-                f"the unit of {signal.kind.name} is not said; say --unit "
-                f"{signal.kind.name}=kW or the like, in the mapping, or in the heading"
+                f"the unit of {signal.quantity.name} is not said; say --unit "
+                f"{signal.quantity.name}={signal.quantity.unit} or the like, in the mapping, or in "
+                "the heading"
             )
 
 
-def choose_value(said: str | int | None, heading: list[str], rest: list[int]) -> int:
+def choose_value(
+    given: str | int | None, heading: list[str], rest: list[int], taken: set[int]
+) -> int:
     """The column that holds the value: the one said, else the only one left, else by its heading.
 
     Raises
     ------
     FileError
     """
-    if said is not None:
-        return _index(said, heading)
+    if given is not None:
+        return column_index(given, heading)
     if len(rest) == 1:
         return rest[0]
     named = [i for i in rest if heading[i].casefold() in VALUE_NAMES]
     if len(named) == 1:
         return named[0]
+    left = rest or [i for i in range(len(heading)) if i not in taken]
     raise FileError(
-        f"which column holds the value cannot be told; say --value-column, one of: "
-        f"{', '.join(heading[i] for i in rest[:12])}"
+        f"which column holds the value cannot be known; say --value-column, one of: "
+        f"{', '.join(heading[i] for i in left[:12])}"
     )
 
 
-def _decimal(body: list[list[str]], columns: list[int]) -> str:
-    marks = {m[1] for row in body for c in columns if (m := _NUMBER.match(row[c].strip()))}
-    if len(marks) > 1:
-        raise FileError("some numbers have a decimal comma and some a point; say --decimal")
-    return marks.pop() if marks else "."
+def _evidence(table: Table, column: int, filters: tuple[tuple[int, str], ...]) -> NumberEvidence:
+    found = NumberEvidence()
+    for number, row in zip(table.numbers, table.body, strict=True):
+        if all(row[c].strip() == text for c, text in filters):
+            found.add(number, row[column])
+    return found
+
+
+def _units_behind(
+    plan: FilePlan, signals: list[Signal], evidence: list[NumberEvidence], body: list[list[str]]
+) -> tuple[list[Signal], list[str]]:
+    """Signals with the unit that stands behind their numbers, or in a column of its own.
+
+    Raises
+    ------
+    FileError
+        If it contradicts the unit that was said.
+    """
+    found, units = [], []
+    for signal, seen in zip(signals, evidence, strict=True):
+        behind = max(seen.units, key=lambda unit: seen.units[unit]) if seen.units else ""
+        made = _with_unit_behind(plan, signal, seen, behind, body)
+        found.append(made)
+        units.append(behind)
+    return found, units
+
+
+def _with_unit_behind(
+    plan: FilePlan, signal: Signal, seen: NumberEvidence, behind: str, body: list[list[str]]
+) -> Signal:
+    unit = unit_named(signal.quantity, behind) if behind else None
+    if behind and unit is None:
+        raise FileError(
+            f"its numbers end in {behind!r}, which is no unit of {signal.quantity.name}; say "
+            "--value-column if another column holds the values"
+        )
+    if unit is not None and seen.units[behind] * 2 < seen.count:
+        unit = None  # a few that say it are no reason to convert the others
+    if unit is None and not signal.conversion.unit:
+        unit = _unit_column(signal, body)
+    said = signal.conversion.unit
+    if not unit or unit == said:
+        return signal
+    if plan.rule.unit is not None:
+        raise FileError(f"its numbers end in {behind!r}, and their unit is said to be {said}")
+    negate = signal.conversion.times < 0
+    return replace(signal, conversion=conversion(signal.quantity, unit, negate=negate))
+
+
+def _unit_column(signal: Signal, body: list[list[str]]) -> str | None:
+    """The unit that a column repeats in every row, such as ``KWH`` under ``Einheit``."""
+    for column in range(len(body[0])):
+        cells = {row[column].strip() for row in body}
+        if len(cells) == 1 and (unit := unit_named(signal.quantity, cells.pop())):
+            return unit
+    return None

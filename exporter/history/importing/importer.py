@@ -13,15 +13,16 @@ from pathlib import Path
 from typing import Protocol
 
 from exporter.history.importing.column_lines import pack
-from exporter.history.importing.counts import Tally
-from exporter.history.importing.csv_dialect import FileError
+from exporter.history.importing.counts import Counts
+from exporter.history.importing.file_error import FileError
 from exporter.history.importing.file_reader import FileReader, Piece
+from exporter.history.importing.folder_dialects import FolderDialects
+from exporter.history.importing.folder_files import find_files
 from exporter.history.importing.layout import (
     FilePlan,
     FileRule,
     Format,
     Signal,
-    find_files,
     plan_file,
 )
 from exporter.history.importing.local_time import ZoneError
@@ -31,7 +32,7 @@ from exporter.history.importing.retention import Retention
 from exporter.history.importing.row_blocks import fingerprint
 from exporter.history.importing.rows import BadRow
 
-VERSION = 2
+VERSION = 3
 """Raised when the same file would make other batches than before."""
 
 
@@ -40,7 +41,7 @@ class TooOldError(Exception):
 
 
 class Watcher(Protocol):
-    """Who is told how it goes."""
+    """What shows the progress of an import."""
 
     def begin(self, name: str, number: int) -> None:
         """A file begins."""
@@ -48,7 +49,7 @@ class Watcher(Protocol):
     def advance(self, bytes: int, points: int) -> None:
         """So much more of it is read, and so many points made of it."""
 
-    def tell(self, sentence: str) -> None:
+    def note(self, sentence: str) -> None:
         """Something that the person who waits should know."""
 
 
@@ -57,10 +58,11 @@ class FileResult:
     """What became of one file."""
 
     plan: FilePlan
-    tally: Tally
+    counts: Counts
     signals: list[Signal] | None = None
     fault: str | None = None
     before: bool = False
+    samples: list[tuple[Signal, list[tuple[int, float]]]] = field(default_factory=list)
 
     @property
     def sites(self) -> list[str]:
@@ -97,17 +99,22 @@ class Outcome:
     rollups_due: bool = False
 
     @property
-    def total(self) -> Tally:
+    def total(self) -> Counts:
         """The counts of all files."""
-        total = Tally()
+        total = Counts()
         for result in self.files:
-            total.add(result.tally)
+            total.add(result.counts)
         return total
 
     @property
     def complete(self) -> bool:
         """Whether every file that a pattern knows was read to its end and taken."""
         return not self.refusals and all(r.fault is None for r in self.files)
+
+    @property
+    def short(self) -> list[FileResult]:
+        """The files of which less could be read than there is."""
+        return [r for r in self.files if r.fault is None and r.counts.shortfall]
 
 
 def plan(
@@ -127,7 +134,7 @@ def plan(
         if isinstance(made, str):
             left_out[name] = made
         else:
-            plans.append(made)
+            plans += made
     return plans, left_out
 
 
@@ -142,16 +149,19 @@ def mark_of(plan: FilePlan) -> str:
 
 async def check(plans: list[FilePlan], watcher: Watcher, outcome: Outcome) -> None:
     """Read every file to its end and write nothing."""
+    dialects = FolderDialects(plans)
     for number, plan in enumerate(plans, 1):
         watcher.begin(plan.name, number)
-        result = FileResult(plan, Tally())
+        result = FileResult(plan, Counts())
         outcome.files.append(result)
+        examples = _Examples(plan.name, outcome)
         try:
-            reader = FileReader(plan, _Examples(plan.name, outcome).add, time.time())
-            result.signals, result.tally = reader.signals, reader.tally
+            reader = await asyncio.to_thread(FileReader, plan, examples.add, time.time(), dialects)
+            result.signals, result.counts = reader.signals, reader.counts
             pieces = reader.pieces()
             while (piece := await asyncio.to_thread(next, pieces, None)) is not None:
                 watcher.advance(piece.bytes, piece.points)
+            result.samples = reader.samples
         except (FileError, ZoneError) as error:
             result.fault = str(error)
 
@@ -188,25 +198,26 @@ class Importer:
         """
         await self._sender.prepare()
         await self._look_up_retention()
+        dialects = FolderDialects(plans)
         try:
             for number, plan in enumerate(plans, 1):
                 self._watcher.begin(plan.name, number)
-                outcome.files.append(await self._file(plan, outcome))
+                outcome.files.append(await self._file(plan, outcome, dialects))
         finally:
             outcome.refusals += self._sender.refusals
             outcome.bad_rows = self._state.gather_bad_rows()
 
-    async def _file(self, plan: FilePlan, outcome: Outcome) -> FileResult:
-        result = FileResult(plan, Tally())
+    async def _file(self, plan: FilePlan, outcome: Outcome, dialects: FolderDialects) -> FileResult:
+        result = FileResult(plan, Counts())
         try:
             mark = await asyncio.to_thread(mark_of, plan)
         except OSError as error:
             result.fault = f"cannot be read: {error.strerror}"
             return result
         progress = self._state.progress(plan.name, mark)
-        if progress.tally is not None:
-            self._watcher.advance(plan.path.stat().st_size, progress.tally.points)
-            result.tally, result.before = progress.tally, True
+        if progress.counts is not None:
+            self._watcher.advance(plan.path.stat().st_size, progress.counts.points)
+            result.counts, result.before = progress.counts, True
             return result
         bad = self._state.bad_rows_of(plan.name)
         examples = _Examples(plan.name, outcome)
@@ -216,13 +227,14 @@ class Importer:
             examples.add(rows)
 
         try:
-            reader = FileReader(plan, keep_aside, time.time())
-            result.signals, result.tally = reader.signals, reader.tally
+            reader = await asyncio.to_thread(FileReader, plan, keep_aside, time.time(), dialects)
+            result.signals, result.counts = reader.signals, reader.counts
             batches = await self._send(plan, mark, reader, progress.batches)
+            result.samples = reader.samples
         except (FileError, ZoneError) as error:
             result.fault = str(error)
             # What it said before it broke off is kept with it.
-            await self._settle(plan, mark, result.tally, await self._sender.drain())
+            await self._settle(plan, mark, result.counts, await self._sender.drain())
             bad.keep()
             return result
         except BaseException:
@@ -230,7 +242,7 @@ class Importer:
                 bad.discard()
             raise
         bad.keep()
-        self._state.complete(plan.name, mark, batches, result.tally)
+        self._state.complete(plan.name, mark, batches, result.counts)
         return result
 
     async def _send(self, plan: FilePlan, mark: str, reader: FileReader, done: int) -> int:
@@ -238,28 +250,28 @@ class Importer:
         number = 0
         self._acknowledged = done
         pieces = reader.pieces()
-        tally = reader.tally
+        counts = reader.counts
         while (packed := await asyncio.to_thread(_next_packed, pieces)) is not None:
             piece, body = packed
             self._watcher.advance(piece.bytes, piece.points)
             if not piece.points:
                 continue
-            if tally.first is not None and tally.first < self._oldest_ms:
-                await self._make_room(tally.first)
+            if counts.first is not None and counts.first < self._oldest_ms:
+                await self._make_room(counts.first)
             number += 1
             if number <= done:
-                tally.points += piece.points
+                counts.points += piece.points
                 continue
-            tally.points += piece.points
-            await self._settle(plan, mark, tally, await self._sender.send(body, piece.points))
-        await self._settle(plan, mark, tally, await self._sender.drain())
+            counts.points += piece.points
+            await self._settle(plan, mark, counts, await self._sender.send(body, piece.points))
+        await self._settle(plan, mark, counts, await self._sender.drain())
         return number
 
-    async def _settle(self, plan: FilePlan, mark: str, tally: Tally, settled: list[int]) -> None:
+    async def _settle(self, plan: FilePlan, mark: str, counts: Counts, settled: list[int]) -> None:
         for refused in settled:
             self._acknowledged += 1
-            tally.rejected += refused
-            tally.points -= refused
+            counts.rejected += refused
+            counts.points -= refused
         if settled:
             self._state.acknowledge(plan.name, mark, self._acknowledged)
 
@@ -278,7 +290,7 @@ class Importer:
             )
         # Half as much again, so that what is imported does not begin to vanish the next day.
         await self._retention.extend(1.5 * days * 86_400)
-        self._watcher.tell(f"{kept}; from now on {math.ceil(1.5 * days)}")
+        self._watcher.note(f"{kept}; from now on {math.ceil(1.5 * days)}")
         await self._look_up_retention()
 
 

@@ -10,7 +10,6 @@ from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import (
-    AfterValidator,
     BaseModel,
     ConfigDict,
     Field,
@@ -20,18 +19,21 @@ from pydantic import (
 )
 
 from exporter.config.fleet import SiteId
+from exporter.history.importing.name_pattern import (
+    Pattern,
+    check_pattern,
+    compile_pattern,
+    is_name,
+)
 from exporter.history.importing.units import (
     TAGS,
     Conversion,
-    Kind,
+    StoredQuantity,
     conversion,
     kind,
     unit_in_header,
 )
 
-SUFFIXES = (".csv", ".txt", ".tsv", ".parquet", ".pq")
-_PLACEHOLDER = re.compile(r"\{([a-z_]+)\}|(\*)")
-_WORD = r"[A-Za-z0-9]+"
 _SITE = r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,63}"
 
 
@@ -39,38 +41,8 @@ class LayoutError(Exception):
     """A mapping or pattern that cannot be used; its text says where and what would be right."""
 
 
-def compile_pattern(pattern: str) -> re.Pattern[str]:
-    """A name pattern as a regular expression.
-
-    ``{pack}`` stands for letters and digits, ``{meter}`` for those and underscores, ``*`` for
-    anything. With a ``/`` the path below the folder is compared, else the name; case does not
-    count, and neither does the suffix where the pattern has none.
-    """
-    parts, last = [], 0
-    for found in _PLACEHOLDER.finditer(pattern):
-        parts.append(re.escape(pattern[last : found.start()]))
-        last = found.end()
-        if found[2]:
-            parts.append(".*")
-        elif f"(?P<{found[1]}>" in "".join(parts):
-            parts.append(f"(?P={found[1]})")
-        else:
-            parts.append(f"(?P<{found[1]}>{_word(found[1])})")
-    parts.append(re.escape(pattern[last:]))
-    return re.compile("".join(parts), re.IGNORECASE)
-
-
-def _word(placeholder: str) -> str:
-    return r"[A-Za-z0-9_-]+?" if placeholder in ("meter", "device", "site") else _WORD
-
-
-def _check_pattern(pattern: str) -> str:
-    if not pattern or "{" in _PLACEHOLDER.sub("", pattern) or "}" in _PLACEHOLDER.sub("", pattern):
-        raise ValueError("expected a name with placeholders such as bms{system}_p{pack}_v{cell}")
-    return pattern
-
-
-Pattern = Annotated[str, AfterValidator(_check_pattern)]
+class OtherRowsError(LayoutError):
+    """Rows of something that the mapping leaves out."""
 
 
 class _Strict(BaseModel):
@@ -87,6 +59,7 @@ class Format(_Strict):
     encoding: str | None = None
     time_column: str | int | list[str | int] | None = None
     time_format: str | None = None
+    skip_lines: int | None = Field(None, ge=0, description="Lines before the headings")
 
     def over(self, other: Format) -> Format:
         """This one, completed from another."""
@@ -118,20 +91,30 @@ class What(_Strict):
 
 
 class ColumnRule(What):
-    """Columns of a wide file, told by their heading."""
+    """Columns of a wide file, by their heading."""
 
     match: Pattern
 
 
+class SeriesColumn(_Strict):
+    """A column that says whose a row is, within a longer name."""
+
+    column: str | int
+    match: Pattern
+
+
 class FileRule(What, Format):
-    """Files, told by their name."""
+    """Files, by their name."""
 
     match: Pattern
     site: str | None = None
     value_column: str | int | None = None
     columns: list[ColumnRule] = []
-    series: dict[Annotated[str, StringConstraints(pattern=r"^[a-z_]+$")], str | int] = Field(
-        {}, description="Placeholder to the column that fills it in, row by row"
+    series: dict[
+        Annotated[str, StringConstraints(pattern=r"^[a-z_]+$")], str | int | SeriesColumn
+    ] = Field({}, description="Placeholder to the column that fills it in, row by row")
+    where: dict[str, str] = Field(
+        {}, description="Heading to the text that a row must have there to be read"
     )
     ignore: bool = False
 
@@ -143,8 +126,21 @@ class FileRule(What, Format):
         if any(column.quantity is None for column in self.columns):
             raise ValueError("every entry of columns needs a quantity")
         if self.ignore and self.series:
-            raise ValueError("expected no series beside ignore")
+            raise ValueError("expected no series with ignore")
         return self
+
+    @property
+    def series_columns(self) -> dict[str, str | int]:
+        """The column of each placeholder."""
+        return {
+            name: entry.column if isinstance(entry, SeriesColumn) else entry
+            for name, entry in self.series.items()
+        }
+
+    @property
+    def series_patterns(self) -> dict[str, str]:
+        """How placeholders are found in what their column says, of those that are not all of it."""
+        return {n: e.match for n, e in self.series.items() if isinstance(e, SeriesColumn)}
 
 
 class MappingFile(Format):
@@ -166,7 +162,7 @@ class MappingFile(Format):
 class Signal:
     """One series that a file holds: where it is stored, and how a value becomes its unit."""
 
-    kind: Kind
+    quantity: StoredQuantity
     tags: tuple[tuple[str, str], ...]
     conversion: Conversion
     column: str | int | None
@@ -175,7 +171,7 @@ class Signal:
     def name(self) -> str:
         """The series in words: ``cell.voltage_v pack=bms1/3 cell=17``."""
         tags = "".join(f" {name}={value}" for name, value in self.tags[1:])
-        return f"{self.kind.name}{tags}"
+        return f"{self.quantity.name}{tags}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,24 +192,57 @@ class FilePlan:
     sites: Mapping[str, str] = field(default_factory=dict)
     known: frozenset[str] | None = None
 
-    def of_row(self, said: Mapping[str, str | None]) -> FilePlan:
+    def of_row(self, texts: Mapping[str, str], patterns: Mapping[str, str]) -> FilePlan:
         """The plan for rows whose columns fill in these placeholders.
+
+        Parameters
+        ----------
+        texts : mapping of placeholder to str
+            What the row's columns say.
+        patterns : mapping of placeholder to str
+            Where a name is only a part of that.
 
         Raises
         ------
+        OtherRowsError
+            If it is not the pattern of the mapping.
         LayoutError
             If they cannot be names, or leave the site open.
         """
-        for name, value in said.items():
-            if not re.fullmatch(_word(name), value or ""):
-                raise LayoutError(f"{value or ''!r} cannot be the name of a {name}")
-        names = {**self.names, **_normal(said)}
+        found: dict[str, str] = {}
+        for name, text in texts.items():
+            match = None
+            if name in patterns:
+                match = compile_pattern(patterns[name]).fullmatch(text)
+                if match is None and name in self.rule.series_patterns:
+                    raise OtherRowsError(f"{text!r} is not {patterns[name]}")
+            if match is not None:
+                found |= {k: v for k, v in match.groupdict().items() if v is not None}
+            elif is_name(name, text):
+                found[name] = text
+            else:
+                raise LayoutError(f"{text!r} cannot be the name of a {name}")
+        names = {**self.names, **_normal(found)}
         site = self.site or _site_of(self.rule, names, self.sites)
         if not site or not re.fullmatch(_SITE, site):
             raise LayoutError("it is not said which site this belongs to")
         if self.known is not None and site not in self.known:
             raise LayoutError(f"the fleet file has no site {site}")
         return replace(self, site=site, names=names)
+
+    def of_days(self, *, nem12: bool) -> FilePlan:
+        """The plan for the table that a file with a day in each row becomes.
+
+        NEM12 holds energy per interval by definition, whatever a name says.
+        """
+        given = {"separator": None, "time_format": None, "skip_lines": None, "time_column": None}
+        rule = self.rule.model_copy(update=given)
+        if nem12:
+            quantity = rule.quantity or ""
+            direction = "import" if "import" in quantity else "export"
+            if quantity in ("meter.energy_import_kwh", "meter.energy_export_kwh"):
+                rule = rule.model_copy(update={"quantity": f"meter.interval_{direction}_kwh"})
+        return replace(self, rule=rule, format=self.format.model_copy(update=given))
 
     def signals(self, headings: list[str], taken: set[int]) -> list[Signal]:
         """The signals of the file.
@@ -254,11 +283,11 @@ class FilePlan:
 
     def with_unit(self, signal: Signal, heading: str) -> Signal:
         """The signal with the unit that a heading such as ``value_kW`` or ``P [kW]`` names."""
-        unit = unit_in_header(signal.kind, heading) if self.rule.unit is None else None
+        unit = unit_in_header(signal.quantity, heading) if self.rule.unit is None else None
         if unit is None:
             return signal
-        made = conversion(signal.kind, unit, negate=self.rule.negate)
-        return Signal(signal.kind, signal.tags, made, signal.column)
+        made = conversion(signal.quantity, unit, negate=self.rule.negate)
+        return Signal(signal.quantity, signal.tags, made, signal.column)
 
     def _signal(
         self, what: What, names: Mapping[str, str], column: str | int | None, heading: str | None
@@ -340,7 +369,7 @@ def rule_of_option(text: str) -> FileRule:
     quantity, equals, pattern = text.rpartition("=")
     quantity = quantity if equals else "cell.voltage_v"
     try:
-        names = set(compile_pattern(_check_pattern(pattern)).groupindex)
+        names = set(compile_pattern(check_pattern(pattern)).groupindex)
         tag = {"cell": "pack", "battery": "device"}.get(kind(quantity).measurement, "")
         tags = {}
         if tag and "system" in names and tag not in names - {"pack"}:
@@ -381,31 +410,16 @@ def _words(error: ValueError) -> str:
     return "; ".join(lines)
 
 
-def find_files(folder: Path) -> list[Path]:
-    """Every file below a folder whose suffix is known, in order of name; or the one file given."""
-    if folder.is_file():
-        return [folder]
-    found = [p for p in folder.rglob("*") if p.is_file() and _suffix(p) in SUFFIXES]
-    return sorted(found, key=lambda p: [_sortable(part) for part in p.relative_to(folder).parts])
-
-
-def _suffix(path: Path) -> str:
-    return Path(path.stem).suffix.lower() if path.suffix.lower() == ".gz" else path.suffix.lower()
-
-
-def _sortable(name: str) -> list[tuple[bool, int, str]]:
-    parts = re.split(r"(\d+)", name)
-    return [(p.isdecimal(), int(p) if p.isdecimal() else 0, p) for p in parts]
-
-
 def plan_file(
     path: Path,
     name: str,
     rules: Iterable[FileRule],
     sites: Mapping[str, str],
     common: Format,
-) -> FilePlan | str:
+) -> list[FilePlan] | str:
     """What is to be made of one file, or why nothing is.
+
+    Several plans, where rules with ``where`` share out its rows.
 
     Parameters
     ----------
@@ -419,22 +433,28 @@ def plan_file(
     common : Format
         What is said for all files.
     """
+    plans: list[FilePlan] = []
     for rule in rules:
         match = _match(rule.match, name)
-        if match is None:
+        if match is None or (plans and not rule.where):
             continue
         if rule.ignore:
             return "ignored, as the mapping says"
         names = _normal(match)
+        part = "".join(f" [{column}={text}]" for column, text in rule.where.items())
         if rule.series.keys() & {"site", "system"}:
-            return FilePlan(path, name, "", rule, names, rule.over(common), sites)
-        site = _site_of(rule, names, sites)
+            site: str | None = ""
+        else:
+            site = _site_of(rule, names, sites)
         if site is None:
             system = names.get("system")
             wanted = f"--site {system}=ID" if system else "--site ID"
             return f"which site it belongs to is not said; use {wanted}"
-        return FilePlan(path, name, site, rule, names, rule.over(common))
-    return "the name matches no pattern; use --pattern or --mapping"
+        of_rows = {} if site else sites
+        plans.append(FilePlan(path, name + part, site, rule, names, rule.over(common), of_rows))
+        if not rule.where:
+            break
+    return plans or "the name matches no pattern; use --pattern or --mapping"
 
 
 def _site_of(rule: FileRule, names: Mapping[str, str], sites: Mapping[str, str]) -> str | None:

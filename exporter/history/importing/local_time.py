@@ -66,6 +66,11 @@ class Zone:
         later = np.where(repeated, local - self.offsets[begun] * 1000, utc)
         return utc, later, repeated, skipped
 
+    def offset_ms(self, utc_ms: int) -> int:
+        """Milliseconds ahead of UTC at a moment."""
+        place = int(np.searchsorted(self.changes * 1000, utc_ms, side="right"))
+        return int(self.offsets[place]) * 1000
+
     def change_of(self, local: Ints) -> Ints:
         """The number of the change in whose repeated hour each local time lies."""
         low = (self.changes + np.minimum(self.offsets[:-1], self.offsets[1:])) * 1000

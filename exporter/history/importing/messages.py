@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from rich.console import Console
@@ -17,10 +17,13 @@ from rich.progress import (
 from rich.table import Table
 from rich.text import Text
 
-from exporter.history.importing.counts import Tally
+from exporter.history.importing.counts import Counts
 from exporter.history.importing.importer import FileResult, Outcome
+from exporter.history.importing.layout import FilePlan, Signal
+from exporter.history.importing.local_time import load_zone
 
 _FILES_SHOWN = 12
+_SIGNALS_SHOWN = 24
 
 
 class Bar:
@@ -60,7 +63,7 @@ class Bar:
         self._points += points
         self._progress.update(self._bytes, advance=bytes, points=f"{self._points:,}")
 
-    def tell(self, sentence: str) -> None:
+    def note(self, sentence: str) -> None:
         """See :class:`exporter.history.importing.importer.Watcher`."""
         self.console.print(sentence, style="yellow", highlight=False, soft_wrap=True)
 
@@ -82,8 +85,13 @@ def show(outcome: Outcome, console: Console, *, checked: bool, seconds: float) -
     )
     if done:
         console.print(_by_quantity(done))
+    if checked:
+        for line in sample_lines(done):
+            console.print(Text(line), soft_wrap=True)
     for sentence in notes(outcome):
         console.print(Text("• " + sentence), soft_wrap=True)
+    for sentence in shortfalls(outcome):
+        console.print(Text(sentence, style="bold red"), soft_wrap=True)
     _show_reasons(outcome, console, total)
     _show_files(
         console,
@@ -108,22 +116,29 @@ def _by_quantity(results: list[FileResult]) -> Table:
         table.add_column(name, justify=justify, no_wrap=True)  # type: ignore[arg-type]
     groups: dict[tuple[str, str], list[FileResult]] = {}
     for result in results:
-        rule = result.plan.rule
-        quantity = rule.quantity or ", ".join(sorted({str(c.quantity) for c in rule.columns}))
+        quantity = ", ".join(_quantities(result))
         shown = ", ".join(result.sites) if len(result.sites) < 4 else f"{len(result.sites)} sites"
         groups.setdefault((shown, quantity), []).append(result)
     for (site, quantity), members in groups.items():
-        tally = Tally()
+        counts = Counts()
         for member in members:
-            tally.add(member.tally)
-        cadences = sorted(m.tally.cadence for m in members if m.tally.cadence is not None)
+            counts.add(member.counts)
+        cadences = sorted(m.counts.cadence for m in members if m.counts.cadence is not None)
         table.add_row(
-            *(site, quantity, f"{len(members):,}", f"{tally.readings:,}"),
-            *(stamp(tally.first)[:10], stamp(tally.last)[:10]),
+            *(site, quantity, f"{len(members):,}", f"{counts.readings:,}"),
+            *(stamp(counts.first)[:10], stamp(counts.last)[:10]),
             duration(cadences[len(cadences) // 2]) if cadences else "",
-            f"{tally.gaps:,}",
+            f"{counts.gaps:,}",
         )
     return table
+
+
+def _quantities(result: FileResult) -> list[str]:
+    """The quantities that a file holds; of one that was imported before, those of its rule."""
+    if result.signals:
+        return sorted({signal.quantity.name for signal in result.signals})
+    rule = result.plan.rule
+    return [rule.quantity] if rule.quantity else sorted({str(c.quantity) for c in rule.columns})
 
 
 def notes(outcome: Outcome) -> list[str]:
@@ -142,6 +157,13 @@ def notes(outcome: Outcome) -> list[str]:
         found.append(f"{total.duplicates:,} rows say again what another row says; written once")
     if total.missing:
         found.append(f"{total.missing:,} fields are empty; nothing is written for them")
+    if total.resets or total.wraps:
+        found.append(
+            f"counters were reset {total.resets:,} times and passed their largest number "
+            f"{total.wraps:,} times; roll-ups count on from there"
+        )
+    if total.left_out:
+        found.append(f"{total.left_out:,} rows are of something else and were left out")
     if total.gaps:
         hours = total.gap_seconds / 3600
         found.append(
@@ -154,21 +176,88 @@ def notes(outcome: Outcome) -> list[str]:
     return found
 
 
+_ADVICE = (
+    ("not a number", "Say --decimal if the marks differ, --value-column if it is another one"),
+    ("time cannot be read", "Say --time-format and --time-column"),
+    ("fields where", "Say --separator; write decimal commas in a file that separates by ; or tabs"),
+    ("outside physics", "Say --unit if it is another one"),
+    ("time is not between", "Say --time-format"),
+    ("exists twice", "Say --ambiguous earlier or --ambiguous later"),
+    ("does not exist", "Say --timezone +01:00 or the like, if the clock does not change"),
+    (
+        "another value",
+        "If its rows are of several series, say --where COLUMN=TEXT, or series in the mapping",
+    ),
+    ("a counter", "Map it to another quantity if it is no counter"),
+    ("", "See the bad rows"),
+)
+
+
+def shortfalls(outcome: Outcome) -> list[str]:
+    """Of each file read in part: the share that is missing, the likeliest reason, what helps."""
+    found = []
+    for result in outcome.short:
+        counts = result.counts
+        example = outcome.examples.get(counts.main_reason, "")
+        shown = f", such as {example}" if example else ""
+        reason = counts.main_reason or "no field of its column of values holds anything"
+        found.append(
+            f"{result.plan.name}: {counts.shortfall:.0%} of its rows could not be read. Most of "
+            f"them: {reason}{shown}. {_advice(result)}"
+        )
+    if len(found) > _FILES_SHOWN:
+        found = [*found[:_FILES_SHOWN], f"and {len(found) - _FILES_SHOWN} more such files"]
+    return found
+
+
+def _advice(result: FileResult) -> str:
+    """What mends the most frequent fault of a file."""
+    reason = result.counts.main_reason
+    if not reason:
+        return "Say --value-column if it is another one"
+    return next(text for start, text in _ADVICE if start in reason)
+
+
+def sample_lines(results: list[FileResult]) -> list[str]:
+    """The first readings of each signal, as they would be stored."""
+    signals = [(r, signal, first) for r in results for signal, first in r.samples if first]
+    lines = []
+    for result, signal, first in signals[:_SIGNALS_SHOWN]:
+        readings = "; ".join(reading_in_words(result.plan, signal, *one) for one in first)
+        lines.append(f"  {signal.tags[0][1]} {signal.name}: {readings}")
+    if len(signals) > _SIGNALS_SHOWN:
+        more = len(signals) - _SIGNALS_SHOWN
+        lines.append(f"  and {more:,} more signals; --json shows the first readings of each")
+    return ["First readings, as they would be stored:", *lines] if lines else []
+
+
+def reading_in_words(plan: FilePlan, signal: Signal, time_ms: int, value: float) -> str:
+    """``3 Mar 2025 00:15 Berlin: 1,002 kWh``; the time is that of the file's zone, else UTC."""
+    moment = datetime.fromtimestamp(time_ms / 1000, UTC)
+    name, zone = "UTC", plan.format.timezone
+    if zone is not None and zone not in ("UTC", "Z"):
+        name = zone.rpartition("/")[2].replace("_", " ")
+        moment += timedelta(milliseconds=load_zone(zone).offset_ms(time_ms))
+    clock = f"{moment:%H:%M:%S}".removesuffix(":00")
+    unit = f" {signal.quantity.unit}" if signal.quantity.unit else ""
+    return f"{moment.day} {moment:%b %Y} {clock} {name}: {value:,.10g}{unit}"
+
+
 def overlaps(results: list[FileResult]) -> list[str]:
     """Series that two files give for the same time: the file that comes later wins there."""
     last: dict[str, FileResult] = {}
     found: list[str] = []
-    order = sorted(results, key=lambda r: r.tally.first or 0)
+    order = sorted(results, key=lambda r: r.counts.first or 0)
     for result in order:
-        if result.signals is None or result.tally.first is None:
+        if result.signals is None or result.counts.first is None:
             continue
         for signal in result.signals:
             name = f"{signal.tags[0][1]} {signal.name}"
             other = last.get(name)
-            if other is not None and (other.tally.last or 0) >= result.tally.first:
+            if other is not None and (other.counts.last or 0) >= result.counts.first:
                 found.append(
                     f"{other.plan.name} and {result.plan.name} both hold {signal.name} from "
-                    f"{stamp(result.tally.first)}; where they differ, the last one imported counts"
+                    f"{stamp(result.counts.first)}; where they differ, the last one imported counts"
                 )
             last[name] = result
     if len(found) > _FILES_SHOWN:
@@ -176,7 +265,7 @@ def overlaps(results: list[FileResult]) -> list[str]:
     return found
 
 
-def _show_reasons(outcome: Outcome, console: Console, total: Tally) -> None:
+def _show_reasons(outcome: Outcome, console: Console, total: Counts) -> None:
     if not total.bad:
         return
     console.print(f"[bold]{total.bad_rows:,} bad rows[/], none of them written", highlight=False)
@@ -213,6 +302,7 @@ def as_dict(outcome: Outcome) -> dict[str, Any]:
     """The report as plain JSON values."""
     return {
         "complete": outcome.complete,
+        "shortfalls": shortfalls(outcome),
         "total": asdict(outcome.total),
         "files": [
             {
@@ -221,7 +311,14 @@ def as_dict(outcome: Outcome) -> dict[str, Any]:
                 "signals": None if result.signals is None else [s.name for s in result.signals],
                 "imported_before": result.before,
                 "fault": result.fault,
-                **asdict(result.tally),
+                "shortfall": round(result.counts.shortfall, 4),
+                "first_readings": {
+                    f"{signal.tags[0][1]} {signal.name}": [
+                        reading_in_words(result.plan, signal, *one) for one in first
+                    ]
+                    for signal, first in result.samples
+                },
+                **asdict(result.counts),
             }
             for result in outcome.files
         ],
@@ -241,9 +338,9 @@ def rollup_range(outcome: Outcome) -> tuple[str, str, tuple[str, ...]] | None:
     total = outcome.total
     if total.first is None or total.last is None:
         return None
-    sites = {x for r in outcome.files if r.tally.first is not None for x in r.sites}
+    sites = {x for r in outcome.files if r.counts.first is not None for x in r.sites}
     # Of a file that was imported before, whose rows say whose they are, the sites are not known.
-    every = any(r.tally.first is not None and not r.sites for r in outcome.files)
+    every = any(r.counts.first is not None and not r.sites for r in outcome.files)
     chosen = () if every else tuple(sorted(sites))
     return _iso(total.first), _iso(total.last + 1000), chosen
 

@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from exporter.history.importing.counts import Tally
+from exporter.history.importing.counts import Counts
 from exporter.history.importing.rows import BadRow
 
 BAD_ROWS = "bad-rows.csv"
@@ -35,13 +35,13 @@ class Progress:
         the file begins anew.
     batches : int
         Batches that InfluxDB has taken, of those that the file makes in their order.
-    tally : Tally or None
+    counts : Counts or None
         Its counts, once it is complete.
     """
 
     mark: str
     batches: int
-    tally: Tally | None
+    counts: Counts | None
 
 
 class State:
@@ -82,7 +82,7 @@ class State:
         ).fetchone()
         if row is None or row[0] != mark:
             return Progress(mark, 0, None)
-        return Progress(mark, row[1], _tally(row[2]))
+        return Progress(mark, row[1], _counts(row[2]))
 
     def acknowledge(self, name: str, mark: str, batches: int) -> None:
         """InfluxDB has taken the first batches of a file."""
@@ -93,13 +93,13 @@ class State:
                 (name, mark, batches),
             )
 
-    def complete(self, name: str, mark: str, batches: int, tally: Tally) -> None:
+    def complete(self, name: str, mark: str, batches: int, counts: Counts) -> None:
         """A file is done."""
         with self._database:
             self._database.execute(
                 "INSERT INTO file VALUES (?, ?, ?, ?) ON CONFLICT (name) DO UPDATE SET "
                 "mark = excluded.mark, batches = excluded.batches, tally = excluded.tally",
-                (name, mark, batches, json.dumps(asdict(tally))),
+                (name, mark, batches, json.dumps(asdict(counts))),
             )
 
     def forget(self) -> None:
@@ -175,5 +175,5 @@ def _name_in(part: Path) -> str:
         return str(next(csv.reader(file), [""])[0])
 
 
-def _tally(text: str | None) -> Tally | None:
-    return None if text is None else Tally(**json.loads(text))
+def _counts(text: str | None) -> Counts | None:
+    return None if text is None else Counts(**json.loads(text))

@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from exporter.history.importing.time_text import FIRST, SECOND, UNKNOWN
+
 Ints = NDArray[np.int64]
 
-FIRST, SECOND, UNKNOWN = 0, 1, 2
 _STEP_BACK_MS = 5 * 60_000
 _DISORDER_MS = 15 * 60_000
 
@@ -18,7 +19,7 @@ def passes(local: Ints) -> Ints:
     The rows of the first pass come before those of the second, and between them the clock goes
     back once. Rows that do not fit in (more than 15 minutes behind the rows before them) stay
     unknown, and so do all of them where the clock never goes back or a tenth does not fit: then
-    only one pass was recorded, or the order tells nothing.
+    only one pass was recorded, or the order says nothing.
 
     Parameters
     ----------
@@ -28,7 +29,7 @@ def passes(local: Ints) -> Ints:
     Returns
     -------
     (n,) int64
-        0 first pass, 1 second, 2 not to be told.
+        0 first pass, 1 second, 2 unknown.
     """
     steps = np.diff(local)
     if steps.size and np.median(steps) < 0:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import codecs
-import gzip
 import hashlib
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
-from typing import IO, Any, cast
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -15,19 +14,28 @@ import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
 from numpy.typing import NDArray
 
-from exporter.history.importing.csv_dialect import Dialect, FileError, sniff
+from exporter.history.importing.arrow_arrays import to_arrow, to_numpy
+from exporter.history.importing.csv_dialect import (
+    HEAD_BYTES,
+    Dialect,
+    detect_dialect,
+    encoding_of,
+    sample_lines,
+)
+from exporter.history.importing.file_error import FileError
+from exporter.history.importing.file_lines import MOST_BAD_ROWS, Piece, open_file, pieces
 from exporter.history.importing.layout import FilePlan
+from exporter.history.importing.number_dialect import numbers
 from exporter.history.importing.parquet import examine_parquet, parquet_blocks
 from exporter.history.importing.rows import BadRow, Block, Rows, empty_rows, put_owners
-from exporter.history.importing.time_formats import numbers, parse
+from exporter.history.importing.time_formats import parse
+from exporter.history.importing.wide_days import find_day_shape
 
-Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
 
-HEAD_BYTES = 64 * 1024
-BLOCK_BYTES = 4 * 1024 * 1024
 _PARQUET = (".parquet", ".pq")
+_LONGEST_TEXT = 200
 
 
 def is_parquet(path: Path) -> bool:
@@ -35,22 +43,8 @@ def is_parquet(path: Path) -> bool:
     return path.suffix.lower() in _PARQUET
 
 
-def open_file(path: Path) -> IO[bytes]:
-    """A file, unpacked if it is gzip.
-
-    Raises
-    ------
-    FileError
-    """
-    try:
-        packed = path.suffix.lower() == ".gz"
-        return cast(IO[bytes], gzip.open(path)) if packed else path.open("rb")
-    except OSError as error:
-        raise FileError(f"cannot be read: {error.strerror}") from None
-
-
 def examine(plan: FilePlan) -> Dialect:
-    """How a file is written.
+    """How a file is written, as far as its beginning says it.
 
     Raises
     ------
@@ -60,9 +54,16 @@ def examine(plan: FilePlan) -> Dialect:
         return examine_parquet(plan)
     try:
         with open_file(plan.path) as file:
-            return sniff(file.read(HEAD_BYTES), plan)
+            head = file.read(HEAD_BYTES)
     except (OSError, EOFError) as error:
         raise FileError(f"cannot be read: {error}") from None
+    encoding = plan.format.encoding or encoding_of(head)
+    lines = sample_lines(head, encoding)
+    shape = find_day_shape(lines, plan.format.separator, plan.format.skip_lines or 0)
+    if shape is None:
+        return detect_dialect(head, plan)
+    dialect = detect_dialect(shape.head(lines), plan.of_days(nem12=shape.kind == "nem12"))
+    return replace(dialect, shape=shape, encoding=encoding, skip_lines=0)
 
 
 def fingerprint(path: Path) -> str:
@@ -82,83 +83,95 @@ def read_blocks(plan: FilePlan, dialect: Dialect) -> Iterator[Block]:
     Raises
     ------
     FileError
-        If it cannot be read to its end.
+        If it cannot be read to its end, or grows beyond the bounds.
     """
     if is_parquet(plan.path):
         yield from parquet_blocks(plan, dialect)
         return
+    bad = 0
+    for piece in body_pieces(plan.path, dialect):
+        block = _parse_block(piece, dialect)
+        bad += len(block.bad)
+        if bad > MOST_BAD_ROWS:
+            raise FileError(
+                f"more than {MOST_BAD_ROWS:,} of its rows cannot be read, such as line "
+                f"{block.bad[-1].line}: {block.bad[-1].reason}"
+            )
+        yield block
+
+
+def body_pieces(path: Path, dialect: Dialect) -> Iterator[Piece]:
+    """The lines of a file behind its headings; of a day a row, a line for each reading.
+
+    Raises
+    ------
+    FileError
+    """
     line = 1
     try:
-        for piece, size in _pieces(plan.path, dialect.encoding):
-            raw = _plain_lines(piece)
-            count = raw.count(b"\n") + (not raw.endswith(b"\n"))
-            skip = max(dialect.skip_lines - (line - 1), 0)
-            if skip >= count:
-                line += count
+        for piece in pieces(path, dialect.encoding):
+            line = int(piece.lines[0]) if piece.lines.size else line
+            if dialect.shape is not None:
+                yield dialect.shape.expand(piece)
                 continue
-            body = raw.split(b"\n", skip)[-1] if skip else raw
-            yield _parse_block(body, line + skip, dialect, size)
-            line += count
-    except (OSError, EOFError, UnicodeDecodeError, UnicodeError) as error:
+            skip = int(np.searchsorted(piece.lines, dialect.skip_lines, side="right"))
+            if skip < piece.lines.size:
+                raw = piece.raw.split(b"\n", skip)[-1] if skip else piece.raw
+                yield Piece(raw, piece.lines[skip:], piece.blank if not skip else 0, piece.size)
+            elif piece.size:
+                yield Piece(b"", piece.lines[:0], 0, piece.size)
+    except (OSError, EOFError, UnicodeError) as error:
         raise FileError(f"cannot be read beyond line {line}: {error}") from None
 
 
-def _plain_lines(raw: bytes) -> bytes:
-    """Lines that each stand for themselves: one that is damaged takes no other with it.
+def _parse_block(piece: Piece, dialect: Dialect) -> Block:
+    if not piece.lines.size:
+        return Block(empty_rows(len(dialect.signals)), [], piece.blank, 0, piece.blank, piece.size)
+    table, invalid = read_fields(piece.raw, dialect, list(range(dialect.width)))
+    # A row's line is its place among the readable ones, moved by the unreadable ones before it.
+    places = np.array([n for n, _, _ in invalid], np.int64) - 1
+    good = np.ones(piece.lines.size, np.bool_)
+    good[places] = False
+    line = piece.lines[good]
+    bad = []
+    blank = piece.blank
+    for number, reason, written in invalid:
+        if written.strip().strip(dialect.separator).strip():
+            bad.append(BadRow(int(piece.lines[number - 1]), reason, written[:_LONGEST_TEXT]))
+        else:
+            blank += 1
+    block = Block(
+        *(empty_rows(len(dialect.signals)), bad, blank, 0),
+        piece.lines.size + piece.blank,
+        piece.size,
+    )
+    _fill(block, line, [table.column(n) for n in range(dialect.width)], dialect)
+    return block
 
-    Arrow takes a return within a line for the end of one, and reads a quotation mark that is never
-    closed to the next one, wherever that is.
+
+def read_fields(
+    raw: bytes, dialect: Dialect, columns: list[int]
+) -> tuple[Any, list[tuple[int, str, str]]]:
+    """The fields of some columns as text, and the rows of another width.
+
+    Returns
+    -------
+    table : pyarrow table with a column of strings for each of ``columns``
+    invalid : list of (place from 1, reason, text)
     """
-    if b"\r" in raw:
-        raw = raw.replace(b"\r\n", b"\n").replace(b"\r", b" ")
-    if b'"' in raw:
-        lines = raw.split(b"\n")
-        lines = [x.replace(b'"', b"'") if x.count(b'"') % 2 else x for x in lines]
-        raw = b"\n".join(lines)
-    return raw
-
-
-def _pieces(path: Path, encoding: str) -> Iterator[tuple[bytes, int]]:
-    """Pieces that end at line ends, in UTF-8, each with the bytes of the file read for it."""
-    with open_file(path) as file:
-        # Of a packed file, progress is what was read of the packed bytes.
-        raw: IO[bytes] = getattr(file, "fileobj", None) or file
-        decoder = None
-        if encoding not in ("utf-8", "utf-8-sig"):
-            decoder = codecs.getincrementaldecoder(encoding)()
-        rest, before, first = b"", 0, True
-        while chunk := file.read(BLOCK_BYTES):
-            if first and encoding == "utf-8-sig":
-                chunk = chunk.removeprefix(codecs.BOM_UTF8)
-            first = False
-            if decoder is not None:
-                chunk = decoder.decode(chunk).encode()
-            whole, newline, after = chunk.rpartition(b"\n")
-            if not newline:
-                rest += chunk
-                if len(rest) > 16 * BLOCK_BYTES:
-                    raise OSError("a line is longer than 64 MiB")
-                continue
-            position = raw.tell()
-            yield rest + whole + newline, position - before
-            rest, before = after, position
-        if rest:
-            yield rest, raw.tell() - before
-
-
-def _parse_block(body: bytes, first_line: int, dialect: Dialect, size: int) -> Block:
     names = [str(n) for n in range(dialect.width)]
-    invalid: list[tuple[int, str]] = []
+    invalid: list[tuple[int, str, str]] = []
 
     def keep_aside(row: Any) -> str:
-        found = f"{row.actual_columns} fields where {dialect.width} are expected"
-        invalid.append((int(row.number), f"{found}\0{row.text}"))
+        reason = f"{row.actual_columns} fields where {dialect.width} are expected"
+        if len(invalid) <= MOST_BAD_ROWS:
+            invalid.append((int(row.number), reason, row.text[: 2 * _LONGEST_TEXT]))
         return "skip"
 
     table = pa_csv.read_csv(
-        pa.BufferReader(body),
+        pa.BufferReader(raw),
         read_options=pa_csv.ReadOptions(
-            use_threads=False, column_names=names, block_size=len(body) + 1
+            use_threads=False, column_names=names, block_size=len(raw) + 1
         ),
         parse_options=pa_csv.ParseOptions(
             delimiter=dialect.separator,
@@ -167,27 +180,13 @@ def _parse_block(body: bytes, first_line: int, dialect: Dialect, size: int) -> B
         ),
         convert_options=pa_csv.ConvertOptions(
             check_utf8=False,
+            include_columns=[names[c] for c in columns],
             column_types=dict.fromkeys(names, pa.string()),
             strings_can_be_null=False,
         ),
     ).combine_chunks()
-    # A row's line is its place among the readable ones, moved by the unreadable ones before it.
-    numbers_of_invalid = np.array([n for n, _ in invalid], np.int64) - 1
-    place = np.arange(table.num_rows)
-    moved = np.searchsorted(numbers_of_invalid - np.arange(len(invalid)), place, side="right")
-    line = first_line + place + moved
-    bad = []
-    blank = 0
-    for number, text in invalid:
-        reason, _, written = text.partition("\0")
-        if written.strip():
-            bad.append(BadRow(first_line + number - 1, reason, written[:200]))
-        else:
-            blank += 1
-    block = Block(empty_rows(len(dialect.signals)), bad, blank, 0, line.size + len(invalid), size)
-    columns = [_text_column(table.column(n)) for n in range(dialect.width)]
-    _fill(block, line, columns, dialect)
-    return block
+    texts = [_text_column(table.column(n)) for n in range(len(columns))]
+    return pa.table(texts, names=[str(c) for c in columns]), invalid
 
 
 def _text_column(column: pa.ChunkedArray) -> Any:
@@ -203,36 +202,53 @@ def _text_column(column: pa.ChunkedArray) -> Any:
 
 def _fill(block: Block, line: Ints, columns: list[Any], dialect: Dialect) -> None:
     """Read times and values of a block, and put what cannot be read aside."""
+    columns = [c.combine_chunks() if isinstance(c, pa.ChunkedArray) else c for c in columns]
+    if dialect.filters:
+        chosen = _chosen(columns, dialect)
+        block.left_out += int(np.count_nonzero(~chosen))
+        where = to_arrow(np.flatnonzero(chosen))
+        line, columns = line[chosen], [c.take(where) for c in columns]
     written = [columns[c] for c in dialect.time_columns]
     stamps = written[0] if len(written) == 1 else pc.binary_join_element_wise(*written, " ")
-    time, readable = parse(stamps, dialect.time)
+    time, readable, passes = parse(stamps, dialect.time)
     values = np.empty((line.size, len(dialect.signals)))
     missing = np.zeros(values.shape, bool)
     wrong = np.zeros(values.shape, bool)
     for n, signal in enumerate(dialect.signals):
         index = int(signal.column or 0)
-        values[:, n], missing[:, n], wrong[:, n] = numbers(columns[index], dialect.decimal)
+        values[:, n], missing[:, n], wrong[:, n] = numbers(
+            columns[index], dialect.decimals[n], dialect.units[n]
+        )
     unreadable = np.flatnonzero(~readable)
-    for row in unreadable.tolist():
+    for row in unreadable[: MOST_BAD_ROWS + 1].tolist():
         fields = [c[row].as_py() or "" for c in columns]
         if not any(field.strip() for field in fields):
             block.blank += 1
             continue
-        text = dialect.separator.join(fields)[:200]
+        text = dialect.separator.join(fields)[:_LONGEST_TEXT]
         block.bad.append(BadRow(int(line[row]), "time cannot be read", text))
     _put_wrong(block, line, wrong & readable[:, None], columns, dialect)
     block.missing += int(np.count_nonzero(missing[readable]))
-    block.rows = Rows(line[readable], time[readable], values[readable])
+    block.rows = Rows(line[readable], time[readable], values[readable], passes[readable])
     put_owners(block, [columns[column] for _, column in dialect.keys], readable)
+
+
+def _chosen(columns: list[Any], dialect: Dialect) -> Bools:
+    chosen = np.ones(len(columns[0]), np.bool_)
+    for column, text in dialect.filters:
+        same = pc.equal(pc.utf8_trim_whitespace(columns[column]), text)
+        chosen &= to_numpy(pc.fill_null(same, False))
+    return chosen
 
 
 def _put_wrong(
     block: Block, line: Ints, wrong: Bools, columns: list[Any], dialect: Dialect
 ) -> None:
     rows, signals = np.nonzero(wrong)
-    for row, n in zip(rows.tolist(), signals.tolist(), strict=True):
+    most = MOST_BAD_ROWS + 1
+    for row, n in zip(rows[:most].tolist(), signals[:most].tolist(), strict=True):
         index = int(dialect.signals[n].column or 0)
         fields = [columns[c][row].as_py() for c in (*dialect.time_columns, index)]
         where = f" in column {index + 1}" if len(dialect.signals) > 1 else ""
-        text = dialect.separator.join(fields)[:200]
+        text = dialect.separator.join(fields)[:_LONGEST_TEXT]
         block.bad.append(BadRow(int(line[row]), f"not a number{where}", text))

@@ -8,12 +8,15 @@ from datetime import UTC, datetime
 import numpy as np
 from numpy.typing import NDArray
 
-from exporter.history.importing.counts import Tally
-from exporter.history.importing.csv_dialect import Dialect, FileError
+from exporter.history.importing.counter_samples import GLITCH, CounterSamples
+from exporter.history.importing.counts import Counts
+from exporter.history.importing.csv_dialect import Dialect
+from exporter.history.importing.file_error import FileError
 from exporter.history.importing.layout import Signal
 from exporter.history.importing.local_time import Zone
-from exporter.history.importing.repeated_hour import FIRST, SECOND, UNKNOWN, passes
+from exporter.history.importing.repeated_hour import passes
 from exporter.history.importing.rows import BadRow, Block, Rows, empty_rows
+from exporter.history.importing.time_text import FIRST, SECOND, UNKNOWN
 from exporter.history.importing.units import fitting_units
 
 Floats = NDArray[np.float64]
@@ -24,11 +27,13 @@ EARLIEST_MS = 946_684_800_000
 """2000-01-01 UTC: a clock without battery begins in 1970 or 1980."""
 DAY_MS = 86_400_000
 REMEMBERED_ROWS = 12_000_000
+SAMPLES = 3
+"""The first readings of a signal that a report shows."""
 _HOPELESS_ROWS = 200
 
 TIME_OUTSIDE = "time is not between 2000 and tomorrow"
 SKIPPED = "local time does not exist: daylight saving skips it"
-REPEATED = "local time exists twice, and which of the two it is cannot be told"
+REPEATED = "local time exists twice, and nothing says which of the two it is"
 SECOND_VALUE = "another value for a time that has one"
 PHYSICS = "outside physics"
 
@@ -41,8 +46,8 @@ class _Pending:
     block: int
 
 
-class Sieve:
-    """Takes the blocks of one file in order; what it gives can be written.
+class RowFilter:
+    """Takes the blocks of one file in order; what it returns can be written.
 
     Parameters
     ----------
@@ -50,11 +55,11 @@ class Sieve:
     zone : Zone or None
         Of local times, else None.
     ambiguous : str
-        ``order``, ``earlier``, ``later`` or ``reject``: how rows in a repeated hour are told apart.
+        ``order``, ``earlier``, ``later`` or ``reject``: how rows in a repeated hour get their pass.
     now : float
         Unix seconds; what lies a day beyond is no measurement.
-    tally : Tally, optional
-        Counts to go on with: those of a file that holds many series, with a Sieve for each.
+    counts : Counts, optional
+        Counts to go on with: those of a file that holds many series, with a filter for each.
     """
 
     def __init__(
@@ -63,9 +68,9 @@ class Sieve:
         zone: Zone | None,
         ambiguous: str,
         now: float,
-        tally: Tally | None = None,
+        counts: Counts | None = None,
     ) -> None:
-        self.tally = Tally() if tally is None else tally
+        self.counts = Counts() if counts is None else counts
         self.remembered_rows = REMEMBERED_ROWS
         self.bad: list[BadRow] = []
         self._dialect = dialect
@@ -77,6 +82,8 @@ class Sieve:
         self._pending: dict[int, _Pending] = {}
         self._settled: set[int] = set()
         self._seen: list[tuple[Ints, NDArray[np.uint64]]] = []
+        self._counters = CounterSamples(dialect.signals, self.counts)
+        self.samples: list[list[tuple[int, float]]] = [[] for _ in dialect.signals]
 
     def add(self, block: Block) -> Rows:
         """The good rows of a block, ascending in time, and those of earlier blocks that waited.
@@ -84,26 +91,32 @@ class Sieve:
         Raises
         ------
         FileError
-            If not one of the first rows lies within physics, which is a matter of the unit.
+            If not one of the first rows lies within physics, which is a matter of the unit, or if
+            a counter is none.
         """
         self._block += 1
-        tally = self.tally
-        tally.rows += block.read
-        tally.blank += block.blank
-        tally.missing += block.missing
+        counts = self.counts
+        counts.rows += block.read
+        counts.blank += block.blank
+        counts.missing += block.missing
+        counts.left_out += block.left_out
         for row in block.bad:
             self._put_aside(row)
         rows = self._convert(block.rows)
         rows = self._utc(rows)
         settled = [k for k, p in self._pending.items() if p.block < self._block]
-        return self._once(_joined([rows, *(self._settle(key) for key in settled)]))
+        rows = self._once(Rows.joined([rows, *(self._settle(key) for key in settled)]))
+        return self._counted(rows, final=False)
 
     def finish(self) -> Rows:
         """What waited for more rows."""
         found = [self._settle(key) for key in list(self._pending)]
-        rows = self._once(_joined(found)) if found else empty_rows(len(self._dialect.signals))
+        rows = empty_rows(len(self._dialect.signals))
+        if found:
+            rows = self._once(Rows.joined(found))
+        rows = self._counted(rows, final=True)
         if self._seen:
-            self.tally.find_gaps(np.sort(np.concatenate([times for times, _ in self._seen])))
+            self.counts.find_gaps(np.sort(np.concatenate([times for times, _ in self._seen])))
         return rows
 
     def refuse(self, rows: Rows, reason: str) -> None:
@@ -112,7 +125,7 @@ class Sieve:
 
     def _put_aside(self, row: BadRow) -> None:
         reason = row.reason.partition(":")[0] if row.reason.startswith(PHYSICS) else row.reason
-        self.tally.put_aside(reason)
+        self.counts.put_aside(reason)
         self.bad.append(row)
 
     def _reject(self, rows: Rows, chosen: Bools, reason: str, *, local: bool) -> None:
@@ -130,7 +143,7 @@ class Sieve:
         values = np.empty_like(rows.values)
         for n, signal in enumerate(self._dialect.signals):
             values[:, n] = signal.conversion.apply(rows.values[:, n])
-            low, high = signal.kind.minimum, signal.kind.maximum
+            low, high = signal.quantity.minimum, signal.quantity.maximum
             outside = (values[:, n] < low) | (values[:, n] > high)
             if not outside.any():
                 continue
@@ -139,7 +152,7 @@ class Sieve:
             for i in np.flatnonzero(outside).tolist():
                 value = float(rows.values[i, n])
                 where = f" in column {int(signal.column or 0) + 1}" if values.shape[1] > 1 else ""
-                reason = f"{PHYSICS}: {values[i, n]:g} {signal.kind.unit}{where} is not within "
+                reason = f"{PHYSICS}: {values[i, n]:g} {signal.quantity.unit}{where} is not within "
                 self._put_aside(
                     BadRow(
                         int(rows.line[i]),
@@ -149,18 +162,18 @@ class Sieve:
                     )
                 )
             values[outside, n] = np.nan
-        useful = ~np.isnan(values).all(axis=1)
-        return Rows(rows.line[useful], rows.time[useful], values[useful])
+        useful = np.flatnonzero(~np.isnan(values).all(axis=1))
+        return Rows(rows.line, rows.time, values, rows.passes).take(useful)
 
     @staticmethod
     def _ask_for_unit(signal: Signal, values: Floats) -> None:
-        fitting = fitting_units(signal.kind, values)
+        fitting = fitting_units(signal.quantity, values)
         if fitting:
-            kind, unit = signal.kind, signal.conversion.unit
+            quantity, unit = signal.quantity, signal.conversion.unit
             raise FileError(
-                f"not one of the first {values.size} values of {kind.name} is within physics in "
-                f"{unit}, the first is {values[0]:g}; in {fitting[0]} they would be: say --unit "
-                f"{kind.name}={fitting[0]}"
+                f"not one of the first {values.size} values of {quantity.name} is within physics "
+                f"in {unit}, the first is {values[0]:g}; in {fitting[0]} they would be: say --unit "
+                f"{quantity.name}={fitting[0]}"
             )
 
     def _utc(self, rows: Rows) -> Rows:
@@ -169,26 +182,30 @@ class Sieve:
         inside = (rows.time >= EARLIEST_MS) & (rows.time <= self._latest_ms)
         if not inside.all():
             self._reject(rows, ~inside, TIME_OUTSIDE, local=local)
-            rows = _take(rows, inside)
+            rows = rows.take(inside)
         if self._zone is not None:
             utc, later, repeated, skipped = self._zone.to_utc(rows.time)
             if skipped.any():
                 self._reject(rows, skipped, SKIPPED, local=True)
             if repeated.any():
-                utc, repeated = self._tell_apart(rows, utc, later, repeated)
-            rows = _take(Rows(rows.line, utc, rows.values), ~(skipped | repeated))
+                utc, repeated = self._with_pass(rows, utc, later, repeated)
+            rows = rows.at(utc).take(~(skipped | repeated))
         before = np.maximum.accumulate(np.concatenate([[self._highest], rows.time]))
-        self.tally.unordered += int(np.count_nonzero(rows.time < before[:-1]))
+        self.counts.unordered += int(np.count_nonzero(rows.time < before[:-1]))
         self._highest = int(before[-1])
         return rows
 
-    def _tell_apart(
-        self, rows: Rows, utc: Ints, later: Ints, repeated: Bools
-    ) -> tuple[Ints, Bools]:
+    def _with_pass(self, rows: Rows, utc: Ints, later: Ints, repeated: Bools) -> tuple[Ints, Bools]:
         """UTC of rows in a repeated hour, and which of them cannot be had yet, or at all."""
+        named = repeated & (rows.passes != UNKNOWN)
+        if named.any():
+            self.counts.repeated += int(np.count_nonzero(named))
+            utc = np.where(named & (rows.passes == SECOND), later, utc)
+            repeated = repeated & ~named
         if self._ambiguous in ("earlier", "later"):
-            self.tally.repeated += int(np.count_nonzero(repeated))
-            return (utc if self._ambiguous == "earlier" else later), np.zeros_like(repeated)
+            self.counts.repeated += int(np.count_nonzero(repeated))
+            chosen = utc if self._ambiguous == "earlier" else np.where(repeated, later, utc)
+            return chosen, np.zeros_like(repeated)
         if self._ambiguous == "reject":
             self._reject(rows, repeated, REPEATED, local=True)
             return utc, repeated
@@ -200,14 +217,14 @@ class Sieve:
                 self._reject(rows, chosen, REPEATED, local=True)
                 continue
             pending = self._pending.setdefault(key, _Pending([], self._block))
-            pending.rows.append(_take(rows, chosen))
+            pending.rows.append(rows.take(chosen))
             pending.block = self._block
         return utc, repeated
 
     def _settle(self, key: int) -> Rows:
-        """Rows of a repeated hour that is over, told apart by their order in the file."""
+        """Rows of a repeated hour that is over, each with the pass that the order gives it."""
         assert self._zone is not None
-        rows = _joined(self._pending.pop(key).rows)
+        rows = Rows.joined(self._pending.pop(key).rows)
         self._settled.add(key)
         found = passes(rows.time)
         unknown = found == UNKNOWN
@@ -215,13 +232,13 @@ class Sieve:
             self._reject(rows, unknown, REPEATED, local=True)
         utc, later, _, _ = self._zone.to_utc(rows.time)
         chosen = np.where(found == SECOND, later, utc)
-        self.tally.repeated += int(np.count_nonzero((found == FIRST) | (found == SECOND)))
-        return _take(Rows(rows.line, chosen, rows.values), ~unknown)
+        self.counts.repeated += int(np.count_nonzero((found == FIRST) | (found == SECOND)))
+        return rows.at(chosen).take(~unknown)
 
     def _once(self, rows: Rows) -> Rows:
         """Rows ascending in time, each time once: the first one of the file is kept."""
         order = np.lexsort((rows.line, rows.time))
-        rows = _take(rows, order)
+        rows = rows.take(order)
         n = rows.time.size
         if n == 0:
             return rows
@@ -238,16 +255,33 @@ class Sieve:
             same |= again & (marks == earlier[place])
             other = (other | again) & ~same
             fresh &= ~again
-        self.tally.duplicates += int(np.count_nonzero(same))
+        self.counts.duplicates += int(np.count_nonzero(same))
         if other.any():
             self._reject(rows, other, SECOND_VALUE, local=False)
-        rows, marks = _take(rows, fresh), marks[fresh]
+        rows, marks = rows.take(fresh), marks[fresh]
         if rows.time.size:
             self._seen.append((rows.time, marks))
             while sum(t.size for t, _ in self._seen) > self.remembered_rows:
                 self._seen.pop(0)
-        self.tally.cover(rows.time)
-        self.tally.readings += int(np.count_nonzero(~np.isnan(rows.values)))
+        return rows
+
+    def _counted(self, rows: Rows, *, final: bool) -> Rows:
+        """The rows with the bad samples of their counters put aside; some wait for what follows."""
+        if self._counters.any:
+            rows, bad = self._counters.add(rows, final=final)
+            for row, n in zip(*(place.tolist() for place in np.nonzero(bad)), strict=True):
+                when = self._text(rows, row, local=False).split(self._dialect.separator)[0]
+                text = f"{when}{self._dialect.separator}{rows.values[row, n]:.10g}"
+                self._put_aside(BadRow(int(rows.line[row]), GLITCH, text))
+            rows.values[bad] = np.nan
+            rows = rows.take(np.flatnonzero(~np.isnan(rows.values).all(axis=1)))
+        self.counts.cover(rows.time)
+        known = ~np.isnan(rows.values)
+        self.counts.readings += int(np.count_nonzero(known))
+        for n, samples in enumerate(self.samples):
+            if len(samples) < SAMPLES:
+                first = np.flatnonzero(known[:, n])[: SAMPLES - len(samples)]
+                samples += [(int(rows.time[i]), float(rows.values[i, n])) for i in first.tolist()]
         return rows
 
 
@@ -264,17 +298,3 @@ def _marks(values: Floats) -> NDArray[np.uint64]:
         mark = (mark ^ bits[:, column]) * np.uint64(0x9E3779B97F4A7C15)
         mark ^= mark >> np.uint64(29)
     return mark
-
-
-def _take(rows: Rows, chosen: Bools | Ints) -> Rows:
-    return Rows(rows.line[chosen], rows.time[chosen], rows.values[chosen])
-
-
-def _joined(parts: list[Rows]) -> Rows:
-    if len(parts) == 1:
-        return parts[0]
-    return Rows(
-        np.concatenate([p.line for p in parts]),
-        np.concatenate([p.time for p in parts]),
-        np.concatenate([p.values for p in parts]),
-    )

@@ -1,10 +1,15 @@
-"""Times as files write them: which format it is, and whole columns of it at once."""
+"""Times as files write them: which format a column has, and whole columns of it at once."""
 
 from __future__ import annotations
 
 import re
+import time
+from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
+from functools import lru_cache
 from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import numpy as np
 import pyarrow as pa
@@ -12,38 +17,68 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from exporter.history.importing.arrow_arrays import to_arrow, to_numpy, with_validity
+from exporter.history.importing.number_dialect import cast
+from exporter.history.importing.time_text import UNKNOWN, plain, plain_column
 
 Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
 
 _UNIX = {10: "unix_s", 13: "unix_ms", 16: "unix_us", 19: "unix_ns"}
 _PER_MS = {"unix_s": None, "unix_ms": 1, "unix_us": 1000, "unix_ns": 1_000_000}
+_NAMED = ("iso", "iso_zoned", *_PER_MS, "excel")
+_EXCEL_EPOCH_DAYS = 25_569
+_EXCEL_DAYS = (32_874, 73_051)  # 1990 to 2100
+_DAY_MS = 86_400_000
+_YEAR_2000_MS = 946_684_800_000
 _LARGEST_SECONDS = 1e11
 _CLOCK = r"([01]\d|2[0-3]):[0-5]\d(:[0-5]\d(\.\d{1,9})?)?"
 _ISO = rf"\d{{4}}-\d\d-\d\d([ T]{_CLOCK})?"
 _ISO_ZONED = rf"\d{{4}}-\d\d-\d\d[ T]{_CLOCK}(Z|[+-]\d\d(:?\d\d)?)"
-_FORMS: tuple[tuple[str, str], ...] = (
-    ("iso", _ISO),
-    ("iso_zoned", _ISO_ZONED),
-    ("%d.%m.%Y %H:%M:%S", r"\d{1,2}\.\d{1,2}\.\d{4} \d{1,2}:\d\d:\d\d"),
-    ("%d.%m.%Y %H:%M", r"\d{1,2}\.\d{1,2}\.\d{4} \d{1,2}:\d\d"),
-    ("%d.%m.%y %H:%M:%S", r"\d{1,2}\.\d{1,2}\.\d{2} \d{1,2}:\d\d:\d\d"),
-    ("%d.%m.%y %H:%M", r"\d{1,2}\.\d{1,2}\.\d{2} \d{1,2}:\d\d"),
-    ("%d.%m.%Y %H:%M:%S.%f", r"\d{1,2}\.\d{1,2}\.\d{4} \d{1,2}:\d\d:\d\d[.,]\d{1,9}"),
-    ("%Y/%m/%d %H:%M:%S", r"\d{4}/\d{1,2}/\d{1,2} \d{1,2}:\d\d:\d\d"),
-    ("%Y/%m/%d %H:%M", r"\d{4}/\d{1,2}/\d{1,2} \d{1,2}:\d\d"),
-    ("%Y%m%d%H%M%S", r"20\d{12}"),
-    ("%Y%m%d %H:%M:%S", r"20\d{6} \d\d:\d\d:\d\d"),
+_DATE = (
+    r"(?P<ymd>\d{4}(?P<s1>[-/.])\d{1,2}(?P=s1)\d{1,2})"
+    r"|(?P<compact>20\d\d(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01]))"
+    r"|(?P<triple>\d{1,2}(?P<s2>[-/.])\d{1,2}(?P=s2)(?:\d{4}|\d\d))"
+    r"|(?P<dby>\d{1,2}(?P<s3>\. ?|[- /])(?P<month>[A-Za-z]{3,9})(?P<s4>\.? |[-/])(?:\d{4}|\d\d))"
+    r"|(?P<bdy>[A-Za-z]{3,9}\.? \d{1,2}(?P<s5>,? )\d{4})"
 )
-_SLASHED = re.compile(
-    r"(\d{1,2})/(\d{1,2})/(\d{4}|\d{2}) (\d{1,2}:\d\d(?::\d\d)?)( ?[AaPp][Mm])?\Z"
+_SHAPE = re.compile(
+    rf"(?:{_DATE})(?:(?P<join>T|,? ?| - |_|-|;)"
+    r"(?P<clock>\d{1,2}(?P<c>[:.h])\d\d(?:(?P=c)\d\d(?P<fraction>[.,]\d{1,9})?)?|\d{6}|\d{4})"
+    r"(?P<half> ?[AP]M)?)?"
+    r"(?P<zone> ?(?:Z|\(?(?:UTC|GMT)?[+-]\d{1,2}(?::?\d\d)?\)?| \(?[A-Z]{2,5}\)?))?"
 )
-_FIELDS = {"%d": r"(?P<d>\d{1,2})"}
+_ZONE = r"Z|(?:UTC|GMT)?[+-]\d{1,2}(?::?\d\d)?|[A-Z]{2,5}"
+_ZONE_BEHIND = rf"^(?P<time>.*(?:\d|\d ?[AP]M)) ?\(?(?P<zone>{_ZONE})\)?$"
+_OFFSET = re.compile(r"(?:UTC|GMT)?([+-])(\d{1,2})(?::?(\d\d))?")
+_HOURS: dict[str, float] = {
+    **{"Z": 0, "UTC": 0, "GMT": 0, "WET": 0, "WEST": 1, "CET": 1, "MEZ": 1},
+    **{"CEST": 2, "MESZ": 2, "EET": 2, "EEST": 3, "OEZ": 2, "OESZ": 3, "MSK": 3, "SAST": 2},
+    **{"AEST": 10, "AEDT": 11, "ACST": 9.5, "ACDT": 10.5, "AWST": 8, "NZST": 12, "NZDT": 13},
+    **{"PST": -8, "PDT": -7, "MDT": -6, "AKST": -9, "AKDT": -8, "HST": -10},
+}
+_OF_SEVERAL_ZONES = ("BST", "IST", "CST", "CDT", "EST", "EDT", "MST", "AST", "ADT", "NST", "WST")
 _ALLOWED = "dmyYHMSIpbBjf"
+_ENOUGH = 0.8
+_LONGEST_STEP_DAYS = 2
+_MONTH_STEP_DAYS = 27
 
 
 class TimeFormatError(ValueError):
-    """Times whose format cannot be told, or a format that cannot be used."""
+    """Times whose format cannot be known, or a format that cannot be used."""
+
+
+class OpenOrderError(TimeFormatError):
+    """Times whose day and month may be exchanged; ``options`` are the formats that fit."""
+
+    def __init__(self, sample: str, options: Sequence[TimeFormat]) -> None:
+        self.options = tuple(options)
+        readings = " or ".join(
+            f"{read_one(sample, option)} (--time-format '{option.said}')" for option in options
+        )
+        super().__init__(
+            f"whether {sample!r} begins with the day or the month cannot be known; it may be "
+            f"{readings}"
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,84 +88,283 @@ class TimeFormat:
     Attributes
     ----------
     form : str
-        ``iso``, ``iso_zoned``, ``unix_s``, ``unix_ms``, ``unix_us``, ``unix_ns``, or a format of
-        ``strptime``.
+        ``iso``, ``iso_zoned``, ``unix_s``, ``unix_ms``, ``unix_us``, ``unix_ns``, ``excel`` (days
+        since 1900), or a format of ``strptime``.
+    zoned : bool
+        Whether an offset or the abbreviation of a zone stands behind it.
+    timezone : str or None
+        The zone whose own abbreviations these are, such as CST of America/Chicago.
     """
 
     form: str
+    zoned: bool = False
+    timezone: str | None = None
+
+    @property
+    def said(self) -> str:
+        """As :func:`named_format` takes it."""
+        return f"{self.form} %Z" if self.zoned else self.form
 
     @property
     def is_local(self) -> bool:
         """Whether it needs a time zone."""
-        return self.form != "iso_zoned" and not self.form.startswith("unix")
+        return not self.zoned and self.form != "iso_zoned" and not self.form.startswith("unix")
 
 
-def named_format(text: str) -> TimeFormat:
-    """The format that a person names.
+def named_format(text: str, timezone: str | None = None) -> TimeFormat:
+    """The format that a person names; ``%Z`` at the end stands for a zone or an offset.
 
     Raises
     ------
     TimeFormatError
     """
-    if text in ("iso", "iso_zoned", *_PER_MS):
+    if text in _NAMED:
         return TimeFormat(text)
-    letters = re.findall(r"%(.)", text)
+    zoned = text.endswith(("%Z", "%z"))
+    form = text[:-2].rstrip() if zoned else text
+    letters = re.findall(r"%(.)", form)
     if not letters or set(letters) - set(_ALLOWED):
         raise TimeFormatError(
-            f"{text!r} is not a time format; expected iso, {', '.join(_PER_MS)}, or one such as "
-            f"'%d.%m.%Y %H:%M:%S', of %{' %'.join(_ALLOWED)}"
+            f"{text!r} is not a time format; expected {', '.join(_NAMED)}, or one such as "
+            f"'%d.%m.%Y %H:%M:%S', of %{' %'.join(_ALLOWED)}, with %Z at the end for a zone"
         )
-    if "f" in letters and not text.endswith((".%f", ",%f")):
+    if "f" in letters and not form.endswith((".%f", ",%f")):
         raise TimeFormatError(f"{text!r}: %f is understood at the end only, after . or ,")
-    return TimeFormat(text)
+    return TimeFormat(form, zoned, timezone if zoned else None)
 
 
-def detect(samples: list[str]) -> TimeFormat | None:
+def detect(samples: list[str], timezone: str | None = None) -> TimeFormat | None:
     """The one format that nearly all samples are written in; None if there is none.
 
     Raises
     ------
+    OpenOrderError
+        If day and month may be exchanged.
     TimeFormatError
-        If day and month cannot be told apart.
+        If the abbreviation of a zone stands for several.
     """
     samples = [s.strip() for s in samples if s.strip()]
     if not samples:
         return None
-    enough = 0.8 * len(samples)
+    enough = _ENOUGH * len(samples)
     for length, form in _UNIX.items():
-        pattern = re.compile(rf"[12]\d{{{length - 1}}}(?:\.\d+)?")
+        pattern = re.compile(rf"[12]\d{{{length - 1}}}(?:[.,]\d+)?")
         if sum(bool(pattern.fullmatch(s)) for s in samples) >= enough:
             return TimeFormat(form)
-    for form, pattern_text in _FORMS:
+    for form, pattern_text in (("iso", _ISO), ("iso_zoned", _ISO_ZONED)):
         pattern = re.compile(pattern_text)
         if sum(bool(pattern.fullmatch(s)) for s in samples) >= enough:
             return TimeFormat(form)
-    # A column of which some have seconds and some have not, in one of the forms above.
-    if sum(bool(re.fullmatch(_ISO, s)) for s in samples) >= enough:
-        return TimeFormat("iso")
-    return _slashed(samples, enough)
+    return _by_shape([plain(s) for s in samples], enough, timezone)
 
 
-def _slashed(samples: list[str], enough: float) -> TimeFormat | None:
-    found = [m for s in samples if (m := _SLASHED.fullmatch(s))]
-    if len(found) < enough:
+def looks_like_time(cell: str) -> bool:
+    """Whether a cell holds a date, with or without a time of day, in any spelling."""
+    text = cell.strip()
+    if re.fullmatch(r"[12]\d{9}(?:\d{3}|\d{6}|\d{9})?(?:[.,]\d+)?", text):
+        return True
+    return len(text) <= 64 and _SHAPE.fullmatch(plain(text)) is not None
+
+
+def _by_shape(samples: list[str], enough: float, timezone: str | None) -> TimeFormat | None:
+    found: dict[tuple[TimeFormat, ...], int] = {}
+    for sample in samples:
+        options = _formats(sample, timezone)
+        if options:
+            found[options] = found.get(options, 0) + 1
+    if not found:
         return None
-    first = any(int(m[1]) > 12 for m in found)
-    second = any(int(m[2]) > 12 for m in found)
-    year = "%Y" if len(found[0][3]) == 4 else "%y"
-    hours = "%I" if found[0][5] else "%H"
-    clock = f"{hours}:%M:%S" if found[0][4].count(":") == 2 else f"{hours}:%M"
-    half = "" if not found[0][5] else " %p" if found[0][5].startswith(" ") else "%p"
-    by_day, by_month = (f"{date}{year} {clock}{half}" for date in ("%d/%m/", "%m/%d/"))
-    if first == second:
+    options = max(found, key=lambda key: found[key])
+    # A few of them may lack what the others have, such as 24:00 or the seconds.
+    if found[options] < enough:
+        return None
+    usual = [s for s in samples if _formats(s, timezone) == options]
+    zone = re.search(r"[A-Z]{3,5}(?=\)?$)", usual[0])
+    if options[0].zoned and zone and offset_ms(zone[0], timezone) is None:
         raise TimeFormatError(
-            f"whether {samples[0]!r} begins with the day or the month cannot be told; say it with "
-            f"--time-format '{by_day}' or '{by_month}'"
+            f"{zone[0]} of {usual[0]!r} is the abbreviation of several time zones; say --timezone "
+            "America/Chicago or the like"
         )
-    return TimeFormat(by_day if first else by_month)
+    return _in_order(usual, options)
 
 
-def parse(strings: Any, time_format: TimeFormat) -> tuple[Ints, Bools]:
+@lru_cache(maxsize=4096)
+def _formats(sample: str, timezone: str | None) -> tuple[TimeFormat, ...]:
+    """The formats that a sample may have, by its shape."""
+    match = _SHAPE.fullmatch(sample)
+    if match is None:
+        return ()
+    zone = (match["zone"] or "").strip(" ()")
+    if zone and offset_ms(zone, timezone) is None and zone not in _OF_SEVERAL_ZONES:
+        return ()
+    clock = _clock(match)
+    if clock is None:
+        return ()
+    return tuple(
+        TimeFormat(_iso_or(date + clock), bool(zone), timezone if zone else None)
+        for date in _dates(match)
+    )
+
+
+def _iso_or(form: str) -> str:
+    return "iso" if re.fullmatch(r"%Y-%m-%d([ T]%H:%M(:%S)?)?", form) else form
+
+
+def _dates(match: re.Match[str]) -> list[str]:
+    if match["ymd"]:
+        return [match["s1"].join(("%Y", "%m", "%d"))]
+    if match["compact"]:
+        return ["%Y%m%d"]
+    if match["triple"]:
+        separator = match["s2"]
+        year = "%Y" if len(match["triple"].split(separator)[2]) == 4 else "%y"
+        orders = [("%d", "%m", year)]
+        if separator != ".":
+            orders.append(("%m", "%d", year))
+            if year == "%y" and separator == "-":
+                orders.append((year, "%m", "%d"))
+        return [separator.join(order) for order in orders]
+    month = "%b"
+    if match["dby"]:
+        year = "%Y" if match["dby"][-4:].isdecimal() else "%y"
+        return [f"%d{match['s3']}{month}{match['s4']}{year}"]
+    point = "." if "." in match["bdy"] else ""
+    return [f"{month}{point} %d{match['s5']}%Y"]
+
+
+def _clock(match: re.Match[str]) -> str | None:
+    if not match["clock"]:
+        return ""
+    clock, mark, half = match["clock"], match["c"], match["half"]
+    if mark is None:
+        parts = ["%H", "%M", "%S"][: len(clock) // 2]
+        form = "".join(parts)
+    else:
+        whole = clock.split(match["fraction"])[0] if match["fraction"] else clock
+        form = mark.join(["%H", "%M", "%S"][: whole.count(mark) + 1])
+        if match["fraction"]:
+            form += ".%f"
+    if half:
+        form = form.replace("%H", "%I") + (" %p" if half.startswith(" ") else "%p")
+    return (match["join"] or "") + form
+
+
+def _in_order(samples: list[str], options: tuple[TimeFormat, ...]) -> TimeFormat:
+    """Of formats that differ in the order of day, month and year, the one that all samples fit.
+
+    Raises
+    ------
+    OpenOrderError
+    """
+    if len(options) == 1:
+        return options[0]
+    fitting = [
+        (option, times)
+        for option in options
+        if (times := _times_within_reason(samples, option)) is not None
+    ]
+    steady = [option for option, times in fitting if _steady(times)]
+    if (
+        len(fitting) > 1
+        and len(steady) == 1
+        and all(option in steady or _leaps(times) for option, times in fitting)
+    ):
+        return steady[0]
+    if len(fitting) == 1:
+        return fitting[0][0]
+    raise OpenOrderError(samples[0], [option for option, _ in fitting] or options)
+
+
+def _times_within_reason(samples: list[str], option: TimeFormat) -> Ints | None:
+    """Milliseconds, if all samples are days between 2000 and tomorrow in that format."""
+    times, readable, _ = parse(pa.array(samples), option)
+    tomorrow = time.time() * 1000 + _DAY_MS
+    within = (times > _YEAR_2000_MS) & (times < tomorrow)
+    return times if readable.all() and within.all() else None
+
+
+def _date_steps(times: Ints) -> Ints:
+    """Days from each date to the next other one."""
+    days = times // _DAY_MS
+    steps = np.abs(np.diff(days))
+    return steps[steps > 0]
+
+
+def _steady(times: Ints) -> bool:
+    steps = _date_steps(times)
+    return bool(steps.size and steps.max() <= _LONGEST_STEP_DAYS)
+
+
+def _leaps(times: Ints) -> bool:
+    steps = _date_steps(times)
+    return bool(steps.size and steps.min() >= _MONTH_STEP_DAYS)
+
+
+def resolve_order(strings: Any, options: Sequence[TimeFormat]) -> tuple[TimeFormat, ...]:
+    """Of formats with exchanged day and month, those that a whole column fits.
+
+    One row that only one of them reads proves it, unless another row proves another one.
+
+    Parameters
+    ----------
+    strings : pyarrow string array of length n
+    options : sequence of TimeFormat
+    """
+    read, steady, leaping = [], [], []
+    for option in options:
+        times, readable, _ = parse(strings, option)
+        read.append(readable)
+        steady.append(_steady(times[readable]))
+        leaping.append(_leaps(times[readable]))
+    readers = np.sum(read, axis=0)
+    proven = [n for n, readable in enumerate(read) if (readable & (readers == 1)).any()]
+    fitting = proven or [n for n, readable in enumerate(read) if readable.any()]
+    if len(fitting) > 1 and sum(steady[n] for n in fitting) == 1:
+        one = next(n for n in fitting if steady[n])
+        if all(n == one or leaping[n] for n in fitting):
+            fitting = [one]
+    return tuple(options[n] for n in fitting)
+
+
+def read_one(text: str, time_format: TimeFormat) -> str:
+    """A time as a format reads it: ``3 Apr 2024 01:00``."""
+    times, readable, _ = parse(pa.array([text]), time_format)
+    if not readable[0]:
+        return "no time"
+    moment = np.datetime64(int(times[0]), "ms").item()
+    return f"{moment.day} {moment:%b %Y %H:%M}"
+
+
+@lru_cache(maxsize=64)
+def _own_abbreviations(timezone: str) -> dict[str, int]:
+    """The abbreviations of a zone, with milliseconds ahead of UTC."""
+    try:
+        zone = ZoneInfo(timezone)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return {}  # an offset, or a mistake that is reported where the zone is loaded
+    found = {}
+    for month in range(1, 13):
+        moment = datetime(2024, month, 1, tzinfo=zone)
+        ahead = moment.utcoffset()
+        found[moment.tzname() or ""] = round(ahead.total_seconds() * 1000) if ahead else 0
+    return found
+
+
+def offset_ms(zone: str, timezone: str | None = None) -> int | None:
+    """How far the zone or the offset behind a time is ahead of UTC; None if it is not known."""
+    own = _own_abbreviations(timezone) if timezone else {}
+    if zone in own:
+        return own[zone]
+    if zone in _HOURS:
+        return round(_HOURS[zone] * 3_600_000)
+    found = _OFFSET.fullmatch(zone)
+    if not found:
+        return None
+    minutes = int(found[2]) * 60 + int(found[3] or 0)
+    return (-minutes if found[1] == "-" else minutes) * 60_000
+
+
+def parse(strings: Any, time_format: TimeFormat) -> tuple[Ints, Bools, Ints]:
     """A column of times.
 
     Parameters
@@ -144,30 +378,78 @@ def parse(strings: Any, time_format: TimeFormat) -> tuple[Ints, Bools]:
         Since 1970-01-01, of UTC or of the local wall clock (``time_format.is_local``); 0 where it
         cannot be read.
     readable : (n,) bool
+    passes : (n,) int64
+        Which pass of a repeated hour the text itself names; else
+        :data:`~exporter.history.importing.time_text.UNKNOWN`.
     """
+    if isinstance(strings, pa.ChunkedArray):
+        strings = strings.combine_chunks()
     strings = pc.utf8_trim_whitespace(strings)
+    times, readable = _parse(strings, time_format)
+    passes = np.full(times.size, UNKNOWN)
+    if readable.all():
+        return times, readable, passes
+    # Only those that the format alone does not read pay for what is unusual in their spelling.
+    where = np.flatnonzero(~readable)
+    others, next_day, named = plain_column(strings.take(to_arrow(where)))
+    found, read = _parse(others, time_format)
+    times[where] = np.where(read, found + np.where(next_day, _DAY_MS, 0), 0)
+    readable[where] = read
+    passes[where] = np.where(read, named, UNKNOWN)
+    return times, readable, passes
+
+
+def _parse(strings: Any, time_format: TimeFormat) -> tuple[Ints, Bools]:
     form = time_format.form
+    if time_format.zoned:
+        return _zoned(strings, form, time_format.timezone)
     if form.startswith("unix"):
         return _unix(strings, form)
+    if form == "excel":
+        return _excel(strings)
     if form == "iso":
-        made = _cast(strings, pa.timestamp("ns"), f"^{_ISO}$")
+        made = cast(strings, pa.timestamp("ns"), f"^{_ISO}$")
     elif form == "iso_zoned":
-        made = _cast(strings, pa.timestamp("ns", "UTC"), f"^{_ISO_ZONED}$")
+        made = cast(strings, pa.timestamp("ns", "UTC"), f"^{_ISO_ZONED}$")
     else:
         return _strptime(strings, form)
     nanoseconds, readable = with_validity(made.cast(pa.int64()))
     return nanoseconds // 1_000_000, readable
 
 
+def _zoned(strings: Any, form: str, timezone: str | None) -> tuple[Ints, Bools]:
+    parts = pc.extract_regex(strings, _ZONE_BEHIND)
+    times, readable = _parse(
+        pc.fill_null(pc.utf8_trim_whitespace(pc.struct_field(parts, "time")), ""), TimeFormat(form)
+    )
+    coded = pc.fill_null(pc.struct_field(parts, "zone"), "").dictionary_encode()
+    offsets = [offset_ms(zone, timezone) for zone in coded.dictionary.to_pylist()]
+    known = np.array([offset is not None for offset in offsets])
+    ahead = np.array([offset or 0 for offset in offsets], np.int64)
+    place = to_numpy(coded.indices.cast(pa.int64()))
+    readable &= known[place]
+    return np.where(readable, times - ahead[place], 0), readable
+
+
 def _unix(strings: Any, form: str) -> tuple[Ints, Bools]:
     per = _PER_MS[form]
     if per is None:
         pattern = r"^\d{1,12}(\.\d+)?$"
-        seconds, readable = with_validity(_cast(strings, pa.float64(), pattern))
+        strings = pc.replace_substring(strings, ",", ".", max_replacements=1)
+        seconds, readable = with_validity(cast(strings, pa.float64(), pattern))
         readable &= np.abs(seconds) < _LARGEST_SECONDS
         return np.round(np.where(readable, seconds, 0.0) * 1000).astype(np.int64), readable
-    whole, readable = with_validity(_cast(strings, pa.int64(), r"^\d{1,19}$"))
-    return whole // per, readable
+    whole = pc.replace_substring_regex(strings, r"[.,]\d+$", "")
+    number, readable = with_validity(cast(whole, pa.int64(), r"^\d{1,19}$"))
+    return number // per, readable
+
+
+def _excel(strings: Any) -> tuple[Ints, Bools]:
+    strings = pc.replace_substring(strings, ",", ".", max_replacements=1)
+    days, readable = with_validity(cast(strings, pa.float64(), r"^\d{5}(\.\d+)?$"))
+    readable &= (days >= _EXCEL_DAYS[0]) & (days < _EXCEL_DAYS[1])
+    seconds = np.round(np.where(readable, days - _EXCEL_EPOCH_DAYS, 0.0) * 86_400)
+    return (seconds * 1000).astype(np.int64), readable
 
 
 def _strptime(strings: Any, form: str) -> tuple[Ints, Bools]:
@@ -175,7 +457,7 @@ def _strptime(strings: Any, form: str) -> tuple[Ints, Bools]:
     if form.endswith((".%f", ",%f")):
         parts = pc.extract_regex(strings, r"^(?P<t>.*)[.,](?P<f>\d{1,9})$")
         strings = pc.struct_field(parts, "t")
-        digits = _cast(
+        digits = cast(
             pc.binary_join_element_wise("0.", pc.struct_field(parts, "f"), ""),
             pa.float64(),
             r"^0\.\d+$",
@@ -189,7 +471,7 @@ def _strptime(strings: Any, form: str) -> tuple[Ints, Bools]:
     milliseconds = seconds * 1000
     if fraction is not None:
         milliseconds = milliseconds + np.floor(fraction * 1000 + 1e-9).astype(np.int64)
-    return milliseconds, readable
+    return np.where(readable, milliseconds, 0), readable
 
 
 def _day_exists(strings: Any, seconds: Ints, readable: Bools, form: str) -> Bools:
@@ -200,72 +482,18 @@ def _day_exists(strings: Any, seconds: Ints, readable: Bools, form: str) -> Bool
     suspects = np.flatnonzero(readable & (day <= 3))
     if suspects.size:
         pattern = re.escape(form).replace("\\%", "%").replace("%d", r"(?P<d>\d{1,2})", 1)
-        pattern = re.sub(r"%(.)", lambda m: r"[^0-9]+" if m[1] in "bBp" else r"\d{1,4}", pattern)
+        pattern = re.sub(r"%(.)", _digits_of, pattern)
         # RE2 reads an escaped blank as a mistake.
         pattern = pattern.replace("\\ ", " ").replace("\\/", "/").replace("\\:", ":")
         written = pc.struct_field(
             pc.extract_regex(strings.take(to_arrow(suspects)), f"^{pattern}"), "d"
         )
-        number, _ = with_validity(_cast(written, pa.int64(), r"^\d+$"))
+        number, _ = with_validity(cast(written, pa.int64(), r"^\d+$"))
         exists[suspects] = number == day[suspects]
     return exists
 
 
-def _cast(strings: Any, kind: Any, pattern: str) -> Any:
-    """Strings as another type, null where they cannot be; fast as long as all can."""
-    if isinstance(strings, pa.ChunkedArray):
-        strings = strings.combine_chunks()
-    try:
-        return strings.cast(kind)
-    except pa.ArrowInvalid:
-        fits = pc.fill_null(pc.match_substring_regex(strings, pattern), False)
-        strings = pc.if_else(fits, strings, None)
-    return _cast_halves(strings, kind)
-
-
-def _cast_halves(strings: Any, kind: Any) -> Any:
-    """Narrow down to the few strings that look right and are not, such as a 30th of February."""
-    try:
-        return strings.cast(kind)
-    except pa.ArrowInvalid:
-        if len(strings) == 1:
-            return pa.nulls(1, kind)
-        half = len(strings) // 2
-        return pa.concat_arrays(
-            [_cast_halves(strings[:half], kind), _cast_halves(strings[half:], kind)]
-        )
-
-
-def numbers(strings: Any, decimal: str) -> tuple[NDArray[np.float64], Bools, Bools]:
-    """A column of numbers.
-
-    Returns
-    -------
-    values : (n,) float64
-        NaN where there is none.
-    missing, wrong : (n,) bool
-        Nothing written (empty, ``null``, ``NaN``, ``NA``, ``-``), and not a number.
-    """
-    if isinstance(strings, pa.ChunkedArray):
-        strings = strings.combine_chunks()
-    strings = pc.utf8_trim_whitespace(strings)
-    if decimal == ",":
-        pointed = pc.fill_null(pc.match_substring(strings, "."), False)
-        strings = pc.if_else(
-            pointed, pa.scalar("x"), pc.replace_substring(strings, ",", ".", max_replacements=1)
-        )
-    else:
-        pointed = None
-    made = _cast(strings, pa.float64(), r"^[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d{1,3})?$")
-    read, valid = with_validity(made)
-    values = np.where(valid, read, np.nan)
-    missing = np.zeros(values.size, bool)
-    wrong = ~np.isfinite(values)
-    if wrong.any():
-        where = np.flatnonzero(wrong)
-        rest = pc.utf8_lower(strings.take(to_arrow(where)))
-        empty = pc.is_in(rest, value_set=pa.array(["", "null", "nan", "na", "n/a", "none", "-"]))
-        missing[where] = to_numpy(pc.fill_null(empty, True))
-        wrong &= ~missing
-        values[wrong] = np.nan
-    return values, missing, wrong
+def _digits_of(match: re.Match[str]) -> str:
+    if match[1] in "bBp":
+        return r"[^0-9]+"
+    return r"\d{4}" if match[1] == "Y" else r"\d{1,2}"

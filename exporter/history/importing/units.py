@@ -8,7 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from exporter.model.quantities import CELL_CELSIUS, CELL_VOLTS, METER_QUANTITIES, QUANTITIES
+from exporter.model.quantities import (
+    CELL_CELSIUS,
+    CELL_VOLTS,
+    METER_QUANTITIES,
+    QUANTITIES,
+    Kind,
+)
 
 Floats = NDArray[np.float64]
 
@@ -17,7 +23,7 @@ TAGS = {"cell": ("pack", "cell"), "battery": ("device",), "meter": ("meter",), "
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
+class StoredQuantity:
     """A quantity in a measurement, with its unit and its physical limits, both inclusive."""
 
     measurement: str
@@ -25,6 +31,7 @@ class Kind:
     unit: str
     minimum: float
     maximum: float
+    counter: bool = False
 
     @property
     def name(self) -> str:
@@ -51,14 +58,14 @@ class Conversion:
 
 
 _KINDS = {
-    f"cell.{name}": Kind("cell", name, unit, *limits)
+    f"cell.{name}": StoredQuantity("cell", name, unit, *limits)
     for name, unit, limits in (
         ("voltage_v", "V", CELL_VOLTS),
         ("temperature_c", "°C", CELL_CELSIUS),
     )
 } | {
-    f"{q.measurement.value}.{q.name}": Kind(
-        q.measurement.value, q.name, q.unit, q.minimum, q.maximum
+    f"{q.measurement.value}.{q.name}": StoredQuantity(
+        q.measurement.value, q.name, q.unit, q.minimum, q.maximum, q.kind is Kind.COUNTER
     )
     for q in (*QUANTITIES.values(), *METER_QUANTITIES.values())
 }
@@ -76,10 +83,12 @@ _UNITS: dict[str, dict[str, tuple[float, float, float]]] = {
     "": {"1": (1, 1, 0), "": (1, 1, 0)},
 }
 _MUST_BE_SAID = ("W", "kWh")
-_IN_HEADER = re.compile(r"(?:[\[(]\s*([^\])]{1,5}?)\s*[\])]|[_ ]([A-Za-z°%]{1,4}))\s*$")
+_IN_HEADER = re.compile(
+    r"(?:[\[(]\s*([^\])]{1,6}?)\s*[\])](?:\W.*)?|[_ /]([A-Za-z°%]{1,4})|\s(?:in|/)\s+(\S{1,6}))\s*$"
+)
 
 
-def kind(name: str) -> Kind:
+def kind(name: str) -> StoredQuantity:
     """The quantity of that name.
 
     Raises
@@ -94,7 +103,7 @@ def kind(name: str) -> Kind:
     raise ValueError(f"there is no quantity {name!r}; expected one such as {', '.join(near)}")
 
 
-def conversion(quantity: Kind, unit: str | None, *, negate: bool = False) -> Conversion:
+def conversion(quantity: StoredQuantity, unit: str | None, *, negate: bool = False) -> Conversion:
     """How values in a unit become the schema's.
 
     None stands for the schema's unit, except for powers and energies: a kilowatt that is taken
@@ -117,21 +126,58 @@ def conversion(quantity: Kind, unit: str | None, *, negate: bool = False) -> Con
     return Conversion(unit or "1", sign * times, float(over), sign * plus)
 
 
-def unit_in_header(quantity: Kind, heading: str) -> str | None:
-    """The unit that a heading ends in, such as ``P [kW]``, ``value_kW``; None if it names none."""
-    found = _IN_HEADER.search(heading)
-    unit = (found[1] or found[2]) if found else None
-    if unit is None:
-        return None
-    # Capitals tell mW from MW; other headings are lower case throughout.
+_SPELLINGS = {"kwh": "kWh", "wh": "Wh", "volt": "V", "volts": "V", "ampere": "A"}
+_SPELLINGS |= {"amps": "A", "watt": "W", "watts": "W", "kw": "kW", "ºc": "°C", "degc": "°C"}
+_SPELLINGS |= {"kwatt": "kW", "celsius": "°C", "kwh/h": "kW", "deg c": "°C", "\u2103": "°C"}
+_OTHERS: tuple[str, ...] = (
+    "min",
+    "s",
+    "h",
+    "ms",
+    "m",
+    "VA",
+    "kVA",
+    "var",
+    "kvar",
+    "Var",
+    "kVAr",
+    "kVArh",
+    "m³",
+)
+_OTHERS += ("EUR", "€", "$", "ct", "EUR/kWh", "dd.mm.yyyy", "hh:mm", "kg", "bar", "rpm", "min-1")
+
+
+def unit_named(quantity: StoredQuantity, text: str) -> str | None:
+    """The unit of a quantity that a text names, in its usual spellings; None for another text.
+
+    A capital tells mW from MW, so those two must be written as they are.
+    """
     table = _UNITS[quantity.unit]
-    if unit in table:
-        return unit
-    same = [u for u in table if u.lower() == unit.lower() and u not in ("mW", "MW", "MWh")]
+    text = text.strip()
+    if text in table:
+        return text
+    if text.casefold() in _SPELLINGS and _SPELLINGS[text.casefold()] in table:
+        return _SPELLINGS[text.casefold()]
+    same = [u for u in table if u.lower() == text.lower() and u not in ("mW", "MW", "MWh")]
     return same[0] if len(same) == 1 else None
 
 
-def fitting_units(quantity: Kind, values: Floats) -> list[str]:
+def is_unit(text: str) -> bool:
+    """Whether a text is a unit of something that loggers write."""
+    known = {unit for table in _UNITS.values() for unit in table if unit} - {"1", "ratio"}
+    return text in known or text in _OTHERS or text.casefold() in _SPELLINGS
+
+
+def unit_in_header(quantity: StoredQuantity, heading: str) -> str | None:
+    """The unit that a heading ends in, such as ``P [kW]``, ``value_kW``; None if it names none."""
+    found = _IN_HEADER.search(heading)
+    unit = (found[1] or found[2] or found[3]) if found else None
+    if unit is None:
+        return None
+    return unit_named(quantity, unit)
+
+
+def fitting_units(quantity: StoredQuantity, values: Floats) -> list[str]:
     """Units in which nine tenths of some values would lie within the limits of physics."""
     fitting = []
     for unit in _UNITS[quantity.unit]:

@@ -239,6 +239,8 @@ def _kept(
 ) -> dict[str, FloatArray]:
     if kind is Kind.COUNTER:
         return {"last": values[starts + sizes - 1]}
+    if kind is Kind.AMOUNT:
+        return {"sum": np.add.reduceat(values, starts)}
     found = {"max": np.maximum.reduceat(values, starts)}
     if kind is not Kind.FLAG:
         found["min"] = np.minimum.reduceat(values, starts)

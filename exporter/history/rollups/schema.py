@@ -18,6 +18,7 @@ _MEANINGS = {
     Kind.STATE: "states, alarms and flags; never averaged; and for each value `n` that it had, the "
     "seconds that it lasted, as `<field>_<n>_s`",
     Kind.COUNTER: "energy and cycle counters: by how much they grew, and their last reading",
+    Kind.AMOUNT: "energy per interval: the sum of the intervals",
 }
 
 

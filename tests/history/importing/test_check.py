@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from exporter.history.importing import row_blocks
+from exporter.history.importing import file_lines
 from tests.history.importing.folders import checked, local_minutes, run, write_csv
 
 START = "2024-05-01T00:00"
@@ -127,7 +127,7 @@ def test_parquet(tmp_path: Path, kind: str) -> None:
 
 def test_bad_rows_and_all_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # Blocks of a few rows: counts and line numbers may not depend on where one ends.
-    monkeypatch.setattr(row_blocks, "BLOCK_BYTES", 300)
+    monkeypatch.setattr(file_lines, "BLOCK_BYTES", 300)
     times = local_minutes(START, 60)
     rows: list[Any] = list(zip(times, volts(60), strict=True))
     rows[10], rows[20] = rows[20], rows[10]
@@ -182,7 +182,7 @@ def test_a_spike_of_one_sample_is_no_bad_row(tmp_path: Path) -> None:
 def test_the_hour_that_is_shown_twice(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ambiguous: str, readings: int, bad: int
 ) -> None:
-    monkeypatch.setattr(row_blocks, "BLOCK_BYTES", 1000)
+    monkeypatch.setattr(file_lines, "BLOCK_BYTES", 1000)
     times = local_minutes("2024-10-26T23:00", 240)
     assert times.count("2024-10-27 02:30:00") == 2
     path = tmp_path / "bms1_p3_v17.csv"
@@ -199,7 +199,7 @@ def test_one_pass_of_that_hour_is_not_guessed(tmp_path: Path) -> None:
     times = sorted(set(local_minutes("2024-10-26T23:00", 240)))
     write_csv(tmp_path / "bms1_p3_v17.csv", zip(times, volts(180), strict=True))
     found = one(checked(tmp_path, "--site", "a", "--timezone", "Europe/Berlin"))
-    reason = "local time exists twice, and which of the two it is cannot be told"
+    reason = "local time exists twice, and nothing says which of the two it is"
     assert (found["readings"], found["bad"]) == (120, {reason: 60})
 
 
@@ -207,12 +207,12 @@ def test_one_pass_of_that_hour_is_not_guessed(tmp_path: Path) -> None:
     ("head", "row", "options", "said"),
     [
         ("time,value", "2024-05-01 00:00:00,3.3", (), "say --timezone"),
-        ("time,value", "3/4/2024 00:00:00,3.3", ("--timezone", "UTC"), "say it with --time-format"),
+        ("time,value", "3/4/2024 00:00:00,3.3", ("--timezone", "UTC"), "4 Mar 2024 00:00 (--time"),
         ("time,value", "noon,3.3", ("--timezone", "UTC"), "say --time-column and --time-format"),
         ("time,a,b", "1714521600,3.3,3.4", (), "say --value-column, one of: a, b"),
         ("time;value", "2024-05-01T00:00:00Z;3.3;4", (), "2 headings and the rows have 3 fields"),
         ("time,value", "2024-05-01T00:00:00Z,3,3", (), "2 headings and the rows have 3 fields"),
-        ("time", "2024-05-01T00:00:00Z", (), "the separator cannot be told"),
+        ("time", "2024-05-01T00:00:00Z", (), "the separator cannot be found"),
         ("time,value", "1714521600,3312", (), "say --unit cell.voltage_v=mV"),
         ("time,value", None, (), "it holds headings and no rows"),
     ],

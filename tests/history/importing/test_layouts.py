@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from exporter.history.importing import file_reader, row_blocks
+from exporter.history.importing import file_lines, file_reader
 from exporter.history.importing.file_reader import FileReader
 from exporter.history.importing.importer import plan
 from exporter.history.importing.layout import Format, load_mapping
@@ -98,7 +98,7 @@ def test_every_row_goes_to_the_cell_that_it_names(
     long: Path, name: str, size: int | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if size is not None:
-        monkeypatch.setattr(row_blocks, "BLOCK_BYTES", size)
+        monkeypatch.setattr(file_lines, "BLOCK_BYTES", size)
     lines, bad = points(long, name)
     found = {line.rpartition(" ")[0] + line[-14:] for line in lines if "voltage_v" in line}
     first = 1_729_983_600_000
@@ -189,9 +189,9 @@ def text(rows: list[str], end: str = "\n") -> bytes:
         ("headings", 200, {"time cannot be read": 1}),
         ("cut", 199, {"1 fields where 2 are expected": 1}),
         ("quoted", 200, {}),
-        ("open", 199, {"time cannot be read": 1}),
+        ("open", 200, {}),
         ("behind", 200, {}),
-        ("units", 199, {"not a number": 1}),
+        ("units", 200, {}),
         ("packed", 200, {}),
     ],
 )
@@ -202,7 +202,7 @@ def test_a_damaged_line_takes_no_other_with_it(
     bad: dict[str, int],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(row_blocks, "BLOCK_BYTES", 1000)
+    monkeypatch.setattr(file_lines, "BLOCK_BYTES", 1000)
     rows = list(ROWS)
     name = "bms1_p1_v1.csv"
     if how == "zero":
@@ -241,7 +241,7 @@ def test_a_damaged_line_takes_no_other_with_it(
     [
         (b"", "it holds no rows"),
         (b"\0" * 5000, "it holds no rows"),
-        (bytes(range(128, 256)) * 40, "cannot be told"),
+        (bytes(range(128, 256)) * 40, "cannot be found"),
         (text(ROWS).replace(b"\n", b"\r"), "carriage returns alone"),
         (text([f"{n:02}/{n:02}/2024 00:00:00,3.3" for n in range(1, 12)]), "--time-format"),
     ],
@@ -255,4 +255,7 @@ def test_a_decimal_mark_that_changes_far_into_the_file_is_not_guessed(tmp_path: 
     rows[4000:] = [row.replace("3.3", "3,3") for row in rows[4000:]]
     body = ("time;value\n" + "\n".join(rows) + "\n").encode()
     found = damaged(tmp_path, body)
-    assert (found["readings"], found["bad"]) == (4000, {"not a number": 1000})
+    assert found["readings"] == 0
+    assert (
+        "a decimal comma in line 4002 (3,3) and a decimal point in line 2 (3.3)" in found["fault"]
+    )

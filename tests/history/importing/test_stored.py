@@ -18,6 +18,7 @@ import pytest
 from exporter.history.importing import column_lines
 from exporter.history.importing.layout import BUILT_IN, Format, plan_file
 from exporter.history.importing.rows import Rows
+from exporter.history.importing.time_text import UNKNOWN
 from exporter.store.line_protocol import tag
 from tests.history.importing.folders import local_minutes, run, write_csv
 from tests.service_process import command, environment, until
@@ -182,10 +183,12 @@ def _batches(folder: Path) -> int:
 
 
 def test_a_line_is_that_of_a_live_cell() -> None:
-    plan = plan_file(Path("x"), "bms1_p3_v17.csv", BUILT_IN, {"": "a"}, Format())
-    assert not isinstance(plan, str)
+    plans = plan_file(Path("x"), "bms1_p3_v17.csv", BUILT_IN, {"": "a"}, Format())
+    assert not isinstance(plans, str)
+    (plan,) = plans
     (signal,) = plan.signals([], set())
-    rows = Rows(np.array([2, 3]), np.array([1000, 2000]), np.array([[3.312], [np.nan]]))
+    unknown = np.full(2, UNKNOWN)
+    rows = Rows(np.array([2, 3]), np.array([1000, 2000]), np.array([[3.312], [np.nan]]), unknown)
     assert list(column_lines.encode(rows, (signal,))) == [
         (f"cell,site=a,pack={tag('bms1/3')},cell=17 voltage_v=3.312 1000\n".encode(), 1)
     ]

@@ -75,6 +75,7 @@ def test_a_spike_of_one_sample_is_there_in_a_day() -> None:
         (Kind.MEASURED, {"x_min", "x_max", "x_mean"}),
         (Kind.VOLTAGE, {"x_min", "x_max", "x_mean", "x_p1", "x_p99"}),
         (Kind.COUNTER, {"x_last", "x_increase"}),
+        (Kind.AMOUNT, {"x_sum"}),
         (Kind.STATE, {"x_min", "x_max", "x_0_s", "x_2_s"}),
     ],
 )
@@ -248,6 +249,9 @@ def loop(
         for start, values in windows.items():
             row = found.setdefault((number, start), {"samples": 0.0})
             row["samples"] = float(len(values))
+            if kind is Kind.AMOUNT:
+                row["x_sum"] = sum(values)
+                continue
             row["x_max"] = max(values)
             if kind is not Kind.FLAG:
                 row["x_min"] = min(values)
