@@ -155,8 +155,9 @@ def assess_grid(
     frequency_std_hz : float array, shape (N,)
         From :func:`steadiness`.
     frequency_step_hz : float array, shape (N,)
-        Resolution of the frequency, NaN unknown: a value stands for all within half a step of it,
-        and is judged by the one nearest to nominal.
+        Resolution of the frequency, NaN unknown. A value stands for all from a step below it (where
+        the source cuts off) to half a step above it (where it rounds), and is judged by the one of
+        them that is nearest to nominal.
     off_grid : bool array, shape (N,)
         Sites that should have no grid: the component does not apply to them.
     nominal : Nominal
@@ -181,8 +182,7 @@ def assess_grid(
     worst_v = np.where(low_side | np.isnan(voltage_max_v), voltage_min_v, voltage_max_v)
     lost = connected == 0
     step = np.nan_to_num(frequency_step_hz, nan=0.0)
-    off_nominal = frequency_hz - seen.hz
-    least_hz = seen.hz + np.sign(off_nominal) * np.maximum(np.abs(off_nominal) - step / 2, 0.0)
+    nearest_hz = np.clip(seen.hz, frequency_hz - step, frequency_hz + step / 2)
     own = {
         "grid_frequency_low": np.round(seen.hz - FREQUENCY_NEAR_HZ, 3),
         "grid_frequency_high": np.round(seen.hz + FREQUENCY_NEAR_HZ, 3),
@@ -194,7 +194,7 @@ def assess_grid(
         "grid_frequency_min": limits["grid_frequency_min"] + seen.hz - nominal.hz,
         "grid_frequency_max": limits["grid_frequency_max"] + seen.hz - nominal.hz,
     }
-    frequency = judge(GRID_FREQUENCY, frequency_hz, own, on_grid, compared=least_hz)
+    frequency = judge(GRID_FREQUENCY, frequency_hz, own, on_grid, compared=nearest_hz)
     in_band = frequency.severity == Severity.NONE
     findings = (
         judge(GRID_LOST, connected, own, on_grid & lost),
@@ -204,7 +204,7 @@ def assess_grid(
             frequency_hz,
             own,
             on_grid & in_band,
-            compared=np.round(least_hz, 3),
+            compared=np.round(nearest_hz, 3),
         ),
         judge(GRID_VOLTAGE, worst_v, own, on_grid),
         judge(GRID_UNSTEADY, frequency_std_hz, own, on_grid & ~lost),

@@ -44,11 +44,13 @@ class Request:
 
 @dataclass(slots=True)
 class Bridge:
-    """Serves trees. ``manners`` maps what is asked for to how it answers instead."""
+    """Serves trees. ``manners`` maps what is asked for to how it answers instead; ``leaves`` has
+    single values by path."""
 
     trees: dict[str, dict[str, Any]]
     services: list[str] | None = None
     manners: dict[str, Manner] = field(default_factory=dict)
+    leaves: dict[str, Any] = field(default_factory=dict)
     requests: list[Request] = field(default_factory=list)
     overlaps: int = 0
     _idle: asyncio.Event = field(default_factory=asyncio.Event)
@@ -128,6 +130,9 @@ class Bridge:
         if path != "/value":
             return b"404 Not Found", encoded({"error": "Not found", "success": False})
         service, wanted = query.get("service", ""), query.get("path", "")
+        if wanted in self.leaves:
+            found = {"service": service, "path": wanted, "value": self.leaves[wanted]}
+            return b"200 OK", encoded(found | {"success": True})
         tree = self.trees.get(service)
         if tree is None or wanted != "/":
             error = f"Path {wanted} not available on {service}"

@@ -180,7 +180,7 @@ VEBUS_STEP = 0.256
         (50.103, 0.0, {}),
         (49.847, 0.128, {}),
         (50.361, 0.0, {"grid_frequency_deviation": Severity.INFO}),
-        # 49.591 stands for all from 49.463 to 49.719, some of which are in the band.
+        # 49.591 stands for values up to 49.719, which is in the band; 49.335 for none that is.
         (49.591, 0.0, {"grid_frequency_deviation": Severity.INFO}),
         (49.335, 0.0, {"grid_frequency": Severity.WARNING}),
         (50.103, 0.2, {"grid_unsteady": Severity.INFO}),

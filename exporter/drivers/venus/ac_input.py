@@ -15,8 +15,9 @@ from exporter.drivers.venus.tree import PHASES, Tree, service_class, service_nam
 from exporter.drivers.venus.values import number
 
 NO_INPUT = 240
-# VE.Bus measures the period of its input in steps; values are 49.847, 50.103, 50.361 and so on.
-VEBUS_FREQUENCY_STEP_HZ = 0.256
+# VE.Bus counts the period of its input in steps of this length: its frequencies are 49.847, 50.103
+# and 50.361 Hz, or 59.939 and 60.309 Hz, and none between them.
+_VEBUS_PERIOD_STEP_S = 0.1024e-3
 _MODE_INVERTER_ONLY, _MODE_OFF = 2, 4
 _STATE_OFF = 0
 # A dead phase beside live ones may show some induced voltage.
@@ -62,8 +63,8 @@ class AcInput:
         By phase, of the phases that are not dead.
     lost : tuple of str
         Dead phases that should be live.
-    step_hz : float
-        Resolution of the frequency where it is known, else NaN.
+    period_step_s : float
+        Resolution of the period that the frequency is made of, where it is known, else NaN.
     """
 
     exists: bool = True
@@ -74,7 +75,7 @@ class AcInput:
     frequency_hz: float = math.nan
     voltages_v: Mapping[str, float] = field(default_factory=dict)
     lost: tuple[str, ...] = ()
-    step_hz: float = math.nan
+    period_step_s: float = math.nan
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +133,7 @@ def _combine(
     index: int | None,
     expected: Collection[str],
     may_refuse: bool,
-    step_hz: float = math.nan,
+    period_step_s: float = math.nan,
 ) -> AcInput:
     """One input from what was read of it.
 
@@ -144,7 +145,7 @@ def _combine(
     live = not math.isnan(frequency) and bool(alive)
     gone = read.known and not alive and math.isnan(frequency)
     if gone or (connected == 0 and not live):
-        return AcInput(connected=0.0, index=index, step_hz=step_hz)
+        return AcInput(connected=0.0, index=index, period_step_s=period_step_s)
     return AcInput(
         connected=1.0 if live or alive else connected,
         index=index,
@@ -153,7 +154,7 @@ def _combine(
         frequency_hz=frequency,
         voltages_v=alive,
         lost=lost_phases(alive, dead, read.highest_v, expected),
-        step_hz=step_hz,
+        period_step_s=period_step_s,
     )
 
 
@@ -191,7 +192,7 @@ def read_vebus_input(tree: Tree, seen: Collection[str] = ()) -> AcInput:
         {p: f"Ac/ActiveIn/{p}" for p in names},
         connected=number(tree.get("Ac/ActiveIn/Connected")),
         expected={*declared, *seen},
-        step_hz=VEBUS_FREQUENCY_STEP_HZ,
+        period_step_s=_VEBUS_PERIOD_STEP_S,
     )
 
 
@@ -208,7 +209,7 @@ def read_multi_input(tree: Tree, seen: Collection[str] = ()) -> AcInput:
         {p: f"Ac/In/{n}/{p}" for p in PHASES},
         connected=math.nan,
         expected={*declared, *seen},
-        step_hz=math.nan,
+        period_step_s=math.nan,
     )
 
 
@@ -218,7 +219,7 @@ def _read_inverter_input(
     *,
     connected: float,
     expected: Collection[str],
-    step_hz: float,
+    period_step_s: float,
 ) -> AcInput:
     active = number(tree.get("Ac/ActiveIn/ActiveInput"))
     if active == NO_INPUT:
@@ -235,11 +236,11 @@ def _read_inverter_input(
         index=index,
         expected=expected,
         may_refuse=not off and not _is_ignored(tree),
-        step_hz=step_hz,
+        period_step_s=period_step_s,
     )
     if off and not found.live:
         # A unit that is off measures nothing.
-        return AcInput(index=None, step_hz=step_hz)
+        return AcInput(index=None, period_step_s=period_step_s)
     return found
 
 

@@ -159,12 +159,12 @@ class AcSources:
         into.put("grid_connected", grid.connected)
         _put_voltages(grid, into, "grid_voltage_v", spread=True)
         frequency = into.put("grid_frequency_hz", grid.frequency_hz)
-        into.put("grid_frequency_step_hz", self._step(frequency, grid.step_hz))
+        into.put("grid_frequency_step_hz", self._step(frequency, grid.period_step_s))
 
-    def _step(self, frequency: float, known: float) -> float:
-        """Resolution of the frequency: of the device, or the smallest step seen of late."""
-        if not math.isnan(known):
-            return known
+    def _step(self, frequency: float, period_step_s: float) -> float:
+        """Resolution of the frequency in Hz: of the device, or the smallest step seen of late."""
+        if not math.isnan(period_step_s):
+            return period_step_s * frequency**2
         if not math.isnan(frequency):
             self._frequencies = [*self._frequencies[1 - _STEP_SAMPLES :], frequency]
         distinct = sorted(set(self._frequencies))

@@ -243,7 +243,9 @@ def read_listed(battery: ListedBattery, device: str) -> tuple[BatterySnapshot, l
     """What the system tree says of a battery beside the active one."""
     into = Collector(device, "battery")
     for name, key in _LISTED_KEYS.items():
-        into.take(name, battery.values.get(key))
+        # What the list leaves out is not asked for here; the battery's own tree has it.
+        if key in battery.values:
+            into.take(name, battery.values[key])
     return BatterySnapshot(device, False, into.readings), into.implausible
 
 

@@ -57,7 +57,7 @@ NOT_AVAILABLE: tuple[NotAvailable, ...] = (
     NotAvailable((-40.0,), _TEMPERATURES, classes=("battery", "system")),
     # Ten days: more than ten, or not discharging.
     NotAvailable((864000.0, 863999.9375, *_NEGATIVE, *_U16, *_U32), ("time_to_go_s",)),
-    NotAvailable((*_NEGATIVE, 65535.0, 6553.5, 32767.0, 3276.7), ("voltage_v",)),
+    NotAvailable((*_NEGATIVE, 65535.0, 6553.5, 655.35, 32767.0, 3276.7), ("voltage_v",)),
     NotAvailable((*_NEGATIVE, *_U16, 32.767, 32767.0, *_BYTE), _CELL_VOLTS),
     NotAvailable((65535.0, 6553.5, 32767.0, 3276.7, -32768.0, -3276.8), ("current_a",)),
     NotAvailable((65535.0, 32767.0, -32768.0, *_U32), ("power_w",), classes=("battery",)),
