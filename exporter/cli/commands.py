@@ -100,7 +100,7 @@ def verify(
         str | None, typer.Option("--to", help="End, in UTC; a minute ago.", metavar="TIME")
     ] = None,
 ) -> None:
-    """Count what is in InfluxDB against the books. Exits 0 if all is there, 1 if not, 2 if it
+    """Count what is in InfluxDB against the ledger. Exits 0 if all is there, 1 if not, 2 if it
     could not ask."""
     from exporter.cli import verify
     from exporter.cli.console import console

@@ -1,4 +1,4 @@
-"""``fleetscope verify``: shows the books beside what is in InfluxDB."""
+"""``fleetscope verify``: compares the ledger with what is in InfluxDB."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def show(settings: Settings, first: str, last: str | None, console: Console) -> 
         It could not be made.
     """
     if settings.queue_dir is None:
-        raise VerifyError("the books are on disk only with FLEETSCOPE_QUEUE_DIR, which is not set")
+        raise VerifyError("the ledger is on disk only with FLEETSCOPE_QUEUE_DIR, which is not set")
     connection = connection_of(settings)
     if connection is None:
         raise VerifyError("FLEETSCOPE_INFLUXDB_URL is not set")
@@ -38,14 +38,14 @@ def show(settings: Settings, first: str, last: str | None, console: Console) -> 
     rows = verify(settings.queue_dir, InfluxClient(connection), start, end)
     if not rows:
         raise VerifyError(
-            f"the books in {settings.queue_dir} have no points from {start:%Y-%m-%d %H:%M} to "
+            f"the ledger in {settings.queue_dir} has no points from {start:%Y-%m-%d %H:%M} to "
             f"{end:%Y-%m-%d %H:%M} {end:%Z}, so there is nothing to compare"
         )
     console.print(_table(rows, start, end))
     missing = sum(row.missing for row in rows)
     strange = sum(row.strange for row in rows)
     if strange:
-        console.print(f"[yellow]![/] {strange} points are not from these books.")
+        console.print(f"[yellow]![/] {strange} points are not in this ledger.")
     if missing:
         console.print(f"[red]✗[/] {missing} points were written and are not in InfluxDB.")
         return 1

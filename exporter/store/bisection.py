@@ -66,8 +66,8 @@ class KnownGood:
             raise RetryLaterError(f"{reason}; and so it does for points it took before") from error
 
 
-class Sifting:
-    """One batch on its way through the sieve; goes on where it was when it is run again."""
+class Bisection:
+    """The search for refused points in one batch; it goes on where it was when it is run again."""
 
     def __init__(self, batch: Batch, known: KnownGood) -> None:
         lines = unpack(batch.body)

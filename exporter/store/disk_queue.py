@@ -15,10 +15,10 @@ from typing import TypeVar
 
 from exporter.store.queue import (
     Batch,
-    Books,
     Census,
     DropOrder,
     Fate,
+    Ledger,
     balanced,
     oldest_of,
     victims,
@@ -31,7 +31,7 @@ from exporter.store.queue_folder import (
     keep_reserve,
     use_reserve,
 )
-from exporter.store.queue_repair import rescue
+from exporter.store.queue_recovery import repair
 
 log = logging.getLogger(__name__)
 
@@ -108,9 +108,9 @@ class DiskQueue:
         self._held_bytes = self._settled_bytes = 0
         # Notes that are not on disk yet, and those in the transaction under way. A batch counts
         # as produced there together with its record, or once it is settled without one.
-        self._notes = Books()
-        self._moving = Books()
-        self._dropped, self._dropped_told = 0, float("-inf")
+        self._notes = Ledger()
+        self._moving = Ledger()
+        self._dropped, self._dropped_reported = 0, float("-inf")
         self._reserve_at = 0.0
         self._full = False
         self._failing = False
@@ -187,7 +187,7 @@ class DiskQueue:
                 log.error("%d records of the queue are damaged and dropped", len(damaged))
                 self._state = await self._in_thread(store.discard, damaged)
         except DamagedError as error:
-            await self._salvage(error)
+            await self._repair(error)
             return []
         except (sqlite3.Error, OSError) as error:
             self._complain(error)
@@ -247,7 +247,7 @@ class DiskQueue:
                     await self._put_in_place(self._store)
                 await self._store_some()
             except DamagedError as error:
-                await self._salvage(error)
+                await self._repair(error)
             except (QueueInUseError, sqlite3.Error, OSError) as error:
                 self._complain(error)
 
@@ -322,15 +322,15 @@ class DiskQueue:
     async def _store_these(self, batches: list[Batch], room: int = 0) -> None:
         assert self._store is not None
         settled = list(self._settled.values())
-        self._moving, self._notes = self._notes, Books()
+        self._moving, self._notes = self._notes, Ledger()
         self._storing = frozenset(batch.number for batch in batches)
-        books = Books(self._moving.counts.copy(), self._moving.ledger.copy())
+        ledger = Ledger(self._moving.counts.copy(), self._moving.by_minute.copy())
         for batch in batches:
-            books.note(Fate.PRODUCED, batch.points, batch.census)
+            ledger.note(Fate.PRODUCED, batch.points, batch.census)
         # A step of the clock into the future must not make everything too old.
         now = min(self._wall_clock(), self._started + time.monotonic())
         spare = self.in_hand | self._settled.keys() | self._storing
-        change = Transaction(batches, settled, books, spare, now, room)
+        change = Transaction(batches, settled, ledger, spare, now, room)
         try:
             self._state = await self._in_thread(self._store.apply, change)
         except BaseException:
@@ -348,16 +348,16 @@ class DiskQueue:
             for batch in batches:
                 self._let_go(batch)
         finally:
-            self._moving, self._storing = Books(), frozenset()
-        self._tell_dropped(self._state.dropped)
+            self._moving, self._storing = Ledger(), frozenset()
+        self._report_dropped(self._state.dropped)
         self._publish()
 
-    def _tell_dropped(self, points: int) -> None:
+    def _report_dropped(self, points: int) -> None:
         self._dropped += points
         now = time.monotonic()
-        if self._dropped and now - self._dropped_told > REMIND_SECONDS:
+        if self._dropped and now - self._dropped_reported > REMIND_SECONDS:
             log.error("the queue is at its limit: %d points dropped", self._dropped)
-            self._dropped, self._dropped_told = 0, now
+            self._dropped, self._dropped_reported = 0, now
 
     @property
     def _little_waits_on_disk(self) -> bool:
@@ -369,31 +369,31 @@ class DiskQueue:
         assert self._store is not None
         store, self._store = self._store, None
         settled = list(self._settled.values())
-        self._moving, self._notes = self._notes, Books()
+        self._moving, self._notes = self._notes, Ledger()
         skip = frozenset(batch.number for batch in settled)
         try:
             await self._in_thread(store.close)
             await self._in_thread(
-                rescue, self._folder / FILE, self._limits.order, skip, self._moving
+                repair, self._folder / FILE, self._limits.order, skip, self._moving
             )
         except BaseException:
             self._notes.add(self._moving)
             raise
         finally:
-            self._moving = Books()
+            self._moving = Ledger()
         for batch in settled:
             self._forget(batch)
         await self._open_store()
         self._publish()
 
-    async def _salvage(self, error: DamagedError) -> None:
-        log.error("the queue's file is damaged, its good records are taken over: %s", error)
+    async def _repair(self, error: DamagedError) -> None:
+        log.error("the queue's file is damaged; keeping its good records: %s", error)
         try:
             if self._store is not None:
                 store, self._store = self._store, None
                 await self._in_thread(store.close)
-            kept = await self._in_thread(rescue, self._folder / FILE, self._limits.order)
-            log.warning("%d points of the damaged queue are kept", kept)
+            kept = await self._in_thread(repair, self._folder / FILE, self._limits.order)
+            log.warning("kept %d points of the damaged queue", kept)
             await self._open_store()
             self._publish()
         except (DamagedError, sqlite3.Error, OSError) as fault:

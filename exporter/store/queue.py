@@ -1,7 +1,7 @@
 """The seam between the loop and InfluxDB: batches wait here until they are accepted.
 
 :class:`MemoryQueue` keeps them in memory, bounded; :class:`exporter.store.disk_queue.DiskQueue`
-on disk. Everything put in is settled in the books exactly once.
+on disk. Every point put in is settled in the ledger exactly once.
 """
 
 from __future__ import annotations
@@ -57,17 +57,17 @@ class Batch:
 
 
 @dataclass
-class Books:
+class Ledger:
     """Counts of points by fate, and the same by minute and subject."""
 
     counts: Counter[Fate] = field(default_factory=Counter)
-    ledger: Counter[tuple[int, str, Fate]] = field(default_factory=Counter)
+    by_minute: Counter[tuple[int, str, Fate]] = field(default_factory=Counter)
 
     def note(self, fate: Fate, points: int, census: Census) -> None:
         """Points were produced, or have met another fate than to wait."""
         self.counts[fate] += points
         for (minute, what), count in census.items():
-            self.ledger[minute, what, fate] += count
+            self.by_minute[minute, what, fate] += count
 
     def settle(self, batch: Batch, rejected: Census) -> None:
         """Points of a batch were written, apart from those that were rejected."""
@@ -75,10 +75,10 @@ class Books:
         self.note(Fate.WRITTEN, batch.points - bad, _less(batch.census, rejected))
         self.note(Fate.REJECTED, bad, rejected)
 
-    def add(self, other: Books) -> None:
+    def add(self, other: Ledger) -> None:
         """Take over the notes of others."""
         self.counts.update(other.counts)
-        self.ledger.update(other.ledger)
+        self.by_minute.update(other.by_minute)
 
     def __bool__(self) -> bool:
         return any(self.counts.values())
@@ -168,7 +168,7 @@ class MemoryQueue:
         self.in_hand: set[int] = set()
         self.limit = limit
         self._order = order
-        self._books = Books()
+        self._ledger = Ledger()
         self._batches: dict[int, Batch] = {}
         self._bytes = 0
         self._last = 0
@@ -184,14 +184,14 @@ class MemoryQueue:
             numbered.append(replace(batch, number=self._last))
             self._batches[self._last] = numbered[-1]
             self._bytes += len(batch.body)
-            self._books.note(Fate.PRODUCED, batch.points, batch.census)
+            self._ledger.note(Fate.PRODUCED, batch.points, batch.census)
         if self._bytes > self.limit:
             for batch in victims(self._batches.values(), self._order):
                 if self._bytes <= self.limit:
                     break
                 if batch.number not in self.in_hand and batch.number <= before:
                     self._remove(batch)
-                    self._books.note(Fate.DROPPED, batch.points, batch.census)
+                    self._ledger.note(Fate.DROPPED, batch.points, batch.census)
         return numbered
 
     async def oldest(self, after: int, most: int) -> list[Batch]:
@@ -201,13 +201,13 @@ class MemoryQueue:
     def settle(self, batch: Batch, rejected: Census | None = None) -> None:
         """See :class:`Queue`."""
         self._remove(batch)
-        self._books.settle(batch, rejected or {})
-        self._books.ledger.clear()
+        self._ledger.settle(batch, rejected or {})
+        self._ledger.by_minute.clear()
 
     async def close(self) -> int:
         """See :class:`Queue`."""
-        left = balanced(self._books.counts)[Fate.SPOOLED]
-        self._books.note(Fate.DROPPED, left, {})
+        left = balanced(self._ledger.counts)[Fate.SPOOLED]
+        self._ledger.note(Fate.DROPPED, left, {})
         self._batches.clear()
         self._bytes = 0
         return left
@@ -219,7 +219,7 @@ class MemoryQueue:
     @property
     def counts(self) -> Mapping[Fate, int]:
         """See :class:`Queue`."""
-        return balanced(self._books.counts)
+        return balanced(self._ledger.counts)
 
     @property
     def bytes(self) -> int:
@@ -255,7 +255,7 @@ def oldest_of(
 def subject(line: str) -> str:
     """What a line is counted under: its measurement.
 
-    Lines of one measurement that hold other fields and can have the same stamp are told apart,
+    Lines of one measurement that hold other fields and can have the same stamp are kept apart,
     since InfluxDB makes one point of the two.
     """
     measurement = line.partition(",")[0]

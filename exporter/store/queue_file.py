@@ -1,4 +1,4 @@
-"""What waits, in SQLite: records with checksums, and the books in the same transactions.
+"""What waits, in SQLite: records with checksums, and the ledger in the same transactions.
 
 Everything here blocks and belongs into the one thread of :class:`DiskQueue`. WAL with
 ``synchronous=FULL``: with NORMAL a commit is not on disk when it returns, so that a loss of power
@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from exporter.store.queue import Batch, Books, Census, DropOrder, Fate, Kind, balanced
+from exporter.store.queue import Batch, Census, DropOrder, Fate, Kind, Ledger, balanced
 from exporter.store.queue_folder import is_same
 
 log = logging.getLogger(__name__)
@@ -31,7 +31,7 @@ PAGE_BYTES = 8192
 LEDGER_DAYS = 14
 # A file that was much larger is given back to the system once little is left in it.
 SHRINK_FROM_BYTES = 64 * 1024 * 1024
-# What is salvaged is put down in parts, so that little memory is needed.
+# Recovered records are stored in parts, so that little memory is needed.
 _RESTORED_BYTES = 1024 * 1024
 _COLUMNS = "number, kind, policy, time, points, census, checksum, body"
 _SCHEMA = """
@@ -52,7 +52,7 @@ _CORRUPT = ("SQLITE_CORRUPT", "SQLITE_NOTADB")
 
 
 class DamagedError(Exception):
-    """The file is no longer what SQLite wrote; its good records can be salvaged."""
+    """The file is no longer what SQLite wrote; its good records can be recovered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +65,7 @@ class Transaction:
 
     insert: Sequence[Batch]
     delete: Collection[Batch]
-    books: Books
+    ledger: Ledger
     spare: Collection[int]
     now: float
     room: int = 0
@@ -136,10 +136,10 @@ def batch_of(row: Sequence[object]) -> Batch | None:
     return batch if checksum(batch, census) == stored else None
 
 
-def books_checksum(rows: Mapping[str, int]) -> int:
-    """CRC-32 over the books; a fate without points counts as absent."""
-    told = " ".join(f"{fate} {points}" for fate, points in sorted(rows.items()) if points)
-    return zlib.crc32(told.encode())
+def ledger_checksum(rows: Mapping[str, int]) -> int:
+    """CRC-32 over the ledger; a fate without points counts as absent."""
+    text = " ".join(f"{fate} {points}" for fate, points in sorted(rows.items()) if points)
+    return zlib.crc32(text.encode())
 
 
 class Store:
@@ -171,13 +171,13 @@ class Store:
         self._database: sqlite3.Connection | None = None
         self._opened: os.stat_result | None = None
         self._sizes = _Sizes()
-        self._books: Counter[Fate] = Counter()
+        self._ledger: Counter[Fate] = Counter()
         self._last = 0
         self._pruned = 0
 
     def open(self) -> State:
         """Open or make the file, and read what it holds."""
-        with _told_apart():
+        with _classified():
             # Left to the user alone: points name sites and what they do.
             os.close(os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600))
             database = sqlite3.connect(
@@ -239,15 +239,15 @@ class Store:
         ):
             self._sizes.add(Kind(kind), points, size)
         rows = dict(database.execute("SELECT fate, points FROM book"))
-        if rows and rows.pop(_CHECKSUM, None) != books_checksum(rows):
-            raise DamagedError(f"{self._path}: the books do not have their checksum")
-        self._books = Counter({Fate(fate): points for fate, points in rows.items()})
+        if rows and rows.pop(_CHECKSUM, None) != ledger_checksum(rows):
+            raise DamagedError(f"{self._path}: the ledger does not match its checksum")
+        self._ledger = Counter({Fate(fate): points for fate, points in rows.items()})
         self._last = database.execute("SELECT coalesce(max(number), 0) FROM batch").fetchone()[0]
 
-    def restore(self, batches: Iterator[Batch], books: Books | None) -> int:
-        """Fill a file that was made anew with what was salvaged of another.
+    def restore(self, batches: Iterator[Batch], ledger: Ledger | None) -> int:
+        """Fill a file that was made anew with what was recovered from another.
 
-        What the books say and was not found is dropped; what was found beyond them, since it had
+        What the ledger says and was not found is dropped; what was found beyond them, since it had
         been sent and not yet overwritten, counts as produced once more and is sent once more.
 
         Returns
@@ -262,13 +262,13 @@ class Store:
             found += batch.points
             size += len(batch.body)
             if size > _RESTORED_BYTES:
-                self.apply(Transaction(part, (), Books(), (), 0.0))
+                self.apply(Transaction(part, (), Ledger(), (), 0.0))
                 part, size = [], 0
-        self.apply(Transaction(part, (), Books(), (), 0.0))
-        books = books or Books()
-        lost = balanced(books.counts)[Fate.SPOOLED] - found
-        books.note(Fate.DROPPED if lost > 0 else Fate.PRODUCED, abs(lost), {})
-        self.apply(Transaction((), (), books, (), 0.0))
+        self.apply(Transaction(part, (), Ledger(), (), 0.0))
+        ledger = ledger or Ledger()
+        lost = balanced(ledger.counts)[Fate.SPOOLED] - found
+        ledger.note(Fate.DROPPED if lost > 0 else Fate.PRODUCED, abs(lost), {})
+        self.apply(Transaction((), (), ledger, (), 0.0))
         return found
 
     def close(self) -> None:
@@ -279,9 +279,12 @@ class Store:
 
     def apply(self, change: Transaction) -> State:
         """Commit; when it returns, everything is on disk."""
-        with _told_apart():
+        with _classified():
             database = self._connected()
-            sizes, notes = self._sizes.copy(), Books(+change.books.counts, +change.books.ledger)
+            sizes, notes = (
+                self._sizes.copy(),
+                Ledger(+change.ledger.counts, +change.ledger.by_minute),
+            )
             database.execute("BEGIN IMMEDIATE")
             try:
                 dropped = self._change(database, change, sizes, notes)
@@ -291,7 +294,7 @@ class Store:
                     database.execute("ROLLBACK")
                 raise
             self._sizes = sizes
-            self._books.update(notes.counts)
+            self._ledger.update(notes.counts)
             self._last = max([self._last, *(batch.number for batch in change.insert)])
             self._tidy(database)
             return self._state(dropped)
@@ -301,7 +304,7 @@ class Store:
         good: list[Batch] = []
         bad: list[int] = []
         size = 0
-        with _told_apart():
+        with _classified():
             rows = self._connected().execute(
                 f"SELECT {_COLUMNS} FROM batch WHERE number > ? ORDER BY number",  # noqa: S608
                 (after,),
@@ -321,7 +324,7 @@ class Store:
 
     def has_room(self, size: int, reserve: int) -> bool:
         """Whether so many bytes go into the file's free pages, or on the disk beside a reserve."""
-        with _told_apart():
+        with _classified():
             (pages,) = self._connected().execute("PRAGMA freelist_count").fetchone()
         disk = os.statvfs(self._path.parent)
         return bool(
@@ -330,8 +333,8 @@ class Store:
 
     def discard(self, numbers: Sequence[int]) -> State:
         """Drop records whose checksum is wrong, by what the index says of them."""
-        notes, sizes = Books(), self._sizes.copy()
-        with _told_apart():
+        notes, sizes = Ledger(), self._sizes.copy()
+        with _classified():
             database = self._connected()
             found = [row for n in numbers for row in database.execute(_BY_NUMBER, (n,))]
             database.execute("BEGIN IMMEDIATE")
@@ -340,14 +343,14 @@ class Store:
                     database.execute("DELETE FROM batch WHERE number = ?", (number,))
                     sizes.add(Kind(kind), points, size, -1)
                     notes.note(Fate.DROPPED, points, {})
-                self._write_books(database, notes)
+                self._write_ledger(database, notes)
                 database.execute("COMMIT")
             except BaseException:
                 if database.in_transaction:
                     database.execute("ROLLBACK")
                 raise
         self._sizes = sizes
-        self._books.update(notes.counts)
+        self._ledger.update(notes.counts)
         return self._state(notes.counts[Fate.DROPPED])
 
     def _connected(self) -> sqlite3.Connection:
@@ -356,7 +359,7 @@ class Store:
         return self._database
 
     def _change(
-        self, database: sqlite3.Connection, change: Transaction, sizes: _Sizes, notes: Books
+        self, database: sqlite3.Connection, change: Transaction, sizes: _Sizes, notes: Ledger
     ) -> int:
         for batch in change.delete:
             gone = database.execute("DELETE FROM batch WHERE number = ?", (batch.number,)).rowcount
@@ -367,7 +370,7 @@ class Store:
             database.execute("INSERT INTO batch VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", record(batch))
             sizes.add(batch.kind, batch.points, len(batch.body))
         dropped = self._drop(database, change, sizes, notes)
-        self._write_books(database, notes)
+        self._write_ledger(database, notes)
         minute = int(change.now // 60)
         if minute >= self._pruned + 60:
             database.execute("DELETE FROM ledger WHERE minute < ?", (minute - LEDGER_DAYS * 1440,))
@@ -375,7 +378,7 @@ class Store:
         return dropped
 
     def _drop(
-        self, database: sqlite3.Connection, change: Transaction, sizes: _Sizes, notes: Books
+        self, database: sqlite3.Connection, change: Transaction, sizes: _Sizes, notes: Ledger
     ) -> int:
         """Drop what is too old, then what is too much, each in its order; returns points."""
         dropped = 0
@@ -399,21 +402,21 @@ class Store:
                 dropped += points
         return dropped
 
-    def _write_books(self, database: sqlite3.Connection, notes: Books) -> None:
-        rows = {fate.value: points for fate, points in (self._books + notes.counts).items()}
+    def _write_ledger(self, database: sqlite3.Connection, notes: Ledger) -> None:
+        rows = {fate.value: points for fate, points in (self._ledger + notes.counts).items()}
         database.executemany(
             "INSERT OR REPLACE INTO book VALUES (?, ?)",
-            [*rows.items(), (_CHECKSUM, books_checksum(rows))],
+            [*rows.items(), (_CHECKSUM, ledger_checksum(rows))],
         )
         database.executemany(
             "INSERT INTO ledger VALUES (?, ?, ?, ?) "
             "ON CONFLICT (minute, subject, fate) DO UPDATE SET points = points + excluded.points",
-            [(m, what, fate.value, n) for (m, what, fate), n in notes.ledger.items()],
+            [(m, what, fate.value, n) for (m, what, fate), n in notes.by_minute.items()],
         )
 
     def shorten_log(self) -> None:
         """Give the room of the log back, as far as what it holds goes into the file."""
-        with _told_apart(), contextlib.suppress(sqlite3.OperationalError):
+        with _classified(), contextlib.suppress(sqlite3.OperationalError):
             self._connected().execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
     def _tidy(self, database: sqlite3.Connection) -> None:
@@ -431,7 +434,7 @@ class Store:
     def _state(self, dropped: int = 0) -> State:
         row = self._connected().execute("SELECT time FROM batch ORDER BY number LIMIT 1").fetchone()
         return State(
-            dict(self._books),
+            dict(self._ledger),
             self._sizes.bytes.total(),
             self._last,
             row[0] if row else None,
@@ -465,7 +468,7 @@ def _census_or_none(text: object) -> Census:
         return {}
 
 
-class _told_apart:  # noqa: N801 - a context manager
+class _classified:  # noqa: N801 - a context manager
     """Turns SQLite's word for a damaged file into :class:`DamagedError`."""
 
     def __enter__(self) -> None:
@@ -478,7 +481,7 @@ class _told_apart:  # noqa: N801 - a context manager
                 raise DamagedError(str(error)) from error
 
 
-def ledger(path: Path, first: int, last: int) -> Iterator[tuple[str, Fate, int]]:
+def read_ledger(path: Path, first: int, last: int) -> Iterator[tuple[str, Fate, int]]:
     """Points by subject and fate of the minutes ``first`` to ``last``, both included.
 
     Reads beside a running exporter. Raises sqlite3.Error where there is no such file.

@@ -67,7 +67,7 @@ class FolderLock:
 
 
 def is_same(opened: os.stat_result, path: Path) -> bool:
-    """Whether an open file is still the one at ``path``; yes where that cannot be told."""
+    """Whether an open file is still the one at ``path``; yes where that is unknown."""
     try:
         return os.path.samestat(opened, path.stat())
     except (FileNotFoundError, NotADirectoryError):

@@ -18,7 +18,7 @@ FILE = "rejects.jsonl"
 MOST_BYTES = 16 * 1024 * 1024
 
 
-class Rejects:
+class RefusedPoints:
     """A file of one JSON object a line: ``time``, ``words`` of the server, ``point``.
 
     At 16 MiB it becomes ``rejects.1.jsonl`` in place of the one before, and a new one is begun.

@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from zlib import crc32
 
 from exporter.model.levels import RAW
-from exporter.store.bisection import KnownGood, Sifting
+from exporter.store.bisection import Bisection, KnownGood
 from exporter.store.queue import Batch, Queue, census
-from exporter.store.refused_points import Rejects
+from exporter.store.refused_points import RefusedPoints
 from exporter.store.target import (
     NotAllowedError,
     RefusedError,
@@ -36,7 +36,7 @@ AT_MOST = 8
 STALLED_SECONDS = 2.0
 # Of what waited, this much is read from the queue at a time.
 CHUNK_BYTES = 1024 * 1024
-SIFTED_AT_MOST = 8
+BISECTED_AT_MOST = 8
 BROKEN_OFF_AT_MOST = 3
 REMIND_SECONDS = 300.0
 PROGRESS_SECONDS = 30.0
@@ -101,7 +101,7 @@ class Sender:
     ----------
     target : Target
     queue : Queue
-    rejects : Rejects
+    rejects : RefusedPoints
     rng : random.Random
         For the jitter of waits.
     drain_bytes : float
@@ -112,7 +112,7 @@ class Sender:
         self,
         target: Target,
         queue: Queue,
-        rejects: Rejects,
+        rejects: RefusedPoints,
         rng: random.Random,
         drain_bytes: float,
     ) -> None:
@@ -131,7 +131,7 @@ class Sender:
         self._wake = asyncio.Event()
         self._backlog = asyncio.Event()
         self._suspected = asyncio.Event()
-        self._sieved = asyncio.Event()
+        self._bisected = asyncio.Event()
         self._stopping = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
         self._complained_at: float | None = None
@@ -143,7 +143,7 @@ class Sender:
         self._backlog.set()
         self._tasks = [
             asyncio.create_task(self._guarded(lane))
-            for lane in (self._fresh_lane, self._backlog_lane, self._sieve_lane)
+            for lane in (self._fresh_lane, self._backlog_lane, self._bisection_lane)
         ]
 
     def offer(self, batches: Sequence[Batch]) -> None:
@@ -159,7 +159,7 @@ class Sender:
         """Send what waits, for so many seconds at most; a first failure ends it as well."""
         self._pace.succeeded()
         self._stopping.set()
-        for event in (self._wake, self._backlog, self._suspected, self._sieved):
+        for event in (self._wake, self._backlog, self._suspected, self._bisected):
             event.set()
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=seconds)
@@ -235,7 +235,7 @@ class Sender:
         self._fresh.remove(fresh)
         if done:
             self._settled(batch)
-        elif len(self._suspects) < SIFTED_AT_MOST:
+        elif len(self._suspects) < BISECTED_AT_MOST:
             self._suspects.append(batch)
             self._suspected.set()
         else:
@@ -258,7 +258,7 @@ class Sender:
     # What waited ------------------------------------------------------------------------------
 
     async def _backlog_lane(self) -> None:
-        told, after = time.monotonic(), 0
+        reported, after = time.monotonic(), 0
         while True:
             self._backlog.clear()
             # What was passed over in somebody's hand waits again once it is put back.
@@ -282,9 +282,9 @@ class Sender:
                     after = batch.number
             finally:
                 self._queue.in_hand -= numbers
-            if time.monotonic() - told > PROGRESS_SECONDS:
-                told = time.monotonic()
-                self._tell_progress()
+            if time.monotonic() - reported > PROGRESS_SECONDS:
+                reported = time.monotonic()
+                self._report_progress()
 
     async def _send_waiting(self, batch: Batch) -> bool:
         """Send until it is settled; False if the writer is stopping and has failed."""
@@ -306,18 +306,18 @@ class Sender:
                 await self._sleep(self._stopping, max(took, len(batch.body) / self._drain_bytes))
                 return True
             if done is False:
-                while len(self._suspects) >= SIFTED_AT_MOST:
+                while len(self._suspects) >= BISECTED_AT_MOST:
                     if self._stopping.is_set():
                         return False
-                    self._sieved.clear()
-                    await self._sieved.wait()
+                    self._bisected.clear()
+                    await self._bisected.wait()
                 self._suspects.append(batch)
                 self._suspected.set()
                 return True
             if self._stopping.is_set():
                 return False
 
-    def _tell_progress(self) -> None:
+    def _report_progress(self) -> None:
         waiting, oldest = self._queue.bytes, self._queue.oldest_time
         if oldest is not None and waiting > CHUNK_BYTES:
             log.info(
@@ -328,7 +328,7 @@ class Sender:
 
     # What is refused --------------------------------------------------------------------------
 
-    async def _sieve_lane(self) -> None:
+    async def _bisection_lane(self) -> None:
         while True:
             self._suspected.clear()
             if not self._suspects:
@@ -336,10 +336,10 @@ class Sender:
                     return
                 await self._suspected.wait()
                 continue
-            sifting = Sifting(self._suspects[0], self._known)
+            bisection = Bisection(self._suspects[0], self._known)
             while True:
                 try:
-                    await sifting.run(self._write)
+                    await bisection.run(self._write)
                     break
                 except RetryLaterError as error:
                     self._failed(error)
@@ -350,12 +350,12 @@ class Sender:
                             return
                         await asyncio.sleep(0.25)
             self._succeeded()
-            await self._reject(sifting)
+            await self._reject(bisection)
             self._suspects.popleft()
-            self._sieved.set()
+            self._bisected.set()
 
-    async def _reject(self, sifting: Sifting) -> None:
-        batch, refused = sifting.batch, sifting.refused
+    async def _reject(self, bisection: Bisection) -> None:
+        batch, refused = bisection.batch, bisection.refused
         if refused:
             await asyncio.to_thread(self._rejects.write, refused)
             self.stats.errors += 1

@@ -1,4 +1,4 @@
-"""Counts what is in InfluxDB against the books of the queue."""
+"""Counts what is in InfluxDB against the ledger of the queue."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 from exporter.model.levels import RAW
 from exporter.store.influx import InfluxClient, NoAnswerError
 from exporter.store.queue import Fate
-from exporter.store.queue_file import FILE, ledger
+from exporter.store.queue_file import FILE, read_ledger
 
 QUERY_SECONDS = 300.0
 # Fields that every point of the subject has, so that counting them counts its points.
@@ -25,12 +25,12 @@ _ALWAYS_THERE = {
 
 
 class VerifyError(Exception):
-    """The books or InfluxDB could not be asked; its text says which and why."""
+    """The ledger or InfluxDB could not be asked; its text says which and why."""
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """Points of one subject by the books, and those that InfluxDB has."""
+    """Points of one subject by the ledger, and those that InfluxDB has."""
 
     subject: str
     counts: dict[Fate, int]
@@ -47,7 +47,7 @@ class Row:
         return max(self.stored - self.counts[Fate.WRITTEN] - self.counts[Fate.SPOOLED], 0)
 
 
-def books(folder: Path, first: datetime, last: datetime) -> dict[str, dict[Fate, int]]:
+def ledger(folder: Path, first: datetime, last: datetime) -> dict[str, dict[Fate, int]]:
     """Points by subject and fate of whole minutes: that of ``first``, to the one before ``last``.
 
     Only full detail: roll-ups are made again and again, and overwrite themselves.
@@ -62,7 +62,7 @@ def books(folder: Path, first: datetime, last: datetime) -> dict[str, dict[Fate,
     try:
         if not path.exists():
             raise VerifyError(f"{path} is not there; is this FLEETSCOPE_QUEUE_DIR?")
-        for what, fate, points in ledger(path, *minutes):
+        for what, fate, points in read_ledger(path, *minutes):
             if not what.startswith("rollup"):
                 found.setdefault(what, Counter())[fate] += points
     except sqlite3.Error as error:
@@ -76,7 +76,7 @@ def books(folder: Path, first: datetime, last: datetime) -> dict[str, dict[Fate,
 
 
 def minute(time: datetime) -> int:
-    """The whole minute of a time, as the books have it."""
+    """The whole minute of a time, as in the ledger."""
     return int(time.timestamp() // 60)
 
 
@@ -92,7 +92,7 @@ def parse_time(text: str) -> datetime:
 
 
 def stored_points(client: InfluxClient, subject: str, first: datetime, last: datetime) -> int:
-    """Points of a subject in InfluxDB in whole minutes, as in :func:`books`.
+    """Points of a subject in InfluxDB in whole minutes, as in :func:`ledger`.
 
     Raises
     ------
@@ -111,7 +111,7 @@ def stored_points(client: InfluxClient, subject: str, first: datetime, last: dat
 
 
 def verify(folder: Path, client: InfluxClient, first: datetime, last: datetime) -> list[Row]:
-    """Every subject of the books beside what is stored; blocks.
+    """Every subject of the ledger beside what is stored; blocks.
 
     Raises
     ------
@@ -120,7 +120,7 @@ def verify(folder: Path, client: InfluxClient, first: datetime, last: datetime) 
     try:
         return [
             Row(what, counts, stored_points(client, what, first, last))
-            for what, counts in sorted(books(folder, first, last).items())
+            for what, counts in sorted(ledger(folder, first, last).items())
         ]
     except NoAnswerError as error:
         raise VerifyError(str(error)) from error

@@ -14,7 +14,7 @@ from exporter.store.disk_queue import DiskQueue, Limits
 from exporter.store.influx import target_of
 from exporter.store.queue import Batch, MemoryQueue, Queue, pack
 from exporter.store.queue_folder import QueueInUseError
-from exporter.store.refused_points import Rejects
+from exporter.store.refused_points import RefusedPoints
 from exporter.store.sender import Sender, WriterStats
 from exporter.store.target import Target
 
@@ -42,7 +42,7 @@ class Writer:
         Unix seconds.
     rng : random.Random
         For the jitter of waits.
-    rejects : Rejects, optional
+    rejects : RefusedPoints, optional
         Where points that InfluxDB refuses are kept.
     drain_bytes : float
         Compressed bytes a second of what waited that are sent at most, beside the present.
@@ -54,13 +54,13 @@ class Writer:
         queue: Queue,
         wall_clock: Callable[[], float],
         rng: random.Random,
-        rejects: Rejects | None = None,
+        rejects: RefusedPoints | None = None,
         drain_bytes: float = DRAIN_BYTES,
     ) -> None:
         self.queue = queue
         self._target = target
         self._wall_clock = wall_clock
-        rejects = rejects or Rejects(None, wall_clock)
+        rejects = rejects or RefusedPoints(None, wall_clock)
         self._sender = Sender(target, queue, rejects, rng, drain_bytes)
         self._lines: list[str] = []
         self._made: list[Batch] = []
@@ -182,5 +182,5 @@ def writer_of(settings: Settings, rng: random.Random) -> Writer | None:
             queue = DiskQueue(folder, limits, time.time)
         except QueueInUseError as error:
             raise SystemExit(f"fleetscope: {error}") from error
-    rejects = Rejects(folder, time.time)
+    rejects = RefusedPoints(folder, time.time)
     return Writer(target, queue, time.time, rng, rejects, settings.queue_drain_megabytes * 1e6)

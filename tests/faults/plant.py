@@ -15,7 +15,7 @@ from exporter.store.influx import Connection, token_header
 from exporter.store.influx_v1 import InfluxV1
 from exporter.store.influx_v2 import InfluxV2
 from exporter.store.queue import Fate, Queue
-from exporter.store.refused_points import Rejects
+from exporter.store.refused_points import RefusedPoints
 from exporter.store.target import Target
 from exporter.store.writer import Writer
 from tests.faults.store import TOKEN, line
@@ -96,7 +96,7 @@ async def plant(
     drain: float = 1e9,
 ) -> AsyncIterator[Plant]:
     queue = queue or DiskQueue(folder / "queue", limits, time.time)
-    rejects = Rejects(folder / "queue", time.time)
+    rejects = RefusedPoints(folder / "queue", time.time)
     writer = Writer(target_for(url, api), queue, time.time, random.Random(1), rejects, drain)
     writer.start()
     running = Plant(writer, index)

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from exporter.model.levels import RAW
-from exporter.store.bisection import KnownGood, Sifting
+from exporter.store.bisection import Bisection, KnownGood
 from exporter.store.queue import compress
 from exporter.store.target import RefusedError, RetryLaterError
 
@@ -45,14 +45,14 @@ class Store:
             )
 
 
-async def sift(store: Store, lines: list[str], known: KnownGood) -> Sifting:
-    sifting = Sifting(compress(lines, 0.0), known)
+async def sift(store: Store, lines: list[str], known: KnownGood) -> Bisection:
+    bisection = Bisection(compress(lines, 0.0), known)
     for _ in range(200):
         try:
-            await sifting.run(store.write)
+            await bisection.run(store.write)
         except RetryLaterError:
             continue
-        return sifting
+        return bisection
     raise AssertionError("it never ends")
 
 
@@ -69,9 +69,9 @@ async def test_exactly_the_bad_points_are_found(
     store = Store({lines[n] for n in bad}, partial, faults)
     known = KnownGood()
     known.accepted(compress([GOOD_BEFORE], 0.0).body, RAW)
-    sifting = await sift(store, lines, known)
-    refused = {one.line for one in sifting.refused}
-    assert len(refused) == len(sifting.refused)
+    bisection = await sift(store, lines, known)
+    refused = {one.line for one in bisection.refused}
+    assert len(refused) == len(bisection.refused)
     assert refused >= {lines[n] for n in bad}
     assert store.stored - {GOOD_BEFORE} == set(lines) - store.bad
     # A proxy that happens to refuse one good point four times, and nothing else between, is
@@ -85,8 +85,8 @@ async def test_a_whole_measurement_that_conflicts_costs_few_requests() -> None:
     store = Store({line for line in lines if line.startswith("site")}, partial=True)
     known = KnownGood()
     known.accepted(compress([GOOD_BEFORE], 0.0).body, RAW)
-    sifting = await sift(store, lines, known)
-    assert len(sifting.refused) == 1000
+    bisection = await sift(store, lines, known)
+    assert len(bisection.refused) == 1000
     assert store.requests <= 5
 
 
@@ -94,9 +94,9 @@ async def test_one_bad_point_in_five_thousand_costs_few_requests() -> None:
     lines = [f"site,site={n} x=1.0 {n}" for n in range(5000)]
     store = Store({lines[1234]}, partial=False)
     known = KnownGood()
-    sifting = await sift(store, lines, known)
-    assert [one.line for one in sifting.refused] == [lines[1234]]
-    assert sifting.refused[0].words == "unable to parse"
+    bisection = await sift(store, lines, known)
+    assert [one.line for one in bisection.refused] == [lines[1234]]
+    assert bisection.refused[0].words == "unable to parse"
     assert store.requests <= 40
 
 
@@ -104,14 +104,14 @@ async def test_one_bad_point_in_five_thousand_costs_few_requests() -> None:
 async def test_a_store_that_has_taken_nothing_yet_is_not_believed(partial: bool) -> None:
     lines = [f"site,site={n} x=1.0 {n}" for n in range(100)]
     store = Store(set(lines), partial)
-    sifting = Sifting(compress(lines, 0.0), KnownGood())
+    bisection = Bisection(compress(lines, 0.0), KnownGood())
     for _ in range(3):
         with pytest.raises(RetryLaterError):
-            await sifting.run(store.write)
-    assert sifting.refused == []
+            await bisection.run(store.write)
+    assert bisection.refused == []
     store.bad = {lines[5]}
-    await sifting.run(store.write)
-    assert [one.line for one in sifting.refused] == [lines[5]]
+    await bisection.run(store.write)
+    assert [one.line for one in bisection.refused] == [lines[5]]
     assert store.stored == set(lines) - store.bad
 
 
@@ -120,7 +120,7 @@ async def test_a_store_that_refuses_what_it_took_before_is_not_believed() -> Non
     known = KnownGood()
     known.accepted(compress([GOOD_BEFORE], 0.0).body, RAW)
     store = Store({*lines, GOOD_BEFORE}, partial=True)
-    sifting = Sifting(compress(lines, 0.0), known)
+    bisection = Bisection(compress(lines, 0.0), known)
     with pytest.raises(RetryLaterError, match="points it took before"):
-        await sifting.run(store.write)
-    assert sifting.refused == []
+        await bisection.run(store.write)
+    assert bisection.refused == []
