@@ -30,7 +30,8 @@ class CannotAnswerError(Exception):
 class Column:
     """A column: ``key`` of the row, heading, unit, and digits after the point of a number.
 
-    ``kind`` is text, number, status, severity, time (Unix seconds) or duration (seconds).
+    ``kind`` is text, number, reading (a number or the name of a state), status,
+    severity, time (Unix seconds) or duration (seconds).
     """
 
     key: str

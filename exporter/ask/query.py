@@ -6,6 +6,7 @@ Free of numpy and of any I/O, since the command line loads it too.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
@@ -109,7 +110,9 @@ class Condition:
 
     def __post_init__(self) -> None:
         if self.name not in CONDITIONS:
-            raise QueryError(f"there is no condition {self.name!r}; one of {', '.join(CONDITIONS)}")
+            raise QueryError(
+                f"there is no condition {self.name!r}; {_choices(self.name, CONDITIONS)}"
+            )
 
     def __str__(self) -> str:
         return f"{'!' if self.negate else ''}{self.name}"
@@ -235,13 +238,25 @@ class Query:
         return plain
 
 
+def _choices(name: str, known: Iterable[str]) -> str:
+    """What may have been meant, or all that there is."""
+    from difflib import get_close_matches
+
+    names = list(known)
+    close = get_close_matches(name, names, 1, 0.75)
+    return f"did you mean {close[0]!r}?" if close else f"one of {', '.join(names)}"
+
+
 def _check_metric(name: str) -> None:
     if name not in METRICS:
-        raise QueryError(f"there is no metric {name!r}; one of {', '.join(METRICS)}")
+        raise QueryError(f"there is no metric {name!r}; {_choices(name, METRICS)}")
 
 
-_FILTER = re.compile(r"(!?)\s*([a-z_]+)\s*[:=]\s*(\S.*)\Z")
-_COMPARISON = re.compile(r"\s*([a-z_]+)\s*(<=|>=|<|>|=)\s*([-+]?\d{1,12}(?:\.\d{1,9})?)\s*\Z")
+_FILTER = re.compile(r"(!?)\s*([a-z_]+)\s*[:=]\s*(\S.*)\Z", re.IGNORECASE)
+_COMPARISON = re.compile(
+    r"\s*([a-z_]+)\s*(<=|>=|<|>|=)\s*([-+]?(?:\d{1,12}(?:[.,]\d{1,9})?|[.,]\d{1,9}))\s*\Z",
+    re.IGNORECASE,
+)
 
 
 def comparison_from(text: str) -> Comparison:
@@ -254,7 +269,7 @@ def comparison_from(text: str) -> Comparison:
     match = _COMPARISON.match(text)
     if not match:
         raise QueryError(f"{text[:80]!r} is no comparison; expected one such as soh<80")
-    return Comparison(match[1], match[2], float(match[3]))
+    return Comparison(match[1].lower(), match[2], float(match[3].replace(",", ".")))
 
 
 def condition_from(text: str) -> Condition:
@@ -264,7 +279,7 @@ def condition_from(text: str) -> Condition:
     ------
     QueryError
     """
-    return Condition(text.removeprefix("!").strip(), text.startswith("!"))
+    return Condition(text.removeprefix("!").strip().lower(), text.startswith("!"))
 
 
 def filter_from(text: str) -> Filter:
@@ -277,7 +292,7 @@ def filter_from(text: str) -> Filter:
     match = _FILTER.match(text)
     if not match:
         raise QueryError(f"{text[:80]!r} is no filter; expected one such as region:iberia")
-    return Filter(match[2], match[3].strip(), bool(match[1]))
+    return Filter(match[2].lower(), match[3].strip(), bool(match[1]))
 
 
 def moment_words(moment: datetime) -> str:

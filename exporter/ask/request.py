@@ -97,7 +97,11 @@ def query_from(
             raise QueryError(f"{name} is given {len(values)} times; once is enough")
         return values[0].strip() or None if values else None
 
-    what = one("what")
+    def word(name: str) -> str | None:
+        value = one(name)
+        return value.lower() if value else value
+
+    what = word("what")
     if what not in {kind.value for kind in What}:
         known = ", ".join(kind.value for kind in WHAT_MEANINGS)
         raise QueryError(f"what={str(what)[:40]} is not known; one of {known}")
@@ -110,19 +114,19 @@ def query_from(
         "filters": tuple(dict.fromkeys(directory.match_filter(f) for f in filters)),
         "conditions": tuple(condition_from(text) for text in parameters.get("condition", ())),
         "comparisons": tuple(comparison_from(text) for text in parameters.get("where", ())),
-        "metrics": tuple(dict.fromkeys(parameters.get("metric", ()))),
+        "metrics": tuple(dict.fromkeys(m.strip().lower() for m in parameters.get("metric", ()))),
     }
     return Query(
         what=What(what),
-        any_of=one("any_of") in _TRUE,
-        order=one("order"),
+        any_of=word("any_of") in _TRUE,
+        order=word("order"),
         limit=int(limit) if limit else None,
-        severity=one("severity"),
+        severity=word("severity"),
         period=period_of(one("period"), one("since"), one("until"), zone_of(one("tz")), now),
-        count=one("count") in _TRUE,
-        with_cost=one("cost") in _TRUE,
-        group_by=one("group_by"),
-        events=one("events"),
+        count=word("count") in _TRUE,
+        with_cost=word("cost") in _TRUE,
+        group_by=word("group_by"),
+        events=word("events"),
         **chosen,
     )
 

@@ -16,6 +16,7 @@ from exporter.ask.builder import (
 from exporter.ask.catalogue import CONDITIONS
 from exporter.model.figures import exact
 from exporter.model.quantities import API_KEYS, DERIVED, QUANTITIES
+from exporter.model.state_names import state_name
 from exporter.model.text import duration_words
 from scoring.issues import Severity
 from scoring.rule import NO_CAP
@@ -91,6 +92,7 @@ def site_answer(b: Builder, row: int) -> Answer:
                 "quantity": name,
                 "meaning": quantity.meaning,
                 "value": value,
+                "state": state_name(name, value),
                 "unit": quantity.unit,
                 "time": taken,
             }
@@ -115,7 +117,8 @@ def site_answer(b: Builder, row: int) -> Answer:
             "Readings",
             (
                 Column("quantity", "Quantity"),
-                Column("value", "Value", "number", decimals=3),
+                Column("value", "Value", "reading", decimals=3),
+                Column("state", "State"),
                 Column("unit", "Unit"),
                 Column("time", "Read", "time"),
                 Column("meaning", "Meaning"),

@@ -18,7 +18,7 @@ _SEVERITY = {"critical": "bold red", "warning": "yellow", "info": "dim"}
 
 
 def cells(
-    site: Annotated[str, typer.Argument(help="Id of the site.")],
+    site: Annotated[str, typer.Argument(help="Id, name or part of either.")],
     url: Annotated[
         str, typer.Option("--url", help="Where the exporter listens.", envvar="FLEETSCOPE_URL")
     ] = "http://127.0.0.1:9797",
@@ -69,6 +69,8 @@ def cells(
         out = console()
         for part in render(found):
             out.print(part, soft_wrap=isinstance(part, str))
+    if not stored and not found.packs and not as_json and _show_present(url, found):
+        raise typer.Exit(0)
     if found.fault is not None:
         _fail(f"{site}: {found.fault}")
     severe = any(f.severity != "info" for pack in found.packs for f in pack.findings)
@@ -82,11 +84,46 @@ def _from_exporter(site: str, url: str) -> SiteCells:
     from exporter.model.cell_findings import from_dict
 
     try:
+        site = client.site_id(url, site)
         return from_dict(client.get(url, f"sites/{quote(site, safe='')}/cells"))
     except client.CannotAskError as error:
         _fail(str(error))
     except ValueError as error:
         _fail(f"{url} answers, but not as an exporter does: {error}")
+
+
+def _show_present(url: str, found: SiteCells) -> bool:
+    """Show the cells as they are now, and what the analysis waits for; False without any cell."""
+    from urllib.parse import quote
+
+    from exporter.cli import client
+
+    try:
+        packs = client.get(url, f"sites/{quote(found.site, safe='')}/packs")["packs"]
+    except client.CannotAskError as error:
+        _fail(str(error))
+    known = [(pack, _volts(pack)) for pack in packs]
+    for pack, volts in known:
+        if volts:
+            low, high = min(volts), max(volts)
+            lowest, highest = volts[low], volts[high]
+            typer.echo(
+                f"Pack {pack['device']}: {len(pack['cells'])} cells now, {low:.3f} V (cell "
+                f"{lowest}) to {high:.3f} V (cell {highest}), {1e3 * (high - low):.0f} mV apart"
+            )
+    why = found.fault or "too little of its cells is stored yet"
+    typer.echo(f"Findings, trends and forecasts come from the stored history: {why}.")
+    typer.echo(
+        "It needs cells stored in InfluxDB for some hours to name one that is off at rest, for "
+        "days to see a trend, and is read every hour."
+    )
+    return any(volts for _, volts in known)
+
+
+def _volts(pack: dict[str, Any]) -> dict[float, str]:
+    """Each voltage with the cell that has it."""
+    cells = pack["cells"]
+    return {c["voltage_v"]: str(c["cell"]) for c in cells if c["voltage_v"] is not None}
 
 
 def _commissioned(site: str, fleet: Path | None) -> date | None:

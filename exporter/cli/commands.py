@@ -20,6 +20,25 @@ app = typer.Typer(
     add_completion=True,
     pretty_exceptions_enable=False,
 )
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from exporter.cli import about
+
+        typer.echo(about.version_text(as_json=False))
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="The version.")
+    ] = False,
+) -> None:
+    """Options of the program itself."""
+
+
 questions.register(app)
 mcp_command.register(app)
 

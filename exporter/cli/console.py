@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 import sys
 from typing import TYPE_CHECKING
 
@@ -18,4 +19,16 @@ def console() -> Console:
 
     if sys.stdout.isatty() or "COLUMNS" in os.environ:
         return Console()
-    return Console(width=PIPE_COLUMNS)
+    return Console(width=_pager_columns() or PIPE_COLUMNS)
+
+
+def _pager_columns() -> int | None:
+    """Width of the terminal behind a pager such as ``less``; None for a file or a script.
+
+    Only a pager leaves both ends of the terminal to the command: what is typed and its messages.
+    """
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        return None
+    if not stat.S_ISFIFO(os.fstat(sys.stdout.fileno()).st_mode):
+        return None
+    return os.get_terminal_size(sys.stderr.fileno()).columns

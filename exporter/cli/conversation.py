@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from typing import Any
 
@@ -33,6 +34,9 @@ def converse(url: str, *, as_json: bool, as_csv: bool, evidence: bool) -> int:
     """Read questions until the input ends; the exit code is that of the last answer."""
     prompt = "fleetscope> " if sys.stdin.isatty() else ""
     if prompt:
+        with contextlib.suppress(ImportError):
+            # Gives input() line editing and a history.
+            import readline  # noqa: F401
         print("Ask about your sites; 'help' gives examples, Ctrl-D ends.")
     code, session = 0, None
     while True:

@@ -19,11 +19,17 @@ def complete_site(incomplete: str) -> list[tuple[str, str]]:
     with contextlib.suppress(client.CannotAskError, KeyError, TypeError):
         sites = client.get(client.usual_url(), "names", seconds=1.0)["sites"]
         typed = incomplete.casefold()
-        return [
+        by_id = [
             (site["id"], site["name"])
             for site in sites
             if site["id"].casefold().startswith(typed) or typed in site["name"].casefold()
         ]
+        by_name = [
+            (site["name"], site["id"])
+            for site in sites
+            if typed and site["name"].casefold().startswith(typed)
+        ]
+        return by_id + [pair for pair in by_name if pair[0] not in dict(by_id)]
     return []
 
 

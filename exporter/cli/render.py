@@ -30,7 +30,7 @@ _BARS = "▁▂▃▄▅▆▇█"
 _SPARK_WIDTH = 60
 _SECONDARY = {"action", "meaning", "more", "priority"}
 _DROPPED_FIRST = (
-    *("action", "meaning", "last", "first", "more", "site", "lowest", "highest", "weight"),
+    *("meaning", "last", "first", "more", "site", "lowest", "highest", "weight"),
     *("ongoing", "observed", "score", "times", "since", "priority", "group", "median", "price"),
     *("currency", "quantity"),
 )
@@ -142,6 +142,7 @@ def _table(table: dict[str, Any], width: int, titled: bool) -> Table:
     from rich.table import Table
     from rich.text import Text
 
+    table = _with_states(_with_actions(table))
     columns = _fitting(table, width)
     shown = Table(
         box=None,
@@ -158,7 +159,7 @@ def _table(table: dict[str, Any], width: int, titled: bool) -> Table:
         longest, word = _longest(column, table["rows"], now)
         shown.add_column(
             Text(_heading(column), no_wrap=False),
-            justify="right" if column["kind"] in ("number", "duration") else "left",
+            justify="right" if column["kind"] in ("number", "reading", "duration") else "left",
             width=None if folds else max(word, longest),
             no_wrap=not folds,
             overflow="fold",
@@ -166,6 +167,26 @@ def _table(table: dict[str, Any], width: int, titled: bool) -> Table:
     for row in table["rows"]:
         shown.add_row(*(cell(row.get(c["key"]), c, now) for c in columns))
     return shown
+
+
+def _with_actions(table: dict[str, Any]) -> dict[str, Any]:
+    """The table with what to do first on a line of its own below why."""
+    sentence = next((c["key"] for c in table["columns"] if c["key"] in ("why", "sentence")), None)
+    if sentence is None or not any(column["key"] == "action" for column in table["columns"]):
+        return table
+    rows = [
+        row | {sentence: f"{row[sentence]}\n→ {row['action']}"} if row.get("action") else row
+        for row in table["rows"]
+    ]
+    columns = [column for column in table["columns"] if column["key"] != "action"]
+    return table | {"columns": columns, "rows": rows}
+
+
+def _with_states(table: dict[str, Any]) -> dict[str, Any]:
+    """The table with the names of states in place of their numbers."""
+    columns = [column for column in table["columns"] if column["key"] != "state"]
+    rows = [row | {"value": row["state"]} if row.get("state") else row for row in table["rows"]]
+    return table | {"columns": columns, "rows": rows}
 
 
 def _heading(column: dict[str, Any]) -> str:
@@ -230,11 +251,19 @@ def cell(value: Any, column: dict[str, Any], now: float) -> Text:
         return Text(f"{mark} {value}", style)
     if kind == "number":
         return Text(f"{value:,.{column['decimals']}f}".replace(",", " "))
+    if kind == "reading":
+        return Text(_plain_number(value) if isinstance(value, float | int) else str(value))
     if kind == "duration":
         return Text(duration_words(value))
     if kind == "time":
         return Text(when(value, now))
     return Text(str(value))
+
+
+def _plain_number(value: float) -> str:
+    """A number as people write it: three decimals at most, and no zeros behind them."""
+    text = f"{value:,.3f}".replace(",", " ")
+    return text.rstrip("0").rstrip(".") or "0"
 
 
 def when(moment: float, now: float) -> str:

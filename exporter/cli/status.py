@@ -111,11 +111,28 @@ def render(
     """
     fleet, sites = data["fleet"], data["sites"]
     common = [Text("⚑ " + issue["sentence"], "bold") for issue in fleet["common_issues"][:3]]
-    room = max(5, height - 9 - len(common)) if height else rows
+    room = rows
+    if height:
+        # Each site takes as many lines as its reason has at this width, and one is for the rest.
+        left = max(5, height - 10 - len(common))
+        room = _fitting(sites, left, width)
     hidden = max(0, fleet["sites"] - min(len(sites), room)) if room else 0
     more = [Text(f"… and {hidden} more", "dim")] if hidden else []
     table = _table(sites, fleet["attention"], room, width)
     return Group(_summary(fleet, width), *common, table, *more)
+
+
+def _fitting(sites: list[dict[str, Any]], lines: int, width: int) -> int:
+    """How many sites fit into so many lines."""
+    why_columns = max(20, (width - (60 if width >= 90 else 45 if width >= 70 else 30)) * 3 // 5)
+    for number, site in enumerate(sites):
+        issues = site["issues"][:1]
+        text = sum(len(i["sentence"]) + 12 for i in issues)
+        action = sum(len(i.get("action", "")) + 2 for i in issues if number == 0)
+        lines -= max(1, -(-text // why_columns)) + -(-action // why_columns)
+        if lines < 0:
+            return max(1, number)
+    return len(sites)
 
 
 def _summary(fleet: dict[str, Any], wide: int) -> Panel:
@@ -171,6 +188,8 @@ def _table(
             worst = issues[0]
             more = f"  (+{len(issues) - 1} more)" if len(issues) > 1 else ""
             why = Text(worst["sentence"] + more, _SEVERITY[worst["severity"]])
+            if site is sites[0] and worst.get("action"):
+                why.append(f"\n→ {worst['action']}", "default")
             since = duration_words(max(0.0, now - worst["since"]))
         elif site["missing"]:
             why = Text("no reading of " + ", ".join(label(m) for m in site["missing"]), "dim")

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
 def ticket(
     site: Annotated[
-        str | None, typer.Argument(help="Id of a site; without it every ticket that is due.")
+        str | None,
+        typer.Argument(help="Id, name or part of either; without it every ticket that is due."),
     ] = None,
     code: Annotated[str | None, typer.Option("--code", help="Only this issue of the site.")] = None,
     question: Annotated[
@@ -102,7 +103,11 @@ def _due(
 def _of_site(url: str, site: str | None, code: str | None) -> list[Incident]:
     from exporter.deliver.tickets.incident import incidents
 
-    found = _get(url, f"sites/{urllib.parse.quote(site or '', safe='')}")
+    try:
+        site = client.site_id(url, site or "")
+    except client.CannotAskError as error:
+        _fail(str(error))
+    found = _get(url, f"sites/{urllib.parse.quote(site, safe='')}")
     chosen = [one for one in incidents([found], found["time"]) if code in (None, one.code)]
     if not chosen:
         _fail(f"{site} has no active issue" + (f" {code}" if code else ""))
@@ -134,8 +139,14 @@ def _of_answer(url: str, question: str) -> list[Incident]:
 
 
 def _send(plan: TicketPlan, chosen: list[Incident]) -> NoReturn:
+    from exporter.deliver.tickets.ledger import in_use
     from exporter.deliver.tickets.updater import want
 
+    if not in_use(plan.state):
+        _fail(
+            f"no exporter keeps its tickets in {plan.state}, so nothing would be sent; start one "
+            "with FLEETSCOPE_TICKETS set to this ticket file"
+        )
     for one in chosen:
         try:
             want(plan.state, one)

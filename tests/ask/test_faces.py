@@ -143,6 +143,8 @@ def test_completion_offers_ids_names_metrics_and_conditions(
     assert dict(complete_site("dep")) == {
         "depot_north": "Depot North",
         "depot_south": "Depot South",
+        "Depot North": "depot_north",
+        "Depot South": "depot_south",
     }
     assert "bakery-7" in dict(complete_site("müller"))
     assert dict(complete_metric("so"))["soh"] == "state of health"

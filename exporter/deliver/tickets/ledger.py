@@ -89,6 +89,18 @@ def read_book(folder: Path) -> Book:
     return Book({(entry.destination, entry.key): entry for entry in entries}, path)
 
 
+def in_use(folder: Path) -> bool:
+    """Whether an exporter keeps its tickets in a folder now; changes nothing."""
+    try:
+        with (folder / "lock").open("r", encoding="utf-8") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return True
+    return False
+
+
 def lock(folder: Path) -> IO[str]:
     """Take the folder for this process for as long as the file is open.
 

@@ -16,7 +16,7 @@ from exporter.cli.commands import app
 from exporter.config.side_file import SideFileError
 from exporter.deliver.tickets.incident import escaped, incidents
 from exporter.deliver.tickets.ticket_file import TicketPlan
-from exporter.deliver.tickets.updater import TicketDesk, want
+from exporter.deliver.tickets.updater import TicketDesk, want, wanted
 from tests.deliver.report.listeners import Receiver
 from tests.serve.api.served import ServedFleet, plan
 
@@ -377,6 +377,11 @@ async def test_tickets_for_the_sites_of_an_answer(
     assert len(titles) == 2
     assert all("Battery is at 48.0" in title for title in titles)
     await run.desk.close()
+    with run.served.serving():
+        nobody = await asyncio.to_thread(CliRunner().invoke, app, [*common, question, "--send"])
+    assert nobody.exit_code == 2
+    assert "no exporter keeps its tickets in" in nobody.stderr
+    assert wanted(way.state) == {}
 
 
 @pytest.mark.parametrize("username", [None, "bot@example.com"])
