@@ -21,7 +21,7 @@ from scoring.issues import (
     judge,
 )
 from scoring.notice_rules import NOTICE_RULES
-from scoring.outliers import METRICS, Outliers, robust_scores
+from scoring.outliers import OUTLIER_METRICS, Outliers, robust_scores
 from scoring.overall import Overall, combine
 from scoring.ranking import attention_rank, performance_rank
 from scoring.rules import PV_LOW, PV_UNDERPERFORMING
@@ -103,7 +103,7 @@ class FleetInputs:
 class FleetScores:
     """The judgement: arrays of shape (N,).
 
-    ``outliers`` has one entry for each of :data:`scoring.outliers.METRICS`, by name.
+    ``outliers`` has one entry for each of :data:`scoring.outliers.OUTLIER_METRICS`, by name.
     ``attention`` and ``performance`` are ranks from 1.
     """
 
@@ -233,5 +233,5 @@ def _outliers(inputs: FleetInputs) -> dict[str, Outliers]:
     values = {**inputs.readings, "pv_performance_ratio": inputs.pv_ratio}
     return {
         metric.name: robust_scores(values[metric.input], groupings, floor=metric.floor)
-        for metric in METRICS
+        for metric in OUTLIER_METRICS
     }

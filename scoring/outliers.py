@@ -100,7 +100,7 @@ class OutlierMetric:
         return outliers.flagged & bad_side
 
 
-METRICS: tuple[OutlierMetric, ...] = (
+OUTLIER_METRICS: tuple[OutlierMetric, ...] = (
     OutlierMetric(
         name="soh",
         input="battery_lowest_soh_percent",

@@ -13,7 +13,7 @@ from exporter.ask.catalogue import METRICS, Metric
 from exporter.ask.lookup import attribute_values
 from exporter.ask.view import reading
 from exporter.model.text import sites_word
-from scoring.outliers import METRICS as OUTLIER_METRICS
+from scoring.outliers import OUTLIER_METRICS
 
 _COMPARED = (
     "score",

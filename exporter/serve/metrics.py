@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from types import MappingProxyType
 
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
@@ -15,229 +14,19 @@ from exporter import __version__
 from exporter.assess.assessment import FleetAssessment
 from exporter.config.fleet import Contact
 from exporter.config.maintenance import in_maintenance
-from exporter.model.quantities import ROWS
+from exporter.serve.metric_families import FAMILIES, PREFIX, WITH_GAUGES
 from exporter.store.queue_stats import SpoolNumbers
 from scoring.issues import FloatArray
 from scoring.rules import DEVICE_ALARM, DEVICE_WARNING
 from scoring.status import STATUSES
 
-PREFIX = "fleetscope_"
 ALARMS_SHOWN = 10
 WORST_CELLS = 5
 
 
 @dataclass(frozen=True, slots=True)
-class Description:
-    """One metric: kind (``gauge`` or ``counter``), help text and labels."""
-
-    kind: str
-    help: str
-    labels: tuple[str, ...] = ()
-
-
-WITH_GAUGES = tuple(row for row in ROWS if row.gauge)
-
-
-def _quantity_gauges() -> dict[str, Description]:
-    return {
-        row.gauge.name: Description(
-            "gauge",
-            row.gauge.help,
-            ("site", "pack") if row.gauge.per_battery else ("site",),
-        )
-        for row in WITH_GAUGES
-        if row.gauge
-    }
-
-
-METRICS: Mapping[str, Description] = MappingProxyType(
-    {
-        "site_info": Description(
-            "gauge",
-            "What the fleet file says of a site; always 1, to be joined on site",
-            (
-                "site",
-                "name",
-                "region",
-                "vendor",
-                "battery_type",
-                "priority",
-                "location",
-                "latitude",
-                "longitude",
-                "timezone",
-                "contact",
-                "phone",
-                "email",
-            ),
-        ),
-        "site_up": Description(
-            "gauge", "1 if the latest scrape of the site gave readings, 0 if it did not", ("site",)
-        ),
-        "site_health_score": Description(
-            "gauge", "Overall health from 0 to 100; 0 while the site is offline", ("site",)
-        ),
-        "site_component_score": Description(
-            "gauge",
-            "Health of one component from 0 to 100; absent while nothing is known of it",
-            ("site", "component"),
-        ),
-        "site_status": Description(
-            "gauge",
-            "State set: 1 for the status that the site has, 0 for the others",
-            ("site", "status"),
-        ),
-        "site_issue": Description(
-            "gauge",
-            "1 while the site has this issue; absent otherwise",
-            ("site", "code", "severity"),
-        ),
-        "site_issue_value": Description(
-            "gauge",
-            "Value that an active issue was judged by, in its unit, a percentage as a ratio; "
-            "absent where the issue has none",
-            ("site", "code"),
-        ),
-        "site_issue_threshold": Description(
-            "gauge",
-            "Limit that the value of an active issue has passed, in the same unit",
-            ("site", "code"),
-        ),
-        "device_alarm_level": Description(
-            "gauge",
-            "Level of an alarm that a device reports: 1 warning, 2 alarm; absent otherwise, and "
-            "at most 10 of a site",
-            ("site", "device", "alarm"),
-        ),
-        "site_maintenance": Description(
-            "gauge",
-            "1 while the fleet file says that the site is being worked on; absent otherwise",
-            ("site",),
-        ),
-        "common_issue_sites": Description(
-            "gauge",
-            "Sites of one region or battery type that share an issue beyond chance",
-            ("code", "attribute", "value"),
-        ),
-        "common_issue_group_sites": Description(
-            "gauge",
-            "Assessed sites of a region or battery type that explains a shared issue",
-            ("code", "attribute", "value"),
-        ),
-        "site_coverage_ratio": Description(
-            "gauge",
-            "Share of the inputs that a full judgement needs which the site gave",
-            ("site",),
-        ),
-        "site_rank": Description(
-            "gauge", "Place in the order of attention; 1 needs it most", ("site",)
-        ),
-        "site_outlier_score": Description(
-            "gauge",
-            "Robust z score against comparable sites; beyond 3.5 either way is an outlier",
-            ("site", "metric"),
-        ),
-        "site_scrape_duration_seconds": Description(
-            "gauge", "Duration of the latest scrape of the site", ("site",)
-        ),
-        "site_scrapes_total": Description(
-            "counter", "Scrapes of the site by how they ended", ("site", "outcome")
-        ),
-        "site_last_success_timestamp_seconds": Description(
-            "gauge", "Unix time of the latest scrape that gave readings", ("site",)
-        ),
-        "site_implausible_readings_total": Description(
-            "counter", "Values outside physics, kept out of scores and storage", ("site",)
-        ),
-        **_quantity_gauges(),
-        "cell_finding": Description(
-            "gauge",
-            "1 while the history of a cell says this of it; of the worst cells of a site only",
-            ("site", "pack", "cell", "reason", "severity"),
-        ),
-        "cell_deviation_volts": Description(
-            "gauge",
-            "Distance of such a cell from the median of its pack at rest",
-            ("site", "pack", "cell"),
-        ),
-        "cell_forecast_seconds": Description(
-            "gauge",
-            "Time until such a cell is so many millivolts off its pack's median at rest, by its "
-            "trend; 0 where it is, absent without a trend that leads there",
-            ("site", "pack", "cell", "millivolts"),
-        ),
-        "cell_analysis_timestamp_seconds": Description(
-            "gauge", "Unix time at which the stored cells of a site were analysed last"
-        ),
-        "cell_analysis_interval_seconds": Description(
-            "gauge", "Time in which the stored cells of all sites are analysed once"
-        ),
-        "fleet_sites": Description("gauge", "Sites in the fleet file"),
-        "scrape_loop_lag_seconds": Description(
-            "gauge", "Longest delay of a scrape behind its time in the last minute or two"
-        ),
-        "scrapes_skipped_total": Description(
-            "counter", "Turns left out because the scrape before had not ended"
-        ),
-        "assessment_timestamp_seconds": Description(
-            "gauge", "Unix time of the assessment that the site metrics show"
-        ),
-        "assessment_duration_seconds": Description(
-            "gauge", "CPU seconds that the latest assessment of the fleet took"
-        ),
-        "points_total": Description(
-            "counter",
-            "Points for InfluxDB by fate: produced = written + spooled + rejected + dropped at "
-            "any moment; spooled is what waits now and is the one fate that falls again",
-            ("fate",),
-        ),
-        "spool_bytes": Description("gauge", "Compressed bytes that wait for InfluxDB"),
-        "spool_oldest_timestamp_seconds": Description(
-            "gauge", "Unix time of the oldest batch that waits; absent while none does"
-        ),
-        "spool_limit_bytes": Description(
-            "gauge", "Compressed bytes that may wait; beyond them points are dropped"
-        ),
-        "spool_longest_seconds": Description(
-            "gauge", "Age at which points on disk are dropped; absent without a queue on disk"
-        ),
-        "spool_durable": Description(
-            "gauge",
-            "1 while what waits is on disk, 0 while the disk cannot be written and it waits in "
-            "memory; absent without a queue on disk",
-        ),
-        "influxdb_writes_total": Description("counter", "Batches sent to InfluxDB"),
-        "influxdb_errors_total": Description(
-            "counter", "Batches or requests that InfluxDB did not accept"
-        ),
-        "rollup_last_success_timestamp_seconds": Description(
-            "gauge",
-            "Unix time at which the roll-ups were last brought up to date, at first that of the"
-            " start; absent without roll-ups",
-        ),
-        "clock_steps_total": Description(
-            "counter", "Steps of the system clock by a second or more"
-        ),
-        "config_last_reload_successful": Description(
-            "gauge", "1 if the fleet file now on disk is in force, 0 if it was refused"
-        ),
-        "config_last_reload_success_timestamp_seconds": Description(
-            "gauge", "Unix time at which the fleet file in force was taken"
-        ),
-        "access_config_last_reload_successful": Description(
-            "gauge",
-            "1 if the web_config or site_secrets file now on disk is in force, 0 if it was refused;"
-            " absent where none is named",
-            ("file",),
-        ),
-        "build_info": Description("gauge", "Version of the exporter; always 1", ("version",)),
-    }
-)
-
-
-@dataclass(frozen=True, slots=True)
 class ServiceNumbers:
-    """What the service tells of itself, read at each scrape of ``/metrics``."""
+    """What the service reports of itself, read at each scrape of ``/metrics``."""
 
     lag_seconds: float
     skipped: int
@@ -269,7 +58,7 @@ class FleetCollector(Collector):
 
     def describe(self) -> Iterable[Metric]:
         """Metrics without samples, so that registering them needs no Assessment."""
-        return [_family(name) for name in METRICS]
+        return [_family(name) for name in FAMILIES]
 
     def collect(self) -> Iterator[Metric]:
         """See :class:`prometheus_client.registry.Collector`."""
@@ -296,7 +85,7 @@ def registry(
 
 
 def _family(name: str) -> CounterMetricFamily | GaugeMetricFamily:
-    described = METRICS[name]
+    described = FAMILIES[name]
     kind = CounterMetricFamily if described.kind == "counter" else GaugeMetricFamily
     return kind(PREFIX + name, described.help, labels=described.labels)
 
@@ -308,82 +97,90 @@ def _single(name: str, value: float) -> Metric:
 
 
 def _per_site(name: str, sites: list[str], values: FloatArray, scale: float = 1.0) -> Metric:
-    """One sample for each site that has the value; a missing one leaves no sample."""
+    """One sample for each site that has the value."""
     family = _family(name)
-    for site, value in zip(sites, values.tolist(), strict=True):
-        if not math.isnan(value):
-            family.add_metric([site], value * scale)
+    _add_known(family, sites, values * scale)
     return family
 
 
+def _add_known(
+    family: CounterMetricFamily | GaugeMetricFamily,
+    sites: list[str],
+    values: FloatArray,
+    *labels: str,
+) -> None:
+    """A sample for each site that has the value; a missing one leaves none."""
+    for site, value in zip(sites, values.tolist(), strict=True):
+        if not math.isnan(value):
+            family.add_metric([site, *labels], value)
+
+
 def _site_metrics(assessment: FleetAssessment, contacts: bool) -> Iterator[Metric]:
-    scores = assessment.scores
     sites = [site.id for site in assessment.fleet.sites]
     assessed = [not math.isnan(up) for up in assessment.up.tolist()]
-
-    info = _family("site_info")
-    for place in assessment.fleet.sites:
-        contact = (place.contact if contacts else None) or Contact()
-        texts = (
-            *(place.title, place.region, place.vendor, place.battery_type, place.priority),
-            place.location,
-            *(None if n is None else f"{n:g}" for n in (place.latitude, place.longitude)),
-            place.timezone,
-            *(contact.name, contact.phone, contact.email),
-        )
-        info.add_metric([place.id, *(text or "" for text in texts)], 1)
-    yield info
-
+    yield _info(assessment, contacts)
     yield _per_site("site_up", sites, assessment.up)
-    yield _per_site("site_health_score", sites, scores.overall.score)
-    component = _family("site_component_score")
-    for part in scores.components:
-        for site, value in zip(sites, part.score.tolist(), strict=True):
-            if not math.isnan(value):
-                component.add_metric([site, part.name], value)
-    yield component
-
-    status = _family("site_status")
-    for site, code, known in zip(sites, scores.overall.status.tolist(), assessed, strict=True):
-        if known:
-            for state in STATUSES:
-                status.add_metric([site, state.name], 1.0 if code == state else 0.0)
-    yield status
-
+    yield from _score_metrics(assessment, sites, assessed)
     yield from _issue_metrics(assessment, sites)
     yield from _common_metrics(assessment)
-
     maintenance = _family("site_maintenance")
-    for place in assessment.fleet.sites:
-        if in_maintenance(assessment.fleet, place, assessment.time):
-            maintenance.add_metric([place.id], 1.0)
+    for site in assessment.fleet.sites:
+        if in_maintenance(assessment.fleet, site, assessment.time):
+            maintenance.add_metric([site.id], 1.0)
     yield maintenance
-
-    coverage, rank = _family("site_coverage_ratio"), _family("site_rank")
-    for row, site in enumerate(sites):
-        if assessed[row]:
-            coverage.add_metric([site], float(scores.overall.coverage[row]))
-            rank.add_metric([site], float(scores.attention[row]))
-    yield coverage
-    yield rank
-
-    outlier = _family("site_outlier_score")
-    for name, found in scores.outliers.items():
-        for site, z in zip(sites, found.z.tolist(), strict=True):
-            if not math.isnan(z):
-                outlier.add_metric([site, name], z)
-    yield outlier
-
     yield _per_site("site_scrape_duration_seconds", sites, assessment.duration)
     yield _per_site("site_last_success_timestamp_seconds", sites, assessment.last_success)
     scrapes, implausible = _family("site_scrapes_total"), _family("site_implausible_readings_total")
-    for site, view in zip(sites, assessment.records, strict=True):
+    for site_id, view in zip(sites, assessment.records, strict=True):
         for outcome, count in view.outcomes.items():
-            scrapes.add_metric([site, outcome.value], count)
+            scrapes.add_metric([site_id, outcome.value], count)
         if view.implausible_total:
-            implausible.add_metric([site], view.implausible_total)
+            implausible.add_metric([site_id], view.implausible_total)
     yield scrapes
     yield implausible
+
+
+def _info(assessment: FleetAssessment, contacts: bool) -> Metric:
+    info = _family("site_info")
+    for site in assessment.fleet.sites:
+        contact = (site.contact if contacts else None) or Contact()
+        texts = (
+            *(site.title, site.region, site.vendor, site.battery_type, site.priority),
+            site.location,
+            *(None if n is None else f"{n:g}" for n in (site.latitude, site.longitude)),
+            site.timezone,
+            *(contact.name, contact.phone, contact.email),
+        )
+        info.add_metric([site.id, *(text or "" for text in texts)], 1)
+    return info
+
+
+def _score_metrics(
+    assessment: FleetAssessment, sites: list[str], assessed: list[bool]
+) -> Iterator[Metric]:
+    """Scores, statuses, coverage, ranks and outliers; ``assessed`` says which sites have any."""
+    scores = assessment.scores
+    yield _per_site("site_health_score", sites, scores.overall.score)
+    component = _family("site_component_score")
+    for part in scores.components:
+        _add_known(component, sites, part.score, part.name)
+    yield component
+    status = _family("site_status")
+    coverage, rank = _family("site_coverage_ratio"), _family("site_rank")
+    for row, (site, known) in enumerate(zip(sites, assessed, strict=True)):
+        if known:
+            for state in STATUSES:
+                held = scores.overall.status[row] == state
+                status.add_metric([site, state.name], 1.0 if held else 0.0)
+            coverage.add_metric([site], float(scores.overall.coverage[row]))
+            rank.add_metric([site], float(scores.attention[row]))
+    yield status
+    yield coverage
+    yield rank
+    outlier = _family("site_outlier_score")
+    for name, found in scores.outliers.items():
+        _add_known(outlier, sites, found.z, name)
+    yield outlier
 
 
 def _issue_metrics(assessment: FleetAssessment, sites: list[str]) -> Iterator[Metric]:

@@ -38,7 +38,7 @@ from grafana.kit.tables import (
     site_column,
     transform,
 )
-from scoring.outliers import METRICS as OUTLIER_METRICS
+from scoring.outliers import OUTLIER_METRICS
 
 CHOSEN = 'site=~"$site|$peers"'
 TOP = 25

@@ -19,7 +19,7 @@ from grafana.kit.tables import (
     site_column,
     transform,
 )
-from scoring.outliers import METRICS as OUTLIER_METRICS
+from scoring.outliers import OUTLIER_METRICS
 
 FAR_MV = FORECAST_MV[-1]
 NEAREST = 8

@@ -11,7 +11,7 @@ from provisioning.prometheus.alert import (
     value_of,
     worst_of_series,
 )
-from scoring.outliers import METRICS, THRESHOLD
+from scoring.outliers import OUTLIER_METRICS, THRESHOLD
 from scoring.rule import Rule
 from scoring.rules import (
     DEVICE_ALARM,
@@ -50,7 +50,9 @@ def _issues(each: str) -> str:
 
 def _outside() -> str:
     """Outlier scores in the bad direction only: hotter, wider apart, more aged, less PV."""
-    high, low = ("|".join(m.name for m in METRICS if m.worse == side) for side in ("high", "low"))
+    high, low = (
+        "|".join(m.name for m in OUTLIER_METRICS if m.worse == side) for side in ("high", "low")
+    )
     return (
         f'fleetscope_site_outlier_score{{metric=~"{high}"}} > {THRESHOLD:g}\n'
         f'or fleetscope_site_outlier_score{{metric=~"{low}"}} < -{THRESHOLD:g}'

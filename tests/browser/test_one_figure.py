@@ -29,7 +29,8 @@ from exporter.deliver.tickets.incident import incidents, text
 from exporter.history.influxql import InfluxQL
 from exporter.model.quantities import API_KEYS
 from exporter.model.snapshot import Snapshot
-from exporter.serve.metrics import PREFIX, registry
+from exporter.serve.metric_families import PREFIX
+from exporter.serve.metrics import registry
 from exporter.store.line_protocol import assessment_lines, snapshot_lines
 from tests.drivers import bridge
 from tests.serve.api.influx import influx

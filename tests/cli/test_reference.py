@@ -9,7 +9,7 @@ from exporter.config.fleet import Site
 from exporter.config.fleet_keys import SITE_KEYS, THRESHOLD_KEYS
 from exporter.config.thresholds import Thresholds
 from exporter.model.quantities import QUANTITIES
-from exporter.serve.metrics import METRICS, PREFIX
+from exporter.serve.metric_families import FAMILIES, PREFIX
 from scoring.rules import RULES
 
 
@@ -20,7 +20,7 @@ def test_documents_on_disk_are_as_generated(name: str) -> None:
 
 def test_everything_is_in_its_document() -> None:
     found = documents()
-    assert all(f"`{PREFIX}{name}`" in found["metrics.md"] for name in METRICS)
+    assert all(f"`{PREFIX}{name}`" in found["metrics.md"] for name in FAMILIES)
     assert all(f"`{name}`" in found["influxdb.md"] for name in QUANTITIES)
     assert all(f"`{name}`" in found["glossary.md"] for name in QUANTITIES)
     assert all(f"`{kind.code}`" in found["scoring.md"] for kind in RULES)

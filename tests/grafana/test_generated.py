@@ -27,7 +27,7 @@ from exporter.model.quantities import (
     SITE_QUANTITIES,
 )
 from exporter.model.snapshot import BatterySnapshot, Cells, Outcome, Snapshot
-from exporter.serve.metrics import METRICS, PREFIX
+from exporter.serve.metric_families import FAMILIES, PREFIX
 from exporter.store.cell_cadence import CellStore
 from exporter.store.line_protocol import assessment_lines, snapshot_lines
 from grafana.generate import all_panels, dashboards, files, main, stale
@@ -290,7 +290,7 @@ def test_every_metric_that_is_asked_for_exists() -> None:
     # What stands in quotation marks is a value of a label, not a metric.
     text = " ".join(re.sub(r'"[^"]*"', '""', query) for query in queries("prometheus"))
     asked = set(re.findall(rf"{PREFIX}\w+|fleet:[a-z_:]+", text))
-    exposed = {PREFIX + name for name in METRICS}
+    exposed = {PREFIX + name for name in FAMILIES}
     assert asked - exposed - recorded() == set()
     others = set(re.findall(r"\b(?:process|python|scrape|up|ALERTS)\w*(?=\s*[{(])", text))
     assert others == set(FOREIGN_METRICS)
@@ -299,7 +299,7 @@ def test_every_metric_that_is_asked_for_exists() -> None:
 def test_every_exposed_metric_is_used_or_named_with_a_reason() -> None:
     text = " ".join(queries("prometheus"))
     rules = " ".join(path.read_text("utf-8") for path in RULES.glob("*.yml"))
-    unused = {name for name in METRICS if not re.search(rf"\b{PREFIX}{name}\b", text)}
+    unused = {name for name in FAMILIES if not re.search(rf"\b{PREFIX}{name}\b", text)}
     assert unused == set(NOT_IN_DASHBOARDS)
     assert {name for name in unused if not re.search(rf"\b{PREFIX}{name}\b", rules)} == set()
 

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from scoring.outliers import METRICS, OutlierMetric, robust_scores, sigma_scores
+from scoring.outliers import OUTLIER_METRICS, OutlierMetric, robust_scores, sigma_scores
 
 SEEDED = settings(derandomize=True, deadline=None)
 Array = NDArray[np.float64]
@@ -279,13 +279,13 @@ def test_impossible_arguments_are_refused(score: object) -> None:
 
 
 def test_metric_table() -> None:
-    assert {m.name: (m.floor, m.unit, m.worse) for m in METRICS} == {
+    assert {m.name: (m.floor, m.unit, m.worse) for m in OUTLIER_METRICS} == {
         "soh": (1.0, "%", "low"),
         "temperature": (1.5, "°C", "high"),
         "cell_spread": (0.01, "V", "high"),
         "pv_performance": (0.05, "1", "low"),
     }
-    assert len({m.input for m in METRICS}) == len(METRICS)
+    assert len({m.input for m in OUTLIER_METRICS}) == len(OUTLIER_METRICS)
 
 
 @pytest.mark.parametrize(

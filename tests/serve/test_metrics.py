@@ -11,7 +11,8 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from exporter.assess.assessment import FleetAssessment, assess
 from exporter.collect.state import FleetState
-from exporter.serve.metrics import ALARMS_SHOWN, METRICS, PREFIX, ServiceNumbers, registry
+from exporter.serve.metric_families import FAMILIES, PREFIX
+from exporter.serve.metrics import ALARMS_SHOWN, ServiceNumbers, registry
 from exporter.store.queue_stats import SpoolNumbers
 from tests.assess.test_assessment import WALL, failed, fleet, judge, snapshot
 
@@ -58,7 +59,7 @@ def test_every_metric_that_is_described_and_no_other_is_exposed() -> None:
     own = {name for name in families if name.startswith(PREFIX)}
     described = {
         PREFIX + (name.removesuffix("_total") if m.kind == "counter" else name)
-        for name, m in METRICS.items()
+        for name, m in FAMILIES.items()
     }
     assert own == described - {f"{PREFIX}spool_oldest_timestamp_seconds"}
 

@@ -20,9 +20,9 @@ def glossary() -> str:
 
 def scoring() -> str:
     """How scores are made, and every issue with its action."""
-    from exporter.cli import reference
+    from exporter.cli import scoring_reference
 
-    return reference.scoring()
+    return scoring_reference.scoring()
 
 
 def runbooks() -> dict[str, str]:

@@ -15,12 +15,12 @@ from exporter.model.quantities import DERIVED, QUANTITIES
 from exporter.serve.api import schemas
 from exporter.serve.api.replies import reply
 from exporter.serve.api.selection import Selection, by_value, page_of, row_of
-from scoring.outliers import METRICS
+from scoring.outliers import OUTLIER_METRICS
 from scoring.status import Status
 from scoring.weights import WEIGHTS
 
 _GROUPS = {0: "battery_type", 1: "region", 2: "fleet", -1: None}
-OUTLIER_METRICS = {metric.name: metric for metric in METRICS}
+OUTLIERS_BY_NAME = {metric.name: metric for metric in OUTLIER_METRICS}
 MOST_COMPARED = 50
 _SCORES = ("score", *WEIGHTS)
 VALUES = (*_SCORES, *DERIVED, *QUANTITIES)
@@ -50,7 +50,7 @@ class OutlierQuery(BaseModel):
         [],
         max_length=20,
         description="Only these metrics",
-        json_schema_extra={"items": {"type": "string", "enum": list(OUTLIER_METRICS)}},
+        json_schema_extra={"items": {"type": "string", "enum": list(OUTLIERS_BY_NAME)}},
     )
     all: bool = Field(False, description="Every site with a score, not the flagged ones only")
 
@@ -129,14 +129,14 @@ def router(latest: Callable[[], FleetAssessment]) -> APIRouter:
     @routes.get("/outliers", responses=schemas.of(schemas.OutliersReply))
     def outliers(request: Request, query: Annotated[OutlierQuery, Query()]) -> Response:
         """Sites unlike their peers: robust z against the narrowest group with enough members."""
-        unknown = [name[:64] for name in query.metric if name not in OUTLIER_METRICS]
+        unknown = [name[:64] for name in query.metric if name not in OUTLIERS_BY_NAME]
         if unknown:
-            known = ", ".join(OUTLIER_METRICS)
+            known = ", ".join(OUTLIERS_BY_NAME)
             raise HTTPException(422, f"{unknown[0]!r} has no outlier score; one of: {known}")
         assessment = latest()
         found = [
             _outliers(assessment, name, every=query.all)
-            for name in OUTLIER_METRICS
+            for name in OUTLIERS_BY_NAME
             if not query.metric or name in query.metric
         ]
         return reply(request, {"time": assessment.time, "metrics": found})
@@ -174,7 +174,7 @@ def router(latest: Callable[[], FleetAssessment]) -> APIRouter:
 
 
 def _outliers(assessment: FleetAssessment, name: str, *, every: bool) -> dict[str, Any]:
-    metric, found = OUTLIER_METRICS[name], assessment.scores.outliers[name]
+    metric, found = OUTLIERS_BY_NAME[name], assessment.scores.outliers[name]
     concerns = metric.concerns(found)
     rows = np.flatnonzero(~np.isnan(found.z) if every else found.flagged)
     sites = assessment.fleet.sites

@@ -1,0 +1,83 @@
+"""The reference of scores and issues, from the rules of scoring."""
+
+from __future__ import annotations
+
+from exporter.cli.markdown import page, table
+from exporter.model.figures import exact, with_unit
+from scoring.battery import STEEP_BELOW_PERCENT, STEEP_FROM_PERCENT
+from scoring.cells.imbalance import DEFAULT_LIMITS
+from scoring.rule import NO_CAP, Level, Rule
+from scoring.rules import DEAD_PV_RATIO, LIMITS, RULES, UNKNOWN_HEALTH_CAP
+from scoring.status import GOOD_FROM, HEALTHY_FROM, WARNING_FROM
+from scoring.weights import CRITICAL_CAP, WARNING_CAP, WEIGHTS
+
+
+def scoring() -> str:
+    """Reference of scores and issues."""
+    weights = [(f"`{name}`", f"{weight:.2f}") for name, weight in WEIGHTS.items()]
+    deductions = [
+        (
+            rule.component,
+            _when(rule, level),
+            f"{level.points:g}",
+            level.severity.name.lower(),
+            "–" if level.holds_to == NO_CAP else f"{level.holds_to:g}",
+            f"`{rule.code}`",
+        )
+        for rule in RULES
+        for level in rule.levels
+    ]
+    issues = [(f"`{r.code}`", r.component, r.unit or "–", r.action) for r in RULES]
+    return page(
+        "Scores and issues",
+        "Four components from 0 to 100 are weighed into one overall score. The weight of a "
+        "component of which nothing is known is shared out over the others, and what is missing is "
+        "named and lowers the coverage: a silent sensor never reads as perfect health.",
+        table(("component", "weight"), weights),
+        f"Then a cap: an active critical issue holds the overall score to at most {CRITICAL_CAP:g},"
+        f" an active warning to at most {WARNING_CAP:g}. From the score follows the status: HEALTHY"
+        f" from {HEALTHY_FROM:g}, GOOD from {GOOD_FROM:g}, WARNING from {WARNING_FROM:g}, CRITICAL "
+        "below. A site that has not answered for three intervals and 10 s is OFFLINE with 0; "
+        "before its first scrape it is UNKNOWN.",
+        "## Deductions",
+        "Limits are those of the fleet file and stand here with their defaults. A value at its "
+        "limit is still right. Of the rows of one code the first that holds counts. The last but "
+        "one column is what the issue holds the overall score to at most.",
+        table(("component", "when", "points", "severity", "at most", "code"), deductions),
+        "Connectivity is 100 times the share of scrapes that worked in the last hour, of which a "
+        "partial one counts half, and falls to 0 as the last one ages from 2 intervals to 3 "
+        "intervals and 10 s.",
+        "A battery of which neither state of health nor temperature nor cell voltages are known "
+        f"may be in any state. Its site is held to {UNKNOWN_HEALTH_CAP:g}, so that it is GOOD at "
+        "best and not HEALTHY, and has an issue that says so on every face; being for information "
+        "only, it raises no alert. Where one of the three is known, the others are named as "
+        "missing.",
+        f"Below {STEEP_BELOW_PERCENT:g} % and from {STEEP_FROM_PERCENT:g} % of charge cells in "
+        "good order lie far apart: there a spread is a warning above "
+        f"{DEFAULT_LIMITS.ends[0]:g} V and critical above {DEFAULT_LIMITS.ends[1]:g} V, or above "
+        "the fleet file's limits where they are higher. With an unknown charge the table holds.",
+        "PV is judged over about an hour of daylight, without the time in which the battery is "
+        "full or the controller holds the PV back: energy made against what a clear sky allows, "
+        "and that ratio against the median of the neighbours in the same region, which sit under "
+        "the same clouds; three with a value are needed. With fewer, only PV that makes next to "
+        f"nothing (below {100 * DEAD_PV_RATIO:g} % of a clear sky) is a warning. At night the last "
+        "judgement stays.",
+        "## Issues",
+        table(("code", "component", "unit", "what to do first"), issues),
+        "## Outliers",
+        "Robust z = 0.6745 · (x - median) / MAD against the narrowest of battery type, region and "
+        "fleet that has at least five members with a value (Iglewicz and Hoaglin, 1993); beyond "
+        "3.5 is an outlier. MAD has a floor, so that a fleet in agreement has none.",
+    )
+
+
+def _when(rule: Rule, level: Level) -> str:
+    if level.when:
+        return level.when
+    limit = LIMITS[level.limit]
+    value = exact(100 * limit.default) if rule.as_percent else exact(limit.default)
+    unit = "%" if rule.as_percent else limit.unit
+    when = f"{rule.subject} {level.side.value} {with_unit(value, unit)}"
+    return when + (
+        f", by more than {with_unit(exact(level.further), unit)}" if level.further else ""
+    )
