@@ -202,8 +202,9 @@ def settings() -> str:
     return page(
         "Settings",
         "Everything outside the fleet file is set by environment variables, or by the same names "
-        "in a file `.env` in the working directory; the environment wins. Unknown names are "
-        "reported at the start. A secret comes from its variable or from a file named by "
+        "in a file `.env` in the working directory, which is read as Docker Compose reads it; the "
+        "environment wins. Unknown names are reported at the start. A secret comes from its "
+        "variable or from a file named by "
         "the variable that ends in `_FILE`, and is never printed or logged. The commands that ask "
         "a running exporter have variables of their own "
         "([ask.md](ask.md#command-line)), and so have the messages of Alertmanager "
@@ -242,7 +243,8 @@ def fleet_file() -> str:
         "solar component is unknown.",
         "## Drivers",
         "`driver` names how a site is asked. The options of a driver are keys of the site like "
-        "those above.",
+        "those above. What devices in the field do, and what is made of it: "
+        "[field-notes.md](field-notes.md).",
         *driver_options(DRIVERS),
         "## `thresholds`",
         table(("key", "type", "default", "meaning"), _fields(Thresholds, THRESHOLD_KEYS)),

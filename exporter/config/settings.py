@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import ipaddress
+import os
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, SecretStr, ValidationError, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import (
+    BaseSettings,
+    EnvSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
 
+from exporter.config.dotenv_file import read_dotenv
 from exporter.model.levels import DEFAULT_RETENTION, LEVELS
 
 PREFIX = "FLEETSCOPE_"
@@ -81,18 +89,36 @@ def _read_secret(path: Path) -> str:
     return secret
 
 
+class _DotenvSource(EnvSettingsSource):
+    """``.env`` in the working directory, read as Docker Compose reads it."""
+
+    def _load_env_vars(self) -> Mapping[str, str | None]:
+        found = read_dotenv(Path(".env"), os.environ)
+        return {name.lower(): value for name, value in found.items() if value}
+
+
 class Settings(BaseSettings):
     """Everything that is set outside the fleet file. One environment variable per field."""
 
     model_config = SettingsConfigDict(
         env_prefix=PREFIX,
-        env_file=".env",
-        env_file_encoding="utf-8",
         env_ignore_empty=True,
         extra="ignore",
         frozen=True,
         allow_inf_nan=False,
     )
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Arguments, then the environment, then ``.env``."""
+        return init_settings, env_settings, _DotenvSource(settings_cls)
 
     fleet: Path | None = Field(None, description="Fleet file; the option --fleet wins")
     listen: Annotated[str, AfterValidator(_check_listen)] = Field(

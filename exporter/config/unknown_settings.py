@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator
 from difflib import get_close_matches
+from pathlib import Path
 
+from exporter.config.dotenv_file import read_dotenv
 from exporter.config.settings import PREFIX, Settings
 
 # What the commands, the demo, the compose file and the provisioning beside the exporter read.
@@ -24,10 +26,8 @@ _FAMILIES = tuple(
 
 def mistyped() -> list[str]:
     """A sentence for each such variable of the environment and of ``.env``."""
-    from dotenv import dotenv_values
-
     names = {name.upper() for name in os.environ}
-    names |= {name.upper() for name in dotenv_values(".env", interpolate=False)}
+    names |= {name.upper() for name in read_dotenv(Path(".env"), os.environ)}
     return list(_sentences(sorted(name for name in names if name.startswith(PREFIX))))
 
 

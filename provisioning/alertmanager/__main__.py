@@ -8,8 +8,7 @@ import re
 import sys
 from pathlib import Path
 
-from dotenv import dotenv_values
-
+from exporter.config.dotenv_file import read_dotenv
 from provisioning.alertmanager.render import SECRETS, VARIABLES, SettingsError, render, write
 
 
@@ -32,7 +31,7 @@ def main(arguments: list[str] | None = None) -> int:
     )
     args = parser.parse_args(arguments)
     folder = args.output.resolve()
-    named = {name: value or "" for name, value in dotenv_values(".env").items()}
+    named = read_dotenv(Path(".env"), os.environ)
     try:
         rendered = render(
             {**named, **os.environ}, args.seen_as or str(folder / "config"), args.alertmanager
