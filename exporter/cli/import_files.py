@@ -290,7 +290,8 @@ class RuleChanges:
         if quantity != rule.quantity:
             changes["quantity"] = quantity
         if quantity is not None and rule.unit is None:
-            changes["unit"] = _pairs(self.units).get(quantity)
+            units = _pairs(self.units)
+            changes["unit"] = units.get(quantity) or units.get(str(rule.quantity))
         if self.value_column is not None and rule.value_column is None:
             changes["value_column"] = self.value_column
         if self.where and not rule.where:

@@ -7,6 +7,7 @@ import csv
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 
 from exporter.history.importing.entity_names import EntityNameError, entity_pattern
 from exporter.history.importing.file_error import FileError
@@ -33,7 +34,11 @@ VALUE_NAMES = ("value", "_value", "val", "wert", "messwert", "v", "reading", "st
 HEAD_BYTES = 64 * 1024
 _SAMPLE_LINES = 400
 _SHARE_OF_ZEROS = 0.3
-_CLOCK = re.compile(r"\d{1,2}(?:[:.h]\d\d){1,2}(?: ?[AP]M)?")
+_CLOCK = re.compile(r"\d{1,2}(?:[:h]\d\d){1,2}(?: ?[AP]M)?")
+_DOTTED_CLOCK = re.compile(r"([01]?\d|2[0-4])\.[0-5]\d(?:\.[0-5]\d)?")
+_OF_CLOCKS = re.compile(r"time|uhr|zeit|hour|clock|heure|von|from|start|begin", re.IGNORECASE)
+_OF_ROWS = ("", "index", "id", "nr", "nr.", "no", "no.", "#", "row", "lfd. nr.", "unnamed: 0")
+_MOST_REGISTERS = 24
 _DATE_ONLY = ("iso", "%Y%m%d")
 
 
@@ -186,6 +191,8 @@ def _detect(head: bytes, plan: FilePlan) -> Dialect:
     evidence = [_evidence(table, column, filters) for column in places]
     signals, units = _units_behind(plan, signals, evidence, body)
     with_units(signals)
+    if not keys:
+        _one_series(headings, samples, body, {*taken, *places})
     return Dialect(
         *(encoding, table.skip_lines, table.separator, table.width, times, time, tuple(signals)),
         keys,
@@ -196,6 +203,31 @@ def _detect(head: bytes, plan: FilePlan) -> Dialect:
         orders=orders,
         patterns=patterns,
     )
+
+
+def _one_series(
+    headings: list[str], samples: list[str], body: list[list[str]], taken: set[int]
+) -> None:
+    """Refuse rows of several registers, whose times stand there once for each.
+
+    Raises
+    ------
+    FileError
+    """
+    if len(set(samples)) > 0.6 * len(samples):
+        return
+    for column in range(len(headings)):
+        if column in taken:
+            continue
+        texts = list(dict.fromkeys(row[column].strip() for row in body))
+        if not 2 <= len(texts) <= _MOST_REGISTERS:
+            continue
+        pairs = {(time, row[column].strip()) for time, row in zip(samples, body, strict=True)}
+        if len(pairs) > 0.9 * len(samples):
+            raise FileError(
+                f"its rows are of several series: {headings[column]!r} is {', '.join(texts[:6])}; "
+                f"say --where {headings[column]}={texts[0]}, or where and series in the mapping"
+            )
 
 
 def _filters(plan: FilePlan, table: Table) -> tuple[tuple[int, str], ...]:
@@ -246,11 +278,11 @@ def _time_columns(
         if not _holds_times(body, index):
             continue
         if _dates_only(body, index):
-            clock = _clock_column(body, index)
+            clock = _clock_column(body, index, heading)
             return (index,) if clock is None else (index, clock)
         return (index,)
     for first in range(len(heading) - 1):
-        if _is_clock(body, first + 1) and re.search(r"\d", body[0][first]):
+        if _is_clock(body, first + 1, heading[first + 1]) and re.search(r"\d", body[0][first]):
             return (first, first + 1)
     for index in named:
         if all(re.fullmatch(r"\d{5}([.,]\d+)?", row[index].strip()) for row in body):
@@ -274,13 +306,16 @@ def _dates_only(body: list[list[str]], column: int) -> bool:
     return all(not re.search(r"\d[:.h]?\d\d:|\d:\d|[ T_]\d{4}|\d{9}", cell) for cell in cells)
 
 
-def _clock_column(body: list[list[str]], date: int) -> int | None:
+def _clock_column(body: list[list[str]], date: int, heading: list[str]) -> int | None:
     after = [*range(date + 1, len(body[0])), *range(date)]
-    return next((n for n in after if _is_clock(body, n)), None)
+    return next((n for n in after if _is_clock(body, n, heading[n])), None)
 
 
-def _is_clock(body: list[list[str]], column: int) -> bool:
-    return all(_CLOCK.fullmatch(plain(row[column])) for row in body[:20])
+def _is_clock(body: list[list[str]], column: int, heading: str) -> bool:
+    """Whether a column holds times of the day; 3.31 is one only under a heading that says so."""
+    forms = [_CLOCK, _DOTTED_CLOCK] if _OF_CLOCKS.search(heading) else [_CLOCK]
+    cells = [plain(row[column]) for row in body[:20]]
+    return any(all(form.fullmatch(cell) for cell in cells) for form in forms)
 
 
 def _patterns(
@@ -325,16 +360,22 @@ def _columns(
     signals = plan.signals(heading, taken)
     if plan.rule.columns:
         return signals
-    rest = [i for i in range(len(heading)) if i not in taken and _numeric(body, i)]
+    rest = [i for i in range(len(heading)) if i not in taken and _numeric(body, i, heading[i])]
     index = choose_value(signals[0].column, heading, rest, taken)
     return [replace(plan.with_unit(signals[0], heading[index]), column=index)]
 
 
-def _numeric(body: list[list[str]], column: int) -> bool:
-    """Whether a column holds numbers, with or without a unit, and no times."""
+def _numeric(body: list[list[str]], column: int, heading: str) -> bool:
+    """Whether a column holds numbers, with or without a unit; no times, and no names of digits."""
     cells = [c for row in body if (c := row[column].strip()).lower() not in EMPTY]
     numbers = sum(any(ch.isdigit() for ch in c) and not looks_like_time(c) for c in cells)
-    return numbers * 2 > len(cells) and not _is_clock(body, column)
+    if numbers * 2 <= len(cells) or _is_clock(body, column, heading):
+        return False
+    different = set(cells)
+    if len(different) == 1 and re.fullmatch(r"0\d+|\d{6,}", cells[0]):
+        return False  # the number of a meter
+    counted = heading.casefold() in _OF_ROWS and all(c.isdecimal() for c in cells)
+    return not (counted and all(int(b) - int(a) == 1 for a, b in pairwise(cells)))
 
 
 def with_units(signals: list[Signal]) -> None:

@@ -40,12 +40,25 @@ class Piece:
         Lines that held nothing.
     size : int
         Bytes of the file that were read for it.
+    last : int
+        The number of its last line, which may hold nothing.
     """
 
     raw: bytes
     lines: Ints
     blank: int
     size: int
+    last: int
+
+    def behind(self, line: int) -> Piece:
+        """What stands behind a line."""
+        skip = int(np.searchsorted(self.lines, line, side="right"))
+        if not skip and line < (self.lines[0] if self.lines.size else self.last):
+            return self
+        lines = self.lines[skip:]
+        raw = self.raw.split(b"\n", skip)[-1] if lines.size else b""
+        blank = max(self.last - line, 0) - lines.size
+        return Piece(raw, lines, max(blank, 0), self.size, self.last)
 
 
 def open_file(path: Path) -> IO[bytes]:
@@ -76,8 +89,8 @@ def pieces(path: Path, encoding: str) -> Iterator[Piece]:
         plain = _plain(raw)
         count = plain.count(b"\n") + (not plain.endswith(b"\n"))
         kept, numbers = _without_blank_lines(plain, line)
-        yield Piece(kept, numbers, count - numbers.size, size)
         line += count
+        yield Piece(kept, numbers, count - numbers.size, size, line - 1)
         if line > MOST_ROWS:
             raise FileError(f"it has more than {MOST_ROWS:,} lines; divide it")
 

@@ -114,12 +114,7 @@ def body_pieces(path: Path, dialect: Dialect) -> Iterator[Piece]:
             if dialect.shape is not None:
                 yield dialect.shape.expand(piece)
                 continue
-            skip = int(np.searchsorted(piece.lines, dialect.skip_lines, side="right"))
-            if skip < piece.lines.size:
-                raw = piece.raw.split(b"\n", skip)[-1] if skip else piece.raw
-                yield Piece(raw, piece.lines[skip:], piece.blank if not skip else 0, piece.size)
-            elif piece.size:
-                yield Piece(b"", piece.lines[:0], 0, piece.size)
+            yield piece.behind(dialect.skip_lines) if line <= dialect.skip_lines + 1 else piece
     except (OSError, EOFError, UnicodeError) as error:
         raise FileError(f"cannot be read beyond line {line}: {error}") from None
 

@@ -203,7 +203,7 @@ def _heading(split: _Split, first: int, given: int | None) -> tuple[int | None, 
 
 
 def _heading_above(split: _Split, first: int) -> int | None:
-    best: tuple[int, int] | None = None
+    best: tuple[bool, int, int] | None = None
     blanks = 0
     for n in range(first if _is_data(split, split.rows[first]) else first + 1, 0, -1):
         row = split.rows[n - 1]
@@ -222,10 +222,11 @@ def _heading_above(split: _Split, first: int) -> int | None:
             continue
         if len(cells) < 2 and split.width > 1:
             continue
-        worth = len(set(cells)) - numeric
-        if best is None or worth > best[0]:
-            best = (worth, n - 1)
-    return best[1] if best else None
+        filled = max(m for m, cell in enumerate(row) if cell.strip()) + 1
+        worth = (filled == split.width, len(set(cells)) - numeric)
+        if best is None or worth > best[:2]:
+            best = (*worth, n - 1)
+    return best[2] if best else None
 
 
 def _is_units(row: list[str]) -> bool:

@@ -84,7 +84,8 @@ _UNITS: dict[str, dict[str, tuple[float, float, float]]] = {
 }
 _MUST_BE_SAID = ("W", "kWh")
 _IN_HEADER = re.compile(
-    r"(?:[\[(]\s*([^\])]{1,6}?)\s*[\])](?:\W.*)?|[_ /]([A-Za-z°%]{1,4})|\s(?:in|/)\s+(\S{1,6}))\s*$"
+    r"(?:[\[(]\s*(?:(?:in|en) )?([^\])]{1,6}?)\s*[\])](?:\W.*)?"
+    r"|[_ /]([A-Za-z°%]{1,4})|\s(?:in|/)\s+(\S{1,6}))\s*$"
 )
 
 
@@ -170,6 +171,9 @@ def is_unit(text: str) -> bool:
 
 def unit_in_header(quantity: StoredQuantity, heading: str) -> str | None:
     """The unit that a heading ends in, such as ``P [kW]``, ``value_kW``; None if it names none."""
+    whole = unit_named(quantity, heading)
+    if whole is not None:
+        return whole
     found = _IN_HEADER.search(heading)
     unit = (found[1] or found[2] or found[3]) if found else None
     if unit is None:

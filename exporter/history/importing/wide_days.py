@@ -81,7 +81,7 @@ class DayShape:
             rows += made
             numbers += [number] * len(made)
         raw = ("\n".join(rows) + "\n").encode() if rows else b""
-        return Piece(raw, np.array(numbers, np.int64), piece.blank, piece.size)
+        return Piece(raw, np.array(numbers, np.int64), piece.blank, piece.size, piece.last)
 
     def _rows(self, number: int, line: str) -> Iterator[str]:
         fields = next(csv.reader([line], delimiter=self.separator), [])
