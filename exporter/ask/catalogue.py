@@ -9,6 +9,8 @@ from typing import Literal
 
 from exporter.model.quantities import ROWS
 from exporter.model.quantity import Derived, Measurement, Quantity, Question
+from scoring.rule import Severity
+from scoring.rules import RULES
 from scoring.weights import WEIGHTS
 
 
@@ -191,6 +193,17 @@ class ConditionKind:
 
 _STATUSES = ("healthy", "good", "warning", "critical", "offline", "unknown")
 
+
+def _problems(component: str) -> tuple[str, ...]:
+    """Codes of a component's issues that lower the score or call for attention."""
+    return tuple(
+        rule.code
+        for rule in RULES
+        if rule.component == component
+        and any(level.points or level.severity >= Severity.WARNING for level in rule.levels)
+    )
+
+
 _CONDITIONS = (
     ConditionKind("low_soh", "low state of health", ("battery_soh",), metric="soh"),
     ConditionKind("hot", "hot battery", ("battery_temperature",), metric="temperature"),
@@ -200,13 +213,7 @@ _CONDITIONS = (
     ConditionKind(
         "battery_problem",
         "battery problem",
-        (
-            "battery_soh",
-            "battery_temperature",
-            "cell_spread",
-            "battery_soc",
-            "battery_silent",
-        ),
+        _problems("battery"),
         metric="battery_score",
     ),
     ConditionKind("no_grid", "grid lost", ("grid_lost",), metric="grid_score"),
@@ -221,13 +228,7 @@ _CONDITIONS = (
     ConditionKind(
         "grid_problem",
         "grid problem",
-        (
-            "grid_lost",
-            "grid_frequency",
-            "grid_frequency_deviation",
-            "grid_voltage",
-            "grid_unsteady",
-        ),
+        _problems("grid"),
         metric="grid_score",
     ),
     ConditionKind(
@@ -246,7 +247,7 @@ _CONDITIONS = (
     ConditionKind(
         "connection_problem",
         "connection problem",
-        ("site_offline", "scrapes_failing"),
+        _problems("connectivity"),
         metric="connectivity_score",
     ),
     ConditionKind("device_alarm", "device alarm", ("device_alarm",)),
