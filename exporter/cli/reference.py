@@ -28,7 +28,7 @@ from exporter.config.thresholds import Thresholds
 from exporter.drivers import DRIVERS
 from exporter.history.cells.wear import MEANINGS as WEAR_MEANINGS
 from exporter.history.rollups.schema import parts as rollup_parts
-from exporter.model.quantities import DERIVED, METER_QUANTITIES, QUANTITIES, Measurement
+from exporter.model.quantities import DERIVED, METER_QUANTITIES, QUANTITIES, ROWS, Measurement
 from exporter.model.snapshot import OUTCOME_MEANINGS
 from exporter.serve.metric_families import FAMILIES, PREFIX
 from scoring.outliers import OUTLIER_METRICS
@@ -87,9 +87,7 @@ def influxdb() -> str:
 
     def fields(measurement: Measurement) -> list[tuple[str, str, str]]:
         return [
-            (f"`{q.name}`", q.unit or "–", q.meaning)
-            for q in QUANTITIES.values()
-            if q.measurement is measurement
+            (f"`{q.name}`", q.unit or "–", q.meaning) for q in ROWS if q.measurement is measurement
         ]
 
     head = ("field", "unit", "meaning")
@@ -109,11 +107,6 @@ def influxdb() -> str:
                 ("`online`", "–", "1 if the scrape gave readings, else 0; written every time"),
                 ("`outcome`", "text", "How the scrape ended, as in [metrics.md](metrics.md)"),
                 ("`scrape_seconds`", "s", "Duration of the scrape"),
-                (
-                    "`pv_expected_w`",
-                    DERIVED["pv_expected_w"].unit,
-                    DERIVED["pv_expected_w"].meaning,
-                ),
                 *fields(Measurement.SITE),
             ],
         ),

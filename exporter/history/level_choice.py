@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from exporter.history.influxql import InfluxQL, NoAnswerError, between, name
 from exporter.history.rollups.fields import FIELDS
 from exporter.model.levels import DAY, LEVELS, RAW_RANGE_DAYS, Level
-from exporter.model.quantities import KEPT, Kind
+from exporter.model.quantities import KEPT, RollupKind
 
 FINEST_PART = 500
 LAG_SECONDS = 2 * 3600.0
@@ -85,7 +85,7 @@ async def level_of(
     if kind is None or not candidates:
         return None
     # Of a counter, the first reading of all increases nothing.
-    rolled = name(f"{field}_{'last' if kind is Kind.COUNTER else KEPT[kind][0]}")
+    rolled = name(f"{field}_{'last' if kind is RollupKind.COUNTER else KEPT[kind][0]}")
 
     async def moment(
         what: str, level: Level | None, column: str, start: float, end: float

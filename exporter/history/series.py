@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from exporter.history.influxql import InfluxQL, between, name, quoted
 from exporter.history.level_choice import beginning, level_of, table
 from exporter.history.rollups.fields import FIELDS
-from exporter.model.quantities import KEPT, QUANTITIES
+from exporter.model.quantities import KEPT, ROWS
 from scoring.weights import WEIGHTS
 
 MOST_SAMPLES = 300_000
@@ -49,7 +49,8 @@ def _metrics() -> dict[str, Metric]:
             q.unit,
             ("device",) if q.measurement.value == "battery" else (),
         )
-        for q in QUANTITIES.values()
+        for q in ROWS
+        if q.measurement is not None
     }
     for part in ("overall", *WEIGHTS):
         key = "score" if part == "overall" else f"{part}_score"
@@ -57,7 +58,6 @@ def _metrics() -> dict[str, Metric]:
         found[key] = Metric(key, "health", "score", "points", where=where)
     found["online"] = Metric("online", "site", "online", "")
     found["scrape_seconds"] = Metric("scrape_seconds", "site", "scrape_seconds", "s")
-    found["pv_expected_w"] = Metric("pv_expected_w", "site", "pv_expected_w", "W")
     by = ("pack", "cell")
     found["cell_voltage_v"] = Metric("cell_voltage_v", "cell", "voltage_v", "V", by)
     found["cell_temperature_c"] = Metric("cell_temperature_c", "cell", "temperature_c", "°C", by)

@@ -7,10 +7,10 @@ from exporter.model.quantity import (
     CELL_VOLTS,
     POWER_WATTS,
     Gauge,
-    Kind,
     Measurement,
     Quantity,
     Question,
+    RollupKind,
 )
 
 BATTERY: tuple[Quantity, ...] = (
@@ -58,7 +58,7 @@ BATTERY: tuple[Quantity, ...] = (
         minimum=0,
         maximum=2000,
         meaning="Battery voltage",
-        kind=Kind.VOLTAGE,
+        kind=RollupKind.VOLTAGE,
         decimals=1,
         questions=(
             Question(
@@ -119,7 +119,7 @@ BATTERY: tuple[Quantity, ...] = (
         minimum=-60,
         maximum=130,
         meaning="Temperature of the battery, at its own sensor",
-        kind=Kind.TEMPERATURE,
+        kind=RollupKind.TEMPERATURE,
         decimals=1,
         worse="high",
     ),
@@ -131,7 +131,7 @@ BATTERY: tuple[Quantity, ...] = (
         minimum=CELL_VOLTS[0],
         maximum=CELL_VOLTS[1],
         meaning="Voltage of the lowest cell",
-        kind=Kind.VOLTAGE,
+        kind=RollupKind.VOLTAGE,
         decimals=3,
         worse="low",
     ),
@@ -143,7 +143,7 @@ BATTERY: tuple[Quantity, ...] = (
         minimum=CELL_VOLTS[0],
         maximum=CELL_VOLTS[1],
         meaning="Voltage of the highest cell",
-        kind=Kind.VOLTAGE,
+        kind=RollupKind.VOLTAGE,
         decimals=3,
         worse="high",
     ),
@@ -155,7 +155,7 @@ BATTERY: tuple[Quantity, ...] = (
         minimum=0,
         maximum=5,
         meaning="Highest minus lowest cell voltage",
-        kind=Kind.VOLTAGE,
+        kind=RollupKind.VOLTAGE,
         decimals=3,
         worse="high",
         gauge=Gauge(
@@ -172,7 +172,7 @@ BATTERY: tuple[Quantity, ...] = (
         minimum=CELL_CELSIUS[0],
         maximum=CELL_CELSIUS[1],
         meaning="Temperature of the coldest cell",
-        kind=Kind.TEMPERATURE,
+        kind=RollupKind.TEMPERATURE,
         decimals=1,
     ),
     Quantity(
@@ -183,7 +183,7 @@ BATTERY: tuple[Quantity, ...] = (
         minimum=CELL_CELSIUS[0],
         maximum=CELL_CELSIUS[1],
         meaning="Temperature of the hottest cell",
-        kind=Kind.TEMPERATURE,
+        kind=RollupKind.TEMPERATURE,
         decimals=1,
         worse="high",
     ),
@@ -213,7 +213,7 @@ BATTERY: tuple[Quantity, ...] = (
         minimum=0,
         maximum=10000,
         meaning="Modules offline",
-        kind=Kind.FLAG,
+        kind=RollupKind.FLAG,
     ),
     Quantity(
         name="modules_blocking_charge",
@@ -223,7 +223,7 @@ BATTERY: tuple[Quantity, ...] = (
         minimum=0,
         maximum=10000,
         meaning="Modules that block charging",
-        kind=Kind.FLAG,
+        kind=RollupKind.FLAG,
     ),
     Quantity(
         name="modules_blocking_discharge",
@@ -233,7 +233,7 @@ BATTERY: tuple[Quantity, ...] = (
         minimum=0,
         maximum=10000,
         meaning="Modules that block discharging",
-        kind=Kind.FLAG,
+        kind=RollupKind.FLAG,
     ),
     Quantity(
         name="capacity_ah",
@@ -292,7 +292,7 @@ BATTERY: tuple[Quantity, ...] = (
         minimum=0,
         maximum=1e6,
         meaning="Charge cycles that the battery has counted",
-        kind=Kind.COUNTER,
+        kind=RollupKind.COUNTER,
         worse="high",
         questions=(
             Question(
@@ -314,7 +314,7 @@ BATTERY: tuple[Quantity, ...] = (
         minimum=0,
         maximum=1e9,
         meaning="Energy counter of the battery: charged",
-        kind=Kind.COUNTER,
+        kind=RollupKind.COUNTER,
         decimals=1,
         questions=(
             Question(
@@ -335,7 +335,7 @@ BATTERY: tuple[Quantity, ...] = (
         minimum=0,
         maximum=1e9,
         meaning="Energy counter of the battery: discharged",
-        kind=Kind.COUNTER,
+        kind=RollupKind.COUNTER,
         decimals=1,
         questions=(
             Question(

@@ -7,7 +7,7 @@ say which one that is.
 
 from __future__ import annotations
 
-from exporter.model.quantity import Derived, Gauge, Question
+from exporter.model.quantity import Derived, Gauge, Measurement, Question
 
 DERIVED_ROWS: tuple[Derived, ...] = (
     Derived(
@@ -155,6 +155,7 @@ DERIVED_ROWS: tuple[Derived, ...] = (
         unit="W",
         meaning="PV power that a clear sky would allow at that moment",
         decimals=0,
+        measurement=Measurement.SITE,
     ),
     Derived(
         name="pv_performance_ratio",

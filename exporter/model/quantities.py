@@ -15,9 +15,9 @@ from exporter.model.quantity import (
     KEPT,
     POWER_WATTS,
     Derived,
-    Kind,
     Measurement,
     Quantity,
+    RollupKind,
 )
 from exporter.model.site_quantities import SITE
 
@@ -34,9 +34,9 @@ __all__ = [
     "ROWS",
     "SITE_QUANTITIES",
     "Derived",
-    "Kind",
     "Measurement",
     "Quantity",
+    "RollupKind",
     "label",
 ]
 
@@ -81,7 +81,7 @@ METER_QUANTITIES: dict[str, Quantity] = {
             minimum=0,
             maximum=1e9,
             meaning="Energy counter of a meter, in",
-            kind=Kind.COUNTER,
+            kind=RollupKind.COUNTER,
             decimals=1,
         ),
         Quantity(
@@ -92,7 +92,7 @@ METER_QUANTITIES: dict[str, Quantity] = {
             minimum=0,
             maximum=1e9,
             meaning="Energy counter of a meter, out",
-            kind=Kind.COUNTER,
+            kind=RollupKind.COUNTER,
             decimals=1,
         ),
         Quantity(
@@ -103,7 +103,7 @@ METER_QUANTITIES: dict[str, Quantity] = {
             minimum=-1e6,
             maximum=1e6,
             meaning="Energy of a meter in one interval, in; not a counter",
-            kind=Kind.AMOUNT,
+            kind=RollupKind.AMOUNT,
             decimals=3,
         ),
         Quantity(
@@ -114,7 +114,7 @@ METER_QUANTITIES: dict[str, Quantity] = {
             minimum=-1e6,
             maximum=1e6,
             meaning="Energy of a meter in one interval, out; not a counter",
-            kind=Kind.AMOUNT,
+            kind=RollupKind.AMOUNT,
             decimals=3,
         ),
     )

@@ -23,7 +23,7 @@ class Measurement(StrEnum):
     METER = "meter"
 
 
-class Kind(StrEnum):
+class RollupKind(StrEnum):
     """What a signal is, and with that what a roll-up keeps of it.
 
     Every field of a roll-up is the raw field's name with one of the suffixes below.
@@ -38,15 +38,15 @@ class Kind(StrEnum):
     AMOUNT = "amount"
 
 
-KEPT: Mapping[Kind, tuple[str, ...]] = MappingProxyType(
+KEPT: Mapping[RollupKind, tuple[str, ...]] = MappingProxyType(
     {
-        Kind.MEASURED: ("min", "max", "mean"),
-        Kind.VOLTAGE: ("min", "max", "mean", "p1", "p99"),
-        Kind.TEMPERATURE: ("min", "max"),
-        Kind.FLAG: ("max",),
-        Kind.STATE: ("min", "max"),
-        Kind.COUNTER: ("increase", "last"),
-        Kind.AMOUNT: ("sum",),
+        RollupKind.MEASURED: ("min", "max", "mean"),
+        RollupKind.VOLTAGE: ("min", "max", "mean", "p1", "p99"),
+        RollupKind.TEMPERATURE: ("min", "max"),
+        RollupKind.FLAG: ("max",),
+        RollupKind.STATE: ("min", "max"),
+        RollupKind.COUNTER: ("increase", "last"),
+        RollupKind.AMOUNT: ("sum",),
     }
 )
 
@@ -128,7 +128,7 @@ class Quantity:
         Physical limits, both inclusive. A value outside is implausible: counted, never scored.
     meaning : str
         One sentence, with the sign convention where there is one.
-    kind : Kind
+    kind : RollupKind
         What a roll-up keeps of it.
     decimals : int
         Digits after the point that mean something.
@@ -146,7 +146,7 @@ class Quantity:
     minimum: float
     maximum: float
     meaning: str
-    kind: Kind = Kind.MEASURED
+    kind: RollupKind = RollupKind.MEASURED
     decimals: int = 0
     worse: Side = ""
     gauge: Gauge | None = None
@@ -169,6 +169,10 @@ class Derived:
         Battery quantities of which the worst one counts; empty where it is calculated.
     pick : "low" or "high" or ""
         Whether the lowest or the highest of the sources counts.
+    measurement : Measurement or None
+        Where it is stored under its own name; None where it is not.
+    kind : RollupKind
+        What a roll-up keeps of it.
     api_key : str
         Name of a battery quantity under which the API gives this figure for a site as well.
     """
@@ -181,6 +185,8 @@ class Derived:
     worse: Side = ""
     sources: tuple[str, ...] = ()
     pick: Side = ""
+    measurement: Measurement | None = None
+    kind: RollupKind = RollupKind.MEASURED
     api_key: str = ""
     gauge: Gauge | None = None
     questions: tuple[Question, ...] = ()

@@ -5,10 +5,10 @@ from __future__ import annotations
 from exporter.model.quantity import (
     POWER_WATTS,
     Gauge,
-    Kind,
     Measurement,
     Quantity,
     Question,
+    RollupKind,
 )
 
 SITE: tuple[Quantity, ...] = (
@@ -65,7 +65,7 @@ SITE: tuple[Quantity, ...] = (
         minimum=0,
         maximum=1000,
         meaning="Mean phase voltage of the grid at the AC input",
-        kind=Kind.VOLTAGE,
+        kind=RollupKind.VOLTAGE,
         questions=(
             Question(
                 "grid_voltage",
@@ -86,7 +86,7 @@ SITE: tuple[Quantity, ...] = (
         minimum=0,
         maximum=1000,
         meaning="Lowest phase voltage of the grid",
-        kind=Kind.VOLTAGE,
+        kind=RollupKind.VOLTAGE,
     ),
     Quantity(
         name="grid_voltage_max_v",
@@ -96,7 +96,7 @@ SITE: tuple[Quantity, ...] = (
         minimum=0,
         maximum=1000,
         meaning="Highest phase voltage of the grid",
-        kind=Kind.VOLTAGE,
+        kind=RollupKind.VOLTAGE,
     ),
     Quantity(
         name="grid_connected",
@@ -106,7 +106,7 @@ SITE: tuple[Quantity, ...] = (
         minimum=0,
         maximum=1,
         meaning="1 with grid at the AC input, 0 when it is lost",
-        kind=Kind.STATE,
+        kind=RollupKind.STATE,
     ),
     Quantity(
         name="grid_expected",
@@ -116,7 +116,7 @@ SITE: tuple[Quantity, ...] = (
         minimum=0,
         maximum=1,
         meaning="1 at a site with a grid input or grid meter, 0 at one without",
-        kind=Kind.STATE,
+        kind=RollupKind.STATE,
     ),
     Quantity(
         name="grid_frequency_step_hz",
@@ -136,7 +136,7 @@ SITE: tuple[Quantity, ...] = (
         minimum=0,
         maximum=255,
         meaning="What feeds the AC input: 1 grid, 2 generator, 3 shore power, 240 nothing",
-        kind=Kind.STATE,
+        kind=RollupKind.STATE,
     ),
     Quantity(
         name="ac_input_frequency_hz",
@@ -156,7 +156,7 @@ SITE: tuple[Quantity, ...] = (
         minimum=0,
         maximum=1000,
         meaning="Mean phase voltage of a generator or of shore power while it feeds the AC input",
-        kind=Kind.VOLTAGE,
+        kind=RollupKind.VOLTAGE,
     ),
     Quantity(
         name="grid_import_kwh",
@@ -166,7 +166,7 @@ SITE: tuple[Quantity, ...] = (
         minimum=0,
         maximum=1e9,
         meaning="Energy counter of the meter: imported",
-        kind=Kind.COUNTER,
+        kind=RollupKind.COUNTER,
         decimals=1,
         questions=(
             Question(
@@ -191,7 +191,7 @@ SITE: tuple[Quantity, ...] = (
         minimum=0,
         maximum=1e9,
         meaning="Energy counter of the meter: exported",
-        kind=Kind.COUNTER,
+        kind=RollupKind.COUNTER,
         decimals=1,
         questions=(
             Question(
@@ -326,7 +326,7 @@ SITE: tuple[Quantity, ...] = (
         minimum=0,
         maximum=1,
         meaning="1 while the site's controller holds the PV back",
-        kind=Kind.STATE,
+        kind=RollupKind.STATE,
     ),
     Quantity(
         name="system_state",
@@ -336,6 +336,6 @@ SITE: tuple[Quantity, ...] = (
         minimum=0,
         maximum=1023,
         meaning="State number of the site's controller",
-        kind=Kind.STATE,
+        kind=RollupKind.STATE,
     ),
 )

@@ -11,7 +11,7 @@ from exporter.history.rollups.due import kept_from
 from exporter.history.rollups.plot_level import level_batch
 from exporter.history.rollups.source import DAY_MS, Source
 from exporter.model.levels import LEVELS, RAW, duration_seconds
-from exporter.model.quantities import KEPT, Kind
+from exporter.model.quantities import KEPT, RollupKind
 from exporter.store.influx import Connection
 from grafana.kit.levels import CELLS, CHOICE_QUERY, METERS, READINGS, Detail, field
 from tests.store.test_influx_targets import Server, influx1, influx2, server  # noqa: F401
@@ -60,7 +60,7 @@ async def test_the_level_follows_the_range_and_what_is_kept(server: Server) -> N
         await target.close()
 
 
-@pytest.mark.parametrize("kept", sorted({suffix for kind in Kind for suffix in KEPT[kind]}))
+@pytest.mark.parametrize("kept", sorted({suffix for kind in RollupKind for suffix in KEPT[kind]}))
 def test_a_field_is_found_at_every_level_and_no_other_is(kept: str) -> None:
     pattern = re.compile(field("voltage_v", kept).strip("/"))
     assert pattern.search("voltage_v")

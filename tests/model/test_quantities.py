@@ -14,7 +14,7 @@ from scoring.rules import RULES
 # Run in a process of its own, in which the row is there before anything else is imported.
 NEW_QUANTITY = """
     from exporter.model import site_quantities
-    from exporter.model.quantity import Gauge, Kind, Measurement, Quantity, Question
+    from exporter.model.quantity import Gauge, RollupKind, Measurement, Quantity, Question
 
     site_quantities.SITE += (
         Quantity(
@@ -25,7 +25,7 @@ NEW_QUANTITY = """
             minimum=-20,
             maximum=120,
             meaning="Temperature of the hot water tank",
-            kind=Kind.TEMPERATURE,
+            kind=RollupKind.TEMPERATURE,
             decimals=1,
             worse="low",
             gauge=Gauge("tank_temperature_celsius", "Temperature of the hot water tank"),
@@ -66,7 +66,7 @@ NEW_QUANTITY = """
     assert "`tank_temperature_c`" in made["glossary.md"]
     assert "`fleetscope_tank_temperature_celsius`" in made["metrics.md"]
     assert b'"tank_temperature_c":{"label":"tank temperature","unit":"' in document()[0]
-    assert FIELDS["site"]["tank_temperature_c"] is Kind.TEMPERATURE
+    assert FIELDS["site"]["tank_temperature_c"] is RollupKind.TEMPERATURE
     assert PAST["tank_temperature_c"].unit == "°C"
     assert "tank_temperature_c" in VALUES and unit_of("tank_temperature_c") == "°C"
     assert METRICS["tank"].promql == "fleetscope_tank_temperature_celsius"

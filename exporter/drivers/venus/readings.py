@@ -9,7 +9,7 @@ from typing import Any
 
 from exporter.drivers.venus.not_available import is_not_available, other_unit
 from exporter.drivers.venus.values import flag, is_wrong_type, number, shown
-from exporter.model.quantities import QUANTITIES, Kind
+from exporter.model.quantities import QUANTITIES, RollupKind
 from exporter.model.snapshot import MISSING, Implausible
 
 _HUGE = 1e300
@@ -34,7 +34,7 @@ class Collector:
 
     def take(self, name: str, raw: Any) -> float:
         """Record a JSON value; returns it as a number, NaN if it cannot be used."""
-        read = flag if QUANTITIES[name].kind is Kind.STATE else number
+        read = flag if QUANTITIES[name].kind is RollupKind.STATE else number
         if is_wrong_type(raw) and math.isnan(read(raw)):
             self.implausible.append(Implausible(self.device, name, MISSING, shown(raw)))
             self.readings[name] = MISSING

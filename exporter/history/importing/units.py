@@ -13,7 +13,7 @@ from exporter.model.quantities import (
     CELL_VOLTS,
     METER_QUANTITIES,
     QUANTITIES,
-    Kind,
+    RollupKind,
 )
 
 Floats = NDArray[np.float64]
@@ -65,7 +65,7 @@ _KINDS = {
     )
 } | {
     f"{q.measurement.value}.{q.name}": StoredQuantity(
-        q.measurement.value, q.name, q.unit, q.minimum, q.maximum, q.kind is Kind.COUNTER
+        q.measurement.value, q.name, q.unit, q.minimum, q.maximum, q.kind is RollupKind.COUNTER
     )
     for q in (*QUANTITIES.values(), *METER_QUANTITIES.values())
 }

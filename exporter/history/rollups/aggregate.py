@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from exporter.model.quantities import Kind
+from exporter.model.quantities import RollupKind
 from scoring.counters import CounterSteps, Step, counter_steps
 from scoring.energy import held_ms, spans
 
@@ -88,7 +88,7 @@ class _Column:
 
 def roll_up(
     samples: Samples,
-    kinds: Mapping[str, Kind],
+    kinds: Mapping[str, RollupKind],
     window_ms: int,
     start_ms: int,
     stop_ms: int,
@@ -103,7 +103,7 @@ def roll_up(
     ----------
     samples : Samples
         All samples with ``start_ms <= time < stop_ms``.
-    kinds : mapping of field to Kind
+    kinds : mapping of field to RollupKind
     window_ms : int
         Length of a window; ``start_ms`` is a multiple of it.
     start_ms, stop_ms : int
@@ -133,12 +133,12 @@ def roll_up(
             series, times, values = _prepend(series, times, values, before[name])
         if not values.size:
             continue
-        if kind is Kind.STATE:
+        if kind is RollupKind.STATE:
             columns.update(_time_in_each(name, series, times, values, window_ms, stop_ms, start_ms))
         if name in powers:
             columns.update(_energy(name, series, times, values, window_ms, stop_ms, start_ms))
         good = None
-        if kind is Kind.COUNTER:
+        if kind is RollupKind.COUNTER:
             steps = counter_steps(series, times, values)
             good = (steps.kinds != Step.GLITCH)[times >= start_ms]
             columns.update(_growth(name, series, times, steps, window_ms, start_ms))
@@ -235,18 +235,18 @@ def _stored(
 
 
 def _kept(
-    kind: Kind, values: FloatArray, starts: NDArray[np.intp], sizes: IntArray
+    kind: RollupKind, values: FloatArray, starts: NDArray[np.intp], sizes: IntArray
 ) -> dict[str, FloatArray]:
-    if kind is Kind.COUNTER:
+    if kind is RollupKind.COUNTER:
         return {"last": values[starts + sizes - 1]}
-    if kind is Kind.AMOUNT:
+    if kind is RollupKind.AMOUNT:
         return {"sum": np.add.reduceat(values, starts)}
     found = {"max": np.maximum.reduceat(values, starts)}
-    if kind is not Kind.FLAG:
+    if kind is not RollupKind.FLAG:
         found["min"] = np.minimum.reduceat(values, starts)
-    if kind in (Kind.MEASURED, Kind.VOLTAGE):
+    if kind in (RollupKind.MEASURED, RollupKind.VOLTAGE):
         found["mean"] = np.add.reduceat(values, starts) / sizes
-    if kind is Kind.VOLTAGE:
+    if kind is RollupKind.VOLTAGE:
         found["p1"], found["p99"] = percentiles(values, starts, sizes, (0.01, 0.99))
     return found
 

@@ -23,7 +23,7 @@ from exporter.history.rollups.fields import CELL, EXTREME_IDS, FIELDS, PACK, POW
 from exporter.history.rollups.packs import pack_windows, spreads
 from exporter.history.rollups.source import DAY_MS, Lookback, Source, before_arrays
 from exporter.model.levels import Level
-from exporter.model.quantities import Kind
+from exporter.model.quantities import RollupKind
 from exporter.store.cell_cadence import HOLD_SECONDS
 from exporter.store.influx import Tags, any_of, between_ms
 from exporter.store.line_protocol import tag, text
@@ -31,9 +31,9 @@ from exporter.store.queue import Batch, compress
 
 LINES_PER_BATCH = 5000
 LOOKBACK = {
-    Kind.STATE: Lookback(HOLD_MS),
+    RollupKind.STATE: Lookback(HOLD_MS),
     # A glitch is at most twelve samples long; the one before it is what a counter grew from.
-    Kind.COUNTER: Lookback(30 * DAY_MS, 14),
+    RollupKind.COUNTER: Lookback(30 * DAY_MS, 14),
 }
 # The one that still stands at the beginning, and the one before, which says for how long.
 POWER_LOOKBACK = Lookback(2 * 3_600_000, 2)
@@ -121,7 +121,7 @@ class Roller:
         wanted = {f: LOOKBACK[kind] for f, kind in self._kinds.items() if kind in LOOKBACK}
         wanted |= dict.fromkeys(POWERS.get(self._measurement, ()), POWER_LOOKBACK)
         found = {}
-        counters = [f for f, kind in self._kinds.items() if kind is Kind.COUNTER]
+        counters = [f for f, kind in self._kinds.items() if kind is RollupKind.COUNTER]
         read = source.before(self._measurement, wanted, counters, of_sites, start_ms)
         for field, last in read.items():
             found[field], added = before_arrays(last, self._tags)

@@ -7,35 +7,39 @@ from types import MappingProxyType
 
 from exporter.history.cells.wear import MEANINGS as WEAR_FIELDS
 from exporter.history.cells.wear import MEASUREMENT as WEAR
-from exporter.model.quantities import METER_QUANTITIES, QUANTITIES, Kind
+from exporter.model.quantities import METER_QUANTITIES, ROWS, RollupKind
 
 CELL = "cell"
 PACK = "pack"
 
-_BESIDE: dict[str, dict[str, Kind]] = {
+_BESIDE: dict[str, dict[str, RollupKind]] = {
     "site": {
-        "online": Kind.STATE,
-        "scrape_seconds": Kind.MEASURED,
-        "pv_expected_w": Kind.MEASURED,
+        "online": RollupKind.STATE,
+        "scrape_seconds": RollupKind.MEASURED,
     },
-    CELL: {"voltage_v": Kind.VOLTAGE, "temperature_c": Kind.TEMPERATURE},
-    "alarm": {"level": Kind.STATE},
-    "health": {"score": Kind.MEASURED, "status": Kind.STATE, "coverage": Kind.MEASURED},
-    WEAR: dict.fromkeys(WEAR_FIELDS, Kind.MEASURED),
-    "issue": {"active": Kind.STATE, "severity": Kind.FLAG},
+    CELL: {"voltage_v": RollupKind.VOLTAGE, "temperature_c": RollupKind.TEMPERATURE},
+    "alarm": {"level": RollupKind.STATE},
+    "health": {
+        "score": RollupKind.MEASURED,
+        "status": RollupKind.STATE,
+        "coverage": RollupKind.MEASURED,
+    },
+    WEAR: dict.fromkeys(WEAR_FIELDS, RollupKind.MEASURED),
+    "issue": {"active": RollupKind.STATE, "severity": RollupKind.FLAG},
 }
 
 
-def _fields() -> dict[str, Mapping[str, Kind]]:
-    found: dict[str, dict[str, Kind]] = {}
-    for quantity in (*QUANTITIES.values(), *METER_QUANTITIES.values()):
-        found.setdefault(quantity.measurement.value, {})[quantity.name] = quantity.kind
+def _fields() -> dict[str, Mapping[str, RollupKind]]:
+    found: dict[str, dict[str, RollupKind]] = {}
+    for row in (*ROWS, *METER_QUANTITIES.values()):
+        if row.measurement is not None:
+            found.setdefault(row.measurement.value, {})[row.name] = row.kind
     for measurement, fields in _BESIDE.items():
         found.setdefault(measurement, {}).update(fields)
     return {name: MappingProxyType(fields) for name, fields in found.items()}
 
 
-FIELDS: Mapping[str, Mapping[str, Kind]] = MappingProxyType(_fields())
+FIELDS: Mapping[str, Mapping[str, RollupKind]] = MappingProxyType(_fields())
 """Measurement to field to kind. What is not here is not rolled up."""
 
 POWERS: Mapping[str, frozenset[str]] = MappingProxyType(
@@ -43,7 +47,7 @@ POWERS: Mapping[str, frozenset[str]] = MappingProxyType(
         measurement: frozenset(
             name
             for name, kind in fields.items()
-            if kind is Kind.MEASURED and name.endswith("power_w")
+            if kind is RollupKind.MEASURED and name.endswith("power_w")
         )
         for measurement, fields in FIELDS.items()
     }

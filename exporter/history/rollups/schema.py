@@ -6,19 +6,19 @@ from collections.abc import Callable, Iterable
 
 from exporter.history.rollups.fields import FIELDS
 from exporter.model.levels import LEVELS, RAW_RANGE_DAYS
-from exporter.model.quantities import KEPT, Kind
+from exporter.model.quantities import KEPT, RollupKind
 
 Table = Callable[[Iterable[str], Iterable[Iterable[object]]], str]
 
 _MEANINGS = {
-    Kind.MEASURED: "powers, frequency, currents, shares, scores",
-    Kind.VOLTAGE: "voltages, with their 1st and 99th percentile",
-    Kind.TEMPERATURE: "temperatures",
-    Kind.FLAG: "severities and counts of what is wrong; never averaged",
-    Kind.STATE: "states, alarms and flags; never averaged; and for each value `n` that it had, the "
-    "seconds that it lasted, as `<field>_<n>_s`",
-    Kind.COUNTER: "energy and cycle counters: by how much they grew, and their last reading",
-    Kind.AMOUNT: "energy per interval: the sum of the intervals",
+    RollupKind.MEASURED: "powers, frequency, currents, shares, scores",
+    RollupKind.VOLTAGE: "voltages, with their 1st and 99th percentile",
+    RollupKind.TEMPERATURE: "temperatures",
+    RollupKind.FLAG: "severities and counts of what is wrong; never averaged",
+    RollupKind.STATE: "states, alarms and flags; never averaged; and for each value `n` that it "
+    "had, the seconds that it lasted, as `<field>_<n>_s`",
+    RollupKind.COUNTER: "energy and cycle counters: by how much they grew, and their last reading",
+    RollupKind.AMOUNT: "energy per interval: the sum of the intervals",
 }
 
 
@@ -42,7 +42,7 @@ def parts(table: Table) -> list[str]:
             f"`{measurement}`",
             "; ".join(
                 f"{kind.value}: {', '.join(names)}"
-                for kind in Kind
+                for kind in RollupKind
                 if (names := [f"`{n}`" for n, k in found.items() if k is kind])
             ),
         )

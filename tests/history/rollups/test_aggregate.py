@@ -19,7 +19,7 @@ from exporter.history.rollups.aggregate import (
     expand_left_out,
     roll_up,
 )
-from exporter.model.quantities import Kind
+from exporter.model.quantities import RollupKind
 
 nan = math.nan
 MINUTE, FIVE, DAY = 60_000, 300_000, 86_400_000
@@ -40,7 +40,7 @@ def samples(rows: list[tuple[int, int, float]], texts: list[str] | None = None) 
 
 def rolled(
     rows: list[tuple[int, int, float]],
-    kind: Kind,
+    kind: RollupKind,
     window: int = FIVE,
     stop: int = DAY,
     **more: Any,
@@ -60,7 +60,7 @@ def by_window(windows: Windows) -> dict[tuple[int, int], dict[str, float]]:
 def test_a_spike_of_one_sample_is_there_in_a_day() -> None:
     rows = [(0, n * MINUTE, 3.3) for n in range(1440)]
     rows[777] = (0, 777 * MINUTE, 4.1)
-    (day,) = rolled(rows, Kind.VOLTAGE, DAY).values()
+    (day,) = rolled(rows, RollupKind.VOLTAGE, DAY).values()
     assert day["x_max"] == 4.1
     assert day["x_p99"] == pytest.approx(3.3)
     assert day["x_mean"] == pytest.approx(3.3 + 0.8 / 1440)
@@ -70,30 +70,32 @@ def test_a_spike_of_one_sample_is_there_in_a_day() -> None:
 @pytest.mark.parametrize(
     ("kind", "kept"),
     [
-        (Kind.FLAG, {"x_max"}),
-        (Kind.TEMPERATURE, {"x_min", "x_max"}),
-        (Kind.MEASURED, {"x_min", "x_max", "x_mean"}),
-        (Kind.VOLTAGE, {"x_min", "x_max", "x_mean", "x_p1", "x_p99"}),
-        (Kind.COUNTER, {"x_last", "x_increase"}),
-        (Kind.AMOUNT, {"x_sum"}),
-        (Kind.STATE, {"x_min", "x_max", "x_0_s", "x_2_s"}),
+        (RollupKind.FLAG, {"x_max"}),
+        (RollupKind.TEMPERATURE, {"x_min", "x_max"}),
+        (RollupKind.MEASURED, {"x_min", "x_max", "x_mean"}),
+        (RollupKind.VOLTAGE, {"x_min", "x_max", "x_mean", "x_p1", "x_p99"}),
+        (RollupKind.COUNTER, {"x_last", "x_increase"}),
+        (RollupKind.AMOUNT, {"x_sum"}),
+        (RollupKind.STATE, {"x_min", "x_max", "x_0_s", "x_2_s"}),
     ],
 )
-def test_each_kind_keeps_its_own_and_alarms_are_never_averaged(kind: Kind, kept: set[str]) -> None:
+def test_each_kind_keeps_its_own_and_alarms_are_never_averaged(
+    kind: RollupKind, kept: set[str]
+) -> None:
     (row,) = rolled([(0, 0, 0.0), (0, MINUTE, 2.0), (0, 2 * MINUTE, 0.0)], kind, stop=FIVE).values()
     assert set(row) == kept | {"samples"}
 
 
 def test_missing_stays_missing() -> None:
-    assert rolled([(0, 0, nan)], Kind.VOLTAGE) == {}
-    found = rolled([(0, 0, 1.0), (0, FIVE, nan), (0, 2 * FIVE, 2.0)], Kind.MEASURED)
+    assert rolled([(0, 0, nan)], RollupKind.VOLTAGE) == {}
+    found = rolled([(0, 0, 1.0), (0, FIVE, nan), (0, 2 * FIVE, 2.0)], RollupKind.MEASURED)
     assert sorted(found) == [(0, 0), (0, 2 * FIVE)]
 
 
 def test_a_counter_across_a_reset_and_a_correction() -> None:
     course = [100.0, 101.5, 101.4, 103.0, 0.5, 2.0]
     rows = [(0, n * MINUTE, value) for n, value in enumerate(course)]
-    (row,) = rolled(rows, Kind.COUNTER, DAY).values()
+    (row,) = rolled(rows, RollupKind.COUNTER, DAY).values()
     assert row["x_increase"] == pytest.approx(1.5 - 0.1 + 1.6 + 0.5 + 1.5)
     assert row["x_last"] == 2.0
 
@@ -103,14 +105,14 @@ def test_windows_of_a_counter_add_up_to_the_whole() -> None:
     course = np.cumsum(rng.random(1440))
     rows = [(0, n * MINUTE, value) for n, value in enumerate(course)]
     earlier = Before(np.array([0]), np.array([START - MINUTE]), np.array([0.0]))
-    short = rolled(rows, Kind.COUNTER, FIVE, before={"x": earlier})
-    (day,) = rolled(rows, Kind.COUNTER, DAY, before={"x": earlier}).values()
+    short = rolled(rows, RollupKind.COUNTER, FIVE, before={"x": earlier})
+    (day,) = rolled(rows, RollupKind.COUNTER, DAY, before={"x": earlier}).values()
     assert day["x_increase"] == pytest.approx(course[-1])
     assert sum(row["x_increase"] for row in short.values()) == pytest.approx(course[-1])
 
 
 def test_a_counter_without_a_reading_before_increases_nothing() -> None:
-    (row,) = rolled([(0, 0, 500.0)], Kind.COUNTER).values()
+    (row,) = rolled([(0, 0, 500.0)], RollupKind.COUNTER).values()
     assert row == {"x_last": 500.0, "samples": 1.0}
 
 
@@ -118,7 +120,7 @@ def test_bad_samples_of_a_counter_add_nothing_and_are_counted() -> None:
     course = 1000 + 0.01 * np.arange(60)
     course[[14, 15, 40]] = 0.0
     rows = [(0, n * MINUTE, value) for n, value in enumerate(course)]
-    found = rolled(rows, Kind.COUNTER, FIVE)
+    found = rolled(rows, RollupKind.COUNTER, FIVE)
     assert sum(row.get("x_increase", 0.0) for row in found.values()) == pytest.approx(0.59)
     assert {
         key[1] // FIVE: row["x_glitches"] for key, row in found.items() if "x_glitches" in row
@@ -136,7 +138,7 @@ def test_a_bad_sample_just_before_the_range_adds_nothing() -> None:
     values = np.array([999.97, 999.98, 999.99, 0.0])
     earlier = Before(np.zeros(4, int), START + MINUTE * np.arange(-4, 0), values)
     rows = [(0, n * MINUTE, 1000 + 0.01 * n) for n in range(10)]
-    found = rolled(rows, Kind.COUNTER, FIVE, before={"x": earlier})
+    found = rolled(rows, RollupKind.COUNTER, FIVE, before={"x": earlier})
     assert sum(row["x_increase"] for row in found.values()) == pytest.approx(0.1)
 
 
@@ -146,7 +148,7 @@ def test_energy_of_a_power_is_exact_on_gaps_and_part_windows() -> None:
     earlier = Before(np.zeros(2, int), START + np.array([-14_000, -4_000]), np.array([3600.0] * 2))
     found = rolled(
         [(0, time, 3600.0) for time in times],
-        Kind.MEASURED,
+        RollupKind.MEASURED,
         stop=23 * MINUTE,
         before={"x": earlier},
         powers={"x"},
@@ -158,14 +160,14 @@ def test_energy_of_a_power_is_exact_on_gaps_and_part_windows() -> None:
 
 def test_energy_of_a_quarter_hourly_power_has_no_gaps_at_the_edges() -> None:
     rows = [(0, n * 15 * MINUTE, 400.0) for n in range(96)]
-    (day,) = rolled(rows, Kind.MEASURED, DAY, powers={"x"}).values()
+    (day,) = rolled(rows, RollupKind.MEASURED, DAY, powers={"x"}).values()
     assert (day["x_seconds"], day["x_wh"]) == (86_400, pytest.approx(9600.0))
 
 
 def test_time_in_each_state_over_windows_and_from_before() -> None:
     earlier = Before(np.array([0]), np.array([START - 2 * MINUTE]), np.array([1.0]))
     rows = [(0, 3 * MINUTE, 0.0), (0, 6 * MINUTE, 1.0)]
-    found = rolled(rows, Kind.STATE, before={"x": earlier})
+    found = rolled(rows, RollupKind.STATE, before={"x": earlier})
     assert found[0, 0] == {"x_1_s": 180, "x_0_s": 120, "x_min": 0, "x_max": 0, "samples": 1}
     assert found[0, FIVE] == {"x_0_s": 60, "x_1_s": 240, "x_min": 1, "x_max": 1, "samples": 1}
     # The last one holds for ten minutes: to the end of this window and six more minutes.
@@ -175,7 +177,7 @@ def test_time_in_each_state_over_windows_and_from_before() -> None:
 
 
 def test_a_state_does_not_last_beyond_now() -> None:
-    (row,) = rolled([(0, 0, 1.0)], Kind.STATE, stop=2 * MINUTE).values()
+    (row,) = rolled([(0, 0, 1.0)], RollupKind.STATE, stop=2 * MINUTE).values()
     assert row["x_1_s"] == 120
 
 
@@ -183,7 +185,7 @@ def test_the_cell_that_was_extreme_is_named_as_at_the_first_moment() -> None:
     rows = [(0, n * MINUTE, value) for n, value in enumerate([3.3, 3.1, 3.1, 3.4])]
     data = samples(rows, ["C7", "C3", "C9", "C1"])
     windows = roll_up(
-        data, {"x": Kind.VOLTAGE}, FIVE, START, START + DAY, extreme_ids={"id": ("x", "min")}
+        data, {"x": RollupKind.VOLTAGE}, FIVE, START, START + DAY, extreme_ids={"id": ("x", "min")}
     )
     assert windows.texts["id"].tolist() == ["C3"]
 
@@ -228,7 +230,7 @@ def test_as_a_plain_loop_does_it(
         np.array(list(earlier.values())),
     )
     # Counters follow from what comes before and behind: tests/scoring/test_counters.py.
-    for kind in set(Kind) - {Kind.COUNTER}:
+    for kind in set(RollupKind) - {RollupKind.COUNTER}:
         found = rolled(rows, kind, stop=stop, before={"x": before})
         expected = loop(rows, kind, stop, earlier)
         assert sorted(found) == sorted(expected)
@@ -237,7 +239,7 @@ def test_as_a_plain_loop_does_it(
 
 
 def loop(
-    rows: list[tuple[int, int, float]], kind: Kind, stop: int, earlier: dict[int, float]
+    rows: list[tuple[int, int, float]], kind: RollupKind, stop: int, earlier: dict[int, float]
 ) -> dict[tuple[int, int], dict[str, float]]:
     found: dict[tuple[int, int], dict[str, float]] = {}
     there = [row for row in rows if not math.isnan(row[2])]
@@ -249,19 +251,19 @@ def loop(
         for start, values in windows.items():
             row = found.setdefault((number, start), {"samples": 0.0})
             row["samples"] = float(len(values))
-            if kind is Kind.AMOUNT:
+            if kind is RollupKind.AMOUNT:
                 row["x_sum"] = sum(values)
                 continue
             row["x_max"] = max(values)
-            if kind is not Kind.FLAG:
+            if kind is not RollupKind.FLAG:
                 row["x_min"] = min(values)
-            if kind in (Kind.MEASURED, Kind.VOLTAGE):
+            if kind in (RollupKind.MEASURED, RollupKind.VOLTAGE):
                 row["x_mean"] = sum(values) / len(values)
-            if kind is Kind.VOLTAGE:
+            if kind is RollupKind.VOLTAGE:
                 row["x_p1"], row["x_p99"] = np.percentile(values, [1, 99]).tolist()
         whole = [(-60_000, earlier[number])] if number in earlier else []
         whole += mine
-        if kind is Kind.STATE:
+        if kind is RollupKind.STATE:
             for place, (time, value) in enumerate(whole):
                 end = whole[place + 1][0] if place + 1 < len(whole) else stop
                 end = min(end, time + HOLD_MS, stop)
