@@ -68,15 +68,18 @@ class Duck:
     ) -> None:
         rows = self._db.execute(
             "SELECT site, tags, t // ? * ? AS w, min(v), max(v), avg(v), quantile_cont(v, 0.01), "
-            "quantile_cont(v, 0.99), arg_max(v, t), count(*) FROM raw WHERE m = ? AND f = ? "
-            "GROUP BY ALL",
+            "quantile_cont(v, 0.99), arg_max(v, t), count(*), sum(v) FROM raw "
+            "WHERE m = ? AND f = ? GROUP BY ALL",
             [window_ms, window_ms, measurement, field],
         ).fetchall()
-        for site, tags, window, low, high, mean, p1, p99, last, count in rows:
+        for site, tags, window, low, high, mean, p1, p99, last, count, total in rows:
             row = found.setdefault((measurement, site, tags, window), {"samples": 0.0})
             row["samples"] += count
             if kind == "counter":
                 row[f"{field}_last"] = last
+                continue
+            if kind == "amount":
+                row[f"{field}_sum"] = total
                 continue
             row[f"{field}_max"] = high
             if kind != "flag":
