@@ -18,6 +18,7 @@ from exporter.history.level_choice import beginning, enough_for, level_of, table
 from exporter.history.rollups.fields import FIELDS
 from exporter.model.levels import LEVELS, Level
 from exporter.model.quantities import KEPT
+from scoring.slopes import median_slope
 
 FloatArray = NDArray[np.float64]
 
@@ -87,13 +88,7 @@ def slope_per_day(times: FloatArray, values: FloatArray) -> float:
         Unix seconds, ascending.
     values : float array, shape (K,)
     """
-    if times.size < 3:
-        return math.nan
-    if times.size > MOST_FOR_SLOPE:
-        keep = np.linspace(0, times.size - 1, MOST_FOR_SLOPE).round().astype(int)
-        times, values = times[keep], values[keep]
-    i, j = np.triu_indices(times.size, 1)
-    return float(np.median((values[j] - values[i]) / (times[j] - times[i]))) * 86400.0
+    return 86400.0 * median_slope(times, values, most_points=MOST_FOR_SLOPE)
 
 
 def step_seconds(period: Period, sites: int) -> int:

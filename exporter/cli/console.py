@@ -9,8 +9,26 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.table import Table
 
 PIPE_COLUMNS = 200
+
+
+def plain_table(*columns: str, title: str | None = None, expand: bool = False) -> Table:
+    """A table without lines, in the one style of all commands."""
+    from rich.table import Table
+    from rich.text import Text
+
+    return Table(
+        *columns,
+        box=None,
+        pad_edge=False,
+        expand=expand,
+        header_style="bold",
+        title=None if title is None else Text(title, "bold"),
+        title_justify="left",
+        title_style="bold underline",
+    )
 
 
 def console() -> Console:

@@ -10,6 +10,7 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any
 
+from exporter.cli.console import plain_table
 from exporter.model.text import duration_words
 
 if TYPE_CHECKING:
@@ -139,19 +140,11 @@ def _print_evidence(console: Console, evidence: dict[str, Any]) -> None:
 
 
 def _table(table: dict[str, Any], width: int, titled: bool) -> Table:
-    from rich.table import Table
     from rich.text import Text
 
     table = _with_states(_with_actions(table))
     columns = _fitting(table, width)
-    shown = Table(
-        box=None,
-        pad_edge=False,
-        header_style="bold",
-        title=Text(table["title"], "bold") if titled else None,
-        title_justify="left",
-        title_style="bold underline",
-    )
+    shown = plain_table(title=table["title"] if titled else None)
     now = time.time()
     for column in columns:
         # A heading may be folded, as a name and a sentence may; a number and a time may not.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from exporter.ask.catalogue import METRICS
+from exporter.cli.console import plain_table
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -24,7 +25,6 @@ def print_beside(console: Console, table: dict[str, Any]) -> None:
     table : dict
         ``Comparison`` of an answer: metric, a column for each site, unit and which is better.
     """
-    from rich.table import Table
     from rich.text import Text
 
     _, *sites, _, better = table["columns"]
@@ -33,7 +33,7 @@ def print_beside(console: Console, table: dict[str, Any]) -> None:
     label_width = min(max(map(len, labels)), console.width // 2)
     wide = [_width(rows, site, console.width // 4) for site in sites]
     for number, part in enumerate(_parts(wide, console.width - label_width)):
-        shown = Table(box=None, pad_edge=False, header_style="bold")
+        shown = plain_table()
         shown.add_column("Metric", width=label_width, overflow="fold")
         for place in part:
             name = Text(sites[place]["label"])

@@ -14,20 +14,13 @@ from rich.table import Table
 from rich.text import Text
 
 from exporter.cli import client
-from exporter.cli.render import csv_text
+from exporter.cli.console import plain_table
+from exporter.cli.render import MARKS, csv_text
 from exporter.model.quantities import label
 from exporter.model.text import duration_words, sites_word
 
 REFRESH_SECONDS = 2.0
-_STYLE = {
-    "HEALTHY": ("●", "green"),
-    "GOOD": ("◐", "bright_green"),
-    "WARNING": ("▲", "yellow"),
-    "CRITICAL": ("■", "bold red"),
-    "OFFLINE": ("✕", "bold magenta"),
-    "UNKNOWN": ("?", "dim"),
-}
-_STATUSES = tuple(name for name in _STYLE if name != "UNKNOWN")
+_STATUSES = tuple(name for name in MARKS if name != "UNKNOWN")
 USUAL_ROWS = 40
 _WATCHED = 200  # more lines than any terminal shows
 _SEVERITY = {"critical": "red", "warning": "yellow", "info": "dim"}
@@ -140,7 +133,7 @@ def _summary(fleet: dict[str, Any], wide: int) -> Panel:
     for name in (*_STATUSES, "UNKNOWN"):
         count = fleet["counts"][name]
         if count or name != "UNKNOWN":
-            mark, style = _STYLE[name]
+            mark, style = MARKS[name]
             part = Text(f"{mark} {count} {name.lower()}   ", style if count else "dim")
             if lines[-1].cell_len + part.cell_len > wide - 4:
                 lines.append(Text())
@@ -149,7 +142,7 @@ def _summary(fleet: dict[str, Any], wide: int) -> Panel:
     width = min(60, wide - 5)
     for name in _STATUSES:
         share = round(width * fleet["counts"][name] / max(1, fleet["sites"]))
-        bar.append("█" * share, _STYLE[name][1].replace("bold ", ""))
+        bar.append("█" * share, MARKS[name][1].replace("bold ", ""))
     mean = fleet["mean_score"]
     scores = (
         f"fleet score {mean:.0f} mean, {fleet['median_score']:.0f} median"
@@ -164,7 +157,7 @@ def _summary(fleet: dict[str, Any], wide: int) -> Panel:
 def _table(
     sites: list[dict[str, Any]], attention: list[str], room: int | None, width: int
 ) -> Table:
-    table = Table(expand=True, pad_edge=False, header_style="bold", box=None)
+    table = plain_table(expand=True)
     columns: tuple[tuple[str, int, dict[str, Any]], ...] = (
         # Heading, least width of the terminal, options.
         ("Status", 0, {"no_wrap": True}),
@@ -180,7 +173,7 @@ def _table(
     shown = sites if room is None else sites[:room]
     now = time.time()
     for site in shown:
-        mark, style = _STYLE[site["status"]]
+        mark, style = MARKS[site["status"]]
         score = "–" if site["score"] is None else f"{site['score']:.0f}"
         issues = site["issues"]
         why, since = Text(""), ""

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from rich.console import Console
 from rich.table import Table
 
+from exporter.cli.console import plain_table
 from exporter.config.settings import Settings
 from exporter.store.influx import InfluxClient, connection_of
 from exporter.store.queue import Fate
@@ -55,7 +56,7 @@ def show(settings: Settings, first: str, last: str | None, console: Console) -> 
 
 def _table(rows: list[Row], start: datetime, end: datetime) -> Table:
     title = f"Points from {start:%Y-%m-%d %H:%M} to {end:%Y-%m-%d %H:%M} {end:%Z}"
-    table = Table("points of", title=title)
+    table = plain_table("points of", title=title)
     for name in _COLUMNS:
         table.add_column(name, justify="right")
     for row in rows:

@@ -282,17 +282,9 @@ class DiskQueue:
                 break
             batches.append(batch)
         try:
-            if self._full:
-                # Deleting makes room in the file; dropping does too, before memory is full as well.
-                room = size if self._held_bytes > self._limits.memory // 2 else 0
-                if self._settled or self._notes or room:
-                    await self._store_these([], room)
-                assert self._store is not None
-                if not await self._in_thread(self._store.has_room, size, RESERVE_BYTES):
-                    if not self._little_waits_on_disk:
-                        self._next_try = time.monotonic() + RETRY_SECONDS
-                        return
-                    await self._compact()
+            if self._full and not await self._make_room(size):
+                self._next_try = time.monotonic() + RETRY_SECONDS
+                return
             # Some may have been settled while room was made.
             await self._store_these([batch for batch in batches if batch.number in self._held])
         except sqlite3.OperationalError as error:
@@ -318,6 +310,20 @@ class DiskQueue:
             self._failing = False
             log.info("the queue is on disk again")
             self._publish()
+
+    async def _make_room(self, size: int) -> bool:
+        """Whether there is room for so many bytes on a disk that was full."""
+        # Deleting makes room in the file; dropping does too, before memory is full as well.
+        room = size if self._held_bytes > self._limits.memory // 2 else 0
+        if self._settled or self._notes or room:
+            await self._store_these([], room)
+        assert self._store is not None
+        if await self._in_thread(self._store.has_room, size, RESERVE_BYTES):
+            return True
+        if not self._little_waits_on_disk:
+            return False
+        await self._compact()
+        return True
 
     async def _store_these(self, batches: list[Batch], room: int = 0) -> None:
         assert self._store is not None

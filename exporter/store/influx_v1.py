@@ -14,6 +14,7 @@ from exporter.store.target import (
     ROLLUPS,
     TAKEN,
     WRITE_SECONDS,
+    InfluxTarget,
     NotAllowedError,
     RefusedError,
     RetryLaterError,
@@ -24,7 +25,7 @@ from exporter.store.target import (
 _LARGEST_REPLY = 1024 * 1024
 
 
-class InfluxV1:
+class InfluxV1(InfluxTarget):
     """One database, its retention policy ``raw`` and one for each roll-up."""
 
     def __init__(
@@ -33,12 +34,10 @@ class InfluxV1:
         retention: str,
         rollup_retention: Mapping[str, str] = DEFAULT_RETENTION,
     ) -> None:
-        self._url = connection.url
-        self._database = connection.database
-        self._retention = {**rollup_retention, RAW: retention}
+        super().__init__(connection, retention, rollup_retention)
         self._http = aiohttp.ClientSession(
             timeout=aiohttp.ClientTimeout(total=WRITE_SECONDS, sock_connect=2),
-            headers=connection.headers,
+            headers=self._headers,
             cookie_jar=aiohttp.DummyCookieJar(),
         )
 

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
 
-from exporter.model.levels import DEFAULT_RETENTION, RAW, duration_seconds, shard_seconds
-from exporter.store.influx import Connection
+from exporter.model.levels import RAW, duration_seconds, shard_seconds
 from exporter.store.target import (
     ROLLUPS,
     TAKEN,
     WRITE_SECONDS,
+    InfluxTarget,
     NotAllowedError,
     RefusedError,
     RetryLaterError,
@@ -24,25 +23,14 @@ if TYPE_CHECKING:
     from influxdb_client.client.influxdb_client_async import InfluxDBClientAsync
 
 
-class InfluxV2:
+class InfluxV2(InfluxTarget):
     """One bucket ``<database>/raw`` and one for each roll-up, mapped so that InfluxQL finds them.
 
     InfluxDB 2.x serves InfluxQL for ``database`` and ``retention policy`` through a mapping to a
     bucket, which it makes by itself only for some bucket names and versions; so it is made here.
     """
 
-    def __init__(
-        self,
-        connection: Connection,
-        retention: str,
-        rollup_retention: Mapping[str, str] = DEFAULT_RETENTION,
-    ) -> None:
-        self._url = connection.url
-        self._database = connection.database
-        self._retention = {**rollup_retention, RAW: retention}
-        self._org = connection.organisation
-        self._headers = connection.headers
-        self._client: InfluxDBClientAsync | None = None
+    _client: InfluxDBClientAsync | None = None
 
     async def prepare(self) -> None:
         """See :class:`exporter.store.target.Target`."""

@@ -281,18 +281,10 @@ class Store:
         """Commit; when it returns, everything is on disk."""
         with _classified():
             database = self._connected()
-            sizes, notes = (
-                self._sizes.copy(),
-                Ledger(+change.ledger.counts, +change.ledger.by_minute),
-            )
-            database.execute("BEGIN IMMEDIATE")
-            try:
+            sizes = self._sizes.copy()
+            notes = Ledger(+change.ledger.counts, +change.ledger.by_minute)
+            with _transaction(database):
                 dropped = self._change(database, change, sizes, notes)
-                database.execute("COMMIT")
-            except BaseException:
-                if database.in_transaction:
-                    database.execute("ROLLBACK")
-                raise
             self._sizes = sizes
             self._ledger.update(notes.counts)
             self._last = max([self._last, *(batch.number for batch in change.insert)])
@@ -337,18 +329,12 @@ class Store:
         with _classified():
             database = self._connected()
             found = [row for n in numbers for row in database.execute(_BY_NUMBER, (n,))]
-            database.execute("BEGIN IMMEDIATE")
-            try:
+            with _transaction(database):
                 for number, kind, points, size, _ in found:
                     database.execute("DELETE FROM batch WHERE number = ?", (number,))
                     sizes.add(Kind(kind), points, size, -1)
                     notes.note(Fate.DROPPED, points, {})
                 self._write_ledger(database, notes)
-                database.execute("COMMIT")
-            except BaseException:
-                if database.in_transaction:
-                    database.execute("ROLLBACK")
-                raise
         self._sizes = sizes
         self._ledger.update(notes.counts)
         return self._state(notes.counts[Fate.DROPPED])
@@ -466,6 +452,19 @@ def _census_or_none(text: object) -> Census:
         return {(minute, what): count for minute, what, count in json.loads(str(text))}
     except (ValueError, TypeError):
         return {}
+
+
+@contextlib.contextmanager
+def _transaction(database: sqlite3.Connection) -> Iterator[None]:
+    """Commit what is done inside, or nothing of it."""
+    database.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        database.execute("COMMIT")
+    except BaseException:
+        if database.in_transaction:
+            database.execute("ROLLBACK")
+        raise
 
 
 class _classified:  # noqa: N801 - a context manager

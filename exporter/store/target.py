@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import random
 import re
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from exporter.model.levels import LEVELS, RAW
+from exporter.model.levels import DEFAULT_RETENTION, LEVELS, RAW
+
+if TYPE_CHECKING:
+    from exporter.store.influx import Connection
 
 LONGEST_WAIT_SECONDS = 60.0
 # Without a word from the server: short, so that the present is not late when it is back.
@@ -89,6 +93,22 @@ class Target(Protocol):
 
     async def close(self) -> None:
         """Close connections."""
+
+
+class InfluxTarget:
+    """What both APIs have in common."""
+
+    def __init__(
+        self,
+        connection: Connection,
+        retention: str,
+        rollup_retention: Mapping[str, str] = DEFAULT_RETENTION,
+    ) -> None:
+        self._url = connection.url
+        self._database = connection.database
+        self._headers = connection.headers
+        self._org = connection.organisation
+        self._retention = {**rollup_retention, RAW: retention}
 
 
 def retry_after(header: str | None, now: datetime | None = None) -> float | None:

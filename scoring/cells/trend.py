@@ -10,6 +10,7 @@ import numpy as np
 from scoring.cells.imbalance import DEFAULT_LIMITS
 from scoring.cells.rest import BoolArray, FloatArray, Floats, IntArray
 from scoring.cells.windows import Windows, medians
+from scoring.slopes import pair_slopes
 
 DAY_SECONDS = 86400.0
 WARNING_V, CRITICAL_V = DEFAULT_LIMITS.plateau_rest
@@ -226,8 +227,6 @@ def theil_sen(
     y = deviation_v.astype(np.float64)
     known = np.isfinite(y)
     points = known.sum(axis=0)
-    a, b = np.triu_indices(day.size, 1)
-    run = day[b] - day[a]
     slope, low, high, plain_low, plain_high = np.full((5, cells), np.nan)
     level, error, bend, noise = np.full((4, cells), np.nan)
     span = np.full(cells, np.nan)
@@ -237,13 +236,13 @@ def theil_sen(
         span[usable] = np.nanmax(stamps[:, usable], axis=0) - np.nanmin(stamps[:, usable], axis=0)
     usable &= span >= min_span_days
     # Some 250,000 pairs of two years of days times all cells would need too much memory at once.
-    batch = max(1, 4_000_000 // max(1, run.size))
+    batch = max(1, 4_000_000 // max(1, day.size * (day.size - 1) // 2))
     chosen = np.flatnonzero(usable)
     last = day[-1] if day.size else 0.0
     for begin in range(0, chosen.size, batch):
         columns = chosen[begin : begin + batch]
         y_part = y[:, columns]
-        pairs = ((y_part[b] - y_part[a]) / run[:, None]).T
+        pairs = pair_slopes(day, y_part).T
         pairs.sort(axis=1)
         n = points[columns]
         total = n * (n - 1) // 2

@@ -80,6 +80,15 @@ class Windows:
     texts: Mapping[str, NDArray[Any]]
 
 
+@dataclass(frozen=True, slots=True)
+class _Range:
+    """A range in Unix milliseconds, and the length of its windows."""
+
+    window_ms: int
+    start_ms: int
+    stop_ms: int
+
+
 @dataclass(slots=True)
 class _Column:
     keys: IntArray
@@ -124,6 +133,7 @@ def roll_up(
     columns: dict[str, list[_Column]] = {}
     texts: dict[str, _Column] = {}
     counts: list[_Column] = []
+    over = _Range(window_ms, start_ms, stop_ms)
     wanted = {name: text for text, (name, _) in (extreme_ids or {}).items()}
     for name, kind in kinds.items():
         there = np.flatnonzero(~np.isnan(samples.values[name]))
@@ -134,14 +144,14 @@ def roll_up(
         if not values.size:
             continue
         if kind is RollupKind.STATE:
-            columns.update(_time_in_each(name, series, times, values, window_ms, stop_ms, start_ms))
+            columns.update(_time_in_each(name, series, times, values, over))
         if name in powers:
-            columns.update(_energy(name, series, times, values, window_ms, stop_ms, start_ms))
+            columns.update(_energy(name, series, times, values, over))
         good = None
         if kind is RollupKind.COUNTER:
             steps = counter_steps(series, times, values)
             good = (steps.kinds != Step.GLITCH)[times >= start_ms]
-            columns.update(_growth(name, series, times, steps, window_ms, start_ms))
+            columns.update(_growth(name, series, times, steps, over))
         inside = times >= start_ms
         series, times, values = series[inside], times[inside], values[inside]
         if not values.size:
@@ -300,40 +310,29 @@ def _first_at(
 
 
 def _growth(
-    name: str,
-    series: IntArray,
-    times: IntArray,
-    steps: CounterSteps,
-    window_ms: int,
-    start_ms: int,
+    name: str, series: IntArray, times: IntArray, steps: CounterSteps, over: _Range
 ) -> dict[str, list[_Column]]:
     """By how much a counter grew in every window, and its bad samples where there are any."""
     found = {}
-    inside = (times >= start_ms) & ~np.isnan(steps.growth)
+    inside = (times >= over.start_ms) & ~np.isnan(steps.growth)
     if inside.any():
-        keys, starts, _ = _groups(series[inside], times[inside], window_ms)
+        keys, starts, _ = _groups(series[inside], times[inside], over.window_ms)
         found[f"{name}_increase"] = [_Column(keys, np.add.reduceat(steps.growth[inside], starts))]
-    bad = (times >= start_ms) & (steps.kinds == Step.GLITCH)
+    bad = (times >= over.start_ms) & (steps.kinds == Step.GLITCH)
     if bad.any():
-        keys, _, sizes = _groups(series[bad], times[bad], window_ms)
+        keys, _, sizes = _groups(series[bad], times[bad], over.window_ms)
         found[f"{name}_glitches"] = [_Column(keys, sizes.astype(np.float64))]
     return found
 
 
 def _time_in_each(
-    name: str,
-    series: IntArray,
-    times: IntArray,
-    values: FloatArray,
-    window_ms: int,
-    stop_ms: int,
-    start_ms: int,
+    name: str, series: IntArray, times: IntArray, values: FloatArray, over: _Range
 ) -> dict[str, list[_Column]]:
     """Seconds that every state lasted within every window, by the name of their field."""
     held = np.full(len(times), HOLD_MS, dtype=np.int64)
     same = series[1:] == series[:-1]
     held[:-1][same] = np.minimum(HOLD_MS, np.diff(times)[same])
-    cut = spans(times, held, window_ms, start_ms, stop_ms)
+    cut = spans(times, held, over.window_ms, over.start_ms, over.stop_ms)
     values = values[cut.source]
     keys = (series[cut.source] << _SERIES_SHIFT) | cut.window
     found = {}
@@ -346,16 +345,10 @@ def _time_in_each(
 
 
 def _energy(
-    name: str,
-    series: IntArray,
-    times: IntArray,
-    values: FloatArray,
-    window_ms: int,
-    stop_ms: int,
-    start_ms: int,
+    name: str, series: IntArray, times: IntArray, values: FloatArray, over: _Range
 ) -> dict[str, list[_Column]]:
     """Energy of a power in every window, Wh, and the seconds of which it is known."""
-    cut = spans(times, held_ms(series, times), window_ms, start_ms, stop_ms)
+    cut = spans(times, held_ms(series, times), over.window_ms, over.start_ms, over.stop_ms)
     keys = (series[cut.source] << _SERIES_SHIFT) | cut.window
     unique, where = np.unique(keys, return_inverse=True)
     seconds = np.bincount(where, weights=cut.seconds)
