@@ -1,9 +1,13 @@
-"""The running service: wires configuration, loop, state, sink and HTTP, and holds no logic."""
+"""The running service: wires polling, state, assessment, store and the server process.
+
+This process is the collector. It holds the scheduler, and nothing that answers anybody.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import random
 import resource
 import signal
@@ -12,7 +16,7 @@ import time
 from pathlib import Path
 
 from exporter import __version__
-from exporter.assess.assessment import FleetAssessment, Issue, assess
+from exporter.assess.assessment import Issue, assess
 from exporter.collect.point_clock import LIVES, ClockSteps, Stamps
 from exporter.collect.poller import Poller
 from exporter.collect.state import FleetState
@@ -22,7 +26,6 @@ from exporter.config.reload import FleetFile
 from exporter.config.settings import Settings
 from exporter.config.site_secrets import site_secrets_of
 from exporter.config.unknown_settings import mistyped
-from exporter.deliver.schedule import Duties
 from exporter.drivers import DRIVERS, DriverContext
 from exporter.drivers.transport import Transports
 from exporter.drivers.transport.http.json_client import client_session
@@ -35,9 +38,8 @@ from exporter.history.rollups.rollup_process import RollupProcess
 from exporter.model.cell_findings import SiteCells
 from exporter.model.snapshot import Snapshot
 from exporter.model.text import sites_word
-from exporter.serve.access.server import Front
-from exporter.serve.application import make_app
-from exporter.serve.metrics import ServiceNumbers, registry
+from exporter.serve.publication import Publication, ServiceNumbers
+from exporter.serve.supervisor import ServerSupervisor
 from exporter.store.cell_cadence import CellStore, has_cell_issue
 from exporter.store.influx import connection_of
 from exporter.store.line_protocol import assessment_lines, event_line, snapshot_lines
@@ -55,10 +57,11 @@ CLOCK_SECONDS = 1.0
 FIRST_ROUND_SECONDS = 60.0
 
 
-class Service:
+class Collector:
     """Everything that runs, built from settings and a fleet file that is known to be good."""
 
-    def __init__(self, settings: Settings, fleet_file: FleetFile) -> None:
+    def __init__(self, settings: Settings, fleet_file: FleetFile, listener: socket.socket) -> None:
+        self._listener = listener
         self._settings = settings
         self._file = fleet_file
         self._started = time.monotonic()
@@ -93,19 +96,9 @@ class Service:
             rng=rng,
         )
         self._stored = InfluxQL.from_settings(settings)
-        self._duties = Duties(settings, self._current, self._stored)
         self._cell_watch = self._watch_of_cells()
-        numbers = registry(self._current, self._numbers)
-        app = make_app(
-            self._current,
-            self._waiting_for,
-            numbers,
-            self._stored,
-            self._duties.prices,
-            without_contacts=registry(self._current, self._numbers, contacts=False),
-            reload=self._on_hangup,
-        )
-        self._server = Front(app, settings)
+        self._reload_tasks: set[asyncio.Task[None]] = set()
+        self._published = self._publication()
 
     async def run(self) -> None:
         """Run until SIGTERM or SIGINT; SIGHUP reads the fleet file again."""
@@ -114,8 +107,15 @@ class Service:
         for name in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(name, stop.set)
         loop.add_signal_handler(signal.SIGHUP, self._on_hangup)
-        self._reload_tasks: set[asyncio.Task[None]] = set()
-        serving = asyncio.create_task(self._server.serve(sockets=[self._listen()]))
+        self._server = ServerSupervisor(
+            self._settings, self._listener, lambda: self._published, self._on_hangup
+        )
+        try:
+            # Nothing is polled before every process has found its configuration in order.
+            scheme = await self._server.start()
+        except SystemExit:
+            await self._http.close()
+            raise
         if self._writer is not None:
             self._writer.start()
         if self._rollups is not None:
@@ -126,10 +126,12 @@ class Service:
         self._poller.every(WATCH_FILE_SECONDS, self._watch_file, "watch-file")
         self._poller.every(CLOCK_SECONDS, self._clock_steps.look, "clock")
         self._poller.every(SUN_SECONDS, self._sun, "sun")
-        self._poller.every(WATCH_FILE_SECONDS, self._server.watch, "watch-web-config")
-        self._duties.start()
         sites = sites_word(len(self._file.fleet.sites))
-        log.info("fleetscope %s polls %s, listening on %s", __version__, sites, self._address)
+        host = self._settings.host_port[0]
+        address = f"{f'[{host}]' if ':' in host else host}:{self._listener.getsockname()[1]}"
+        log.info(
+            "fleetscope %s polls %s, listening on %s://%s", __version__, sites, scheme, address
+        )
         self._store_event("start", f"Fleetscope {__version__} started: {sites}")
         await self._sun()
         watching_cells = asyncio.create_task(self._watch_cells())
@@ -148,9 +150,8 @@ class Service:
             self._store_assessment()
             await self._writer.stop()
         await asyncio.gather(watching_cells, return_exceptions=True)
-        await serving
+        await self._server.ended()
         await self._http.close()
-        await self._duties.stop()
         if self._stored is not None:
             await self._stored.close()
         log.info("stopped")
@@ -173,25 +174,8 @@ class Service:
             RollupProcess(connection), self._writer, lambda: self._state.ids, time.time
         )
 
-    def _listen(self) -> socket.socket:
-        host, port = self._settings.host_port
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        listener = socket.socket(family, socket.SOCK_STREAM)
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            listener.bind((host, port))
-        except OSError as error:
-            listener.close()
-            raise SystemExit(
-                f"fleetscope: cannot listen on {self._settings.listen}: {error.strerror}"
-            ) from error
-        listener.listen(1024)
-        name = f"[{host}]" if ":" in host else host
-        self._address = f"{self._server.scheme}://{name}:{listener.getsockname()[1]}"
-        return listener
-
-    def _current(self) -> FleetAssessment:
-        return self._latest
+    def _publication(self) -> Publication:
+        return Publication(self._latest, self._numbers(), self._waiting_for())
 
     def _waiting_for(self) -> str | None:
         untried = int(self._latest.untried)
@@ -217,6 +201,8 @@ class Service:
         found = zip(self._latest.fleet.sites, self._latest.issues, strict=True)
         self._cell_issues = frozenset(site.id for site, i in found if has_cell_issue(i))
         self._assess_seconds = time.thread_time() - before
+        self._published = self._publication()
+        self._server.publish()
 
     def _store_assessment(self) -> None:
         if self._writer is None:
@@ -302,13 +288,34 @@ class Service:
             reload_time=self._file.success_time,
             access_files={
                 name: successful
-                for name, successful in (
-                    ("web_config", self._server.successful),
-                    ("site_secrets", self._secrets.successful),
-                )
+                for name, successful in (("site_secrets", self._secrets.successful),)
                 if successful is not None
             },
+            process_id=os.getpid(),
         )
+
+
+def listen(settings: Settings) -> socket.socket:
+    """A socket that listens where the settings say.
+
+    Raises
+    ------
+    SystemExit
+        If that cannot be.
+    """
+    host, port = settings.host_port
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+    except OSError as error:
+        listener.close()
+        raise SystemExit(
+            f"fleetscope: cannot listen on {settings.listen}: {error.strerror}"
+        ) from error
+    listener.listen(1024)
+    return listener
 
 
 def raise_file_limit() -> None:
@@ -334,6 +341,6 @@ def run(settings: Settings, path: Path) -> None:
     fleet_file = FleetFile(path, time.time, DRIVERS)
 
     async def main() -> None:
-        await Service(settings, fleet_file).run()
+        await Collector(settings, fleet_file, listen(settings)).run()
 
     uvloop.run(main())

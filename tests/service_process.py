@@ -44,9 +44,9 @@ class ServiceProcess:
         found = until(lambda: re.search(r"listening on (http://[^\s\"]+)", self.log))
         return str(found[1])
 
-    def get(self, path: str) -> tuple[int, str]:
+    def get(self, path: str, timeout: float = 30.0) -> tuple[int, str]:
         try:
-            with urllib.request.urlopen(self.url + path, timeout=30) as reply:
+            with urllib.request.urlopen(self.url + path, timeout=timeout) as reply:
                 return reply.status, reply.read().decode()
         except urllib.error.HTTPError as error:
             return error.code, error.read().decode()

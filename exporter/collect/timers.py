@@ -6,7 +6,6 @@ A step of the wall clock moves nothing here.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import heapq
 import itertools
 import logging
@@ -49,6 +48,8 @@ class Timers:
         self._numbers = itertools.count()
         self._sleep: asyncio.Future[None] | None = None
         self._running: set[asyncio.Task[None]] = set()
+        self._runner: asyncio.Task[None] | None = None
+        self._stopped = False
 
     def add(self, interval: float, phase: float, action: Callable[[float], None]) -> Timer:
         """Set a timer that is due first ``phase`` seconds from now.
@@ -93,15 +94,14 @@ class Timers:
         timer.cancelled = True
 
     async def run(self) -> None:
-        """Call what is due, until cancelled."""
-        # APScheduler reports a cancelled job as one that failed.
-        with contextlib.suppress(asyncio.CancelledError):
-            while True:
-                self.call_due()
-                while self._order and self._order[0][2].cancelled:
-                    heapq.heappop(self._order)
-                until_next = self._order[0][0] - self._monotonic() if self._order else None
-                await self._wait(until_next)
+        """Call what is due, until :meth:`stop`."""
+        self._runner = asyncio.current_task()
+        while not self._stopped:
+            self.call_due()
+            while self._order and self._order[0][2].cancelled:
+                heapq.heappop(self._order)
+            until_next = self._order[0][0] - self._monotonic() if self._order else None
+            await self._wait(until_next)
 
     def call_due(self) -> None:
         """Call once the action of every timer that is due now."""
@@ -118,18 +118,23 @@ class Timers:
             except Exception:
                 log.exception("a timer's action failed")
 
-    def clear(self) -> None:
-        """Call nothing any more; jobs under way go on."""
-        self._order.clear()
+    async def stop(self, *, finish: bool = False) -> None:
+        """Call nothing any more.
 
-    async def stop(self) -> None:
-        """Call nothing any more, cancel the jobs under way, and wait for their end."""
-        self.clear()
-        running = set(self._running)
-        for task in running:
-            task.cancel()
-        if running:
-            await asyncio.wait(running)
+        Parameters
+        ----------
+        finish : bool
+            Let the jobs under way end, instead of cancelling them.
+        """
+        self._stopped = True
+        self._order.clear()
+        self._wake()
+        if not finish:
+            for task in self._running:
+                task.cancel()
+        ending = {*self._running, *([self._runner] if self._runner else [])}
+        if ending:
+            await asyncio.wait(ending)
 
     def _push(self, timer: Timer) -> None:
         if not self._order or timer.due < self._order[0][0]:

@@ -1,11 +1,11 @@
-"""What the service does beside polling and answering: the report on its schedule, tickets."""
+"""Deliveries: the report on its schedule, and tickets."""
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from apscheduler.triggers.cron import CronTrigger
@@ -27,35 +27,78 @@ TICKET_SECONDS = 10.0
 CLOCK_SECONDS = 10.0
 
 
-class Duties:
-    """Reads the side files once, at the start, and does what they say.
+@dataclass(frozen=True, slots=True)
+class SideFiles:
+    """What the files beside the fleet file say; None where a setting names none."""
+
+    prices: PriceList | None = None
+    report: ReportPlan | None = None
+    tickets: TicketPlan | None = None
+
+
+def load_side_files(settings: Settings) -> SideFiles:
+    """The files that the settings name, as they are now.
 
     Raises
     ------
     SystemExit
-        Where a file that is named cannot be used.
+        Where one cannot be used.
+    """
+    if settings.report is not None and settings.influxdb_url is None:
+        raise SystemExit("fleetscope: FLEETSCOPE_REPORT needs FLEETSCOPE_INFLUXDB_URL")
+    try:
+        return SideFiles(
+            prices=load_prices(settings.prices) if settings.prices else None,
+            report=load(settings.report, ReportPlan) if settings.report else None,
+            tickets=load(settings.tickets, TicketPlan) if settings.tickets else None,
+        )
+    except SideFileError as error:
+        raise SystemExit(f"fleetscope: {error}") from error
+
+
+async def send_report(
+    assessment: FleetAssessment, stored: InfluxQL, plan: ReportPlan, prices: PriceList | None
+) -> list[str]:
+    """Make the report that ends now, and send it everywhere; returns what failed, in words."""
+    from exporter.deliver.report.delivery import deliver
+    from exporter.deliver.report.gather import gather
+
+    start = assessment.time - plan.days * 86400
+    return await deliver(await gather(assessment, stored, start, prices), plan)
+
+
+class Deliveries:
+    """Does what the side files say, at its time.
+
+    Parameters
+    ----------
+    files : SideFiles
+    latest : callable
+        The latest Assessment.
+    report : callable
+        Makes and sends the report; returns what failed, in words.
+
+    Raises
+    ------
+    SystemExit
+        Where the folder of the tickets cannot be used.
     """
 
     def __init__(
-        self, settings: Settings, latest: Callable[[], FleetAssessment], stored: InfluxQL | None
+        self,
+        files: SideFiles,
+        latest: Callable[[], FleetAssessment],
+        report: Callable[[], Awaitable[list[str]]],
     ) -> None:
+        self._plan = files.report
         self._latest = latest
-        self._stored = stored
-        self.prices: PriceList | None = None
-        self._plan: ReportPlan | None = None
+        self._send_report = report
         self._desk: TicketDesk | None = None
         try:
-            if settings.prices is not None:
-                self.prices = load_prices(settings.prices)
-            if settings.report is not None:
-                self._plan = load(settings.report, ReportPlan)
-            if settings.tickets is not None:
-                self._desk = TicketDesk(load(settings.tickets, TicketPlan))
+            if files.tickets is not None:
+                self._desk = TicketDesk(files.tickets)
         except SideFileError as error:
             raise SystemExit(f"fleetscope: {error}") from error
-        if self._plan is not None and stored is None:
-            raise SystemExit("fleetscope: FLEETSCOPE_REPORT needs FLEETSCOPE_INFLUXDB_URL")
-        self._turning = asyncio.Lock()
         self._scheduler = AsyncIOScheduler(
             job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": 3600}
         )
@@ -78,31 +121,21 @@ class Duties:
 
     async def stop(self) -> None:
         """End; a ticket that is under way is finished."""
-        self._timers.clear()
+        await self._timers.stop(finish=True)
         self._scheduler.shutdown(wait=False)
         if self._desk is not None:
-            async with self._turning:
-                await self._desk.close()
+            await self._desk.close()
 
     async def _tickets(self) -> None:
         assert self._desk is not None  # scheduled only with a desk
-        async with self._turning:
-            try:
-                await self._desk.turn(self._latest())
-            except Exception as error:
-                log.error("tickets: %s: %s", type(error).__name__, error)
+        try:
+            await self._desk.turn(self._latest())
+        except Exception as error:
+            log.error("tickets: %s: %s", type(error).__name__, error)
 
     async def _report(self) -> None:
-        from exporter.deliver.report.delivery import deliver
-        from exporter.deliver.report.gather import gather
-
-        assert self._plan is not None  # scheduled only with a plan
-        assert self._stored is not None  # checked at the start
-        assessment = self._latest()
-        start = assessment.time - self._plan.days * 86400
         try:
-            report = await gather(assessment, self._stored, start, self.prices)
-            failed = await deliver(report, self._plan)
+            failed = await self._send_report()
         except Exception as error:
             log.error("no report: %s: %s", type(error).__name__, error)
         else:

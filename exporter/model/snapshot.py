@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
@@ -113,8 +113,8 @@ class Cells:
     """
 
     labels: tuple[str, ...]
-    voltages_v: tuple[float, ...]
-    temperatures_c: tuple[float, ...]
+    voltages_v: Sequence[float]
+    temperatures_c: Sequence[float]
 
 
 @dataclass(frozen=True, slots=True)

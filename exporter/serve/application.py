@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import gzip
 import logging
 from collections.abc import Callable, Iterator
 
@@ -22,6 +21,8 @@ from exporter.serve import api, page
 from exporter.serve.access.guard import REFUSALS, may_see_contacts
 from exporter.serve.api.answers import answers_router
 from exporter.serve.api.schemas import problems_of
+from exporter.serve.exposition import Exposition
+from exporter.serve.pool import Pool, PoolRoutes
 
 log = logging.getLogger(__name__)
 
@@ -34,6 +35,10 @@ def make_app(
     prices: PriceList | None = None,
     without_contacts: CollectorRegistry | None = None,
     reload: Callable[[], None] | None = None,
+    *,
+    stalled: Callable[[], str | None] = lambda: None,
+    version: Callable[[], object] | None = None,
+    pool: Pool | None = None,
 ) -> FastAPI:
     """The application.
 
@@ -52,6 +57,12 @@ def make_app(
         What those see who may not see contacts; None where all may.
     reload : callable or None
         Reads the fleet file again.
+    stalled : callable
+        Why the service is not well though it answers; None while it is.
+    version : callable or None
+        An object that stays the same as long as metrics do, which are then rendered once.
+    pool : Pool or None
+        Answers what reads the past or computes for long; None where this process does.
     """
     app = FastAPI(
         title="Fleetscope",
@@ -62,22 +73,27 @@ def make_app(
     )
     app.state.stopping = False
 
+    whole = Exposition(registry, version)
+    blanked = Exposition(without_contacts, version) if without_contacts else whole
+
     @app.get("/metrics", response_class=Response)
     def metrics(request: Request) -> Response:
-        """Everything that Prometheus scrapes. Runs in a thread, beside the poll loop."""
+        """Everything that Prometheus scrapes."""
+        shown = whole if may_see_contacts(request) else blanked
         encoder, content_type = choose_encoder(request.headers.get("accept", ""))
-        blank = without_contacts is not None and not may_see_contacts(request)
-        body = encoder(without_contacts if without_contacts and blank else registry)
+        compressed = "gzip" in request.headers.get("accept-encoding", "")
+        body = shown.body(encoder, content_type, compressed=compressed)
         headers = {"Vary": "Accept, Accept-Encoding"}
-        if "gzip" in request.headers.get("accept-encoding", ""):
-            body = gzip.compress(body, compresslevel=1)
+        if compressed:
             headers["Content-Encoding"] = "gzip"
         return Response(body, media_type=content_type, headers=headers)
 
-    @app.get("/healthz")
-    async def healthz() -> dict[str, str]:
-        """The process lives and its loop turns."""
-        return {"status": "ok"}
+    @app.get("/healthz", responses={503: {"description": "Nothing is assessed any more"}})
+    async def healthz() -> Response:
+        """The processes live and their loops turn."""
+        why = stalled()
+        told = {"status": "stalled", "for": why} if why else {"status": "ok"}
+        return Response(orjson.dumps(told), 503 if why else 200, media_type="application/json")
 
     @app.get("/readyz", responses={503: {"description": "Some site has not been tried yet"}})
     async def readyz() -> Response:
@@ -97,6 +113,8 @@ def make_app(
     app.include_router(page.router())
     api.include(app, latest, stored, prices, lambda: bool(app.state.stopping))
     app.include_router(answers_router(Answerer(latest, stored, prices)))
+    if pool is not None:
+        app.add_middleware(PoolRoutes, pool=pool)
     return app
 
 

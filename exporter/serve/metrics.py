@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator
 
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
@@ -15,31 +14,13 @@ from exporter.assess.assessment import FleetAssessment
 from exporter.config.fleet import Contact
 from exporter.config.maintenance import in_maintenance
 from exporter.serve.metric_families import FAMILIES, PREFIX, WITH_GAUGES
-from exporter.store.queue_stats import SpoolNumbers
+from exporter.serve.publication import ServiceNumbers
 from scoring.issues import FloatArray
 from scoring.rules import DEVICE_ALARM, DEVICE_WARNING
 from scoring.status import STATUSES
 
 ALARMS_SHOWN = 10
 WORST_CELLS = 5
-
-
-@dataclass(frozen=True, slots=True)
-class ServiceNumbers:
-    """What the service reports of itself, read at each scrape of ``/metrics``."""
-
-    lag_seconds: float
-    skipped: int
-    clock_steps: int
-    assessment_seconds: float
-    spool: SpoolNumbers
-    writes: int
-    write_errors: int
-    cells_every: float | None
-    rollups_time: float | None
-    reload_successful: bool
-    reload_time: float
-    access_files: Mapping[str, bool] = field(default_factory=dict)
 
 
 class FleetCollector(Collector):
@@ -78,7 +59,7 @@ def registry(
     """A registry with the fleet's metrics and those of the process; contacts blank if need be."""
     made = CollectorRegistry(auto_describe=False)
     made.register(FleetCollector(latest, numbers, contacts=contacts))
-    ProcessCollector(registry=made)
+    ProcessCollector(pid=lambda: numbers().process_id or "self", registry=made)
     PlatformCollector(registry=made)
     GCCollector(registry=made)
     return made

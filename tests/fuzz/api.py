@@ -15,7 +15,7 @@ from schemathesis import Case, GenerationMode
 from schemathesis.checks import CHECKS, load_all_checks
 
 from exporter.config.settings import load_settings
-from exporter.serve.access.server import Front
+from exporter.serve.access.server import GuardedServer
 from exporter.serve.application import make_app
 from exporter.serve.metrics import registry
 from tests.serve.api.served import ServedFleet, plan
@@ -44,7 +44,7 @@ def application(folder: Path) -> Callable[..., Any]:
     fleet.scrape(s0003=None, s0005={"soh_percent": 60.0})
     made = registry(lambda: fleet.latest, lambda: NUMBERS)
     app = make_app(lambda: fleet.latest, lambda: None, made, reload=lambda: None)
-    Front(app, load_settings(web_config=config, change_token=TOKEN))
+    GuardedServer(app, load_settings(web_config=config, change_token=TOKEN))
     return app
 
 

@@ -38,7 +38,7 @@ from exporter.drivers.venus.conditions import read_conditions
 from exporter.drivers.venus.readings import Collector
 from exporter.model.snapshot import BatterySnapshot, Outcome, ScrapeError, Snapshot
 from exporter.model.text import plain_line
-from exporter.serve.access.server import Front
+from exporter.serve.access.server import GuardedServer
 from exporter.serve.application import make_app
 from exporter.serve.metrics import FleetCollector, registry
 from exporter.store.line_protocol import snapshot_lines, tag, text
@@ -255,7 +255,7 @@ def _application() -> Callable[..., Any]:
     latest: FleetAssessment = assess(state, 1.0, 1.7e9)
     made = registry(lambda: latest, lambda: NUMBERS)
     app = make_app(lambda: latest, lambda: None, made, reload=lambda: None)
-    Front(app, load_settings())
+    GuardedServer(app, load_settings())
     return app
 
 

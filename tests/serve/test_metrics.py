@@ -12,7 +12,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from exporter.assess.assessment import FleetAssessment, assess
 from exporter.collect.state import FleetState
 from exporter.serve.metric_families import FAMILIES, PREFIX
-from exporter.serve.metrics import ALARMS_SHOWN, ServiceNumbers, registry
+from exporter.serve.metrics import ALARMS_SHOWN, registry
+from exporter.serve.publication import ServiceNumbers
 from exporter.store.queue_stats import SpoolNumbers
 from tests.assess.test_assessment import WALL, failed, fleet, judge, snapshot
 

@@ -25,7 +25,7 @@ BODY_SECONDS = 10.0
 # They tell that the process lives, and nothing of the fleet: health checks have no password.
 OPEN = frozenset({"/healthz", "/readyz"})
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
-_CALLER = "fleetscope.caller"
+CALLER = "fleetscope.caller"
 # A page of the exporter's own may set a policy that fits it; nothing else needs any right.
 _DEFAULT_HEADERS = {
     "X-Content-Type-Options": "nosniff",
@@ -54,7 +54,7 @@ class _TooLargeError(Exception):
 
 def may_see_contacts(request: HTTPConnection) -> bool:
     """Whether contacts and endpoints may stand in the answer to this request."""
-    caller = request.scope.get(_CALLER)
+    caller = request.scope.get(CALLER)
     return isinstance(caller, Caller) and caller.contacts
 
 
@@ -127,7 +127,7 @@ class Guard:
         if scope["method"] not in _SAFE and not (caller and caller.changes):
             await refuse(403, "what changes state needs the token for it, as Authorization: Bearer")
             return
-        scope[_CALLER] = caller
+        scope[CALLER] = caller
         try:
             await self._app(scope, _bounded(receive), send_with_headers)
         except _TooLargeError:

@@ -28,7 +28,7 @@ MOST_CONNECTIONS = 512
 IDLE_SECONDS = 10.0
 
 
-class Front:
+class GuardedServer:
     """Serves the application on one listening socket until it is stopped.
 
     The web configuration and the files it names are looked at every two seconds. A new one is
@@ -81,9 +81,8 @@ class Front:
         """``https`` where the web configuration has TLS, else ``http``."""
         return "https" if self._context else "http"
 
-    async def serve(self, sockets: list[socket.socket]) -> None:
+    async def serve(self, listener: socket.socket) -> None:
         """Serve on a socket that listens, until :meth:`stop`."""
-        (listener,) = sockets
         leaving: list[asyncio.Task[None]] = []
         with listener:
             while True:

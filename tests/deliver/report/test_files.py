@@ -11,8 +11,7 @@ from exporter.assess.costs import load_prices
 from exporter.config.settings import Settings
 from exporter.config.side_file import Secret, SideFileError, load
 from exporter.deliver.report.report_file import ReportPlan
-from exporter.deliver.schedule import Duties
-from exporter.history.influxql import InfluxQL
+from exporter.deliver.schedule import Deliveries, load_side_files
 from tests.serve.api.served import ServedFleet, plan
 
 MAIL = "mail: {host: smtp.example.com, sender: a@example.com, to: [b@example.com]%s}"
@@ -77,12 +76,16 @@ def test_secrets_come_from_elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyP
 async def test_the_schedule_holds(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     path = tmp_path / "report.yaml"
     path.write_text("schedule: 0 7 * * mon\ntimezone: Europe/Berlin\ndirectory: out", "utf-8")
-    settings = Settings(report=path, _env_file=None)  # type: ignore[call-arg]
+    settings = Settings(report=path, influxdb_url="http://127.0.0.1:1", _env_file=None)  # type: ignore[call-arg]
     served = ServedFleet(plan(1))
-    duties = Duties(settings, lambda: served.latest, InfluxQL("http://127.0.0.1:1", "fleet", {}))
+
+    async def send() -> list[str]:
+        return []
+
+    deliveries = Deliveries(load_side_files(settings), lambda: served.latest, send)
     with caplog.at_level(logging.INFO):
-        duties.start()
-    await duties.stop()
+        deliveries.start()
+    await deliveries.stop()
     assert "the next report is made" in caplog.text
     assert "T07:00:00+0" in caplog.text
 
@@ -91,6 +94,5 @@ def test_a_report_needs_a_store(tmp_path: Path) -> None:
     path = tmp_path / "report.yaml"
     path.write_text("schedule: 0 7 * * mon\ndirectory: out", "utf-8")
     settings = Settings(report=path, _env_file=None)  # type: ignore[call-arg]
-    served = ServedFleet(plan(1))
     with pytest.raises(SystemExit, match="needs FLEETSCOPE_INFLUXDB_URL"):
-        Duties(settings, lambda: served.latest, None)
+        load_side_files(settings)

@@ -20,7 +20,7 @@ from exporter.config.settings import Settings, load_settings
 from exporter.serve.access import guard, server
 from exporter.serve.access.guard import LARGEST_BODY, may_see_contacts
 from exporter.serve.access.rate_limits import MOST_CLIENTS, Buckets
-from exporter.serve.access.server import Front
+from exporter.serve.access.server import GuardedServer
 from tests.serve.access.conftest import hashed
 
 TOKEN = "change-me-4711"
@@ -53,14 +53,14 @@ def configured(tmp_path: Path, config: dict[str, Any] | None, **more: Any) -> Se
 
 
 @contextlib.asynccontextmanager
-async def serving(settings: Settings) -> AsyncIterator[tuple[str, Front]]:
-    door = Front(application(), settings)
+async def serving(settings: Settings) -> AsyncIterator[tuple[str, GuardedServer]]:
+    guarded = GuardedServer(application(), settings)
     listener = socket.create_server(("127.0.0.1", 0))
-    task = asyncio.create_task(door.serve([listener]))
+    task = asyncio.create_task(guarded.serve(listener))
     try:
-        yield f"{door.scheme}://127.0.0.1:{listener.getsockname()[1]}", door
+        yield f"{guarded.scheme}://127.0.0.1:{listener.getsockname()[1]}", guarded
     finally:
-        door.stop()
+        guarded.stop()
         await task
 
 

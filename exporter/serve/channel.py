@@ -1,0 +1,118 @@
+"""Messages between the processes of one exporter, over a Unix socket that only they hold.
+
+A message is any picklable object. Arrays leave the pickle and cross as they lie in memory; the
+cells of a pack cross as packed doubles. For 10,000 sites of 260 cells docs/benchmarks.md has the
+figures of this and of other ways.
+"""
+
+from __future__ import annotations
+
+import array
+import asyncio
+import copyreg
+import io
+import pickle
+import socket
+import struct
+from collections.abc import Sequence
+from typing import Any
+
+from exporter.model.snapshot import Cells
+
+_COUNT = struct.Struct("!I")
+# Beyond this a message is put together in a thread.
+LARGE_BYTES = 1_000_000
+_LIMIT = 4 * 1024 * 1024
+_MOST_LABELS = 10_000
+
+
+class Channel:
+    """One end of a connection.
+
+    Parameters
+    ----------
+    reader, writer : asyncio streams
+    """
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader = reader
+        self._writer = writer
+        self._labels: dict[tuple[str, ...], tuple[str, ...]] = {}
+
+    @classmethod
+    async def over(cls, connected: socket.socket) -> Channel:
+        """A channel over a connected socket, which it closes in the end."""
+        reader, writer = await asyncio.open_connection(sock=connected, limit=_LIMIT)
+        return cls(reader, writer)
+
+    @property
+    def busy(self) -> bool:
+        """Whether something that was sent still waits for the other side."""
+        return self._writer.transport.get_write_buffer_size() > 0
+
+    def send(self, message: Any) -> None:
+        """Send a message; never blocks. What cannot be delivered any more is dropped."""
+        if not self._writer.is_closing():
+            parts = self._dump(message)
+            lengths = struct.pack(f"!{len(parts)}Q", *(part.nbytes for part in parts))
+            self._writer.writelines([_COUNT.pack(len(parts)), lengths, *parts])
+
+    async def receive(self) -> Any:
+        """The next message.
+
+        Raises
+        ------
+        EOFError
+            The other side has gone.
+        """
+        try:
+            (count,) = _COUNT.unpack(await self._reader.readexactly(_COUNT.size))
+            lengths = struct.unpack(f"!{count}Q", await self._reader.readexactly(8 * count))
+            parts = [await self._reader.readexactly(length) for length in lengths]
+        except (asyncio.IncompleteReadError, OSError) as error:
+            raise EOFError("the other process has gone") from error
+        if sum(lengths) > LARGE_BYTES:
+            return await asyncio.to_thread(self._load, parts)
+        return self._load(parts)
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._writer.close()
+
+    def _dump(self, message: Any) -> list[memoryview]:
+        buffers: list[pickle.PickleBuffer] = []
+        body = io.BytesIO()
+        pickler = pickle.Pickler(body, 5, buffer_callback=buffers.append)
+        pickler.dispatch_table = copyreg.dispatch_table | {Cells: self._reduced}
+        pickler.dump(message)
+        return [body.getbuffer(), *(buffer.raw() for buffer in buffers)]
+
+    def _reduced(self, cells: Cells) -> tuple[Any, ...]:
+        labels = self._shared(cells.labels)
+        return _cells, (labels, _packed(cells.voltages_v), _packed(cells.temperatures_c))
+
+    def _shared(self, labels: tuple[str, ...]) -> tuple[str, ...]:
+        """One object for all equal labels, which is pickled once and held once."""
+        if len(self._labels) > _MOST_LABELS:
+            self._labels.clear()
+        return self._labels.setdefault(labels, labels)
+
+    def _load(self, parts: list[bytes]) -> Any:
+        # Written by this program at the other end of a socket that nobody else holds.
+        return pickle.loads(parts[0], buffers=parts[1:])  # noqa: S301
+
+
+def _packed(values: Sequence[float]) -> bytes:
+    if isinstance(values, array.array):
+        return values.tobytes()
+    return struct.pack(f"{len(values)}d", *values)
+
+
+def _cells(labels: tuple[str, ...], voltages: bytes, temperatures: bytes) -> Cells:
+    return Cells(labels, _unpacked(voltages), _unpacked(temperatures))
+
+
+def _unpacked(packed: bytes) -> Sequence[float]:
+    values = array.array("d")
+    values.frombytes(packed)
+    return values

@@ -1,0 +1,58 @@
+"""The text of ``/metrics``: rendered once for each version, however many ask."""
+
+from __future__ import annotations
+
+import gzip
+import threading
+from collections.abc import Callable
+
+from prometheus_client import CollectorRegistry
+
+Encoder = Callable[[CollectorRegistry], bytes]
+
+
+class Exposition:
+    """The metrics of a registry, as text.
+
+    Parameters
+    ----------
+    registry : CollectorRegistry
+    version : callable or None
+        An object that stays the same as long as the metrics do; None: they are rendered anew for
+        whoever asks.
+    """
+
+    def __init__(
+        self, registry: CollectorRegistry, version: Callable[[], object] | None = None
+    ) -> None:
+        self._registry = registry
+        self._version = version
+        self._rendered: object = None
+        self._bodies: dict[tuple[str, bool], bytes] = {}
+        # Callers in other threads wait for the one that renders, and take what it made.
+        self._lock = threading.Lock()
+
+    def body(self, encoder: Encoder, content_type: str, *, compressed: bool) -> bytes:
+        """The text in an encoding of the client library; blocks while it is rendered.
+
+        Parameters
+        ----------
+        encoder : callable
+        content_type : str
+            Names the encoding.
+        compressed : bool
+            Whether it is wanted as gzip.
+        """
+        with self._lock:
+            version = self._version() if self._version else object()
+            if version is not self._rendered:
+                self._rendered = version
+                self._bodies.clear()
+            key = (content_type, compressed)
+            if key not in self._bodies:
+                if compressed:
+                    plain = self._bodies.get((content_type, False)) or encoder(self._registry)
+                    self._bodies[key] = gzip.compress(plain, compresslevel=1)
+                else:
+                    self._bodies[key] = encoder(self._registry)
+            return self._bodies[key]

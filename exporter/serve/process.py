@@ -1,0 +1,126 @@
+"""The server process: metrics, API, page and health, over the Assessments that it is sent.
+
+``python -m exporter.serve.process`` is started by the collector alone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import socket
+import time
+from dataclasses import replace
+
+from exporter.collect.timers import Timers
+from exporter.config import logs
+from exporter.config.settings import Settings
+from exporter.deliver.schedule import Deliveries, load_side_files
+from exporter.history.influxql import InfluxQL
+from exporter.serve.access.server import GuardedServer
+from exporter.serve.application import make_app
+from exporter.serve.channel import Channel
+from exporter.serve.child import inherited
+from exporter.serve.messages import Begin, Ready, Reload, Stop
+from exporter.serve.metrics import registry
+from exporter.serve.pool import Pool
+from exporter.serve.publication import Decoder, Delta, Publication, ServiceNumbers
+
+log = logging.getLogger(__name__)
+
+WATCH_FILE_SECONDS = 2.0
+# The collector publishes every two seconds; this long without is no longer a busy machine.
+STALLED_SECONDS = 30.0
+
+
+class ServerProcess:
+    """Serves what the collector publishes, until it says stop."""
+
+    def __init__(self, settings: Settings, channel: Channel) -> None:
+        self._channel = channel
+        self._decoder = Decoder()
+        self._published: Publication | None = None
+        self._received = time.monotonic()
+        stored = InfluxQL.from_settings(settings)
+        self._pool = Pool(settings, self._publication)
+        files = load_side_files(settings)
+        self._deliveries = Deliveries(
+            files, lambda: self._publication().assessment, self._pool.send_report
+        )
+        app = make_app(
+            lambda: self._publication().assessment,
+            lambda: self._publication().waiting,
+            registry(lambda: self._publication().assessment, self._numbers),
+            stored,
+            files.prices,
+            without_contacts=registry(
+                lambda: self._publication().assessment, self._numbers, contacts=False
+            ),
+            reload=lambda: channel.send(Reload()),
+            stalled=self._stalled,
+            version=self._publication,
+            pool=self._pool,
+        )
+        self._server = GuardedServer(app, settings)
+        self._timers = Timers(time.monotonic)
+
+    async def run(self, listener: socket.socket) -> None:
+        """Serve on a socket that listens; returns after :class:`Stop`."""
+        self._channel.send(Ready(self._server.scheme))
+        # Nothing can be answered before the first Assessment; callers wait in the backlog.
+        self._take(await self._channel.receive())
+        self._timers.every(WATCH_FILE_SECONDS, self._server.watch, "web configuration")
+        watching = asyncio.create_task(self._timers.run())
+        serving = asyncio.create_task(self._server.serve(listener))
+        self._deliveries.start()
+        while not isinstance(message := await self._channel.receive(), Stop):
+            self._take(message)
+        self._server.stop()
+        await self._timers.stop()
+        await watching
+        await self._deliveries.stop()
+        await serving
+        await self._pool.stop()
+
+    def _take(self, message: object) -> None:
+        if isinstance(message, Delta):
+            self._published = self._decoder.decode(message)
+            self._received = time.monotonic()
+
+    def _publication(self) -> Publication:
+        assert self._published is not None  # nothing is served before the first one
+        return self._published
+
+    def _stalled(self) -> str | None:
+        seconds = time.monotonic() - self._received
+        if seconds > STALLED_SECONDS:
+            return f"the process that polls has published nothing for {seconds:.0f} s"
+        return None
+
+    def _numbers(self) -> ServiceNumbers:
+        numbers = self._publication().numbers
+        if self._server.successful is None:
+            return numbers
+        files = {"web_config": self._server.successful, **numbers.access_files}
+        return replace(numbers, access_files=files)
+
+
+async def main() -> None:
+    """Serve until the collector says stop or is gone."""
+    own, listener = inherited()
+    channel = await Channel.over(own)
+    try:
+        begin = await channel.receive()
+        assert isinstance(begin, Begin)
+        logs.set_up(begin.settings.log_level, begin.settings.log_format)
+        await ServerProcess(begin.settings, channel).run(listener)
+    except EOFError:
+        # Without a collector there is nothing to wait for.
+        os._exit(1)
+    channel.close()
+
+
+if __name__ == "__main__":
+    import uvloop
+
+    uvloop.run(main())

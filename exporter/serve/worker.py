@@ -1,0 +1,127 @@
+"""A worker of the pool: answers requests that read the past or compute for long.
+
+``python -m exporter.serve.worker`` is started by the server process alone. It runs the same
+application as the server, over the Assessment that it is sent before each request.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from typing import Any
+
+from prometheus_client import CollectorRegistry
+
+from exporter.config import logs
+from exporter.config.settings import Settings
+from exporter.deliver.schedule import load_side_files, send_report
+from exporter.history.influxql import InfluxQL
+from exporter.serve.application import make_app
+from exporter.serve.channel import Channel
+from exporter.serve.child import inherited
+from exporter.serve.messages import Begin, Cancel, Ready, Reply, Request, SendReport, Stop
+from exporter.serve.publication import Decoder, Delta, Publication
+
+log = logging.getLogger(__name__)
+
+# Polling comes first.
+NICENESS = 10
+
+
+class Worker:
+    """Answers what the server passes on."""
+
+    def __init__(self, settings: Settings, channel: Channel) -> None:
+        self._channel = channel
+        self._decoder = Decoder()
+        self._published: Publication | None = None
+        self._stored = InfluxQL.from_settings(settings)
+        self._files = load_side_files(settings)
+        self._app = make_app(
+            lambda: self._publication().assessment,
+            lambda: None,
+            CollectorRegistry(),
+            self._stored,
+            self._files.prices,
+        )
+        self._tasks: dict[int, asyncio.Task[None]] = {}
+
+    async def run(self) -> None:
+        """Answer until :class:`Stop`."""
+        self._channel.send(Ready())
+        while not isinstance(message := await self._channel.receive(), Stop):
+            if isinstance(message, Delta):
+                self._published = self._decoder.decode(message)
+            elif isinstance(message, Request | SendReport):
+                task = asyncio.create_task(self._answer(message))
+                self._tasks[message.number] = task
+            elif isinstance(message, Cancel) and message.number in self._tasks:
+                self._tasks[message.number].cancel()
+
+    def _publication(self) -> Publication:
+        assert self._published is not None  # sent before the first request
+        return self._published
+
+    async def _answer(self, message: Request | SendReport) -> None:
+        try:
+            if isinstance(message, Request):
+                reply = await self._http(message)
+            else:
+                reply = await self._report(message)
+            self._channel.send(reply)
+        finally:
+            del self._tasks[message.number]
+
+    async def _http(self, request: Request) -> Reply:
+        """Run the application once."""
+        status, headers, body = 500, [], bytearray()
+        left = [{"type": "http.request", "body": request.body, "more_body": False}]
+
+        async def receive() -> dict[str, Any]:
+            if left:
+                return left.pop()
+            await asyncio.Event().wait()
+            raise AssertionError  # the event is never set
+
+        async def send(message: Any) -> None:
+            nonlocal status, headers
+            if message["type"] == "http.response.start":
+                status, headers = message["status"], list(message["headers"])
+            else:
+                body.extend(message.get("body", b""))
+
+        try:
+            await self._app(dict(request.scope), receive, send)
+        except Exception:
+            # The caller is answered with 500 by the application itself.
+            log.exception("a request failed: %s", request.scope["path"])
+        return Reply(request.number, status, headers, bytes(body))
+
+    async def _report(self, request: SendReport) -> Reply:
+        plan = self._files.report
+        assert plan is not None  # asked for with a report file only
+        assert self._stored is not None  # checked when the file was read
+        assessment = self._publication().assessment
+        failed = await send_report(assessment, self._stored, plan, self._files.prices)
+        return Reply(request.number, failed=tuple(failed))
+
+
+async def main() -> None:
+    """Answer until the server says stop or is gone."""
+    (own,) = inherited()
+    os.nice(NICENESS)
+    channel = await Channel.over(own)
+    try:
+        begin = await channel.receive()
+        assert isinstance(begin, Begin)
+        logs.set_up(begin.settings.log_level, begin.settings.log_format)
+        await Worker(begin.settings, channel).run()
+    except EOFError:
+        os._exit(1)
+
+
+if __name__ == "__main__":
+    import uvloop
+
+    uvloop.run(main())
