@@ -263,6 +263,10 @@ BATTERY: tuple[Quantity, ...] = (
         minimum=0,
         maximum=863999,
         meaning="Time until empty at the present load",
+        gauge=Gauge(
+            "battery_time_to_go_seconds",
+            "Time until empty at the present load, where the battery estimates it",
+        ),
     ),
     Quantity(
         name="charge_limit_a",

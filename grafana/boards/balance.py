@@ -230,6 +230,7 @@ def _named() -> table.Panel:
             Column("cell_max_v", "at ", 70, volts, 3),
             spread_column("cell_spread_v", volts),
         ],
+        drop=["Time"],
     )
 
 

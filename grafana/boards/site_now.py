@@ -46,7 +46,6 @@ ONE = '{site="$site"}'
 CHOSEN = "\"site\" = '$site'"
 FIRING = 'ALERTS{site="$site",alertstate="firing"}'
 SILENT = "Nothing stored for this site in this time range"
-NOW = "time > ${__to}ms - 5m AND time <= ${__to}ms"
 CELLS_OF_SITE = "/d/fleetscope-cells/?${__url_time_range}&var-site=${site}"
 SUBJECT = "/d/${__data.fields.target}/?${__url_time_range}&var-site=${site}"
 NO_ISSUE = "none"
@@ -108,7 +107,7 @@ def _issues() -> table.Panel:
         description="Issues that are active at the end of the time range, worst first: what to do "
         "first, since when, the component whose score each lowers and by how many points. Click on "
         "an issue to see the readings or cells behind it.",
-        size=(24, 5),
+        size=(24, 6),
         unit=look.NUMBER,
         empty="Nothing is wrong at the end of this time range",
         targets=[
@@ -122,7 +121,18 @@ def _issues() -> table.Panel:
                 "C",
             ),
         ],
-        transformations=[joined("code"), only_with("target"), ordered("key", descending=True)],
+        transformations=[
+            joined("code"),
+            only_with("target"),
+            ordered("key", descending=True),
+            # How the attempt to ask failed is on System · Collection.
+            transform(
+                "extractFields",
+                source="sentence",
+                format="regexp",
+                regExp="/^(?<short>The site does not answer[^(]*|.+)/",
+            ),
+        ],
     )
     none = look.as_text({NO_ISSUE: "–"})
     return listing(
@@ -130,7 +140,7 @@ def _issues() -> table.Panel:
         [
             severity_column("Value #A", width=76),
             Column(
-                "sentence",
+                "short",
                 "Issue",
                 url=SUBJECT,
                 more={"custom.minWidth": 150, "noValue": "Nothing is wrong", **WRAPPED},
@@ -146,7 +156,7 @@ def _issues() -> table.Panel:
             Column("deduction", "By", 48, decimals=0),
             hidden("target"),
         ],
-        drop=["key", "Value #C", "Time", *(f"Time {n}" for n in range(1, 4))],
+        drop=["key", "sentence", "Value #C", "Time", *(f"Time {n}" for n in range(1, 4))],
     )
 
 
@@ -207,10 +217,10 @@ def _flow() -> canvas.Panel:
     return flow_diagram(
         spec,
         [
-            Node("PV", 33, 2, (0, -1), look.FLOWS["PV"], inwards=True),
+            Node("PV", 35, 2, (0, -1), look.FLOWS["PV"], inwards=True),
             Node("Grid", 0, 39, (1, 0), look.FLOWS["Grid import"], inwards=True),
-            Node("Load", 66, 39, (-1, 0), look.FLOWS["Load"], inwards=False),
-            Node("Battery", 33, 77, (0, 1), look.FLOWS["Battery charge"], inwards=False),
+            Node("Load", 70, 39, (-1, 0), look.FLOWS["Load"], inwards=False),
+            Node("Battery", 35, 77, (0, 1), look.FLOWS["Battery charge"], inwards=False),
         ],
     )
 
@@ -227,9 +237,8 @@ def _battery() -> stat.Panel:
         thresholds=look.limits(look.FINE),
         targets=[
             prom_now(f"max(fleetscope_battery_soc_ratio{ONE})", "Charge", "A"),
-            influx(
-                f'SELECT min("s") FROM (SELECT last("time_to_go_s") AS "s" FROM "raw"."battery" '
-                f'WHERE {CHOSEN} AND {NOW} GROUP BY "device")',
+            prom_now(
+                f"min(fleetscope_battery_time_to_go_seconds{ONE}) or vector(0) / 0",
                 "Time to empty",
                 "B",
             ),
@@ -242,7 +251,11 @@ def _battery() -> stat.Panel:
                 "decimals": 0,
                 "thresholds": look.soc_limits().build(),
             },
-            "Time to empty": {"unit": look.SECONDS, "decimals": 0, "noValue": "Not reported"},
+            "Time to empty": {
+                "unit": look.SECONDS,
+                "decimals": 0,
+                "mappings": [look.missing_as("Not reported")],
+            },
             "Hottest": {
                 "unit": look.UNITS["°C"],
                 "decimals": 1,
@@ -260,33 +273,31 @@ def _battery() -> stat.Panel:
 
 
 def _energy_today() -> stat.Panel:
-    def energy(name: str, sign: int) -> str:
-        side = ">" if sign > 0 else "<"
-        return (
-            f'SELECT {sign / 60_000:.10f} * sum("w") FROM (SELECT mean("{name}") AS "w" FROM '
-            f'"raw"."site" WHERE {CHOSEN} AND $timeFilter GROUP BY time(1m) fill(none)) '
-            f'WHERE "w" {side} 0'
-        )
-
     parts = (
-        ("PV", "pv_power_w", 1),
-        ("Load", "load_power_w", 1),
-        ("Drawn", "grid_power_w", 1),
-        ("Fed in", "grid_power_w", -1),
+        ("PV", "pv_power_watts", "clamp_min({}, 0)"),
+        ("Load", "load_power_watts", "clamp_min({}, 0)"),
+        ("Drawn", "grid_power_watts", "clamp_min({}, 0)"),
+        ("Fed in", "grid_power_watts", "-clamp_max({}, 0)"),
     )
     spec = Spec(
         title="Energy today",
         description="Since midnight, out of the power of each minute; a minute without a reading "
         "counts nothing. Drawn from the grid and fed into it are apart.",
         size=(12, 7),
-        unit=look.UNITS["kWh"],
+        unit="watth",
         empty="No reading",
         decimals=1,
         colour=look.fixed("text"),
         back="now/d",
+        mappings=[look.missing_as("–")],
         targets=[
-            influx(energy(quantity, sign), name, ref)
-            for ref, (name, quantity, sign) in zip("ABCD", parts, strict=True)
+            prom_now(
+                f"sum(sum_over_time(({side.format(f'fleetscope_{metric}{ONE}')})[$__range:1m])) "
+                "/ 60 or vector(0) / 0",
+                name,
+                ref,
+            )
+            for ref, (name, metric, side) in zip("ABCD", parts, strict=True)
         ],
     )
     return tiles(spec, columns=True, value=26)

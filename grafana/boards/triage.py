@@ -128,7 +128,14 @@ def _whom_to_call() -> table.Panel:
                 "24 h",
                 110,
                 more={
-                    "custom.cellOptions": {"type": "sparkline", "hideValue": True, "lineWidth": 1},
+                    "custom.cellOptions": {
+                        "type": "sparkline",
+                        "hideValue": True,
+                        "lineWidth": 2,
+                        "showPoints": "always",
+                        "pointSize": 3,
+                        "spanNulls": False,
+                    },
                     "min": 0,
                     "max": 100,
                     "color": look.fixed(look.ACCENT).build(),

@@ -12,7 +12,8 @@ from grafana.kit.dashboard import dashboard
 from grafana.kit.header import HEIGHT
 from grafana.kit.panels import Spec, tiles
 from grafana.kit.queries import prom_now
-from grafana.kit.tables import link
+from grafana.kit.tables import link, transform
+from scoring.rules import RULES
 from scoring.status import WARNING_FROM
 
 TOP = 5
@@ -71,10 +72,8 @@ def _clock() -> stat.Panel:
 def _call_first() -> stat.Panel:
     worst = f"bottomk({TOP}, {KEY} < 69.5)"
     code = (
-        "label_replace(label_replace(label_replace(topk by (site) (1, max by (site, code) ("
-        '3 * fleetscope_site_issue{severity="critical"} or 2 * fleetscope_site_issue'
-        '{severity="warning"})), "issue", "$1", "code", "(.*)"), "issue", "$1 $2", "issue", '
-        '"(.*)_(.*)"), "issue", "$1 $2", "issue", "(.*)_(.*)")'
+        'topk by (site) (1, max by (site, code) (3 * fleetscope_site_issue{severity="critical"} or '
+        '2 * fleetscope_site_issue{severity="warning"}))'
     )
     spec = Spec(
         title="Call first",
@@ -94,10 +93,15 @@ def _call_first() -> stat.Panel:
         colour=look.by_threshold(),
         targets=[
             prom_now(
-                f"sort({worst} * on (site) group_left (issue) (0 * {code} + 1) "
+                f"sort({worst} * on (site) group_left (code) (0 * {code} + 1) "
                 f"or on (site) {worst})",
-                "{{name}}: {{issue}}",
+                "{{name}}: {{code}}",
             )
+        ],
+        transformations=[
+            transform("renameByRegex", regex=f"^(.*): {rule.code}$", renamePattern=f"$1: {name}")
+            for rule in RULES
+            for name in [look.words(rule.code).lower()]
         ],
         overrides={"/.*/": link("Open the site", SITE_OF_SERIES)},
     )

@@ -16,6 +16,7 @@ from scoring.status import STATUSES, Status
 HEIGHT = 3
 TEXT_WIDTH, TILES_WIDTH = 12, 12
 WALL = "fleetscope-fleet-wall"  # larger type, to be read from four metres
+USUAL_PX, WALL_PX = (13, 12), (20, 13)  # of the decision, and of the rest
 AGE_VARIABLE = "data_age"
 TRIAGE_URL = "/d/fleetscope-overview?${__url_time_range}"
 UNKNOWN_AGE = 'label_replace(vector(0) / 0, "age", "unknown", "", "")'
@@ -63,10 +64,6 @@ def age_variable(entry: Entry) -> QueryVariable:
 
 
 def _text(entry: Entry) -> text.Panel:
-    line = (
-        f"For **{', '.join(entry.personas)}**: {entry.decision} As of "
-        f"${{__to:date:YYYY-MM-DD HH:mm}}, age of data ${{{AGE_VARIABLE}}}."
-    )
     groups = (("↑", entry.up), ("↔", entry.beside), ("↓", entry.down))
     links = " ".join(
         f"{arrow} " + " · ".join(_link(entry, catalogue()[uid]) for uid in uids)
@@ -77,9 +74,15 @@ def _text(entry: Entry) -> text.Panel:
         f"{entry.title} is for the {' and the '.join(entry.personas)}. It is read from "
         f"{' and '.join(entry.sources)} and is old from {entry.fresh_s} s on."
     )
-    if entry.uid == WALL:
-        line = f"# {entry.decision}\n\n{line.replace(entry.decision, '')}"
-    return note("", description, (TEXT_WIDTH, HEIGHT), f"{line}<br>{links}")
+    decision_px, line_px = WALL_PX if entry.uid == WALL else USUAL_PX
+    line = (
+        f'For {", ".join(entry.personas)}: <b style="font-size: {decision_px}px">'
+        f"{entry.decision}</b> As of ${{__to:date:DD MMM HH:mm}}, data ${{{AGE_VARIABLE}}} old."
+    )
+    style = f"font-size: {line_px}px; line-height: 1.25"
+    return note(
+        "", description, (TEXT_WIDTH, HEIGHT), f'<div style="{style}">{line}<br>{links}</div>'
+    )
 
 
 def _link(entry: Entry, target: Entry) -> str:
@@ -87,7 +90,7 @@ def _link(entry: Entry, target: Entry) -> str:
     # Of the same domain the view says enough.
     same = target.pack == entry.pack
     name = target.title.split(" · ")[1] if same else target.title.replace(" · ", " ")
-    return f"[{name}](/d/{target.uid}?${{__url_time_range}}{kept})"
+    return f'<a href="/d/{target.uid}?${{__url_time_range}}{kept}">{name}</a>'
 
 
 def _tiles(entry: Entry) -> stat.Panel:
@@ -134,7 +137,7 @@ def _tiles(entry: Entry) -> stat.Panel:
         spec,
         background=True,
         columns=True,
-        value=54 if large else 30,
+        value=54 if large else 22,
         title=28 if large else 14,
     )
 
@@ -146,7 +149,7 @@ def _status(entry: Entry) -> tuple[str, str, dict[str, object]]:
             f'{s.value} * max(fleetscope_site_status{{site="$site",status="{s.name}"}})'
             for s in STATUSES
         )
-        texts = [look.missing_as("Not asked"), *look.status_mappings()]
+        texts = [look.missing_as("New"), *look.status_mappings()]
         mapped = {"mappings": texts, "decimals": 0}
         return "Status", each, mapped | {"color": {"mode": "thresholds"}}
     chosen = CHOSEN_INFO if entry.scope == "fleet" else ""
@@ -168,7 +171,7 @@ def _pages(entry: Entry) -> str:
         sites = 'ALERTS{alertstate="firing",severity="page",site=~"$site|$peers"}'
         return f"count(count by (site) ({sites})) or vector(0)"
     if entry.scope == "none":
-        return f"count(count by (site, alertname) ({FIRING_PAGES})) or vector(0)"
+        return f"count(count by (site) ({FIRING_PAGES})) or vector(0)"
     chosen = f"fleet:health_score:by_site{{{CHOSEN}}}"
     return f"count(count by (site) ({FIRING_PAGES} and on (site) {chosen})) or vector(0)"
 

@@ -255,9 +255,9 @@ def bars_in_order(
 
 
 def note(title: str, description: str, size: tuple[int, int], content: str) -> text.Panel:
-    """Text in Markdown, in which variables are filled in. An empty title leaves the bar out."""
+    """Text in HTML, in which variables are filled in. An empty title leaves the bar out."""
     panel = text.Panel().title(title).description(description).span(size[0]).height(size[1])
-    return panel.mode(TextMode.MARKDOWN).content(content).transparent(True)
+    return panel.mode(TextMode.HTML).content(content).transparent(True)
 
 
 def timeline(spec: Spec) -> statetimeline.Panel:

@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 DASHBOARDS = sorted((ROOT / "grafana" / "dashboards").rglob("*.json"))
 WIDTHS = {390: 844, 1280: 800, 1920: 1080, 3840: 2160}
 """Width of the screen to its height, pixels."""
+LEAST_WIDTH = {"fleetscope-fleet-wall": 1280}
+"""Pixels below which a dashboard is not meant to be read."""
 THEMES = ("dark", "light")
 MOST_OPEN = 14
 LOADED_SECONDS = 60.0
@@ -76,6 +78,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             for path in DASHBOARDS
             if not chosen.only or path.stem in chosen.only
             for width in chosen.widths
+            if width >= LEAST_WIDTH.get(path.stem, 0)
             for theme in chosen.themes
         ]
     for one in looks:
@@ -137,6 +140,7 @@ def look(
     page.on("pageerror", lambda error: seen.wrong.append(f"page error: {error}"))
     page.on("console", lambda line: _console(line, seen))
     page.on("response", lambda response: _response(response, seen))
+    page.on("requestfinished", lambda request: _finished(request, seen))
     try:
         began = time.monotonic()
         page.goto(f"{url}/d/{path.stem}/?orgId=1&theme={theme}&kiosk&refresh={query}")
@@ -177,6 +181,9 @@ def settle(page: Page) -> None:
         if time.monotonic() > deadline:
             raise TimeoutError("panels still load")
         page.wait_for_timeout(200)
+    # What has come into view asks a moment later.
+    page.wait_for_timeout(1000)
+    page.wait_for_load_state("networkidle", timeout=LOADED_SECONDS * 1000)
     page.wait_for_timeout(300)
 
 
@@ -190,10 +197,13 @@ def _console(line: Any, seen: Look) -> None:
 
 
 def _response(response: Any, seen: Look) -> None:
-    if re.search(r"/api/(ds/query|datasources|dashboards)|/apis/dashboard", response.url):
-        seen.own_bytes += int(response.headers.get("content-length", 0))
     if response.status >= 400:
         seen.wrong.append(f"{response.status} {response.url[:120]}")
+
+
+def _finished(request: Any, seen: Look) -> None:
+    if re.search(r"/api/(ds/query|datasources|dashboards)|/apis/dashboard", request.url):
+        seen.own_bytes += request.sizes()["responseBodySize"]
 
 
 if __name__ == "__main__":

@@ -96,7 +96,7 @@ def test_the_header_has_four_tiles_that_never_vanish(entry: Entry) -> None:
 @EACH
 def test_links_lead_to_every_neighbour_and_keep_time_and_site(entry: Entry) -> None:
     content = header(entry.uid)[0]["options"]["content"]
-    links = dict(re.findall(r"\]\(/d/([a-z-]+)\?([^)]+)\)", content))
+    links = dict(re.findall(r'href="/d/([a-z-]+)\?([^"]+)"', content))
     assert set(links) == {*entry.up, *entry.beside, *entry.down}
     for uid, query in links.items():
         assert "${__url_time_range}" in query

@@ -37,8 +37,6 @@ MAY_BE_EMPTY = {
     "generator",
     ("site-readings", "Scrapes by outcome", "B"): "no device of the demo gives an implausible "
     "value",
-    ("site", "Energy today", "D"): "no site need feed in while the test runs",
-    ("site", "Battery", "B"): "no battery of the demo estimates its time to empty",
     ("fleet-wall", "PV energy today", "A"): "the test may run for less than a minute",
     ("compare", "${metric:text} now", "A"): "PV performance takes an hour of daylight",
     ("compare", "${metric:text}", "*"): "PV performance takes an hour of daylight",
