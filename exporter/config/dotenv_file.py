@@ -1,8 +1,8 @@
 """Reads ``.env`` as Docker Compose reads it, so that one file serves both.
 
-Single quotes mean what they say. Within double quotes and without quotes ``$NAME``, ``${NAME}``,
+Text in single quotes is literal. Within double quotes and without quotes ``$NAME``, ``${NAME}``,
 ``${NAME:-default}``, ``${NAME-default}``, ``${NAME:+other}`` and ``${NAME+other}`` are replaced,
-by the environment first and then by what stands further up; ``$$`` is one ``$``.
+by the environment first and then by lines above; ``$$`` is one ``$``.
 """
 
 from __future__ import annotations

@@ -26,7 +26,7 @@ class DriverOptions(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     def identity(self) -> tuple[object, ...]:
-        """Values that tell one device from another: a site whose identity changes starts afresh."""
+        """Values that identify the device: where one changes, the site starts afresh."""
         return tuple(self.__dict__.values())
 
 
@@ -70,7 +70,7 @@ def take_options(
     Parameters
     ----------
     raw : mapping
-        The site as it stands in the file.
+        The site as the file has it.
     drivers : Declarations
     folder : Path
         Folder of the fleet file.

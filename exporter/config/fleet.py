@@ -178,7 +178,7 @@ class Site(_Model):
 
     @property
     def identity(self) -> tuple[object, ...]:
-        """What tells its device from another: a change of it makes the site start afresh."""
+        """Values that identify its device: where one changes, the site starts afresh."""
         own = () if self._options is None else self._options.identity()
         return self.api_endpoint, self.driver, *own
 

@@ -277,7 +277,7 @@ def _usable(model: type[BaseModel], raw: Any) -> dict[str, float]:
 
 
 class _Explainer:
-    """Says what is wrong in the words of the fleet file instead of the validator's."""
+    """Explains errors of the validator in terms of the fleet file."""
 
     def __init__(self, document: FleetDocument, drivers: Declarations) -> None:
         self._document = document
@@ -296,7 +296,7 @@ class _Explainer:
 
     def _shown(self, value: Any, where: Where) -> str:
         """The value as it may be shown: short, on one line, and never a secret."""
-        # User names and passwords stand before an @, missing or encoded as it may be.
+        # User names and passwords come before an @, which may be missing or encoded.
         if where[-1:] == ("api_endpoint",) and not _WITHOUT_SECRET.match(str(value)):
             return "(value not shown)"
         if isinstance(value, dict):

@@ -9,7 +9,7 @@ SITE_KEYS = {
     "id": "Stable name in metrics, storage and addresses: letters, digits and `_.:-`, 64 at most. "
     "A site with a new id has no past",
     "name": "What people call it; the `id` where it has none",
-    "location": "Place in words; questions find sites by it",
+    "location": "Place, as people say it; questions find sites by it",
     "api_endpoint": "Where its bridge listens: `http://HOST:PORT`, or `https`",
     "driver": "How the site is asked; each driver has further keys ([drivers](#drivers))",
     "battery_type": "Sites of one type are compared with each other",
@@ -18,7 +18,7 @@ SITE_KEYS = {
     "commissioned": "Day on which the battery went into service (`2023-10-01`), from 1990; an "
     "estimate of its state of health by age is made only with it "
     "([cells.md](cells.md#state-of-health))",
-    "priority": "Decides how soon alerts are told, and the order between equal scores",
+    "priority": "Decides how soon alerts are sent, and the order between equal scores",
     "latitude": "Degrees, north positive",
     "longitude": "Degrees, east positive",
     "tilt": "Of the PV, degrees from horizontal; taken as 30 where it is not given",

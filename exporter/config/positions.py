@@ -26,7 +26,7 @@ _DEEPEST = 50
 # So many levels in one line, or by so many blanks, are no fleet file, and could exhaust the stack
 # of the parser, which is not Python's.
 _DEEP_BLOCK = re.compile(rf"(?:[-?:][ \t]+){{{_DEEPEST}}}| {{500}}")
-MOST_TOLD = 500
+MOST_SHOWN = 500
 _LONGEST_SHOWN = 80
 _LONGEST_INTEGER = 18
 
@@ -60,10 +60,10 @@ class FleetFileError(Exception):
         self.path = path
         self.mistakes = sorted(set(mistakes))
         count = len(self.mistakes)
-        told = [f"  {mistake}" for mistake in self.mistakes[:MOST_TOLD]]
-        if count > MOST_TOLD:
-            told.append(f"  and {count - MOST_TOLD} more")
-        super().__init__(f"{path}: {count} mistake{'s' if count != 1 else ''}\n" + "\n".join(told))
+        shown = [f"  {mistake}" for mistake in self.mistakes[:MOST_SHOWN]]
+        if count > MOST_SHOWN:
+            shown.append(f"  and {count - MOST_SHOWN} more")
+        super().__init__(f"{path}: {count} mistake{'s' if count != 1 else ''}\n" + "\n".join(shown))
 
 
 def shown_text(text: str) -> str:
@@ -89,8 +89,8 @@ def dotted(where: Where) -> str:
 class FleetDocument:
     """The parsed text, the place of every key and value, and the mistakes of its form.
 
-    Where a key stands twice, the first one counts. Whatever cannot be data at all (a key that is
-    not text, an alias, a tag) is left out and told, so that the rest is still checked;
+    Of a key that is given twice, the first one counts. Whatever cannot be data at all (a key that
+    is not text, an alias, a tag) is left out and reported, so that the rest is still checked;
     ``left_out`` has the places of such values.
 
     Raises
@@ -124,7 +124,7 @@ class FleetDocument:
         self.mistakes.append(self.mistake(where, message))
 
     def as_written(self, where: Where) -> str | None:
-        """An unquoted YAML value as it stands in the file: ``no``, where the data says false."""
+        """An unquoted YAML value as the file writes it: ``no``, where the data has false."""
         return self._plain.get(where)
 
     def _refusal(self, message: str, line: int = 0, column: int = 0) -> FleetFileError:
@@ -195,12 +195,12 @@ class FleetDocument:
         return data
 
     def _is_first(self, where: Where, place: tuple[int, int]) -> bool:
-        """Note the place of a key, unless it stands there already."""
+        """Note the place of a key, unless the mapping has it already."""
         first = self._places.get(where)
         if first is None:
             self._places[where] = place
             return True
-        message = f"stands twice; the first is in line {first[0]}, column {first[1]}"
+        message = f"is given twice; the first is in line {first[0]}, column {first[1]}"
         self.mistakes.append(Mistake(*place, dotted(where), message))
         return False
 

@@ -141,7 +141,7 @@ class Writable(Protocol):
         Raises
         ------
         ScrapeError
-            When the device refused it or did not answer; its detail has the device's own words.
+            When the device refused it or did not answer; its detail quotes the device.
         """
 
     async def release(self, name: str) -> None:

@@ -35,10 +35,10 @@ class Identity:
         if self._serial is None:
             self._serial = serial
             return
-        told = f"serial number {serial}" if serial else "no serial number"
+        given = f"serial number {serial}" if serial else "no serial number"
         source = "as the fleet file says" if self._configured else "as before"
         raise ScrapeError(
             Outcome.MALFORMED,
-            f"another device answers: it gives {told}, not {self._serial} {source}; its readings "
+            f"another device answers: it gives {given}, not {self._serial} {source}; its readings "
             "are not taken. If the device was replaced, put its serial into the fleet file",
         )

@@ -97,7 +97,7 @@ class Notice:
     device : str
         The device that it is about, or ``site``.
     detail : str
-        What exactly, in words that complete the issue's sentence.
+        What exactly; it completes the issue's sentence.
     """
 
     code: str
@@ -155,7 +155,7 @@ class Snapshot:
     notices : tuple of Notice
         Complete at every Snapshot: one that is not repeated is over.
     devices : frozenset of str or None
-        Ids of all devices that the site has at present, None where this scrape could not tell.
+        Ids of all devices that the site has at present, None where this scrape could not find out.
     silence_seconds : float
         How long the site may give nothing after this, since one of its devices holds it up.
     implausible : tuple of Implausible
@@ -187,11 +187,11 @@ class ScrapeError(Exception):
     outcome : Outcome
         The reason, any but ``ok`` and ``partial``.
     detail : str
-        What happened, where, in words; it may be shown and logged, so it holds no secret.
+        What happened and where, for a person; it may be shown and logged, so it holds no secret.
     """
 
     def __init__(self, outcome: Outcome, detail: str) -> None:
-        # Parts of it may be the site's own words.
+        # Parts of it may come from the site.
         detail = plain_line(detail)
         super().__init__(detail)
         self.outcome = outcome

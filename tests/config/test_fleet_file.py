@@ -116,11 +116,11 @@ def test_one_wrong_site_does_not_hide_the_others() -> None:
 def test_of_a_key_that_stands_twice_the_first_counts_in_yaml_and_json() -> None:
     yaml = mistakes_of(SITE + "    priority: low\n    priority: urgent\n")
     assert yaml == [
-        "line 5, column 5: sites[0].priority: stands twice; the first is in line 4, column 5"
+        "line 5, column 5: sites[0].priority: is given twice; the first is in line 4, column 5"
     ]
     body = '{"sites": [{"id": "a", "api_endpoint": "http://h", "tags": [], "tags": {"x": 1}}]}'
     (told,) = mistakes_of(body, "fleet.json")
-    assert "sites[0].tags: stands twice" in told
+    assert "sites[0].tags: is given twice" in told
 
 
 @pytest.mark.parametrize("blank", ["", "\t", "\r\n  "])

@@ -109,7 +109,7 @@ MISTAKES = {
     "both": (
         "https://a",
         {"ca_file": "fleet.yaml", "certificate_sha256": "a" * 64},
-        "is given beside ca_file",
+        "is given in addition to ca_file",
     ),
     "no file": (
         "https://a",

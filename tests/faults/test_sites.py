@@ -259,7 +259,7 @@ async def test_a_key_twice_with_two_values_is_refused(
     bridge.manners[BATTERY] = tree_with(b'{"Soc": 20, "Soh": 95.0, "Soc": 80}')
     snapshot = await driver.scrape()
     assert snapshot.outcome is Outcome.PARTIAL
-    assert "'Soc' stands twice" in snapshot.detail
+    assert "'Soc' is twice" in snapshot.detail
     # What the system tree says stands in, and neither of the two.
     (battery,) = (b for b in snapshot.batteries if b.active)
     assert battery.readings["soc_percent"] == 74.0

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from exporter.drivers.venus.readings import Collector
 from exporter.drivers.venus.tree import PHASES, Tree, service_class, service_name
@@ -20,7 +20,7 @@ NO_INPUT = 240
 _VEBUS_PERIOD_STEP_S = 0.1024e-3
 _MODE_INVERTER_ONLY, _MODE_OFF = 2, 4
 _STATE_OFF = 0
-# A dead phase beside live ones may show some induced voltage.
+# A dead phase next to live ones may show some induced voltage.
 _DEAD_BELOW = 0.3
 # Phases of three-phase supplies; split-phase ones have 120 V.
 _THREE_PHASE_ABOVE_V = 180.0
@@ -57,12 +57,14 @@ class AcInput:
     live : bool
         Whether there is voltage and frequency, connected or not.
     refused : bool
-        Whether the device is on and does not use a live input, without being told to.
+        Whether the device is on and does not use a live input, although nothing set it so.
     frequency_hz : float
     voltages_v : dict
         By phase, of the phases that are not dead.
     lost : tuple of str
         Dead phases that should be live.
+    available : frozenset of int
+        Inputs, from 0, that have voltage, whether they are the active one or not.
     period_step_s : float
         Resolution of the period that the frequency is made of, where it is known, else NaN.
     """
@@ -75,6 +77,7 @@ class AcInput:
     frequency_hz: float = math.nan
     voltages_v: Mapping[str, float] = field(default_factory=dict)
     lost: tuple[str, ...] = ()
+    available: frozenset[int] = frozenset()
     period_step_s: float = math.nan
 
 
@@ -102,7 +105,7 @@ class Electrical:
         return any(not math.isnan(v) for v in values)
 
     def phases(self) -> tuple[dict[str, float], list[str]]:
-        """Voltages of the live phases, and the names of those that are dead beside them."""
+        """Voltages of the live phases, and the names of those that are dead."""
         top = self.highest_v
         known = {p: v for p, v in self.voltages_v.items() if not math.isnan(v)}
         alive = {p: v for p, v in known.items() if top > 0 and v >= _DEAD_BELOW * top}
@@ -163,10 +166,10 @@ def _is_off(tree: Tree) -> bool:
 
 
 def _is_ignored(tree: Tree) -> bool:
-    """Whether the unit was told not to use its input: by mode, by a switch or by ESS."""
+    """Whether mode, a switch or ESS keeps the unit from using its input."""
     if number(tree.get("Mode")) == _MODE_INVERTER_ONLY:
         return True
-    paths = ("Ac/Control/IgnoreAcIn1", "Ac/State/IgnoreAcIn1")
+    paths = [f"Ac/{group}/IgnoreAcIn{n}" for group in ("Control", "State") for n in (1, 2)]
     return any(number(tree.get(path)) == 1 for path in paths)
 
 
@@ -241,7 +244,8 @@ def _read_inverter_input(
     if off and not found.live:
         # A unit that is off measures nothing.
         return AcInput(index=None, period_step_s=period_step_s)
-    return found
+    paths = ((n, f"Ac/State/AcIn{n + 1}Available") for n in (0, 1))
+    return replace(found, available=frozenset(n for n, p in paths if number(tree.get(p)) == 1))
 
 
 def read_grid_meter(tree: Tree, seen: Collection[str] = ()) -> AcInput:

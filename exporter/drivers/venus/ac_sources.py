@@ -139,7 +139,10 @@ class AcSources:
         if not inverter.live:
             return inverter if expected else None
         if source in _NAMES:
-            return AcInput(connected=0.0) if expected else None
+            # Some units know of an input that they do not use.
+            grids = {index for index, kind in self.kinds.items() if kind is Source.GRID}
+            there = bool(grids & inverter.available)
+            return AcInput(connected=float(there)) if expected else None
         if expected is False:
             # A generator that warms up.
             return None

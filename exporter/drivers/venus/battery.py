@@ -207,7 +207,7 @@ def _name_extremes(snapshot: BatterySnapshot, cells: Cells) -> BatterySnapshot:
 
 @dataclass(frozen=True, slots=True)
 class ListedBattery:
-    """A battery beside the active one, as the system tree lists it."""
+    """A battery other than the active one, as the system tree lists it."""
 
     service: str
     instance: Any
@@ -240,7 +240,7 @@ def listed_batteries(system: Tree, active: str | None) -> list[ListedBattery]:
 
 
 def read_listed(battery: ListedBattery, device: str) -> tuple[BatterySnapshot, list[Implausible]]:
-    """What the system tree says of a battery beside the active one."""
+    """Readings that the system tree lists of a battery other than the active one."""
     into = Collector(device, "battery")
     for name, key in _LISTED_KEYS.items():
         # What the list leaves out is not asked for here; the battery's own tree has it.

@@ -209,9 +209,11 @@ _BATTERY_STATES = {
 }
 _PVINVERTER_STATES = {
     **_codes(Level.STATE, dict.fromkeys(range(7), "starting")),
-    **_codes(Level.STATE, {7: "running", 8: "standby", 9: "boot loading", 11: "running (MPPT)"}),
+    **_codes(
+        Level.STATE,
+        {7: "running", 8: "standby", 9: "boot loading", 11: "running (MPPT)", 12: "throttled"},
+    ),
     10: Code(Level.ALARM, "error"),
-    12: Code(Level.INFORMATION, "power is limited"),
 }
 _GENSET_STATES = {
     **_codes(Level.STATE, {0: "standby", **dict.fromkeys(range(1, 8), "starting"), 8: "running"}),

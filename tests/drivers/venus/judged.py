@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 from exporter.assess.assessment import FleetAssessment, SiteAssessment, assess
 from exporter.collect.state import FleetState
 from exporter.config.fleet import Fleet
 from exporter.model.snapshot import Outcome, ScrapeError, Snapshot
-from tests.drivers.bridge import Bridge, Clock, driver_for
+from tests.drivers.bridge import (
+    BATTERY,
+    PREFIX,
+    SYSTEM,
+    VEBUS,
+    Bridge,
+    Clock,
+    driver_for,
+    site_trees,
+)
 
 INTERVAL = 10.0
 Trees = dict[str, dict[str, Any]]
+MAPPING = "ServiceMapping/com_victronenergy_"
+SECOND = PREFIX + "battery.socketcan_can1"
 
 
 class Judged:
@@ -82,3 +94,32 @@ def sentence(site: SiteAssessment, code: str) -> str:
 def answered(judged: Judged) -> bool:
     """Whether every scrape was answered."""
     return all(s.outcome in (Outcome.OK, Outcome.PARTIAL) for s in judged.snapshots)
+
+
+def plain_site() -> Trees:
+    """A healthy site: one battery, one Multi on the grid."""
+    trees = {name: site_trees()[name] for name in (SYSTEM, BATTERY, VEBUS)}
+    for path in [p for p in trees[SYSTEM] if p.startswith(MAPPING)]:
+        if trees[SYSTEM][path] not in trees:
+            del trees[SYSTEM][path]
+    trees[BATTERY]["Alarms/HighTemperature"] = 0
+    trees[VEBUS] |= {"Alarms/L1/Overload": 0, "Mode": 3, "State": 3, "Connected": 1}
+    trees[SYSTEM]["Ac/ActiveIn/Source"] = 1
+    return trees
+
+
+def with_second_battery(trees: Trees, instance: int, **values: Any) -> Trees:
+    trees[SECOND] = trees[BATTERY] | {"DeviceInstance": instance} | values
+    trees[SYSTEM][f"{MAPPING}battery_{instance}"] = SECOND
+    trees[SYSTEM]["Batteries"] = [
+        {"id": BATTERY, "instance": 256, "soc": 75.0},
+        {"id": SECOND, "instance": instance, "soc": trees[SECOND]["Soc"], "voltage": 52.5},
+    ]
+    return trees
+
+
+@contextlib.asynccontextmanager
+async def judged(trees: Trees, **options: Any) -> AsyncIterator[Judged]:
+    bridge = Bridge(trees)
+    async with bridge.running(), Judged(bridge, **options) as site:
+        yield site

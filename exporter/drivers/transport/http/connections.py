@@ -33,7 +33,7 @@ REFUSED_NETWORKS: tuple[Network, ...] = tuple(
         "ff00::/8",  # multicast
     )
 )
-# An IPv4 address stands in their last 32 bits: NAT64 (RFC 6052, RFC 8215), and the form of old.
+# Their last 32 bits hold an IPv4 address: NAT64 (RFC 6052, RFC 8215), and the form of old.
 _HOLD_IPV4 = tuple(
     ipaddress.IPv6Network(text) for text in ("64:ff9b::/96", "64:ff9b:1::/48", "::/96")
 )

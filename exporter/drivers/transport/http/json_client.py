@@ -23,7 +23,7 @@ from exporter.model.text import plain_line
 
 CONNECT_SECONDS = 2.0
 REQUEST_SECONDS = 5.0
-# What stands at the end of a document that broke off within a token, from where the parser gave
+# The end of a document that broke off within a token, from where the parser gave
 # up: nothing, the start of a literal, of a number's fraction or exponent, or of an escape.
 _CUT_TOKEN = re.compile(
     r"|t|tr|tru|f|fa|fal|fals|n|nu|nul|N|Na|-?(?:I|In|Inf|Infi|Infin|Infini|Infinit)?"
@@ -132,7 +132,7 @@ def _explain(error: Exception, what: str) -> ScrapeError:
     refused_address = isinstance(getattr(error, "os_error", None), AddressRefusedError)
     if refused_address:
         return ScrapeError(Outcome.REFUSED, f"{what}: {AddressRefusedError().strerror}")
-    # Only the parser's own words: the whole text of the error holds the address.
+    # Only the parser's message: the whole text of the error holds the address.
     reason = _one_line(getattr(error, "message", None) or type(error).__name__)
     outcome, detail = Outcome.MALFORMED, f"not HTTP as expected ({reason})"
     for kind, found, describe in _FAILURES:
@@ -240,14 +240,14 @@ def _count_keys(value: dict[str, Any] | list[Any]) -> int:
 
 
 def _refuse_contradictions(body: bytes, what: str) -> None:
-    """A key that stands twice with two values: which one is meant cannot be known."""
+    """Refuse a key with two different values: which one is meant cannot be known."""
 
     def pairs(found: list[tuple[str, Any]]) -> dict[str, Any]:
         seen: dict[str, Any] = {}
         for key, value in found:
             # By their text, since NaN is not equal to itself.
             if key in seen and repr(seen[key]) != repr(value):
-                detail = f"{what}: {key[:80]!r} stands twice in the reply, with different values"
+                detail = f"{what}: {key[:80]!r} is twice in the reply, with different values"
                 raise ScrapeError(Outcome.MALFORMED, detail)
             seen[key] = value
         return seen

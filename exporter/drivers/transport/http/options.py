@@ -35,7 +35,7 @@ def _check_fingerprint(value: str, info: ValidationInfo) -> str:
         raise field_error("expected the certificate's SHA-256 fingerprint, 64 hexadecimal digits")
     _needs_tls(info)
     if isinstance(info.context, OptionContext) and "ca_file" in info.context.given:
-        raise field_error("is given beside ca_file; give one of them")
+        raise field_error("is given in addition to ca_file; give one of them")
     return digits
 
 
@@ -44,7 +44,7 @@ class HttpOptions(DriverOptions):
 
     ca_file: Annotated[Text, AfterValidator(_check_ca_file)] | None = Field(
         None,
-        description="Certificate authority for `https`, relative to this file; not beside "
+        description="Certificate authority for `https`, relative to this file; excludes "
         "`certificate_sha256`",
     )
     certificate_sha256: Annotated[str, AfterValidator(_check_fingerprint)] | None = Field(

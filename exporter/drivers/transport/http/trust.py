@@ -1,4 +1,4 @@
-"""How a site is reached: whom its certificate must be from, and what it is told of us."""
+"""Which certificates of sites are trusted."""
 
 from __future__ import annotations
 
