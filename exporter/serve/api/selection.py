@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Sequence
+from difflib import get_close_matches
 from typing import Any, Literal, TypeVar
 
 import numpy as np
@@ -110,7 +111,10 @@ def row_of(assessment: FleetAssessment, site_id: str) -> int:
     for row, site in enumerate(assessment.fleet.sites):
         if site.id == site_id:
             return row
-    raise HTTPException(404, f"there is no site with the id {site_id[:80]!r}")
+    known = {name: site.id for site in assessment.fleet.sites for name in (site.title, site.id)}
+    close = dict.fromkeys(known[name] for name in get_close_matches(site_id[:80], known, 3))
+    hint = f"; did you mean {' or '.join(close)}?" if close else ""
+    raise HTTPException(404, f"there is no site with the id {site_id[:80]!r}{hint}")
 
 
 def by_value(rows: Sequence[int], values: np.ndarray[Any, Any], *, descending: bool) -> list[int]:
