@@ -45,16 +45,18 @@ class Answerer:
         self._prices = prices
         self._directory: Directory | None = None
 
-    def view(self) -> View:
+    def view(self, *, contacts: bool = False) -> View:
         """The latest Assessment, with the names of its sites."""
         assessment = self._latest()
         directory = self._directory
         if directory is None or directory.fleet is not assessment.fleet:
             directory = self._directory = Directory(assessment.fleet)
-        return View(assessment, directory)
+        return View(assessment, directory, contacts=contacts)
 
-    async def answer(self, query: Query) -> Answer:
+    async def answer(self, query: Query, *, contacts: bool = False) -> Answer:
         """Answer a query whose sites and filters are spelled as in the fleet file.
+
+        ``contacts`` is whether the asker may see them.
 
         Raises
         ------
@@ -65,7 +67,7 @@ class Answerer:
             return _help(query, self.view())
         if query.what is What.COST:
             return self._cost(query)
-        view = self.view()
+        view = self.view(contacts=contacts)
         if query.period is None:
             if query.what in (What.HISTORY, What.TIMELINE):
                 raise CannotAnswerError(
@@ -142,5 +144,7 @@ EXAMPLES = {
     What.HISTORY: "how did the score develop since Monday?",
     What.VALUE: "what is the state of charge of Alpha?",
     What.COST: "what will it cost?",
+    What.CONTACT: "whom do I call about Alpha?",
+    What.CELLS: "which cell of Gamma is the weakest?",
     What.TIMELINE: "what happened in the last hour?",
 }

@@ -27,7 +27,8 @@ class Metric:
     worse : "low", "high" or ""
         Side that is bad news; empty where neither is.
     source : "score", "component", "reading", "coverage", "scrape" or "past"
-        Where in the Assessment it is; ``past`` is known from InfluxDB only.
+        Where in the Assessment it is; ``past`` is known from InfluxDB only. What the fleet file
+        says has its own name here.
     key : str
         Its component or quantity.
     measurement, fields : str, tuple of str
@@ -157,6 +158,24 @@ _RESPONSE_TIME = Metric(
     steady=0.2,
 )
 
+
+def _of_fleet_file(name: str, label: str, unit: str) -> Metric:
+    """What the fleet file says of a site, and what follows from it."""
+    return Metric(
+        name=name,
+        label=label,
+        unit=unit,
+        decimals=1,
+        worse="",
+        source=name,
+        key=name,
+        measurement="",
+        fields=(),
+        promql="",
+        fleet="sum",
+    )
+
+
 _TABLE = (
     _score("overall"),
     *(_score(component) for component in WEIGHTS),
@@ -164,6 +183,9 @@ _TABLE = (
     _COVERAGE,
     _RESPONSE_TIME,
     _AVAILABILITY,
+    _of_fleet_file("capacity", "battery capacity", "kWh"),
+    _of_fleet_file("stored_energy", "stored energy", "kWh"),
+    _of_fleet_file("pv_capacity", "PV capacity", "kW"),
 )
 
 METRICS: Mapping[str, Metric] = MappingProxyType({metric.name: metric for metric in _TABLE})
@@ -182,6 +204,8 @@ class ConditionKind:
         Statuses of which the site must have one.
     metric : str
         The metric that shows how far it goes.
+    absent : str
+        The metric of which there is no value.
     """
 
     name: str
@@ -189,6 +213,7 @@ class ConditionKind:
     codes: tuple[str, ...] = ()
     statuses: tuple[str, ...] = ()
     metric: str = ""
+    absent: str = ""
 
 
 _STATUSES = ("healthy", "good", "warning", "critical", "offline", "unknown")
@@ -260,6 +285,11 @@ _CONDITIONS = (
     *(
         ConditionKind(name, f"status {name.upper()}", statuses=(name,), metric="score")
         for name in _STATUSES
+    ),
+    *(
+        ConditionKind(f"no_{metric.name}", f"no {metric.label}", absent=metric.name)
+        for metric in METRICS.values()
+        if metric.source == "reading"
     ),
 )
 

@@ -22,7 +22,9 @@ from exporter.ask.builder import (
     metric_column,
 )
 from exporter.ask.catalogue import CONDITIONS, METRICS, Metric
+from exporter.ask.cell_answers import cells_answer
 from exporter.ask.comparisons import compare_sites, group_table, outliers_answer
+from exporter.ask.contact_answers import contact_answer
 from exporter.ask.query import Query, What
 from exporter.ask.site_answers import explain_answer, since_answer, site_answer
 from exporter.ask.view import FloatArray, View
@@ -419,4 +421,6 @@ _ANSWERS: dict[What, Callable[[Builder], Answer]] = {
     What.EXPLAIN: _explain,
     What.SINCE: _since,
     What.VALUE: _value,
+    What.CONTACT: contact_answer,
+    What.CELLS: cells_answer,
 }

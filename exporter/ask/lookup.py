@@ -56,6 +56,8 @@ def location_parts(location: str | None) -> list[str]:
 
 def attribute_values(site: Site, attribute: str) -> list[str]:
     """What a site has under an attribute; empty where it has nothing."""
+    if attribute == "site":
+        return [site.id]
     if attribute == "tag":
         return list(site.tags)
     if attribute == "location":
@@ -209,6 +211,8 @@ class Directory:
         """
         from rapidfuzz import process
 
+        if wanted.attribute == "site":
+            return Filter("site", self.find(wanted.value), wanted.negate)
         if wanted.attribute == "priority":
             known: Iterable[str] = ("high", "medium", "low")
         else:

@@ -24,6 +24,7 @@ from exporter.history.influxql import InfluxQL, NoAnswerError
 from exporter.model.text import sites_word
 
 MOST_POINTS = 20_000
+_NOW_ONLY = (*(What.OUTLIERS, What.EXPLAIN, What.SINCE, What.HELP, What.CONTACT, What.CELLS),)
 
 
 async def answer_past(view: View, query: Query, stored: InfluxQL | None) -> Answer:
@@ -36,7 +37,7 @@ async def answer_past(view: View, query: Query, stored: InfluxQL | None) -> Answ
     b = Builder(view, query)
     if not b.chosen:
         raise b.nothing_to_ask()
-    if query.what in (What.OUTLIERS, What.EXPLAIN, What.SINCE, What.HELP):
+    if query.what in _NOW_ONLY:
         raise CannotAnswerError(
             f"{query.what.value} is answered for now only; ask it without a period, or ask for the "
             "history of a metric"

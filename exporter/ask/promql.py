@@ -55,6 +55,11 @@ def scope(query: Query, chosen: list[str], fleet: Fleet) -> str:
 def condition(wanted: Condition) -> str:
     """Sites of which a condition holds."""
     kind = CONDITIONS[wanted.name]
+    if kind.absent:
+        shown = METRICS[kind.absent].promql
+        without = f"max by (site) (fleetscope_site_info) unless on (site) ({shown})"
+        known = f"max by (site) ({shown})"
+        return (known if wanted.negate else without) if shown else ""
     parts = []
     if kind.codes:
         codes = "|".join(kind.codes)

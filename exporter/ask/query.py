@@ -43,6 +43,8 @@ class What(StrEnum):
     VALUE = "value"
     COST = "cost"
     TIMELINE = "timeline"
+    CONTACT = "contact"
+    CELLS = "cells"
     HELP = "help"
 
 
@@ -59,6 +61,8 @@ WHAT_MEANINGS = {
     What.HISTORY: "how a metric went over time",
     What.VALUE: "the present value of a metric",
     What.COST: "what it will cost, by the configured price list",
+    What.CONTACT: "where sites are, and whom to call; contacts need the right to see them",
+    What.CELLS: "the single cells of a site, as last read and by their history",
     What.TIMELINE: "what happened in a period, in order: statuses, issues, maintenance, reloads",
     What.HELP: "what can be answered",
 }
@@ -94,7 +98,7 @@ class Filter:
     negate: bool = False
 
     def __post_init__(self) -> None:
-        if self.attribute not in ATTRIBUTES:
+        if self.attribute not in (*ATTRIBUTES, "site"):
             raise QueryError(f"cannot filter by {self.attribute!r}; by {', '.join(ATTRIBUTES)}")
 
     def __str__(self) -> str:
@@ -168,6 +172,8 @@ class Query:
         An attribute whose values are compared instead of sites.
     events : str or None
         Of a timeline only the issues that begun or ended, one of :data:`EVENTS`.
+    cell : str or None
+        The label or number of one cell.
     """
 
     what: What
@@ -185,6 +191,7 @@ class Query:
     with_cost: bool = False
     group_by: str | None = None
     events: str | None = None
+    cell: str | None = None
 
     def __post_init__(self) -> None:
         for metric in self.metrics:
@@ -224,6 +231,7 @@ class Query:
             "with_cost",
             "group_by",
             "events",
+            "cell",
         ):
             if getattr(self, name):
                 plain[name] = getattr(self, name)
@@ -328,6 +336,8 @@ def in_words(query: Query, titles: dict[str, str] | None = None) -> str:
         What.VALUE: "value",
         What.COST: "cost",
         What.TIMELINE: "what happened",
+        What.CONTACT: "where, and whom to call",
+        What.CELLS: "single cells",
         What.HELP: "what can be answered",
     }[query.what]
     parts = ["number of " + subject if query.count else subject]
@@ -354,6 +364,8 @@ def in_words(query: Query, titles: dict[str, str] | None = None) -> str:
         parts.append(f"{said}{start} to {end}")
     if query.events:
         parts.append(f"issues that {'began' if query.events == 'begun' else query.events}")
+    if query.cell:
+        parts.append(f"cell {query.cell}")
     if query.with_cost:
         parts.append("and its cost")
     return ", ".join(parts)

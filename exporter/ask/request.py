@@ -41,6 +41,7 @@ PARAMETERS = {
     "count": "1: how many, rather than which",
     "cost": "1: what it will cost, too",
     "events": "Of a timeline only the issues that have begun or ended",
+    "cell": "Only the cell of this number, of what=cells",
     "group_by": "An attribute whose values are compared instead of sites, such as region",
 }
 
@@ -127,6 +128,7 @@ def query_from(
         with_cost=word("cost") in _TRUE,
         group_by=word("group_by"),
         events=word("events"),
+        cell=one("cell"),
         **chosen,
     )
 

@@ -19,6 +19,11 @@ from exporter.model.quantities import label
 from scoring.issues import Severity
 from scoring.status import Status
 
+_OF_FLEET_FILE = {
+    "capacity": "capacity_kwh",
+    "stored_energy": "capacity_kwh",
+    "pv_capacity": "solar_capacity_kw",
+}
 FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
 
@@ -26,9 +31,12 @@ _LEVEL = {"info": Severity.INFO, "warning": Severity.WARNING, "critical": Severi
 
 
 class View:
-    """One Assessment with the names of its sites."""
+    """One Assessment with the names of its sites; ``contacts``: whether the asker may see them."""
 
-    def __init__(self, assessment: FleetAssessment, directory: Directory) -> None:
+    def __init__(
+        self, assessment: FleetAssessment, directory: Directory, *, contacts: bool = False
+    ) -> None:
+        self.contacts = contacts
         self.assessment = assessment
         self.directory = directory
         self.sites = assessment.fleet.sites
@@ -45,9 +53,20 @@ class View:
             return np.where(np.isnan(found.up), np.nan, 100.0 * found.scores.overall.coverage)
         if metric.source == "scrape":
             return np.where(found.up == 1, found.duration, np.nan)
+        if metric.source in _OF_FLEET_FILE:
+            return self._of_fleet_file(metric.source)
         if metric.source == "reading":
             return found.readings[metric.key]
         return np.full(self.count, np.nan)
+
+    def _of_fleet_file(self, source: str) -> FloatArray:
+        """Capacities, NaN where the fleet file gives none, and the energy stored in batteries."""
+        given = np.array(
+            [getattr(site, _OF_FLEET_FILE[source]) or np.nan for site in self.sites], dtype=float
+        )
+        if source == "stored_energy":
+            return given * self.values(METRICS["soc"]) / 100.0
+        return given
 
     def taken(self, metric: Metric, row: int) -> float:
         """Unix seconds at which the value of a metric was taken."""
@@ -102,6 +121,8 @@ class View:
         holds = np.zeros(self.count, dtype=np.bool_)
         if kind.codes:
             holds |= self.has_issue(set(kind.codes))
+        if kind.absent:
+            holds = np.isnan(self.values(METRICS[kind.absent]))
         for status in kind.statuses:
             holds |= overall.status == Status[status.upper()]
         if kind.name == "any_issue":
@@ -120,7 +141,7 @@ class View:
 
     def _judged(self, kind: ConditionKind) -> BoolArray:
         """Where it is known whether a condition holds, shape (N,): the unknown is not well."""
-        if kind.name in ("unknown", "missing_readings", "no_data", "maintenance"):
+        if kind.absent or kind.name in ("unknown", "missing_readings", "no_data", "maintenance"):
             return np.ones(self.count, dtype=np.bool_)
         if kind.metric:
             return ~np.isnan(self.values(METRICS[kind.metric]))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import socket
 import threading
 from collections.abc import Iterator
@@ -15,7 +16,7 @@ from exporter.ask.lookup import Directory
 from exporter.assess.assessment import FleetAssessment, assess
 from exporter.collect.state import FleetState
 from exporter.config.fleet import Fleet
-from exporter.model.snapshot import BatterySnapshot, Outcome, Snapshot
+from exporter.model.snapshot import BatterySnapshot, Cells, Outcome, Snapshot
 from exporter.serve.application import Server, make_app
 from tests.assess.test_assessment import BATTERY, GRID
 
@@ -50,6 +51,7 @@ _BATTERIES = {
     "hot": {"temperature_c": 47.0},
     "soc": {"soc_percent": 6.0},
 }
+_CELLS = Cells(("1", "7", "8"), (3.31, 3.20, 3.32), (24.0, math.nan, 25.0))
 _GRIDS = {"frequency": {"grid_frequency_hz": 49.3}, "grid_lost": {"grid_connected": 0.0}}
 
 
@@ -68,6 +70,7 @@ def sample_fleet() -> Fleet:
                     "battery_type": battery,
                     "vendor": vendor,
                     "priority": priority,
+                    "contact": {"name": "Maria", "phone": "+34 123 456"},
                     "tags": tags,
                     "solar_capacity_kw": 10,
                     "capacity_kwh": 20,
@@ -99,7 +102,12 @@ def judged() -> FleetAssessment:
                 readings=readings | _GRIDS.get(fault, {}),
                 batteries=()
                 if fault == "silent"
-                else (BatterySnapshot("battery/0", True, battery | _BATTERIES.get(fault, {})),),
+                else (
+                    BatterySnapshot(
+                        *("battery/0", True, battery | _BATTERIES.get(fault, {})),
+                        cells=_CELLS if fault == "spread" else None,
+                    ),
+                ),
             ),
             1000.0,
         )

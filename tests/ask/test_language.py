@@ -57,7 +57,7 @@ async def answered(answerer: Answerer, asked: Query) -> None:
     try:
         await answerer.answer(asked)
     except CannotAnswerError as error:
-        if "no site has a" not in str(error):
+        if "no site has a" not in str(error) and "has no cell" not in str(error):
             raise
         raise NoSuchReadingError from error
 

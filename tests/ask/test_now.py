@@ -270,3 +270,53 @@ def test_comparisons_and_conditions_in_text() -> None:
             comparison_from(text)
     with pytest.raises(QueryError):
         condition_from("purple")
+
+
+async def test_contacts_are_for_those_who_may_see_them(answerer: Answerer) -> None:
+    query = Query(What.CONTACT, sites=("site_alpha",))
+    hidden = await answerer.answer(query)
+    assert hidden.headline.endswith("its contact is not shown without the right to see it.")
+    assert hidden.tables[0].rows[0]["phone"] is None
+    assert "contacts; they need a sign-in" in hidden.evidence.missing[0]
+    shown = await answerer.answer(query, contacts=True)
+    assert shown.headline == "Alpha: Sevilla, Spain; call Maria, +34 123 456."
+    urgent = await answerer.answer(
+        Query(What.CONTACT, conditions=(Condition("critical"),)), contacts=True
+    )
+    assert set(urgent.sites) == {"site_alpha", "depot_north"}
+
+
+async def test_what_the_fleet_file_says_adds_up(answerer: Answerer) -> None:
+    capacity = await answerer.answer(Query(What.VALUE, metrics=("capacity",)))
+    assert "280" in capacity.headline
+    stored = await answerer.answer(
+        Query(What.VALUE, sites=("site_alpha",), metrics=("stored_energy",))
+    )
+    assert "14.0 kWh" in stored.headline
+
+
+async def test_a_reading_that_is_not_there(answerer: Answerer) -> None:
+    answer = await answerer.answer(Query(What.WHICH, conditions=(Condition("no_soh"),)))
+    assert "farm-2" in answer.sites
+    assert "site_alpha" not in answer.sites
+    without = await answerer.answer(
+        Query(
+            What.WHICH,
+            conditions=(Condition("offline"),),
+            filters=(Filter("site", "site_epsilon", negate=True),),
+        )
+    )
+    assert without.sites == ()
+
+
+async def test_single_cells_of_a_site(answerer: Answerer) -> None:
+    answer = await answerer.answer(Query(What.CELLS, sites=("site_gamma",)))
+    assert answer.headline == ("3 cells of Gamma, lowest 7 at 3.200 V, highest 8 at 3.320 V.")
+    assert [row["cell"] for row in answer.tables[0].rows] == ["7", "8", "1"]
+    one = await answerer.answer(Query(What.CELLS, sites=("site_gamma",), cell="7"))
+    assert one.headline == "Cell 7 of Gamma: 3.200 V, -110 mV from the median of its pack."
+    assert one.tables[0].rows[0]["temperature_c"] is None
+    with pytest.raises(CannotAnswerError, match="Gamma has no cell 9"):
+        await answerer.answer(Query(What.CELLS, sites=("site_gamma",), cell="9"))
+    with pytest.raises(CannotAnswerError, match="gives no single cells"):
+        await answerer.answer(Query(What.CELLS, sites=("site_alpha",)))

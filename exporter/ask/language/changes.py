@@ -6,8 +6,16 @@ from collections.abc import Callable
 from datetime import datetime, timedelta, tzinfo
 from typing import Any
 
-from exporter.ask.catalogue import METRICS
-from exporter.ask.language.slots import ENERGY, PROBLEMS, Parts, condition_metrics
+from exporter.ask.catalogue import CONDITIONS, METRICS
+from exporter.ask.language.slots import (
+    ENERGY,
+    OPPOSITE,
+    PROBLEMS,
+    STATES,
+    GrammarError,
+    Parts,
+    condition_metrics,
+)
 from exporter.ask.query import Comparison, Condition, Period
 
 USUAL_HISTORY_DAYS = 7
@@ -26,15 +34,6 @@ _HIGH = {
     "grid_frequency": "off_frequency",
     "grid_voltage": "off_voltage",
 }
-# What a state is over time, its power now, and the sign of that.
-_STATES = {
-    "charging": ("charged_energy", "battery_power", ">"),
-    "discharging": ("discharged_energy", "battery_power", "<"),
-    "importing": ("imported_energy", "grid_power", ">"),
-    "exporting": ("exported_energy", "grid_power", "<"),
-    "producing": ("pv_energy", "pv_power", ">"),
-}
-_OPPOSITE = {">": "<=", "<": ">="}
 _PART = {
     "battery": ("battery_problem", "battery_score"),
     "grid": ("grid_problem", "grid_score"),
@@ -82,21 +81,21 @@ def level_to_energy(parts: Parts, *_: Any) -> None:
 
 def states_to_energies(parts: Parts, *_: Any) -> None:
     """The energy that flowed."""
-    parts.metrics += [_STATES[state][0] for state in parts.states]
+    parts.metrics += [STATES[state][0] for state in parts.states]
     parts.states = []
 
 
 def states_to_powers(parts: Parts, *_: Any) -> None:
     """The power that flows."""
-    parts.metrics += [_STATES[state][1] for state in parts.states]
+    parts.metrics += [STATES[state][1] for state in parts.states]
     parts.states = []
 
 
 def states_to_tests(parts: Parts, *_: Any) -> None:
     """Whether the power flows that way."""
     for state in parts.states:
-        metric, sign = _STATES[state][1:]
-        operator = _OPPOSITE[sign] if state in parts.not_states else sign
+        metric, sign = STATES[state][1:]
+        operator = OPPOSITE[sign] if state in parts.not_states else sign
         parts.comparisons.append(Comparison(metric, operator, 0))
     parts.states = []
 
@@ -111,6 +110,25 @@ def adjectives_to_conditions(parts: Parts, *_: Any) -> None:
         elif not parts.orders:
             parts.orders = {direction}
     parts.conditions = list(dict.fromkeys(parts.conditions))
+
+
+_ABSENT_PART = {
+    "battery": "no_battery_data",
+    "cells": "no_cell_spread",
+    "grid": "no_grid_frequency",
+    "solar": "no_pv_power",
+    "connectivity": "offline",
+}
+
+
+def lacking_to_conditions(parts: Parts, *_: Any) -> None:
+    """``no SOH``, ``no cell data``: sites without such a value."""
+    for lacking in parts.lacking:
+        name = _ABSENT_PART.get(lacking, f"no_{lacking}")
+        if name not in CONDITIONS:
+            raise GrammarError(f"whether {METRICS[lacking].label} is missing is not known")
+        parts.conditions.append(Condition(name))
+    parts.lacking = []
 
 
 def part_to_condition(parts: Parts, *_: Any) -> None:
@@ -142,6 +160,11 @@ def group_of_filters(parts: Parts, *_: Any) -> None:
     parts.groups = [next(a for a in given if given.count(a) > 1)]
 
 
+def needing_attention(parts: Parts, *_: Any) -> None:
+    """Only sites that need attention."""
+    parts.conditions.append(Condition("needs_attention"))
+
+
 def count(parts: Parts, *_: Any) -> None:
     """How many."""
     parts.count = True
@@ -164,11 +187,13 @@ CHANGES: dict[str, Change] = {
         states_to_powers,
         states_to_tests,
         adjectives_to_conditions,
+        lacking_to_conditions,
         part_to_condition,
         part_to_metric,
         conditions_to_metrics,
         metrics_to_problems,
         group_of_filters,
+        needing_attention,
         count,
         with_cost,
     )

@@ -112,8 +112,8 @@ def _remove(what: str, parts: Parts) -> None:
         parts.metrics = [m for m in parts.metrics if m != value]
     elif what == "fine":
         parts.conditions = [c for c in parts.conditions if c != FINE]
-    elif what == "severity":
-        parts.severity = None
+    elif what in ("severity", "limit"):
+        setattr(parts, what, None)
     elif what in _FIELDS:
         getattr(parts, _STORED_AS.get(what, what)).clear()
     else:
@@ -147,6 +147,7 @@ def _query(rule: Rule, parts: Parts) -> Query:
         "period": parts.period,
         "group_by": parts.group,
         "events": parts.events,
+        "cell": parts.cell,
     }
     takes, drops = rule.takes.split(), rule.drops.split()
     kept = {name: value for name, value in given.items() if name not in drops}

@@ -102,12 +102,20 @@ class Lexicon:
                     best, rank = (meaning, at + len(pattern)), new
         return best
 
+    def _close_to_short(self, word: str) -> str | None:
+        """Of four letters, only a letter doubled is plainly a slip: another would be a word."""
+        doubled = [n for n in range(1, len(word)) if word[n] == word[n - 1]]
+        if len(word) < _SHORTEST_MISSPELT - 1 or not doubled:
+            return None
+        single = word[: doubled[0]] + word[doubled[0] + 1 :]
+        return single if single in self._exact else None
+
     def close_to(self, word: str) -> str | None:
         """The one word of the lexicon that a misspelt one must be; None if it is not plain."""
         from rapidfuzz.distance import DamerauLevenshtein
 
         if len(word) < _SHORTEST_MISSPELT:
-            return None
+            return self._close_to_short(word)
         most = 1 if len(word) < 11 else 2
         found: dict[int, list[str]] = defaultdict(list)
         for known in self.words[word[0]]:

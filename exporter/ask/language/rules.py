@@ -22,14 +22,12 @@ from exporter.ask.query import What
 REASONS = {
     "age": "the age of a battery or a site is not known; ask for the lowest state of health or "
     "the most charge cycles",
-    "cell": "this gives no single cells; see 'fleetscope cells', the site on the page or the "
-    "dashboard of cells",
     "money": "the report (fleetscope report) says what energy costs or earns; here only repairs "
     "have a cost",
     "weather": "the weather is not known here",
     "carbon": "emissions are not known here",
-    "people": "contacts and addresses are not given here; see the fleet file, or the dashboard of "
-    "the site",
+    "people": "owners, customers and installers are not known here; contacts are: 'whom do I call "
+    "about Alpha?'",
     "device": "makes, versions and serial numbers of devices are not known here",
     "contract": "contracts and warranties are not known here",
     "prices": "the price list is the file that FLEETSCOPE_PRICES names; ask what repairs will cost",
@@ -59,7 +57,6 @@ RULES: dict[str, tuple[Rule, ...]] = {
     "refused": (
         R("future !cost", no="the future is not known; only the present and the past are"),
         R("refuse", no="{refused}"),
-        R("cell_number", no=REASONS["cell"]),
         R("if", no="what would be, if, is not known; only the present and the past are"),
         R(
             "when !since !period",
@@ -94,6 +91,7 @@ RULES: dict[str, tuple[Rule, ...]] = {
         R("state amount|mean !tests", do="states_to_powers"),
         R("state", do="states_to_tests"),
         R("adjective", do="adjectives_to_conditions"),
+        R("lack", do="lacking_to_conditions"),
         R("two_groups", no="one grouping at a time, please"),
         R(
             "loose_number|loose_comparison",
@@ -113,6 +111,7 @@ RULES: dict[str, tuple[Rule, ...]] = {
         R("order|rank|compare|history|status|mean", do="part_to_metric -status", go="end"),
         R("status_condition", no="only a site has such a state, not its {part}"),
         R("part:battery tests|group|count", go="end"),
+        R("part:cells one_site !tests !intents", go="end"),
         R("sites !tests !intents", do="part_to_metric", go="end"),
         R("outliers|cost", go="end"),
         R("", no="it is not clear what is asked about the {part}"),
@@ -144,6 +143,9 @@ RULES: dict[str, tuple[Rule, ...]] = {
         R("cost", do="with_cost"),
         # "Is the temperature all right at Delta?" is about its temperature, not about what is fine.
         R("metrics fine plain !mean !sites_word", do="-fine", go="attention"),
+        R("contact", go="contact"),
+        R("cell|cell_number", go="cells"),
+        R("part:cells one_part one_site !intents !tests !metrics", go="cells"),
         R("times|happened|recovered|begin|finish|when period", go="timeline"),
         R("why event period", go="timeline"),
         R("duration conditions period", do="-since", go="which"),
@@ -192,6 +194,22 @@ RULES: dict[str, tuple[Rule, ...]] = {
         R("filters sites_word !period", ask=What.WHICH, takes="filters limit"),
         R("filters !period", ask=What.STATUS, takes="filters"),
         R("", no="that is no question that can be answered"),
+    ),
+    "contact": (
+        R("period", no="whom to call is known for now only; ask it without a period"),
+        R("attention !tests", do="needing_attention"),
+        R(
+            "",
+            ask=What.CONTACT,
+            takes=f"sites filters severity limit {TESTS}",
+            drops="order",
+        ),
+    ),
+    "cells": (
+        R("!one_site", no="single cells of one site at a time; name the site"),
+        R("period", no="single cells are known as last read; their history: 'fleetscope cells'"),
+        R("cell_number", do="-limit"),
+        R("", ask=What.CELLS, takes="sites limit", drops="order metrics conditions filters"),
     ),
     "timeline": (
         R("metrics !recovered !times !begin !finish", do="-order", go="value"),

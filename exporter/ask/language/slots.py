@@ -12,12 +12,22 @@ from exporter.ask.query import LARGEST_LIMIT, Comparison, Condition, Filter, Per
 
 _SCALE = {
     ("mV", "V"): 0.001,
+    ("kWh", "kWh"): 1.0,
+    ("MWh", "kWh"): 1000.0,
+    ("W", "kW"): 0.001,
     ("kW", "W"): 1000.0,
     ("W", "W"): 1.0,
     ("points", ""): 1.0,
     ("%", ""): 1.0,
 }
-_BY_UNIT = {"°C": "temperature", "Hz": "grid_frequency", "mV": "cell_spread", "points": "score"}
+_MIRRORED = str.maketrans("<>", "><")
+_BY_UNIT = {
+    "°F": "temperature",
+    "°C": "temperature",
+    "Hz": "grid_frequency",
+    "mV": "cell_spread",
+    "points": "score",
+}
 FINE = Condition("needs_attention", negate=True)
 STATUS_CONDITIONS = {"critical", "warning", "healthy", "needs_attention", "any_issue"}
 LEVELS = {"soc", "soh", "score"}
@@ -49,6 +59,16 @@ ENERGY = {
     "battery_power": "charged_energy",
     "soc": "charged_energy",
 }
+# What a state is over time, its power now, and the sign of that.
+STATES = {
+    "charging": ("charged_energy", "battery_power", ">"),
+    "discharging": ("discharged_energy", "battery_power", "<"),
+    "importing": ("imported_energy", "grid_power", ">"),
+    "exporting": ("exported_energy", "grid_power", "<"),
+    "producing": ("pv_energy", "pv_power", ">"),
+}
+OPPOSITE = {">": "<=", "<": ">="}
+_COUNTED = {"cycles", "charged_energy", "discharged_energy", "capacity", "stored_energy"}
 _FILLED = (
     *("sites", "filters", "conditions", "comparisons", "tests", "metrics", "order", "severity"),
     *("period", "group", "parts", "intents"),
@@ -81,11 +101,13 @@ class Parts:
     not_states: set[str] = field(default_factory=set)
     adjectives: list[tuple[str, str]] = field(default_factory=list)
     units: list[str] = field(default_factory=list)
+    lacking: list[str] = field(default_factory=list)
     refused: list[str] = field(default_factory=list)
     loose: str = ""
     attribute: str = ""
     part: str = ""
     events: str | None = None
+    cell: str | None = None
     any_of: bool = False
     count: bool = False
     with_cost: bool = False
@@ -153,13 +175,14 @@ class Parts:
             "status_condition": names & STATUS_CONDITIONS,
             "only_levels": metrics <= LEVELS,
             "no_problem_metric": metrics - set(PROBLEMS),
-            "counted": metrics & {"cycles", "charged_energy", "discharged_energy"},
+            "counted": metrics & _COUNTED,
             "power_metric": any(METRICS[m].unit in ("W", "kWh") for m in metrics),
             "power_anywhere": any(METRICS[m].unit in ("W", "kWh") for m in metrics | compared),
             "period_energy": self.periods and metrics & set(ENERGY.values()),
             "past_only": any(METRICS[m].source == "past" for m in metrics),
             "part_named": self.part
             and set(PARTS[self.part].split()) & (metrics | names | compared),
+            "lack": self.lacking,
             "state": self.states,
             "adjective": self.adjectives,
             "refuse": self.refused,
@@ -198,7 +221,8 @@ class Sorter:
         words = {i.kind for i in kinds} | {f"{i.kind}:{i.value}" for i in kinds}
         words |= {i.kind for i in self._tagged.items if i.kind == "comp"}
         cells = [i.at for i in self._items if (i.kind, i.value) == ("comp", "cells")]
-        if any(i.kind == "number" and i.at - 1 in cells for i in self._items):
+        numbered = next((i for i in self._items if i.kind == "number" and i.at - 1 in cells), None)
+        if numbered is not None:
             words.add("cell_number")
         return Parts(
             words=words,
@@ -206,6 +230,7 @@ class Sorter:
             orders=set(self._tagged.values("order")),
             refused=self._tagged.values("refuse"),
             periods=list(self._tagged.periods),
+            cell=f"{numbered.number:g}" if numbered is not None else None,
         )
 
     def parts(self) -> Parts:
@@ -222,6 +247,7 @@ class Sorter:
         found.comparisons = self._comparisons()
         found.limit = self._limit()
         found.conditions = list(dict.fromkeys(self._conditions(negated)))
+        found.lacking = self._take("lack")
         found.intents = set(self._take("intent"))
         found.metrics = list(dict.fromkeys(self._take("metric")))
         if self._by_metric():
@@ -232,11 +258,14 @@ class Sorter:
         found.severity = "critical" if self._take("severity") else None
         found.groups = self._take("group")
         found.units = [unit for unit in self._take("unit") if unit != "kWh"]
-        found.loose = next(iter(self._take("number")), "")
+        loose = self._take("number")
+        found.loose = "" if found.cell is not None and len(loose) == 1 else next(iter(loose), "")
         found.attribute = self._loose_attribute(found.groups)
         found.parts = list(dict.fromkeys(self._take("comp")))
         found.filters = self._filters(negated)
-        found.sites = list(self._tagged.sites)
+        excluded = [i.value for i in self._tagged.items if i.kind == "named" and i.at in negated]
+        found.filters += [Filter("site", site, negate=True) for site in dict.fromkeys(excluded)]
+        found.sites = [site for site in self._tagged.sites if site not in excluded]
         found.any_of = self._tagged.has("or")
         return found
 
@@ -247,7 +276,8 @@ class Sorter:
 
     def _negations(self) -> set[int]:
         """Places of the items that a ``not`` stands before."""
-        negated = set()
+        negated: set[int] = set()
+        lacking: list[Item] = []
         for place, item in enumerate(self._items):
             if item.kind != "neg":
                 continue
@@ -259,13 +289,34 @@ class Sorter:
                 ),
                 None,
             )
-            if after is None or (after.kind == "intent" and after.value != "attention"):
+            following = self._items[place + 1 : place + 2]
+            if following and following[0].kind in ("metric", "comp"):
+                # No cell data, never report SOH: a value that is not there.
+                lacking.append(following[0])
+            elif after is None or (after.kind == "intent" and after.value != "attention"):
                 raise GrammarError("it is not clear what 'not' belongs to")
-            if after.kind == "named":
-                raise GrammarError("'not' before a site was not understood")
-            negated.add(after.at)
+            else:
+                negated.add(after.at)
+                negated |= self._joined_to(after)
         self._take("neg")
+        self._items += [Item("lack", item.value, item.at) for item in lacking]
+        self._items = [item for item in self._items if not any(item is i for i in lacking)]
         return negated
+
+    def _joined_to(self, item: Item) -> set[int]:
+        """Places of the sites or groups that follow one with ``and``: except Alpha and Beta."""
+        groups = ("named", "value", "filt")
+        found: set[int] = set()
+        if item.kind not in groups:
+            return found
+        rest = self._items[self._items.index(item) + 1 :]
+        while rest and rest[0].kind in ("and", "or", *groups):
+            if any(i.kind == "but" for i in rest[:2]):
+                break
+            if rest[0].kind in groups:
+                found.add(rest[0].at)
+            rest = rest[1:]
+        return found
 
     def _conditions(self, negated: set[int]) -> Iterable[Condition]:
         found = []
@@ -307,6 +358,10 @@ class Sorter:
             rest = [i for i in after if i.at > number.at]
             unit = rest[0] if rest and rest[0].kind == "unit" else None
             metric = self._metric_near(place, number)
+            state = next((i for i in self._items if i.kind == "state"), None)
+            if metric is None and state is not None and unit is not None and unit.value in "kW":
+                found.append(self._state_comparison(place, state, number, unit))
+                continue
             if metric is None and unit is not None and unit.value in _BY_UNIT:
                 metric = Item("metric", _BY_UNIT[unit.value], number.at)
             if metric is None:
@@ -317,6 +372,17 @@ class Sorter:
             found.append(_comparison(metric.value, self._items[place].value, number, unit))
             used = {id(i) for i in (self._items[place], number, metric, unit) if i is not None}
             self._items = [i for i in self._items if id(i) not in used]
+
+    def _state_comparison(self, place: int, state: Item, number: Item, unit: Item) -> Comparison:
+        """``discharging at more than 1 kW``: the power of the state, with its sign."""
+        _, metric, sign = STATES[state.value]
+        operator = self._items[place]
+        made = _comparison(metric, operator.value, number, unit)
+        used = {id(i) for i in (operator, state, number, unit)}
+        self._items = [i for i in self._items if id(i) not in used]
+        if sign == ">":
+            return made
+        return Comparison(metric, made.operator.translate(_MIRRORED), -made.value)
 
     def _by_metric(self) -> bool:
         """``sites by score``: an order, not a value."""
@@ -399,6 +465,8 @@ class Sorter:
 def _comparison(metric: str, operator: str, number: Item, unit: Item | None) -> Comparison:
     wanted, value = METRICS[metric].unit, number.number
     if unit is not None and unit.value != wanted:
+        if (unit.value, wanted) == ("°F", "°C"):
+            return Comparison(metric, operator, round((value - 32) / 1.8, 3))
         scale = _SCALE.get((unit.value, wanted))
         if scale is None:
             raise GrammarError(

@@ -17,6 +17,7 @@ from exporter.ask.lookup import UnknownSiteError
 from exporter.ask.query import QueryError
 from exporter.ask.request import PARAMETERS, query_from, zone_of
 from exporter.ask.sessions import Sessions
+from exporter.serve.access.guard import may_see_contacts
 from exporter.serve.api.answers_openapi import ASKED, EXAMPLE, NAMES, parameters, responses
 from exporter.serve.api.problems import problem
 
@@ -32,10 +33,12 @@ def _json(value: Any) -> Response:
     )
 
 
-async def _answered(answerer: Answerer, given: dict[str, list[str]]) -> Response:
+async def _answered(
+    answerer: Answerer, given: dict[str, list[str]], *, contacts: bool = False
+) -> Response:
     try:
         wanted = query_from(given, answerer.view().directory, datetime.now(UTC))
-        answer = await answerer.answer(wanted)
+        answer = await answerer.answer(wanted, contacts=contacts)
     except QueryError as error:
         return problem(422, str(error))
     except UnknownSiteError as error:
@@ -62,7 +65,7 @@ def answers_router(answerer: Answerer) -> APIRouter:
     )
     async def query(request: Request) -> Response:
         """Answer one query, with the evidence."""
-        return await _answered(answerer, _given(request))
+        return await _answered(answerer, _given(request), contacts=may_see_contacts(request))
 
     @router.get(
         "/timeline",
@@ -80,6 +83,7 @@ def answers_router(answerer: Answerer) -> APIRouter:
 
     @router.get("/ask", response_class=Response, responses=responses(ASKED, 404, 422, 503))
     async def ask(
+        request: Request,
         q: Annotated[str, Query(max_length=2000, description="The question")],
         session: Annotated[
             str | None, Query(max_length=64, description="Of the answer before")
@@ -94,7 +98,7 @@ def answers_router(answerer: Answerer) -> APIRouter:
         session, context = sessions.open(session)
         try:
             understood = understand(q, answerer.view().directory, now, zone_of(tz), context)
-            answer = await answerer.answer(understood.query)
+            answer = await answerer.answer(understood.query, contacts=may_see_contacts(request))
         except NotUnderstoodError as error:
             return problem(422, str(error), examples=error.examples, session=session)
         except QueryError as error:

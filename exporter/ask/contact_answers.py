@@ -1,0 +1,64 @@
+"""Where sites are and whom to call, for those who may see contacts."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from exporter.ask.answer import Answer, Column, Table
+from exporter.ask.builder import SITE_COLUMNS, Builder
+from exporter.model.text import sites_word
+
+_COLUMNS = (
+    *SITE_COLUMNS,
+    Column("location", "Location"),
+    Column("contact", "Contact"),
+    Column("phone", "Phone"),
+    Column("email", "E-mail"),
+    Column("why", "Why"),
+)
+_HIDDEN = "contacts; they need a sign-in with the right to see them (docs/security.md)"
+
+
+def contact_answer(b: Builder) -> Answer:
+    """Location and contact of the sites asked about, those that need attention first."""
+    mask = b.mask & b.view.tests(b.query)
+    if b.query.severity:
+        mask &= b.view.at_least(b.query.severity)
+    rows = b.view.ranked(mask)
+    shown = b.limit(rows)
+    lines = [_line(b, row) for row in shown]
+    if not b.view.contacts:
+        b.evidence.missing.append(_HIDDEN)
+    table = Table("Where, and whom to call", _COLUMNS, lines, len(rows))
+    return b.answer(_headline(b, lines, len(rows)), [table], shown)
+
+
+def _line(b: Builder, row: int) -> dict[str, Any]:
+    site = b.view.sites[row]
+    issues = b.view.issues(row)
+    line = b.view.identity(row) | {
+        "location": site.location or "",
+        "why": issues[0].sentence if issues else "",
+    }
+    contact = site.contact if b.view.contacts else None
+    return line | {
+        "contact": contact.name if contact else None,
+        "phone": contact.phone if contact else None,
+        "email": contact.email if contact else None,
+    }
+
+
+def _headline(b: Builder, lines: list[dict[str, Any]], total: int) -> str:
+    if not lines:
+        return f"No site of {b.of_sites()} is meant."
+    if total > 1:
+        return f"{sites_word(total)}; first {_words(b, lines[0])}."
+    return f"{_words(b, lines[0])}."
+
+
+def _words(b: Builder, line: dict[str, Any]) -> str:
+    text = f"{line['name']}: {line['location'] or 'no location in the fleet file'}"
+    if not b.view.contacts:
+        return f"{text}; its contact is not shown without the right to see it"
+    ways = [line[key] for key in ("contact", "phone", "email") if line[key]]
+    return f"{text}; call {', '.join(ways)}" if ways else f"{text}; no contact in the fleet file"
