@@ -22,6 +22,7 @@ from exporter.config.dotenv_file import read_dotenv
 from exporter.model.levels import DEFAULT_RETENTION, LEVELS
 
 PREFIX = "FLEETSCOPE_"
+SHORTEST_TOKEN = 16
 _LISTEN = re.compile(r"(?:\[(?P<v6>[0-9A-Fa-f:.]+)\]|(?P<host>[^:\[\]\s]+)):(?P<port>\d{1,5})\Z")
 _RETENTION = re.compile(r"(?:inf|[1-9]\d{0,5}[hdw])\Z")
 
@@ -134,8 +135,15 @@ class Settings(BaseSettings):
         description="Users of the web configuration, separated by commas, who may see contacts; "
         "Prometheus is one of them where alerts are to name whom to call",
     )
+    allowed_hosts: str = Field(
+        "",
+        description="Host names, separated by commas, that the server answers to besides its "
+        "addresses and the names of its machine; needed where nobody has to sign in",
+    )
     change_token: SecretStr | None = Field(
-        None, description="Token for whatever changes state over HTTP; without it nothing may"
+        None,
+        description="Token for whatever changes state over HTTP, of 16 characters or more; "
+        "without it nothing may",
     )
     change_token_file: Path | None = Field(None, description="File that holds that token")
     site_secrets: SecretStr | None = Field(
@@ -268,6 +276,12 @@ class Settings(BaseSettings):
         if self.site_secrets is not None and self.site_secrets_file is not None:
             variable = f"{PREFIX}SITE_SECRETS"
             wrong.append(f"{variable} and {variable}_FILE are both set; keep one")
+        token = self.change_token
+        if token is not None and len(token.get_secret_value()) < SHORTEST_TOKEN:
+            wrong.append(
+                f"{PREFIX}CHANGE_TOKEN: expected {SHORTEST_TOKEN} characters or more, such as "
+                "'openssl rand -hex 32' prints"
+            )
         if wrong:
             raise ValueError("\n  ".join(wrong))
         return self

@@ -21,7 +21,7 @@ from tests.service_process import serving, until, write_fleet
 
 pytestmark = pytest.mark.stack
 
-TOKEN = "change-me-4711"
+TOKEN = "change-me-4711-4711"
 # Seconds that the clock is off, one after the other. By 4 s the new points would meet the very
 # moments of those before; by an hour schedules that go by the wall clock would sleep that long.
 STEPS = (0, -4, -3604, -4, 3596, -4)

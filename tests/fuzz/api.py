@@ -21,7 +21,7 @@ from exporter.serve.metrics import registry
 from tests.serve.api.served import ServedFleet, plan
 from tests.serve.test_metrics import NUMBERS
 
-TOKEN = "change-me-4711"
+TOKEN = "change-me-4711-4711"
 # A stream does not end.
 LEFT_OUT = {"/api/v1/events"}
 # What a question means is no matter of its schema, and the moment of a history neither.

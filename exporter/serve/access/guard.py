@@ -6,13 +6,16 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable
+from http import HTTPStatus
 from typing import Any
 
 import orjson
 from starlette.datastructures import MutableHeaders
 from starlette.requests import HTTPConnection
+from starlette.routing import Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from exporter.serve.access.origins import is_foreign, is_own
 from exporter.serve.access.rate_limits import Buckets
 from exporter.serve.access.sign_in import BusyError, Caller, SignIn
 from exporter.serve.access.web_config import WebConfig
@@ -31,25 +34,26 @@ _DEFAULT_HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
     "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
     "Cache-Control": "private, no-cache",
 }
-# Any request may be answered with these; with 403 only what changes state.
-REFUSALS = (400, 401, 408, 413, 429, 431)
-_TITLES = {
-    400: "Bad Request",
-    401: "Unauthorized",
-    403: "Forbidden",
-    408: "Request Timeout",
-    413: "Content Too Large",
-    429: "Too Many Requests",
-    431: "Request Header Fields Too Large",
-}
+# Any request may be answered with these.
+REFUSALS = (400, 401, 403, 408, 413, 421, 429, 431)
 
 
-class _TooLargeError(Exception):
-    """The body of a request is larger than :data:`LARGEST_BODY`."""
+class _RefusedError(Exception):
+    """A request that the application does not see, or not to its end."""
+
+    def __init__(self, status: int, detail: str, headers: dict[str, str] | None = None) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.headers = headers or {}
+
+
+def _too_large() -> _RefusedError:
+    return _RefusedError(413, f"a request may be {LARGEST_BODY // 1024} KiB at most")
 
 
 def may_see_contacts(request: HTTPConnection) -> bool:
@@ -59,7 +63,7 @@ def may_see_contacts(request: HTTPConnection) -> bool:
 
 
 class Guard:
-    """ASGI middleware: rate and size limits, sign-in, the right to change, security headers.
+    """ASGI middleware: rate and size limits, hosts, sign-in, the right to change, headers.
 
     Parameters
     ----------
@@ -67,12 +71,21 @@ class Guard:
     config : callable
         The web configuration in force.
     sign_in : SignIn
+    names : frozenset of str
+        Host names that the server answers to besides addresses, where nobody has to sign in.
     """
 
-    def __init__(self, app: ASGIApp, config: Callable[[], WebConfig], sign_in: SignIn) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        config: Callable[[], WebConfig],
+        sign_in: SignIn,
+        names: frozenset[str] = frozenset(),
+    ) -> None:
         self._app = app
         self._config = config
         self._sign_in = sign_in
+        self._names = names
         self._requests = Buckets(config().rate_limit.interval, config().rate_limit.burst)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -93,53 +106,88 @@ class Guard:
                 _add_headers(MutableHeaders(scope=message), config)
             await send(message)
 
-        async def refuse(status: int, detail: str, **headers: str) -> None:
+        try:
+            self._check_request(scope, config)
+            scope[CALLER] = await self._caller(scope, config)
+            await self._app(scope, _bounded(receive), send_with_headers)
+        except _RefusedError as refused:
             if started:
-                raise ConnectionResetError
-            await _refusal(send_with_headers, scope, status, detail, headers)
+                raise ConnectionResetError from refused
+            await _refusal(send_with_headers, scope, refused)
 
+    def _check_request(self, scope: Scope, config: WebConfig) -> None:
+        """Refuse what needs no look at who sends it."""
         headers = dict(reversed(scope["headers"]))
-        length = headers.get(b"content-length", b"0")
-        client = scope["client"][0] if scope.get("client") else ""
-        now = time.monotonic()
-        if not self._limit(config).take(client, now):
-            await refuse(429, "too many requests; slow down", **{"Retry-After": "1"})
-            return
+        if not self._limit(config).take(_address(scope), time.monotonic()):
+            raise _RefusedError(429, "too many requests; slow down", {"Retry-After": "1"})
         head = sum(len(name) + len(value) for name, value in scope["headers"])
         if head + len(scope["raw_path"]) + len(scope["query_string"]) > LARGEST_HEAD:
-            await refuse(431, f"address and headers may be {LARGEST_HEAD // 1024} KiB at most")
-            return
+            raise _RefusedError(
+                431, f"address and headers may be {LARGEST_HEAD // 1024} KiB at most"
+            )
         if not scope["query_string"].isascii():
-            await refuse(400, "bytes beyond ASCII in an address are written as %XX (RFC 3986)")
-            return
+            raise _RefusedError(
+                400, "bytes beyond ASCII in an address are written as %XX (RFC 3986)"
+            )
+        length = headers.get(b"content-length", b"0")
         if not length.isdigit() or len(length) > 9 or int(length) > LARGEST_BODY:
-            await refuse(413, f"a request may be {LARGEST_BODY // 1024} KiB at most")
-            return
+            raise _too_large()
+        host = headers.get(b"host", b"").decode("latin-1")
+        if not config.basic_auth_users and not is_own(host, self._names):
+            raise _RefusedError(
+                421,
+                f"this server does not answer to the name {host[:80]!r}; if it is to, list the "
+                "name in FLEETSCOPE_ALLOWED_HOSTS",
+            )
+        if is_foreign(scope["method"], headers):
+            raise _RefusedError(403, "a page of another site may not ask this server")
+
+    async def _caller(self, scope: Scope, config: WebConfig) -> Caller | None:
+        """Who sends it; refuse what they may not do."""
+        headers = dict(reversed(scope["headers"]))
+        authorization = headers.get(b"authorization")
         try:
-            caller = await self._sign_in.caller(config, headers.get(b"authorization"), client, now)
+            caller = await self._sign_in.caller(
+                config, authorization, _address(scope), time.monotonic()
+            )
         except BusyError:
-            await refuse(429, "too many sign-ins have failed", **{"Retry-After": "10"})
-            return
+            raise _RefusedError(
+                429, "too many sign-ins from this address", {"Retry-After": "10"}
+            ) from None
         if caller is None and scope["path"] not in OPEN:
             realm = {"WWW-Authenticate": 'Basic realm="Fleetscope", charset="UTF-8"'}
-            await refuse(401, "a user name and password are needed", **realm)
-            return
+            raise _RefusedError(401, "a user name and password are needed", realm)
         if scope["method"] not in _SAFE and not (caller and caller.changes):
-            await refuse(403, "what changes state needs the token for it, as Authorization: Bearer")
-            return
-        scope[CALLER] = caller
-        try:
-            await self._app(scope, _bounded(receive), send_with_headers)
-        except _TooLargeError:
-            await refuse(413, f"a request may be {LARGEST_BODY // 1024} KiB at most")
-        except TimeoutError:
-            await refuse(408, "the request did not arrive in time")
+            _check_method(scope)
+            raise _RefusedError(
+                403, "what changes state needs the token for it, as Authorization: Bearer"
+            )
+        return caller
 
     def _limit(self, config: WebConfig) -> Buckets:
         limit = config.rate_limit
         if (limit.interval, limit.burst) != (self._requests.interval, self._requests.burst):
             self._requests = Buckets(limit.interval, limit.burst)
         return self._requests
+
+
+def _address(scope: Scope) -> str:
+    return str(scope["client"][0]) if scope.get("client") else ""
+
+
+def _check_method(scope: Scope) -> None:
+    """Refuse a method that the path does not know, whoever sends it."""
+    matches = [(route, route.matches(scope)[0]) for route in scope["app"].routes]
+    allowed = {
+        method
+        for route, match in matches
+        if match is not Match.NONE
+        for method in getattr(route, "methods", None) or ()
+    }
+    if allowed and not any(match is Match.FULL for _, match in matches):
+        allowed |= {"HEAD"} if "GET" in allowed else set()
+        listed = ", ".join(sorted(allowed))
+        raise _RefusedError(405, f"{scope['path'][:80]} takes {listed} only", {"Allow": listed})
 
 
 def _bounded(receive: Receive) -> Receive:
@@ -151,11 +199,14 @@ def _bounded(receive: Receive) -> Receive:
         if whole:
             # What comes after the body is only that the caller has gone, whenever that is.
             return await receive()
-        async with asyncio.timeout(BODY_SECONDS):
-            message = await receive()
+        try:
+            async with asyncio.timeout(BODY_SECONDS):
+                message = await receive()
+        except TimeoutError:
+            raise _RefusedError(408, "the request did not arrive in time") from None
         left -= len(message.get("body", b""))
         if left < 0:
-            raise _TooLargeError
+            raise _too_large()
         whole = not message.get("more_body", False)
         return message
 
@@ -171,15 +222,19 @@ def _add_headers(headers: MutableHeaders, config: WebConfig) -> None:
             headers[name] = value
 
 
-async def _refusal(
-    send: Send, scope: Scope, status: int, detail: str, headers: dict[str, str]
-) -> None:
+async def _refusal(send: Send, scope: Scope, refused: _RefusedError) -> None:
+    title = HTTPStatus(refused.status).phrase
     body = orjson.dumps(
-        {"type": "about:blank", "title": _TITLES[status], "status": status, "detail": detail}
+        {
+            "type": "about:blank",
+            "title": title,
+            "status": refused.status,
+            "detail": str(refused),
+        }
     )
     fields = {"Content-Type": "application/problem+json", "Content-Length": str(len(body))}
     # The rest of what such a caller sends is not read.
-    fields |= {"Connection": "close"} | headers
+    fields |= {"Connection": "close"} | refused.headers
     raw = [(name.lower().encode(), value.encode("latin-1")) for name, value in fields.items()]
-    await send({"type": "http.response.start", "status": status, "headers": raw})
+    await send({"type": "http.response.start", "status": refused.status, "headers": raw})
     await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else body})

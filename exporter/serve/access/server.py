@@ -16,6 +16,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from exporter.config.settings import Settings
 from exporter.config.watched_file import WatchedFile
 from exporter.serve.access.guard import Guard
+from exporter.serve.access.origins import own_names
 from exporter.serve.access.sign_in import SignIn
 from exporter.serve.access.tls import server_context
 from exporter.serve.access.web_config import WebConfig, WebConfigError, load_web_config
@@ -57,7 +58,12 @@ class GuardedServer:
             frozenset(name.strip() for name in settings.contact_users.split(",") if name.strip()),
             token.get_secret_value() if token else None,
         )
-        app.add_middleware(Guard, config=lambda: self._config, sign_in=sign_in)
+        app.add_middleware(
+            Guard,
+            config=lambda: self._config,
+            sign_in=sign_in,
+            names=own_names(settings.allowed_hosts),
+        )
         self._changed = asyncio.Event()
         self._stopped = False
         self._server = self._make()

@@ -1,27 +1,29 @@
-"""Who asks, and what they may do: basic authentication and the token for changes."""
+"""Who sends a request, and what they may do: basic authentication and the token for changes."""
 
 from __future__ import annotations
 
 import asyncio
 import base64
 import binascii
+import contextlib
 import hashlib
 import hmac
 import os
 from collections import OrderedDict
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import bcrypt
+from pydantic import SecretStr
 
-from exporter.serve.access.rate_limits import Buckets
+from exporter.serve.access.failures import Failures
 from exporter.serve.access.web_config import WebConfig
 
-# Hashes are slow on purpose: two at a time leave the processor to the poll loop.
+# Hashes are slow on purpose: two at a time leave the processor to others.
 _AT_ONCE = 2
-_MOST_WAITING = 16
+# Sign-ins that one address may have under way, those whose refusal waits included.
+_MOST_OF_AN_ADDRESS = 32
 _REMEMBERED = 100
-# What an unknown user is compared with, so that the answer takes as long as for a known one.
-_NOBODY = b"$2b$10$yeLSRknY7E6CIEnxRs3Qye8WQv1PzsLO1RofrGdA.s8lnFYh/rUZW"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,11 +36,14 @@ class Caller:
 
 
 class BusyError(Exception):
-    """Too many sign-ins fail or wait; the caller may come again later."""
+    """The address has too many sign-ins under way; it may come again later."""
 
 
 class SignIn:
     """Decides who a caller is.
+
+    A wrong password is answered late, the later the more often its user or its address was wrong
+    of late. A right one never waits for that: guessers slow only themselves.
 
     Parameters
     ----------
@@ -53,9 +58,10 @@ class SignIn:
         self._token = token.encode() if token else None
         self._salt = os.urandom(16)
         self._known: OrderedDict[bytes, None] = OrderedDict()
-        self._failures = Buckets(interval=6.0, burst=10)
+        self._failures = Failures()
         self._hashing = asyncio.Semaphore(_AT_ONCE)
-        self._waiting = 0
+        self._checks: dict[bytes, asyncio.Task[bool]] = {}
+        self._under_way: dict[str, int] = {}
 
     async def caller(
         self, config: WebConfig, authorization: bytes | None, client: str, now: float
@@ -73,42 +79,76 @@ class SignIn:
         if kind.lower() == b"bearer" and self._token is not None:
             if hmac.compare_digest(credentials, self._token):
                 return Caller("token", contacts=False, changes=True)
-            if not self._failures.take(client, now):
-                raise BusyError
+            await self._refuse(client, "", now)
             return None
         if not config.basic_auth_users:
             return Caller("anyone", contacts=True)
         if kind.lower() != b"basic":
             return None
         name, password = _decoded(credentials)
-        if name is None or not await self._right(config, name, password, client, now):
+        if name is None:
             return None
+        hashed = _hash_for(config.basic_auth_users, name, self._salt)
+        digest = hashlib.sha256(b"\0".join((self._salt, name.encode(), hashed, password))).digest()
+        if digest in self._known:
+            self._known.move_to_end(digest)
+        else:
+            fits = await self._check(digest, password, hashed, client)
+            if not fits or name not in config.basic_auth_users:
+                await self._refuse(client, name, now)
+                return None
+            self._remember(digest)
         return Caller(name, contacts=name in self._contact_users)
 
-    async def _right(
-        self, config: WebConfig, name: str, password: bytes, client: str, now: float
-    ) -> bool:
-        users = config.basic_auth_users
-        hashed = users[name].get_secret_value().encode() if name in users else _NOBODY
-        seen = hashlib.sha256(b"\0".join((self._salt, name.encode(), hashed, password))).digest()
-        if seen in self._known:
-            self._known.move_to_end(seen)
-            return True
-        if self._waiting >= _MOST_WAITING or not self._failures.has(client, now):
-            raise BusyError
-        self._waiting += 1
+    async def _check(self, digest: bytes, password: bytes, hashed: bytes, client: str) -> bool:
+        """Whether the password fits; requests with the same credentials share one check."""
+        task = self._checks.get(digest)
+        if task is None:
+            task = asyncio.create_task(self._hash(digest, password, hashed, client))
+            self._checks[digest] = task
+        # A caller that leaves must not take the check from the others.
+        return await asyncio.shield(task)
+
+    async def _hash(self, digest: bytes, password: bytes, hashed: bytes, client: str) -> bool:
         try:
-            async with self._hashing:
-                right = await asyncio.to_thread(_matches, password, hashed)
+            with self._turn(client):
+                async with self._hashing:
+                    return await asyncio.to_thread(_matches, password, hashed)
         finally:
-            self._waiting -= 1
-        if not right or name not in users:
-            self._failures.take(client, now)
-            return False
-        self._known[seen] = None
+            del self._checks[digest]
+
+    async def _refuse(self, client: str, name: str, now: float) -> None:
+        with self._turn(client):
+            await asyncio.sleep(self._failures.add(client, name, now))
+
+    @contextlib.contextmanager
+    def _turn(self, client: str) -> Iterator[None]:
+        count = self._under_way.get(client, 0)
+        if count >= _MOST_OF_AN_ADDRESS:
+            raise BusyError
+        self._under_way[client] = count + 1
+        try:
+            yield
+        finally:
+            self._under_way[client] -= 1
+            if not self._under_way[client]:
+                del self._under_way[client]
+
+    def _remember(self, digest: bytes) -> None:
+        self._known[digest] = None
         if len(self._known) > _REMEMBERED:
             self._known.popitem(last=False)
-        return True
+
+
+def _hash_for(users: Mapping[str, SecretStr], name: str, salt: bytes) -> bytes:
+    """The hash to compare with: that of the user, or of another for one that does not exist.
+
+    So an unknown user takes as long as a known one, whatever their hashes cost.
+    """
+    if name not in users:
+        number = int.from_bytes(hashlib.sha256(salt + name.encode()).digest()[:8])
+        name = sorted(users)[number % len(users)]
+    return users[name].get_secret_value().encode()
 
 
 def _decoded(credentials: bytes) -> tuple[str | None, bytes]:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+import bcrypt
 import pytest
 import yaml
 from fastapi import FastAPI, Request
@@ -18,12 +19,13 @@ from yarl import URL
 
 from exporter.config.settings import Settings, load_settings
 from exporter.serve.access import guard, server
+from exporter.serve.access.failures import LONGEST_SECONDS, MOST_KEYS, Failures
 from exporter.serve.access.guard import LARGEST_BODY, may_see_contacts
 from exporter.serve.access.rate_limits import MOST_CLIENTS, Buckets
 from exporter.serve.access.server import GuardedServer
 from tests.serve.access.conftest import hashed
 
-TOKEN = "change-me-4711"
+TOKEN = "change-me-4711-4711"
 
 
 def application() -> FastAPI:
@@ -89,9 +91,12 @@ async def test_without_users_all_may_read_and_nobody_may_change(tmp_path: Path) 
     async with serving(configured(tmp_path, None)) as (url, _), client(url) as http:
         assert await (await http.get("/who")).json() is True
         for headers in ({}, BEARER, {"Authorization": "Bearer "}):
-            for method in ("POST", "PUT", "DELETE", "PATCH", "MADE-UP"):
+            assert (await http.post("/-/reload", headers=headers)).status == 403
+            for method in ("PUT", "DELETE", "PATCH", "MADE-UP"):
                 refused = await http.request(method, "/-/reload", headers=headers)
-                assert refused.status == 403
+                assert (refused.status, refused.headers["Allow"]) == (405, "POST")
+            assert (await http.post("/who", headers=headers)).status == 405
+            assert (await http.post("/nothing", headers=headers)).status == 403
 
 
 async def test_a_change_needs_its_own_token(tmp_path: Path) -> None:
@@ -104,6 +109,7 @@ async def test_a_change_needs_its_own_token(tmp_path: Path) -> None:
         assert await (await http.get("/who", headers=BEARER)).json() is False
         # No path is an exception, not even one that only asks.
         assert (await http.post("/api/v1/ask", headers=basic("ops", "right"))).status == 403
+        assert (await http.post("/who", headers=basic("ops", "right"))).status == 405
 
 
 WRONG = {
@@ -147,17 +153,143 @@ async def test_roles(tmp_path: Path) -> None:
             assert (reply.status, await reply.json()) == (200, True)
 
 
-async def test_guessing_is_slowed_and_does_not_lock_out_who_is_known(tmp_path: Path) -> None:
-    async with (
-        serving(configured(tmp_path, USERS)) as (url, _),
-        client(url) as http,
-    ):
+@pytest.mark.parametrize("kind", ["basic", "bearer"])
+async def test_guessers_wait_and_those_who_know_do_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    waits: list[float] = []
+    add = Failures.add
+
+    def counted(self: Failures, client: str, name: str, now: float) -> float:
+        waits.append(add(self, client, name, now))
+        return 0.0
+
+    monkeypatch.setattr(Failures, "add", counted)
+    settings = configured(tmp_path, USERS, change_token=TOKEN)
+    async with serving(settings) as (url, _), client(url) as http:
+        for n in range(8):
+            guess = {"Authorization": f"Bearer {n}"} if kind == "bearer" else basic("ops", f"{n}")
+            assert (await http.get("/who", headers=guess)).status == 401
+        assert waits[:3] == [0.0, 0.0, 0.0]
+        assert waits[3:] == sorted(waits[3:])
+        assert 0 < waits[3] < waits[-1] <= LONGEST_SECONDS
         assert (await http.get("/who", headers=basic("ops", "right"))).status == 200
-        seen = [
-            (await http.get("/who", headers=basic("ops", f"guess {n}"))).status for n in range(15)
-        ]
-        assert seen == [401] * 10 + [429] * 5
-        assert (await http.get("/who", headers=basic("ops", "right"))).status == 200
+        assert len(waits) == 8
+
+
+async def test_guessers_of_many_addresses_keep_nobody_out(tmp_path: Path) -> None:
+    async with serving(configured(tmp_path, USERS)) as (url, _):
+
+        async def guesser(number: int) -> list[int]:
+            local = aiohttp.TCPConnector(local_addr=(f"127.0.0.{number + 2}", 0))
+            async with aiohttp.ClientSession(
+                url, connector=local, middlewares=(read_whole,)
+            ) as http:
+                return [
+                    (await http.get("/who", headers=basic("ops", f"guess {number} {n}"))).status
+                    for n in range(4)
+                ]
+
+        guessing = [asyncio.create_task(guesser(number)) for number in range(24)]
+        async with client(url) as http:
+            for _ in range(5):
+                assert (await http.get("/who", headers=basic("ops", "right"))).status == 200
+                await asyncio.sleep(0)
+        for task in guessing:
+            task.cancel()
+        found = await asyncio.gather(*guessing, return_exceptions=True)
+        assert all(set(codes) <= {401} for codes in found if isinstance(codes, list))
+
+
+async def test_an_unknown_user_costs_what_a_known_one_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compared: list[bytes] = []
+    check = bcrypt.checkpw
+
+    def watched(password: bytes, hash_: bytes) -> bool:
+        compared.append(hash_)
+        return check(password, hash_)
+
+    monkeypatch.setattr(bcrypt, "checkpw", watched)
+    async with serving(configured(tmp_path, USERS)) as (url, _), client(url) as http:
+        for name in ("ops", "nobody", "somebody"):
+            assert (await http.get("/who", headers=basic(name, "wrong"))).status == 401
+    hashes = {h.encode() for h in USERS["basic_auth_users"].values()}
+    assert len(compared) == 3
+    assert set(compared) <= hashes
+
+
+def test_failures_are_forgotten_in_time_and_bounded_in_number() -> None:
+    failures = Failures()
+    assert [failures.add("a", "ops", 0.0) for _ in range(5)][-1] > 0
+    # Another address that guesses at the same user waits too.
+    assert failures.add("b", "ops", 0.0) > 0
+    assert failures.add("a", "ops", 3600.0) == 0
+    for n in range(3 * MOST_KEYS):
+        failures.add(f"{n}", "", 3600.0)
+    assert len(failures._counts) == MOST_KEYS
+
+
+FOREIGN = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "cors", "Sec-Fetch-Dest": "empty"}
+LINK = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document"}
+
+
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [
+        ("127.0.0.1:9797", 200),
+        ("[::1]:9797", 200),
+        ("2130706433", 421),
+        ("localhost:1", 200),
+        ("LOCALHOST.", 200),
+        ("fleet.example.com", 200),
+        ("Fleet.Example.com.:443", 200),
+        ("rebinding.example.net", 421),
+        ("fleet.example.com.example.net", 421),
+        ("localhost.example.net", 421),
+        ("127.0.0.1.example.net:9797", 421),
+        ("fleet.example.com/../x", 421),
+        ("a b", 421),
+    ],
+)
+async def test_only_own_names_are_answered(tmp_path: Path, host: str, status: int) -> None:
+    settings = configured(tmp_path, None, allowed_hosts="fleet.example.com")
+    async with serving(settings) as (url, _), client(url) as http:
+        for path in ("/who", "/healthz", "/nothing"):
+            reply = await http.get(path, headers={"Host": host})
+            assert (reply.status == 421) is (status == 421), path
+            if status == 421:
+                assert "FLEETSCOPE_ALLOWED_HOSTS" in (await reply.json())["detail"]
+
+
+async def test_where_users_sign_in_any_name_will_do(tmp_path: Path) -> None:
+    async with serving(configured(tmp_path, USERS)) as (url, _), client(url) as http:
+        headers = {"Host": "anything.example.net"} | basic("ops", "right")
+        assert (await http.get("/who", headers=headers)).status == 200
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({}, 200),
+        ({"Sec-Fetch-Site": "same-origin", "Sec-Fetch-Mode": "cors"}, 200),
+        ({"Sec-Fetch-Site": "none", "Sec-Fetch-Mode": "navigate"}, 200),
+        (LINK, 200),
+        (FOREIGN, 403),
+        (FOREIGN | {"Sec-Fetch-Site": "same-site"}, 403),
+        (FOREIGN | {"Sec-Fetch-Mode": "no-cors", "Sec-Fetch-Dest": "image"}, 403),
+        (LINK | {"Sec-Fetch-Dest": "iframe"}, 403),
+    ],
+)
+async def test_pages_of_other_sites_may_link_and_no_more(
+    tmp_path: Path, headers: dict[str, str], status: int
+) -> None:
+    async with serving(configured(tmp_path, None)) as (url, _), client(url) as http:
+        reply = await http.get("/who", headers=headers)
+        assert reply.status == status
+        assert reply.headers["Cross-Origin-Opener-Policy"] == "same-origin"
+        assert reply.headers["Cross-Origin-Resource-Policy"] == "same-origin"
 
 
 async def test_too_many_requests(tmp_path: Path) -> None:
@@ -221,11 +353,11 @@ async def test_half_a_request_holds_no_connection(
     monkeypatch.setattr(guard, "BODY_SECONDS", 0.4)
     settings = configured(tmp_path, None, change_token=TOKEN)
     async with serving(settings) as (url, _):
-        whole = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
+        whole = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"
         assert await exchange(url, b"") == b""
         assert await exchange(url, whole[:20]) == b""
         assert (await exchange(url, whole + whole[:20])).count(b"HTTP/1.1 200") == 1
-        slow = f"POST /-/reload HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {TOKEN}\r\n"
+        slow = f"POST /-/reload HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {TOKEN}\r\n"
         answer = await exchange(url, slow.encode() + b"Content-Length: 10\r\n\r\nx")
         assert answer.startswith(b"HTTP/1.1 408")
 
@@ -246,7 +378,7 @@ TRAVERSALS = [
 @pytest.mark.parametrize("target", TRAVERSALS)
 async def test_no_path_leads_to_a_file(tmp_path: Path, target: bytes) -> None:
     async with serving(configured(tmp_path, None)) as (url, _):
-        request = b"GET %s HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n" % target
+        request = b"GET %s HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n" % target
         answer = await exchange(url, request)
         assert answer.split(b" ")[1] in (b"404", b"400")
         assert b"root:" not in answer
