@@ -32,7 +32,8 @@ from exporter.drivers.transport.http.json_client import client_session
 from exporter.drivers.transport.http.site_client import HttpTransport
 from exporter.history.cells.renewal import CellWatch
 from exporter.history.cells.wear import wear_lines
-from exporter.history.influxql import InfluxQL
+from exporter.history.influxql import InfluxQL, NoAnswerError
+from exporter.history.last_answers import last_answers
 from exporter.history.rollups.live import LiveRollups
 from exporter.history.rollups.rollup_process import RollupProcess
 from exporter.model.cell_findings import SiteCells
@@ -55,6 +56,7 @@ WATCH_FILE_SECONDS = 2.0
 SUN_SECONDS = 60.0
 CLOCK_SECONDS = 1.0
 FIRST_ROUND_SECONDS = 60.0
+RECALL_SECONDS = 10.0
 
 
 class Collector:
@@ -134,10 +136,12 @@ class Collector:
         )
         self._store_event("start", f"Fleetscope {__version__} started: {sites}")
         await self._sun()
+        recalling = asyncio.create_task(self._recall())
         watching_cells = asyncio.create_task(self._watch_cells())
         await stop.wait()
         log.info("stopping")
         self._stopping = True
+        recalling.cancel()
         isolated_reader.give_up()
         self._server.stop()
         if self._cell_watch is not None:
@@ -149,12 +153,24 @@ class Collector:
             self._assess()
             self._store_assessment()
             await self._writer.stop()
-        await asyncio.gather(watching_cells, return_exceptions=True)
+        await asyncio.gather(watching_cells, recalling, return_exceptions=True)
         await self._server.ended()
         await self._http.close()
         if self._stored is not None:
             await self._stored.close()
         log.info("stopped")
+
+    async def _recall(self) -> None:
+        """Take in when sites answered last before this start."""
+        if self._stored is None:
+            return
+        try:
+            async with asyncio.timeout(RECALL_SECONDS):
+                answered = await last_answers(self._stored, self._state.ids, time.time())
+        except (NoAnswerError, TimeoutError) as error:
+            log.info("when sites answered last before this start is not known: %s", error)
+        else:
+            self._state.recall(answered, time.monotonic(), time.time())
 
     def _watch_of_cells(self) -> CellWatch | None:
         if self._stored is None:

@@ -7,7 +7,7 @@ here. Ages are counted on the monotonic clock, so that a step of the wall clock 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -206,6 +206,22 @@ class FleetState:
         if snapshot.properties:
             record.properties = dict(snapshot.properties)
         self._apply_devices(row, record, snapshot, now)
+
+    def recall(self, answered: Mapping[str, float], now: float, wall: float) -> None:
+        """Take in when sites answered last before this program started.
+
+        Parameters
+        ----------
+        answered : mapping of site id to float
+            Unix seconds. Ignored for a site that has answered since the start.
+        now, wall : float
+            Monotonic and Unix seconds of the same moment.
+        """
+        for site, time in answered.items():
+            row = self.row.get(site)
+            if row is not None and math.isnan(self.last_success_time[row]) and time <= wall:
+                self.last_success_time[row] = time
+                self.last_success[row] = now - (wall - time)
 
     def _count(self, row: int, outcome: Outcome, now: float) -> None:
         for slot in self._slots_passed(now):
