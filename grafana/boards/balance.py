@@ -25,9 +25,9 @@ from grafana.kit.queries import ON_SITE, influx, influx_table, never_empty, or_m
 from grafana.kit.tables import (
     CELLS_URL,
     PACK_OF_SITE_URL,
+    PACK_URL,
     WRAPPED,
     Column,
-    filled,
     joined,
     listing,
     ordered,
@@ -131,17 +131,18 @@ def _critical() -> table.Panel:
     return listing(
         spec,
         [
-            severity_column("Value #A", [look.as_text({"0": "–"}, look.FINE)]),
+            severity_column("Value #A", PACK_URL, [look.as_text({"0": "–"}, look.FINE)]),
             pack_column(),
             Column("cell", "Cell", 60),
             Column(
                 "reason",
                 "What is said of it",
+                url=PACK_URL,
                 mappings=[look.as_text(REASONS)],
                 more={"custom.minWidth": 200, **WRAPPED},
             ),
             Column("Value #B", "Off its pack", 96, look.UNITS["V"], 3),
-            *(days_column(f"Value #{ref}", f"{mv} mV in") for ref, mv in ahead.items()),
+            *(days_column(f"Value #{ref}", f"{mv} mV in", PACK_URL) for ref, mv in ahead.items()),
         ],
         drop=["Time", "severity"],
     )
@@ -189,7 +190,7 @@ def _packs() -> table.Panel:
         [
             pack_column(),
             Column("cells", "Cells", 60, decimals=0),
-            Column("now", "Apart now", 84, volts, 3, more=filled(look.spread_limits())),
+            spread_column("now", volts, PACK_URL, "Apart now"),
             Column("rest", "Apart at rest", 84, volts, 3),
             Column("reported", "SOH reported", 88, percent, 1),
             Column("measured", "SOH measured", 88, percent, 1),
@@ -228,7 +229,7 @@ def _named() -> table.Panel:
             Column("cell_min_v", "at", 70, volts, 3),
             Column("cell_max_id", "Highest", 66),
             Column("cell_max_v", "at ", 70, volts, 3),
-            spread_column("cell_spread_v", volts),
+            spread_column("cell_spread_v", volts, PACK_URL),
         ],
         drop=["Time"],
     )
@@ -254,7 +255,7 @@ def _fleet() -> table.Panel:
         targets=[prom_table(never_empty(query, {"name": "None", "site": "-", "pack": "-"}))],
         transformations=[ordered("Value", descending=True)],
     )
-    spread = spread_column("Value", look.UNITS["V"])
+    spread = spread_column("Value", look.UNITS["V"], PACK_OF_SITE_URL)
     return listing(
         spec, [*site_column(CELLS_URL), pack_column(PACK_OF_SITE_URL), spread], drop=["Time"]
     )

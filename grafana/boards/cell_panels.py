@@ -12,6 +12,7 @@ from grafana.kit.levels import CELLS, SITE, last_and_median, over_time
 from grafana.kit.panels import Spec, heat
 from grafana.kit.queries import influx, influx_table
 from grafana.kit.tables import (
+    PACK_URL,
     Column,
     absolute,
     difference,
@@ -138,7 +139,15 @@ def furthest(spec: Spec, name: str, unit: str, decimals: int, limit: float) -> t
             pack_column(),
             Column("cell", "Cell", 56),
             Column("value", "Value", 80, unit, decimals),
-            Column("off", "Off by", 80, unit, decimals, more=filled(look.deviation_limits(limit))),
+            Column(
+                "off",
+                "Off by",
+                80,
+                unit,
+                decimals,
+                url=PACK_URL,
+                more=filled(look.deviation_limits(limit)),
+            ),
         ],
         drop=["Time", "Time 1", "Time 2", "Time cell", "median", "distance"],
     )

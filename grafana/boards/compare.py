@@ -28,6 +28,7 @@ from grafana.kit.queries import (
     prom_table,
 )
 from grafana.kit.tables import (
+    SITE_URL,
     WRAPPED,
     Column,
     filled,
@@ -231,7 +232,7 @@ def _scores() -> table.Panel:
         [
             *site_column(width=None),
             *(
-                Column(f"Value #{ref}", SHORT[m.name], 80, decimals=1, more=scores)
+                Column(f"Value #{ref}", SHORT[m.name], 80, decimals=1, url=SITE_URL, more=scores)
                 for ref, m in zip(refs, OUTLIER_METRICS, strict=True)
             ),
         ],
@@ -300,7 +301,14 @@ def _furthest() -> table.Panel:
         [
             *site_column(width=None),
             Column("metric", "In", mappings=[metrics]),
-            Column("Value #B", "Robust z", 84, decimals=1, more=filled(look.outlier_limits())),
+            Column(
+                "Value #B",
+                "Robust z",
+                84,
+                decimals=1,
+                url=SITE_URL,
+                more=filled(look.outlier_limits()),
+            ),
         ],
         drop=["Time", "Value #A"],
     )

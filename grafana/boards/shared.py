@@ -10,6 +10,7 @@ from grafana.kit.panels import Spec
 from grafana.kit.queries import ON_SITE, SITES, never_empty, prom_table
 from grafana.kit.tables import (
     CELLS_URL,
+    COMPARE_URL,
     PACK_OF_SITE_URL,
     Column,
     filled,
@@ -26,7 +27,7 @@ NEAREST = 8
 SOON_DAYS = 30
 
 
-def days_column(source: str, title: str) -> Column:
+def days_column(source: str, title: str, url: str) -> Column:
     """Days until a cell reaches a limit; 0 where it has."""
     soon = look.limits(look.FINE, (0, look.SEVERITY_COLOURS["critical"]), (SOON_DAYS, look.FINE))
     return Column(
@@ -36,6 +37,7 @@ def days_column(source: str, title: str) -> Column:
         look.DAYS,
         0,
         mappings=[look.as_text({"0": "Reached"}, look.SEVERITY_COLOURS["critical"])],
+        url=url,
         more=filled(soon),
     )
 
@@ -74,7 +76,7 @@ def cells_that_drift(size: tuple[int, int]) -> table.Panel:
             *site_column(CELLS_URL, width=None),
             pack_column(PACK_OF_SITE_URL),
             Column("cell", "Cell", 60),
-            days_column("Value", f"{FAR_MV} mV in"),
+            days_column("Value", f"{FAR_MV} mV in", PACK_OF_SITE_URL),
         ],
         drop=["Time"],
     )
@@ -119,7 +121,14 @@ def outliers(size: tuple[int, int]) -> table.Panel:
                 130,
                 mappings=[look.plain_words(*(m.name for m in OUTLIER_METRICS))],
             ),
-            Column("Value #A", "Robust z", 84, decimals=1, more=filled(look.outlier_limits())),
+            Column(
+                "Value #A",
+                "Robust z",
+                84,
+                decimals=1,
+                url=COMPARE_URL,
+                more=filled(look.outlier_limits()),
+            ),
         ],
         drop=["Time", "Value #B"],
     )

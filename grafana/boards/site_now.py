@@ -48,6 +48,7 @@ FIRING = 'ALERTS{site="$site",alertstate="firing"}'
 SILENT = "Nothing stored for this site in this time range"
 CELLS_OF_SITE = "/d/fleetscope-cells/?${__url_time_range}&var-site=${site}"
 SUBJECT = "/d/${__data.fields.target}/?${__url_time_range}&var-site=${site}"
+READINGS_OF_SITE = "/d/fleetscope-site-readings/?${__url_time_range}&var-site=${site}"
 NO_ISSUE = "none"
 
 
@@ -138,7 +139,7 @@ def _issues() -> table.Panel:
     return listing(
         spec,
         [
-            severity_column("Value #A", width=76),
+            severity_column("Value #A", SUBJECT, width=76),
             Column(
                 "short",
                 "Issue",
@@ -250,7 +251,8 @@ def _battery() -> stat.Panel:
                 "unit": look.RATIO,
                 "decimals": 0,
                 "thresholds": look.soc_limits().build(),
-            },
+            }
+            | link("Readings", READINGS_OF_SITE),
             "Time to empty": {
                 "unit": look.SECONDS,
                 "decimals": 0,
@@ -260,7 +262,8 @@ def _battery() -> stat.Panel:
                 "unit": look.UNITS["°C"],
                 "decimals": 1,
                 "thresholds": look.temperature_limits().build(),
-            },
+            }
+            | link("Readings", READINGS_OF_SITE),
             "Cell spread": {
                 "unit": look.UNITS["V"],
                 "decimals": 3,
@@ -338,7 +341,7 @@ def _components() -> table.Panel:
                 mappings=[look.plain_words(*WEIGHTS)],
                 more={"custom.minWidth": 102},
             ),
-            score_column("Value #A", width=84),
+            score_column("Value #A", READINGS_OF_SITE, width=84),
             Column("Value #B", "Lost", 60, decimals=0),
             share_column("Value #C", "Weight", 72),
         ],

@@ -274,7 +274,7 @@ def _frequency() -> timeseries.Panel:
         "default band around 50 Hz or, shifted, around 60 Hz.",
         size=(12, 8),
         unit=look.UNITS["Hz"],
-        empty="No grid at this site, or it gives no frequency",
+        empty="No grid frequency in this time range: the site has no grid or did not answer",
         decimals=2,
         interval=READINGS.interval,
         targets=[
@@ -303,7 +303,7 @@ def _voltage() -> timeseries.Panel:
         "another nominal voltage is judged by its own.",
         size=(12, 8),
         unit=look.UNITS["V"],
-        empty="No grid at this site, or it gives no voltage",
+        empty="No grid voltage in this time range: the site has no grid or did not answer",
         decimals=1,
         interval=READINGS.interval,
         targets=[

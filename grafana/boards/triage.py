@@ -109,11 +109,15 @@ def _whom_to_call() -> table.Panel:
                 "Alert",
                 66,
                 mappings=[look.alert_marks()],
+                url=SITE_URL,
                 more={"custom.cellOptions": FILLED, "custom.align": "left"},
             ),
             *site_column(width=190),
             Column(
-                "short", "Worst issue", more={"custom.minWidth": 170, "noValue": "Nothing wrong"}
+                "short",
+                "Worst issue",
+                url=SITE_URL,
+                more={"custom.minWidth": 170, "noValue": "Nothing wrong"},
             ),
             Column(
                 "code",

@@ -34,6 +34,7 @@ class Headline(BaseModel):
     expr: str
     unit: str
     limits: LimitName
+    to: str
 
 
 class Entry(BaseModel):
@@ -77,7 +78,7 @@ def catalogue() -> dict[str, Entry]:
     if len(by_uid) != len(entries):
         raise ValueError("a uid stands twice in the catalogue")
     for entry in entries:
-        for uid in (*entry.up, *entry.beside, *entry.down):
+        for uid in (*entry.up, *entry.beside, *entry.down, entry.headline.to):
             if uid not in by_uid:
                 raise ValueError(f"{entry.uid} names the neighbour {uid}, which does not exist")
     return by_uid

@@ -18,9 +18,10 @@ TEXT_WIDTH, TILES_WIDTH = 12, 12
 WALL = "fleetscope-fleet-wall"  # larger type, to be read from four metres
 USUAL_PX, WALL_PX = (13, 12), (20, 13)  # of the decision, and of the rest
 AGE_VARIABLE = "data_age"
-TRIAGE_URL = "/d/fleetscope-overview?${__url_time_range}"
+TRIAGE = "fleetscope-overview"
 UNKNOWN_AGE = 'label_replace(vector(0) / 0, "age", "unknown", "", "")'
-COLLECTION_URL = "/d/fleetscope-collection?${__url_time_range}"
+SITE = "fleetscope-site"
+COLLECTION = "fleetscope-collection"
 FIRING_PAGES = 'ALERTS{alertstate="firing",severity="page"}'
 OLD = 5  # times the age at which data is old: red
 
@@ -76,8 +77,9 @@ def _text(entry: Entry) -> text.Panel:
     )
     decision_px, line_px = WALL_PX if entry.uid == WALL else USUAL_PX
     line = (
-        f'For {", ".join(entry.personas)}: <b style="font-size: {decision_px}px">'
-        f"{entry.decision}</b> As of ${{__to:date:DD MMM HH:mm}}, data ${{{AGE_VARIABLE}}} old."
+        f"<b>{entry.title}</b> for {', '.join(entry.personas)}: "
+        f'<b style="font-size: {decision_px}px">{entry.decision}</b> '
+        f"As of ${{__to:date:DD MMM HH:mm}}, data ${{{AGE_VARIABLE}}} old."
     )
     style = f"font-size: {line_px}px; line-height: 1.25"
     return note(
@@ -85,17 +87,23 @@ def _text(entry: Entry) -> text.Panel:
     )
 
 
-def _link(entry: Entry, target: Entry) -> str:
+def _url(entry: Entry, target: Entry) -> str:
     kept = "".join(f"&${{{name}:queryparam}}" for name in entry.carried(target))
+    return f"/d/{target.uid}?${{__url_time_range}}{kept}"
+
+
+def _link(entry: Entry, target: Entry) -> str:
     # Of the same domain the view says enough.
     same = target.pack == entry.pack
     name = target.title.split(" · ")[1] if same else target.title.replace(" · ", " ")
-    return f'<a href="/d/{target.uid}?${{__url_time_range}}{kept}">{name}</a>'
+    return f'<a href="{_url(entry, target)}">{name}</a>'
 
 
 def _tiles(entry: Entry) -> stat.Panel:
     status_name, status, status_properties = _status(entry)
     headline = entry.headline
+    leads_to = catalogue()[headline.to]
+    pages = SITE if entry.scope in ("site", "battery") else TRIAGE
     figure = headline.expr.replace("$chosen", CHOSEN_INFO)
     old = look.limits(
         look.FINE, (entry.fresh_s, _WARNING), (OLD * entry.fresh_s, _CRITICAL)
@@ -125,11 +133,13 @@ def _tiles(entry: Entry) -> stat.Panel:
                 "decimals": 3 if headline.unit.endswith("V") else 0,
                 "thresholds": LIMITS[headline.limits].build(),
                 "mappings": [look.missing_as("–")],
-            },
-            "Pages": {"thresholds": LIMITS["any"].build()} | link("Whom to call", TRIAGE_URL),
+            }
+            | link(f"Open {leads_to.title}", _url(entry, leads_to)),
+            "Pages": {"thresholds": LIMITS["any"].build()}
+            | link("Whom to call", _url(entry, catalogue()[pages])),
             "Data age": {"unit": look.SECONDS, "decimals": 0, "thresholds": old}
             | {"mappings": [look.missing_as("Never")]}
-            | link("Collection", COLLECTION_URL),
+            | link("Collection", _url(entry, catalogue()[COLLECTION])),
         },
     )
     large = entry.uid == WALL
@@ -151,7 +161,8 @@ def _status(entry: Entry) -> tuple[str, str, dict[str, object]]:
         )
         texts = [look.missing_as("New"), *look.status_mappings()]
         mapped = {"mappings": texts, "decimals": 0}
-        return "Status", each, mapped | {"color": {"mode": "thresholds"}}
+        url = _url(entry, catalogue()[SITE])
+        return "Status", each, mapped | {"color": {"mode": "thresholds"}} | link("Open it", url)
     chosen = CHOSEN_INFO if entry.scope == "fleet" else ""
     if entry.scope == "group":
         one = 'fleetscope_site_status{site=~"$site|$peers",status="CRITICAL"} == 1'
@@ -159,7 +170,8 @@ def _status(entry: Entry) -> tuple[str, str, dict[str, object]]:
     else:
         comma = "," if chosen else ""
         expr = f'sum(fleet:sites_by_status:count{{{chosen}{comma}status="CRITICAL"}})'
-    return "Critical", expr, {"thresholds": LIMITS["any"].build()}
+    url = f"/d/{TRIAGE}?${{__url_time_range}}&var-status=CRITICAL"
+    return "Critical", expr, {"thresholds": LIMITS["any"].build()} | link("Only critical", url)
 
 
 def _pages(entry: Entry) -> str:

@@ -22,7 +22,6 @@ from grafana.kit.look import (
     score_limits,
     severity_mappings,
     spread_limits,
-    status_mappings,
 )
 from grafana.kit.panels import Properties, Spec, dress
 
@@ -30,6 +29,7 @@ DASH = "–"
 LEAST_COLUMN_PX = 56
 SITE_URL = "/d/fleetscope-site/?${__url_time_range}&var-site=${__data.fields.site}"
 CELLS_URL = "/d/fleetscope-cells/?${__url_time_range}&var-site=${__data.fields.site}"
+COMPARE_URL = "/d/fleetscope-compare/?${__url_time_range}&var-site=${__data.fields.site}"
 PACK_URL = "/d/fleetscope-pack/?${__url_time_range}&var-site=${site}&var-pack=${__data.fields.Pack}"
 PACK_OF_SITE_URL = (
     "/d/fleetscope-pack/?${__url_time_range}&var-site=${__data.fields.site}"
@@ -123,32 +123,28 @@ def hidden(name: str) -> Column:
     return Column(name, name, more=HIDDEN)
 
 
-def score_column(source: str, title: str = "Score", width: int = 72) -> Column:
+def score_column(source: str, url: str, title: str = "Score", width: int = 72) -> Column:
     """A score, 0 to 100, on the colour of the status that it means."""
-    return Column(source, title, width, "none", 0, more=filled(score_limits()))
+    return Column(source, title, width, "none", 0, url=url, more=filled(score_limits()))
 
 
-def status_column(source: str = "status", width: int = 84) -> Column:
-    """A status on its own colour."""
-    return Column(
-        source, "Status", width, mappings=status_mappings(), more={"custom.cellOptions": FILLED}
-    )
-
-
-def severity_column(source: str, texts: Sequence[ValueMapping] = (), width: int = 80) -> Column:
+def severity_column(
+    source: str, url: str, texts: Sequence[ValueMapping] = (), width: int = 80
+) -> Column:
     """A severity on its own colour."""
     return Column(
         source,
         "Severity",
         width,
         mappings=[*severity_mappings(), *texts],
+        url=url,
         more={"custom.align": "left", "custom.cellOptions": FILLED},
     )
 
 
-def spread_column(source: str, unit: str, title: str = "Spread") -> Column:
+def spread_column(source: str, unit: str, url: str, title: str = "Spread") -> Column:
     """A cell spread in volts, coloured beyond the fleet's default limits."""
-    return Column(source, title, 80, unit, 3, more=filled(spread_limits()))
+    return Column(source, title, 80, unit, 3, url=url, more=filled(spread_limits()))
 
 
 def since_column(source: str = "since", width: int = 124) -> Column:

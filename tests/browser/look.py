@@ -103,7 +103,10 @@ def grafana(url: str | None) -> Iterator[str | None]:
         return
     run = Run(ROOT / ".fleetscope" / "look", Console(file=io.StringIO()))
     with run.stack(found, scenario="dashboards", grafana=here, usual_ports=False) as stack:
-        wait_for_data(stack.url("prometheus"))
+        prometheus = stack.url("prometheus")
+        if prometheus is None:
+            raise RuntimeError("the stack has no Prometheus")
+        wait_for_data(prometheus)
         yield stack.url("grafana")
 
 

@@ -20,7 +20,13 @@ PANELS = [
     if panel["type"] not in ("row", "text")
 ]
 EACH = pytest.mark.parametrize("panel", PANELS)
-EACH_TABLE = pytest.mark.parametrize("panel", [p for p in PANELS if p.values[0]["type"] == "table"])
+TABLES = [
+    pytest.param(panel, id=f"{uid}: {panel['title']}")
+    for uid, dashboard in MADE.items()
+    for panel in all_panels(dashboard)
+    if panel["type"] == "table"
+]
+EACH_TABLE = pytest.mark.parametrize("panel", TABLES)
 LEAST_CONTRAST = 4.5
 BRIGHT = 180  # above this brightness Grafana writes black, below it white
 WHITE, BLACK = "#f7f8fa", "#202226"
@@ -156,3 +162,16 @@ def test_the_list_of_triage_has_room_for_more_than_twelve_sites_on_one_line_each
     assert table["gridPos"]["y"] + table["gridPos"]["h"] <= 22, "on the first screen"
     shown = {o["matcher"]["options"] for o in table["fieldConfig"]["overrides"]}
     assert shown >= {"Alert", "Site", "Worst issue", "What to do first", "24 h", "Phone"}
+
+
+@EACH_TABLE
+def test_every_cell_of_colour_and_every_sentence_is_a_link(panel: dict[str, Any]) -> None:
+    sentences = {"Issue", "Worst issue", "What is said of it"}
+    for override in panel["fieldConfig"]["overrides"]:
+        qualities = {p["id"]: p["value"] for p in override["properties"]}
+        cell = qualities.get("custom.cellOptions", {})
+        says = override["matcher"]["options"] in sentences
+        if panel["title"] in ("Causes that several sites share", "Issues by kind"):
+            continue
+        if cell.get("type") == "color-background" or says:
+            assert qualities["links"], override["matcher"]["options"]
