@@ -42,6 +42,7 @@ _OF_ACTIVE = tuple(name for name in BATTERY_QUANTITIES if name not in API_KEYS)
 _OF_WORST = tuple(row for row in DERIVED.values() if row.sources)
 COLUMNS = (*SITE_QUANTITIES, *_OF_ACTIVE, *(row.name for row in _OF_WORST))
 """Figures of a site: its own quantities, those of its active battery, and those of its worst."""
+_BATTERY_COLUMNS = slice(len(SITE_QUANTITIES), None)
 COLUMN = {name: index for index, name in enumerate(COLUMNS)}
 COLUMN |= {key: COLUMN[name] for key, name in API_KEYS.items()}
 _FREQUENCY = COLUMN["grid_frequency_hz"]
@@ -290,16 +291,21 @@ class FleetState:
         ]:
             del record.batteries[device]
         batteries = sorted(record.batteries.values(), key=lambda b: (not b.active, b.device))
-        for name in _OF_ACTIVE:
-            first = batteries[0] if batteries else None
-            self.values[row, COLUMN[name]] = first.readings.get(name, MISSING) if first else MISSING
-            if first:
-                self.times[row, COLUMN[name]] = first.times.get(name, MISSING)
+        if not batteries:
+            self.values[row, _BATTERY_COLUMNS] = MISSING
+            return
+        first = batteries[0]
         oldest = now - float(self.stale_after[row])
-        for figure in _OF_WORST:
-            value, time = worst_of(batteries, figure, oldest)
-            self.values[row, COLUMN[figure.name]] = value
-            self.times[row, COLUMN[figure.name]] = time
+        worst = [worst_of(batteries, figure, oldest) for figure in _OF_WORST]
+        # One assignment of a list costs a tenth of one for each value.
+        self.values[row, _BATTERY_COLUMNS] = [
+            *(first.readings.get(name, MISSING) for name in _OF_ACTIVE),
+            *(value for value, _ in worst),
+        ]
+        self.times[row, _BATTERY_COLUMNS] = [
+            *(first.times.get(name, MISSING) for name in _OF_ACTIVE),
+            *(time for _, time in worst),
+        ]
 
     def integrate_pv(self, expected: Expected, seconds: float, stale_before: float) -> None:
         """Add a moment to the window over which PV is judged.
@@ -401,20 +407,22 @@ def worst_of(batteries: list[BatteryState], figure: Derived, oldest: float) -> t
         Monotonic seconds. Readings of the active battery from before count only where there is no
         later one.
     """
+    sign = 1.0 if figure.pick == "low" else -1.0
+    first = batteries[0]
     known: list[tuple[bool, float, float]] = []
     for battery in batteries:
         for name in figure.sources:
             value = battery.readings.get(name, MISSING)
-            if not math.isnan(value):
-                # Batteries beside the active one are read in turn, not every time.
-                time = max(battery.times[name], batteries[0].seen)
-                if battery is batteries[0]:
-                    time = battery.times[name]
-                known.append((time < oldest, value if figure.pick == "low" else -value, time))
+            if value == value:  # noqa: PLR0124 - not NaN, and cheaper than asking
+                time = battery.times[name]
+                if battery is not first and time < first.seen:
+                    # Batteries beside the active one are read in turn, not every time.
+                    time = first.seen
+                known.append((time < oldest, sign * value, time))
     if not known:
         return MISSING, MISSING
     _, value, time = min(known)
-    return (value if figure.pick == "low" else -value), time
+    return sign * value, time
 
 
 def _same_device(old: Site, new: Site) -> bool:
