@@ -23,6 +23,9 @@ FREQUENCY_NEAR_HZ = 0.1
 GENERATOR_TOLERANCE_HZ = 0.08
 """Of the nominal frequency, as ISO 8528-5 allows a generator of class G1."""
 DEAD_PV_RATIO = 0.02
+CELL_WARMER_BY_C = 3.0
+"""Above the median of its pack, from which drawings mark a cell: the spread that data sheets of LFP
+packs commonly allow."""
 
 LIMITS: dict[str, Limit] = {
     limit.name: limit

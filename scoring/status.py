@@ -7,9 +7,9 @@ from enum import IntEnum
 import numpy as np
 from numpy.typing import NDArray
 
-HEALTHY_FROM = 90.0
-GOOD_FROM = 70.0
-WARNING_FROM = 50.0
+from scoring.weights import GOOD_FROM, HEALTHY_FROM, WARNING_FROM
+
+__all__ = ["GOOD_FROM", "HEALTHY_FROM", "STATUSES", "WARNING_FROM", "Status", "status_of"]
 
 
 class Status(IntEnum):

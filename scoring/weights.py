@@ -1,4 +1,4 @@
-"""What each component weighs in the overall score, and what holds that score down. Data only."""
+"""What components weigh, what holds the overall score down, and where statuses begin. Data only."""
 
 from __future__ import annotations
 
@@ -10,3 +10,7 @@ WEIGHTS: Mapping[str, float] = MappingProxyType(
 )
 CRITICAL_CAP = 49.0
 WARNING_CAP = 69.0
+
+HEALTHY_FROM = 90.0
+GOOD_FROM = 70.0
+WARNING_FROM = 50.0

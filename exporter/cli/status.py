@@ -18,6 +18,7 @@ from exporter.cli.console import plain_table
 from exporter.cli.render import MARKS, csv_text
 from exporter.model.quantities import label
 from exporter.model.text import duration_words, sites_word
+from scoring.weights import HEALTHY_FROM, WARNING_FROM
 
 REFRESH_SECONDS = 2.0
 _STATUSES = tuple(name for name in MARKS if name != "UNKNOWN")
@@ -205,5 +206,5 @@ _COMPONENTS = ("battery", "grid", "solar", "connectivity")
 def _cell(score: float | None) -> Text:
     if score is None:
         return Text("  – ", "dim")
-    style = "green" if score >= 90 else "yellow" if score >= 50 else "red"
+    style = "green" if score >= HEALTHY_FROM else "yellow" if score >= WARNING_FROM else "red"
     return Text(f"{score:3.0f} ", style)

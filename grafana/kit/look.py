@@ -34,7 +34,7 @@ from exporter.model.snapshot import Outcome
 from exporter.store.line_protocol import SEVERITY_LEVELS
 from scoring.cells.soh import CLASS_EDGES, SohClass
 from scoring.outliers import robust_scores
-from scoring.rules import BATTERY_TEMPERATURE, RULES
+from scoring.rules import BATTERY_TEMPERATURE, CELL_WARMER_BY_C, RULES
 from scoring.status import GOOD_FROM, HEALTHY_FROM, STATUSES, WARNING_FROM, Status
 
 LIMITS = Thresholds()
@@ -68,7 +68,7 @@ SEVERITY_COLOURS = {
 # commonly allow.
 CELL_VOLTS_OFF = LIMITS.cell_spread_warning / 2
 CELL_SHARE_OFF = 0.015  # the same of a median of 3.3 V
-CELL_CELSIUS_OFF = 3.0
+CELL_CELSIUS_OFF = CELL_WARMER_BY_C
 OUTLIER = STATUS_COLOURS[Status.WARNING]
 FINE = "transparent"
 ACCENT = "#5794f2"

@@ -14,6 +14,8 @@ from fastapi import APIRouter, Request, Response
 
 from exporter.model.quantities import API_KEYS, OTHER_LABELS, ROWS
 from exporter.serve.api.replies import reply_bytes
+from scoring.rules import CELL_WARMER_BY_C
+from scoring.status import GOOD_FROM, HEALTHY_FROM, WARNING_FROM
 
 _FOLDER = Path(__file__).parent
 _SCRIPTS = ("base.js", "drawings.js", "history.js", "site.js", "fleet.js")
@@ -22,7 +24,7 @@ _SCRIPTS = ("base.js", "drawings.js", "history.js", "site.js", "fleet.js")
 def document() -> tuple[bytes, str]:
     """The whole page, and the content security policy that lets in its own parts alone."""
     style = _read("page.css")
-    script = "\n".join([_quantities(), *(_read(name) for name in _SCRIPTS)])
+    script = "\n".join([_tables(), *(_read(name) for name in _SCRIPTS)])
     html = _read("page.html").replace("/* style */", style, 1).replace("/* script */", script, 1)
     policy = (
         "default-src 'none'",
@@ -58,15 +60,23 @@ def router() -> APIRouter:
     return routes
 
 
-def _quantities() -> str:
-    """The rows of quantities as the page needs them; ``second`` are the keys that repeat one."""
+def _tables() -> str:
+    """The rows and limits that the page shows; ``SECOND_KEYS`` repeat the figure of another key."""
     rows = {
         row.name: {"label": row.label, "unit": row.unit, "decimals": row.decimals} for row in ROWS
     }
     others = {name: {"label": text} for name, text in OTHER_LABELS.items()}
     table = orjson.dumps(rows | others).decode()
     second = orjson.dumps(sorted(API_KEYS)).decode()
-    return f"const QUANTITIES = {table};\nconst SECOND_KEYS = new Set({second});"
+    statuses = [["HEALTHY", HEALTHY_FROM], ["GOOD", GOOD_FROM], ["WARNING", WARNING_FROM]]
+    return "\n".join(
+        (
+            f"const QUANTITIES = {table};",
+            f"const SECOND_KEYS = new Set({second});",
+            f"const STATUS_FROM = {orjson.dumps(statuses).decode()};",
+            f"const CELL_WARMER_BY = {CELL_WARMER_BY_C};",
+        )
+    )
 
 
 def _read(name: str) -> str:

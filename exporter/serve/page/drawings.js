@@ -139,7 +139,7 @@ function drawCell(cell, x, y, step, median, far, medianWarm, thresholds) {
   }
   if (cell.temperature_c !== null) {
     told.push(`${cell.temperature_c.toFixed(1)} °C`);
-    const hot = cell.temperature_c - medianWarm >= 3 || cell.temperature_c > thresholds.temperature_max;
+    const hot = cell.temperature_c - medianWarm >= CELL_WARMER_BY || cell.temperature_c > thresholds.temperature_max;
     group.append(svg("rect", { x: x + 1.5, y: y + 52, width: step - 3, height: 6, fill: hot ? "var(--CRITICAL)" : "var(--GOOD)" }));
   }
   group.prepend(svg("title", {}, told.join(", ")));

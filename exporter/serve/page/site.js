@@ -82,7 +82,7 @@ function facts(found) {
 
 function scoreParts(found) {
   return el("ul", { class: "components" }, Object.entries(found.components).map(([name, score]) => {
-    const colour = score === null ? "var(--shade)" : score >= 90 ? "var(--HEALTHY)" : score >= 70 ? "var(--GOOD)" : score >= 50 ? "var(--WARNING)" : "var(--CRITICAL)";
+    const colour = score === null ? "var(--shade)" : `var(--${STATUS_FROM.find(([, from]) => score >= from)?.[0] || "CRITICAL"})`;
     return el("li", {}, `${name} ${score === null ? "unknown" : figure(score, 0)}`,
       el("span", { class: "muted" }, found.effective_weights[name] === null ? "" : ` · weight ${figure(found.effective_weights[name] * 100, 1)} %`),
       svg("svg", { viewBox: "0 0 100 1", preserveAspectRatio: "none", "aria-hidden": "true" },
