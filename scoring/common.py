@@ -40,7 +40,7 @@ class CommonIssue:
         The same share among the sites outside the group whose attribute is known; groups that
         were named before for the same code are left out. NaN where there is no group.
     sentence : str
-        All of it in words.
+        The issue in a sentence.
     """
 
     code: str

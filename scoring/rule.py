@@ -51,7 +51,7 @@ class Limit:
     less_than : str
         Name of a limit that it must lie below.
     note : str
-        What its reference says beside what follows from the rule.
+        A remark for its reference.
     """
 
     name: str
@@ -95,7 +95,7 @@ class Level:
 
     @property
     def holds_to(self) -> float:
-        """The highest overall score beside this level, 0 to 100."""
+        """The highest overall score while this level holds, 0 to 100."""
         if self.cap is not None:
             return self.cap
         return {Severity.CRITICAL: CRITICAL_CAP, Severity.WARNING: WARNING_CAP}.get(

@@ -51,7 +51,7 @@ class SolarResult:
     Attributes
     ----------
     score : float array
-        100 minus the deduction; NaN where the yield is unknown or cannot be told from weather.
+        100 minus the deduction; NaN where the yield is unknown or weather may explain it.
     deduction : float array
         0, 15 or 40 points.
     relative : float array
@@ -148,7 +148,7 @@ def expected_power(
        Progress in Photovoltaics 16(4), 2008, pp. 307-315.
     .. [6] A. P. Dobos, "PVWatts Version 5 Manual", NREL/TP-6A20-62641, 2014.
     """
-    # pvlib pulls in pandas; whoever only needs the rest of this module should not wait for it.
+    # pvlib imports pandas, which takes a second that the rest of this module does not need.
     from pvlib import atmosphere, clearsky, irradiance, pvsystem, spa, temperature
 
     if not (
@@ -341,7 +341,7 @@ def assess_solar(
 
     With neighbours: below half of their median ratio is a warning (40 points), below three
     quarters an info (15). Without: only an array that makes nothing, below 0.02 of a clear sky, is
-    a warning; nothing else can be told from weather. Where the neighbours themselves made almost
+    a warning; weather may explain anything else. Where the neighbours themselves made almost
     nothing (snow, or a fault of the whole region) and the site did not either, the score is
     unknown rather than perfect.
 

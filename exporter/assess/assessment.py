@@ -343,7 +343,7 @@ def _issues(
     beginnings: Mapping[tuple[str, str], float],
     worst_cells: Mapping[str, CellFinding],
 ) -> tuple[tuple[Issue, ...], ...]:
-    """Issues in words, worst first, each with the time since which it is active."""
+    """Issues with their sentences, worst first, each with its beginning."""
     found: list[list[Issue]] = [[] for _ in state.records]
     for finding in scores.findings:
         rule = finding.rule
@@ -388,7 +388,7 @@ def _issues(
 
 
 def _detail(code: str, record: SiteRecord, value: float, threshold: float) -> str:
-    """What a sentence can add from the site's own words."""
+    """What the site itself reports about an issue, for its sentence."""
     if code == CELL_SPREAD.code:
         return _cells_of_spread(record)
     if code in (DEVICE_ALARM.code, DEVICE_WARNING.code):

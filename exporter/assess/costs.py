@@ -19,7 +19,7 @@ _VISITS = frozenset(rule.code for rule in RULES if rule.visit)
 
 
 class Price(SideModel):
-    """A price, and what is assumed with it, which is told with every figure made from it."""
+    """A price and its assumption, which every figure made from it repeats."""
 
     price: Annotated[float, Field(ge=0, le=1e9)]
     assumption: Annotated[
@@ -52,7 +52,7 @@ class Figure:
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """What can be said of the cost of a site's issues, and in words what cannot."""
+    """The cost of a site's issues, and in words what has no price."""
 
     figures: tuple[Figure, ...]
     unpriced: tuple[str, ...]
@@ -97,7 +97,7 @@ def estimate(site: Site, issues: Iterable[Issue], prices: PriceList) -> Estimate
 
 
 def energy(import_kwh: float | None, export_kwh: float | None, prices: PriceList) -> Estimate:
-    """What imported energy cost and exported energy earned (negative); NaN-free kWh or None."""
+    """What imported energy cost and exported energy earned (negative); kWh, None where unknown."""
     figures, unpriced = [], []
     for item, kwh, price, key, sign in (
         ("energy from the grid", import_kwh, prices.grid_energy_per_kwh, "grid_energy_per_kwh", 1),

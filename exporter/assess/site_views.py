@@ -1,4 +1,4 @@
-"""What an Assessment keeps of each site beside arrays."""
+"""What an Assessment keeps of each site in addition to its arrays."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ PER_BATTERY = tuple(
 
 @dataclass(frozen=True, slots=True)
 class SiteView:
-    """What an Assessment keeps of a site beside arrays: a copy, since the state moves on.
+    """What an Assessment keeps of a site in addition to its arrays: a copy of the state.
 
     ``of_batteries`` has the quantities that have a gauge for each battery, by quantity and device.
     ``alarms`` are the levels that devices report, 1 a warning and 2 an alarm, by device and name.
@@ -111,7 +111,7 @@ def _of_batteries(
     found = {}
     for device, battery in record.batteries.items():
         value = battery.readings.get(name, math.nan)
-        # Batteries beside the active one are read in turn, not every time.
+        # Batteries other than the active one are read in turn, not every time.
         oldest = stale_after if battery.active else math.inf
         if not math.isnan(value) and now - battery.times[name] <= oldest:
             found[device] = value

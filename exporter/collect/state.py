@@ -416,7 +416,7 @@ def worst_of(batteries: list[BatteryState], figure: Derived, oldest: float) -> t
             if value == value:  # noqa: PLR0124 - not NaN, and cheaper than asking
                 time = battery.times[name]
                 if battery is not first and time < first.seen:
-                    # Batteries beside the active one are read in turn, not every time.
+                    # Batteries other than the active one are read in turn, not every time.
                     time = first.seen
                 known.append((time < oldest, sign * value, time))
     if not known:

@@ -1,4 +1,4 @@
-"""Figures in words, as every face of the service phrases them."""
+"""Texts that every face of the service writes alike."""
 
 from __future__ import annotations
 

@@ -37,7 +37,7 @@ class Alert:
     dashboard : str
         Uid of the dashboard to look at, after ``fleetscope-``, with its variables.
     why : str
-        A remark on the rule for whoever reads the file.
+        A remark that the file carries above the rule.
     """
 
     name: str

@@ -57,7 +57,7 @@ ALERTS = (
     ),
     Alert(
         name="FleetscopePointsRejected",
-        why="The window is longer than `for`, so that one rejected batch is told once and then "
+        why="The window is longer than `for`, so that one rejected batch is reported once and then "
         "ends.",
         expr='increase(fleetscope_points_total{fate="rejected"}[15m]) > 0',
         wait="1m",

@@ -41,7 +41,7 @@ ALERTS = (
         name="FleetscopeRegionOffline",
         why="Below `for:` of a single site by half a minute, so that this one comes first and "
         "hides them. It stays for longer than the alerts on regions, and those for longer "
-        "than the ones on sites, so that none is told of when all is over.",
+        "than the ones on sites, so that no message on them goes out when all is over.",
         expr='region:sites_offline:count{region!=""} >= 3\n'
         "  and region:sites_offline:count / region:sites_watched:count >= 0.5",
         wait="30s",
