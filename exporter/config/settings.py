@@ -253,6 +253,15 @@ class Settings(BaseSettings):
     tickets: Path | None = Field(
         None, description="Which incidents get a ticket, and where, YAML (docs/tickets.md)"
     )
+    llm_url: Annotated[str, AfterValidator(_check_url)] | None = Field(
+        None,
+        description="Address of an OpenAI-compatible API, such as http://127.0.0.1:11434/v1; it is "
+        "asked for questions that the grammar does not understand (docs/ask.md)",
+    )
+    llm_model: str | None = Field(None, description="Its model; needed with the address")
+    llm_token: SecretStr | None = Field(None, description="Its token")
+    llm_token_file: Path | None = Field(None, description="File that holds its token")
+    llm_seconds: float = Field(10.0, gt=0, le=120, description="Longest wait for its answer")
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="Least severe message that is logged"
     )
@@ -261,7 +270,7 @@ class Settings(BaseSettings):
     @model_validator(mode="after")
     def _secrets_from_files(self) -> Self:
         wrong = []
-        for name in ("influxdb_token", "influxdb_password", "change_token"):
+        for name in ("influxdb_token", "influxdb_password", "change_token", "llm_token"):
             path: Path | None = getattr(self, f"{name}_file")
             if path is None:
                 continue
@@ -273,6 +282,8 @@ class Settings(BaseSettings):
                 object.__setattr__(self, name, SecretStr(_read_secret(path)))
             except ValueError as error:
                 wrong.append(f"{variable}_FILE: {error}")
+        if self.llm_url is not None and not self.llm_model:
+            wrong.append(f"{PREFIX}LLM_URL needs {PREFIX}LLM_MODEL")
         if self.site_secrets is not None and self.site_secrets_file is not None:
             variable = f"{PREFIX}SITE_SECRETS"
             wrong.append(f"{variable} and {variable}_FILE are both set; keep one")

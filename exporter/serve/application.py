@@ -14,6 +14,7 @@ from prometheus_client.exposition import choose_encoder
 
 from exporter import __version__
 from exporter.ask.answerer import Answerer
+from exporter.ask.language_model import LanguageModel
 from exporter.assess.assessment import FleetAssessment
 from exporter.assess.costs import PriceList
 from exporter.history.influxql import InfluxQL
@@ -39,6 +40,7 @@ def make_app(
     stalled: Callable[[], str | None] = lambda: None,
     version: Callable[[], object] | None = None,
     pool: Pool | None = None,
+    model: LanguageModel | None = None,
 ) -> FastAPI:
     """The application.
 
@@ -63,6 +65,8 @@ def make_app(
         An object that stays the same as long as metrics do, which are then rendered once.
     pool : Pool or None
         Answers what reads the past or computes for long; None where this process does.
+    model : LanguageModel or None
+        Asked for questions that the grammar does not understand.
     """
     app = FastAPI(
         title="Fleetscope",
@@ -112,7 +116,7 @@ def make_app(
 
     app.include_router(page.router())
     api.include(app, latest, stored, prices, lambda: bool(app.state.stopping))
-    app.include_router(answers_router(Answerer(latest, stored, prices)))
+    app.include_router(answers_router(Answerer(latest, stored, prices), model))
     if pool is not None:
         app.add_middleware(PoolRoutes, pool=pool)
     return app

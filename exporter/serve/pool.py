@@ -29,6 +29,7 @@ Kind = Literal["questions", "past"]
 ROUTES: dict[str, Kind] = {
     "/api/v1/ask": "questions",
     "/api/v1/query": "questions",
+    "/api/v1/timeline": "questions",
     "/api/v1/history": "past",
     "/api/v1/report": "past",
 }

@@ -13,6 +13,7 @@ from typing import Any
 
 from prometheus_client import CollectorRegistry
 
+from exporter.ask.language_model import LanguageModel
 from exporter.config import logs
 from exporter.config.settings import Settings
 from exporter.deliver.schedule import load_side_files, send_report
@@ -44,6 +45,7 @@ class Worker:
             CollectorRegistry(),
             self._stored,
             self._files.prices,
+            model=LanguageModel.from_settings(settings),
         )
         self._tasks: dict[int, asyncio.Task[None]] = {}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import math
 import socket
 import threading
@@ -12,6 +13,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from exporter.ask.answerer import Answerer
+from exporter.ask.language_model import LanguageModel
 from exporter.ask.lookup import Directory
 from exporter.assess.assessment import FleetAssessment, assess
 from exporter.collect.state import FleetState
@@ -129,15 +131,23 @@ def answerer(assessment: FleetAssessment) -> Answerer:
     return Answerer(lambda: assessment)
 
 
-@pytest.fixture(scope="session")
-def url(assessment: FleetAssessment) -> Iterator[str]:
-    """The real application over that fleet, on a real socket, without an InfluxDB."""
-    app = make_app(lambda: assessment, lambda: None, CollectorRegistry())
+@contextlib.contextmanager
+def serving(assessment: FleetAssessment, model: LanguageModel | None = None) -> Iterator[str]:
+    """The real application over a fleet, on a real socket, without an InfluxDB."""
+    app = make_app(lambda: assessment, lambda: None, CollectorRegistry(), model=model)
     listener = socket.create_server(("127.0.0.1", 0))
     server = Server(app, "127.0.0.1", 0)
     thread = threading.Thread(target=lambda: asyncio.run(server.serve(sockets=[listener])))
     thread.start()
-    yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-    server.should_exit = True
-    thread.join(30)
-    listener.close()
+    try:
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+    finally:
+        server.should_exit = True
+        thread.join(30)
+        listener.close()
+
+
+@pytest.fixture(scope="session")
+def url(assessment: FleetAssessment) -> Iterator[str]:
+    with serving(assessment) as address:
+        yield address

@@ -81,7 +81,8 @@ class Grammar:
             if not _holds(rule.when, parts.facts()):
                 continue
             if rule.no:
-                raise GrammarError(rule.no.format(**parts.named()))
+                final = section == "refused"
+                raise GrammarError(rule.no.format(**parts.named()), final=final)
             for change in rule.do.split():
                 self._change(change, parts)
             if rule.ask is not None:

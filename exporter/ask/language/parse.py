@@ -20,6 +20,12 @@ from exporter.ask.query import Query, QueryError
 _LANGUAGES = (("en", "uk"), ("de", "uk"), ("en", "de", "uk"))
 
 
+_OF_THE_FIELD = {
+    *("intent", "cond", "metric", "comp", "state", "order", "site", "named", "value", "filt"),
+    *("group", "energy"),
+}
+
+
 class NotUnderstoodError(Exception):
     """A text that is no question that can be answered; it says why, and gives examples.
 
@@ -27,10 +33,13 @@ class NotUnderstoodError(Exception):
     ----------
     examples : tuple of str
         What can be asked instead.
+    final : bool
+        Whether nobody could answer it, such as an order to change something.
     """
 
-    def __init__(self, reason: str, examples: tuple[str, ...] = ()) -> None:
+    def __init__(self, reason: str, examples: tuple[str, ...] = (), *, final: bool = False) -> None:
         super().__init__(reason)
+        self.final = final
         self.examples = examples or tuple(EXAMPLES.values())
 
 
@@ -75,23 +84,24 @@ def understand(
     words = [token.word for token in sentence(text).tokens]
     refused = refusal(words, lambda word: bool(directory.with_word(word)))
     if refused:
-        raise NotUnderstoodError(refused)
+        raise NotUnderstoodError(refused, final=True)
     tagged = _tag(text, directory, now, zone)
     if tagged.ambiguous:
         found = tagged.ambiguous[0]
-        raise NotUnderstoodError(str(found), found.suggestions)
+        raise NotUnderstoodError(str(found), found.suggestions, final=True)
     if tagged.unknown:
         raise _unknown(tagged, directory)
     asked = [(item.at, item.kind) for item in tagged.items if item.at > 1]
     if words[:2] in (["what", "is"], ["was", "ist"]) and asked == [(2, "metric")]:
-        raise NotUnderstoodError(MEANING)
+        raise NotUnderstoodError(MEANING, final=True)
     try:
         grammar = Grammar(now, zone)
         parts = grammar.parts(tagged)
         query = merge(parts, tagged, context, grammar) if context else None
         return Understood(query or grammar.query(parts), tuple(tagged.notes))
     except (GrammarError, QueryError) as error:
-        raise NotUnderstoodError(str(error)) from error
+        final = isinstance(error, GrammarError) and error.final
+        raise NotUnderstoodError(str(error), final=final) from error
 
 
 def _with_ids(text: str, directory: Directory) -> str:
@@ -113,7 +123,7 @@ def _tag(text: str, directory: Directory, now: datetime, zone: tzinfo) -> Tagged
             if _doubt(best) == 0:
                 break
     except QueryError as error:
-        raise NotUnderstoodError(str(error)) from error
+        raise NotUnderstoodError(str(error), final=True) from error
     assert best is not None
     return best
 
@@ -131,5 +141,7 @@ def _unknown(tagged: Tagged, directory: Directory) -> NotUnderstoodError:
         hint = f"; did you mean the site {names}?"
     plural = "words" if len(tagged.unknown) > 1 else "word"
     return NotUnderstoodError(
-        f"the {plural} {words} {'are' if plural == 'words' else 'is'} not known{hint}"
+        f"the {plural} {words} {'are' if plural == 'words' else 'is'} not known{hint}",
+        # Where no word is one of the field, it is no question about the fleet.
+        final=not any(item.kind in _OF_THE_FIELD for item in tagged.items),
     )

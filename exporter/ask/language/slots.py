@@ -77,7 +77,14 @@ _SELF = {"intent", "order", "metric", "cond", "comp", "group", "severity", "peri
 
 
 class GrammarError(Exception):
-    """Words that are known but make no question; its text says what is missing or too much."""
+    """Words that are known but make no question; its text says what is missing or too much.
+
+    ``final`` where what is asked for is not known at all.
+    """
+
+    def __init__(self, reason: str, *, final: bool = False) -> None:
+        super().__init__(reason)
+        self.final = final
 
 
 @dataclass(slots=True)

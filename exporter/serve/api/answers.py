@@ -12,7 +12,8 @@ from fastapi import APIRouter, Query, Request, Response
 from exporter.ask.answer import CannotAnswerError
 from exporter.ask.answerer import Answerer
 from exporter.ask.language.followup import Context
-from exporter.ask.language.parse import NotUnderstoodError, understand
+from exporter.ask.language.parse import NotUnderstoodError, Understood, understand
+from exporter.ask.language_model import LanguageModel
 from exporter.ask.lookup import UnknownSiteError
 from exporter.ask.query import QueryError
 from exporter.ask.request import PARAMETERS, query_from, zone_of
@@ -52,8 +53,40 @@ def _given(request: Request) -> dict[str, list[str]]:
     return {name: request.query_params.getlist(name) for name in request.query_params}
 
 
-def answers_router(answerer: Answerer) -> APIRouter:
-    """The routes; all of them only read."""
+async def _understood(
+    answerer: Answerer,
+    model: LanguageModel | None,
+    text: str,
+    tz: str | None,
+    context: Context | None,
+) -> Understood:
+    """The query of a question, by the grammar or else by the language model.
+
+    Raises
+    ------
+    NotUnderstoodError
+    """
+    now, directory = datetime.now(UTC), answerer.view().directory
+    try:
+        return understand(text, directory, now, zone_of(tz), context)
+    except NotUnderstoodError as error:
+        if model is None or error.final:
+            raise
+        query = await model.query(text, directory, now, tz)
+        if query is None:
+            raise
+        return Understood(query, (f"understood by the language model {model.endpoint.model}",))
+
+
+def answers_router(answerer: Answerer, model: LanguageModel | None = None) -> APIRouter:
+    """The routes; all of them only read.
+
+    Parameters
+    ----------
+    answerer : Answerer
+    model : LanguageModel or None
+        Asked for questions that the grammar does not understand.
+    """
     router = APIRouter(prefix="/api/v1", tags=["answers"])
     sessions = Sessions(time.monotonic)
 
@@ -94,10 +127,9 @@ def answers_router(answerer: Answerer) -> APIRouter:
 
         With the ``session`` of an answer, the next question may be a follow-up: *and in Spain?*
         """
-        now = datetime.now(UTC)
         session, context = sessions.open(session)
         try:
-            understood = understand(q, answerer.view().directory, now, zone_of(tz), context)
+            understood = await _understood(answerer, model, q, tz, context)
             answer = await answerer.answer(understood.query, contacts=may_see_contacts(request))
         except NotUnderstoodError as error:
             return problem(422, str(error), examples=error.examples, session=session)
