@@ -60,7 +60,7 @@ def deviation(title: str, where: str, size: tuple[int, int]) -> heatmap.Panel:
         title=title,
         description="One row for each cell in physical order. Charging and discharging move all "
         "cells together and do not show here; a cell that drifts changes its colour against its "
-        "neighbours: blue below the median, red above, full at "
+        "neighbours: red below the median, blue above, full at "
         f"{look.CELL_SHARE_OFF:.1%}, which is {look.CELL_VOLTS_OFF:.2f} V of 3.3 V; the scale is "
         "the same for every pack. Blank is a time without a reading. What is shown of each "
         "interval is chosen above: a spike shows as the lowest or highest whatever the range.",

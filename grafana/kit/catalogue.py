@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 FILE = Path(__file__).parents[1] / "catalogue.yaml"
 
 Scope = Literal["fleet", "group", "site", "battery", "none"]
-LimitName = Literal["any", "some", "score", "deviation", "spread", "none"]
+LimitName = Literal["any", "some", "score", "spread", "none"]
 Pack = Literal["Fleet", "Site", "Battery", "Energy", "Portfolio", "Dispatch", "System"]
 
 VARIABLES: dict[Scope, tuple[str, ...]] = {

@@ -31,9 +31,6 @@ LIMITS: dict[LimitName, ThresholdsConfig] = {
     "any": look.limits(look.FINE, (1, _CRITICAL)),
     "some": look.limits(look.FINE, (1, _WARNING)),
     "score": look.score_limits(),
-    "deviation": look.limits(
-        look.FINE, (look.CELL_VOLTS_OFF, _WARNING), (look.LIMITS.cell_spread_warning, _CRITICAL)
-    ),
     "spread": look.spread_limits(),
     "none": look.limits(look.FINE),
 }
@@ -147,7 +144,7 @@ def _tiles(entry: Entry) -> stat.Panel:
         spec,
         background=True,
         columns=True,
-        value=54 if large else 22,
+        value=54 if large else 20,
         title=28 if large else 14,
     )
 

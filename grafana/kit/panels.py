@@ -273,7 +273,7 @@ def heat(
 ) -> heatmap.Panel:
     """One row for each series, coloured by value; a missing value leaves its place empty.
 
-    ``either_side`` colours by the distance from 0 up to that much: blue below, red above; a value
+    ``either_side`` colours by the distance from 0 up to that much: red below, blue above; a value
     of ``above`` or less stands for a missing one.
     """
     panel = dress(heatmap.Panel(), spec)
@@ -281,11 +281,11 @@ def heat(
     # Columns narrower than a few pixels are drawn with seams that look like gaps.
     panel.max_data_points(HEAT_COLUMNS)
     # Of Grafana's colour maps only the diverging ones are the same in both themes.
-    colours = heatmap.HeatmapColorOptions().mode(HeatmapColorMode.SCHEME).steps(48).reverse(False)
+    colours = heatmap.HeatmapColorOptions().mode(HeatmapColorMode.SCHEME).steps(48)
     if either_side is None:
-        panel.color(colours.scheme("Spectral"))
+        panel.color(colours.scheme("Spectral").reverse(False))
     else:
-        panel.color(colours.scheme("RdBu").min(-either_side).max(either_side))
+        panel.color(colours.scheme("RdYlBu").reverse(True).min(-either_side).max(either_side))
     panel.cell_values(heatmap.CellValues().unit(spec.unit).decimals(decimals))
     panel.y_axis(heatmap.YAxisConfig().axis_placement(kinds.AxisPlacement.LEFT))
     return (
