@@ -46,8 +46,8 @@ def check(file: Path, *, as_json: bool, as_csv: bool) -> int:
             for m in mistakes
         ]
         if as_json:
-            told = {"file": str(file), "right": error is None, "sites": sites, "mistakes": rows}
-            print(json.dumps(told, indent=2, ensure_ascii=False))
+            report = {"file": str(file), "right": error is None, "sites": sites, "mistakes": rows}
+            print(json.dumps(report, indent=2, ensure_ascii=False))
         else:
             from exporter.cli.render import csv_text
 

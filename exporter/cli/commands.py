@@ -99,7 +99,7 @@ def rollup(
     ] = None,
     site: Annotated[list[str] | None, typer.Option("--site", help="Only this site.")] = None,
     check: Annotated[
-        bool, typer.Option("--check", help="Only tell which days need it; exits 1 if any does.")
+        bool, typer.Option("--check", help="Only list the days that need it; exits 1 if any does.")
     ] = False,
     force: Annotated[
         bool, typer.Option("--force", help="Also where full detail has expired in part.")

@@ -40,6 +40,6 @@ def fault(place: str) -> str | None:
 
 
 if __name__ == "__main__":
-    told = fault(sys.argv[1] if len(sys.argv) > 1 else USUAL)
-    if told is not None:
-        sys.exit(f"the exporter is not well: {told}")
+    found = fault(sys.argv[1] if len(sys.argv) > 1 else USUAL)
+    if found is not None:
+        sys.exit(f"the exporter is not well: {found}")

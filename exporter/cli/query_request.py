@@ -1,4 +1,4 @@
-"""Asking the exporter one query and printing its answer; the exit code tells the rest."""
+"""Sends one query to the exporter and prints the answer."""
 
 from __future__ import annotations
 

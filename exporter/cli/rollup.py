@@ -1,4 +1,4 @@
-"""``fleetscope rollup``: make roll-ups again, or tell which days need it."""
+"""``fleetscope rollup``: make roll-ups again, or list the days that need it."""
 
 from __future__ import annotations
 
@@ -135,7 +135,7 @@ async def _make(
         with bar:
             task = bar.add_task("rolling up", total=None, values=0)
 
-            def told(done: int, known: int, report: Report) -> None:
+            def show(done: int, known: int, report: Report) -> None:
                 bar.update(task, completed=done, total=known, values=f"{report.values:,}")
 
             report = await recount(
@@ -146,7 +146,7 @@ async def _make(
                 now_ms,
                 sites=sites,
                 force=force,
-                progress=told,
+                progress=show,
             )
     finally:
         await target.close()

@@ -46,11 +46,11 @@ def ticket(
 ) -> None:
     """Show the tickets that would be sent, request by request; with --send, have one opened.
 
-    Exits 0 if nothing is due, 1 if something is, 2 if it could not be told.
+    Exits 0 if nothing is due, 1 if something is, 2 if that is unknown.
     """
     from exporter.config.side_file import SideFileError, load
     from exporter.deliver.tickets.decide import decide
-    from exporter.deliver.tickets.ledger import read_book
+    from exporter.deliver.tickets.ledger import read_ledger
     from exporter.deliver.tickets.ticket_file import TicketPlan
 
     if site is not None and question is not None:
@@ -61,26 +61,28 @@ def ticket(
         _fail("no ticket file is named; use --plan FILE or FLEETSCOPE_TICKETS")
     try:
         plan = load(plan_file, TicketPlan)
-        book = read_book(plan.state)
+        ledger = read_ledger(plan.state)
     except SideFileError as error:
         _fail(str(error))
     now = time.time()
     if site is None and question is None:
-        steps = decide(plan, book, *_due(url, now))
+        steps = decide(plan, ledger, *_due(url, now))
     else:
         picked = _of_answer(url, question) if question is not None else _of_site(url, site, code)
         if send:
             _send(plan, picked)
         # As if nothing else were there: other incidents are not over because they were not asked.
         asked = frozenset(one.key for one in picked)
-        steps = [s for s in decide(plan, book, picked, now, asked) if s.incident is not None]
-    told = [_told(step, book.entries.get((step.destination.name, step.key))) for step in steps]
+        steps = [s for s in decide(plan, ledger, picked, now, asked) if s.incident is not None]
+    steps_shown = [
+        _shown(step, ledger.entries.get((step.destination.name, step.key))) for step in steps
+    ]
     if as_json:
-        typer.echo(json.dumps(told, indent=2, ensure_ascii=False))
+        typer.echo(json.dumps(steps_shown, indent=2, ensure_ascii=False))
     else:
-        for one in told:
+        for one in steps_shown:
             _show(one)
-        if not told:
+        if not steps_shown:
             typer.echo("no ticket is due")
     raise typer.Exit(1 if steps else 0)
 
@@ -156,31 +158,31 @@ def _send(plan: TicketPlan, chosen: list[Incident]) -> NoReturn:
     raise typer.Exit(0)
 
 
-def _told(step: Any, entry: Any) -> dict[str, Any]:
+def _shown(step: Any, entry: Any) -> dict[str, Any]:
     """A step as it would go out; of secret headers only the names."""
     from exporter.deliver.tickets.trackers import as_event, calls
 
     destination = step.destination
-    told = {"what": step.what, "number": step.number, "key": step.key, "at": destination.name}
+    shown = {"what": step.what, "number": step.number, "key": step.key, "at": destination.name}
     if destination.kind == "file":
         file = f"{destination.folder}/{step.number}.json"
-        return told | {"file": file, "body": as_event(step, step.number)}
+        return shown | {"file": file, "body": as_event(step, step.number)}
     remote = entry.remote if entry is not None else None
     requests = calls(step, remote, "x" if destination.token else "")
-    shown = [
+    sent = [
         {"method": one.method, "url": one.url, "headers": one.headers}
         | {"secret_headers": list(one.secret), "body": one.body}
         for one in requests
     ]
-    return told | {"requests": shown}
+    return shown | {"requests": sent}
 
 
-def _show(told: dict[str, Any]) -> None:
-    typer.echo(f"# {told['what']} {told['number']} at {told['at']}: {told['key']}")
-    if "file" in told:
-        typer.echo(f"write {told['file']}")
-        typer.echo(json.dumps(told["body"], indent=2, ensure_ascii=False))
-    for call in told.get("requests", ()):
+def _show(entry: dict[str, Any]) -> None:
+    typer.echo(f"# {entry['what']} {entry['number']} at {entry['at']}: {entry['key']}")
+    if "file" in entry:
+        typer.echo(f"write {entry['file']}")
+        typer.echo(json.dumps(entry["body"], indent=2, ensure_ascii=False))
+    for call in entry.get("requests", ()):
         typer.echo(f"{call['method']} {call['url']}")
         for name, value in call["headers"].items():
             typer.echo(f"{name}: {value}")

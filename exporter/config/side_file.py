@@ -1,4 +1,4 @@
-"""Small YAML files beside the fleet file: prices, report, tickets. Secrets are never in them."""
+"""Small YAML files: prices, report, tickets. They hold no secrets."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Secret(SideModel):
         Raises
         ------
         SideFileError
-            Where it is absent; the path is told, what is in it is not.
+            Where it is absent; the message names the path, never the content.
         """
         if self.env is not None:
             value = os.environ.get(self.env, "")

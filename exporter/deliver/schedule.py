@@ -17,7 +17,7 @@ from exporter.config.settings import Settings
 from exporter.config.side_file import SideFileError, load
 from exporter.deliver.report.report_file import ReportPlan
 from exporter.deliver.tickets.ticket_file import TicketPlan
-from exporter.deliver.tickets.updater import TicketDesk
+from exporter.deliver.tickets.updater import TicketUpdater
 from exporter.history.influxql import InfluxQL
 
 log = logging.getLogger(__name__)
@@ -93,10 +93,10 @@ class Deliveries:
         self._plan = files.report
         self._latest = latest
         self._send_report = report
-        self._desk: TicketDesk | None = None
+        self._updater: TicketUpdater | None = None
         try:
             if files.tickets is not None:
-                self._desk = TicketDesk(files.tickets)
+                self._updater = TicketUpdater(files.tickets)
         except SideFileError as error:
             raise SystemExit(f"fleetscope: {error}") from error
         self._scheduler = AsyncIOScheduler(
@@ -112,7 +112,7 @@ class Deliveries:
             self._scheduler.add_job(self._report, trigger, id="report")
             # A report that has become due is made now; one that was made is not made again.
             self._timers.every(CLOCK_SECONDS, self._scheduler.wakeup, "wall clock")
-        if self._desk is not None:
+        if self._updater is not None:
             self._timers.every(TICKET_SECONDS, self._tickets, "tickets")
         self._scheduler.add_job(self._timers.run, id="timers", misfire_grace_time=None)
         self._scheduler.start()
@@ -123,13 +123,13 @@ class Deliveries:
         """End; a ticket that is under way is finished."""
         await self._timers.stop(finish=True)
         self._scheduler.shutdown(wait=False)
-        if self._desk is not None:
-            await self._desk.close()
+        if self._updater is not None:
+            await self._updater.close()
 
     async def _tickets(self) -> None:
-        assert self._desk is not None  # scheduled only with a desk
+        assert self._updater is not None  # scheduled only with a plan for tickets
         try:
-            await self._desk.turn(self._latest())
+            await self._updater.turn(self._latest())
         except Exception as error:
             log.error("tickets: %s: %s", type(error).__name__, error)
 

@@ -83,7 +83,7 @@ class Question:
 
     @property
     def by(self) -> tuple[str, ...]:
-        """The tags that tell series apart."""
+        """The tags that identify a series."""
         return ("site", "device") if self.measurement == "battery" else ("site",)
 
     def of_windows(self, columns: str, level: Level, start: float, end: float) -> str:
@@ -217,7 +217,7 @@ async def energy_of_counter(
 ) -> tuple[dict[tuple[str, str], Energy], Level | None]:
     """Growth of an energy counter over exactly a period; the rest is as with a power.
 
-    Resets and wraps are told from bad samples by :mod:`scoring.counters`. What a counter grew by
+    :mod:`scoring.counters` distinguishes resets and wraps from bad samples. What a counter grew by
     over a gap belongs to the step in which it was read again.
 
     Raises

@@ -30,7 +30,7 @@ _STRETCHES = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 216
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """Where the past of a value is stored: measurement, field, unit, tags to tell series apart."""
+    """Where the past of a value is stored; the tags in ``by`` identify a series."""
 
     name: str
     measurement: str

@@ -27,7 +27,7 @@ class Refused:
 
 
 class KnownGood:
-    """A point that the server has taken: to send it again changes nothing, and tells whether it
+    """A point that the server has taken: to send it again changes nothing, and shows whether it
     is the server that refuses everything."""
 
     def __init__(self) -> None:

@@ -158,7 +158,7 @@ class InfluxV2(InfluxTarget):
 
 
 async def _find_bucket(service: Any, name: str, org_id: str) -> Any:
-    """The bucket of that name, or None; servers tell its absence by 404 or by an empty list."""
+    """The bucket of that name, or None; servers report its absence by 404 or by an empty list."""
     from influxdb_client.rest import ApiException
 
     try:

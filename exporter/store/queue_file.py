@@ -207,7 +207,7 @@ class Store:
             return self._state()
 
     def in_place(self) -> bool:
-        """Whether the file that was opened is still at its path; yes where nobody can tell."""
+        """Whether the file that was opened is still at its path; yes where that is unknown."""
         return self._opened is None or is_same(self._opened, self._path)
 
     def copy(self) -> None:

@@ -1,4 +1,4 @@
-"""What the queue tells of itself."""
+"""The numbers of the queue for the metrics."""
 
 from __future__ import annotations
 

@@ -73,8 +73,8 @@ async def deliver(
     if plan.post is not None:
         post = plan.post
         ways.append((f"post to {post.url}", lambda: asyncio.to_thread(_post, post, report, made)))
-    told = await asyncio.gather(*(_try(name, way, first_wait_seconds) for name, way in ways))
-    return [words for words in told if words]
+    failures = await asyncio.gather(*(_try(name, way, first_wait_seconds) for name, way in ways))
+    return [words for words in failures if words]
 
 
 async def _try(name: str, way: Callable[[], Awaitable[None]], wait: float) -> str | None:
@@ -115,7 +115,7 @@ def message(mail: Mail, report: Report, made: list[Paper]) -> EmailMessage:
     letter.set_content("\n".join(lines))
     for paper in made:
         if paper.format == "html":
-            # As text, so that its character set is told.
+            # As text, so that its character set is stated.
             letter.add_attachment(paper.body.decode(), subtype="html", filename=paper.name)
         else:
             letter.add_attachment(

@@ -311,8 +311,8 @@ def _unpriced(
 ) -> tuple[str, ...]:
     if prices is None:
         return ("No price list is configured (FLEETSCOPE_PRICES), so there is no figure.",)
-    told = [f"{site.name}: {words}" for site in attention for words in site.unpriced]
-    return (*told[:20], *grid.unpriced)
+    unpriced = [f"{site.name}: {words}" for site in attention for words in site.unpriced]
+    return (*unpriced[:20], *grid.unpriced)
 
 
 def _missing(periods: tuple[SitePeriod, ...], any_score: bool) -> tuple[str, ...]:

@@ -36,7 +36,7 @@ def line(
     high: float | None = None,
     limit: float | None = None,
     unit: str = "",
-    told: str,
+    label: str,
     width: int = 640,
     height: int = 150,
 ) -> Markup:
@@ -73,14 +73,14 @@ def line(
     parts.append(f'<path d="{path}" fill="none" stroke="#1f5fbf" stroke-width="1.8"/>')
     parts.append(_text(left, height - 6, _day(times[0]), "start"))
     parts.append(_text(right, height - 6, _day(times[-1]), "end"))
-    return _svg(width, height, told, parts)
+    return _svg(width, height, label, parts)
 
 
 def bars(
     days: Sequence[float],
     series: dict[str, Sequence[float | None]],
     *,
-    told: str,
+    label: str,
     width: int = 640,
     height: int = 180,
 ) -> Markup:
@@ -103,10 +103,10 @@ def bars(
                 )
         if len(days) <= 10 or place % math.ceil(len(days) / 10) == 0:
             parts.append(_text(left + group * (place + 0.5), height - 6, _day(day), "middle"))
-    return _svg(width, height, told, parts)
+    return _svg(width, height, label, parts)
 
 
-def shares(counts: dict[str, int], *, told: str, width: int = 640) -> Markup:
+def shares(counts: dict[str, int], *, label: str, width: int = 640) -> Markup:
     """One bar of all sites by status."""
     there = {name: counts[name] for name in STATUS_COLOURS if counts.get(name)}
     whole = sum(max(n, 0.01 * sum(there.values())) for n in there.values()) or 1
@@ -118,14 +118,14 @@ def shares(counts: dict[str, int], *, told: str, width: int = 640) -> Markup:
             f'fill="{STATUS_COLOURS[name]}"/>'
         )
         at += wide
-    return _svg(width, 14, told, parts)
+    return _svg(width, 14, label, parts)
 
 
-def _svg(width: int, height: int, told: str, parts: Sequence[str]) -> Markup:
+def _svg(width: int, height: int, label: str, parts: Sequence[str]) -> Markup:
     # Every text among the parts was escaped when it was made; the rest is numbers and colours.
     return Markup(  # noqa: S704
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" '
-        f'height="{height}" role="img" aria-label="{escape(told)}">{"".join(parts)}</svg>'
+        f'height="{height}" role="img" aria-label="{escape(label)}">{"".join(parts)}</svg>'
     )
 
 

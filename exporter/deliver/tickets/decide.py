@@ -1,4 +1,4 @@
-"""What has to be done about tickets, given the incidents of now and the book. Pure."""
+"""What has to be done about tickets, given the incidents of now and the ledger. Pure."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from exporter.deliver.tickets.incident import Incident, moment, text, title
-from exporter.deliver.tickets.ledger import Book, Entry
+from exporter.deliver.tickets.ledger import Entry, Ledger
 from exporter.deliver.tickets.ticket_file import Destination, TicketPlan
 from exporter.model.text import duration_words
 
@@ -37,7 +37,7 @@ def number_of(destination: str, key: str, since: float) -> str:
 
 def decide(
     plan: TicketPlan,
-    book: Book,
+    ledger: Ledger,
     found: Iterable[Incident],
     now: float,
     wanted: frozenset[str] = frozenset(),
@@ -46,13 +46,13 @@ def decide(
 ) -> list[Step]:
     """The steps to take, in the order of the destinations and the urgency of incidents.
 
-    Marks in the book when an incident was first found gone, and nothing else: what was done is
-    noted by whoever did it.
+    Marks in the ledger when an incident was first absent, and nothing else; the updater records
+    what it did.
 
     Parameters
     ----------
     plan : TicketPlan
-    book : Book
+    ledger : Ledger
     found : iterable of Incident
         Every active issue.
     now : float
@@ -67,14 +67,14 @@ def decide(
     active = {incident.key: incident for incident in found}
     steps: list[Step] = []
     for destination in plan.destinations:
-        steps += _close(plan, book, destination, unseen | active.keys(), now)
+        steps += _close(plan, ledger, destination, unseen | active.keys(), now)
         opened = sum(
             entry.opened > now - 3600
-            for entry in book.entries.values()
+            for entry in ledger.entries.values()
             if entry.destination == destination.name
         )
         for key, incident in active.items():
-            entry = book.entries.get((destination.name, key))
+            entry = ledger.entries.get((destination.name, key))
             if key in covered - wanted and (entry is None or entry.state == "closed"):
                 continue
             step = _keep(plan, destination, entry, incident, now, key in wanted)
@@ -134,13 +134,13 @@ def _keep(
 
 def _close(
     plan: TicketPlan,
-    book: Book,
+    ledger: Ledger,
     destination: Destination,
     there: frozenset[str],
     now: float,
 ) -> list[Step]:
     steps = []
-    for (name, key), entry in book.entries.items():
+    for (name, key), entry in ledger.entries.items():
         if name != destination.name or key in there or entry.state == "closed":
             continue
         if entry.gone is None:

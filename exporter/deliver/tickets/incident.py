@@ -1,4 +1,4 @@
-"""An incident: an issue of a site, from its beginning to its end, and the ticket that tells of it.
+"""An incident: an issue of a site, from its beginning to its end, and the ticket about it.
 
 Made from what the API says of a site, so that a dry run in a terminal shows what the service sends.
 """

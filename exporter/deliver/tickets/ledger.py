@@ -1,4 +1,4 @@
-"""The book of tickets: what is open where. It survives restarts; one exporter alone keeps it."""
+"""The ledger of tickets: what is open where. It survives restarts; one exporter alone keeps it."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Entry:
 
 
 @dataclass(slots=True)
-class Book:
+class Ledger:
     """All entries, by destination and key."""
 
     entries: dict[tuple[str, str], Entry] = field(default_factory=dict)
@@ -67,8 +67,8 @@ class Book:
                 del self.entries[place]
 
 
-def read_book(folder: Path) -> Book:
-    """The book in a folder; an empty one where there is none.
+def read_ledger(folder: Path) -> Ledger:
+    """The ledger in a folder; an empty one where there is none.
 
     Raises
     ------
@@ -78,15 +78,15 @@ def read_book(folder: Path) -> Book:
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
-        return Book(path=path)
+        return Ledger(path=path)
     except (OSError, UnicodeDecodeError) as error:
         raise SideFileError(f"{path} cannot be read: {error}") from error
     try:
         entries = [Entry(**entry) for entry in json.loads(text)]
     except (ValueError, TypeError) as error:
-        # An empty book would open every ticket again.
+        # An empty ledger would open every ticket again.
         raise SideFileError(f"{path} is damaged; restore it, or move it away: {error}") from error
-    return Book({(entry.destination, entry.key): entry for entry in entries}, path)
+    return Ledger({(entry.destination, entry.key): entry for entry in entries}, path)
 
 
 def in_use(folder: Path) -> bool:

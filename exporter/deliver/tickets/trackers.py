@@ -65,7 +65,8 @@ def find_call(destination: Destination, number: str, opened: float, token: str) 
         path = f"/api/v4/projects/{quote(project, safe='')}/issues?{query}"
     elif destination.kind == "jira":
         # By label: it is compared as it is, where text is found by its parts. Jira Cloud, which a
-        # user name signs in to, has another search than an own server, and tells ids unless asked.
+        # user name signs in to, has another search than an own server, and gives ids alone
+        # unless asked for more.
         wanted = {"jql": f'project = "{project}" AND labels = "{number}"', "fields": "labels"}
         cloud = "/jql" if destination.username is not None else ""
         path = f"/rest/api/2/search{cloud}?{urlencode(wanted)}"

@@ -1,4 +1,4 @@
-"""Carries out what has to be done about tickets, and notes in the book what was done."""
+"""Carries out what has to be done about tickets, and records what was done in the ledger."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from exporter.assess.assessment import FleetAssessment, as_dict, common_dicts
 from exporter.config.side_file import SideFileError
 from exporter.deliver.tickets.decide import Step, decide
 from exporter.deliver.tickets.incident import Incident, incidents, unseen
-from exporter.deliver.tickets.ledger import Entry, lock, read_book
+from exporter.deliver.tickets.ledger import Entry, lock, read_ledger
 from exporter.deliver.tickets.regional import collective, hidden
 from exporter.deliver.tickets.ticket_file import Destination, TicketPlan
 from exporter.deliver.tickets.trackers import (
@@ -52,20 +52,20 @@ class NotDoneError(Exception):
         self.status = status
 
 
-class TicketDesk:
+class TicketUpdater:
     """Keeps the tickets of one exporter.
 
     Raises
     ------
     exporter.config.side_file.SideFileError
-        Where the folder of the book cannot be used or belongs to another exporter.
+        Where the folder of the ledger cannot be used or belongs to another exporter.
     """
 
     def __init__(self, plan: TicketPlan) -> None:
         self._plan = plan
         self._lock = lock(plan.state)
         try:
-            self._book = read_book(plan.state)
+            self._ledger = read_ledger(plan.state)
         except SideFileError:
             self._lock.close()
             raise
@@ -81,7 +81,7 @@ class TicketDesk:
         # Until every site was tried once, what is not seen may only not have been asked yet.
         if assessment.untried:
             return
-        known = {key.partition("/")[0] for _, key in self._book.entries}
+        known = {key.partition("/")[0] for _, key in self._ledger.entries}
         sites = [
             as_dict(assessment.site(row))
             for row in assessment.by_attention()
@@ -94,7 +94,7 @@ class TicketDesk:
         away = frozenset(f"{site['id']}/{code}" for site in sites for code in unseen(site))
         steps = decide(
             self._plan,
-            self._book,
+            self._ledger,
             found,
             now,
             frozenset(asked),
@@ -109,11 +109,11 @@ class TicketDesk:
         active = {incident.key for incident in found}
         for key, path in asked.items():
             if key not in active or all(
-                (d.name, key) in self._book.entries for d in self._plan.destinations
+                (d.name, key) in self._ledger.entries for d in self._plan.destinations
             ):
                 path.unlink(missing_ok=True)
-        self._book.forget(now)
-        await asyncio.to_thread(self._book.save)
+        self._ledger.forget(now)
+        await asyncio.to_thread(self._ledger.save)
 
     async def _serve(self, destination: Destination, steps: list[Step], now: float) -> None:
         for step in steps:
@@ -139,11 +139,11 @@ class TicketDesk:
     def _give_up(self, step: Step, now: float) -> None:
         """A ticket that the tracker does not know or change any more must not hold up others."""
         place = (step.destination.name, step.key)
-        entry = self._book.entries.get(place)
+        entry = self._ledger.entries.get(place)
         if entry is None or step.what == "open":
             return
         if step.what == "reopen":
-            del self._book.entries[place]
+            del self._ledger.entries[place]
         elif step.what == "close":
             entry.state, entry.closed = "closed", now
         elif step.incident is not None:
@@ -154,11 +154,11 @@ class TicketDesk:
         if step.what == "open":
             await self._open(step, place, now)
             return
-        entry = self._book.entries[place]
+        entry = self._ledger.entries[place]
         if entry.state == "opening":
             entry.remote = await self._look_for(step, entry)
             if entry.remote is None:
-                del self._book.entries[place]
+                del self._ledger.entries[place]
                 return
         await self._send(step, entry.remote)
         entry.updated = now
@@ -174,7 +174,7 @@ class TicketDesk:
     async def _open(self, step: Step, place: tuple[str, str], now: float) -> None:
         found = step.incident
         assert found is not None  # only what is active is opened
-        entry = self._book.entries.get(place)
+        entry = self._ledger.entries.get(place)
         remote = None
         if entry is not None and entry.state == "opening":
             remote = await self._look_for(step, entry)
@@ -186,15 +186,15 @@ class TicketDesk:
                 severity=found.severity,
                 sentence=found.sentence,
             )
-            self._book.entries[place] = entry
+            self._ledger.entries[place] = entry
             # Before it is sent: after a crash it is looked for instead of opened a second time.
-            await asyncio.to_thread(self._book.save)
+            await asyncio.to_thread(self._ledger.save)
         if remote is None:
             try:
                 remote = await self._send(step, None)
             except NotDoneError as error:
                 if not error.unknown:
-                    del self._book.entries[place]
+                    del self._ledger.entries[place]
                 raise
         entry.remote, entry.state, entry.updated = remote, "open", now
 
@@ -235,15 +235,15 @@ class TicketDesk:
         body, status = reply.body, reply.status
         if status >= 300:
             words = call.without_secret(" ".join(body.decode("utf-8", "replace").split()))
-            told = f"{call.url} answered {status}: {words[:200]}"
-            raise NotDoneError(told, unknown=status >= 500, status=status)
+            reason = f"{call.url} answered {status}: {words[:200]}"
+            raise NotDoneError(reason, unknown=status >= 500, status=status)
         with contextlib.suppress(ValueError):
             return json.loads(body)
         return None
 
     async def close(self) -> None:
-        """Write the book, close connections and leave the folder."""
-        await asyncio.to_thread(self._book.save)
+        """Write the ledger, close connections and leave the folder."""
+        await asyncio.to_thread(self._ledger.save)
         self._http.close()
         self._lock.close()
 

@@ -46,13 +46,13 @@ async def main() -> None:
             day = date.fromisoformat(commissioned[site]) if site in commissioned else None
             cells = await analyse_site(stored, site, time.time(), day, folder)
             busy += time.monotonic() - before
-            _tell(as_dict(cells))
-        _tell({"busy_seconds": busy})
+            _write_line(as_dict(cells))
+        _write_line({"busy_seconds": busy})
     finally:
         await stored.close()
 
 
-def _tell(found: dict[str, object]) -> None:
+def _write_line(found: dict[str, object]) -> None:
     sys.stdout.write(orjson.dumps(found).decode() + "\n")
     sys.stdout.flush()
 

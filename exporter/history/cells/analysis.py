@@ -43,7 +43,7 @@ async def analyse_site(
     commissioned: date | None = None,
     folder: Path | None = None,
 ) -> SiteCells:
-    """Read a site's history and judge it; what cannot be read is told in the result.
+    """Read a site's history and judge it; the result says what cannot be read.
 
     Parameters
     ----------
@@ -177,8 +177,8 @@ def _cycling(history: PackHistory) -> Cycling | None:
             max_gap_seconds=_GAP_STEPS * history.step,
         )
     # Temperatures may be stored less often than voltages.
-    told = np.isfinite(history.temperatures).any(axis=1)
-    warm = hours_by_temperature(t[told], history.temperatures[told])
+    known = np.isfinite(history.temperatures).any(axis=1)
+    warm = hours_by_temperature(t[known], history.temperatures[known])
     return Cycling(
         days=float(t[-1] - t[0]) / 86_400.0,
         cycles=None if cycles is None else float(cycles.count.sum()),
@@ -189,7 +189,7 @@ def _cycling(history: PackHistory) -> Cycling | None:
         missing_hours=None if flow is None else flow.missing_seconds / 3600.0,
         efficiency=None if trip is None else _number(trip.efficiency),
         efficiency_uncertainty=None if trip is None else _number(trip.uncertainty),
-        temperature_hours=tuple(warm.sum(axis=1).tolist()) if told.any() else (),
+        temperature_hours=tuple(warm.sum(axis=1).tolist()) if known.any() else (),
     )
 
 

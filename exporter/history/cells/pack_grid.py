@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 FloatArray = NDArray[np.float64]
 
 VOLTS_STEP = 1e-4
-"""A tenth of what batteries tell cells apart by; 16 bits of it reach to 6.5 V."""
+"""A tenth of the resolution of batteries; 16 bits of it reach to 6.5 V."""
 CELSIUS_STEP = 1e-2
 NO_VOLTS = 65_535
 NO_CELSIUS = -32_768

@@ -39,7 +39,7 @@ class CellWatch:
         Unix seconds.
     folder : Path, optional
         Where the past of sites is kept between rounds, so that only what is new is read.
-    tell : callable, optional
+    publish : callable, optional
         Takes what is said of a site as soon as it is known.
     """
 
@@ -48,12 +48,12 @@ class CellWatch:
         stored: InfluxQL,
         wall_clock: Callable[[], float],
         folder: Path | None = None,
-        tell: Callable[[SiteCells], None] | None = None,
+        publish: Callable[[SiteCells], None] | None = None,
     ) -> None:
         self._stored = stored
         self._wall_clock = wall_clock
         self._folder = folder
-        self._tell = tell
+        self._publish = publish
         self._found: dict[str, SiteCells] = {}
         self._program = Program("exporter.history.cells")
         self._stopping = asyncio.Event()
@@ -138,8 +138,8 @@ class CellWatch:
     def _take(self, found: SiteCells) -> None:
         if found.fault is None or found.site not in self._found:
             self._found[found.site] = found
-            if self._tell is not None:
-                self._tell(found)
+            if self._publish is not None:
+                self._publish(found)
         if found.fault is not None and found.fault.startswith("http"):
             log.warning("cells of %s were not analysed: %s", found.site, found.fault)
 

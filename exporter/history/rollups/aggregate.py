@@ -374,10 +374,10 @@ def _aligned(
     for part in counts:
         total[np.searchsorted(keys, part.keys)] += part.values
     placed["samples"] = total
-    told = {}
+    texts_placed = {}
     for name, part in texts.items():
-        told[name] = np.full(len(keys), None, dtype=object)
-        told[name][np.searchsorted(keys, part.keys)] = part.values
+        texts_placed[name] = np.full(len(keys), None, dtype=object)
+        texts_placed[name][np.searchsorted(keys, part.keys)] = part.values
     return Windows(
-        keys >> _SERIES_SHIFT, (keys & ((1 << _SERIES_SHIFT) - 1)) * window_ms, placed, told
+        keys >> _SERIES_SHIFT, (keys & ((1 << _SERIES_SHIFT) - 1)) * window_ms, placed, texts_placed
     )

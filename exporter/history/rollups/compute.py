@@ -94,7 +94,7 @@ class Roller:
         fields: list[str] = list(self._kinds)
         stop_reading = stop_ms
         if measurement == CELL:
-            # The first row of the window after the range tells how many were left out in it.
+            # The first row of the window after the range says how many were left out in it.
             fields.append("left_out")
             stop_reading += HOLD_SECONDS * 1000
         self._tags, samples = source.samples(
@@ -163,12 +163,12 @@ def _lines(measurement: str, tags: list[Tags], rows: Windows, since_ms: int) -> 
     numbers: Iterable[tuple[float, ...]] = zip(
         *(column.tolist() for column in rows.columns.values()), strict=True
     )
-    told = list(rows.texts.items())
+    texts = list(rows.texts.items())
     for place, (series, start, values) in enumerate(
         zip(rows.series.tolist(), rows.starts.tolist(), numbers, strict=True)
     ):
         if start < since_ms:
             continue
         fields = [f"{key}={v!r}" for key, v in zip(names, values, strict=True) if not isnan(v)]
-        fields += [f"{key}={text(c[place])}" for key, c in told if c[place] is not None]
+        fields += [f"{key}={text(c[place])}" for key, c in texts if c[place] is not None]
         yield f"{prefixes[series]} {','.join(fields)} {start}"

@@ -74,12 +74,12 @@ class Source:
             numbers.append(np.full(len(block), len(tags) - 1, dtype=np.int64))
         table = np.concatenate(blocks) if blocks else np.empty((0, 1 + len(numeric)))
         values = {field: table[:, 1 + place] for place, field in enumerate(numeric)}
-        told = {}
+        texts_found = {}
         for label, column in zip(worded, words, strict=True):
-            told[label] = np.empty(len(column), dtype=object)
-            told[label][:] = column
+            texts_found[label] = np.empty(len(column), dtype=object)
+            texts_found[label][:] = column
         series = np.concatenate(numbers) if numbers else np.empty(0, dtype=np.int64)
-        return tags, Samples(series, table[:, 0].astype(np.int64), values, told)
+        return tags, Samples(series, table[:, 0].astype(np.int64), values, texts_found)
 
     def before(
         self,

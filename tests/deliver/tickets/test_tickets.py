@@ -16,7 +16,7 @@ from exporter.cli.commands import app
 from exporter.config.side_file import SideFileError
 from exporter.deliver.tickets.incident import escaped, incidents
 from exporter.deliver.tickets.ticket_file import TicketPlan
-from exporter.deliver.tickets.updater import TicketDesk, want, wanted
+from exporter.deliver.tickets.updater import TicketUpdater, want, wanted
 from tests.deliver.report.listeners import Receiver
 from tests.serve.api.served import ServedFleet, plan
 
@@ -55,17 +55,17 @@ class Run:
     def __init__(self, way: TicketPlan, sites: int = 3) -> None:
         self.way = way
         self.served = ServedFleet(plan(sites))
-        self.desk = TicketDesk(way)
+        self.updater = TicketUpdater(way)
 
     async def minutes(self, count: int, **changed: Any) -> None:
         for _ in range(count):
             self.served.now += 49.0
             self.served.scrape(**changed)
-            await self.desk.turn(self.served.latest)
+            await self.updater.turn(self.served.latest)
 
     async def restart(self) -> None:
-        await self.desk.close()
-        self.desk = TicketDesk(self.way)
+        await self.updater.close()
+        self.updater = TicketUpdater(self.way)
 
 
 def sent(receiver: Receiver) -> list[tuple[str, str]]:
@@ -102,7 +102,7 @@ async def test_one_ticket_however_often_it_fires(receiver: Receiver, tmp_path: P
     assert bodies(receiver)[5]["state"] == "open"
     assert bodies(receiver)[6]["body"].startswith("It is back.")
     assert sum(entry == ("POST", ISSUES) for entry in sent(receiver)) == 1
-    await run.desk.close()
+    await run.updater.close()
 
 
 async def test_what_cannot_be_seen_is_not_over(receiver: Receiver, tmp_path: Path) -> None:
@@ -113,7 +113,7 @@ async def test_what_cannot_be_seen_is_not_over(receiver: Receiver, tmp_path: Pat
     assert sent(receiver) == [("POST", ISSUES)]
     await run.minutes(8)
     assert {"state": "closed"} in bodies(receiver)
-    await run.desk.close()
+    await run.updater.close()
 
 
 async def test_a_ticket_of_which_nobody_knows_is_looked_for(
@@ -133,7 +133,7 @@ async def test_a_ticket_of_which_nobody_knows_is_looked_for(
     await run.minutes(10)
     assert ("PATCH", f"{ISSUES}/9") in sent(receiver)
     assert sum(entry == ("POST", ISSUES) for entry in sent(receiver)) == 1
-    await run.desk.close()
+    await run.updater.close()
 
 
 async def test_a_ticket_that_was_not_made_is_sent_again(receiver: Receiver, tmp_path: Path) -> None:
@@ -142,7 +142,7 @@ async def test_a_ticket_that_was_not_made_is_sent_again(receiver: Receiver, tmp_
     receiver.reply = b"[]"
     await run.minutes(4, s0000=WORN)
     assert [method for method, _ in sent(receiver)] == ["POST", "GET", "POST"]
-    await run.desk.close()
+    await run.updater.close()
 
 
 @pytest.mark.parametrize("kind", ["github", "gitlab", "jira", "webhook"])
@@ -156,7 +156,7 @@ async def test_an_answer_that_quotes_the_token_is_not_logged(
     await run.minutes(4, s0000=WORN)
     assert "answered 401: no access with …" in caplog.text
     assert TOKEN not in caplog.text
-    await run.desk.close()
+    await run.updater.close()
 
 
 async def test_one_refused_ticket_holds_up_no_other(receiver: Receiver, tmp_path: Path) -> None:
@@ -167,7 +167,7 @@ async def test_one_refused_ticket_holds_up_no_other(receiver: Receiver, tmp_path
     assert titles[0].startswith("[critical]")
     assert titles[1].startswith("[warning]")
     assert titles[2:] == [titles[0]], "later it is tried again"
-    await run.desk.close()
+    await run.updater.close()
 
 
 async def test_a_flood_is_bounded(receiver: Receiver, tmp_path: Path) -> None:
@@ -177,7 +177,7 @@ async def test_a_flood_is_bounded(receiver: Receiver, tmp_path: Path) -> None:
     assert len(receiver.requests) == 4
     await run.minutes(60, **out)
     assert len(receiver.requests) == 8
-    await run.desk.close()
+    await run.updater.close()
 
 
 @pytest.mark.parametrize(
@@ -222,7 +222,7 @@ async def test_every_kind(
         assert [body["event"] for body in bodies(receiver)] == ["open", "close"]
         assert bodies(receiver)[0]["evidence"]["value"] == 65.0
         assert {body["incident"] for body in bodies(receiver)} == {bodies(receiver)[0]["incident"]}
-    await run.desk.close()
+    await run.updater.close()
 
 
 async def test_files(tmp_path: Path) -> None:
@@ -232,7 +232,7 @@ async def test_files(tmp_path: Path) -> None:
     assert json.loads(path.read_text("utf-8"))["event"] == "open"
     await run.minutes(8)
     assert json.loads(path.read_text("utf-8"))["event"] == "close"
-    await run.desk.close()
+    await run.updater.close()
 
 
 async def test_names_have_no_effect(receiver: Receiver, tmp_path: Path) -> None:
@@ -244,17 +244,17 @@ async def test_names_have_no_effect(receiver: Receiver, tmp_path: Path) -> None:
     assert "![x]" not in body
     assert "\\<b\\>" in body
     assert escaped("a_b [c](d)") == "a\\_b \\[c\\](d)"
-    await run.desk.close()
+    await run.updater.close()
 
 
 async def test_a_second_exporter_is_refused(receiver: Receiver, tmp_path: Path) -> None:
     run = Run(planned(tmp_path, receiver.url))
     with pytest.raises(SideFileError, match="another exporter"):
-        TicketDesk(run.way)
-    await run.desk.close()
+        TicketUpdater(run.way)
+    await run.updater.close()
     (tmp_path / "state" / "tickets.json").write_text("[{", "utf-8")
     with pytest.raises(SideFileError, match="damaged"):
-        TicketDesk(run.way)
+        TicketUpdater(run.way)
 
 
 async def test_a_ticket_on_request(receiver: Receiver, tmp_path: Path) -> None:
@@ -270,7 +270,7 @@ async def test_a_ticket_on_request(receiver: Receiver, tmp_path: Path) -> None:
     await run.minutes(2, s0000=WORN)
     assert sent(receiver) == [("POST", ISSUES)]
     assert not asked.exists()
-    await run.desk.close()
+    await run.updater.close()
 
 
 async def test_a_dry_run_shows_exactly_what_is_sent(
@@ -298,7 +298,7 @@ async def test_a_dry_run_shows_exactly_what_is_sent(
     assert done.exit_code == 1, done.output
     assert TOKEN not in done.output
     monkeypatch.setenv("TRACKER_TOKEN", TOKEN)
-    await run.desk.turn(run.served.latest)
+    await run.updater.turn(run.served.latest)
     request = r"^(POST|PATCH) (\S+)\n(?:[\w-]+: [^\n]*\n)+(\{.*?^\})$"
     shown = re.findall(request, done.output, re.M | re.S)
     assert [(m, u.removeprefix(receiver.url)) for m, u, _ in shown] == sent(receiver)
@@ -308,7 +308,7 @@ async def test_a_dry_run_shows_exactly_what_is_sent(
     assert [call["body"] for step in steps for call in step["requests"]] == bodies(receiver)
     assert one.output.count("# open") == 1
     assert (none.exit_code, "no active issue" in none.stderr) == (2, True)
-    await run.desk.close()
+    await run.updater.close()
 
 
 def lost(sites: int, region: int) -> dict[str, Any]:
@@ -334,7 +334,7 @@ async def test_one_ticket_for_the_grid_of_a_region(receiver: Receiver, tmp_path:
     assert [t for t in opened[3:] if "south" not in t] == [], "one for all that are away"
     await run.minutes(8)
     assert sum(body.get("state") == "closed" for body in bodies(receiver)) == 4
-    await run.desk.close()
+    await run.updater.close()
 
 
 async def test_a_region_that_lights_up_site_by_site(receiver: Receiver, tmp_path: Path) -> None:
@@ -346,7 +346,7 @@ async def test_a_region_that_lights_up_site_by_site(receiver: Receiver, tmp_path
     await run.minutes(8, **one)
     assert bodies(receiver)[1]["title"].startswith("[critical] O'Brien"), "what is left has its own"
     assert sum(body.get("state") == "closed" for body in bodies(receiver)) == 1
-    await run.desk.close()
+    await run.updater.close()
 
 
 async def test_tickets_for_the_sites_of_an_answer(
@@ -376,7 +376,7 @@ async def test_tickets_for_the_sites_of_an_answer(
     titles = [body["title"] for body in bodies(receiver)]
     assert len(titles) == 2
     assert all("Battery is at 48.0" in title for title in titles)
-    await run.desk.close()
+    await run.updater.close()
     with run.served.serving():
         nobody = await asyncio.to_thread(CliRunner().invoke, app, [*common, question, "--send"])
     assert nobody.exit_code == 2
@@ -404,7 +404,7 @@ async def test_jira_is_asked_by_a_label_where_it_can_be_found(
     where = "/rest/api/2/search/jql?" if username else "/rest/api/2/search?"
     assert path.startswith(where)
     assert f"labels+%3D+%22{number}%22" in path
-    await run.desk.close()
+    await run.updater.close()
 
 
 @pytest.mark.parametrize(

@@ -41,7 +41,7 @@ async def test_it_signs_in_over_tls(
         assert await refusal() == "Not Found"
         plan = tmp_path / "tickets.yaml"
         plan.write_text(
-            f"state: {tmp_path}/book.json\n"
+            f"state: {tmp_path}/ledger.json\n"
             f"destinations: [{{name: folder, kind: file, folder: {tmp_path}}}]\n"
         )
         for command in (["report"], ["ticket", "--plan", str(plan)], ["rank"], ["status"]):
