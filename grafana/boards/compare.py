@@ -126,8 +126,8 @@ def _over_time() -> timeseries.Panel:
     named = f"({VALUE}) * {ON_SITE} group_left (name) fleetscope_site_info"
     spec = Spec(
         title="${metric:text}",
-        description="The chosen metric of the chosen sites over time. Colours only tell sites "
-        "apart. The dashed line is the median of all peers of the site.",
+        description="The chosen metric of the chosen sites over time. Colours only distinguish "
+        "sites. The dashed line is the median of all peers of the site.",
         size=(16, 9),
         unit=look.NUMBER,
         empty=NONE_CHOSEN,
@@ -295,7 +295,7 @@ def _furthest() -> table.Panel:
         ],
         transformations=[transform("merge"), ordered("Value #A", descending=True)],
     )
-    metrics = look.plain_words(*(m.name for m in OUTLIER_METRICS))
+    metrics = look.names_of(*(m.name for m in OUTLIER_METRICS))
     return listing(
         spec,
         [

@@ -195,7 +195,7 @@ def _health() -> list[stat.Panel]:
     )
     estimated = one(
         "Estimated, not measured",
-        f"By age and use: {FORMULA}. It needs commissioned in the fleet file; beside it what it "
+        f"By age and use: {FORMULA}. It needs commissioned in the fleet file; next to it what it "
         "takes off for age, cycles and imbalance.",
         {
             "soh_estimate_percent": ESTIMATED,
@@ -209,7 +209,7 @@ def _health() -> list[stat.Panel]:
 
 
 def _health_over_time() -> timeseries.Panel:
-    """The three beside each other, over the time range."""
+    """All three over the time range."""
     targets = [
         influx(
             over_time("mean", name, "mean", MEASUREMENT, where=CHOSEN, detail=READINGS).replace(
@@ -341,7 +341,7 @@ def _counted() -> list[stat.Panel]:
         one(
             RATIO,
             "Energy out over energy in within the time range. It is the round-trip efficiency only "
-            "where the charge was the same at both ends: see the tile beside it.",
+            "where the charge was the same at both ends: see the next tile.",
             f'SELECT 100 * "out" / "in" FROM {both} WHERE "in" > 0 AND $timeFilter',
             look.UNITS["%"],
             1,
@@ -349,7 +349,7 @@ def _counted() -> list[stat.Panel]:
         one(
             "Charge gained",
             "State of charge at the end of the time range less that at its beginning, in points. "
-            "Near 0 the tile beside it is the round-trip efficiency.",
+            "Near 0 the previous tile is the round-trip efficiency.",
             f'SELECT last("soc") - first("soc") FROM {charge} WHERE $timeFilter',
             look.NUMBER,
             1,

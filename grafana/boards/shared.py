@@ -119,7 +119,7 @@ def outliers(size: tuple[int, int]) -> table.Panel:
                 "metric",
                 "In",
                 130,
-                mappings=[look.plain_words(*(m.name for m in OUTLIER_METRICS))],
+                mappings=[look.names_of(*(m.name for m in OUTLIER_METRICS))],
             ),
             Column(
                 "Value #A",

@@ -338,7 +338,7 @@ def _components() -> table.Panel:
             Column(
                 "component",
                 "Component",
-                mappings=[look.plain_words(*WEIGHTS)],
+                mappings=[look.names_of(*WEIGHTS)],
                 more={"custom.minWidth": 102},
             ),
             score_column("Value #A", READINGS_OF_SITE, width=84),

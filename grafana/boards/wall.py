@@ -101,7 +101,7 @@ def _call_first() -> stat.Panel:
         transformations=[
             transform("renameByRegex", regex=f"^(.*): {rule.code}$", renamePattern=f"$1: {name}")
             for rule in RULES
-            for name in [look.words(rule.code).lower()]
+            for name in [look.name_of(rule.code).lower()]
         ],
         overrides={"/.*/": link("Open the site", SITE_OF_SERIES)},
     )

@@ -53,7 +53,7 @@ class Entry(BaseModel):
     headline: Headline
     kpis: dict[str, str] = Field(min_length=1)
     up: tuple[str, ...]
-    beside: tuple[str, ...]
+    across: tuple[str, ...]
     down: tuple[str, ...]
 
     def carried(self, target: Entry) -> tuple[str, ...]:
@@ -78,7 +78,7 @@ def catalogue() -> dict[str, Entry]:
     if len(by_uid) != len(entries):
         raise ValueError("a uid stands twice in the catalogue")
     for entry in entries:
-        for uid in (*entry.up, *entry.beside, *entry.down, entry.headline.to):
+        for uid in (*entry.up, *entry.across, *entry.down, entry.headline.to):
             if uid not in by_uid:
                 raise ValueError(f"{entry.uid} names the neighbour {uid}, which does not exist")
     return by_uid

@@ -62,7 +62,7 @@ def age_variable(entry: Entry) -> QueryVariable:
 
 
 def _text(entry: Entry) -> text.Panel:
-    groups = (("↑", entry.up), ("↔", entry.beside), ("↓", entry.down))
+    groups = (("↑", entry.up), ("↔", entry.across), ("↓", entry.down))
     links = " ".join(
         f"{arrow} " + " · ".join(_link(entry, catalogue()[uid]) for uid in uids)
         for arrow, uids in groups

@@ -127,8 +127,8 @@ def unit_of(quantity: str) -> str:
 
 def label_of(quantity: str) -> str:
     """What a person calls a quantity, as a heading."""
-    words_of_it = label(quantity)
-    return words_of_it[0].upper() + words_of_it[1:]
+    text = label(quantity)
+    return text[0].upper() + text[1:]
 
 
 def fixed(colour: str) -> FieldColor:
@@ -147,7 +147,7 @@ def by_pack() -> FieldColor:
 
 
 def by_series() -> FieldColor:
-    """A colour for each series, where it only tells series apart."""
+    """A colour for each series, where colours only distinguish series."""
     return FieldColor().mode(FieldColorModeId.PALETTE_CLASSIC)
 
 
@@ -314,12 +314,12 @@ def yes_no(yes: str, no: str) -> list[ValueMapping]:
 
 def issue_names() -> list[ValueMapping]:
     """Codes of issues as words."""
-    return [plain_words(*(k.code for k in RULES))]
+    return [names_of(*(k.code for k in RULES))]
 
 
 def issue_series() -> dict[str, dict[str, str]]:
     """Overrides that name a series after the issue whose code it has."""
-    return {k.code: {"displayName": words(k.code)} for k in RULES}
+    return {k.code: {"displayName": name_of(k.code)} for k in RULES}
 
 
 def issue_actions() -> list[ValueMapping]:
@@ -337,12 +337,12 @@ def as_text(texts: Mapping[str, str], colour: str | None = None) -> ValueMapping
     return _map({value: (text, colour) for value, text in texts.items()})
 
 
-def plain_words(*names: str) -> ValueMapping:
+def names_of(*names: str) -> ValueMapping:
     """Names as words."""
-    return _map({name: (words(name), None) for name in names})
+    return _map({name: (name_of(name), None) for name in names})
 
 
-def words(name: str) -> str:
+def name_of(name: str) -> str:
     """The name of an issue or metric as a person says it."""
     special = {
         "soh": "State of health",

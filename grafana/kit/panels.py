@@ -140,7 +140,7 @@ def dress(panel: P, spec: Spec) -> P:
 
 
 def legend(*, right: bool = False, shown: bool = True) -> common.VizLegendOptions:
-    """A legend below the plot, or beside it where names are long."""
+    """A legend below the plot, or to its right where names are long."""
     made = common.VizLegendOptions().show_legend(shown)
     made.display_mode(kinds.LegendDisplayMode.LIST)
     placement = kinds.LegendPlacement.RIGHT if right else kinds.LegendPlacement.BOTTOM
@@ -202,7 +202,7 @@ def tiles(
     """Single values in large type.
 
     ``background`` colours the tile and not the figure; ``names`` shows the series' name in place
-    of its value; ``columns`` puts several values beside each other whatever the shape, ``rows``
+    of its value; ``columns`` puts several values side by side whatever the shape, ``rows``
     below each other; ``small`` keeps the type from filling a large panel, and ``value`` and
     ``title`` are then its sizes in pixels.
     """

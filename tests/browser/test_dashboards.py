@@ -69,7 +69,7 @@ def until(condition: Callable[[], bool], what: str) -> None:
 
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """The demo fleet with Grafana beside it, once the fleet's rules have values."""
+    """The demo fleet with Grafana, once the fleet's rules have values."""
     found, grafana, _ = needed()
     folder = tmp_path_factory.mktemp("browser")
     scenario = yaml.safe_load((SCENARIOS / "demo.yaml").read_text("utf-8"))

@@ -97,7 +97,7 @@ def test_the_header_has_four_tiles_that_never_vanish(entry: Entry) -> None:
 def test_links_lead_to_every_neighbour_and_keep_time_and_site(entry: Entry) -> None:
     content = header(entry.uid)[0]["options"]["content"]
     links = dict(re.findall(r'href="/d/([a-z-]+)\?([^"]+)"', content))
-    assert set(links) == {*entry.up, *entry.beside, *entry.down}
+    assert set(links) == {*entry.up, *entry.across, *entry.down}
     for uid, query in links.items():
         assert "${__url_time_range}" in query
         if {entry.scope, catalogue()[uid].scope} <= {"site", "battery", "group"}:
@@ -111,7 +111,7 @@ def test_every_dashboard_is_reached_from_triage() -> None:
         if uid not in reached:
             reached.add(uid)
             entry = catalogue()[uid]
-            ahead += [*entry.up, *entry.beside, *entry.down]
+            ahead += [*entry.up, *entry.across, *entry.down]
     assert reached == set(catalogue())
 
 

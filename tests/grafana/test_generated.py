@@ -182,10 +182,10 @@ def test_check_notices_a_difference_and_a_file_of_nobody(
     (tmp_path / "stray.json").write_text("{}", "utf-8")
     capsys.readouterr()
     assert main(["--check"]) == 1
-    told = capsys.readouterr().err
-    assert "fleetscope-site.json" in told
-    assert "stray.json" in told
-    assert "fleetscope-cells.json" not in told
+    printed = capsys.readouterr().err
+    assert "fleetscope-site.json" in printed
+    assert "stray.json" in printed
+    assert "fleetscope-cells.json" not in printed
 
 
 def test_links_lead_to_dashboards_that_exist(made: dict[str, dict[str, Any]]) -> None:
@@ -332,11 +332,13 @@ def influx_names() -> Iterator[tuple[str, str]]:
             for each in ("mean", "min", "max") if kept == "$kept" else (kept,):
                 yield measurement[2], f"{name}_{each}"
         own_names = set(re.findall(r'AS "(\w+)"', query))
-        # Beside the cells of full detail may stand the packs of a roll-up.
-        beside = re.findall(r'SELECT ((?:(?!SELECT).)*?) FROM "\$\w+"\."pack"', query)
-        for name in {name for part in beside for name in re.findall(r'"(\w+)"', part)} - own_names:
+        # The cells of full detail may come with the packs of a roll-up.
+        with_packs = re.findall(r'SELECT ((?:(?!SELECT).)*?) FROM "\$\w+"\."pack"', query)
+        for name in {
+            name for part in with_packs for name in re.findall(r'"(\w+)"', part)
+        } - own_names:
             yield "pack", name
-        of_packs = re.compile("|".join(map(re.escape, beside)) or "$")
+        of_packs = re.compile("|".join(map(re.escape, with_packs)) or "$")
         for name in re.findall(r'(?<!\.)"(\w+)"(?!\.)', of_packs.sub("", query)):
             if name not in own_names | {measurement[2], "raw"}:
                 yield measurement[2], name
@@ -368,8 +370,8 @@ def test_every_stored_field_is_used_or_named_with_a_reason() -> None:
     asked |= {(m, n) for m, n, k in rolled_up if {(m, f"{n}_{x}") for x in KEPT[k]} & asked}
     stored = {(m, name) for m, names in schema().items() for name in names}
     unused = {(m, n) for m, n in stored - asked if n not in QUANTITIES}
-    # A tag or field of its measurement's own name is asked for, but cannot be told from it; and
-    # `since` is asked for under its own name.
+    # A tag or field of its measurement's own name is asked for, but looks like it;
+    # and `since` is asked for under its own name.
     unused -= {(name, name) for name in ("alarm", "cell", "meter", "site")}
     unused -= {("health", "since"), ("issue", "since")}
     assert unused == set(UNUSED_FIELDS)

@@ -33,7 +33,7 @@ def picked(source: Source, start: int, stop: int, detail: Detail = READINGS) -> 
 async def test_the_level_follows_the_range_and_what_is_kept(server: Server) -> None:  # noqa: F811
     kept = {level.name: duration_seconds(level.retention) for level in LEVELS}
     kept |= {RAW: duration_seconds("90d")}
-    # InfluxDB 1.x tells it by itself; see connection_of.
+    # InfluxDB 1.x knows it; see connection_of.
     connection = Connection(server.url, "fleet", server.headers, kept if server.headers else {})
     source = Source(connection)
     target = server.target()

@@ -136,7 +136,7 @@ def test_a_missing_value_is_a_dash_in_every_column(panel: dict[str, Any]) -> Non
 
 @EACH_TABLE
 def test_scores_are_cells_of_colour_and_not_bars(panel: dict[str, Any]) -> None:
-    # The length of a bar in a cell depends on the text beside it.
+    # The length of a bar in a cell depends on the width of its text.
     assert '"gauge"' not in json.dumps(panel)
 
 
