@@ -7,6 +7,8 @@ from typing import Any, Literal, Self, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from simulator.physics.frequency_steps import step_hz, stepped_hz
+
 FaultName = Literal[
     "soh",
     "frequency",
@@ -52,6 +54,18 @@ ISSUE_CODES = (
     "device_alarm",
     "device_warning",
     "implausible_reading",
+    "wrong_type",
+    "grid_phase_lost",
+    "grid_rejected",
+    "on_generator",
+    "nominal_not_set",
+    "ac_input_frequency",
+    "ac_input_voltage",
+    "bms_pending",
+    "system_service_down",
+    "device_silent",
+    "device_gone",
+    "device_id_clash",
 )
 
 
@@ -186,11 +200,20 @@ def _expected(
 
 
 NO_ANSWER = _expected(
-    one_of=("site_offline", "scrapes_failing"), may=("site_offline", "scrapes_failing")
+    one_of=("site_offline", "scrapes_failing"),
+    may=("site_offline", "scrapes_failing", "device_silent"),
 )
 UNREADABLE = _expected(
-    one_of=("site_offline", "scrapes_failing", "implausible_reading", "battery_silent"),
-    may=("site_offline", "scrapes_failing", "implausible_reading", "battery_silent"),
+    one_of=("site_offline", "scrapes_failing", "wrong_type"),
+    may=(
+        "site_offline",
+        "scrapes_failing",
+        "wrong_type",
+        "implausible_reading",
+        "battery_silent",
+        "device_silent",
+        "system_service_down",
+    ),
 )
 
 
@@ -202,6 +225,8 @@ class Setting:
     ----------
     nominal_hz, nominal_v : float
         Nominal frequency (Hz, accepted within 0.5 Hz) and phase voltage (V, within 10 %).
+    stepped_frequency : bool
+        The site shows its frequency in the steps of VE.Bus.
     off_grid : bool
         The site has no grid, so grid faults do not show.
     battery_monitor : bool
@@ -212,6 +237,7 @@ class Setting:
 
     nominal_hz: float = 50.0
     nominal_v: float = 230.0
+    stepped_frequency: bool = False
     off_grid: bool = False
     battery_monitor: bool = False
     neighbours: int = 3
@@ -239,7 +265,7 @@ def expected_issues(
         case SohParams(value=soh):
             return _expected("battery_soh") if soh < 85.0 else _expected()
         case FrequencyParams():
-            return _frequency(parsed, setting.nominal_hz)
+            return _frequency(parsed, setting)
         case CellSpreadParams(volts=volts):
             must = ("cell_spread",) if volts > 0.10 else ()
             return _expected(*must, may=("cell_finding",))
@@ -257,23 +283,33 @@ def expected_issues(
         case AlarmParams(level=level):
             return _expected("device_alarm" if level == 2 else "device_warning")
         case SlowParams(seconds=seconds):
-            may = ("site_offline", "scrapes_failing")
-            return NO_ANSWER if seconds >= 30.0 else _expected(may=may)
+            slow = ("site_offline", "scrapes_failing", "device_silent")
+            return NO_ANSWER if seconds >= 30.0 else _expected(may=slow)
         case _:
             return _PLAIN[fault]
 
 
-def _frequency(params: FrequencyParams, nominal_hz: float) -> Expected:
-    offset = params.offset if params.value is None else params.value - nominal_hz
-    size = abs(offset or 0.0)
+def _frequency(params: FrequencyParams, setting: Setting) -> Expected:
+    """A fair judge takes a stepped value for the one nearest to nominal of those that it may be:
+    from a step below it, since the source cuts off, to half a step above it."""
+    nominal = setting.nominal_hz
+    true = nominal + (params.offset or 0.0) if params.value is None else params.value
     # The grid itself wanders by up to 0.07 Hz around an offset.
     margin = 0.0 if params.offset is None else 0.08
-    if size - margin > 0.5:
+    sizes = []
+    for wandered in (true - margin, true + margin):
+        shown, step = wandered, 0.0
+        if setting.stepped_frequency:
+            shown, step = stepped_hz(wandered), step_hz(wandered)
+        nearest = min(max(nominal, shown - step), shown + step / 2)
+        sizes.append(round(abs(nearest - nominal), 3))
+    least, most = min(sizes), max(sizes)
+    if least > 0.5:
         return _expected("grid_frequency", may=("grid_frequency_deviation", "grid_unsteady"))
-    if size - margin > 0.1 and size + margin < 0.5:
+    if least > 0.1 and most < 0.5:
         return _expected("grid_frequency_deviation", may=("grid_unsteady",))
-    if size + margin < 0.1:
-        return _expected()
+    if most < 0.1:
+        return _expected(may=("grid_unsteady",) if margin else ())
     return _expected(may=("grid_frequency", "grid_frequency_deviation", "grid_unsteady"))
 
 
@@ -299,6 +335,6 @@ _PLAIN: dict[str, Expected] = {
     "http_500": NO_ANSWER,
     "wrong_types": UNREADABLE,
     "implausible": _expected("implausible_reading", may=("battery_silent", "scrapes_failing")),
-    "battery_silent": _expected("battery_silent"),
+    "battery_silent": _expected("battery_silent", may=("device_gone",)),
     "rename_battery": _expected(),
 }

@@ -84,6 +84,7 @@ def _truth(scenario: Scenario, site: Site) -> dict[str, Any]:
     setting = Setting(
         nominal_hz=region.nominal_hz,
         nominal_v=region.nominal_v,
+        stepped_frequency=site.kind != "multi-rs",
         off_grid=site.off_grid,
         battery_monitor=site.kind == "multiplus-bmv",
         neighbours=sum(1 for other in scenario.sites if other.region == site.region) - 1,

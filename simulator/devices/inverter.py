@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 
 from simulator.devices.names import MULTI_INSTANCE, VEBUS_INSTANCE, Tree, digits
+from simulator.physics.frequency_steps import stepped_hz
 from simulator.scenario import Site
 from simulator.state import SiteState
 
@@ -148,7 +149,7 @@ def vebus_tree(site: Site, state: SiteState) -> Tree:
     for phase, (p_in, v_in, p_out, v_out) in enumerate(
         zip(power_in, state.grid_voltages, power_out, state.output_voltages, strict=True), 1
     ):
-        tree.update(_ac(f"Ac/ActiveIn/L{phase}", p_in, v_in, state.frequency))
+        tree.update(_ac(f"Ac/ActiveIn/L{phase}", p_in, v_in, stepped_hz(state.frequency)))
         tree.update(_ac(f"Ac/Out/L{phase}", p_out, v_out, state.output_frequency))
     lost = not state.grid_connected
     tree.update(

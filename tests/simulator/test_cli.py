@@ -97,6 +97,15 @@ def test_expected_issues_follow_the_default_thresholds(
     assert expected.must_show | expected.may_show | expected.must_show_one_of <= set(ISSUE_CODES)
 
 
+@pytest.mark.parametrize(
+    ("value", "must"),
+    [(49.3, {"grid_frequency"}), (51.0, {"grid_frequency"}), (49.85, set()), (50.2, set())],
+)
+def test_nothing_is_expected_that_the_step_of_a_source_hides(value: float, must: set[str]) -> None:
+    setting = Setting(stepped_frequency=True)
+    assert expected_issues("frequency", {"value": value}, setting).must_show == must
+
+
 def test_sixty_hertz_is_judged_by_its_own_nominal() -> None:
     fine = expected_issues("frequency", {"value": 60.0}, Setting(nominal_hz=60.0))
     assert fine.must_show == fine.may_show == frozenset()
