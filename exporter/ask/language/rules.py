@@ -146,6 +146,9 @@ RULES: dict[str, tuple[Rule, ...]] = {
         R("contact", go="contact"),
         R("cell|cell_number", go="cells"),
         R("part:cells one_part one_site !intents !tests !metrics", go="cells"),
+        # Of one site: not how many sites, but how many times.
+        R("count one_site conditions period", do="-count +times"),
+        R("outliers part:cells one_site", go="cells"),
         R("times|happened|recovered|begin|finish|when period", go="timeline"),
         R("why event period", go="timeline"),
         R("duration conditions period", do="-since", go="which"),
@@ -281,7 +284,7 @@ RULES: dict[str, tuple[Rule, ...]] = {
         ),
     ),
     "count": (
-        R("metrics !tests counted|energy", ask=What.VALUE, takes="sites filters metrics period"),
+        R("metrics !tests counted|energy", go="value"),
         R(
             "metrics !tests",
             no="how many sites have what? Add a condition, such as SOH below 80 %",

@@ -73,7 +73,22 @@ _FILLED = (
     *("sites", "filters", "conditions", "comparisons", "tests", "metrics", "order", "severity"),
     *("period", "group", "parts", "intents"),
 )
-_SELF = {"intent", "order", "metric", "cond", "comp", "group", "severity", "period", "named", ""}
+_SELF = {
+    "intent",
+    "order",
+    "metric",
+    "cond",
+    "comp",
+    "group",
+    "severity",
+    "period",
+    "named",
+    "",
+    "unit",
+    "state",
+    "refuse",
+    "adj",
+}
 
 
 class GrammarError(Exception):

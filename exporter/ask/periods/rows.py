@@ -289,8 +289,12 @@ ROWS = NAMED + _rows(
         lambda c, first, last, day: _hours(c, _relative(c, day), first, last),
     ),
     (
-        "this part between hour and hour|this part from hour until hour",
+        "this part between hour and hour|this part from hour until hour|this part hour until hour",
         lambda c, part, first, last: _hours(c, c.today, first, last),
+    ),
+    (
+        "between hour and hour this part|from hour until hour this part",
+        lambda c, first, last, part: _hours(c, c.today, first, last),
     ),
     (
         "weekday between hour and hour|weekday from hour until hour|weekday hour until hour",
