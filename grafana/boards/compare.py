@@ -213,14 +213,7 @@ def _scores() -> table.Panel:
         targets=[
             prom_table(never_empty(f"max by (site, name) ({INFO})", NOBODY), "A"),
             *(
-                prom_table(
-                    or_missing(
-                        "max by (site) (fleetscope_site_outlier_score"
-                        f'{{{CHOSEN},metric="{m.name}"}})',
-                        f"max by (site) ({INFO})",
-                    ),
-                    ref,
-                )
+                prom_table(never_empty(_score_of(m.name), {"site": "-"}), ref)
                 for ref, m in zip(refs, OUTLIER_METRICS, strict=True)
             ),
         ],
@@ -238,6 +231,12 @@ def _scores() -> table.Panel:
         ],
         drop=["Value #A", *(f"Time {n}" for n in range(1, 6))],
     )
+
+
+def _score_of(metric: str) -> str:
+    """PromQL: the outlier score of each chosen site, NaN where it has none."""
+    score = f'fleetscope_site_outlier_score{{{CHOSEN},metric="{metric}"}}'
+    return or_missing(f"max by (site) ({score})", f"max by (site) ({INFO})")
 
 
 def _peers() -> table.Panel:

@@ -162,6 +162,17 @@ def _issues() -> table.Panel:
 
 
 def _contact() -> table.Panel:
+    shown = {
+        "phone": "Phone",
+        "contact": "Contact",
+        "email": "E-mail",
+        "name": "Site",
+        "location": "Location",
+        "timezone": "Time zone",
+        "priority": "Priority",
+    }
+    info = f"fleetscope_site_info{ONE}"
+    nobody = dict.fromkeys(shown, "-") | {"name": "The fleet file has no such site"}
     spec = Spec(
         title="Whom to call, and where it is",
         description="What the fleet file says of the site.",
@@ -169,24 +180,10 @@ def _contact() -> table.Panel:
         unit=look.NUMBER,
         empty="The fleet file has no such site",
         targets=[
-            prom_table(
-                "max by (name, location, timezone, contact, phone, email, priority) "
-                f"(fleetscope_site_info{ONE})"
-            ),
+            prom_table(never_empty(f"max by ({', '.join(shown)}) ({info})", nobody)),
         ],
         transformations=[
-            organized(
-                {
-                    "phone": "Phone",
-                    "contact": "Contact",
-                    "email": "E-mail",
-                    "name": "Site",
-                    "location": "Location",
-                    "timezone": "Time zone",
-                    "priority": "Priority",
-                },
-                drop=["Time", "Value"],
-            ),
+            organized(shown, drop=["Time", "Value"]),
             transform("reduce", reducers=["lastNotNull"], mode="seriesToRows"),
         ],
     )

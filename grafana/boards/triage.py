@@ -41,6 +41,7 @@ from scoring.rules import RULES
 WORST = 25
 MARKERS = 500
 NO_SITES = "No site has these properties, or Prometheus reaches no exporter"
+NO_SITE = {"site": "-"}
 # A page outranks a ticket and a ticket outranks none, whatever the scores: 1000 exceeds any score.
 MARK = (
     '(max by (site) (2 * ALERTS{alertstate="firing",severity="page",site!=""}) or '
@@ -67,7 +68,7 @@ def _whom_to_call() -> table.Panel:
         'GROUP BY "site" ORDER BY time DESC LIMIT 1'
     )
     course = f"max by (site) (fleet:health_score:by_site and on (site) {_at_the_end()})"
-    nobody = {"name": NO_SITES, "site": "-"}
+    nobody = NO_SITE | {"name": NO_SITES}
     spec = Spec(
         title="Whom to call first",
         description=f"The {WORST} chosen sites that need attention most: those that page, then "
@@ -80,11 +81,24 @@ def _whom_to_call() -> table.Panel:
         points=144,
         targets=[
             prom_table(never_empty(WORST_SITES, nobody), "A"),
-            prom_table(f"max by (site) ({MARK} {of_them}) or 0 * max by (site) ({ORDER})", "B"),
-            prom_table(f"max by (site) (fleet:health_score:by_site {of_them})", "C"),
-            prom_table(f"max by (site, phone) (fleetscope_site_info {of_them})", "D"),
+            prom_table(
+                never_empty(
+                    f"max by (site) ({MARK} {of_them}) or 0 * max by (site) ({ORDER})", NO_SITE
+                ),
+                "B",
+            ),
+            prom_table(
+                never_empty(f"max by (site) (fleet:health_score:by_site {of_them})", NO_SITE), "C"
+            ),
+            prom_table(
+                never_empty(
+                    f"max by (site, phone) (fleetscope_site_info {of_them})",
+                    NO_SITE | {"phone": "-"},
+                ),
+                "D",
+            ),
             influx_table(sentences, "E"),
-            prom(never_empty(course, {"site": "-"}), "", "F"),
+            prom(never_empty(course, NO_SITE), "", "F"),
         ],
         transformations=[
             transform("timeSeriesTable", F={"stat": "lastNotNull"}),

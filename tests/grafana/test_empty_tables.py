@@ -1,0 +1,80 @@
+"""Every table keeps its headings while there is nothing to show, on a real Prometheus."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from grafana.generate import all_panels, dashboards
+from provisioning.local import servers
+from provisioning.local.web import RequestError, get, get_json
+from tests.stack.test_queries import filled
+
+pytestmark = pytest.mark.stack
+
+READY_SECONDS = 60.0
+TABLES = [
+    pytest.param(panel, id=f"{uid}: {panel['title']}")
+    for uid, dashboard in dashboards().items()
+    for panel in all_panels(dashboard)
+    if panel["type"] == "table"
+    and any(target["datasource"]["type"] == "prometheus" for target in panel["targets"])
+]
+
+
+@pytest.fixture(scope="module")
+def prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A Prometheus that has no targets and therefore no series."""
+    (server,) = (s for s in servers.SERVERS if s.name == "Prometheus")
+    executable = servers.find(server)
+    if executable is None:
+        pytest.skip("not installed: Prometheus; `make servers` installs it")
+    folder = tmp_path_factory.mktemp("prometheus")
+    (folder / "prometheus.yml").write_text("{}\n", "utf-8")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    with subprocess.Popen(
+        [
+            str(executable),
+            f"--config.file={folder / 'prometheus.yml'}",
+            f"--storage.tsdb.path={folder / 'data'}",
+            f"--web.listen-address=127.0.0.1:{port}",
+        ],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        cwd=Path(folder),
+    ) as process:
+        url = f"http://127.0.0.1:{port}"
+        try:
+            _wait(url)
+            yield url
+        finally:
+            process.terminate()
+
+
+def _wait(url: str) -> None:
+    deadline = time.monotonic() + READY_SECONDS
+    while True:
+        try:
+            get(f"{url}/-/ready")
+        except RequestError:
+            assert time.monotonic() < deadline, "Prometheus does not become ready"
+            time.sleep(0.2)
+        else:
+            return
+
+
+@pytest.mark.parametrize("panel", TABLES)
+def test_every_column_is_there_without_any_series(prometheus: str, panel: dict[str, Any]) -> None:
+    for target in panel["targets"]:
+        if target["datasource"]["type"] == "prometheus":
+            query = filled(target["expr"], "a", "fleetscope_site_up", "soc_percent", regex=False)
+            answer = get_json(f"{prometheus}/api/v1/query", {"query": query})
+            assert answer["data"]["result"], f"query {target['refId']} leaves its column out"
