@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from exporter.cli.extras import require
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -166,6 +168,7 @@ def import_files(
     Exits 0 if all was imported, 1 if a file was not, 3 if files were read only in part, 130 if it
     was stopped.
     """
+    require("import")
     from rich.console import Console
 
     from exporter.history.importing.layout import LayoutError

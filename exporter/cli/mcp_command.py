@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from exporter.cli import client
+from exporter.cli.extras import require
 from exporter.cli.questions import Url
 
 
@@ -29,6 +30,7 @@ def register(app: typer.Typer) -> None:
         ] = None,
     ) -> None:
         """Serve assistants over the Model Context Protocol; read-only."""
+        require("mcp")
         if http is None:
             from exporter.cli.mcp.server import run_stdio
 

@@ -10,6 +10,7 @@ import os
 import sys
 from typing import Any, NoReturn
 
+from exporter.model.extras import missing
 from exporter.model.workers import Program, ProgramError
 
 LIMIT_SECONDS = 600.0
@@ -29,6 +30,8 @@ async def as_pdf(html: str) -> bytes:
     ------
     NoPdfError
     """
+    if reason := missing("report"):
+        raise NoPdfError(reason)
     program = Program("exporter.deliver.report.pdf")
     try:
         return await program.output(html.encode(), LIMIT_SECONDS)
