@@ -202,7 +202,7 @@ def _causes() -> table.Panel:
             Column(
                 "code", "Issue", 150, mappings=[*look.issue_names(), look.as_text({"none": "None"})]
             ),
-            Column("value", "Region or battery type"),
+            Column("value", "Region or battery type", 170),
             Column("Value #A", "Sites", 56, decimals=0),
             Column("Value #B", "Of it", 56, look.RATIO, 0),
             Column(
