@@ -6,10 +6,12 @@ from __future__ import annotations
 
 from grafana_foundation_sdk.builders import geomap, table
 from grafana_foundation_sdk.builders.dashboard import Dashboard
+from grafana_foundation_sdk.models.dashboard import GridPos
 
 from grafana.boards.shared import cells_that_drift, outliers
 from grafana.kit import look
 from grafana.kit.dashboard import dashboard, fleet_variables
+from grafana.kit.header import HEIGHT
 from grafana.kit.panels import Spec, world_map
 from grafana.kit.queries import (
     AT_THE_END,
@@ -39,6 +41,7 @@ from scoring.common import UTILITY_ATTRIBUTE, UTILITY_PREFIX
 from scoring.rules import RULES
 
 WORST = 25
+LIST_HEIGHT = 17
 MARKERS = 500
 NO_SITES = "No site has these properties, or Prometheus reaches no exporter"
 NO_SITE = {"site": "-"}
@@ -56,8 +59,12 @@ def build() -> Dashboard:
     """The dashboard."""
     made = dashboard("fleetscope-overview", fleet_variables())
     made.with_panel(_whom_to_call())
-    made.with_panel(_causes()).with_panel(cells_that_drift((12, 7)))
-    return made.with_panel(_map()).with_panel(outliers((12, 12)))
+    # A map that is wider than it is high would cut off the north and the south.
+    below = HEIGHT + LIST_HEIGHT
+    made.with_panel(_causes().grid_pos(GridPos(x=0, y=below, w=9, h=7)))
+    made.with_panel(cells_that_drift((9, 7)).grid_pos(GridPos(x=9, y=below, w=9, h=7)))
+    made.with_panel(_map().grid_pos(GridPos(x=18, y=below, w=6, h=14)))
+    return made.with_panel(outliers((18, 7)).grid_pos(GridPos(x=0, y=below + 7, w=18, h=7)))
 
 
 def _whom_to_call() -> table.Panel:
@@ -74,7 +81,7 @@ def _whom_to_call() -> table.Panel:
         description=f"The {WORST} chosen sites that need attention most: those that page, then "
         "those with a ticket, then by score and priority. With the worst issue, what to do first, "
         "the score over 24 hours, and the phone number of the fleet file.",
-        size=(24, 17),
+        size=(24, LIST_HEIGHT),
         unit=look.NUMBER,
         empty=NO_SITES,
         back="24h",
@@ -180,7 +187,7 @@ def _causes() -> table.Panel:
         description="Issues that more sites of one region or battery type have than chance allows, "
         "as the exporter and the terminal name them. Call the one behind the cause first, not each "
         "site.",
-        size=(12, 7),
+        size=(9, 7),
         unit=look.NUMBER,
         empty="Prometheus gives no answer",
         targets=[
@@ -202,7 +209,7 @@ def _causes() -> table.Panel:
             Column(
                 "code", "Issue", 150, mappings=[*look.issue_names(), look.as_text({"none": "None"})]
             ),
-            Column("value", "Region or battery type", 170),
+            Column("value", "Where", 120),
             Column("Value #A", "Sites", 56, decimals=0),
             Column("Value #B", "Of it", 56, look.RATIO, 0),
             Column(
@@ -241,7 +248,7 @@ def _map() -> geomap.Panel:
         description="The chosen sites that the fleet file gives a place to, coloured by status; "
         f"of more than {MARKERS} those with the lowest scores. The worst lie on top. Click on one "
         "to open it.",
-        size=(12, 12),
+        size=(6, 14),
         unit=look.SCORE,
         empty="No chosen site has a latitude and longitude in the fleet file",
         decimals=0,

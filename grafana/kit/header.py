@@ -19,7 +19,7 @@ WALL = "fleetscope-fleet-wall"  # larger type, to be read from four metres
 USUAL_PX, WALL_PX = (13, 12), (20, 13)  # of the decision, and of the rest
 AGE_VARIABLE = "data_age"
 TRIAGE = "fleetscope-overview"
-UNKNOWN_AGE = 'label_replace(vector(0) / 0, "age", "unknown", "", "")'
+UNKNOWN_AGE = 'label_replace(vector(0) / 0, "age", "of unknown age", "", "")'
 SITE = "fleetscope-site"
 COLLECTION = "fleetscope-collection"
 FIRING_PAGES = 'ALERTS{alertstate="firing",severity="page"}'
@@ -49,7 +49,7 @@ def header(entry: Entry) -> tuple[text.Panel, stat.Panel]:
 def age_variable(entry: Entry) -> QueryVariable:
     """Hidden: the age of the data in words, which the header's line shows."""
     counted = f'count_values("age", round({_age(entry)}))'
-    in_words = f'label_replace({counted}, "age", "$1 s", "age", "(.*)")'
+    in_words = f'label_replace({counted}, "age", "$1 s old", "age", "(.*)")'
     return (
         QueryVariable(AGE_VARIABLE)
         .description("Age of the data")
@@ -76,7 +76,7 @@ def _text(entry: Entry) -> text.Panel:
     line = (
         f"<b>{entry.title}</b> for {', '.join(entry.personas)}: "
         f'<b style="font-size: {decision_px}px">{entry.decision}</b> '
-        f"As of ${{__to:date:DD MMM HH:mm}}, data ${{{AGE_VARIABLE}}} old."
+        f"As of ${{__to:date:DD MMM HH:mm}}, data ${{{AGE_VARIABLE}}}."
     )
     style = f"font-size: {line_px}px; line-height: 1.25"
     return note(
