@@ -25,6 +25,7 @@ from exporter.serve.application import Server
 log = logging.getLogger(__name__)
 
 MOST_CONNECTIONS = 512
+MOST_OF_AN_ADDRESS = 128
 # A whole request, or the next one on the same connection, has to arrive within this time twice.
 IDLE_SECONDS = 10.0
 
@@ -159,17 +160,19 @@ class GuardedServer:
 
 
 class _PatientProtocol(H11Protocol):
-    """uvicorn's protocol, with an end to its patience: a caller that sends half a request, or
-    nothing, does not hold a connection that the poll loop's sites need."""
+    """uvicorn's protocol with limits: half a request does not hold a connection for long, and no
+    address can take all connections. A new one takes the place of the oldest idle one."""
 
     allowed_names: frozenset[str] = frozenset()
+    opened = 0.0
     _watch: asyncio.TimerHandle | None = None
     _seen: Any = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """See :class:`asyncio.Protocol`."""
         super().connection_made(transport)
-        if len(self.connections) > MOST_CONNECTIONS or not self._is_allowed(transport):
+        self.opened = self.loop.time()
+        if not self._is_allowed(transport) or not self._has_room():
             transport.abort()
             return
         self._watch = self.loop.call_later(IDLE_SECONDS, self._look)
@@ -180,6 +183,25 @@ class _PatientProtocol(H11Protocol):
             self._watch.cancel()
         super().connection_lost(exc)
 
+    def _has_room(self) -> bool:
+        """Whether this connection may stay; closes an idle one for it where that is needed."""
+        address = self.client[0] if self.client else ""
+        everyone = [c for c in self.connections if isinstance(c, _PatientProtocol)]
+        of_address = [c for c in everyone if (c.client or ("",))[0] == address]
+        for crowd, most in ((of_address, MOST_OF_AN_ADDRESS), (everyone, MOST_CONNECTIONS)):
+            if len(crowd) <= most:
+                continue
+            idle = [c for c in crowd if c is not self and c.is_idle()]
+            idle = [c for c in idle if not c.transport.is_closing()]
+            if not idle:
+                return False
+            min(idle, key=lambda c: c.opened).transport.abort()
+        return True
+
+    def is_idle(self) -> bool:
+        """Whether no request is being answered."""
+        return self.cycle is None or self.cycle.response_complete
+
     def _is_allowed(self, transport: asyncio.Transport) -> bool:
         if not self.allowed_names:
             return True
@@ -188,8 +210,7 @@ class _PatientProtocol(H11Protocol):
 
     def _look(self) -> None:
         """Close if since the last look no request has come, and none is being answered."""
-        waiting = self.cycle is None or self.cycle.response_complete
-        if waiting and self.cycle is self._seen:
+        if self.is_idle() and self.cycle is self._seen:
             self.transport.close()
             return
         self._seen = self.cycle

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 import threading
+from collections import Counter
 from collections.abc import AsyncIterable, Callable
 from typing import Any
 
@@ -18,6 +19,7 @@ from exporter.serve.api.views import brief, fleet_dict
 
 LOOK_SECONDS = 0.5
 MOST_LISTENERS = 200
+MOST_OF_AN_ADDRESS = 50
 RETRY_MILLISECONDS = 3000
 _WORST = ("code", "component", "severity", "sentence", "action", "since")
 
@@ -114,24 +116,30 @@ def router(latest: Callable[[], FleetAssessment], stopping: Callable[[], bool]) 
     """``/events``."""
     routes = APIRouter(prefix="/api/v1", tags=["events"])
     changes = Changes(latest)
-    listeners = 0
+    listeners: Counter[str] = Counter()
 
-    async def place() -> AsyncIterable[None]:
-        nonlocal listeners
-        if listeners >= MOST_LISTENERS:
-            retry = {"Retry-After": "30"}
+    async def place(request: Request) -> AsyncIterable[None]:
+        address = request.client.host if request.client else ""
+        retry = {"Retry-After": "30"}
+        if listeners[address] >= MOST_OF_AN_ADDRESS:
+            raise HTTPException(
+                429, f"{MOST_OF_AN_ADDRESS} streams of this address are open", headers=retry
+            )
+        if listeners.total() >= MOST_LISTENERS:
             raise HTTPException(503, f"{MOST_LISTENERS} callers listen already", headers=retry)
-        listeners += 1
+        listeners[address] += 1
         try:
             yield
         finally:
-            listeners -= 1
+            listeners[address] -= 1
+            if not listeners[address]:
+                del listeners[address]
 
     @routes.get(
         "/events",
         response_class=EventSourceResponse,
         dependencies=[Depends(place)],
-        responses=problems_of(503),
+        responses=problems_of(429, 503),
     )
     async def events(request: Request) -> AsyncIterable[ServerSentEvent]:
         """Events named ``assessment``: the fleet, the sites that changed (in the form of

@@ -201,6 +201,34 @@ async def test_guessers_of_many_addresses_keep_nobody_out(tmp_path: Path) -> Non
         assert all(set(codes) <= {401} for codes in found if isinstance(codes, list))
 
 
+async def test_one_address_cannot_take_all_connections(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server, "MOST_OF_AN_ADDRESS", 8)
+    monkeypatch.setattr(server, "MOST_CONNECTIONS", 16)
+    async with serving(configured(tmp_path, None)) as (url, _), client(url) as http:
+        port = URL(url).port
+        held = [
+            await asyncio.open_connection("127.0.0.1", port, local_addr=(f"127.0.0.{host}", 0))
+            for host in (9, 10, 11)
+            for _ in range(12)
+        ]
+        assert (await http.get("/who")).status == 200
+        # The oldest idle ones had to go, and the newest of each address are left.
+        gone = [reader.at_eof() or await closed(reader) for reader, _ in held[:4]]
+        assert all(gone)
+        for _, writer in held:
+            writer.close()
+
+
+async def closed(reader: asyncio.StreamReader) -> bool:
+    """Whether the server closed the connection."""
+    try:
+        return not await asyncio.wait_for(reader.read(1), 5)
+    except ConnectionError:
+        return True
+
+
 async def test_an_unknown_user_costs_what_a_known_one_does(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

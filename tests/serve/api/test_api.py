@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from exporter.serve.api import schemas
+from exporter.serve.api import events, schemas
 from exporter.serve.api.selection import folded
 from tests.serve.api.replies import check
 from tests.serve.api.served import ServedFleet, plan
@@ -219,6 +219,20 @@ def test_openapi_describes_every_route(served: ServedFleet) -> None:
             assert "application/problem+json" in route["responses"]["422"]["content"], path
         for parameter in route.get("parameters", []):
             assert parameter["in"] == "path" or parameter.get("description"), (path, parameter)
+
+
+def test_one_address_cannot_take_all_streams(
+    served: ServedFleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(events, "MOST_OF_AN_ADDRESS", 2)
+    with contextlib.ExitStack() as stack:
+        codes = []
+        for _ in range(4):
+            connection = http.client.HTTPConnection("127.0.0.1", served.port, timeout=30)
+            stack.enter_context(contextlib.closing(connection))
+            connection.request("GET", "/api/v1/events")
+            codes.append(connection.getresponse().status)
+    assert codes == [200, 200, 429, 429]
 
 
 @pytest.mark.parametrize(
