@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from typing import Any
 
 import aiohttp
 
-from exporter.model.levels import DEFAULT_RETENTION, RAW, shard_seconds
-from exporter.store.influx import Connection
+from exporter.model.levels import RAW, shard_seconds
 from exporter.store.target import (
     ROLLUPS,
     TAKEN,
@@ -28,18 +26,7 @@ _LARGEST_REPLY = 1024 * 1024
 class InfluxV1(InfluxTarget):
     """One database, its retention policy ``raw`` and one for each roll-up."""
 
-    def __init__(
-        self,
-        connection: Connection,
-        retention: str,
-        rollup_retention: Mapping[str, str] = DEFAULT_RETENTION,
-    ) -> None:
-        super().__init__(connection, retention, rollup_retention)
-        self._http = aiohttp.ClientSession(
-            timeout=aiohttp.ClientTimeout(total=WRITE_SECONDS, sock_connect=2),
-            headers=self._headers,
-            cookie_jar=aiohttp.DummyCookieJar(),
-        )
+    _http: aiohttp.ClientSession | None = None
 
     async def prepare(self) -> None:
         """See :class:`exporter.store.target.Target`."""
@@ -63,7 +50,7 @@ class InfluxV1(InfluxTarget):
         params = {"db": self._database, "rp": policy, "precision": "ms"}
         headers = {"Content-Encoding": "gzip", "Content-Type": "text/plain; charset=utf-8"}
         try:
-            async with self._http.post(
+            async with self._connected().post(
                 f"{self._url}/write",
                 params=params,
                 data=body,
@@ -86,13 +73,23 @@ class InfluxV1(InfluxTarget):
             await self.prepare()
         raise RetryLaterError(reason, retry_after(after))
 
+    def _connected(self) -> aiohttp.ClientSession:
+        if self._http is None:
+            self._http = aiohttp.ClientSession(
+                timeout=aiohttp.ClientTimeout(total=WRITE_SECONDS, sock_connect=2),
+                headers=self._headers,
+                cookie_jar=aiohttp.DummyCookieJar(),
+            )
+        return self._http
+
     async def close(self) -> None:
         """See :class:`exporter.store.target.Target`."""
-        await self._http.close()
+        if self._http is not None:
+            await self._http.close()
 
     async def _query(self, statement: str) -> dict[str, Any]:
         try:
-            async with self._http.post(
+            async with self._connected().post(
                 f"{self._url}/query", data={"q": statement}, allow_redirects=False
             ) as reply:
                 text = await reply.text()

@@ -37,7 +37,8 @@ class InfluxV2(InfluxTarget):
         from influxdb_client.rest import ApiException
 
         try:
-            await self._create()
+            async with self._preparing:
+                await self._create()
         except ApiException as error:
             reason = f"{self._url}/api/v2 answered {error.status}: {_words(error)}"
             version = str(error.headers.get("X-Influxdb-Version", "")) if error.headers else ""
@@ -81,19 +82,17 @@ class InfluxV2(InfluxTarget):
                     every_seconds=duration_seconds(duration) or 0,
                     shard_group_duration_seconds=shard_seconds(policy, duration),
                 )
-                bucket = await buckets.post_buckets_async(
-                    PostBucketRequest(org_id=org_id, name=name, retention_rules=[rule])
-                )
+                wanted = PostBucketRequest(org_id=org_id, name=name, retention_rules=[rule])
+                bucket = await _make_bucket(buckets, wanted)
             if policy not in mapped:
-                await mappings.post_dbrp_async(
-                    DBRPCreate(
-                        org_id=org_id,
-                        bucket_id=bucket.id,
-                        database=self._database,
-                        retention_policy=policy,
-                        default=policy == RAW,
-                    )
+                mapping = DBRPCreate(
+                    org_id=org_id,
+                    bucket_id=bucket.id,
+                    database=self._database,
+                    retention_policy=policy,
+                    default=policy == RAW,
                 )
+                await _map(mappings, mapping)
 
     async def write(self, body: bytes, policy: str = RAW) -> None:
         """See :class:`exporter.store.target.Target`."""
@@ -155,6 +154,32 @@ class InfluxV2(InfluxTarget):
         """See :class:`exporter.store.target.Target`."""
         if self._client is not None:
             await self._client.close()
+
+
+async def _make_bucket(service: Any, wanted: Any) -> Any:
+    """The new bucket, or that of the same name which another exporter has just made."""
+    from influxdb_client.rest import ApiException
+
+    try:
+        return await service.post_buckets_async(wanted)
+    except ApiException as error:
+        found = None
+        if error.status == 422:
+            found = await _find_bucket(service, wanted.name, wanted.org_id)
+        if found is None:
+            raise
+        return found
+
+
+async def _map(service: Any, mapping: Any) -> None:
+    """Create a mapping; another exporter may just have done so."""
+    from influxdb_client.rest import ApiException
+
+    try:
+        await service.post_dbrp_async(mapping)
+    except ApiException as error:
+        if error.status != 422 or "another DBRP mapping" not in _body(error):
+            raise
 
 
 async def _find_bucket(service: Any, name: str, org_id: str) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 import re
 from collections.abc import Mapping
@@ -109,6 +110,8 @@ class InfluxTarget:
         self._headers = connection.headers
         self._org = connection.organisation
         self._retention = {**rollup_retention, RAW: retention}
+        # Several batches at once may find that something is absent.
+        self._preparing = asyncio.Lock()
 
 
 def retry_after(header: str | None, now: datetime | None = None) -> float | None:

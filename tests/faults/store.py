@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 
 from provisioning.local.ports import Ports
+from tests.server_process import server_process
 
 TOKEN = "operator-token-of-a-test"
 # Stamps of points count up from here, so that all lie in the retention, by a millisecond each.
@@ -89,24 +90,6 @@ def line(index: int, measurement: str = "scrape", size: int = 0) -> str:
 
 
 @contextlib.contextmanager
-def _run(arguments: list[str], ready: str, folder: Path) -> Iterator[subprocess.Popen[bytes]]:
-    with (folder / "log").open("wb") as log:
-        process = subprocess.Popen(arguments, stdout=log, stderr=subprocess.STDOUT, cwd=folder)
-    try:
-        for _ in range(600):
-            assert process.poll() is None, (folder / "log").read_text()
-            try:
-                urllib.request.urlopen(ready, timeout=2).close()
-                break
-            except OSError:
-                time.sleep(0.1)
-        yield process
-    finally:
-        process.kill()
-        process.wait()
-
-
-@contextlib.contextmanager
 def influxdb1(folder: Path) -> Iterator[Store]:
     """InfluxDB 1.x."""
     binary = shutil.which("influxd")
@@ -123,7 +106,7 @@ def influxdb1(folder: Path) -> Iterator[Store]:
         "[monitor]\nstore-enabled = false\n",
         "utf-8",
     )
-    with _run([binary, "-config", "influxdb.conf"], f"{url}/ping", folder) as process:
+    with server_process([binary, "-config", "influxdb.conf"], f"{url}/ping", folder) as process:
         yield Store(url, "v1", process)
 
 
@@ -139,7 +122,7 @@ def influxdb2(folder: Path) -> Iterator[Store]:
         *(f"--sqlite-path={folder}/sqlite", f"--http-bind-address={url[7:]}"),
         "--reporting-disabled",
     ]
-    with _run(arguments, f"{url}/health", folder) as process:
+    with server_process(arguments, f"{url}/health", folder) as process:
         setup = {
             **{"username": "admin", "password": "password-of-a-test", "org": "fleetscope"},
             **{"bucket": "other", "token": TOKEN},

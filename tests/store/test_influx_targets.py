@@ -9,7 +9,6 @@ import shutil
 import subprocess
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -23,6 +22,7 @@ from exporter.store.queue import Fate, MemoryQueue, compress
 from exporter.store.target import ROLLUPS, RefusedError, RetryLaterError, Target
 from exporter.store.writer import Writer
 from provisioning.local.ports import Ports
+from tests.server_process import server_process
 
 pytestmark = pytest.mark.stack
 
@@ -59,25 +59,6 @@ class Server:
         return InfluxV1(Connection(self.url, "fleet"), "90d")
 
 
-def _run(arguments: list[str], url: str, folder: Path) -> Iterator[None]:
-    import urllib.request
-
-    with (folder / "log").open("wb") as log:
-        process = subprocess.Popen(arguments, stdout=log, stderr=subprocess.STDOUT, cwd=folder)
-    try:
-        for _ in range(600):
-            assert process.poll() is None, (folder / "log").read_text()
-            try:
-                urllib.request.urlopen(url, timeout=2).close()
-                break
-            except OSError:
-                time.sleep(0.1)
-        yield
-    finally:
-        process.kill()
-        process.wait()
-
-
 @pytest.fixture(scope="module")
 def influx1(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     binary = shutil.which("influxd")
@@ -98,10 +79,8 @@ def influx1(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     )
     assert binary is not None
     url = f"http://127.0.0.1:{port}"
-    running = _run([binary, "-config", "influxdb.conf"], f"{url}/ping", folder)
-    next(running)
-    yield Server(url, {})
-    next(running, None)
+    with server_process([binary, "-config", "influxdb.conf"], f"{url}/ping", folder):
+        yield Server(url, {})
 
 
 @pytest.fixture(scope="module")
@@ -119,19 +98,17 @@ def influx2(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         *(f"--sqlite-path={folder}/sqlite", f"--http-bind-address={url[7:]}"),
         "--reporting-disabled",
     ]
-    running = _run(arguments, f"{url}/health", folder)
-    next(running)
-    setup = {
-        "username": "admin",
-        "password": "password-of-a-test",
-        "org": "fleetscope",
-        "bucket": "other",
-        "token": TOKEN,
-    }
-    request = urllib.request.Request(f"{url}/api/v2/setup", json.dumps(setup).encode())
-    urllib.request.urlopen(request, timeout=30).close()
-    yield Server(url, {"Authorization": f"Token {TOKEN}"})
-    next(running, None)
+    with server_process(arguments, f"{url}/health", folder):
+        setup = {
+            "username": "admin",
+            "password": "password-of-a-test",
+            "org": "fleetscope",
+            "bucket": "other",
+            "token": TOKEN,
+        }
+        request = urllib.request.Request(f"{url}/api/v2/setup", json.dumps(setup).encode())
+        urllib.request.urlopen(request, timeout=30).close()
+        yield Server(url, {"Authorization": f"Token {TOKEN}"})
 
 
 @pytest.fixture(params=["influx1", "influx2"])
@@ -189,6 +166,20 @@ async def test_rejected_points_are_counted(server: Server) -> None:
         assert caught.value.about_points
     finally:
         await target.close()
+
+
+async def test_exporters_that_start_at_once_prepare_without_a_conflict(server: Server) -> None:
+    targets = [server.target(), server.target()]
+    for target in targets:
+        # As on a fresh server, for all of them alike.
+        target._database = "begun"  # type: ignore[attr-defined]
+    try:
+        await asyncio.gather(*(target.prepare() for target in targets for _ in range(4)))
+        for target in targets:
+            await target.write(compress(LINES, 0.0).body)
+    finally:
+        for target in targets:
+            await target.close()
 
 
 async def test_a_partial_write_counts_unreadable_lines(influx1: Server) -> None:
