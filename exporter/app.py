@@ -20,6 +20,7 @@ from exporter.assess.assessment import Issue, assess
 from exporter.collect.point_clock import LIVES, ClockSteps, Stamps
 from exporter.collect.poller import Poller
 from exporter.collect.state import FleetState
+from exporter.collect.sun import Outlook, SunError, outlook
 from exporter.config import isolated_reader
 from exporter.config.fleet import Fleet
 from exporter.config.reload import FleetFile
@@ -46,7 +47,7 @@ from exporter.store.influx import connection_of
 from exporter.store.line_protocol import assessment_lines, event_line, snapshot_lines
 from exporter.store.queue_stats import SpoolNumbers
 from exporter.store.writer import writer_of
-from scoring.solar import Expected, expected_power
+from scoring.solar import Expected
 
 log = logging.getLogger(__name__)
 
@@ -78,6 +79,7 @@ class Collector:
             settings.cell_seconds, settings.cell_deadband_volts, settings.cell_deadband_celsius
         )
         self._cell_issues: frozenset[str] = frozenset()
+        self._outlook: Outlook | None = None
         self._expected: Expected | None = None
         self._integrated = time.monotonic()
         self._reloading = asyncio.Lock()
@@ -135,7 +137,7 @@ class Collector:
             "fleetscope %s polls %s, listening on %s://%s", __version__, sites, scheme, address
         )
         self._store_event("start", f"Fleetscope {__version__} started: {sites}")
-        await self._sun()
+        first_sun = asyncio.create_task(self._sun())
         recalling = asyncio.create_task(self._recall())
         watching_cells = asyncio.create_task(self._watch_cells())
         await stop.wait()
@@ -143,6 +145,7 @@ class Collector:
         self._stopping = True
         recalling.cancel()
         isolated_reader.give_up()
+        first_sun.cancel()
         self._server.stop()
         if self._cell_watch is not None:
             await self._cell_watch.stop()
@@ -153,7 +156,7 @@ class Collector:
             self._assess()
             self._store_assessment()
             await self._writer.stop()
-        await asyncio.gather(watching_cells, recalling, return_exceptions=True)
+        await asyncio.gather(watching_cells, recalling, first_sun, return_exceptions=True)
         await self._server.ended()
         await self._http.close()
         if self._stored is not None:
@@ -244,20 +247,19 @@ class Collector:
             )
 
     async def _sun(self) -> None:
-        """Expected PV power of every site; in a thread, since the first time loads a library."""
-        state = self._state
-        ids = state.ids
-        expected = await asyncio.to_thread(
-            expected_power,
-            time.time(),
-            state.latitude,
-            state.longitude,
-            state.tilt,
-            state.azimuth,
-            state.solar_capacity_kw,
-        )
-        if ids is self._state.ids:
-            self._expected = expected
+        """Take what the sun allows now, and have it worked out further where it ends soon."""
+        state, now = self._state, time.time()
+        ids, known = state.ids, self._outlook
+        if known is None or known.ids is not ids or not known.lasts(now):
+            try:
+                known = await outlook(ids, now, state.panels())
+            except SunError as error:
+                log.error("expected PV power is not known: %s", error)
+            if ids is not self._state.ids:
+                return
+            self._outlook = known
+        if known is not None and known.ids is ids:
+            self._expected = known.at(now)
 
     def _on_hangup(self) -> None:
         task = asyncio.get_running_loop().create_task(self._reload())

@@ -9,6 +9,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -279,3 +280,16 @@ def test_no_secret_in_any_output(
     everything = "".join(outputs)
     for secret in (SECRET, PASSWORD, *basic):
         assert secret not in everything
+
+
+def test_the_collector_loads_nothing_that_answers_or_draws() -> None:
+    """Its memory and its start are those of polling; what is heavy runs in other processes."""
+    heavy = (
+        *("fastapi", "starlette", "uvicorn", "prometheus_client", "jinja2", "matplotlib"),
+        *("weasyprint", "pandas", "pvlib", "scipy", "pyarrow", "duckdb", "typer", "rich"),
+    )
+    code = f"import sys, exporter.app; print(*(n for n in {heavy} if n in sys.modules))"
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
+    )
+    assert done.stdout == "\n"

@@ -169,6 +169,12 @@ class FleetState:
         self.region = group_labels([s.region for s in sites])
         self.battery_type = group_labels([s.battery_type for s in sites])
 
+    def panels(self) -> FloatArray:
+        """Latitude, longitude, tilt, azimuth (degrees) and PV capacity (kW), shape (5, N)."""
+        return np.array(
+            [self.latitude, self.longitude, self.tilt, self.azimuth, self.solar_capacity_kw]
+        )
+
     def apply(self, snapshot: Snapshot, now: float) -> None:
         """Take in a Snapshot; one of a site that was removed meanwhile is ignored.
 

@@ -115,6 +115,37 @@ def usage(pid: int) -> Usage:
     return Usage(cpu, pages * os.sysconf("SC_PAGE_SIZE") / 2**20)
 
 
+def descendants(pid: int) -> list[int]:
+    """The process itself, its children, and theirs."""
+    parents: dict[int, list[int]] = defaultdict(list)
+    for entry in Path("/proc").iterdir():
+        with contextlib.suppress(OSError, ValueError):
+            number = int(entry.name)
+            stat = (entry / "stat").read_text().rpartition(")")[2].split()
+            parents[int(stat[1])].append(number)
+    found = [pid]
+    for one in found:
+        found += parents[one]
+    return found
+
+
+def usage_of_all(pid: int) -> Usage:
+    """What a process and those below it have used, also those that have ended.
+
+    Memory is what each holds alone and its share of what several hold.
+    """
+    cpu, memory = 0.0, 0.0
+    for one in descendants(pid):
+        with contextlib.suppress(OSError):
+            fields = Path(f"/proc/{one}/stat").read_text().rpartition(")")[2].split()
+            # Of its own, and of its children that have ended.
+            cpu += sum(map(int, fields[11:15])) / TICKS
+            for line in Path(f"/proc/{one}/smaps_rollup").read_text().splitlines():
+                if line.startswith("Pss:"):
+                    memory += int(line.split()[1]) / 1024
+    return Usage(cpu, memory)
+
+
 def scrape_metrics(url: str) -> dict[str, float]:
     """The exporter's own figures by series, without those of sites."""
     with urllib.request.urlopen(f"{url}/metrics", timeout=30) as reply:
@@ -207,6 +238,7 @@ async def measure(sites: int, seconds: float, bad: float, interval: float) -> di
         # The first round asks every site for its services and loads libraries.
         await asyncio.sleep(2 * interval)
         before, scrapes_before = usage(exporter.pid), sum(store.outcomes.values())
+        all_before = usage_of_all(exporter.pid)
         points_before = store.points
         samples, lags = [], []
         begun = time.monotonic()
@@ -216,6 +248,7 @@ async def measure(sites: int, seconds: float, bad: float, interval: float) -> di
             metrics = await asyncio.to_thread(scrape_metrics, address)
             lags.append(metrics["fleetscope_scrape_loop_lag_seconds"])
         after, scrapes = usage(exporter.pid), sum(store.outcomes.values()) - scrapes_before
+        all_after = usage_of_all(exporter.pid)
         points = store.points - points_before
         elapsed = time.monotonic() - begun
         load = os.getloadavg()[1]
@@ -254,6 +287,10 @@ async def measure(sites: int, seconds: float, bad: float, interval: float) -> di
             "min": round(gaps[0], 2),
         },
         "cpu_ms_per_scrape": round(1000 * cpu / scrapes, 2),
+        "cpu_ms_per_scrape_of_all_processes": round(
+            1000 * (all_after.cpu_seconds - all_before.cpu_seconds) / scrapes, 2
+        ),
+        "memory_mib_of_all_processes": round(all_after.rss_mib, 1),
         "cpu_share": round(cpu / elapsed, 3),
         "simulator_cpu_s": round(simulator_cpu),
         "points_per_s": round(points / elapsed),
