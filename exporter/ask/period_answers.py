@@ -24,6 +24,7 @@ from exporter.history.influxql import InfluxQL, NoAnswerError
 from exporter.model.text import sites_word
 
 MOST_POINTS = 20_000
+_WITH_COURSE = (What.HISTORY, What.VALUE, What.COMPARE, What.SITE)
 _NOW_ONLY = (*(What.OUTLIERS, What.EXPLAIN, What.SINCE, What.HELP, What.CONTACT, What.CELLS),)
 
 
@@ -126,7 +127,8 @@ async def _history(b: Builder, stored: InfluxQL) -> Answer:
     shown = b.limit(lines)
     tables = [Table(capital(metric.label), _columns(metric), shown, len(lines))]
     few = shown[: histories.FEW_SITES]
-    if b.query.what in (What.HISTORY, What.VALUE, What.COMPARE, What.SITE):
+    unknown_share = metric.over_time == "share" and b.coverage and not b.coverage.enough
+    if b.query.what in _WITH_COURSE and not unknown_share:
         courses = {line["site"]: found[line["site"]] for line in few}
         if len(b.chosen) > histories.FEW_SITES:
             courses = {"fleet": _together(list(found.values()), metric)}
@@ -237,7 +239,7 @@ def _columns(metric: Metric) -> tuple[Column, ...]:
         return Column(key, label, "number", unit, metric.decimals)
 
     site = (Column("status", "Now", "status"), Column("name", "Site"), Column("site", "Id"))
-    covered = Column("observed", "Observed", "number", "%", 0)
+    covered = Column("observed", "Observed", "number", "%", 1)
     if metric.over_time in ("counter", "energy"):
         return (*site, number("total", "Total"), covered)
     if metric.over_time == "share":

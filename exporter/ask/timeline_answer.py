@@ -152,7 +152,9 @@ def _words(b: Builder, entry: Entry) -> str:
     """``13:12 Beta: does not answer, for 3 min``."""
     from datetime import datetime
 
-    at = moment_words(datetime.fromtimestamp(entry.time, b.period.start.tzinfo))
+    moment = datetime.fromtimestamp(entry.time, b.period.start.tzinfo)
+    within_a_day = b.period.start.date() == b.period.end.date()
+    at = f"{moment:%H:%M}" if within_a_day else moment_words(moment)
     name = b.view.directory.titles.get(entry.site, "fleet")
     text = f"{at} {name}: {entry.what.rstrip('.')}"
     if entry.kind == "ended":

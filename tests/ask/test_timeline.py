@@ -126,7 +126,7 @@ def test_an_incident_in_order(server: Influx) -> None:
         *("site_delta", "battery_temperature"),
         HOT,
     )
-    assert answer.headline.startswith("9 changes at 2 sites, 13:25 to 13:58: 2026-03-18 13:30 Beta")
+    assert answer.headline.startswith("9 changes at 2 sites, 13:25 to 13:58: 13:30 Beta")
     assert answer.headline.endswith("1 known before it began.")
 
 

@@ -6,7 +6,6 @@ import asyncio
 import socket
 import sys
 from typing import Any
-from urllib.parse import quote
 
 from mcp.server import MCPServer
 from mcp.server.mcpserver import Context
@@ -79,10 +78,7 @@ class FleetServer(MCPServer[Any]):
         tool = TOOLS.get(name)
         if tool is None:
             raise ArgumentError(f"there is no tool {name[:40]!r}; one of {', '.join(TOOLS)}")
-        asked, path = parameters(name, arguments), tool.path
-        if "{site}" in path:
-            path = path.format(site=quote(client.site_id(self._url, asked.pop("site")), safe=""))
-        found = client.get(self._url, path, asked, REPORT_SECONDS)
+        found = client.get(self._url, tool.path, parameters(name, arguments), REPORT_SECONDS)
         return answer_text(found) if "headline" in found else data_text(found)
 
 

@@ -22,7 +22,7 @@ class Argument:
 class Tool:
     """A tool: what it says of itself, its arguments, and what is asked with them.
 
-    ``path`` is a path of the API under ``/api/v1``; ``{site}`` in it is the id of the site.
+    ``path`` is a path of the API under ``/api/v1``.
     """
 
     title: str
@@ -83,6 +83,7 @@ ARGUMENTS = {
         "period",
     ),
     "time_zone": Argument(_text("Zone of the period, such as Europe/Berlin; UTC"), "tz"),
+    "cell": Argument(_text("Only this cell, such as 7"), "cell"),
     "events": Argument(_enum(*EVENTS), "events"),
     "urgent_only": Argument(_flag("Critical issues only"), "severity"),
     "with_cost": Argument(_flag("Also what it costs, by the price list"), "cost"),
@@ -138,10 +139,11 @@ TOOLS = {
     ),
     "site_cells": Tool(
         "Single cells of a site",
-        "What the history of the single cells of a site says: findings, trends, forecasts, use.",
+        "Single cells of a site as last read, the farthest from its pack's median first, and the "
+        "findings of their stored history.",
+        ("site", "cell", "limit"),
         ("site",),
-        ("site",),
-        path="sites/{site}/cells",
+        fixed={"what": "cells"},
     ),
     "compare_sites": Tool(
         "Sites side by side",
