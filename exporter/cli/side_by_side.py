@@ -1,4 +1,4 @@
-"""Sites beside each other: a row for each metric, as many sites in a part as there is room for."""
+"""Compares sites in columns, with a row for each metric, in as many parts as the width needs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""At which level a stretch of the past is read: full detail, or the roll-up meant for its length.
+"""Chooses the level at which a period is read: full detail, or the roll-up for its length.
 
 The one place where that is chosen, for plots, answers, reports and the analysis of cells.
 """

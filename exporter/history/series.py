@@ -86,7 +86,7 @@ async def read(
     since, until : float
         Unix seconds, the latter not included.
     points : int
-        Most points of a series, beside the nulls that mark gaps.
+        Most points of a series, not counting the nulls that mark gaps.
     tags : dict
         Values that the tags of the metric must have, for those that are given.
 
@@ -174,7 +174,7 @@ def _thinned(
     kept = np.arange(count)
     if count > points:
         kept = _chosen(times, values, points)
-        # Both shores of a gap stay, so that the plot does not shorten or lengthen it.
+        # Both edges of a gap stay, so that the plot does not change its length.
         kept = np.union1d(kept, np.concatenate((gaps, gaps + 1)))
     shown_times = (times[kept] / 1000.0).tolist()
     shown: list[float | None] = values[kept].tolist()

@@ -11,10 +11,10 @@ from exporter.store.target import RefusedError, RetryLaterError
 
 Write = Callable[[bytes, str], Awaitable[None]]
 
-# A proxy in trouble answers 400 as well. A refusal in InfluxDB's own words is believed once a point
-# that was taken before is taken again; any other only after as many rounds of that.
+# A proxy in trouble also answers 400. A refusal by InfluxDB itself counts once a point that was
+# taken before is taken again; any other refusal only after so many rounds of that check.
 ROUNDS = 3
-# Single points that may be refused before anything at all has been accepted.
+# Single points that may be refused before any point was accepted.
 UNDECIDED = 8
 
 
@@ -27,8 +27,8 @@ class Refused:
 
 
 class KnownGood:
-    """A point that the server has taken: to send it again changes nothing, and shows whether it
-    is the server that refuses everything."""
+    """A point that the server took before. Sending it again changes nothing, and shows whether it
+    now refuses everything."""
 
     def __init__(self) -> None:
         self._body: bytes | None = None
@@ -45,7 +45,7 @@ class KnownGood:
         return self._body is not None
 
     def is_other(self, body: bytes) -> bool:
-        """Whether there is one, and not in this very body."""
+        """Whether there is one, and this body is another."""
         return self._body is not None and self._body != body
 
     async def check(self, write: Write, reason: str) -> None:
@@ -67,14 +67,14 @@ class KnownGood:
 
 
 class Bisection:
-    """The search for refused points in one batch; it goes on where it was when it is run again."""
+    """The search for refused points in one batch; a second run continues the first."""
 
     def __init__(self, batch: Batch, known: KnownGood) -> None:
         lines = unpack(batch.body)
         self.batch = batch
         self.refused: list[Refused] = []
         self._known = known
-        # First by what they are: it is often a whole measurement that conflicts.
+        # First by measurement: often a whole one conflicts.
         kinds = groupby(sorted(lines, key=subject), key=subject)
         parts: list[Sequence[str]] = [list(part) for _, part in kinds]
         self._parts = parts[::-1] if len(parts) > 1 else _halves(lines)

@@ -1,4 +1,4 @@
-"""How often single cells are stored: a cadence of their own, and a dead-band where it is set.
+"""How often single cells are stored: at a cadence of their own, with an optional dead-band.
 
 Lowest, highest and spread of a pack, with the ids of the extreme cells, are fields of ``battery``
 and are stored at every scrape. What is thinned here is the row of each single cell.
@@ -91,7 +91,7 @@ class CellStore:
         return found
 
     def forget(self, sites: Iterable[str]) -> None:
-        """Forget all sites but these."""
+        """Keep the state of these sites alone."""
         self._packs = {site: self._packs[site] for site in sites if site in self._packs}
 
     def _pack(

@@ -1,4 +1,4 @@
-"""A queue on disk that goes on in memory while the disk is full, read-only, broken or slow."""
+"""A queue on disk that continues in memory while the disk is full, read-only, broken or slow."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-# A disk that takes longer is left to itself, and what was made is sent from memory meanwhile.
+# A slower disk is not waited for; batches are sent from memory meanwhile.
 PATIENCE_SECONDS = 2.0
 RETRY_SECONDS = 2.0
 OPEN_SECONDS = 10.0
@@ -71,7 +71,7 @@ class Limits:
 class DiskQueue:
     """See :class:`exporter.store.queue.Queue`.
 
-    A batch is in memory until a commit has put it on disk, and while it is in somebody's hand.
+    A batch is in memory until a commit has stored it, and while it is in flight.
     All work on the file is done by one thread; the event loop never waits for a disk.
 
     Parameters
@@ -88,7 +88,7 @@ class DiskQueue:
     """
 
     def __init__(self, folder: Path, limits: Limits, wall_clock: Callable[[], float]) -> None:
-        self.in_hand: set[int] = set()
+        self.in_flight: set[int] = set()
         self._folder = folder
         self._limits = limits
         self._wall_clock = wall_clock
@@ -101,7 +101,7 @@ class DiskQueue:
         # Not on disk yet, and of these what a transaction under way puts there.
         self._held: dict[int, Batch] = {}
         self._storing: frozenset[int] = frozenset()
-        # Being put in: whoever puts them has them in hand, and says so once that is done.
+        # Being stored by `put`, whose caller gets them and has them in flight.
         self._arriving: set[int] = set()
         # Settled, and still on disk or about to be.
         self._settled: dict[int, Batch] = {}
@@ -155,7 +155,7 @@ class DiskQueue:
         for batch in victims(self._held.values(), self._limits.order):
             if self._held_bytes <= self._limits.memory:
                 return
-            if batch.number not in self.in_hand | spare | self._storing:
+            if batch.number not in self.in_flight | spare | self._storing:
                 self._let_go(batch)
                 self._notes.note(Fate.PRODUCED, batch.points, batch.census)
                 self._notes.note(Fate.DROPPED, batch.points, batch.census)
@@ -175,12 +175,12 @@ class DiskQueue:
             if self._store is not None and self._state and self._state.oldest is not None:
                 found = await self._read(self._store, after, most)
         # What was settled or taken meanwhile must not be given out as it was read before.
-        gone = self.in_hand | self._settled.keys() | self._arriving
+        gone = self.in_flight | self._settled.keys() | self._arriving
         on_disk = {batch.number: batch for batch in found if batch.number not in gone}
         return oldest_of(on_disk | self._held, after, most, gone)
 
     async def _read(self, store: Store, after: int, most: int) -> list[Batch]:
-        skip = self.in_hand | self._settled.keys() | self._held.keys()
+        skip = self.in_flight | self._settled.keys() | self._held.keys()
         try:
             found, damaged = await self._in_thread(store.oldest, after, most, skip)
             if damaged:
@@ -224,7 +224,7 @@ class DiskQueue:
         return sum(batch.points for batch in self._held.values())
 
     async def _commit(self, patience: float) -> None:
-        """Put on disk what is only in memory; give up waiting, not the work, after a while."""
+        """Store what is only in memory; after ``patience`` seconds stop waiting, not working."""
         if self._work is not None and not self._work.done():
             patience = 0.0 if self._failing else patience
         elif time.monotonic() < self._next_try:
@@ -263,9 +263,9 @@ class DiskQueue:
             log.info("%d points wait in the queue from before", waiting)
 
     async def _put_in_place(self, store: Store) -> None:
-        """Make the folder and the file anew, with all that the removed ones held."""
+        """Recreate the folder and the file with all that the removed ones held."""
         if not self._homeless:
-            log.error("%s was removed, and is made anew with what waits", self._folder)
+            log.error("%s was removed; recreating it with what waits", self._folder)
         self._homeless = True
         self._folder_lock.take()
         await self._in_thread(store.copy)
@@ -333,9 +333,9 @@ class DiskQueue:
         ledger = Ledger(self._moving.counts.copy(), self._moving.by_minute.copy())
         for batch in batches:
             ledger.note(Fate.PRODUCED, batch.points, batch.census)
-        # A step of the clock into the future must not make everything too old.
+        # After a step of the clock into the future, batches must not seem too old.
         now = min(self._wall_clock(), self._started + time.monotonic())
-        spare = self.in_hand | self._settled.keys() | self._storing
+        spare = self.in_flight | self._settled.keys() | self._storing
         change = Transaction(batches, settled, ledger, spare, now, room)
         try:
             self._state = await self._in_thread(self._store.apply, change)
@@ -413,14 +413,14 @@ class DiskQueue:
             log.error("%s cannot be written, points wait in memory: %s", self._folder, reason)
         passing = _name(error) == "SQLITE_FULL" or isinstance(error, TimeoutError)
         if not passing and not self._homeless:
-            # Opened again at the next try: what SQLite knows of the file may be out of date.
+            # Opened again at the next try: the state that SQLite caches may be out of date.
             store, self._store = self._store, None
             if store is not None:
                 self._thread.submit(store.close)
         self._publish()
 
     def _publish(self) -> None:
-        """Renew the counts that others see.
+        """Update the published counts.
 
         They are those on disk, so that none falls back when the process is killed; while the disk
         takes nothing, what is in memory is added.

@@ -131,7 +131,7 @@ def assessment_lines(
 
 
 def _overall_lines(assessment: FleetAssessment, row: int, stamp: int) -> Iterable[str]:
-    """The overall score, with what a table of sites shows beside it."""
+    """The overall score, with the other columns of a table of sites."""
     overall = assessment.scores.overall
     score = float(overall.score[row])
     if math.isnan(score):

@@ -1,4 +1,4 @@
-"""The seam between the loop and InfluxDB: batches wait here until they are accepted.
+"""The queue between the poll loop and InfluxDB, which keeps batches until they are accepted.
 
 :class:`MemoryQueue` keeps them in memory, bounded; :class:`exporter.store.disk_queue.DiskQueue`
 on disk. Every point put in is settled in the ledger exactly once.
@@ -64,19 +64,19 @@ class Ledger:
     by_minute: Counter[tuple[int, str, Fate]] = field(default_factory=Counter)
 
     def note(self, fate: Fate, points: int, census: Census) -> None:
-        """Points were produced, or have met another fate than to wait."""
+        """Count points that were produced, written, rejected or dropped."""
         self.counts[fate] += points
         for (minute, what), count in census.items():
             self.by_minute[minute, what, fate] += count
 
     def settle(self, batch: Batch, rejected: Census) -> None:
-        """Points of a batch were written, apart from those that were rejected."""
+        """Count the points of a batch as written, except those that were rejected."""
         bad = sum(rejected.values())
         self.note(Fate.WRITTEN, batch.points - bad, _less(batch.census, rejected))
         self.note(Fate.REJECTED, bad, rejected)
 
     def add(self, other: Ledger) -> None:
-        """Take over the notes of others."""
+        """Add another ledger."""
         self.counts.update(other.counts)
         self.by_minute.update(other.by_minute)
 
@@ -85,7 +85,7 @@ class Ledger:
 
 
 def balanced(counts: Mapping[Fate, int]) -> dict[Fate, int]:
-    """Counts by every fate, with ``spooled`` worked out of the others."""
+    """Counts by every fate, with ``spooled`` computed from the others."""
     settled = sum(counts.get(f, 0) for f in (Fate.WRITTEN, Fate.REJECTED, Fate.DROPPED))
     every = {fate: counts.get(fate, 0) for fate in Fate}
     return every | {Fate.SPOOLED: every[Fate.PRODUCED] - settled}
@@ -100,11 +100,11 @@ def _less(census: Census, part: Census) -> Census:
 class Queue(Protocol):
     """Where batches wait. Called from the event loop only; a reader of counts may be elsewhere."""
 
-    in_hand: set[int]
+    in_flight: set[int]
     """Numbers of batches that are being sent: not given out again, and never dropped."""
 
     async def open(self) -> None:
-        """Find what an earlier run left; before this nothing is known and nothing given out."""
+        """Read what an earlier run left; before that, there are neither counts nor batches."""
 
     async def put(self, batches: Sequence[Batch]) -> list[Batch]:
         """Take batches, and the notes of those settled; returns them with their numbers.
@@ -114,13 +114,13 @@ class Queue(Protocol):
         """
 
     async def oldest(self, after: int, most: int) -> list[Batch]:
-        """Batches that wait and are in nobody's hand, oldest first, with numbers above ``after``.
+        """Waiting batches that are not in flight, oldest first, with numbers above ``after``.
 
         At most ``most`` bytes together, and at least one batch if there is any.
         """
 
     def settle(self, batch: Batch, rejected: Census | None = None) -> None:
-        """Remove a batch that was accepted, apart from the points that never will be."""
+        """Remove a batch that was accepted, except the points that were rejected."""
 
     async def close(self) -> int:
         """End; returns the number of points that wait and are not kept for the next run."""
@@ -165,7 +165,7 @@ class MemoryQueue:
     durable = None
 
     def __init__(self, limit: int, order: DropOrder = "cells-first") -> None:
-        self.in_hand: set[int] = set()
+        self.in_flight: set[int] = set()
         self.limit = limit
         self._order = order
         self._ledger = Ledger()
@@ -189,14 +189,14 @@ class MemoryQueue:
             for batch in victims(self._batches.values(), self._order):
                 if self._bytes <= self.limit:
                     break
-                if batch.number not in self.in_hand and batch.number <= before:
+                if batch.number not in self.in_flight and batch.number <= before:
                     self._remove(batch)
                     self._ledger.note(Fate.DROPPED, batch.points, batch.census)
         return numbered
 
     async def oldest(self, after: int, most: int) -> list[Batch]:
         """See :class:`Queue`."""
-        return oldest_of(self._batches, after, most, self.in_hand)
+        return oldest_of(self._batches, after, most, self.in_flight)
 
     def settle(self, batch: Batch, rejected: Census | None = None) -> None:
         """See :class:`Queue`."""

@@ -292,7 +292,7 @@ class Store:
             return self._state(dropped)
 
     def oldest(self, after: int, most: int, skip: Collection[int]) -> tuple[list[Batch], list[int]]:
-        """As :meth:`exporter.store.queue.Queue.oldest`; beside them the numbers of damaged ones."""
+        """As :meth:`exporter.store.queue.Queue.oldest`, and the numbers of damaged ones."""
         good: list[Batch] = []
         bad: list[int] = []
         size = 0
@@ -315,7 +315,7 @@ class Store:
         return good, bad
 
     def has_room(self, size: int, reserve: int) -> bool:
-        """Whether so many bytes go into the file's free pages, or on the disk beside a reserve."""
+        """Whether so many bytes fit into the file's free pages, or on the disk and a reserve too."""
         with _classified():
             (pages,) = self._connected().execute("PRAGMA freelist_count").fetchone()
         disk = os.statvfs(self._path.parent)
@@ -483,7 +483,7 @@ class _classified:  # noqa: N801 - a context manager
 def read_ledger(path: Path, first: int, last: int) -> Iterator[tuple[str, Fate, int]]:
     """Points by subject and fate of the minutes ``first`` to ``last``, both included.
 
-    Reads beside a running exporter. Raises sqlite3.Error where there is no such file.
+    Safe while an exporter writes. Raises sqlite3.Error where there is no such file.
     """
     database = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=5.0)
     try:

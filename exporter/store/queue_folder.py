@@ -1,4 +1,4 @@
-"""The folder of a queue on disk: it belongs to one exporter, and keeps a little room in reserve."""
+"""The folder of a queue on disk: it belongs to one exporter, and keeps some space in reserve."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class FolderLock:
             os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
 
     def release(self) -> None:
-        """Let another exporter have it. The file stays, or two could lock two files."""
+        """Release the lock. The file stays, since two exporters could lock two files."""
         if self._descriptor is not None:
             os.close(self._descriptor)
             self._descriptor = None
@@ -81,7 +81,7 @@ _RESERVE = "reserve"
 
 
 def keep_reserve(folder: Path) -> None:
-    """Set room aside, so that on a full disk records can still be deleted: that needs some first.
+    """Reserve space: even on a full disk, deleting records needs some.
 
     A disk that has no room for it is left as it is.
     """
@@ -99,6 +99,6 @@ def keep_reserve(folder: Path) -> None:
 
 
 def use_reserve(folder: Path) -> None:
-    """Give the room back to the disk."""
+    """Free the reserved space."""
     with contextlib.suppress(OSError):
         (folder / _RESERVE).unlink()

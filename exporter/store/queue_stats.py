@@ -36,7 +36,7 @@ class SpoolNumbers:
 
     @classmethod
     def of(cls, queue: Queue | None, settings: Settings) -> SpoolNumbers:
-        """Of a queue, or of nothing that waits where nothing is stored."""
+        """The numbers of a queue; zeros where nothing is stored."""
         if queue is None:
             return cls()
         return cls(

@@ -1,4 +1,4 @@
-"""Sends batches: the present at once, beside it what waited, oldest first and at a bounded rate."""
+"""Sends batches: fresh ones at once, and the backlog oldest first and at a bounded rate."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ from exporter.store.target import (
 
 log = logging.getLogger(__name__)
 
-# What is younger is the present. Kept in memory besides the queue, for as long.
+# A batch is fresh for so long. Fresh batches are kept in memory as well as in the queue.
 FRESH_SECONDS = 10.0
 FRESH_BYTES = 32 * 1024 * 1024
-# Requests at once. One that takes longer than `STALLED_SECONDS` does not hold up the next.
+# Concurrent requests. One that takes longer than `STALLED_SECONDS` does not count.
 AT_ONCE = 4
 AT_MOST = 8
 STALLED_SECONDS = 2.0
-# Of what waited, this much is read from the queue at a time.
+# Bytes of the backlog that are read from the queue at a time.
 CHUNK_BYTES = 1024 * 1024
 BISECTED_AT_MOST = 8
 BROKEN_OFF_AT_MOST = 3
@@ -71,12 +71,12 @@ class Pace:
         self.asked_until = 0.0
 
     def started(self) -> None:
-        """An attempt begins: while they fail, the next one does not wait for its end."""
+        """An attempt begins; while attempts fail, the next one does not wait for its end."""
         if self.failures:
             self.not_before = time.monotonic() + wait_seconds(self.failures, None, self._rng)
 
     def failed(self, asked: float | None) -> None:
-        """An attempt has failed; ``asked`` are the seconds that the server wants to be left."""
+        """An attempt failed; ``asked`` are the seconds that the server asks to wait."""
         self.failures += 1
         wait = wait_seconds(self.failures, asked, self._rng)
         if asked is not None:
@@ -105,7 +105,7 @@ class Sender:
     rng : random.Random
         For the jitter of waits.
     drain_bytes : float
-        Compressed bytes a second of what waited that are sent at most.
+        Most compressed bytes of the backlog that are sent a second.
     """
 
     def __init__(
@@ -125,7 +125,7 @@ class Sender:
         self._known = KnownGood()
         self._fresh: deque[_Fresh] = deque()
         self._suspects: deque[Batch] = deque()
-        # Batches up to this number may wait again although they were passed over.
+        # Batches after this number may have returned to the backlog and are looked for again.
         self._put_back_from = 0
         self._prepared = False
         self._wake = asyncio.Event()
@@ -150,13 +150,13 @@ class Sender:
         """Batches that have just been put into the queue."""
         now = time.monotonic()
         for batch in batches:
-            self._queue.in_hand.add(batch.number)
+            self._queue.in_flight.add(batch.number)
             self._fresh.append(_Fresh(batch, now))
         self._age_out(now)
         self._wake.set()
 
     async def finish(self, seconds: float) -> None:
-        """Send what waits, for so many seconds at most; a first failure ends it as well."""
+        """Send the backlog for so many seconds at most; the first failure ends it too."""
         self._pace.succeeded()
         self._stopping.set()
         for event in (self._wake, self._backlog, self._suspected, self._bisected):
@@ -177,7 +177,7 @@ class Sender:
                 log.exception("sending to InfluxDB failed unexpectedly")
                 await asyncio.sleep(1.0)
 
-    # The present ------------------------------------------------------------------------------
+    # Fresh batches ----------------------------------------------------------------------------
 
     async def _fresh_lane(self) -> None:
         while True:
@@ -191,7 +191,7 @@ class Sender:
             if not waiting or not self._has_room(now):
                 seconds = 0.5 if self._fresh else LOOK_AGAIN_SECONDS
             elif seconds <= 0 or self._stopping.is_set():
-                # While it fails the newest goes first, so that the present is there at once.
+                # While attempts fail, the newest goes first: the first success is up to date.
                 fresh = waiting[-1 if self._pace.failures else 0]
                 fresh.started = now
                 fresh.task = asyncio.create_task(self._send_fresh(fresh))
@@ -205,7 +205,7 @@ class Sender:
         return len(under_way) < AT_MOST and len(prompt) < AT_ONCE
 
     def _age_out(self, now: float) -> None:
-        """What has not been sent in time is no longer the present, and joins what waits."""
+        """A batch that was not sent in time joins the backlog."""
         size = sum(len(fresh.batch.body) for fresh in self._fresh)
         most = min(FRESH_BYTES, self._queue.memory // 4)
         for fresh in list(self._fresh):
@@ -216,7 +216,7 @@ class Sender:
                 self._put_back(fresh.batch)
 
     def _put_back(self, batch: Batch) -> None:
-        self._queue.in_hand.discard(batch.number)
+        self._queue.in_flight.discard(batch.number)
         self._put_back_from = min(self._put_back_from, batch.number - 1)
         self._backlog.set()
 
@@ -242,7 +242,7 @@ class Sender:
             self._put_back(batch)
 
     def _settled(self, batch: Batch) -> None:
-        self._queue.in_hand.discard(batch.number)
+        self._queue.in_flight.discard(batch.number)
         self._note_written(batch)
         self._queue.settle(batch)
 
@@ -255,13 +255,13 @@ class Sender:
         oldest, self._oldest_written = self._oldest_written, math.inf
         return oldest
 
-    # What waited ------------------------------------------------------------------------------
+    # The backlog ------------------------------------------------------------------------------
 
     async def _backlog_lane(self) -> None:
         reported, after = time.monotonic(), 0
         while True:
             self._backlog.clear()
-            # What was passed over in somebody's hand waits again once it is put back.
+            # A batch that was in flight is looked for again once it is put back.
             after, self._put_back_from = min(after, self._put_back_from), _NONE
             batches = await self._queue.oldest(after, CHUNK_BYTES)
             if not batches:
@@ -273,7 +273,7 @@ class Sender:
                     await self._sleep(self._backlog, LOOK_AGAIN_SECONDS)
                 continue
             numbers = {batch.number for batch in batches}
-            self._queue.in_hand |= numbers
+            self._queue.in_flight |= numbers
             try:
                 for batch in batches:
                     if not await self._send_waiting(batch):
@@ -281,15 +281,15 @@ class Sender:
                     numbers.discard(batch.number)
                     after = batch.number
             finally:
-                self._queue.in_hand -= numbers
+                self._queue.in_flight -= numbers
             if time.monotonic() - reported > PROGRESS_SECONDS:
                 reported = time.monotonic()
                 self._report_progress()
 
     async def _send_waiting(self, batch: Batch) -> bool:
-        """Send until it is settled; False if the writer is stopping and has failed."""
+        """Send until the batch is settled; False if an attempt failed while stopping."""
         while True:
-            # A server in trouble is tried with the present, unless there is none.
+            # A server in trouble is tried with fresh batches, unless there are none.
             while self._pace.failures and (
                 self._fresh or self._pace.seconds > 0 or not self._prepared
             ):
@@ -301,7 +301,7 @@ class Sender:
             done = await self._attempt(batch)
             if done:
                 self._settled(batch)
-                # Half of the time at most, so that the server keeps up with the present.
+                # Half of the time at most, so that the server keeps up with fresh batches.
                 took = time.monotonic() - started
                 await self._sleep(self._stopping, max(took, len(batch.body) / self._drain_bytes))
                 return True
@@ -366,7 +366,7 @@ class Sender:
                 batch.points,
                 refused[0].words,
             )
-        self._queue.in_hand.discard(batch.number)
+        self._queue.in_flight.discard(batch.number)
         self._note_written(batch)
         self._queue.settle(batch, census([one.line for one in refused], batch.policy))
 
@@ -403,7 +403,7 @@ class Sender:
         except RetryLaterError as error:
             if not error.broken_off:
                 raise
-            # Again and again for this batch alone: too large, or poison. In parts it may go.
+            # Only this batch breaks off repeatedly: it may be too large. Parts of it may pass.
             key = crc32(body)
             self._broken_off[key] += 1
             if self._broken_off[key] < BROKEN_OFF_AT_MOST or not self._known.is_other(body):

@@ -1,4 +1,4 @@
-"""What a writer needs of an InfluxDB, whichever its API."""
+"""What the sender needs of an InfluxDB of either API, and what its answers mean."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
     from exporter.store.influx import Connection
 
 LONGEST_WAIT_SECONDS = 60.0
-# Without a word from the server: short, so that the present is not late when it is back.
+# Where the server names no time. Short, so that fresh points arrive soon after its return.
 LONGEST_UNASKED_SECONDS = 3.0
 WRITE_SECONDS = 10.0
-# The one answer by which every InfluxDB says that it has stored all points. 200 is what a proxy's
-# page comes with, and what 0.9 said of a request that it did not complete; 201 is a partial write.
+# Every InfluxDB answers 204 once it has stored all points. A proxy's page comes with 200, as did
+# the incomplete requests of 0.9; 201 is a partial write.
 TAKEN = 204
 ROLLUPS = tuple(level.name for level in LEVELS)
 
@@ -30,7 +30,7 @@ _ABOUT_POINTS = ("unable to parse", "partial write", "field type conflict", "bey
 
 
 class RetryLaterError(Exception):
-    """The server did not take the batch now; it is kept and sent again.
+    """The server did not take the batch; it is kept and sent again.
 
     Attributes
     ----------
@@ -48,11 +48,11 @@ class RetryLaterError(Exception):
 
 
 class NotAllowedError(Exception):
-    """The credentials do not allow creating databases; writing may be allowed all the same."""
+    """The credentials do not allow the creation of databases; they may allow writes."""
 
 
 class RefusedError(Exception):
-    """The server will not take the batch as it is; what it has stored of it is not certain.
+    """The server refuses the batch; it may have stored parts of it.
 
     Attributes
     ----------
@@ -69,7 +69,7 @@ class RefusedError(Exception):
 
     @property
     def about_points(self) -> bool:
-        """Whether these are InfluxDB's own words about points, and not those of who knows what."""
+        """Whether InfluxDB itself refuses the points, rather than a proxy before it."""
         return any(known in self.words for known in _ABOUT_POINTS)
 
 
@@ -110,7 +110,7 @@ class InfluxTarget:
         self._headers = connection.headers
         self._org = connection.organisation
         self._retention = {**rollup_retention, RAW: retention}
-        # Several batches at once may find that something is absent.
+        # Several batches may find at the same time that something is absent.
         self._preparing = asyncio.Lock()
 
 
@@ -134,7 +134,7 @@ def retry_after(header: str | None, now: datetime | None = None) -> float | None
 
 
 def left_out(text: str) -> int | None:
-    """Points that a partial write left out, by the server's words; None where it names no number.
+    """Points that a partial write left out, as the server says; None where it gives no number.
 
     Lines that could not be read are listed one by one and are not in ``dropped``.
     """

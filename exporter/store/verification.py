@@ -111,7 +111,7 @@ def stored_points(client: InfluxClient, subject: str, first: datetime, last: dat
 
 
 def verify(folder: Path, client: InfluxClient, first: datetime, last: datetime) -> list[Row]:
-    """Every subject of the ledger beside what is stored; blocks.
+    """Compare every subject of the ledger with what is stored; blocks.
 
     Raises
     ------

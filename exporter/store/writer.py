@@ -45,7 +45,7 @@ class Writer:
     rejects : RefusedPoints, optional
         Where points that InfluxDB refuses are kept.
     drain_bytes : float
-        Compressed bytes a second of what waited that are sent at most, beside the present.
+        Most compressed bytes of the backlog that are sent a second, besides fresh batches.
     """
 
     def __init__(

@@ -55,8 +55,8 @@ async def left(folder: Path) -> tuple[list[int], dict[Fate, int]]:
                 break
             after = 0
             continue
-        assert all(b.number not in queue.in_hand for b in batches)
-        queue.in_hand |= {b.number for b in batches}
+        assert all(b.number not in queue.in_flight for b in batches)
+        queue.in_flight |= {b.number for b in batches}
         found += [index_of(b) for b in batches]
         after = batches[-1].number
     counts = dict(queue.counts)

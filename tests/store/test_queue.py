@@ -91,14 +91,14 @@ class Machine(RuleBasedStateMachine):
         assert sum(len(b.body) for b in found) <= most or len(found) == 1
         assert all(b == self.model[b.number] for b in found)
         self.hand += found
-        self.queue.in_hand |= {b.number for b in found}
+        self.queue.in_flight |= {b.number for b in found}
 
     @precondition(lambda self: self.hand)
     @rule(share=st.floats(0, 1), last=st.booleans())
     def settle(self, share: float, last: bool) -> None:
         done = self.hand.pop(-1 if last else 0)
         bad = round(done.points * share)
-        self.queue.in_hand.discard(done.number)
+        self.queue.in_flight.discard(done.number)
         self.queue.settle(done, {(1, "site"): bad} if bad else None)
         del self.model[done.number]
         self.expected[Fate.WRITTEN] += done.points - bad
@@ -107,7 +107,7 @@ class Machine(RuleBasedStateMachine):
 
     @rule()
     def put_back(self) -> None:
-        self.queue.in_hand.clear()
+        self.queue.in_flight.clear()
         self.hand.clear()
 
     @invariant()

@@ -1,1 +1,1 @@
-"""The cells of each site judged by their stored history, beside the poll loop."""
+"""Analysis of the cells of each site from their stored history, in a process of its own."""

@@ -1,7 +1,7 @@
 """The analysis as a process of its own: a job on standard input, a line of JSON for each site.
 
-It holds the interpreter for seconds, and the memory of a site's history, so it runs neither in the
-poll loop nor in a thread beside it.
+It holds the interpreter for seconds and a site's history in memory, so it runs neither in the poll
+loop nor in a thread of the same process.
 """
 
 from __future__ import annotations

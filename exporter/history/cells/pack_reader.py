@@ -147,7 +147,7 @@ async def _put_charge_of_system(
 async def read_newer(
     stored: InfluxQL, site: str, packs: dict[str, PackPast], since: float, until: float
 ) -> tuple[dict[str, PackPast], float] | None:
-    """The packs with what was stored from ``since`` to ``until``, Unix seconds, beside the old.
+    """The packs with what was stored from ``since`` to ``until``, Unix seconds, added to the old.
 
     Returns
     -------

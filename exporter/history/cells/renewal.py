@@ -1,4 +1,4 @@
-"""Renews what is said of cells: on start and then hourly, in a process of its own.
+"""Analyses cells at the start and then hourly, in a process of its own.
 
 The first round goes through at once, since nothing is known before it; those that follow spread the
 sites over the time. Where the work would fill more than half of an hour, a round takes longer.
@@ -40,7 +40,7 @@ class CellWatch:
     folder : Path, optional
         Where the past of sites is kept between rounds, so that only what is new is read.
     publish : callable, optional
-        Takes what is said of a site as soon as it is known.
+        Takes the analysis of a site as soon as it is done.
     """
 
     def __init__(
@@ -60,7 +60,7 @@ class CellWatch:
         self.every_seconds = EVERY_SECONDS
 
     def latest(self, sites: Iterable[str]) -> Mapping[str, SiteCells]:
-        """What was said last of these sites, unless it is two days old."""
+        """The latest analysis of these sites, unless it is two days old."""
         oldest = self._wall_clock() - KEEP_SECONDS
         return {
             site: found
@@ -69,7 +69,7 @@ class CellWatch:
         }
 
     async def run(self, sites: Callable[[], Mapping[str, date | None]]) -> None:
-        """Renew what is said of the sites there are, until :meth:`stop`.
+        """Analyse the current sites again and again, until :meth:`stop`.
 
         Parameters
         ----------
@@ -101,7 +101,7 @@ class CellWatch:
     async def renew(self, sites: Mapping[str, date | None], spread_seconds: float) -> float | None:
         """Analyse all sites, one after the other; each is known as soon as it is done.
 
-        A site whose history cannot be read keeps what was said before.
+        A site whose history cannot be read keeps its previous analysis.
 
         Returns
         -------
@@ -144,6 +144,6 @@ class CellWatch:
             log.warning("cells of %s were not analysed: %s", found.site, found.fault)
 
     async def stop(self) -> None:
-        """End what is under way."""
+        """End the running analysis."""
         self._stopping.set()
         self._program.kill()

@@ -46,7 +46,7 @@ class RollupStats:
 
 
 class LiveRollups:
-    """Keeps roll-ups up to date beside the poll loop.
+    """Keeps roll-ups up to date while the exporter polls.
 
     Parameters
     ----------
