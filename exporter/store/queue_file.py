@@ -315,7 +315,7 @@ class Store:
         return good, bad
 
     def has_room(self, size: int, reserve: int) -> bool:
-        """Whether so many bytes fit into the file's free pages, or on the disk and a reserve too."""
+        """Whether so many bytes fit into the file's free pages, or on the disk with a reserve."""
         with _classified():
             (pages,) = self._connected().execute("PRAGMA freelist_count").fetchone()
         disk = os.statvfs(self._path.parent)
