@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import re
 from dataclasses import dataclass, field
@@ -45,11 +46,20 @@ def read_conditions(device_class: str, tree: Tree) -> Conditions:
             level = flag(value)
             if name is not None and level in (0.0, 1.0, 2.0):
                 found.levels[name] = 0 if name in normal else int(level)
-    for path in dict.fromkeys((*CODES.get(device_class, {}), *ANY_CLASS)):
-        _read_code(device_class, path, tree.get(path), found)
+    for path in _code_paths(device_class):
+        value = tree.get(path)
+        if value is not None:
+            _read_code(device_class, path, value, found)
     return found
 
 
+@functools.cache
+def _code_paths(device_class: str) -> tuple[str, ...]:
+    return tuple(dict.fromkeys((*CODES.get(device_class, {}), *ANY_CLASS)))
+
+
+# Sites of one kind have the same paths; those of one that makes up names push each other out.
+@functools.lru_cache(maxsize=4096)
 def _alarm_name(path: str) -> str | None:
     group = next((g for g in _ALARM_GROUPS if path.startswith(g)), None)
     if group is None:

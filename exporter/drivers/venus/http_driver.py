@@ -304,7 +304,8 @@ class VenusHttpDriver(Driver):
             except ScrapeError as error:
                 scrape.problems.append(error.detail)
                 break
-            found = read_ac_input(service, tree)
+            seen = self._sources.seen_phases.get(service, ())
+            found = scrape.inputs[service] = read_ac_input(service, tree, seen)
             self._sources.learn_device(tree)
             on_grid = number(system.get("Ac/ActiveIn/Source")) not in (2, 3)
             settled = found.live and not math.isnan(found.frequency_hz) and on_grid
@@ -335,7 +336,8 @@ class VenusHttpDriver(Driver):
             tree = scrape.trees.get(service)
             if tree is not None:
                 seen = self._sources.seen_phases.get(service, ())
-                found[service] = read_ac_input(service, tree, seen)
+                known = scrape.inputs.get(service)
+                found[service] = known or read_ac_input(service, tree, seen)
                 if venus.service_class(service) == "grid":
                     self._meters[service] = (now, found[service])
             elif service in self._meters and now - self._meters[service][0] < METER_KNOWN_SECONDS:

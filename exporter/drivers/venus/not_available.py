@@ -6,6 +6,8 @@ dbus-serialbattery, and public reports of BMS that do not measure what they publ
 
 from __future__ import annotations
 
+import bisect
+import functools
 from dataclasses import dataclass
 
 # Registers whose bits are all ones, or whose sign bit alone is one, with the usual scales.
@@ -73,21 +75,29 @@ NOT_AVAILABLE: tuple[NotAvailable, ...] = (
     ),
 )
 
-_BY_QUANTITY: dict[str, list[NotAvailable]] = {}
-for _row in NOT_AVAILABLE:
-    for _quantity in _row.quantities:
-        _BY_QUANTITY.setdefault(_quantity, []).append(_row)
+
+@functools.cache
+def _intervals(quantity: str, device_class: str) -> tuple[list[float], list[float]]:
+    """Lowest and highest values that mean "not available", one pair each, in ascending order."""
+    values = {
+        value
+        for row in NOT_AVAILABLE
+        if quantity in row.quantities and (not row.classes or device_class in row.classes)
+        for value in row.values
+    }
+    # Two steps of a 32-bit float to either side.
+    pairs = sorted((v - abs(v) * 2.0**-22, v + abs(v) * 2.0**-22) for v in values)
+    return [low for low, _ in pairs], [high for _, high in pairs]
 
 
 def is_not_available(quantity: str, value: float, device_class: str) -> bool:
     """Whether a number is what a device of that class writes where it has none."""
-    for row in _BY_QUANTITY.get(quantity, ()):
-        if row.classes and device_class not in row.classes:
-            continue
-        for sentinel in row.values:
-            if abs(value - sentinel) <= abs(sentinel) * 2.0**-22:
-                return True
-    return False
+    lows, highs = _intervals(quantity, device_class)
+    before = bisect.bisect_right(lows, value)
+    # Intervals of neighbouring values may overlap, as those of 864000 do.
+    return before > 0 and (
+        value <= highs[before - 1] or (before > 1 and value <= highs[before - 2])
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,6 +34,12 @@ class Collector:
 
     def take(self, name: str, raw: Any) -> float:
         """Record a JSON value; returns it as a number, NaN if it cannot be used."""
+        kind = raw.__class__
+        if kind is float:
+            return self.put(name, raw)
+        if raw is None or (kind is list and not raw):
+            self.readings[name] = MISSING
+            return MISSING
         read = flag if QUANTITIES[name].kind is RollupKind.STATE else number
         if is_wrong_type(raw) and math.isnan(read(raw)):
             self.implausible.append(Implausible(self.device, name, MISSING, shown(raw)))

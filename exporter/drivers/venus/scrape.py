@@ -9,6 +9,7 @@ from pydantic import Field
 
 from exporter.config.field_types import Text
 from exporter.drivers.transport.http.options import HttpOptions
+from exporter.drivers.venus.ac_input import AcInput
 from exporter.drivers.venus.readings import Collector
 from exporter.drivers.venus.tree import Tree
 from exporter.drivers.venus.values import text
@@ -52,6 +53,7 @@ class Scrape:
     implausible: list[Implausible] = field(default_factory=list)
     notices: list[Notice] = field(default_factory=list)
     trees: dict[str, Tree] = field(default_factory=dict)
+    inputs: dict[str, AcInput] = field(default_factory=dict)
 
     def add_battery(self, found: tuple[BatterySnapshot, list[Implausible]]) -> None:
         snapshot, implausible = found

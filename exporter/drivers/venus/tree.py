@@ -50,12 +50,11 @@ _NESTED: list[None] = [None]
 def pruned(tree: Tree) -> Tree:
     """A tree without the contents of nested values, which may be large: no reading is made of
     them, but a reading's path that holds one is of a wrong type."""
-    kept: dict[str, Any] = {}
-    for path, value in tree.items():
-        if value.__class__ is not list and value.__class__ is not dict:
-            kept[path] = value
-        elif value:
-            kept[path] = _NESTED
+    kept = {
+        path: value if value.__class__ is not list and value.__class__ is not dict else _NESTED
+        for path, value in tree.items()
+        if value or (value.__class__ is not list and value.__class__ is not dict)
+    }
     if "Batteries" in tree:
         kept["Batteries"] = tree["Batteries"]
     return kept

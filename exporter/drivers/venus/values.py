@@ -24,6 +24,11 @@ def number(value: Any) -> float:
     text and nested values are not numbers; :func:`is_wrong_type` tells them from no value. Infinite
     and huge numbers come out infinite, so that the physical limits reject and count them.
     """
+    kind = value.__class__
+    if kind is float:
+        return float(value)
+    if value is None or kind is list:
+        return MISSING
     if isinstance(value, str) and _NUMERIC_TEXT.match(value):
         return float(value)
     if isinstance(value, bool) or not isinstance(value, (int, float)):
