@@ -14,7 +14,7 @@ from exporter.ask.query import Period, Query, in_words
 from exporter.ask.view import View, reading
 from exporter.assess.assessment import Issue
 from exporter.history.coverage import Coverage
-from exporter.model.figures import exact, with_unit
+from exporter.model.figures import digits, exact, with_unit
 from exporter.model.figures import figure as written
 from exporter.model.text import sites_word
 
@@ -47,11 +47,6 @@ _OF_ISSUE = {
     for code in kind.codes
     if kind.metric and not kind.metric.endswith("_score")
 }
-
-
-def metric_column(metric: Metric, key: str | None = None) -> Column:
-    """The column of a metric."""
-    return Column(key or metric.name, capital(metric.label), "number", metric.unit, metric.decimals)
 
 
 def capital(text: str) -> str:
@@ -105,6 +100,16 @@ class Builder:
         if promql:
             wrapped = f"({promql})" if self.scope and " " in promql else promql
             self.evidence.promql.append(wrapped + self.scope)
+
+    def metric_column(self, metric: Metric, rows: Iterable[int]) -> Column:
+        """The column of a metric, with digits enough for all rows of the table to stand on their
+        side of the limits that they are judged by."""
+        values = self.view.values(metric)
+        decimals = metric.decimals
+        for row in rows:
+            value = float(values[row])
+            decimals = max(decimals, digits(value, metric.decimals, self.view.limit_of(row, value)))
+        return Column(metric.name, capital(metric.label), "number", metric.unit, decimals)
 
     def limit(self, rows: list[Any]) -> list[Any]:
         """The rows that the query wants to see."""

@@ -19,7 +19,6 @@ from exporter.ask.builder import (
     figure,
     in_order,
     issue_row,
-    metric_column,
 )
 from exporter.ask.catalogue import CONDITIONS, METRICS, Metric
 from exporter.ask.cell_answers import cells_answer
@@ -188,7 +187,7 @@ def _rank(b: Builder) -> Answer:
     columns = (
         Column("place", "#", "number"),
         *SITE_COLUMNS,
-        metric_column(metric),
+        b.metric_column(metric, shown),
         *(() if metric.name == "score" else (SCORE,)),
         Column("why", "Why"),
     )
@@ -248,7 +247,7 @@ def _which(b: Builder) -> Answer:
     headline += f": {words}." if words else "."
     columns = (
         *SITE_COLUMNS,
-        *(metric_column(m) for m in metrics),
+        *(b.metric_column(m, shown) for m in metrics),
         Column("why", "Why"),
         Column("since", "Since", "time"),
     )
@@ -360,7 +359,7 @@ def _one_value(b: Builder, row: int, metrics: list[Metric]) -> Answer:
                 else f"{figure(value, metric, b.view.limit_of(row, value))}, read {taken} ago"
             )
         )
-    columns = (*SITE_COLUMNS, *(metric_column(m) for m in metrics))
+    columns = (*SITE_COLUMNS, *(b.metric_column(m, [row]) for m in metrics))
     return b.answer(capital("; ".join(texts)) + ".", [Table("Value", columns, [line], 1)], [row])
 
 

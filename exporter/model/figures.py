@@ -7,6 +7,28 @@ import math
 MOST_DIGITS = 9
 
 
+def digits(value: float, decimals: int, limit: float | None) -> int:
+    """Digits after the point with which a number stands on the same side of its limit as the value.
+
+    Parameters
+    ----------
+    value : float
+    decimals : int
+        The fewest digits.
+    limit : float, optional
+        NaN and None stand for none.
+    """
+    if limit is None or math.isnan(limit) or math.isnan(value) or value == limit:
+        return decimals
+    below = value < limit
+    while decimals < MOST_DIGITS:
+        written = round(value, decimals)
+        if written != limit and (written < limit) == below:
+            break
+        decimals += 1
+    return decimals
+
+
 def figure(value: float, decimals: int, limit: float | None = None) -> str:
     """A number with so many digits after the point.
 
@@ -21,12 +43,7 @@ def figure(value: float, decimals: int, limit: float | None = None) -> str:
     """
     if math.isnan(value):
         return "–"
-    text = f"{value:.{decimals}f}"
-    if limit is not None and not math.isnan(limit) and value != limit:
-        below = value < limit
-        while decimals < MOST_DIGITS and (float(text) == limit or (float(text) < limit) != below):
-            decimals += 1
-            text = f"{value:.{decimals}f}"
+    text = f"{value:.{digits(value, decimals, limit)}f}"
     return text.lstrip("-") if float(text) == 0 else text
 
 

@@ -180,6 +180,8 @@ def test_the_command_line(served: ServedFleet, site: Any) -> None:
             if weight is not None:
                 pattern = rf'"component": "{name}", "score": [\d.]+, "weight": ([\d.]+)'
                 assert float(re.findall(pattern, shown)[0]) == pytest.approx(100 * weight)
+    assert "69.96" in command(served, "rank", "--by", "soh")
+    assert "69.96" in command(served, "which", "--where", "soh<70")
     answer = json.loads(command(served, "rank", "--by", "temperature", "--json"))
     assert str(HOTTEST) in json.dumps(answer["tables"][0]["rows"][0])
 
