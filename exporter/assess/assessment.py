@@ -13,26 +13,18 @@ from typing import Any
 
 import numpy as np
 
+from exporter.assess.sentences import sentence_of
 from exporter.assess.site_views import SiteView, views_of
-from exporter.collect.state import COLUMN, FleetState, SiteRecord
+from exporter.collect.state import COLUMN, FleetState
 from exporter.config.fleet import Fleet, Site
 from exporter.model.cell_findings import CellFinding, SiteCells
-from exporter.model.figures import judged
 from exporter.model.snapshot import Outcome
-from exporter.model.text import duration_words
 from scoring.common import CommonIssue, common_issues
 from scoring.fleet import FleetInputs, FleetScores, assess_fleet
 from scoring.issues import BoolArray, FloatArray, Severity
 from scoring.rules import (
     CELL_FINDING,
-    CELL_SPREAD,
-    DEVICE_ALARM,
-    DEVICE_WARNING,
-    GRID_LOST,
-    IMPLAUSIBLE_READING,
-    NOMINAL_NOT_SET,
     SITE_OFFLINE,
-    WRONG_TYPE,
 )
 from scoring.solar import performance_ratio
 from scoring.status import STATUSES, Status
@@ -353,20 +345,12 @@ def _issues(
             value, threshold = float(finding.value[row]), float(finding.threshold[row])
             if rule is SITE_OFFLINE and not math.isnan(value):
                 since = float(state.last_success_time[row])
-            shown, limit = judged(
-                value,
-                threshold,
-                unit=rule.unit,
-                decimals=rule.decimals,
-                as_percent=rule.as_percent,
-            )
+            detail = None
             if rule is CELL_FINDING:
                 worst = worst_cells[state.ids[row]]
                 detail = worst.sentence
                 since = since if worst.since is None else worst.since
-            else:
-                detail = _detail(rule.code, record, value, threshold)
-            sentence = rule.sentence.format(value=shown, limit=limit, detail=detail)
+            sentence = sentence_of(rule, record, value, threshold, detail)
             found[row].append(
                 Issue(
                     code=rule.code,
@@ -385,60 +369,6 @@ def _issues(
     for issues in found:
         issues.sort(key=lambda i: (order[i.severity], -i.deduction, i.code))
     return tuple(tuple(issues) for issues in found)
-
-
-def _detail(code: str, record: SiteRecord, value: float, threshold: float) -> str:
-    """What the site itself reports about an issue, for its sentence."""
-    if code == CELL_SPREAD.code:
-        return _cells_of_spread(record)
-    if code in (DEVICE_ALARM.code, DEVICE_WARNING.code):
-        return _alarms_of_level(record, 2 if code == DEVICE_ALARM.code else 1)
-    if code in (IMPLAUSIBLE_READING.code, WRONG_TYPE.code):
-        return _unusable_values(record, of_wrong_type=code == WRONG_TYPE.code)
-    if code == SITE_OFFLINE.code:
-        age = "and never did" if math.isnan(value) else f"for {duration_words(value)}"
-        return f" {age} ({record.outcome.value}: {record.detail})" if record.outcome else f" {age}"
-    if code == NOMINAL_NOT_SET.code:
-        return f"{threshold:.0f} V, {value:.0f} Hz"
-    if code == GRID_LOST.code:
-        sources = [n.detail for n in record.notices if n.code == "on_generator"]
-        return f"; the site runs on {sources[0]}" if sources else ""
-    return _shortened([notice.detail for notice in record.notices if notice.code == code])
-
-
-def _cells_of_spread(record: SiteRecord) -> str:
-    worst = max(
-        record.batteries.values(),
-        key=lambda b: np.nan_to_num(b.readings.get("cell_spread_v", math.nan), nan=-1),
-        default=None,
-    )
-    if worst and worst.cell_min_id and worst.cell_max_id:
-        return f" (lowest cell {worst.cell_min_id}, highest {worst.cell_max_id})"
-    return ""
-
-
-def _alarms_of_level(record: SiteRecord, level: int) -> str:
-    names = sorted(
-        f"{record.alarm_texts.get(device, {}).get(name, name)} of {device}"
-        for device, levels in record.alarms.items()
-        for name, reported in levels.items()
-        if reported == level
-    )
-    return ": " + _shortened(names)
-
-
-def _unusable_values(record: SiteRecord, *, of_wrong_type: bool) -> str:
-    shown = []
-    for (device, quantity), item in sorted(record.implausible.items()):
-        if bool(item.given) is of_wrong_type:
-            value = item.given or f"{item.value:g}"
-            hint = f" ({item.hint})" if item.hint else ""
-            shown.append(f"{quantity} {value} of {device}{hint}")
-    return ": " + _shortened(shown)
-
-
-def _shortened(names: list[str]) -> str:
-    return ", ".join(names[:5]) + (", …" if len(names) > 5 else "")
 
 
 def _number(value: float) -> float | None:

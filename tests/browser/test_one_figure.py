@@ -42,9 +42,9 @@ pytestmark = pytest.mark.stack
 SITE = "alpha"
 SOH, HOTTEST, SPREAD = 69.96, 46.4, 0.123
 SENTENCES = (
-    "State of health is 69.96 %, below 70 %",
-    "Battery is at 46.4 °C, above 45 °C",
-    "Cells differ by 0.123 V, more than 0.1 V (lowest cell 0307, highest 0302)",
+    "State of health is 69.96 %, below 70 % (battery/257)",
+    "Battery is at 46.4 °C, above 45 °C (a cell of battery/257)",
+    "Cells differ by 0.123 V, more than 0.1 V (lowest cell 0307, highest 0302 of battery/258)",
 )
 
 

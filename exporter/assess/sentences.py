@@ -1,0 +1,149 @@
+"""Sentences of issues: the words of the rule, with what the site reports about it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+from exporter.collect.state import BatteryState, SiteRecord
+from exporter.model.figures import judged
+from exporter.model.quantities import API_KEYS, DERIVED
+from exporter.model.text import duration_words
+from scoring.rule import Rule
+from scoring.rules import (
+    BATTERY_SOH,
+    BATTERY_TEMPERATURE,
+    CELL_SPREAD,
+    DEVICE_ALARM,
+    DEVICE_WARNING,
+    GRID_LOST,
+    IMPLAUSIBLE_READING,
+    NOMINAL_NOT_SET,
+    SITE_OFFLINE,
+    WRONG_TYPE,
+)
+
+MOST_NAMED = 5
+
+
+def sentence_of(
+    rule: Rule, record: SiteRecord, value: float, threshold: float, detail: str | None = None
+) -> str:
+    """The sentence of an issue.
+
+    Parameters
+    ----------
+    rule : Rule
+    record : SiteRecord
+        What is known of the site.
+    value, threshold : float
+        In the rule's unit, NaN where there is none.
+    detail : str, optional
+        What the sentence adds; from the record where it is not given.
+    """
+    shown, limit = judged(
+        value, threshold, unit=rule.unit, decimals=rule.decimals, as_percent=rule.as_percent
+    )
+    if detail is None:
+        add = _DETAILS.get(rule.code)
+        detail = add(record, value, threshold) if add else _notices(rule, record)
+    return rule.sentence.format(value=shown, limit=limit, detail=detail)
+
+
+def _worst_battery(rule: Rule, record: SiteRecord, value: float) -> tuple[BatteryState, str] | None:
+    """The battery and the quantity of it that a value is from."""
+    for battery in record.batteries.values():
+        for source in DERIVED[API_KEYS[rule.input]].sources:
+            if battery.readings.get(source) == value:
+                return battery, source
+    return None
+
+
+def _which_battery(rule: Rule) -> Callable[[SiteRecord, float, float], str]:
+    """Names the battery where a site has several, and says where a cell is the hot place."""
+
+    def detail(record: SiteRecord, value: float, threshold: float) -> str:
+        found = _worst_battery(rule, record, value)
+        if found is None:
+            return ""
+        battery, source = found
+        name = battery.device if len(record.batteries) > 1 else ""
+        if source.startswith("cell_"):
+            name = f"a cell of {name}" if name else "a cell"
+        return f" ({name})" if name else ""
+
+    return detail
+
+
+def _cells_of_spread(record: SiteRecord, value: float, threshold: float) -> str:
+    found = _worst_battery(CELL_SPREAD, record, value)
+    if found is None:
+        return ""
+    battery, _ = found
+    of = f" of {battery.device}" if len(record.batteries) > 1 else ""
+    if battery.cell_min_id and battery.cell_max_id:
+        return f" (lowest cell {battery.cell_min_id}, highest {battery.cell_max_id}{of})"
+    return f" ({battery.device})" if of else ""
+
+
+def _alarms_of_level(level: int) -> Callable[[SiteRecord, float, float], str]:
+    def detail(record: SiteRecord, value: float, threshold: float) -> str:
+        names = sorted(
+            f"{record.alarm_texts.get(device, {}).get(name, name)} of {device}"
+            for device, levels in record.alarms.items()
+            for name, reported in levels.items()
+            if reported == level
+        )
+        return ": " + _shortened(names)
+
+    return detail
+
+
+def _unusable_values(of_wrong_type: bool) -> Callable[[SiteRecord, float, float], str]:
+    def detail(record: SiteRecord, value: float, threshold: float) -> str:
+        shown = []
+        for (device, quantity), item in sorted(record.implausible.items()):
+            if bool(item.given) is of_wrong_type:
+                given = item.given or f"{item.value:g}"
+                hint = f" ({item.hint})" if item.hint else ""
+                shown.append(f"{quantity} {given} of {device}{hint}")
+        return ": " + _shortened(shown)
+
+    return detail
+
+
+def _silence(record: SiteRecord, value: float, threshold: float) -> str:
+    age = "and never did" if math.isnan(value) else f"for {duration_words(value)}"
+    return f" {age} ({record.outcome.value}: {record.detail})" if record.outcome else f" {age}"
+
+
+def _nominal(record: SiteRecord, value: float, threshold: float) -> str:
+    return f"{threshold:.0f} V, {value:.0f} Hz"
+
+
+def _other_supply(record: SiteRecord, value: float, threshold: float) -> str:
+    sources = [n.detail for n in record.notices if n.code == "on_generator"]
+    return f"; the site runs on {sources[0]}" if sources else ""
+
+
+def _notices(rule: Rule, record: SiteRecord) -> str:
+    return _shortened([notice.detail for notice in record.notices if notice.code == rule.code])
+
+
+def _shortened(names: list[str]) -> str:
+    return ", ".join(names[:MOST_NAMED]) + (", …" if len(names) > MOST_NAMED else "")
+
+
+_DETAILS: dict[str, Callable[[SiteRecord, float, float], str]] = {
+    BATTERY_SOH.code: _which_battery(BATTERY_SOH),
+    BATTERY_TEMPERATURE.code: _which_battery(BATTERY_TEMPERATURE),
+    CELL_SPREAD.code: _cells_of_spread,
+    DEVICE_ALARM.code: _alarms_of_level(2),
+    DEVICE_WARNING.code: _alarms_of_level(1),
+    IMPLAUSIBLE_READING.code: _unusable_values(of_wrong_type=False),
+    WRONG_TYPE.code: _unusable_values(of_wrong_type=True),
+    SITE_OFFLINE.code: _silence,
+    NOMINAL_NOT_SET.code: _nominal,
+    GRID_LOST.code: _other_supply,
+}
+"""What the sentence of a rule adds; other rules add what drivers noticed under their code."""
