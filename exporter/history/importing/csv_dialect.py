@@ -5,14 +5,22 @@ from __future__ import annotations
 import codecs
 import csv
 import re
-from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
-from exporter.history.importing.entity_names import EntityNameError, entity_pattern
+import pyarrow as pa
+
+from exporter.history.importing.entity_names import EntityNameError
 from exporter.history.importing.file_error import FileError
-from exporter.history.importing.layout import FilePlan, LayoutError, Signal
-from exporter.history.importing.number_dialect import EMPTY, NumberEvidence
+from exporter.history.importing.layout import FilePlan, Format, LayoutError, Signal
+from exporter.history.importing.number_dialect import (
+    EMPTY,
+    MARKS,
+    NumberEvidence,
+    as_float,
+    cleaned,
+)
+from exporter.history.importing.row_keys import first_plan, key_patterns
 from exporter.history.importing.table import Table, TableError, find_table
 from exporter.history.importing.time_formats import (
     OpenOrderError,
@@ -21,9 +29,15 @@ from exporter.history.importing.time_formats import (
     detect,
     looks_like_time,
     named_format,
+    parse,
 )
 from exporter.history.importing.time_text import plain
-from exporter.history.importing.units import conversion, unit_named
+from exporter.history.importing.units import (
+    any_unit_in_header,
+    conversion,
+    unit_in_header,
+    unit_named,
+)
 from exporter.history.importing.wide_days import DayShape
 
 TIME_NAMES = (
@@ -39,6 +53,8 @@ _DOTTED_CLOCK = re.compile(r"([01]?\d|2[0-4])\.[0-5]\d(?:\.[0-5]\d)?")
 _OF_CLOCKS = re.compile(r"time|uhr|zeit|hour|clock|heure|von|from|start|begin", re.IGNORECASE)
 _OF_ROWS = ("", "index", "id", "nr", "nr.", "no", "no.", "#", "row", "lfd. nr.", "unnamed: 0")
 _MOST_REGISTERS = 24
+_ENOUGH_TIMES = 0.8
+_USUAL_NUMBER = re.compile(r"[-+]?\d+(?:[.,]\d+)?")
 _DATE_ONLY = ("iso", "%Y%m%d")
 
 
@@ -176,21 +192,21 @@ def _detect(head: bytes, plan: FilePlan) -> Dialect:
             f"none of its first {len(table.body)} rows has "
             + " and ".join(f"{t!r} in {table.headings[c]!r}" for c, t in filters)
         )
-    times = _time_columns(table, body, given.time_column)
+    times = _time_columns(table, body, given)
     samples = [" ".join(row[c].strip() for c in times) for row in body]
     time, orders = _time_format(samples, plan)
     if time.is_local and given.timezone is None:
         raise FileError("its times are local and no time zone is said; say --timezone")
     headings = list(table.headings)
     keys = tuple((name, column_index(c, headings)) for name, c in plan.rule.series_columns.items())
-    patterns = _patterns(plan, keys, body)
+    patterns = key_patterns(plan, keys, body)
     first = first_plan(plan, keys, body, dict(patterns))
     taken = {*times, *(c for _, c in keys), *(c for c, _ in filters)}
     signals = _columns(first, headings, taken, body)
     places = [int(s.column or 0) for s in signals]
     evidence = [_evidence(table, column, filters) for column in places]
     signals, units = _units_behind(plan, signals, evidence, body)
-    with_units(signals)
+    with_units(signals, headings)
     if not keys:
         _one_series(headings, samples, body, {*taken, *places})
     return Dialect(
@@ -260,19 +276,24 @@ def column_index(column: str | int, heading: list[str]) -> int:
         if not 1 <= number <= len(heading):
             raise FileError(f"there is no column {number}; it has {len(heading)}")
         return number - 1
-    for index, name in enumerate(heading):
-        if name.casefold() == column.casefold():
-            return index
+    # A heading may have got the unit of the row below it.
+    for names in (heading, [name.rpartition(" [")[0] for name in heading]):
+        for index, name in enumerate(names):
+            if name.casefold() == column.casefold():
+                return index
     raise FileError(f"there is no column {column!r}; it has {', '.join(heading[:40])}")
 
 
-def _time_columns(
-    table: Table, body: list[list[str]], given: str | int | list[str | int] | None
-) -> tuple[int, ...]:
+def _time_columns(table: Table, body: list[list[str]], given: Format) -> tuple[int, ...]:
     heading = list(table.headings)
-    if given is not None:
-        chosen = given if isinstance(given, list) else [given]
+    if given.time_column is not None:
+        column = given.time_column
+        chosen = column if isinstance(column, list) else [column]
         return tuple(column_index(c, heading) for c in chosen)
+    if given.time_format is not None:
+        readable = _columns_in_format(body, named_format(given.time_format, given.timezone))
+        if readable:
+            return readable
     named = [n for n, name in enumerate(heading) if name.casefold() in TIME_NAMES]
     for index in (*named, *range(len(heading))):
         if not _holds_times(body, index):
@@ -294,6 +315,16 @@ def _time_columns(
         f"no column holds times that can be read; the first row is {body[0][:6]}; say "
         "--time-column and --time-format, or --skip-lines if the table begins further down"
     )
+
+
+def _columns_in_format(body: list[list[str]], form: TimeFormat) -> tuple[int, ...]:
+    """The first column, or the first two next to each other, that a format reads."""
+    width = len(body[0])
+    for columns in (*((n,) for n in range(width)), *pairwise(range(width))):
+        texts = pa.array([" ".join(row[c].strip() for c in columns) for row in body[:100]])
+        if parse(texts, form)[1].mean() >= _ENOUGH_TIMES:
+            return columns
+    return ()
 
 
 def _holds_times(body: list[list[str]], column: int) -> bool:
@@ -318,42 +349,6 @@ def _is_clock(body: list[list[str]], column: int, heading: str) -> bool:
     return any(all(form.fullmatch(cell) for cell in cells) for form in forms)
 
 
-def _patterns(
-    plan: FilePlan, keys: tuple[tuple[str, int], ...], body: list[list[str]]
-) -> tuple[tuple[str, str], ...]:
-    """How a name is taken out of what a column says, such as ``sensor.cell_{cell}``."""
-    given = plan.rule.series_patterns
-    return tuple(
-        (name, pattern)
-        for name, column in keys
-        if (pattern := given.get(name) or entity_pattern(name, {row[column] for row in body}))
-    )
-
-
-def first_plan(
-    plan: FilePlan,
-    keys: tuple[tuple[str, int], ...],
-    body: Iterable[Sequence[str | None]],
-    patterns: dict[str, str] | None = None,
-) -> FilePlan:
-    """Where rows say whose they are, the plan for the first one that says it as it should."""
-    if not keys:
-        return plan
-    fault: LayoutError | None = None
-    for row in body:
-        try:
-            return plan.of_row({name: key_text(row[c]) for name, c in keys}, patterns or {})
-        except LayoutError as error:
-            fault = fault or error
-    raise FileError(f"no row says whose it is: {fault}")
-
-
-def key_text(written: str | None) -> str:
-    """A name without blanks around it, and 17 for the 17.0 that a spreadsheet makes of it."""
-    name = (written or "").strip()
-    return name[:-2] if re.fullmatch(r"\d+\.0", name) else name
-
-
 def _columns(
     plan: FilePlan, heading: list[str], taken: set[int], body: list[list[str]]
 ) -> list[Signal]:
@@ -361,14 +356,15 @@ def _columns(
     if plan.rule.columns:
         return signals
     rest = [i for i in range(len(heading)) if i not in taken and _numeric(body, i, heading[i])]
-    index = choose_value(signals[0].column, heading, rest, taken)
+    fitting = [i for i in rest if unit_in_header(signals[0].quantity, heading[i])]
+    index = choose_value(signals[0].column, heading, fitting if len(fitting) == 1 else rest, taken)
     return [replace(plan.with_unit(signals[0], heading[index]), column=index)]
 
 
 def _numeric(body: list[list[str]], column: int, heading: str) -> bool:
     """Whether a column holds numbers, with or without a unit; no times, and no names of digits."""
-    cells = [c for row in body if (c := row[column].strip()).lower() not in EMPTY]
-    numbers = sum(any(ch.isdigit() for ch in c) and not looks_like_time(c) for c in cells)
+    cells = [c for row in body[:200] if (c := row[column].strip()).lower() not in EMPTY]
+    numbers = sum(_is_number(c) and not looks_like_time(c) for c in cells)
     if numbers * 2 <= len(cells) or _is_clock(body, column, heading):
         return False
     different = set(cells)
@@ -378,8 +374,15 @@ def _numeric(body: list[list[str]], column: int, heading: str) -> bool:
     return not (counted and all(int(b) - int(a) == 1 for a, b in pairwise(cells)))
 
 
-def with_units(signals: list[Signal]) -> None:
-    """Refuse signals whose unit is not known.
+def _is_number(cell: str) -> bool:
+    if _USUAL_NUMBER.fullmatch(cell):
+        return True
+    text, _ = cleaned(cell)
+    return any(as_float(text, mark) is not None for mark in MARKS)
+
+
+def with_units(signals: list[Signal], headings: list[str]) -> None:
+    """Refuse signals whose unit is not known, or whose heading names that of something else.
 
     Raises
     ------
@@ -387,6 +390,12 @@ def with_units(signals: list[Signal]) -> None:
     """
     for signal in signals:
         if not signal.conversion.unit:
+            heading = headings[int(signal.column or 0)]
+            if (unit := any_unit_in_header(heading)) is not None:
+                raise FileError(
+                    f"{heading!r} is in {unit}, which is no unit of {signal.quantity.name}; map it "
+                    "to another quantity (--quantity), or say --value-column"
+                )
             raise FileError(
                 f"the unit of {signal.quantity.name} is not said; say --unit "
                 f"{signal.quantity.name}={signal.quantity.unit} or the like, in the mapping, or in "
@@ -419,9 +428,12 @@ def choose_value(
 
 def _evidence(table: Table, column: int, filters: tuple[tuple[int, str], ...]) -> NumberEvidence:
     found = NumberEvidence()
+    texts: dict[str, int] = {}
     for number, row in zip(table.numbers, table.body, strict=True):
-        if all(row[c].strip() == text for c, text in filters):
-            found.add(number, row[column])
+        if not filters or all(row[c].strip() == text for c, text in filters):
+            texts.setdefault(row[column], number)
+    for text, number in texts.items():
+        found.add(number, text)
     return found
 
 

@@ -9,13 +9,14 @@ import numpy as np
 
 from exporter.history.importing.column_lines import POINTS_PER_BATCH, encode
 from exporter.history.importing.counts import Counts
-from exporter.history.importing.csv_dialect import Dialect, key_text
+from exporter.history.importing.csv_dialect import Dialect
 from exporter.history.importing.file_error import FileError
 from exporter.history.importing.folder_dialects import FolderDialects
 from exporter.history.importing.layout import FilePlan, LayoutError, OtherRowsError, Signal
 from exporter.history.importing.local_time import Zone, ZoneError, load_zone
 from exporter.history.importing.row_blocks import read_blocks
 from exporter.history.importing.row_filter import REMEMBERED_ROWS, RowFilter
+from exporter.history.importing.row_keys import key_text
 from exporter.history.importing.rows import BadRow, Block, Rows
 
 MOST_SERIES = 20_000

@@ -15,7 +15,6 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from exporter.history.importing.arrow_arrays import to_numpy
 from exporter.history.importing.csv_dialect import Dialect
 from exporter.history.importing.file_error import FileError
 from exporter.history.importing.file_lines import Piece
@@ -44,13 +43,13 @@ class _Seen:
         Of each signal.
     orders : tuple of TimeFormat
         Those that remain possible.
-    sample : str
-        A time of the file.
+    samples : list of str
+        Times of the file.
     """
 
     evidence: list[NumberEvidence]
     orders: tuple[TimeFormat, ...]
-    sample: str
+    samples: list[str]
 
 
 class FolderDialects:
@@ -77,7 +76,9 @@ class FolderDialects:
         dialect = examine(plan)
         if is_parquet(plan.path):
             return dialect
-        given = plan.format.decimal
+        # NEM12 defines its decimal mark.
+        defined = "." if dialect.shape is not None and dialect.shape.kind == "nem12" else None
+        given = plan.format.decimal or defined
         if given and not dialect.orders:
             return _with_marks(dialect, (given,) * len(dialect.signals))
         seen = _look(plan, dialect)
@@ -117,7 +118,7 @@ class FolderDialects:
                 proven |= {dialect.time} & set(seen.orders)
         if len(proven) == 1:
             return proven.pop()
-        raise FileError(str(OpenOrderError(seen.sample, seen.orders)))
+        raise FileError(str(OpenOrderError(seen.samples, seen.orders)))
 
     def _marks(self, plan: FilePlan, dialect: Dialect, seen: _Seen) -> tuple[str, ...]:
         fits = [partial(_within_physics, signal) for signal in dialect.signals]
@@ -170,7 +171,7 @@ def _within_physics(signal: Signal, value: float) -> bool:
 def _look(plan: FilePlan, dialect: Dialect) -> _Seen:
     """Read the columns of times and numbers to the end, as far as something can still change."""
     orders = dialect.orders
-    seen = _Seen(list(dialect.evidence), orders, "")
+    seen = _Seen(list(dialect.evidence), orders, [])
     columns = list(dict.fromkeys(int(s.column or 0) for s in dialect.signals))
     times = list(dialect.time_columns) if orders else []
     for piece in body_pieces(plan.path, dialect):
@@ -186,8 +187,10 @@ def _look(plan: FilePlan, dialect: Dialect) -> _Seen:
         if times:
             parts = [table.column(str(c)).combine_chunks() for c in times]
             stamps = parts[0] if len(parts) == 1 else pc.binary_join_element_wise(*parts, " ")
-            if not seen.sample and len(stamps):
-                seen.sample = str(stamps[0].as_py()).strip()
+            if not seen.samples:
+                # Some of the whole block, so that there is one from another day.
+                every = max(len(stamps) // 50, 1)
+                seen.samples = [str(stamp).strip() for stamp in stamps[::every].to_pylist()]
             orders = resolve_order(stamps, orders) or orders
             times = times if len(orders) > 1 else []
     seen.orders = orders
@@ -210,26 +213,12 @@ def _contradicts(raw: bytes, dialect: Dialect, evidence: list[NumberEvidence]) -
 def _add_texts(column: Any, piece: Piece, evidence: NumberEvidence, *, exact: bool) -> None:
     """Add the fields of a column that may say something new, each spelling once."""
     column = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
-    proofs = set(evidence.proofs)
-    if len(proofs) == 1:
-        other = OTHER_MARK[next(iter(proofs))]
-        marked = to_numpy(pc.fill_null(pc.match_substring(column, other), False))
-        if not marked.any():
-            return
-        places = marked.nonzero()[0]
-    else:
-        places = None
-    texts: dict[str, int] = {}
-    listed = (
-        column.to_pylist()
-        if places is None
-        else [column[i].as_py() for i in places[:_MOST_TEXTS].tolist()]
-    )
-    for n, text in enumerate(listed):
-        place = n if places is None else int(places[n])
-        if text not in texts:
-            texts[text] = place
-            if len(texts) >= _MOST_TEXTS:
-                break
-    for text, place in texts.items():
-        evidence.add(int(piece.lines[place]) if exact else 0, text or "")
+    texts = column
+    if len(evidence.proofs) == 1:
+        other = OTHER_MARK[next(iter(evidence.proofs))]
+        texts = column.filter(pc.match_substring(column, other))
+    for text in pc.unique(texts)[:_MOST_TEXTS].to_pylist():
+        if evidence.add(0, text or ""):
+            place = pc.index(column, text).as_py() if exact else None
+            line = 0 if place is None else int(piece.lines[place])
+            evidence.number_examples(line)

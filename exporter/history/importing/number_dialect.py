@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -43,6 +43,7 @@ _GROUPED = {
     )
     for mark in MARKS
 }
+_ONE_MARK = re.compile(r"[-+]?\d+([.,])\d+")
 _ONE_GROUP = {mark: re.compile(rf"[1-9]\d{{0,2}}{re.escape(mark)}\d{{3}}") for mark in MARKS}
 
 
@@ -125,8 +126,30 @@ class NumberEvidence:
     units: dict[str, int] = field(default_factory=dict)
     count: int = 0
 
-    def add(self, line: int, written: str) -> None:
-        """Take note of a field."""
+    def add(self, line: int, written: str) -> bool:
+        """Take note of a field.
+
+        Returns
+        -------
+        bool
+            Whether it became an example.
+        """
+        plain = _ONE_MARK.fullmatch(written)
+        if plain is not None and plain[1] in self.proofs:
+            self.count += 1
+            return False
+        known = len(self.proofs), len(self.either)
+        self._add(line, written)
+        return known != (len(self.proofs), len(self.either))
+
+    def number_examples(self, line: int) -> None:
+        """Give the examples that came without a line this one."""
+        for examples in (self.proofs, self.either):
+            for mark, example in examples.items():
+                if not example.line:
+                    examples[mark] = replace(example, line=line)
+
+    def _add(self, line: int, written: str) -> None:
         text, unit = cleaned(written)
         body = _EXPONENT.fullmatch(text)
         digits = (body[1] if body else text).lstrip("+-")

@@ -16,13 +16,13 @@ from exporter.history.importing.csv_dialect import (
     TIME_NAMES,
     Dialect,
     choose_value,
-    first_plan,
     with_units,
 )
 from exporter.history.importing.entity_names import EntityNameError, entity_pattern
 from exporter.history.importing.file_error import FileError
 from exporter.history.importing.file_lines import MOST_BAD_ROWS, MOST_ROWS
 from exporter.history.importing.layout import FilePlan, Format, LayoutError, Signal
+from exporter.history.importing.row_keys import first_plan
 from exporter.history.importing.rows import BadRow, Block, Rows, put_owners
 from exporter.history.importing.time_formats import (
     TimeFormat,
@@ -163,7 +163,7 @@ def _numeric_signals(
         kind = schema.types[int(signal.column or 0)]
         if not _is_number(kind):
             raise FileError(f"column {heading[int(signal.column or 0)]!r} is {kind}, not numbers")
-    with_units(signals)
+    with_units(signals, heading)
     return signals
 
 

@@ -13,9 +13,10 @@ from exporter.history.importing.units import is_unit
 SEPARATORS = (";", "\t", "|", ",")
 _NUMBER = re.compile(r"[-+\u2212]?[\d.,'\u00a0 ]*\d(?:[eE][-+]?\d+)?(?: ?[A-Za-z°%]{1,4})?")
 _ONLY_RULE = re.compile(r"[-=_+|;,\s]+")
-_SCORED_ROWS = 120
+_SCORED_ROWS = 60
 _SCORED_COLUMNS = 40
-_LONGEST_UNITS_CELL = 10
+_FORMAT = re.compile(r"[dmyhsDMYHS.:/\- #]*")
+_LONGEST_UNITS_CELL = 19
 
 
 class TableError(ValueError):
@@ -143,7 +144,10 @@ def _best_split(lines: list[str], separator: str | None, *, timed: bool) -> _Spl
 
 
 def _split(lines: list[str], separator: str) -> _Split:
-    rows = [_fields(line, separator) for line in lines]
+    # A line without the separator is one field: most candidates are done with here.
+    rows = [_fields(line, separator) if separator in line else [line] for line in lines]
+    if all(len(row) < 2 for row in rows):
+        return _Split(separator, rows, None, 0, 1 if any(lines) else 0)
     places: Counter[tuple[int, int]] = Counter()
     used = [row for row in rows if any(cell.strip() for cell in row)]
     # The end of what is known of a file says more of its table than its beginning.
@@ -220,7 +224,7 @@ def _heading_above(split: _Split, first: int) -> int | None:
         # A number may head a column, such as the number of a meter; it does not head most.
         if wrong or (numeric and numeric * 2 >= len(cells) - 1 and len(cells) < 4):
             continue
-        if len(cells) < 2 and split.width > 1:
+        if len(cells) < 2 and len(row) != split.width:
             continue
         filled = max(m for m, cell in enumerate(row) if cell.strip()) + 1
         worth = (filled == split.width, len(set(cells)) - numeric)
@@ -233,10 +237,9 @@ def _is_units(row: list[str]) -> bool:
     """Whether a row holds units and nothing else: ``;V;A;°C`` or ``[s];[V]``."""
     cells = [cell.strip().strip("[]()").strip() for cell in row]
     named = [cell for cell in cells if cell]
-    return (
-        bool(named)
-        and all(len(cell) <= _LONGEST_UNITS_CELL for cell in named)
-        and sum(is_unit(cell) for cell in named) * 2 > len(named)
+    return any(is_unit(cell) for cell in named) and all(
+        is_unit(cell) or (len(cell) <= _LONGEST_UNITS_CELL and _FORMAT.fullmatch(cell))
+        for cell in named
     )
 
 

@@ -6,10 +6,8 @@ import re
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from functools import lru_cache
 from typing import Any
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import numpy as np
 import pyarrow as pa
@@ -19,6 +17,7 @@ from numpy.typing import NDArray
 from exporter.history.importing.arrow_arrays import to_arrow, to_numpy, with_validity
 from exporter.history.importing.number_dialect import cast
 from exporter.history.importing.time_text import UNKNOWN, plain, plain_column
+from exporter.history.importing.zone_names import OF_SEVERAL_ZONES, offset_ms
 
 Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
@@ -49,16 +48,15 @@ _SHAPE = re.compile(
 )
 _ZONE = r"Z|(?:UTC|GMT)?[+-]\d{1,2}(?::?\d\d)?|[A-Z]{2,5}"
 _ZONE_BEHIND = rf"^(?P<time>.*(?:\d|\d ?[AP]M)) ?\(?(?P<zone>{_ZONE})\)?$"
-_OFFSET = re.compile(r"(?:UTC|GMT)?([+-])(\d{1,2})(?::?(\d\d))?")
-_HOURS: dict[str, float] = {
-    **{"Z": 0, "UTC": 0, "GMT": 0, "WET": 0, "WEST": 1, "CET": 1, "MEZ": 1},
-    **{"CEST": 2, "MESZ": 2, "EET": 2, "EEST": 3, "OEZ": 2, "OESZ": 3, "MSK": 3, "SAST": 2},
-    **{"AEST": 10, "AEDT": 11, "ACST": 9.5, "ACDT": 10.5, "AWST": 8, "NZST": 12, "NZDT": 13},
-    **{"PST": -8, "PDT": -7, "MDT": -6, "AKST": -9, "AKDT": -8, "HST": -10},
-}
-_OF_SEVERAL_ZONES = ("BST", "IST", "CST", "CDT", "EST", "EDT", "MST", "AST", "ADT", "NST", "WST")
 _ALLOWED = "dmyYHMSIpbBjf"
 _ENOUGH = 0.8
+_SHOWN_SAMPLES = 50
+_SHORTEST_TIME, _LONGEST_TIME = 6, 64
+_USUAL_TIME = re.compile(
+    rf"{_ISO}|{_ISO_ZONED}|\d\d\.\d\d\.\d{{4}} \d\d:\d\d(?::\d\d)?"
+    r"|[12]\d{9}(?:\d{3}|\d{6}|\d{9})?(?:[.,]\d+)?"
+)
+_USUAL_NUMBER = re.compile(r"[-+]?\d{1,7}(?:[.,]\d+)?")
 _LONGEST_STEP_DAYS = 2
 _MONTH_STEP_DAYS = 27
 
@@ -70,8 +68,13 @@ class TimeFormatError(ValueError):
 class OpenOrderError(TimeFormatError):
     """Times whose day and month may be exchanged; ``options`` are the formats that fit."""
 
-    def __init__(self, sample: str, options: Sequence[TimeFormat]) -> None:
+    def __init__(self, samples: Sequence[str], options: Sequence[TimeFormat]) -> None:
         self.options = tuple(options)
+        # One that the formats read as different days shows what is asked.
+        sample = next(
+            (s for s in samples if len({read_one(s, option) for option in options}) > 1),
+            samples[0],
+        )
         readings = " or ".join(
             f"{read_one(sample, option)} (--time-format '{option.said}')" for option in options
         )
@@ -147,23 +150,33 @@ def detect(samples: list[str], timezone: str | None = None) -> TimeFormat | None
     if not samples:
         return None
     enough = _ENOUGH * len(samples)
+    some = samples[:: max(len(samples) // 5, 1)]
     for length, form in _UNIX.items():
         pattern = re.compile(rf"[12]\d{{{length - 1}}}(?:[.,]\d+)?")
-        if sum(bool(pattern.fullmatch(s)) for s in samples) >= enough:
+        if _most(samples, some, pattern, enough):
             return TimeFormat(form)
     for form, pattern_text in (("iso", _ISO), ("iso_zoned", _ISO_ZONED)):
-        pattern = re.compile(pattern_text)
-        if sum(bool(pattern.fullmatch(s)) for s in samples) >= enough:
+        if _most(samples, some, re.compile(pattern_text), enough):
             return TimeFormat(form)
     return _by_shape([plain(s) for s in samples], enough, timezone)
 
 
+def _most(samples: list[str], some: list[str], pattern: re.Pattern[str], enough: float) -> bool:
+    """Whether enough samples follow a pattern; none of a few is a quick no."""
+    if not any(pattern.fullmatch(s) for s in some):
+        return False
+    return sum(bool(pattern.fullmatch(s)) for s in samples) >= enough
+
+
+@lru_cache(maxsize=65_536)
 def looks_like_time(cell: str) -> bool:
     """Whether a cell holds a date, with or without a time of day, in any spelling."""
     text = cell.strip()
-    if re.fullmatch(r"[12]\d{9}(?:\d{3}|\d{6}|\d{9})?(?:[.,]\d+)?", text):
+    if not _SHORTEST_TIME <= len(text) <= _LONGEST_TIME:
+        return False
+    if _USUAL_TIME.fullmatch(text):
         return True
-    return len(text) <= 64 and _SHAPE.fullmatch(plain(text)) is not None
+    return not _USUAL_NUMBER.fullmatch(text) and _SHAPE.fullmatch(plain(text)) is not None
 
 
 def _by_shape(samples: list[str], enough: float, timezone: str | None) -> TimeFormat | None:
@@ -195,7 +208,7 @@ def _formats(sample: str, timezone: str | None) -> tuple[TimeFormat, ...]:
     if match is None:
         return ()
     zone = (match["zone"] or "").strip(" ()")
-    if zone and offset_ms(zone, timezone) is None and zone not in _OF_SEVERAL_ZONES:
+    if zone and offset_ms(zone, timezone) is None and zone not in OF_SEVERAL_ZONES:
         return ()
     clock = _clock(match)
     if clock is None:
@@ -272,7 +285,9 @@ def _in_order(samples: list[str], options: tuple[TimeFormat, ...]) -> TimeFormat
         return steady[0]
     if len(fitting) == 1:
         return fitting[0][0]
-    raise OpenOrderError(samples[0], [option for option, _ in fitting] or options)
+    raise OpenOrderError(
+        list(dict.fromkeys(samples))[:_SHOWN_SAMPLES], [option for option, _ in fitting] or options
+    )
 
 
 def _times_within_reason(samples: list[str], option: TimeFormat) -> Ints | None:
@@ -333,35 +348,6 @@ def read_one(text: str, time_format: TimeFormat) -> str:
         return "no time"
     moment = np.datetime64(int(times[0]), "ms").item()
     return f"{moment.day} {moment:%b %Y %H:%M}"
-
-
-@lru_cache(maxsize=64)
-def _own_abbreviations(timezone: str) -> dict[str, int]:
-    """The abbreviations of a zone, with milliseconds ahead of UTC."""
-    try:
-        zone = ZoneInfo(timezone)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        return {}  # an offset, or a mistake that is reported where the zone is loaded
-    found = {}
-    for month in range(1, 13):
-        moment = datetime(2024, month, 1, tzinfo=zone)
-        ahead = moment.utcoffset()
-        found[moment.tzname() or ""] = round(ahead.total_seconds() * 1000) if ahead else 0
-    return found
-
-
-def offset_ms(zone: str, timezone: str | None = None) -> int | None:
-    """How far the zone or the offset behind a time is ahead of UTC; None if it is not known."""
-    own = _own_abbreviations(timezone) if timezone else {}
-    if zone in own:
-        return own[zone]
-    if zone in _HOURS:
-        return round(_HOURS[zone] * 3_600_000)
-    found = _OFFSET.fullmatch(zone)
-    if not found:
-        return None
-    minutes = int(found[2]) * 60 + int(found[3] or 0)
-    return (-minutes if found[1] == "-" else minutes) * 60_000
 
 
 def parse(strings: Any, time_format: TimeFormat) -> tuple[Ints, Bools, Ints]:

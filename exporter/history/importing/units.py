@@ -174,11 +174,19 @@ def unit_in_header(quantity: StoredQuantity, heading: str) -> str | None:
     whole = unit_named(quantity, heading)
     if whole is not None:
         return whole
+    unit = _text_in_header(heading)
+    return None if unit is None else unit_named(quantity, unit)
+
+
+def any_unit_in_header(heading: str) -> str | None:
+    """The unit that a heading ends in, of whatever quantity; None if it names none."""
+    unit = _text_in_header(heading)
+    return unit if unit is not None and is_unit(unit) else None
+
+
+def _text_in_header(heading: str) -> str | None:
     found = _IN_HEADER.search(heading)
-    unit = (found[1] or found[2] or found[3]) if found else None
-    if unit is None:
-        return None
-    return unit_named(quantity, unit)
+    return (found[1] or found[2] or found[3]) if found else None
 
 
 def fitting_units(quantity: StoredQuantity, values: Floats) -> list[str]:
