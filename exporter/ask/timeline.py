@@ -78,24 +78,32 @@ class Timeline:
 
 def statements(period: Period, sites: list[str] | None) -> list[str]:
     """What is asked of InfluxDB: ends, issues as last seen, when they began, statuses, events."""
-    earlier = Period(
-        datetime.fromtimestamp(period.start.timestamp() - LOOKBACK_SECONDS, UTC), period.end
-    )
     active, ended = (where(period, sites, f'"active" = {n}') for n in (1, 0))
-    overall = where(earlier, sites, "\"component\" = 'overall'")
     fields, by = '"since", "severity", "sentence"', 'GROUP BY "site", "code"'
     return [
         f'SELECT {fields} FROM "issue" WHERE {ended} {by}',
         # One selector, so that the time is that of the point.
         f'SELECT last("active"), {fields} FROM "issue" WHERE {where(period, sites)} {by}',
         f'SELECT distinct("since") AS "since" FROM "issue" WHERE {active} {by}',
-        f'SELECT first("status") AS "status" FROM "health" WHERE {overall} GROUP BY "site"',
-        'SELECT "step" FROM (SELECT difference("status") AS "step" FROM "health" '
-        f'WHERE {overall} GROUP BY "site") WHERE "step" != 0 GROUP BY "site"',
+        f'SELECT max("status"), min("status"), first("status") FROM "health" WHERE {_overall(period, sites)} '
+        'GROUP BY "site"',
         f'SELECT count("online") FROM "site" WHERE {where(period, sites)} '
         "GROUP BY time(60s) fill(none)",
         f'SELECT "text" FROM "event" WHERE {where(period, None)} GROUP BY "kind"',
     ]
+
+
+def steps_statement(period: Period, sites: list[str]) -> str:
+    """Every change of the status of some sites, which takes InfluxDB long."""
+    return (
+        'SELECT "step" FROM (SELECT difference("status") AS "step" FROM "health" '
+        f'WHERE {_overall(period, sites)} GROUP BY "site") WHERE "step" != 0 GROUP BY "site"'
+    )
+
+
+def _overall(period: Period, sites: list[str] | None) -> str:
+    earlier = datetime.fromtimestamp(period.start.timestamp() - LOOKBACK_SECONDS, UTC)
+    return where(Period(earlier, period.end), sites, "\"component\" = 'overall'")
 
 
 async def fetch(
@@ -119,7 +127,12 @@ async def fetch(
         If InfluxDB does not answer.
     """
     found = Timeline(statements=statements(period, sites))
-    ends, last, begins, first, steps, polls, events = await ask(stored, found.statements)
+    ends, last, begins, first, polls, events = await ask(stored, found.statements)
+    changed = [series.tags["site"] for series in first if series.rows[0][1] != series.rows[0][2]]
+    steps: list[Series] = []
+    if changed:
+        found.statements.append(steps_statement(period, changed))
+        (steps,) = await ask(stored, found.statements[-1:])
     wanted = {view.sites[row].id for row in rows}
     reader = _Reader(found, period, wanted)
     reader.issues(ends, last, begins)
@@ -190,7 +203,7 @@ class _Reader:
 
     def statuses(self, first: list[Series], steps: list[Series]) -> None:
         """Changes of the status."""
-        status = {series.tags["site"]: series.rows[0][1] for series in first}
+        status = {series.tags["site"]: series.rows[0][3] for series in first}
         for series in self._of_sites(steps):
             now = status[series.tags["site"]]
             for time, step in series.rows:
