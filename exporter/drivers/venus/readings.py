@@ -40,7 +40,8 @@ class Collector:
         if raw is None or (kind is list and not raw):
             self.readings[name] = MISSING
             return MISSING
-        read = flag if QUANTITIES[name].kind is RollupKind.STATE else number
+        row = QUANTITIES[name]
+        read = flag if row.kind is RollupKind.STATE and row.maximum == 1 else number
         if is_wrong_type(raw) and math.isnan(read(raw)):
             self.implausible.append(Implausible(self.device, name, MISSING, shown(raw)))
             self.readings[name] = MISSING
