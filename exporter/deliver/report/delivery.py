@@ -1,4 +1,4 @@
-"""A report to where the plan says: mail, HTTP, a folder. One that fails does not hold up others."""
+"""Delivers a report by mail, HTTP and to a folder; a failure does not hold up the others."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Paper:
 
 
 async def papers(report: Report, plan: ReportPlan) -> list[Paper]:
-    """The forms that a plan asks for.
+    """The files that a plan asks for.
 
     Raises
     ------
@@ -52,7 +52,7 @@ async def papers(report: Report, plan: ReportPlan) -> list[Paper]:
 
 
 def file_stem(report: Report) -> str:
-    """The name of its files, without the ending."""
+    """The name of a report's files without the extension."""
     from datetime import UTC, datetime
 
     return f"fleetscope-report-{datetime.fromtimestamp(report.end, UTC):%Y-%m-%d}"
@@ -61,7 +61,7 @@ def file_stem(report: Report) -> str:
 async def deliver(
     report: Report, plan: ReportPlan, *, first_wait_seconds: float = FIRST_WAIT_SECONDS
 ) -> list[str]:
-    """Send it everywhere; returns what failed, in words, after four tries each."""
+    """Send a report to all destinations; returns a message for each that failed four times."""
     made = await papers(report, plan)
     ways: list[tuple[str, Callable[[], Awaitable[None]]]] = []
     if plan.directory is not None:
@@ -94,14 +94,14 @@ async def _try(name: str, way: Callable[[], Awaitable[None]], wait: float) -> st
 def _store(folder: Path, made: list[Paper]) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for paper in made:
-        # In one step: whoever watches the folder never reads half a report.
+        # In one step, so that nobody reads half a report.
         new = folder / f".{paper.name}.new"
         new.write_bytes(paper.body)
         os.replace(new, folder / paper.name)
 
 
 def message(mail: Mail, report: Report, made: list[Paper]) -> EmailMessage:
-    """The mail: who needs attention as text, the forms attached."""
+    """The mail: the sites that need attention as text, and the report attached."""
     letter = EmailMessage()
     letter["Subject"] = title(report)
     letter["From"] = mail.sender

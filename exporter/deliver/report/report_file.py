@@ -1,4 +1,4 @@
-"""The report file: when a report is made, and where it goes. Nothing is sent without it."""
+"""The report file: the schedule and destinations of reports. Without it nothing is sent."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Format = Literal["html", "pdf"]
 
 
 def check_url(value: str) -> str:
-    """An address to post to; credentials never stand in it."""
+    """A URL to post to, without credentials."""
     parts = urlsplit(value)
     if parts.scheme not in ("http", "https") or not parts.hostname or "@" in parts.netloc:
         raise ValueError("expected http://… or https://… without user name and password")
@@ -27,7 +27,7 @@ Url = Annotated[str, StringConstraints(max_length=2000), AfterValidator(check_ur
 
 
 class Mail(SideModel):
-    """A mail server and who gets the report."""
+    """A mail server and the recipients."""
 
     host: Text
     port: Annotated[int, Field(ge=1, le=65535)] = 587

@@ -1,4 +1,4 @@
-"""Which values get worse, and when they reach their limits. Pure."""
+"""Predicts when values that get worse reach their limits. Pure."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def outlook(
     values: NDArray[np.float64],
     limits: tuple[float, ...],
 ) -> Outlook | None:
-    """The next limit that a value is heading for, or None where the data carry no such trend.
+    """The next limit on the trend of a value; None where the data carry no such trend.
 
     Parameters
     ----------

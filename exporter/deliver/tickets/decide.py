@@ -1,4 +1,4 @@
-"""What has to be done about tickets, given the incidents of now and the ledger. Pure."""
+"""Decides the next steps of tickets from current incidents and the ledger. Pure."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ MARKUP = frozenset({"github", "gitlab", "jira"})
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One thing to do about one ticket. ``incident`` is None where it is over."""
+    """One action on one ticket. ``incident`` is None where it has ended."""
 
     what: What
     destination: Destination
@@ -30,7 +30,7 @@ class Step:
 
 
 def number_of(destination: str, key: str, since: float) -> str:
-    """A number of its own for an incident at a destination, the same whenever it is asked."""
+    """The number of an incident at a destination: unique, and always the same."""
     digest = hashlib.blake2b(f"{destination}\n{key}\n{since:.3f}".encode(), digest_size=6)
     return f"FS-{digest.hexdigest()}"
 
@@ -89,7 +89,7 @@ def decide(
 
 
 def chosen(destination: Destination, incident: Incident) -> bool:
-    """Whether a destination takes such incidents."""
+    """Whether a destination accepts an incident."""
     return (
         incident.severity in destination.severities
         and (not destination.codes or incident.code in destination.codes)

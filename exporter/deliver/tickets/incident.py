@@ -48,7 +48,7 @@ class Incident:
 
     @property
     def key(self) -> str:
-        """What makes it the same incident again: site and code."""
+        """The identity of the incident: site and code."""
         return f"{self.site}/{self.code}"
 
 
@@ -101,12 +101,12 @@ def unseen(site: dict[str, Any]) -> frozenset[str]:
 
 
 def escaped(text: str) -> str:
-    """A text as Markdown and Jira's markup show it, without effect; an @ calls nobody."""
+    """A text escaped for Markdown and Jira's markup; an @ notifies nobody."""
     return _MARKUP.sub(r"\\\1", text).replace("@", "@\u200b")
 
 
 def title(incident: Incident) -> str:
-    """One line."""
+    """The title of the ticket."""
     line = f"[{incident.severity}] {incident.name}: {incident.sentence}"
     return line if len(line) <= LONGEST_TITLE else line[: LONGEST_TITLE - 1] + "…"
 

@@ -1,4 +1,4 @@
-"""One incident for what a whole region has: not its sites, but its grid or network is at fault."""
+"""One incident for a region whose grid or network is at fault, instead of one for each site."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def collective(
 
 
 def place(value: str) -> str:
-    """What stands where a single site's id would; an id holds no ``=``."""
+    """The region in place of a site's id, which holds no ``=``."""
     return f"{_ATTRIBUTE}={value.replace('/', '_')}"
 
 

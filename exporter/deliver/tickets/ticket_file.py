@@ -1,4 +1,4 @@
-"""The ticket file: which incidents get a ticket, and where. Nothing is sent without it."""
+"""The ticket file: which incidents get a ticket, and where. Without it nothing is sent."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _PUBLIC = {"github": "https://api.github.com", "gitlab": "https://gitlab.com"}
 
 
 class Destination(SideModel):
-    """One place that tickets go to."""
+    """A tracker, webhook or folder for tickets."""
 
     name: Name
     kind: Kind
@@ -50,7 +50,7 @@ class Destination(SideModel):
 
     @property
     def base(self) -> str:
-        """Where its API is."""
+        """The base URL of its API."""
         return (self.url or _PUBLIC.get(self.kind, "")).rstrip("/")
 
 

@@ -1,4 +1,4 @@
-"""Carries out what has to be done about tickets, and records what was done in the ledger."""
+"""Carries out the steps of tickets and records them in the ledger."""
 
 from __future__ import annotations
 
@@ -75,10 +75,10 @@ class TicketUpdater:
         self._calls = BlockingCalls(4, "tickets")
 
     async def turn(self, assessment: FleetAssessment) -> None:
-        """Do everything that has to be done now. A destination that fails is left alone for a
+        """Take all steps that are due. A destination that fails is left alone for a
         while, longer each time, and keeps its order."""
         now = assessment.time
-        # Until every site was tried once, what is not seen may only not have been asked yet.
+        # Until every site was polled once, an absent incident may only be unseen.
         if assessment.untried:
             return
         known = {key.partition("/")[0] for _, key in self._ledger.entries}
@@ -137,7 +137,7 @@ class TicketUpdater:
             log.info("ticket %s: %s at %s (%s)", step.number, step.what, destination.name, step.key)
 
     def _give_up(self, step: Step, now: float) -> None:
-        """A ticket that the tracker does not know or change any more must not hold up others."""
+        """A ticket that the tracker no longer knows or changes must not hold up others."""
         place = (step.destination.name, step.key)
         entry = self._ledger.entries.get(place)
         if entry is None or step.what == "open":
@@ -187,7 +187,7 @@ class TicketUpdater:
                 sentence=found.sentence,
             )
             self._ledger.entries[place] = entry
-            # Before it is sent: after a crash it is looked for instead of opened a second time.
+            # Before the request: after a crash the ticket is looked for, not opened again.
             await asyncio.to_thread(self._ledger.save)
         if remote is None:
             try:

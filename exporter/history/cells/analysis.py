@@ -1,4 +1,4 @@
-"""From the history of a site's packs to what has to be said of each cell."""
+"""Analyses the history of a site's packs: findings about each cell."""
 
 from __future__ import annotations
 
@@ -138,7 +138,7 @@ def _cells(history: PackHistory, found: PackAnalysis) -> tuple[CellState, ...]:
                 _number(float(made.latest[n])),
             )
             for mv, made in ahead.items()
-            # Limits that are made for half charge say nothing near full.
+            # Limits for half charge do not apply near full charge.
             if carried and found.trend_basis != "full"
         )
         cells.append(
@@ -203,7 +203,7 @@ def _estimate(
     spread_v: float | None,
     commissioned: date | None,
 ) -> Estimate | None:
-    """By age and use; None where any of the inputs is missing."""
+    """State of health by age and use; None where an input is missing."""
     if commissioned is None or spread_v is None:
         return None
     begun = datetime(commissioned.year, commissioned.month, commissioned.day, tzinfo=UTC)

@@ -1,4 +1,4 @@
-"""The past of a site's packs, kept in a folder between rounds, so that only what is new is read.
+"""Keeps the history of a site's packs in a folder between rounds, so that a round reads what is new alone.
 
 Full detail of the last days goes on from where it was read last. Once a day, at an hour that
 differs from site to site, everything is read again: what came late counts from then on.
@@ -35,7 +35,7 @@ from exporter.model.levels import DAY
 log = logging.getLogger(__name__)
 
 OVERLAP_SECONDS = 1800.0
-"""Read again: batches of one moment do not all arrive at once."""
+"""Seconds that are read again: batches of one moment do not arrive together."""
 FORGET_DAYS = 14
 _MARK = b"fleetscope cells 1\n"
 _ARRAYS = (("volts", np.uint16), ("warmth", np.int16), ("battery", np.float32))
@@ -87,7 +87,7 @@ def names_of(past: SitePast) -> list[str]:
 
 
 def tidy(folder: Path) -> None:
-    """Remove what no site has asked for in two weeks."""
+    """Remove files that were not used for two weeks."""
     with contextlib.suppress(OSError):
         folder.mkdir(parents=True, exist_ok=True)
         for path in folder.glob("*.cells"):
@@ -106,7 +106,7 @@ def _paths(folder: Path, site: str) -> tuple[Path, Path]:
 
 
 def load(folder: Path, site: str) -> SitePast | None:
-    """What is kept of a site; None if there is nothing, or nothing that can be used."""
+    """The kept history of a site; None if there is none that can be used."""
     try:
         (old_head, old), (new_head, new) = (_read(path) for path in _paths(folder, site))
         if old_head["site"] != site or old_head["whole"] != new_head["whole"]:
@@ -147,7 +147,7 @@ def _write(path: Path, head: dict[str, Any], grids: dict[str, Grid]) -> None:
         for column, kind in _ARRAYS:
             values = getattr(grid, column)
             if kind is not np.float32:
-                # Differences are small, and so is what becomes of them.
+                # Differences are small, so they compress well.
                 values = np.diff(values, axis=1, prepend=kind(0))
             parts.append(np.ascontiguousarray(values, dtype=kind).tobytes())
     text = json.dumps({**head, "grids": listed}).encode()

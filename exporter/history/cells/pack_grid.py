@@ -1,4 +1,4 @@
-"""A pack on an even grid of moments, in small numbers that can be kept and gone on with."""
+"""A pack on an even grid of moments, in small integers that can be stored and extended."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Grid:
 
     @classmethod
     def empty(cls, begin: float, step: int, steps: int) -> Grid:
-        """One without cells."""
+        """A grid without cells."""
         return cls(
             begin,
             step,
@@ -93,7 +93,7 @@ class Grid:
         self.battery[1, place] = np.where(np.isnan(own), values[:, 0], own)
 
     def until(self, end: float) -> Grid:
-        """The same with places up to ``end``: longer with nothing in them, or shorter."""
+        """The same grid up to ``end``: extended by empty places, or shortened."""
         steps = max(0, int((end - self.begin) // self.step))
         more = ((0, 0), (0, max(0, steps - self.steps)))
         return Grid(
@@ -106,7 +106,7 @@ class Grid:
         )
 
     def since(self, begin: float) -> Grid:
-        """The same without what is before ``begin``, a moment of the grid."""
+        """The same grid from ``begin`` on, a moment of the grid."""
         first = max(0, int((begin - self.begin) // self.step))
         return Grid(
             self.begin + first * self.step,
@@ -128,7 +128,7 @@ class Grid:
 
 @dataclass(slots=True)
 class Known:
-    """What was last known of a battery; NaN where missing. Energies are of its whole life."""
+    """Last known values of a battery; NaN where missing. Energies are of its whole life."""
 
     soh_percent: float = math.nan
     capacity_ah: float = math.nan
@@ -141,14 +141,14 @@ class Known:
         return all(math.isfinite(value) for value in astuple(self))
 
     def over(self, older: Known) -> Known:
-        """This, and what is missing of it from an older one."""
+        """These values, completed from older ones."""
         pairs = zip(astuple(self), astuple(older), strict=True)
         return Known(*(mine if math.isfinite(mine) else before for mine, before in pairs))
 
 
 @dataclass(slots=True)
 class PackPast:
-    """A pack's past: what is settled, and full detail of the last days, which goes on."""
+    """A pack's past: an old part that no longer changes, and the last days in full detail."""
 
     old: Grid
     new: Grid
@@ -188,7 +188,7 @@ class PackHistory:
 
 
 def in_order(labels: Sequence[str]) -> tuple[str, ...]:
-    """Labels as the cells lie: numbers by their value, 2 before 10."""
+    """Labels in the order of the cells: numbers by value, 2 before 10."""
 
     def key(label: str) -> list[tuple[int, int, str]]:
         parts = re.findall(r"\d+|\D+", label)

@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 KEEP_SECONDS = 2 * 86_400
 EVERY_SECONDS = 3600.0
 MOST_BUSY = 0.5
-"""Share of the time that the analysis may be at work: the machine is there for other things."""
+"""Largest share of the time that the analysis may work."""
 SPREAD = 0.9
 _LAST = b'{"busy_seconds"'
 
@@ -88,7 +88,7 @@ class CellWatch:
                 await asyncio.wait_for(self._stopping.wait(), rest)
 
     def adapt(self, busy: float) -> None:
-        """Make rounds as long as the work needs, and an hour again where it needs less."""
+        """Adapt the length of rounds to the work: an hour, or longer where it needs more."""
         before, self.every_seconds = self.every_seconds, max(EVERY_SECONDS, busy / MOST_BUSY)
         if abs(self.every_seconds - before) > 0.1 * before:
             log.warning(
@@ -99,7 +99,7 @@ class CellWatch:
             )
 
     async def renew(self, sites: Mapping[str, date | None], spread_seconds: float) -> float | None:
-        """Analyse all sites, one after the other; each is known as soon as it is done.
+        """Analyse all sites one after the other; publish each when it is done.
 
         A site whose history cannot be read keeps its previous analysis.
 

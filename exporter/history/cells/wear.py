@@ -1,4 +1,4 @@
-"""What is stored of each analysis: the use of a pack and its state of health, a row an hour."""
+"""Line protocol of each analysis: use and state of health of a pack, a row an hour."""
 
 from __future__ import annotations
 

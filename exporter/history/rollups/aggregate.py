@@ -1,4 +1,4 @@
-"""Windows out of samples. Pure numpy, all series of a measurement at once.
+"""Computes windows from samples: pure numpy, all series of a measurement at once.
 
 Percentiles are those of linear interpolation between order statistics (definition 7 of Hyndman and
 Fan, 1996; ``quantile_cont`` in SQL).
@@ -190,7 +190,7 @@ def expand_left_out(samples: Samples, left_out: FloatArray) -> Samples:
     first = np.ones(len(count), dtype=bool)
     first[1:] = samples.series[1:] != samples.series[:-1]
     count[first] = 0
-    # Row i stands once for itself and as often as the row after it says, for those between.
+    # Row i counts once for itself, and once for each row that was left out before row i + 1.
     after = np.append(count[1:], 0)
     source = np.repeat(np.arange(len(count)), 1 + after)
     place = np.arange(len(source)) - np.repeat(np.cumsum(1 + after) - (1 + after), 1 + after)
@@ -238,7 +238,7 @@ def _groups(
 def _stored(
     samples: Samples, there: NDArray[np.intp], starts: NDArray[np.intp], sizes: IntArray
 ) -> FloatArray:
-    """How many values of every group are stored; only cells, which are no counters, have others."""
+    """Number of stored values of each group; only cells have rows that are not stored."""
     if samples.stored is None:
         return sizes.astype(np.float64)
     return np.add.reduceat(samples.stored[there].astype(np.float64), starts)
@@ -264,7 +264,7 @@ def _kept(
 def percentiles(
     values: FloatArray, starts: NDArray[np.intp], sizes: IntArray, shares: tuple[float, ...]
 ) -> list[FloatArray]:
-    """Percentiles of groups of values that stand one behind the other.
+    """Percentiles of consecutive groups of values.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""From full detail in InfluxDB to the lines of every level, for a few sites and a range."""
+"""Computes the lines of every level from full detail, for a few sites and a range."""
 
 from __future__ import annotations
 
@@ -35,13 +35,13 @@ LOOKBACK = {
     # A glitch is at most twelve samples long; the one before it is what a counter grew from.
     RollupKind.COUNTER: Lookback(30 * DAY_MS, 14),
 }
-# The one that still stands at the beginning, and the one before, which says for how long.
+# The sample that still stands at the beginning, and the one before it: their interval.
 POWER_LOOKBACK = Lookback(2 * 3_600_000, 2)
 
 
 @dataclass(slots=True)
 class Work:
-    """What was done."""
+    """Counts of values read and lines made."""
 
     values: int = 0
     lines: int = 0

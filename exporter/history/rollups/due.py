@@ -1,7 +1,7 @@
-"""What has to be rolled up: which levels are due now, and which days hold what came late.
+"""Decides what to roll up: levels that are due now, and days with late data.
 
 A row of a roll-up says of how many values it was made (``samples``). Where full detail holds more
-than that, something came late, be it from the queue, an import or another writer. Where it holds
+than that, data came late: from the queue, an import or another writer. Where it holds
 less, full detail has expired and the row is the better record.
 """
 
@@ -16,7 +16,7 @@ from exporter.model.levels import LEVELS, Level
 
 HOUR_MS = 3_600_000
 GRACE_MS = 900_000
-"""Windows are made again for this long after their end, without looking whether any came late."""
+"""For this long after their end, windows are made again without a search for late data."""
 SITES_AT_ONCE = 50
 PACE_SECONDS: Mapping[str, int] = {
     "rollup_5m": 300,
@@ -24,7 +24,7 @@ PACE_SECONDS: Mapping[str, int] = {
     "rollup_1h": 900,
     "rollup_1d": 3600,
 }
-"""How often the window that is not over yet is made again; each time it is read from its start."""
+"""How often the current window is made again, each time from its start."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ class Task:
 
 @dataclass(frozen=True, slots=True, order=True)
 class Day:
-    """A measurement of a site on a day (UTC) that is to be rolled up as a whole."""
+    """A whole day (UTC) of a measurement of a site."""
 
     start_ms: int
     site: str
@@ -72,7 +72,7 @@ def day_of(time_ms: int) -> int:
 def due(
     done_ms: Mapping[str, int], now_ms: int, sites: Sequence[str], kept_from_ms: Mapping[str, int]
 ) -> list[Task]:
-    """Tasks of the levels whose turn it is.
+    """Tasks of the levels that are due.
 
     Parameters
     ----------
@@ -94,7 +94,7 @@ def due(
         return []
     longest = max(level.seconds for level in LEVELS if level.name in since) * 1000
     start = min(since.values()) // longest * longest
-    # The longer the range, the fewer sites at once: what is held in memory stays the same.
+    # The longer the range, the fewer sites at once, so that memory stays the same.
     at_once = max(1, min(SITES_AT_ONCE, SITES_AT_ONCE * HOUR_MS // (now_ms - start)))
     return [
         Task(measurement, tuple(sites[first : first + at_once]), start, now_ms, since)

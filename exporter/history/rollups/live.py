@@ -1,4 +1,4 @@
-"""Roll-ups as the fleet is polled: the windows of now, and the days that something came late for.
+"""Roll-ups of a running exporter: the current windows, and days with late data.
 
 Nothing is remembered over a restart but what InfluxDB holds: at the start, once a day, and when a
 batch was written that had waited, full detail of the last days is compared with its roll-ups.
@@ -25,13 +25,13 @@ log = logging.getLogger(__name__)
 
 TURN_SECONDS = 15.0
 SETTLE_MS = 20_000
-"""Points this young may be on their way still, and are left to the next turn."""
+"""Younger points may not have arrived yet and are left to the next turn."""
 LOOK_BACK_MS = 8 * DAY_MS
 """How far back is compared at a start and once a day. What comes later than this, through the
 queue of this exporter, is compared from where it begins; the rest by ``fleetscope rollup``."""
 COMPARE_MS = 300_000
 QUEUE_SHARE = 0.25
-"""Roll-ups wait while the queue is fuller than this: they can be made again, readings cannot."""
+"""Roll-ups wait while the queue is fuller: unlike readings, they can be made again."""
 
 
 @dataclass(slots=True)
@@ -85,7 +85,7 @@ class LiveRollups:
         self._task = asyncio.create_task(self._run())
 
     async def stop(self) -> None:
-        """Stop; what is being worked out is thrown away and made at the next start."""
+        """Stop; unfinished roll-ups are made at the next start."""
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
@@ -122,7 +122,7 @@ class LiveRollups:
         elif self._late < now - GRACE_MS and now - self._compared >= COMPARE_MS:
             since = self._late - GRACE_MS
         if self._done and min(self._done.values()) < now - DAY_MS:
-            # InfluxDB was away: what lies between is compared, not made blindly in one go.
+            # InfluxDB was away: compare what lies between instead of making all of it.
             since = min(since, *self._done.values())
             self._done = {}
         if since == math.inf:

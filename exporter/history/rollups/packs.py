@@ -1,4 +1,4 @@
-"""Windows of packs, out of those of their cells: which cell was extreme, and how far apart."""
+"""Windows of packs from those of their cells: the extreme cells and the spread."""
 
 from __future__ import annotations
 

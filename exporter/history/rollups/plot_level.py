@@ -1,4 +1,4 @@
-"""Which level a plot should read: a small measurement that dashboards ask.
+"""A small measurement that tells dashboards which level a plot should read.
 
 A dashboard cannot know how long each level is kept, nor what time it is where it asks, so the
 exporter writes both: one row for each level, renewed with every day.

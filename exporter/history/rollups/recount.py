@@ -1,4 +1,4 @@
-"""Roll-ups of a range made again out of full detail: ``fleetscope rollup``, or after an import."""
+"""Makes the roll-ups of a range again: for ``fleetscope rollup`` and after an import."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class RollupError(Exception):
 
 @dataclass(slots=True)
 class Report:
-    """What a run did.
+    """The result of a run.
 
     ``days`` counts days of a measurement of a site; ``expired`` are those left as they are, since
     full detail holds less than their roll-up was made of.
@@ -60,7 +60,7 @@ def pieces(start_ms: int, stop_ms: int) -> Iterator[tuple[int, int]]:
 def find_stale(
     source: Source, start_ms: int, stop_ms: int, now_ms: int, sites: Collection[str] = ()
 ) -> Found:
-    """Days of a range whose roll-ups do not hold all of full detail."""
+    """Days of a range whose roll-ups lack some of full detail."""
     every = Found()
     kept = kept_from(source, now_ms)
     for begin, end in pieces(start_ms, stop_ms):
@@ -98,7 +98,7 @@ async def recount(
         Make a day anew even where full detail holds less than was rolled up before, because it
         was deleted on purpose.
     progress : callable, optional
-        Told the days done, the days known of, and the report so far.
+        Called with the number of days done, of days known, and the report so far.
 
     Raises
     ------
@@ -115,7 +115,7 @@ async def recount(
         if not force:
             report.expired += sorted(wanted & found.expired)
             wanted -= found.expired
-        # The day after the last one of a piece is found where nothing of the next piece is.
+        # The next piece may hold the day after the last one of this piece too.
         days = [day for day in with_next(source, wanted, now_ms) if day not in done]
         known += len(days)
         for day in days:
