@@ -85,8 +85,8 @@ def statements(period: Period, sites: list[str] | None) -> list[str]:
         # One selector, so that the time is that of the point.
         f'SELECT last("active"), {fields} FROM "issue" WHERE {where(period, sites)} {by}',
         f'SELECT distinct("since") AS "since" FROM "issue" WHERE {active} {by}',
-        f'SELECT max("status"), min("status"), first("status") FROM "health" WHERE {_overall(period, sites)} '
-        'GROUP BY "site"',
+        'SELECT max("status"), min("status"), first("status") FROM "health" '
+        f'WHERE {_overall(period, sites)} GROUP BY "site"',
         f'SELECT count("online") FROM "site" WHERE {where(period, sites)} '
         "GROUP BY time(60s) fill(none)",
         f'SELECT "text" FROM "event" WHERE {where(period, None)} GROUP BY "kind"',
