@@ -15,6 +15,8 @@ from urllib.parse import urlsplit
 
 import yaml
 
+from provisioning.alertmanager.chat import chat_templates
+
 BASE = Path(__file__).parent
 CONFIG = "alertmanager.yml"
 PAGES, TICKETS = "FLEETSCOPE_ALERT_", "FLEETSCOPE_TICKET_"
@@ -98,11 +100,13 @@ def render(environment: Mapping[str, str], folder: str, version: tuple[int, ...]
     )
     if found.mistakes:
         raise SettingsError(found.mistakes)
+    templates = (BASE / "fleetscope.tmpl").read_text("utf-8")
     text = "# Written by `python -m provisioning.alertmanager`; the next run overwrites it.\n"
     return Rendered(
         texts={
             CONFIG: text + yaml.safe_dump(config, sort_keys=False, allow_unicode=True),
-            "fleetscope.tmpl": (BASE / "fleetscope.tmpl").read_text("utf-8"),
+            "fleetscope.tmpl": templates,
+            "chat.tmpl": chat_templates(templates),
             "links.tmpl": links,
         },
         secrets=files.contents,
@@ -214,10 +218,10 @@ def _receiver(prefix: str, found: _Variables, files: _Files, *, url_files: bool)
                 "api_url_file": files.add(f"{kind}-chat-url", chat),
                 "channel": found.plain(f"{prefix}CHAT_CHANNEL") or "",
                 "send_resolved": True,
-                "title": '{{ template "fleetscope.title" . }}',
+                "title": '{{ template "fleetscope.chat.title" . }}',
                 "title_link": "{{ .ExternalURL }}",
-                "text": '{{ template "fleetscope.text" . }}',
-                "fallback": '{{ template "fleetscope.title" . }}',
+                "text": '{{ template "fleetscope.chat.text" . }}',
+                "fallback": '{{ template "fleetscope.chat.title" . }}',
             }
         ]
     elif found.plain(f"{prefix}CHAT_CHANNEL"):

@@ -232,6 +232,35 @@ def test_the_words_of_a_message(on_call: OnCall) -> None:
     )
 
 
+def test_no_name_becomes_markup_in_a_chat(on_call: OnCall) -> None:
+    on_call.start_alertmanager()
+    evil = (
+        "<!channel> <http://evil.example.com|login> @channel @all [login](http://evil.example.com)"
+    )
+    alert = {
+        "labels": labels("FleetscopeSiteOffline", **ALPHA, name=evil, priority="high"),
+        "annotations": {
+            "summary": f"{evil} is offline",
+            "description": f"{evil} has been offline.",
+            "action": evil,
+            "contact": evil,
+            "dashboard_url": "/d/x?var-site=alpha&var-pack=1",
+        },
+        "startsAt": "2026-03-01T08:30:00Z",
+        "endsAt": "2099-01-01T00:00:00Z",
+    }
+    post(on_call, alert)
+    message = until(lambda: on_call.receiver.posts.get("/chat"), "a message")[0]["attachments"][0]
+    for part in (message["title"], message["text"], message["fallback"]):
+        assert "&lt;!channel&gt;" in part
+        for markup in ("<", ">", "@channel", "@all", "]("):
+            assert markup not in part
+    assert "/d/x?var-site=alpha&var-pack=1&from=" in message["text"]
+    # Whoever reads plain JSON gets the text as it is.
+    page = until(lambda: on_call.receiver.posts.get("/pages"), "a page")[0]
+    assert page["alerts"][0]["annotations"]["action"] == evil
+
+
 def test_a_message_says_what_is_over_and_what_goes_on(on_call: OnCall) -> None:
     on_call.start_alertmanager(shorter=600)
 

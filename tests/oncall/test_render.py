@@ -117,6 +117,7 @@ def test_only_the_owner_gets_past_the_folder(tmp_path: Path) -> None:
     written = write(render({}, "/a", NEW), folder)
     assert {path.name for path in written.parent.iterdir()} == {
         "alertmanager.yml",
+        "chat.tmpl",
         "fleetscope.tmpl",
         "links.tmpl",
     }

@@ -1,0 +1,44 @@
+"""The templates of messages for chats, in which no value can become markup.
+
+Messages hold names of sites and texts of devices. In Slack and what reads its format, ``<…>`` is a
+link or calls everybody; in Mattermost ``@channel`` and ``[…](…)`` do.
+"""
+
+from __future__ import annotations
+
+import re
+
+_ACTION = re.compile(r"\{\{(-?) *(.*?) *(-?)\}\}", re.DOTALL)
+_CONTROL = re.compile(r"(?:if|else|end|range|define|template|with|block)\b|/\*|\"")
+_REPLACED = (
+    ("<", "&lt;"),
+    (">", "&gt;"),
+    (r"@(channel|here|all|everyone)\b", "@\u200b${1}"),
+    (r"\]\(", "]\u200b("),
+)
+# Written by the renderer from settings, not from values.
+_SHARED = ("grafana_url", "runbooks_url")
+
+
+def chat_templates(text: str) -> str:
+    """Definitions named ``fleetscope.chat.…`` for all those named ``fleetscope.…``.
+
+    Parameters
+    ----------
+    text : str
+        The templates of plain messages.
+    """
+    shared = "|".join(_SHARED)
+    named = re.sub(rf'"fleetscope\.(?!{shared})', '"fleetscope.chat.', text)
+    return _ACTION.sub(_escaped, named)
+
+
+def _escaped(match: re.Match[str]) -> str:
+    left, expression, right = match.groups()
+    if _CONTROL.match(expression):
+        return match[0]
+    expression = f'printf "%v" ({expression})'
+    for pattern, replacement in _REPLACED:
+        escaped = pattern.replace("\\", "\\\\")
+        expression = f'reReplaceAll "{escaped}" "{replacement}" ({expression})'
+    return f"{{{{{left} {expression} {right}}}}}"
