@@ -1,4 +1,4 @@
-"""Keeps the history of a site's packs in a folder between rounds, so that a round reads what is new alone.
+"""Keeps the history of the packs of a site in a folder: a round reads what is new alone.
 
 Full detail of the last days goes on from where it was read last. Once a day, at an hour that
 differs from site to site, everything is read again: what came late counts from then on.
