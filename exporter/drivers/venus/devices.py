@@ -176,6 +176,10 @@ class HungServices:
         """Whether a service hung when it was asked last."""
         return service in self._hangs
 
+    def names(self) -> str:
+        """The services that hung, for a message."""
+        return ", ".join(service.removeprefix(PREFIX) for service in sorted(self._hangs))
+
     def due(self, now: float) -> list[str]:
         """Services that hung and are to be asked again."""
         return [service for service, hang in self._hangs.items() if now >= hang.retry_at]

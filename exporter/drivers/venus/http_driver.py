@@ -76,6 +76,7 @@ _OTHER_CLASSES = frozenset(
     }
 )
 
+_GRID_LOST = "GridLost"
 # Failures of one request that leave hope for the next: the site did answer.
 _ANSWERED = frozenset({Outcome.HTTP_STATUS, Outcome.MALFORMED, Outcome.TRUNCATED})
 
@@ -158,7 +159,8 @@ class VenusHttpDriver(Driver):
             await self._http.get_json("/health", {}, patience_seconds=HANG_SECONDS)
         except ScrapeError as error:
             if error.outcome not in _ANSWERED:
-                raise
+                detail = f"the bridge does not answer since {self._hung.names()} hung"
+                raise ScrapeError(error.outcome, detail) from error
         self._hung.bridge_answers(self._monotonic())
 
     def _devices(self, scrape: Scrape) -> frozenset[str]:
@@ -400,6 +402,9 @@ class VenusHttpDriver(Driver):
             kind = venus.service_class(service)
             device = "system/0" if service == venus.SYSTEM else self._ids.of(service, tree)
             found = read_conditions(kind, tree)
+            if _GRID_LOST in found.levels and scrape.readings.readings.get("grid_expected") == 0:
+                # What left is a generator or shore power, as it does every day.
+                found.levels[_GRID_LOST] = 0
             scrape.alarms[device] = found.levels
             scrape.alarm_texts[device] = found.texts
             self._information[service] = found.information

@@ -30,6 +30,8 @@ async def test_a_site_without_a_grid_has_none_to_lose(kind: int, says: str) -> N
     else:
         trees[VEBUS]["Ac/In/1/Type"] = kind
     input_of(trees, volts=0.0, hertz=0.0, source=240)
+    # The unit knows nothing of kinds.
+    trees[VEBUS]["Alarms/GridLost"] = 2
     async with judged(trees) as site:
         off = await site.scrape(3)
         input_of(trees, volts=228.0, hertz=51.8, source=kind)

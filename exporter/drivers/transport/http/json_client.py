@@ -50,7 +50,6 @@ def client_session(allowed: tuple[Network, ...] = ()) -> aiohttp.ClientSession:
     """
     session = aiohttp.ClientSession(
         connector=BoundedConnector(allowed),
-        timeout=_client_timeout(REQUEST_SECONDS),
         cookie_jar=aiohttp.DummyCookieJar(),
         headers={"Accept": "application/json", "Accept-Encoding": "identity"},
         auto_decompress=False,
@@ -90,7 +89,7 @@ async def get_json(
     trust : Trust
         What the site's certificate must be.
     patience_seconds : float or None
-        Longest time for the whole request, where it is not the session's.
+        Longest time for the whole request; None for :data:`REQUEST_SECONDS`.
 
     Returns
     -------
@@ -109,8 +108,8 @@ async def get_json(
     query = "&".join(f"{key}={value}" for key, value in params.items())
     what = f"GET {path}?{query}" if query else f"GET {path}"
     headers = {"Authorization": authorization} if authorization else None
-    limits = {} if patience_seconds is None else {"timeout": _client_timeout(patience_seconds)}
-    options: dict[str, Any] = {"headers": headers, "ssl": trust.ssl(), **limits}
+    timeout = _client_timeout(REQUEST_SECONDS if patience_seconds is None else patience_seconds)
+    options: dict[str, Any] = {"headers": headers, "ssl": trust.ssl(), "timeout": timeout}
     try:
         async with http.get(base + path, params=params, allow_redirects=False, **options) as reply:
             body = await reply.read()
