@@ -14,8 +14,8 @@ from exporter.ask.language.changes import CHANGES
 from exporter.ask.language.followup import Context
 from exporter.ask.language.lexicon import LANGUAGES
 from exporter.ask.language.parse import NotUnderstoodError, understand
+from exporter.ask.language.parts import Parts
 from exporter.ask.language.rules import RULES
-from exporter.ask.language.slots import Parts
 from exporter.ask.lookup import Directory
 from exporter.ask.query import Query
 from exporter.config.fleet import Fleet

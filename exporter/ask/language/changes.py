@@ -7,7 +7,7 @@ from datetime import datetime, timedelta, tzinfo
 from typing import Any
 
 from exporter.ask.catalogue import CONDITIONS, METRICS
-from exporter.ask.language.slots import (
+from exporter.ask.language.parts import (
     ENERGY,
     OPPOSITE,
     PROBLEMS,

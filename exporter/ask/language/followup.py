@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from exporter.ask.language.grammar import Grammar
-from exporter.ask.language.slots import GrammarError, Parts
+from exporter.ask.language.parts import GrammarError, Parts
 from exporter.ask.language.tagging import Tagged
 from exporter.ask.query import Filter, Query, What
 

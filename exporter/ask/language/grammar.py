@@ -7,8 +7,9 @@ from functools import cache
 from typing import Any
 
 from exporter.ask.language.changes import CHANGES
+from exporter.ask.language.parts import FINE, GrammarError, Parts
 from exporter.ask.language.rules import RULES, Rule
-from exporter.ask.language.slots import FINE, GrammarError, Parts, Sorter
+from exporter.ask.language.slots import Sorter
 from exporter.ask.language.tagging import Tagged
 from exporter.ask.query import LARGEST_LIMIT, Query, What
 

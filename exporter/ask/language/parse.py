@@ -9,8 +9,8 @@ from exporter.ask.answerer import EXAMPLES
 from exporter.ask.language.followup import Context, merge
 from exporter.ask.language.grammar import Grammar
 from exporter.ask.language.lexicon import lexicon
+from exporter.ask.language.parts import GrammarError
 from exporter.ask.language.refusals import MEANING, refusal
-from exporter.ask.language.slots import GrammarError
 from exporter.ask.language.tagging import Tagged, Tagger
 from exporter.ask.language.text import LONGEST_TEXT, sentence
 from exporter.ask.lookup import Directory

@@ -8,7 +8,7 @@ another question.
 ``when`` lists facts that must all hold: ``!`` negates one, ``|`` separates alternatives. Facts are
 the words of the sentence (``future``, ``if``, ``did``), its intents (``why``, ``count``), the
 fields that have something in them (``metrics``, ``order``, ``order:worst``), and the few that
-:meth:`exporter.ask.language.slots.Parts.facts` works out. ``do`` lists changes: ``-x`` removes an
+:meth:`exporter.ask.language.parts.Parts.facts` works out. ``do`` lists changes: ``-x`` removes an
 intent, a field, or one value of a field, ``+x`` adds an intent, ``field=value`` sets a field, and a
 name calls a function of :mod:`exporter.ask.language.changes`.
 """
