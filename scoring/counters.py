@@ -36,6 +36,7 @@ _BREAK_COST = 6
 _RUNS_BACK = 16
 _LARGEST_SHARE_OF_BREAKS = 0.2
 _FEWEST_RUNS_OF_NO_COUNTER = 12
+_FEWEST_CHANGES = 5
 _FULL = (
     *(10.0**digits for digits in range(4, 10)),
     *(scale * 2.0**16 for scale in (1, 0.1, 0.01, 0.001)),
@@ -130,11 +131,11 @@ def is_counter(values: FloatArray) -> bool:
     """Whether readings in order of time, shape (N,), can be those of a counter.
 
     Energy per interval falls about as often as it rises, and a power does; a counter does not, even
-    if it is reset daily. Fewer than a dozen readings are taken for one.
+    if it is reset daily. Readings with fewer than five changes are taken for one.
     """
     step = np.diff(values[np.isfinite(values)])
     moves = step[step != 0]
-    if moves.size < _FEWEST_RUNS_OF_NO_COUNTER:
+    if moves.size < _FEWEST_CHANGES:
         return True
     return bool(np.count_nonzero(moves < 0) <= _LARGEST_SHARE_OF_BREAKS * moves.size)
 

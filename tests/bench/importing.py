@@ -51,7 +51,7 @@ def write(path: Path, texts: Bytes, values: Ints, decimals: int) -> None:
 
 
 def make_folder(folder: Path, days: int, minute_days: int, seed: int) -> int:
-    """Write the files; returns how many rows there are in those that an import can tell."""
+    """Write the files; returns how many rows are in those that an import knows."""
     end = int(time.time()) // DAY * DAY
     begin, fine_from = end - days * DAY, end - minute_days * DAY
     slow = np.arange(begin, end, QUARTER)

@@ -147,7 +147,7 @@ class Counts:
 def _usual(steps: Floats) -> Floats:
     """What is a usual step around each one, since a logger may be set to another cadence.
 
-    The steps are taken in blocks, each with its median; of a block and the two beside it the
+    The steps are taken in blocks, each with its median; of a block and its two neighbours the
     longest counts, so that the steps on the slower side of a change are none too long.
     """
     blocks = max(1, steps.size // BLOCK)

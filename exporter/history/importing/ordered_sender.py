@@ -30,14 +30,14 @@ class Sender:
     Parameters
     ----------
     target : Target
-    tell : callable
+    note : callable
         Takes a sentence for the person who waits.
     """
 
-    def __init__(self, target: Target, tell: Callable[[str], None]) -> None:
+    def __init__(self, target: Target, note: Callable[[str], None]) -> None:
         self.refusals: list[str] = []
         self._target = target
-        self._tell = tell
+        self._note = note
         self._rng = random.Random()  # noqa: S311 - jitter, not a secret
         self._under_way: deque[asyncio.Task[int]] = deque()
 
@@ -51,7 +51,7 @@ class Sender:
         try:
             await self._patiently(self._target.prepare)
         except NotAllowedError as error:
-            self._tell(f"databases and retention must exist already: {error}")
+            self._note(f"databases and retention must exist already: {error}")
 
     async def send(self, body: bytes, points: int) -> list[int]:
         """Start sending a batch; waits while too many are under way.
@@ -104,7 +104,7 @@ class Sender:
             except RetryLaterError as error:
                 failures += 1
                 if failures == 1:
-                    self._tell(f"InfluxDB does not take points, waiting: {error}")
+                    self._note(f"InfluxDB does not take points, waiting: {error}")
                 if time.monotonic() - began > PATIENCE_SECONDS:
                     raise GaveUpError(str(error)) from error
                 await asyncio.sleep(wait_seconds(failures, error.after, self._rng))

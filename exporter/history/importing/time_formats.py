@@ -51,6 +51,7 @@ _ZONE_BEHIND = rf"^(?P<time>.*(?:\d|\d ?[AP]M)) ?\(?(?P<zone>{_ZONE})\)?$"
 _ALLOWED = "dmyYHMSIpbBjf"
 _ENOUGH = 0.8
 _SHOWN_SAMPLES = 50
+_MOST_OFFSETS = 3
 _SHORTEST_TIME, _LONGEST_TIME = 6, 64
 _USUAL_TIME = re.compile(
     rf"{_ISO}|{_ISO_ZONED}|\d\d\.\d\d\.\d{{4}} \d\d:\d\d(?::\d\d)?"
@@ -156,9 +157,18 @@ def detect(samples: list[str], timezone: str | None = None) -> TimeFormat | None
         if _most(samples, some, pattern, enough):
             return TimeFormat(form)
     for form, pattern_text in (("iso", _ISO), ("iso_zoned", _ISO_ZONED)):
+        if form == "iso_zoned" and _are_intervals(samples):
+            continue
         if _most(samples, some, re.compile(pattern_text), enough):
             return TimeFormat(form)
-    return _by_shape([plain(s) for s in samples], enough, timezone)
+    intervals = _are_intervals(samples)
+    return _by_shape([plain(s, intervals=intervals) for s in samples], enough, timezone)
+
+
+def _are_intervals(samples: list[str]) -> bool:
+    """Whether what stands behind a dash is the end of an interval: an offset hardly changes."""
+    ends = {s[-5:] for s in samples if re.search(r"\d-\d\d:\d\d$", s)}
+    return len(ends) > _MOST_OFFSETS
 
 
 def _most(samples: list[str], some: list[str], pattern: re.Pattern[str], enough: float) -> bool:
@@ -377,7 +387,9 @@ def parse(strings: Any, time_format: TimeFormat) -> tuple[Ints, Bools, Ints]:
         return times, readable, passes
     # Only those that the format alone does not read pay for what is unusual in their spelling.
     where = np.flatnonzero(~readable)
-    others, next_day, named = plain_column(strings.take(to_arrow(where)))
+    others, next_day, named = plain_column(
+        strings.take(to_arrow(where)), intervals=not time_format.zoned
+    )
     found, read = _parse(others, time_format)
     times[where] = np.where(read, found + np.where(next_day, _DAY_MS, 0), 0)
     readable[where] = read

@@ -33,11 +33,15 @@ _RULES: tuple[tuple[str, str], ...] = (
     (r" ?(?:Uhr|hrs|h)$", ""),
     # A weekday in front.
     (r"^(?:[MmFf][oir]|[Dd][io]|[Ss][aou]|[Tt][uh]|[Ww]e)[a-z]{0,8}\.?,? (\w)", r"\1"),
-    # Of an interval the beginning.
-    (r"(\d) ?(?:-|–|bis|to) ?\d{1,2}[:.]\d\d(?:[:.]\d\d)?$", r"\1"),
+    # Of an interval the beginning; a dash with a blank on one side only begins an offset.
+    (r"(\d)(?: - | ?– ?| bis | to )\d{1,2}[:.]\d\d(?:[:.]\d\d)?$", r"\1"),
     (r"(\d\d:\d\d:\d\d),(\d)", r"\1.\2"),
     (r"(\d),? (\d{1,2}:\d\d)", r"\1 \2"),
 )
+
+
+_TIGHT_INTERVAL = (r"(:\d\d)-\d{1,2}:\d\d(?::\d\d)?$", r"\1")
+"""An interval without blanks, which looks like an offset."""
 
 
 def _for_python(pattern: str) -> re.Pattern[str]:
@@ -50,21 +54,30 @@ _PYTHON_LETTER = re.compile(r"(\d)[ ]?([ABSW])(?=$|:\d\d(?::\d\d)?$)")
 _NAME = re.compile(r"[A-Za-zÄÖÜäöüé]{3,9}")
 
 
-def plain(text: str) -> str:
-    """One time in the usual spelling: without weekday, letter of a pass, and ``24:00``."""
+def plain(text: str, *, intervals: bool = False) -> str:
+    """One time in the usual spelling: without weekday, letter of a pass, and ``24:00``.
+
+    With ``intervals``, ``00:00-00:15`` is the interval and not an offset.
+    """
     for pattern, new in _PYTHON_RULES:
         text = pattern.sub(new, text)
+    if intervals:
+        text = re.sub(*_TIGHT_INTERVAL, text)
     text = _PYTHON_LETTER.sub(r"\1", text)
     text = _PYTHON_MIDNIGHT.sub(r"\g<1>00\g<2>00\3\4", text)
     return _NAME.sub(lambda m: _MONTHS.get(m[0].lower(), m[0]), text)
 
 
-def plain_column(strings: Any) -> tuple[Any, NDArray[np.bool_], NDArray[np.int64]]:
+def plain_column(
+    strings: Any, *, intervals: bool
+) -> tuple[Any, NDArray[np.bool_], NDArray[np.int64]]:
     """A column in the usual spelling.
 
     Parameters
     ----------
     strings : pyarrow string array of length n
+    intervals : bool
+        Whether ``00:00-00:15`` is an interval.
 
     Returns
     -------
@@ -74,7 +87,7 @@ def plain_column(strings: Any) -> tuple[Any, NDArray[np.bool_], NDArray[np.int64
     passes : (n,) int64
         Which pass of a repeated hour a letter named; :data:`UNKNOWN` without one.
     """
-    for pattern, new in _RULES:
+    for pattern, new in (*_RULES, *([_TIGHT_INTERVAL] if intervals else [])):
         strings = pc.replace_substring_regex(strings, pattern, new)
     passes = np.full(len(strings), UNKNOWN)
     lettered = to_numpy(

@@ -19,7 +19,7 @@ from exporter.model.quantities import (
 Floats = NDArray[np.float64]
 
 TAGS = {"cell": ("pack", "cell"), "battery": ("device",), "meter": ("meter",), "site": ()}
-"""Tags of each measurement beside ``site``, as in docs/influxdb.md."""
+"""Tags of each measurement besides ``site``, as in docs/influxdb.md."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +151,7 @@ _OTHERS += ("EUR", "€", "$", "ct", "EUR/kWh", "dd.mm.yyyy", "hh:mm", "kg", "ba
 def unit_named(quantity: StoredQuantity, text: str) -> str | None:
     """The unit of a quantity that a text names, in its usual spellings; None for another text.
 
-    A capital tells mW from MW, so those two must be written as they are.
+    Only a capital distinguishes mW from MW, so those two must be written as they are.
     """
     table = _UNITS[quantity.unit]
     text = text.strip()

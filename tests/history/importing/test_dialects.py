@@ -139,10 +139,13 @@ STAMPS = {
     "weekday": [f"Mo, {t}" for t in german(TIMES)],
     "dots in the clock": [t[:-3] + "." + t[-2:] for t in german(TIMES)],
     "interval": [f"{t} - {t[-5:]}" for t in german(TIMES)],
+    "interval without blanks": [f"{t[:16]}-{t[11:16]}" for t in TIMES],
+    "German interval without blanks": [f"{t}-{t[-5:]}" for t in german(TIMES)],
     "midnight of the day before": [
         t.replace("04.03.2025 00:00", "03.03.2025 24:00") for t in german(TIMES)
     ],
     "offset": [f"{t} +01:00" for t in german(TIMES)],
+    "offset behind": [f"{t}+01:00" for t in german(TIMES)],
     "abbreviation": [f"{t} CET" for t in TIMES],
     "German abbreviation": [f"{t} MEZ" for t in german(TIMES)],
     "American": [
@@ -187,6 +190,13 @@ def test_letters_mark_the_two_hours_at_the_end_of_summer_time(
     rows = sorted(f"{t};{1000 + n}" for n, t in enumerate(marked))
     found = read(tmp_path / "m1_ae.csv", table("Zeit;Stand [kWh]", rows))
     assert (found["readings"], found["bad"], found["gaps"]) == (100, {}, 0)
+
+
+def test_offsets_to_the_west_are_no_intervals(tmp_path: Path) -> None:
+    for written in ("{} -05:00", "{}-05:00", "{} UTC-5", "{} (UTC-05:00)"):
+        rows = [f"{written.format(t)};{995 + n}" for n, t in enumerate(german(TIMES))]
+        found = read(tmp_path / "m1_ae.csv", table("Zeit;Stand [kWh]", rows))
+        assert first(found)[0] == "3 Mar 2025 06:00 Berlin: 995 kWh", written
 
 
 def test_an_abbreviation_of_several_zones_is_asked_for(tmp_path: Path) -> None:

@@ -83,7 +83,7 @@ READ = {
         INTERVAL,
         (96, "3 Mar 2025 01:00 Berlin: 0.1 kWh"),
     ),
-    "a price beside": (
+    "a price in another column": (
         "m1_ae.csv",
         "Name,J D\n\nTYPE,DATE,START TIME,END TIME,USAGE (kWh),COST\n"
         + lines("usage,{d},{c},{c},{v},$0.12", **CLOCKS),
