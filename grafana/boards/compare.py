@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from grafana_foundation_sdk.builders import stat, table, timeseries
+from grafana_foundation_sdk.builders import table, timeseries
 from grafana_foundation_sdk.builders.dashboard import CustomVariable, Dashboard, QueryVariable
 
 from exporter.model.quantities import QUANTITIES, Quantity
@@ -16,7 +16,7 @@ from grafana.kit.dashboard import (
     peers_variable,
     site_variable,
 )
-from grafana.kit.panels import Spec, colour, lines, tiles
+from grafana.kit.panels import Spec, colour, lines
 from grafana.kit.queries import (
     BUCKET,
     ON_SITE,
@@ -24,7 +24,6 @@ from grafana.kit.queries import (
     never_empty,
     or_missing,
     prom,
-    prom_now,
     prom_table,
 )
 from grafana.kit.tables import (
@@ -78,7 +77,7 @@ GROUPS = (("Same battery type", "battery_type"), ("Same region", "region"), ("Wh
 def build() -> Dashboard:
     """The dashboard."""
     made = dashboard("fleetscope-compare", _variables())
-    made.with_panel(_now()).with_panel(_over_time())
+    made.with_panel(_over_time())
     made.with_panel(_standing()).with_panel(_scores())
     made.with_panel(_furthest()).with_panel(_peers())
     collapsed(made, "Any reading, and the fleet's scores", [_readings(), _group()])
@@ -107,28 +106,13 @@ def _meaning(quantity: Quantity) -> str:
     return f"{first} in {quantity.unit}" if quantity.unit else first
 
 
-def _now() -> stat.Panel:
-    named = f"({VALUE}) * {ON_SITE} group_left (name) fleetscope_site_info"
-    spec = Spec(
-        title="${metric:text} now",
-        description=f"The chosen metric of the chosen sites now, {TOP} at most; the unit is the "
-        "one in the metric's name.",
-        size=(8, 9),
-        unit=look.NUMBER,
-        empty=NONE_CHOSEN,
-        colour=look.fixed("text"),
-        targets=[prom_now(f"topk({TOP}, {named})", "{{name}}")],
-    )
-    return tiles(spec, small=True)
-
-
 def _over_time() -> timeseries.Panel:
     named = f"({VALUE}) * {ON_SITE} group_left (name) fleetscope_site_info"
     spec = Spec(
         title="${metric:text}",
         description="The chosen metric of the chosen sites over time. Colours only distinguish "
         "sites. The dashed line is the median of all peers of the site.",
-        size=(16, 9),
+        size=(24, 9),
         unit=look.NUMBER,
         empty=NONE_CHOSEN,
         colour=look.by_series(),

@@ -85,7 +85,7 @@ def _whom_to_call() -> table.Panel:
         unit=look.NUMBER,
         empty=NO_SITES,
         back="24h",
-        points=144,
+        points=96,
         targets=[
             prom_table(never_empty(WORST_SITES, nobody), "A"),
             prom_table(

@@ -120,7 +120,7 @@ def site_variable(*, answering: bool = False) -> QueryVariable:
     """
     order = f"(fleet:attention_order:by_site or {ON_SITE} 1000 * {INFO})"
     if answering:
-        silent = f"{order} + {ON_SITE} (2000 * (fleetscope_site_up == 0))"
+        silent = f"{order} + {ON_SITE} (2000 * (fleetscope_site_up == bool 0))"
         order = f"({silent} or {ON_SITE} {order})"
     return _sites("site", "Site", f"sort({order} * {ON_SITE} group_left (name) {INFO})")
 

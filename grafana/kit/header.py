@@ -16,7 +16,7 @@ from scoring.status import STATUSES, Status
 HEIGHT = 3
 TEXT_WIDTH, TILES_WIDTH = 12, 12
 WALL = "fleetscope-fleet-wall"  # larger type, to be read from four metres
-USUAL_PX, WALL_PX = (13, 12), (20, 13)  # of the decision, and of the rest
+USUAL_PX, WALL_PX = (12, 12), (20, 13)  # of the decision, and of the rest
 AGE_VARIABLE = "data_age"
 TRIAGE = "fleetscope-overview"
 UNKNOWN_AGE = 'label_replace(vector(0) / 0, "age", "of unknown age", "", "")'
@@ -78,7 +78,7 @@ def _text(entry: Entry) -> text.Panel:
         f'<b style="font-size: {decision_px}px">{entry.decision}</b> '
         f"As of ${{__to:date:DD MMM HH:mm}}, data ${{{AGE_VARIABLE}}}."
     )
-    style = f"font-size: {line_px}px; line-height: 1.25"
+    style = f"font-size: {line_px}px; line-height: 1.2"
     return note(
         "", description, (TEXT_WIDTH, HEIGHT), f'<div style="{style}">{line}<br>{links}</div>'
     )
@@ -174,7 +174,7 @@ def _status(entry: Entry) -> tuple[str, str, dict[str, object]]:
 def _pages(entry: Entry) -> str:
     """PromQL: the number of sites that page, of those that are chosen."""
     if entry.scope in ("site", "battery"):
-        sites = 'ALERTS{alertstate="firing",severity="page",site="$site"}'
+        sites = 'ALERTS{alertstate="firing",severity="page",site!="",site="$site"}'
         return f"count(count by (alertname) ({sites})) or vector(0)"
     if entry.scope == "group":
         sites = 'ALERTS{alertstate="firing",severity="page",site=~"$site|$peers"}'

@@ -344,5 +344,6 @@ def _grafana(
             "FLEETSCOPE_DASHBOARDS_PATH": str(ROOT / "grafana" / "dashboards"),
             "GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH": str(HOME_DASHBOARD),
             "GF_NEWS_NEWS_FEED_ENABLED": "false",
+            "GF_SERVER_ENABLE_GZIP": "true",
         },
     )

@@ -52,7 +52,7 @@ class Look:
     wrong: list[str] = field(default_factory=list)
     took_seconds: float = 0.0
     own_bytes: int = 0
-    """Transferred for what the dashboard itself asks: its JSON and its queries."""
+    """Transferred until the first screen is there, for its JSON and its queries."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -149,6 +149,7 @@ def look(
         page.goto(f"{url}/d/{path.stem}/?orgId=1&theme={theme}&kiosk&refresh={query}")
         settle(page)
         seen.took_seconds = time.monotonic() - began
+        opening_bytes = seen.own_bytes
         page.screenshot(path=folder / f"{seen.name}.png")
         height = _content_height(page)
         page.set_viewport_size({"width": width, "height": min(max(height, 600), 9000)})
@@ -163,6 +164,7 @@ def look(
             seen.wrong.append(f"{judged['open']} open panels, {MOST_OPEN} at most")
         text = page.inner_text("body")
         seen.wrong += [f"not on the page: {title}" for title in titles(path) if title not in text]
+        seen.own_bytes = opening_bytes
     finally:
         page.close()
     return seen

@@ -38,7 +38,6 @@ MAY_BE_EMPTY = {
     ("site-readings", "Scrapes by outcome", "B"): "no device of the demo gives an implausible "
     "value",
     ("fleet-wall", "PV energy today", "A"): "the test may run for less than a minute",
-    ("compare", "${metric:text} now", "A"): "PV performance takes an hour of daylight",
     ("compare", "${metric:text}", "*"): "PV performance takes an hour of daylight",
     ("compare", "${quantity:text}", "A"): "no simulated device gives every reading",
     ("meters", "*", "*"): "the demo imports nothing; tests/grafana asks for meters",
