@@ -57,7 +57,7 @@ WORST_SITES = f"bottomk({WORST}, {KEY})"
 
 def build() -> Dashboard:
     """The dashboard."""
-    made = dashboard("fleetscope-overview", fleet_variables())
+    made = dashboard("fleetscope-overview", fleet_variables(), since="now-24h")
     made.with_panel(_whom_to_call())
     # A map that is wider than it is high would cut off the north and the south.
     below = HEIGHT + LIST_HEIGHT
@@ -80,11 +80,10 @@ def _whom_to_call() -> table.Panel:
         title="Whom to call first",
         description=f"The {WORST} chosen sites that need attention most: those that page, then "
         "those with a ticket, then by score and priority. With the worst issue, what to do first, "
-        "the score over 24 hours, and the phone number of the fleet file.",
+        "the score over the time range (24 hours at first), and the fleet file's phone number.",
         size=(24, LIST_HEIGHT),
         unit=look.NUMBER,
         empty=NO_SITES,
-        back="24h",
         points=96,
         targets=[
             prom_table(never_empty(WORST_SITES, nobody), "A"),
@@ -150,7 +149,7 @@ def _whom_to_call() -> table.Panel:
             Column("Value #C", "Score", 64, decimals=0),
             Column(
                 "Trend #F",
-                "24 h",
+                "Trend",
                 110,
                 more={
                     "custom.cellOptions": {

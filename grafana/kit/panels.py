@@ -76,7 +76,8 @@ class Spec:
     ``size`` is width (of 24) and height in Grafana's grid; ``empty`` is shown in place of data and
     says why there may be none; ``low`` and ``high`` fix the range; ``overrides`` are properties by
     field name, or by expression where the name is written between slashes; ``back`` is a range of
-    its own, as 24h; ``points`` is the largest number of values of a series.
+    its own, as 24h (its panel has no links, which would lose the time range); ``points`` is the
+    largest number of values of a series.
     """
 
     title: str

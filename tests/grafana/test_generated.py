@@ -202,6 +202,13 @@ def test_links_to_other_dashboards_keep_the_time_range(made: dict[str, dict[str,
 
 
 @EACH
+def test_a_panel_with_a_time_range_of_its_own_has_no_links(panel: dict[str, Any]) -> None:
+    # Grafana fills in no time range there.
+    if "timeFrom" in panel:
+        assert "url_time_range" not in json.dumps(panel)
+
+
+@EACH
 def test_a_panel_says_what_it_shows_in_which_unit_and_why_it_may_be_empty(
     panel: dict[str, Any],
 ) -> None:
