@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from tests.drivers.bridge import BATTERY, PVINVERTER, SYSTEM, VEBUS
+from tests.drivers.bridge import BATTERY, PREFIX, PVINVERTER, SYSTEM, VEBUS
 from tests.drivers.venus.judged import MAPPING, codes, judged, plain_site, sentence
 
 
@@ -144,3 +144,54 @@ async def test_a_value_of_a_wrong_type_is_counted_and_named() -> None:
     assert 'soh_percent text "good" of battery/256' in sentence(found, "wrong_type")
     assert found.readings["battery_hottest_c"] == 21.5
     assert site.state.records[0].implausible_total == 3
+
+
+# Right from the start, and to stay so
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [("Soc", 104.2), ("System/MaxCellVoltage", 21.4), ("System/MinCellVoltage", 0.0)],
+)
+async def test_a_value_outside_physics_is_named_and_scores_nothing(path: str, value: float) -> None:
+    trees = plain_site()
+    trees[BATTERY][path] = value
+    trees[SYSTEM]["Dc/Battery/Soc"] = []
+    async with judged(trees) as site:
+        found = await site.scrape(3)
+    assert codes(found) == {"implausible_reading": "info"}
+    assert f"{value:g} of battery/256" in sentence(found, "implausible_reading")
+
+
+async def test_an_aggregate_does_not_hide_an_ill_pack() -> None:
+    trees = plain_site()
+    trees[BATTERY] |= {"Soh": 97.0}
+    for number, soh in ((1, 96.0), (2, 66.0)):
+        service = f"{PREFIX}battery.ttyUSB{number}__1"
+        trees[service] = trees[BATTERY] | {"DeviceInstance": number, "Soh": soh}
+        trees[SYSTEM][f"{MAPPING}battery_{number}"] = service
+    async with judged(trees) as site:
+        found = await site.scrape()
+    assert codes(found) == {"battery_soh": "critical"}
+    assert "66" in sentence(found, "battery_soh")
+
+
+async def test_ids_of_cells_may_hold_anything() -> None:
+    trees = plain_site()
+    odd = 'Bank "B", rack=2 | 0C07\\'
+    trees[BATTERY] |= {"System/MinVoltageCellId": odd, "System/MinCellVoltage": 3.05}
+    async with judged(trees) as site:
+        found = await site.scrape(2)
+    assert odd in sentence(found, "cell_spread")
+
+
+async def test_solar_charger_and_shunt_without_ac_have_no_grid() -> None:
+    trees = plain_site()
+    del trees[VEBUS], trees[SYSTEM][f"{MAPPING}vebus_257"], trees[SYSTEM]["Ac/ActiveIn/Source"]
+    trees[SYSTEM]["VebusService"] = []
+    trees[f"{PREFIX}solarcharger.ttyS7"] = {"DeviceInstance": 278, "Yield/Power": 40.0, "State": 3}
+    async with judged(trees) as site:
+        found = await site.scrape()
+    assert codes(found) == {}
+    assert found.components["grid"] is None
+    assert not [name for name in found.missing if name.startswith("grid")]
