@@ -27,7 +27,7 @@ from exporter.serve.publication import Decoder, Delta, Publication
 log = logging.getLogger(__name__)
 
 # Polling comes first.
-NICENESS = 10
+NICENESS = 5
 
 
 class Worker:
