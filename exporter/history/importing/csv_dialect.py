@@ -20,7 +20,11 @@ from exporter.history.importing.number_dialect import (
     as_float,
     cleaned,
 )
-from exporter.history.importing.row_keys import first_plan, key_patterns
+from exporter.history.importing.row_keys import (
+    check_one_series,
+    first_plan,
+    key_patterns,
+)
 from exporter.history.importing.table import Table, TableError, find_table
 from exporter.history.importing.time_formats import (
     OpenOrderError,
@@ -52,8 +56,8 @@ _CLOCK = re.compile(r"\d{1,2}(?:[:h]\d\d){1,2}(?: ?[AP]M)?")
 _DOTTED_CLOCK = re.compile(r"([01]?\d|2[0-4])\.[0-5]\d(?:\.[0-5]\d)?")
 _OF_CLOCKS = re.compile(r"time|uhr|zeit|hour|clock|heure|von|from|start|begin", re.IGNORECASE)
 _OF_ROWS = ("", "index", "id", "nr", "nr.", "no", "no.", "#", "row", "lfd. nr.", "unnamed: 0")
-_MOST_REGISTERS = 24
 _ENOUGH_TIMES = 0.8
+_UTC_IN_HEADING = re.compile(r"(?<![A-Za-z])(?:UTC|GMT)(?![A-Za-z+-])")
 _USUAL_NUMBER = re.compile(r"[-+]?\d+(?:[.,]\d+)?")
 _DATE_ONLY = ("iso", "%Y%m%d")
 
@@ -195,9 +199,10 @@ def _detect(head: bytes, plan: FilePlan) -> Dialect:
     times = _time_columns(table, body, given)
     samples = [" ".join(row[c].strip() for c in times) for row in body]
     time, orders = _time_format(samples, plan)
+    headings = list(table.headings)
+    time = _in_zone_of_heading(time, headings[times[0]], plan, samples[0])
     if time.is_local and given.timezone is None:
         raise FileError("its times are local and no time zone is said; say --timezone")
-    headings = list(table.headings)
     keys = tuple((name, column_index(c, headings)) for name, c in plan.rule.series_columns.items())
     patterns = key_patterns(plan, keys, body)
     first = first_plan(plan, keys, body, dict(patterns))
@@ -208,7 +213,7 @@ def _detect(head: bytes, plan: FilePlan) -> Dialect:
     signals, units = _units_behind(plan, signals, evidence, body)
     with_units(signals, headings)
     if not keys:
-        _one_series(headings, samples, body, {*taken, *places})
+        check_one_series(headings, samples, body, {*taken, *places})
     return Dialect(
         *(encoding, table.skip_lines, table.separator, table.width, times, time, tuple(signals)),
         keys,
@@ -221,29 +226,23 @@ def _detect(head: bytes, plan: FilePlan) -> Dialect:
     )
 
 
-def _one_series(
-    headings: list[str], samples: list[str], body: list[list[str]], taken: set[int]
-) -> None:
-    """Refuse rows of several registers, whose times stand there once for each.
+def _in_zone_of_heading(time: TimeFormat, heading: str, plan: FilePlan, sample: str) -> TimeFormat:
+    """The format of the times, of UTC where their heading says so.
 
     Raises
     ------
     FileError
+        If the command says another zone; that of the file's own entry in the mapping counts.
     """
-    if len(set(samples)) > 0.6 * len(samples):
-        return
-    for column in range(len(headings)):
-        if column in taken:
-            continue
-        texts = list(dict.fromkeys(row[column].strip() for row in body))
-        if not 2 <= len(texts) <= _MOST_REGISTERS:
-            continue
-        pairs = {(time, row[column].strip()) for time, row in zip(samples, body, strict=True)}
-        if len(pairs) > 0.9 * len(samples):
-            raise FileError(
-                f"its rows are of several series: {headings[column]!r} is {', '.join(texts[:6])}; "
-                f"say --where {headings[column]}={texts[0]}, or where and series in the mapping"
-            )
+    if not time.is_local or not _UTC_IN_HEADING.search(heading):
+        return time
+    zone = plan.format.timezone
+    if zone is not None and zone not in ("UTC", "Z") and plan.rule.timezone is None:
+        raise FileError(
+            f"{sample} is UTC by its heading {heading!r}, and {zone} by --timezone; say --timezone "
+            f"UTC, or timezone: {zone} in the file's entry of the mapping"
+        )
+    return replace(time, utc=True) if zone is None else time
 
 
 def _filters(plan: FilePlan, table: Table) -> tuple[tuple[int, str], ...]:
@@ -345,7 +344,7 @@ def _clock_column(body: list[list[str]], date: int, heading: list[str]) -> int |
 def _is_clock(body: list[list[str]], column: int, heading: str) -> bool:
     """Whether a column holds times of the day; 3.31 is one only under a heading that says so."""
     forms = [_CLOCK, _DOTTED_CLOCK] if _OF_CLOCKS.search(heading) else [_CLOCK]
-    cells = [plain(row[column]) for row in body[:20]]
+    cells = [plain(row[column], intervals=True) for row in body[:20]]
     return any(all(form.fullmatch(cell) for cell in cells) for form in forms)
 
 

@@ -50,16 +50,14 @@ _ZONE = r"Z|(?:UTC|GMT)?[+-]\d{1,2}(?::?\d\d)?|[A-Z]{2,5}"
 _ZONE_BEHIND = rf"^(?P<time>.*(?:\d|\d ?[AP]M)) ?\(?(?P<zone>{_ZONE})\)?$"
 _ALLOWED = "dmyYHMSIpbBjf"
 _ENOUGH = 0.8
-_SHOWN_SAMPLES = 50
-_MOST_OFFSETS = 3
+_SHOWN_SAMPLES, _MOST_OFFSETS = 50, 3
 _SHORTEST_TIME, _LONGEST_TIME = 6, 64
 _USUAL_TIME = re.compile(
     rf"{_ISO}|{_ISO_ZONED}|\d\d\.\d\d\.\d{{4}} \d\d:\d\d(?::\d\d)?"
     r"|[12]\d{9}(?:\d{3}|\d{6}|\d{9})?(?:[.,]\d+)?"
 )
 _USUAL_NUMBER = re.compile(r"[-+]?\d{1,7}(?:[.,]\d+)?")
-_LONGEST_STEP_DAYS = 2
-_MONTH_STEP_DAYS = 27
+_LONGEST_STEP_DAYS, _MONTH_STEP_DAYS = 2, 27
 
 
 class TimeFormatError(ValueError):
@@ -98,11 +96,14 @@ class TimeFormat:
         Whether an offset or the abbreviation of a zone stands behind it.
     timezone : str or None
         The zone whose own abbreviations these are, such as CST of America/Chicago.
+    utc : bool
+        Whether the heading says that the times are of UTC.
     """
 
     form: str
     zoned: bool = False
     timezone: str | None = None
+    utc: bool = False
 
     @property
     def said(self) -> str:
@@ -112,7 +113,8 @@ class TimeFormat:
     @property
     def is_local(self) -> bool:
         """Whether it needs a time zone."""
-        return not self.zoned and self.form != "iso_zoned" and not self.form.startswith("unix")
+        local = self.form != "iso_zoned" and not self.form.startswith("unix")
+        return local and not self.zoned and not self.utc
 
 
 def named_format(text: str, timezone: str | None = None) -> TimeFormat:

@@ -175,7 +175,7 @@ def _clocks(cells: list[str]) -> list[tuple[int, str]]:
 
 
 def _clock(cell: str) -> str | None:
-    text = plain(cell.strip())
+    text = plain(cell.strip(), intervals=True)
     lettered = _LETTERED.fullmatch(cell.strip())
     if lettered:
         minute = lettered[2] or lettered[4] or "00"

@@ -264,3 +264,16 @@ def test_registers_of_one_file_become_several_signals(tmp_path: Path) -> None:
         ("z1_obis.csv [OBIS=2.8.0]", 96, 96),
     ]
     assert report["exit_code"] == 0
+
+
+def test_a_heading_that_says_utc(tmp_path: Path) -> None:
+    text = "Time (UTC),kW\n" + lines("{t},1.5", t=times("%Y-%m-%d %H:%M:%S"))
+    path = tmp_path / "m1_ap.csv"
+    path.write_text(text, "utf-8")
+    for options in ((), ("--timezone", "UTC")):
+        (found,) = checked(path, "--site", "s1", *options)["files"]
+        assert found["fault"] is None
+        (shown,) = found["first_readings"].values()
+        assert shown[0] == "3 Mar 2025 00:00 UTC: 1,500 W"
+    (found,) = checked(path, "--site", "s1", "--timezone", "Europe/Berlin")["files"]
+    assert "is UTC by its heading 'Time (UTC)', and Europe/Berlin by --timezone" in found["fault"]
