@@ -344,7 +344,7 @@ def raise_file_limit() -> None:
 
 
 def run(settings: Settings, path: Path) -> None:
-    """Run the service; returns when it was told to stop.
+    """Run the service; returns after SIGTERM or SIGINT.
 
     Raises
     ------
@@ -353,8 +353,8 @@ def run(settings: Settings, path: Path) -> None:
     """
     import uvloop
 
-    for told in mistyped():
-        log.warning("%s", told)
+    for mistake in mistyped():
+        log.warning("%s", mistake)
     raise_file_limit()
     fleet_file = FleetFile(path, time.time, DRIVERS)
 

@@ -54,7 +54,7 @@ def make_app(
     stored : InfluxQL or None
         Where the past is asked of; None where nothing is stored.
     prices : PriceList or None
-        What costs are told by; None for no figures.
+        What costs are worked out with; None: no costs.
     without_contacts : CollectorRegistry or None
         What those see who may not see contacts; None where all may.
     reload : callable or None
@@ -96,8 +96,8 @@ def make_app(
     async def healthz() -> Response:
         """The processes live and their loops turn."""
         why = stalled()
-        told = {"status": "stalled", "for": why} if why else {"status": "ok"}
-        return Response(orjson.dumps(told), 503 if why else 200, media_type="application/json")
+        health = {"status": "stalled", "for": why} if why else {"status": "ok"}
+        return Response(orjson.dumps(health), 503 if why else 200, media_type="application/json")
 
     @app.get("/readyz", responses={503: {"description": "Some site has not been tried yet"}})
     async def readyz() -> Response:

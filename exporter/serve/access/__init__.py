@@ -1,1 +1,1 @@
-"""The exporter's own doors: TLS, sign-in, roles, limits and headers of its HTTP server."""
+"""Access to the HTTP server: TLS, sign-in, roles, limits and headers."""
