@@ -25,7 +25,7 @@ TOKEN = "change-me-4711-4711"
 # A stream does not end.
 LEFT_OUT = {"/api/v1/events"}
 # What a question means is no matter of its schema, and the moment of a history neither.
-MEANT = {"/api/v1/ask", "/api/v1/query", "/api/v1/history"}
+MEANT = {"/api/v1/ask", "/api/v1/query", "/api/v1/timeline", "/api/v1/history"}
 # A report is made of a whole year at times, on a machine that does other work.
 PATIENCE_SECONDS = 120.0
 _CONFORMS = (
@@ -44,7 +44,9 @@ def application(folder: Path) -> Callable[..., Any]:
     fleet.scrape(s0003=None, s0005={"soh_percent": 60.0})
     made = registry(lambda: fleet.latest, lambda: NUMBERS)
     app = make_app(lambda: fleet.latest, lambda: None, made, reload=lambda: None)
-    GuardedServer(app, load_settings(web_config=config, change_token=TOKEN))
+    GuardedServer(
+        app, load_settings(web_config=config, change_token=TOKEN, allowed_hosts="testserver")
+    )
     return app
 
 
