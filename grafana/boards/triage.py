@@ -206,7 +206,7 @@ def _causes() -> table.Panel:
         spec,
         [
             Column(
-                "code", "Issue", 150, mappings=[*look.issue_names(), look.as_text({"none": "None"})]
+                "code", "Issue", 190, mappings=[*look.issue_names(), look.as_text({"none": "None"})]
             ),
             Column("value", "Where", 120),
             Column("Value #A", "Sites", 56, decimals=0),
