@@ -243,7 +243,7 @@ class Setting:
     neighbours: int = 3
 
 
-def expected_issues(
+def expected_issues(  # noqa: PLR0911 - one for each fault
     fault: FaultName, params: dict[str, Any], setting: Setting | None = None
 ) -> Expected:
     """What a monitor with Fleetscope's default thresholds must say of a fault.

@@ -290,7 +290,7 @@ def _silent_findings(t: FloatArray, voltages: Floats) -> list[Finding]:
     return found
 
 
-def analyse_pack(
+def analyse_pack(  # noqa: C901, PLR0915 - one chain in which each step uses those before
     t: FloatArray,
     voltages: Floats,
     *,
