@@ -77,7 +77,9 @@ def asked() -> dict[str, str]:
     """Every query of a panel that names a level by a variable."""
     found = {}
     for uid, dashboard in dashboards().items():
-        for panel in dashboard["panels"]:
+        # A collapsed row holds its panels itself.
+        panels = [p for top in dashboard["panels"] for p in (top, *top.get("panels", ()))]
+        for panel in panels:
             for target in panel.get("targets", []):
                 query = target.get("query", "")
                 if any(f'"${detail.name}"' in query for detail in DETAILS):

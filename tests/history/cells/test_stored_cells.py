@@ -355,7 +355,7 @@ def test_sites_without_cells_and_servers_without_answer(stored: dict[str, str]) 
     assert (nothing.packs, nothing.fault) == ((), "no single cells of this site are stored")
     silent = analysed(stored | {"influxdb_url": "http://127.0.0.1:1"}, time.time())
     assert silent.fault is not None
-    assert silent.fault.startswith("http://127.0.0.1:1: ")
+    assert silent.fault.startswith("http://127.0.0.1:1/query: ")
 
 
 def test_the_command_reads_influxdb_itself(stored: dict[str, str], end: float) -> None:
