@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -193,6 +193,47 @@ def _check(values: FloatArray, groupings: Sequence[Labels], min_members: int, fl
         raise ValueError(f"min_members must be at least 2, not {min_members}")
 
 
+Moments = Callable[[FloatArray, SortedGroups], tuple[FloatArray, FloatArray]]
+"""From values in the order of their groups to centre and spread of each group."""
+
+
+def _of_peers(
+    values: FloatArray, groupings: Sequence[Labels], min_members: int, moments: Moments
+) -> tuple[IntArray, IntArray, FloatArray, FloatArray]:
+    """Grouping, members, centre and spread of each site's narrowest group that is large enough."""
+    grouping = np.full(values.shape, -1, dtype=np.intp)
+    members = np.zeros(values.shape, dtype=np.intp)
+    centre = np.full(values.shape, np.nan)
+    spread = np.full(values.shape, np.nan)
+    for index, labels in enumerate(groupings):
+        groups = sort_groups(values, labels)
+        takes = (groups.count[groups.group] >= min_members) & (grouping[groups.sites] < 0)
+        if not takes.any():
+            continue
+        group_centre, group_spread = moments(values[groups.sites], groups)
+        sites, group = groups.sites[takes], groups.group[takes]
+        grouping[sites] = index
+        members[sites] = groups.count[group]
+        centre[sites] = group_centre[group]
+        spread[sites] = group_spread[group]
+    return grouping, members, centre, spread
+
+
+def _median_and_mad(ordered: FloatArray, groups: SortedGroups) -> tuple[FloatArray, FloatArray]:
+    median = _medians(ordered, groups)
+    distance = np.abs(ordered - median[groups.group])
+    by_distance = np.lexsort((distance, groups.group))
+    return median, _medians(distance[by_distance], groups)
+
+
+def _mean_and_deviation(ordered: FloatArray, groups: SortedGroups) -> tuple[FloatArray, FloatArray]:
+    mean = np.bincount(groups.group, weights=ordered) / groups.count
+    squares = (ordered - mean[groups.group]) ** 2
+    # A group of one has no sample deviation; it is never taken, so any divisor will do.
+    divisor = np.maximum(groups.count - 1, 1)
+    return mean, np.sqrt(np.bincount(groups.group, weights=squares) / divisor)
+
+
 def robust_scores(
     values: FloatArray,
     groupings: Sequence[Labels],
@@ -233,25 +274,7 @@ def robust_scores(
     Quality Control vol. 16, 1993: modified z-score and its threshold of 3.5.
     """
     _check(values, groupings, min_members, floor)
-    grouping = np.full(values.shape, -1, dtype=np.intp)
-    members = np.zeros(values.shape, dtype=np.intp)
-    median = np.full(values.shape, np.nan)
-    mad = np.full(values.shape, np.nan)
-    for index, labels in enumerate(groupings):
-        groups = sort_groups(values, labels)
-        takes = (groups.count[groups.group] >= min_members) & (grouping[groups.sites] < 0)
-        if not takes.any():
-            continue
-        ordered = values[groups.sites]
-        group_median = _medians(ordered, groups)
-        distance = np.abs(ordered - group_median[groups.group])
-        by_distance = np.lexsort((distance, groups.group))
-        group_mad = _medians(distance[by_distance], groups)
-        sites, group = groups.sites[takes], groups.group[takes]
-        grouping[sites] = index
-        members[sites] = groups.count[group]
-        median[sites] = group_median[group]
-        mad[sites] = group_mad[group]
+    grouping, members, median, mad = _of_peers(values, groupings, min_members, _median_and_mad)
     z = np.full(values.shape, np.nan)
     judged = grouping >= 0
     distance = values[judged] - median[judged]
@@ -295,27 +318,9 @@ def sigma_scores(
     pp. 79-80.
     """
     _check(values, groupings, min_members, floor)
-    grouping = np.full(values.shape, -1, dtype=np.intp)
-    members = np.zeros(values.shape, dtype=np.intp)
-    mean = np.full(values.shape, np.nan)
-    deviation = np.full(values.shape, np.nan)
-    for index, labels in enumerate(groupings):
-        groups = sort_groups(values, labels)
-        takes = (groups.count[groups.group] >= min_members) & (grouping[groups.sites] < 0)
-        if not takes.any():
-            continue
-        ordered = values[groups.sites]
-        group_mean = np.bincount(groups.group, weights=ordered) / groups.count
-        squares = (ordered - group_mean[groups.group]) ** 2
-        # A group of one has no sample deviation; it is never taken, so any divisor will do.
-        group_deviation = np.sqrt(
-            np.bincount(groups.group, weights=squares) / np.maximum(groups.count - 1, 1)
-        )
-        sites, group = groups.sites[takes], groups.group[takes]
-        grouping[sites] = index
-        members[sites] = groups.count[group]
-        mean[sites] = group_mean[group]
-        deviation[sites] = group_deviation[group]
+    grouping, members, mean, deviation = _of_peers(
+        values, groupings, min_members, _mean_and_deviation
+    )
     z = np.full(values.shape, np.nan)
     judged = grouping >= 0
     z[judged] = (values[judged] - mean[judged]) / np.maximum(deviation[judged], floor)

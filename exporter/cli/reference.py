@@ -28,6 +28,7 @@ from exporter.config.thresholds import Thresholds
 from exporter.drivers import DRIVERS
 from exporter.history.cells.wear import MEANINGS as WEAR_MEANINGS
 from exporter.history.rollups.schema import parts as rollup_parts
+from exporter.model.generated import write_or_compare
 from exporter.model.quantities import DERIVED, METER_QUANTITIES, QUANTITIES, ROWS, Measurement
 from exporter.model.snapshot import OUTCOME_MEANINGS
 from exporter.serve.metric_families import FAMILIES, PREFIX
@@ -399,18 +400,7 @@ def glossary() -> str:
 
 def main(arguments: list[str]) -> int:
     """Write the documents, or compare them; returns the exit code."""
-    different = []
-    for name, text in documents().items():
-        path = FOLDER / name
-        if path.exists() and path.read_text(encoding="utf-8") == text:
-            continue
-        different.append(name)
-        if "--check" not in arguments:
-            path.write_text(text, encoding="utf-8")
-    if "--check" in arguments and different:
-        print(f"not as generated: {', '.join(different)}; run make generate", file=sys.stderr)
-        return 1
-    return 0
+    return write_or_compare(documents(), FOLDER, arguments)
 
 
 if __name__ == "__main__":

@@ -5,13 +5,13 @@ With ``--check`` it writes nothing and exits 1 if a file on disk differs.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from exporter.model.generated import write_or_compare
 from provisioning.prometheus import (
     battery_alerts,
     cell_alerts,
@@ -87,15 +87,4 @@ def _rule(alert: Alert) -> str:
 
 def main(arguments: list[str]) -> int:
     """Write the files, or compare them; returns the exit code."""
-    different = []
-    for name, text in files().items():
-        path = FOLDER / name
-        if path.exists() and path.read_text(encoding="utf-8") == text:
-            continue
-        different.append(name)
-        if "--check" not in arguments:
-            path.write_text(text, encoding="utf-8")
-    if "--check" in arguments and different:
-        print(f"not as generated: {', '.join(different)}; run make generate", file=sys.stderr)
-        return 1
-    return 0
+    return write_or_compare(files(), FOLDER, arguments)

@@ -6,7 +6,7 @@ import pytest
 
 from exporter.drivers.venus import http_driver
 from exporter.drivers.venus.http_driver import VenusHttpDriver
-from exporter.model.snapshot import BatterySnapshot, Outcome, ScrapeError, Snapshot
+from exporter.model.snapshot import Outcome, ScrapeError
 from tests.drivers.bridge import (
     BATTERY,
     GRID,
@@ -24,20 +24,9 @@ from tests.drivers.bridge import (
     sends,
     unused_url,
 )
+from tests.drivers.venus.scrapes import active, settled
 
 pytestmark = pytest.mark.usefixtures("short_patience")
-
-
-def active(snapshot: Snapshot) -> BatterySnapshot:
-    (battery,) = (b for b in snapshot.batteries if b.active)
-    return battery
-
-
-async def settled(driver: VenusHttpDriver, bridge: Bridge) -> None:
-    """Scrape until every device has been read once, so that no other one is due."""
-    for _ in range(6):
-        await driver.scrape()
-    bridge.asked()
 
 
 HANGS = [hangs_after(b""), hangs_after(HEAD[:9]), hangs_after(HEAD + b'{"value": {"Soc"')]

@@ -9,7 +9,7 @@ import pytest
 
 from exporter.drivers.venus.http_driver import VenusHttpDriver
 from exporter.model.quantities import QUANTITIES
-from exporter.model.snapshot import BatterySnapshot, Outcome, Snapshot
+from exporter.model.snapshot import Outcome
 from tests.drivers.bridge import (
     BATTERY,
     CHARGER,
@@ -27,20 +27,9 @@ from tests.drivers.bridge import (
     replies,
     sends,
 )
+from tests.drivers.venus.scrapes import active
 
 pytestmark = pytest.mark.usefixtures("short_patience")
-
-
-def active(snapshot: Snapshot) -> BatterySnapshot:
-    (battery,) = (b for b in snapshot.batteries if b.active)
-    return battery
-
-
-async def settled(driver: VenusHttpDriver, bridge: Bridge) -> None:
-    """Scrape until every device has been read once, so that no other one is due."""
-    for _ in range(6):
-        await driver.scrape()
-    bridge.asked()
 
 
 async def test_a_whole_site(bridge: Bridge, driver: VenusHttpDriver, clock: Clock) -> None:
