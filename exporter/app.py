@@ -43,7 +43,7 @@ from exporter.model.text import sites_word
 from exporter.serve.publication import Publication, ServiceNumbers
 from exporter.serve.supervisor import ServerSupervisor
 from exporter.store.cell_cadence import CellStore, has_cell_issue
-from exporter.store.influx import connection_of
+from exporter.store.connection import connection_of
 from exporter.store.line_protocol import assessment_lines, event_line, snapshot_lines
 from exporter.store.queue_stats import SpoolNumbers
 from exporter.store.writer import writer_of

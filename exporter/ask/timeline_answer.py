@@ -101,7 +101,7 @@ def _row(b: Builder, found: Entry | Open) -> dict[str, Any]:
 def _headline(b: Builder, found: Timeline) -> str:
     assert b.coverage is not None
     observed = b.coverage.sentence()
-    text = _counted(b, found) if b.query.count else _told(b, found)
+    text = _counted(b, found) if b.query.count else _in_order(b, found)
     if b.coverage.enough:
         return f"{text} {observed}" if b.coverage.below(MOSTLY) else text
     if not [entry for entry in found.entries if entry.kind != "unobserved"]:
@@ -109,7 +109,7 @@ def _headline(b: Builder, found: Timeline) -> str:
     return f"{observed} In that time: {text}"
 
 
-def _told(b: Builder, found: Timeline) -> str:
+def _in_order(b: Builder, found: Timeline) -> str:
     """How much happened, and what came first."""
     changes = [entry for entry in found.entries if entry.kind != "unobserved"]
     when = b.period.words or "in the period"

@@ -12,7 +12,8 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from exporter.config.settings import Settings
 from exporter.history.rollups.recount import Report, RollupError, find_stale, recount, stored_span
 from exporter.history.rollups.source import Source
-from exporter.store.influx import NoAnswerError, connection_of, target_of
+from exporter.store.connection import connection_of
+from exporter.store.influx import NoAnswerError, target_of
 from exporter.store.target import NotAllowedError, RetryLaterError
 
 NAMED_DAYS = 20

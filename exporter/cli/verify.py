@@ -9,7 +9,8 @@ from rich.table import Table
 
 from exporter.cli.console import plain_table
 from exporter.config.settings import Settings
-from exporter.store.influx import InfluxClient, connection_of
+from exporter.store.connection import connection_of
+from exporter.store.influx import InfluxClient
 from exporter.store.queue import Fate
 from exporter.store.verification import Row, VerifyError, parse_time, verify
 

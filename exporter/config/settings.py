@@ -79,7 +79,7 @@ Retention = Annotated[str, AfterValidator(_check_retention)]
 
 
 def _read_secret(path: Path) -> str:
-    """The one line that a file holds. The path is not told: it may be the secret, by mistake."""
+    """The one line of a file. Errors omit the path: it may be the secret, by mistake."""
     try:
         secret = path.read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:
@@ -245,7 +245,7 @@ class Settings(BaseSettings):
         description="Most that is sent a second of what waited, beside fresh readings, compressed",
     )
     prices: Path | None = Field(
-        None, description="Price list, YAML; without it no cost is told (docs/report.md)"
+        None, description="Price list, YAML; without it no cost is shown (docs/report.md)"
     )
     report: Path | None = Field(
         None, description="When the report is made and where it goes, YAML (docs/report.md)"

@@ -5,17 +5,8 @@ from __future__ import annotations
 from exporter.config.settings import Settings
 from exporter.model.levels import RAW
 from exporter.model.workers import BlockingCalls
-from exporter.store.influx import (
-    Connection,
-    InfluxClient,
-    NoAnswerError,
-    Series,
-    any_of,
-    between,
-    connection_of,
-    name,
-    quoted,
-)
+from exporter.store.connection import Connection, connection_of
+from exporter.store.influx import InfluxClient, NoAnswerError, Series, any_of, between, name, quoted
 
 __all__ = ["InfluxQL", "NoAnswerError", "Series", "any_of", "between", "name", "quoted"]
 

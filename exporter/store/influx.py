@@ -9,15 +9,16 @@ arrive; and a write costs 1.4 ms of CPU instead of 0.7.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import orjson
 
 from exporter.config.settings import Settings
-from exporter.model.http import HttpClient, Reply, RequestError, basic
-from exporter.model.levels import RAW, duration_seconds
+from exporter.model.http import HttpClient, Reply, RequestError
+from exporter.model.levels import RAW
+from exporter.store.connection import Connection, connection_of
 from exporter.store.target import Target
 
 ANSWER_SECONDS = 60.0
@@ -30,65 +31,6 @@ Tags = tuple[tuple[str, str], ...]
 
 class NoAnswerError(Exception):
     """InfluxDB did not answer, or refused; the text says what and where, and holds no secret."""
-
-
-@dataclass(frozen=True, slots=True)
-class Connection:
-    """An InfluxDB and one of its databases; can be sent to a process.
-
-    Attributes
-    ----------
-    url, database : str
-    headers : mapping
-        The sign-in.
-    kept : mapping of level name to int or None
-        Seconds that each level is kept by the settings, None for ever; empty for 1.x, which says
-        it in InfluxQL.
-    api : str
-        ``v1`` or ``v2``.
-    organisation : str
-        For 2.x.
-    """
-
-    url: str
-    database: str
-    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
-    kept: Mapping[str, int | None] = field(default_factory=dict)
-    api: str = "v1"
-    organisation: str = ""
-
-
-def token_header(token: str) -> dict[str, str]:
-    """The header of a sign-in to InfluxDB 2.x."""
-    return {"Authorization": f"Token {token}"}
-
-
-def _sign_in(settings: Settings) -> dict[str, str]:
-    if settings.influxdb_api == "v2":
-        token = settings.influxdb_token
-        return token_header(token.get_secret_value() if token else "")
-    if not settings.influxdb_username:
-        return {}
-    password = settings.influxdb_password
-    return basic(settings.influxdb_username, password.get_secret_value() if password else "")
-
-
-def connection_of(settings: Settings) -> Connection | None:
-    """The InfluxDB of the settings; None where they name none."""
-    if settings.influxdb_url is None:
-        return None
-    kept = {}
-    if settings.influxdb_api == "v2":
-        durations = {RAW: settings.influxdb_retention, **settings.rollup_retention}
-        kept = {name: duration_seconds(duration) for name, duration in durations.items()}
-    return Connection(
-        settings.influxdb_url,
-        settings.influxdb_database,
-        _sign_in(settings),
-        kept,
-        settings.influxdb_api,
-        settings.influxdb_org,
-    )
 
 
 def target_of(settings: Settings) -> Target:

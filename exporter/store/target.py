@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 from exporter.model.levels import DEFAULT_RETENTION, LEVELS, RAW
 
 if TYPE_CHECKING:
-    from exporter.store.influx import Connection
+    from exporter.store.connection import Connection
 
 LONGEST_WAIT_SECONDS = 60.0
 # Where the server names no time. Short, so that fresh points arrive soon after its return.

@@ -71,10 +71,10 @@ def expected(stack: Stack) -> Expected:
     fleet = yaml.safe_load(stack.fleet_file.read_text("utf-8"))
     by_site: dict[str, dict[str, Any]] = truth["sites"]
     one_of = {
-        site: [frozenset(group) for group in told["must_show_one_of"]]
-        for site, told in by_site.items()
+        site: [frozenset(group) for group in truth["must_show_one_of"]]
+        for site, truth in by_site.items()
     }
-    must_show = {site: frozenset(told["must_show"]) for site, told in by_site.items()}
+    must_show = {site: frozenset(truth["must_show"]) for site, truth in by_site.items()}
     return Expected(
         sites=frozenset(site["id"] for site in fleet["sites"]),
         offline=frozenset(
@@ -84,7 +84,7 @@ def expected(stack: Stack) -> Expected:
         ),
         must_show=must_show,
         one_of=one_of,
-        must_not_show={site: frozenset(told["must_not_show"]) for site, told in by_site.items()},
+        must_not_show={site: frozenset(truth["must_not_show"]) for site, truth in by_site.items()},
     )
 
 
@@ -260,12 +260,12 @@ class Checks:
                 if not group & active[site]
             ]
             wrong += [f"{site} has a false {code}" for code in sorted(false)]
-        told = sum(len(codes) for codes in self.wanted.must_show.values())
-        told += sum(len(groups) for groups in self.wanted.one_of.values())
+        count = sum(len(codes) for codes in self.wanted.must_show.values())
+        count += sum(len(groups) for groups in self.wanted.one_of.values())
         return Outcome(
             "Issues match what the simulator put in",
             not wrong,
-            "; ".join(wrong) or f"{told} expected, {told} shown, none false",
+            "; ".join(wrong) or f"{count} expected, {count} shown, none false",
         )
 
     def alert_in_alertmanager(self) -> Outcome:

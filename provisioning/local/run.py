@@ -27,7 +27,7 @@ from provisioning.local.stack import (
     build,
     fresh_folder,
 )
-from provisioning.local.supervision import TETHER, DiedError, alive
+from provisioning.local.supervision import END_WITH_PARENT, DiedError, alive
 
 TITLES = {
     "simulator": "Simulated sites",
@@ -72,7 +72,7 @@ class Run:
         Raises
         ------
         AlreadyRunningError
-            With what that run told of itself.
+            With what that run printed of itself.
         """
         holder = RunLock(self.folder).holder()
         if holder is not None:
@@ -220,7 +220,7 @@ def show_dashboard(run: Run, stack: Stack, seconds: float | None) -> None:
     if run.console.is_terminal:
         live = subprocess.Popen(
             [
-                *(sys.executable, "-S", "-E", str(TETHER), str(os.getpid())),
+                *(sys.executable, "-S", "-E", str(END_WITH_PARENT), str(os.getpid())),
                 *status_command(stack, "--watch"),
             ],
             env=environment,

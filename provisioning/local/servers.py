@@ -47,10 +47,10 @@ def find(server: Server) -> Path | None:
         path = shutil.which(name)
         if path is None:
             continue
-        told = subprocess.run(
+        printed = subprocess.run(
             [path, *server.version_arguments], capture_output=True, text=True, check=False
         )
-        if re.search(server.version, told.stdout + told.stderr):
+        if re.search(server.version, printed.stdout + printed.stderr):
             return Path(path)
     return None
 

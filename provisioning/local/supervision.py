@@ -20,7 +20,7 @@ from typing import Any
 
 from provisioning.local.ports import LOOPBACK
 
-TETHER = Path(__file__).with_name("tether.py")
+END_WITH_PARENT = Path(__file__).with_name("end_with_parent.py")
 FOREIGN_SETTINGS = ("FLEETSCOPE_", "INFLUXDB_", "GF_")
 RPC_ERRORS = (OSError, http.client.HTTPException, xmlrpc.client.Error)
 
@@ -131,8 +131,8 @@ class Supervisor:
         with (self.logs / "supervisord.log").open("wb") as log:
             self._process = subprocess.Popen(
                 [
-                    *(sys.executable, "-S", "-E", str(TETHER), str(os.getpid()), sys.executable),
-                    *("-m", "supervisor.supervisord", "-n", "-c", self.config.name),
+                    *(sys.executable, "-S", "-E", str(END_WITH_PARENT), str(os.getpid())),
+                    *(sys.executable, "-m", "supervisor.supervisord", "-n", "-c", self.config.name),
                 ],
                 cwd=self.folder,
                 stdin=subprocess.DEVNULL,
@@ -284,7 +284,7 @@ class Supervisor:
         ]
         last = max((program.stop_rank for program in self.programs), default=0)
         for program in self.programs:
-            command = [sys.executable, "-S", "-E", str(TETHER), "0", *program.command]
+            command = [sys.executable, "-S", "-E", str(END_WITH_PARENT), "0", *program.command]
             sections += [
                 f"[program:{program.name}]",
                 f"command = {_escape(shlex.join(command))}",

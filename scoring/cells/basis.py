@@ -1,4 +1,4 @@
-"""Which windows of a pack a trend is told from."""
+"""Which windows of a pack carry a trend."""
 
 from __future__ import annotations
 

@@ -68,7 +68,7 @@ def from_onset(
     -------
     trend : Trend
     onset : float array, shape (C,)
-        Days; the beginning of the span where no onset can be told, NaN without a trend.
+        Days; the beginning of the span where no onset can be found, NaN without a trend.
     """
     columns = {field.name: getattr(trend, field.name).copy() for field in fields(Trend)}
     onset = np.full(trend.carried.shape, np.nan)

@@ -339,7 +339,7 @@ def analyse_pack(  # noqa: C901, PLR0915 - one chain in which each step uses tho
     if soc_percent is not None and soc_percent.shape != t.shape:
         raise ValueError("soc_percent must have the shape of the times")
     step_v = reading_step(t, voltages)
-    told_limits = coarse_limits(limits, step_v)
+    coarser_limits = coarse_limits(limits, step_v)
     deviation_limit_v += 0.5 * excess(step_v)
     resting, zone, loaded, steady, median, deviation = _state(
         t, voltages, current_a, soc_percent, capacity_ah, step_v
@@ -358,7 +358,7 @@ def analyse_pack(  # noqa: C901, PLR0915 - one chain in which each step uses tho
     rest, load = (
         assess_imbalance(
             windows.only(windows.resting == at_rest_too),
-            limits=told_limits,
+            limits=coarser_limits,
             clear_after_seconds=CLEAR_AFTER_SECONDS,
         )
         for at_rest_too in (True, False)

@@ -1,4 +1,4 @@
-"""How coarse the readings of a pack are: what lies between two steps cannot be told."""
+"""How coarse the readings of a pack are: what lies between two steps is unknown."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def reading_step(
         V; NaN where missing.
     min_changes : int
         Changes from one reading to the next that a day must have: of a pack that stands still on
-        round values nothing can be told.
+        round values nothing is known.
     share : float, 0 to 1
         Part of the readings of the day that have to be multiples.
     """
@@ -47,9 +47,9 @@ def reading_step(
         changes = (ticks[1:] != ticks[:-1]) & known[1:] & known[:-1]
         if np.count_nonzero(changes) < min_changes:
             continue
-        told = ticks[known]
+        counted = ticks[known]
         for step in COARSE_STEPS_V:
-            if np.count_nonzero(told % round(step / _TICK_V) == 0) >= share * told.size:
+            if np.count_nonzero(counted % round(step / _TICK_V) == 0) >= share * counted.size:
                 return step
         break
     return FINE_V

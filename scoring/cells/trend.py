@@ -181,7 +181,7 @@ def theil_sen(
     of ``certain_change_v`` on, which is more than sound cells wander, it is enough that Sen's plain
     interval excludes 0, which then is the interval given. Last, the slope has to stand out from
     those of the other cells by ``peer_factor`` times their robust scatter: how far sound cells
-    wander is best told by the cells of the same pack.
+    wander shows best in the cells of the same pack.
 
     Parameters
     ----------
@@ -372,7 +372,7 @@ def days_until(trend: Trend, limit_v: float, *, away_v: float = 0.002) -> Foreca
     limit_v : float, above 0
         Distance from the median, V.
     away_v : float
-        Nothing is foretold before the cell is this far beyond the median on the side that it is
+        Nothing is forecast before the cell is this far beyond the median on the side that it is
         heading for, V: one that is being balanced stops there.
 
     Raises

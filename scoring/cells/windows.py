@@ -115,7 +115,7 @@ def medians(values: Floats, *, min_count: int = 1) -> Floats:
 
 
 def grouped_medians(values: Floats, step: float, *, min_count: int = 1) -> Floats:
-    """Median over the last axis of values that are told in steps, between two steps if need be.
+    """Median over the last axis of values that come in steps, between two steps if need be.
 
     The plain median of readings in steps of 10 mV jumps by 10 mV at once, and with it the distance
     of every cell. That of grouped data counts how many values lie below and within the step that

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from exporter.history.cells.pack_reader import HISTORY_DAYS
 from exporter.model.levels import LEVELS, RAW, RAW_RANGE_DAYS
-from exporter.store.influx import Connection
+from exporter.store.connection import Connection
 from exporter.store.influx_v1 import InfluxV1
 from exporter.store.queue import compress
 from tests.bench.influx import Influx, cpu_seconds

@@ -16,7 +16,7 @@ from typing import Any
 
 from exporter.history.rollups.source import Source
 from exporter.model.levels import RAW
-from exporter.store.influx import Connection
+from exporter.store.connection import Connection
 from grafana.generate import all_panels
 from grafana.kit.levels import CELLS, CHOICE_QUERY, DETAILS
 

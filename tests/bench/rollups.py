@@ -18,7 +18,8 @@ import numpy as np
 from exporter.history.rollups.recount import Report, recount
 from exporter.history.rollups.source import DAY_MS, Source
 from exporter.model.levels import LEVELS, RAW
-from exporter.store.influx import Connection, between_ms
+from exporter.store.connection import Connection
+from exporter.store.influx import between_ms
 from exporter.store.influx_v1 import InfluxV1
 from exporter.store.queue import compress
 from tests.bench.influx import Influx, cpu_seconds

@@ -10,8 +10,8 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from exporter.store.connection import Connection, token_header
 from exporter.store.disk_queue import DiskQueue, Limits
-from exporter.store.influx import Connection, token_header
 from exporter.store.influx_v1 import InfluxV1
 from exporter.store.influx_v2 import InfluxV2
 from exporter.store.queue import Fate, Queue

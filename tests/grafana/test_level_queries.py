@@ -11,7 +11,7 @@ from exporter.history.cells.wear import MEANINGS as WEAR
 from exporter.history.rollups.recount import recount
 from exporter.history.rollups.source import DAY_MS, Source
 from exporter.model.levels import LEVELS, RAW, duration_seconds
-from exporter.store.influx import Connection
+from exporter.store.connection import Connection
 from exporter.store.queue import compress
 from grafana.generate import dashboards
 from grafana.kit.levels import DETAILS

@@ -12,7 +12,7 @@ from exporter.history.rollups.plot_level import level_batch
 from exporter.history.rollups.source import DAY_MS, Source
 from exporter.model.levels import LEVELS, RAW, duration_seconds
 from exporter.model.quantities import KEPT, RollupKind
-from exporter.store.influx import Connection
+from exporter.store.connection import Connection
 from grafana.kit.levels import CELLS, CHOICE_QUERY, METERS, READINGS, Detail, field
 from tests.store.test_influx_targets import Server, influx1, influx2, server  # noqa: F401
 

@@ -23,7 +23,7 @@ from provisioning.local.stack import (
     Stack,
     fresh_folder,
 )
-from provisioning.local.supervision import TETHER, DiedError, Program, Supervisor, alive
+from provisioning.local.supervision import END_WITH_PARENT, DiedError, Program, Supervisor, alive
 from provisioning.local.web import RequestError, get, get_json
 
 ROOT = Path(__file__).parents[2]
@@ -147,7 +147,7 @@ class TestFreshFolder:
         assert (tmp_path / "letter").read_text() == "dear"
 
 
-class TestTether:
+class TestEndWithParent:
     def test_command_ends_with_its_parent(self) -> None:
         code = (
             "import os, subprocess, sys, time\n"
@@ -157,7 +157,7 @@ class TestTether:
             "child.stdout.readline(); print(child.pid, flush=True); time.sleep(60)"
         )
         with subprocess.Popen(
-            [sys.executable, "-c", code, str(TETHER)], stdout=subprocess.PIPE
+            [sys.executable, "-c", code, str(END_WITH_PARENT)], stdout=subprocess.PIPE
         ) as parent:
             assert parent.stdout is not None
             child = int(parent.stdout.readline())
@@ -168,7 +168,7 @@ class TestTether:
 
     def test_a_parent_that_has_gone_is_noticed(self) -> None:
         done = subprocess.run(
-            [sys.executable, str(TETHER), "999999999", "true"],
+            [sys.executable, str(END_WITH_PARENT), "999999999", "true"],
             capture_output=True,
             text=True,
             check=False,

@@ -15,7 +15,7 @@ import aiohttp
 import pytest
 
 from exporter.model.levels import DAY
-from exporter.store.influx import Connection, token_header
+from exporter.store.connection import Connection, token_header
 from exporter.store.influx_v1 import InfluxV1
 from exporter.store.influx_v2 import InfluxV2
 from exporter.store.queue import Fate, MemoryQueue, compress

@@ -13,7 +13,7 @@ import pytest
 
 from exporter.model.http import basic
 from exporter.store import influx_v1, influx_v2, sender, writer
-from exporter.store.influx import Connection, token_header
+from exporter.store.connection import Connection, token_header
 from exporter.store.influx_v1 import InfluxV1
 from exporter.store.influx_v2 import InfluxV2
 from exporter.store.queue import Fate, MemoryQueue

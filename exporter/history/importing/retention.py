@@ -8,7 +8,8 @@ from typing import Any
 
 from exporter.config.settings import Settings
 from exporter.model.levels import RAW
-from exporter.store.influx import InfluxClient, NoAnswerError, connection_of, retention_seconds
+from exporter.store.connection import connection_of
+from exporter.store.influx import InfluxClient, NoAnswerError, retention_seconds
 
 _DAY = 86_400
 # What InfluxDB itself chooses for more than half a year; a file a day would be many files.

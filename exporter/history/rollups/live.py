@@ -75,7 +75,7 @@ class LiveRollups:
         self._kept: dict[str, int] = {}
         self._compared = -math.inf
         self._late = math.inf
-        self._told = 0
+        self._reported = 0
         self._complained = False
         self._task: asyncio.Task[None] | None = None
 
@@ -107,9 +107,9 @@ class LiveRollups:
         tasks = due(self._done or behind, now, self._sites(), self._kept)
         for task in tasks:
             await self._do(task)
-        if now // DAY_MS > self._told // DAY_MS:
+        if now // DAY_MS > self._reported // DAY_MS:
             self._writer.put(level_batch(self._kept, now))
-            self._told = now
+            self._reported = now
         if tasks:
             self._done = {**behind, **self._done, **dict.fromkeys(tasks[0].since_ms, now)}
             self.stats.turns += 1

@@ -11,7 +11,7 @@ from exporter.model.workers import WorkerProcess
 if TYPE_CHECKING:
     from exporter.history.rollups.due import Found, Task
     from exporter.history.rollups.source import Source
-    from exporter.store.influx import Connection
+    from exporter.store.connection import Connection
     from exporter.store.queue import Batch
 
 

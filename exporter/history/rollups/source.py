@@ -13,8 +13,8 @@ import numpy as np
 
 from exporter.history.rollups.aggregate import Before, FloatArray, IntArray, Samples
 from exporter.model.levels import LEVELS
+from exporter.store.connection import Connection
 from exporter.store.influx import (
-    Connection,
     InfluxClient,
     Part,
     Tags,

@@ -78,7 +78,7 @@ class Changes:
             there.add(site.id)
             shown = listed(assessment, row)
             body = orjson.dumps(shown)
-            # A place moves whenever another site's does: the order is told as a whole.
+            # A place moves whenever another site's does: the order is sent as a whole.
             shown["attention_rank"] = 0
             if self._compared.get(site.id) != (same := orjson.dumps(shown)):
                 self._compared[site.id] = same

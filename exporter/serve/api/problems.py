@@ -42,8 +42,8 @@ def install(app: FastAPI) -> None:
             {"parameter": str(found["loc"][:2][-1])[:80], "message": _words(found)}
             for found in error.errors()
         ]
-        told = "; ".join(f"{found['parameter']}: {found['message']}" for found in errors)
-        return problem(422, told, errors=errors)
+        detail = "; ".join(f"{found['parameter']}: {found['message']}" for found in errors)
+        return problem(422, detail, errors=errors)
 
     @app.exception_handler(Exception)
     async def broken(request: Request, error: Exception) -> Response:

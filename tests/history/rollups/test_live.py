@@ -15,7 +15,8 @@ from exporter.history.rollups.due import HOUR_MS
 from exporter.history.rollups.live import LiveRollups
 from exporter.history.rollups.rollup_process import RollupProcess
 from exporter.history.rollups.source import DAY_MS, Source
-from exporter.store.influx import Connection, NoAnswerError
+from exporter.store.connection import Connection
+from exporter.store.influx import NoAnswerError
 from exporter.store.queue import Fate, MemoryQueue, compress
 from exporter.store.writer import Writer
 from tests.store.test_influx_targets import Server

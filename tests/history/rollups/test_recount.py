@@ -16,7 +16,8 @@ from exporter.history.rollups.source import DAY_MS, Source
 from exporter.model.levels import LEVELS, Level
 from exporter.model.snapshot import BatterySnapshot, Cells, Outcome, Snapshot
 from exporter.store.cell_cadence import CellStore
-from exporter.store.influx import Connection, any_of, between_ms
+from exporter.store.connection import Connection
+from exporter.store.influx import any_of, between_ms
 from exporter.store.queue import compress
 from exporter.store.target import Target
 from tests.history.rollups.duck import Duck, Key, Row, same

@@ -1,9 +1,9 @@
 """Run a command that ends when its parent does.
 
-``python tether.py PARENT COMMAND...`` asks the kernel to send SIGTERM to this process as soon as
-its parent dies, however it dies, and then becomes COMMAND. PARENT is the parent's process id, or
-0 for whichever process started this one. Linux only (prctl(2), PR_SET_PDEATHSIG); elsewhere the
-command runs without the tether.
+``python end_with_parent.py PARENT COMMAND...`` asks the kernel to send SIGTERM to this process as
+soon as its parent dies, however it dies, and then becomes COMMAND. PARENT is the parent's process
+id, or 0 for whichever process started this one. Linux only (prctl(2), PR_SET_PDEATHSIG);
+elsewhere the command runs on without its parent.
 
 It stands alone, without imports from this package, so that a process starts in little time.
 """
@@ -18,15 +18,15 @@ import sys
 PR_SET_PDEATHSIG = 1
 
 
-def tether(parent: int) -> None:
-    """Tie this process to ``parent``, 0 for the present one.
+def end_with(parent: int) -> None:
+    """Have the kernel end this process with ``parent``, 0 for the present one.
 
     Raises
     ------
     OSError
         The kernel refuses.
     ProcessLookupError
-        The parent died before the tether was tied.
+        The parent died before.
     """
     if not sys.platform.startswith("linux"):
         return
@@ -41,8 +41,8 @@ def tether(parent: int) -> None:
 
 
 def main(arguments: list[str]) -> None:
-    """Tether, then become the command."""
-    tether(int(arguments[0]))
+    """Bind to the parent, then become the command."""
+    end_with(int(arguments[0]))
     try:
         os.execvp(arguments[1], arguments[1:])  # noqa: S606
     except OSError as error:
