@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 
 import pytest
 
@@ -91,7 +90,5 @@ async def test_a_program_that_fails_says_why() -> None:
 
 
 async def test_a_program_that_takes_too_long_is_ended() -> None:
-    begun = time.monotonic()
     with pytest.raises(TimeoutError):
-        await Program("http.server").output(b"", 0.5)
-    assert time.monotonic() - begun < 60
+        await Program("tests.model.endless").output(b"", 0.5)

@@ -254,7 +254,7 @@ def test_readers_delay_neither_scrapes_nor_health(site: str, tmp_path: Path) -> 
             # An answer or a refusal with its reason; nobody is turned away by the load.
             assert set(answered) <= {200, 422}
             assert answered[200] >= 40
-            assert healthy > 10
+            assert healthy > 0
             # Every site has had its turns meanwhile.
             until(
                 lambda: min(after - begun.get(i, 0) for i, after in counted(service).items()) >= 2
