@@ -20,7 +20,7 @@ from exporter.assess.assessment import as_dict, assess
 from exporter.collect.state import FleetState
 from exporter.config.fleet import Fleet
 from exporter.drivers.transport.http import json_client
-from exporter.drivers.venus import http_driver
+from exporter.drivers.venus import site_reader
 from exporter.drivers.venus.conditions import MOST_ALARMS
 from exporter.drivers.venus.http_driver import VenusHttpDriver
 from exporter.drivers.venus.tree import MOST_CELLS
@@ -136,7 +136,7 @@ async def test_what_never_ends_is_given_up(
     if outcome is not Outcome.TIMEOUT:
         # So that it is the size that ends it, however busy the machine is.
         monkeypatch.setattr(json_client, "REQUEST_SECONDS", 120.0)
-        monkeypatch.setattr(http_driver, "SITE_SECONDS", 240.0)
+        monkeypatch.setattr(site_reader, "SITE_SECONDS", 240.0)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     bridge.manners[SYSTEM] = manner
     bridge.manners["services"] = manner

@@ -1,4 +1,4 @@
-"""Options of the Venus HTTP driver, and what one of its scrapes gathers."""
+"""Options of the Venus drivers, and what one scrape gathers."""
 
 from __future__ import annotations
 
@@ -15,11 +15,9 @@ from exporter.drivers.venus.tree import Tree
 from exporter.drivers.venus.values import text
 from exporter.model.snapshot import BatterySnapshot, Implausible, Notice
 
-REQUESTS_PER_SCRAPE = 4
 
-
-class VenusHttpOptions(HttpOptions):
-    """Options of a site behind the Venus HTTP bridge."""
+class VenusOptions(HttpOptions):
+    """Options of a Venus site, over whichever protocol."""
 
     serial: Text | None = Field(
         None,
@@ -42,8 +40,8 @@ class Scrape:
 
     site: str
     deadline: float
+    requests_left: int
     services_asked: bool = False
-    requests_left: int = REQUESTS_PER_SCRAPE
     silence_seconds: float = 0.0
     problems: list[str] = field(default_factory=list)
     readings: Collector = field(default_factory=lambda: Collector("site", "system"))

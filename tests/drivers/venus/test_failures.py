@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from exporter.drivers.venus import http_driver
+from exporter.drivers.venus import site_reader
 from exporter.drivers.venus.http_driver import VenusHttpDriver
 from exporter.model.snapshot import Outcome, ScrapeError
 from tests.drivers.bridge import (
@@ -55,7 +55,7 @@ async def test_a_battery_that_hangs_leaves_a_partial_reading(
 async def test_the_sites_time_runs_out_after_the_system_tree(
     bridge: Bridge, driver: VenusHttpDriver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(http_driver, "SITE_SECONDS", 2.5)
+    monkeypatch.setattr(site_reader, "SITE_SECONDS", 2.5)
     bridge.manners[BATTERY] = hangs_after(b"")
     snapshot = await driver.scrape()
     assert snapshot.outcome is Outcome.PARTIAL
@@ -66,7 +66,7 @@ async def test_the_sites_time_runs_out_after_the_system_tree(
 async def test_the_sites_time_runs_out_at_once(
     bridge: Bridge, driver: VenusHttpDriver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(http_driver, "SITE_SECONDS", 2.5)
+    monkeypatch.setattr(site_reader, "SITE_SECONDS", 2.5)
     bridge.manners["services"] = hangs_after(b"")
     with pytest.raises(ScrapeError, match="in all") as caught:
         await driver.scrape()

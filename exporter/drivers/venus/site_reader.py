@@ -1,0 +1,490 @@
+"""Reads a Venus site, whichever way its trees come: which devices, in which order, and what of it
+becomes a Snapshot.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from typing import Any, Protocol
+
+from exporter.drivers.base import DriverContext
+from exporter.drivers.identity import Identity
+from exporter.drivers.transport.http.json_client import NotFoundError
+from exporter.drivers.venus import tree as venus
+from exporter.drivers.venus.ac_input import (
+    AcInput,
+    ac_services,
+    read_ac_input,
+    read_grid_energy,
+)
+from exporter.drivers.venus.ac_sources import AcSources
+from exporter.drivers.venus.battery import (
+    BankMember,
+    bank_member,
+    listed_batteries,
+    pending_notices,
+    read_battery,
+    read_listed,
+)
+from exporter.drivers.venus.conditions import read_conditions
+from exporter.drivers.venus.devices import (
+    HANG_SECONDS,
+    LASTING_CLASSES,
+    DeviceIds,
+    GoneDevices,
+    HungServices,
+)
+from exporter.drivers.venus.scrape import Scrape, VenusOptions, properties_of
+from exporter.drivers.venus.values import number, text
+from exporter.model.snapshot import (
+    Notice,
+    Outcome,
+    ScrapeError,
+    Snapshot,
+)
+
+SITE_SECONDS = 10.0
+SERVICES_SECONDS = 3600.0
+SETTINGS_SECONDS = 3600.0
+OTHER_DEVICE_SECONDS = 60.0
+# The counters of a meter are readings of the site, which are stale after three scrapes.
+METER_SECONDS = 20.0
+METER_KNOWN_SECONDS = 90.0
+_OTHER_CLASSES = frozenset(
+    {
+        "acsystem",
+        "alternator",
+        "battery",
+        "charger",
+        "dcdc",
+        "dcgenset",
+        "dcload",
+        "dcsource",
+        "dcsystem",
+        "fuelcell",
+        "genset",
+        "grid",
+        "inverter",
+        "multi",
+        "pvinverter",
+        "solarcharger",
+        "vebus",
+    }
+)
+
+_GRID_LOST = "GridLost"
+# Failures of one request that leave hope for the next: the site did answer.
+_ANSWERED = frozenset({Outcome.HTTP_STATUS, Outcome.MALFORMED, Outcome.TRUNCATED})
+
+
+class Bridge(Protocol):
+    """Answers as the Venus HTTP bridge does: its routes and documents."""
+
+    async def get_json(
+        self, path: str, params: dict[str, str], *, patience_seconds: float | None = None
+    ) -> Any:
+        """The document of a route.
+
+        Raises
+        ------
+        NotFoundError
+            For a service or path that is not there.
+        ScrapeError
+            For every other failure.
+        """
+
+
+class SiteReader:
+    """Reads one site, scrape after scrape, and remembers what later scrapes need.
+
+    Parameters
+    ----------
+    site : str
+        Site id.
+    bridge : Bridge
+    options : VenusOptions
+    context : DriverContext
+        Lends the clocks.
+    most_requests : int
+        Requests of one scrape.
+    """
+
+    def __init__(
+        self,
+        site: str,
+        bridge: Bridge,
+        options: VenusOptions,
+        context: DriverContext,
+        most_requests: int,
+    ) -> None:
+        self._site = site
+        self._bridge = bridge
+        self._most_requests = most_requests
+        self._wall_clock = context.wall_clock
+        self._monotonic = context.monotonic
+        self._identity = Identity(options.serial)
+        self._services: list[str] = []
+        self._services_due = -math.inf
+        self._mapped: dict[str, str] = {}
+        self._others_read: dict[str, float] = {}
+        self._meter_was_last = False
+        self._meters: dict[str, tuple[float, AcInput]] = {}
+        self._disconnected: set[str] = set()
+        self._members: dict[str, BankMember] = {}
+        self._information: dict[str, list[str]] = {}
+        self._ids = DeviceIds()
+        self._gone = GoneDevices(frozenset(options.ignored_devices))
+        self._hung = HungServices()
+        self._sources = AcSources()
+        self._settings_due = -math.inf
+
+    async def scrape(self) -> Snapshot:
+        """Read the site once; see :meth:`exporter.drivers.base.Pollable.scrape`."""
+        if self._hung.busy:
+            await self._wait_for_bridge()
+        started = self._monotonic()
+        deadline = asyncio.get_running_loop().time() + SITE_SECONDS
+        scrape = Scrape(self._site, deadline, self._most_requests)
+        system = await self._read_all(scrape)
+        self._note_conditions(scrape, system)
+        scrape.notices += [
+            *pending_notices({self._ids.of(s): m for s, m in self._members.items()}),
+            *self._ids.clashes(),
+            *self._gone.notices(),
+            *self._hung.notices(self._ids),
+        ]
+        return Snapshot(
+            site=self._site,
+            time=self._wall_clock(),
+            duration=self._monotonic() - started,
+            outcome=Outcome.PARTIAL if scrape.problems else Outcome.OK,
+            detail="; ".join(scrape.problems),
+            readings=scrape.readings.readings,
+            batteries=tuple(scrape.batteries.values()),
+            alarms=scrape.alarms,
+            alarm_texts=scrape.alarm_texts,
+            notices=tuple(scrape.notices),
+            silence_seconds=scrape.silence_seconds,
+            devices=self._devices(scrape) if self._mapped else None,
+            implausible=(*scrape.readings.implausible, *scrape.implausible),
+            properties=properties_of(system),
+        )
+
+    async def _wait_for_bridge(self) -> None:
+        """Wait until the bridge is done with the service that hung; it asks D-Bus nothing for this.
+
+        Raises
+        ------
+        ScrapeError
+            When the bridge does not answer in that time either.
+        """
+        try:
+            await self._bridge.get_json("/health", {}, patience_seconds=HANG_SECONDS)
+        except ScrapeError as error:
+            if error.outcome not in _ANSWERED:
+                detail = f"the bridge does not answer since {self._hung.names()} hung"
+                raise ScrapeError(error.outcome, detail) from error
+        self._hung.bridge_answers(self._monotonic())
+
+    def _devices(self, scrape: Scrape) -> frozenset[str]:
+        """Ids of all devices: those with a known service, and those read just now."""
+        return frozenset({"system/0", *self._ids.known(), *scrape.alarms, *scrape.batteries})
+
+    async def _read_all(self, scrape: Scrape) -> venus.Tree:
+        if self._monotonic() >= self._services_due:
+            await self._start_services(scrape)
+        system = await self._read_system(scrape)
+        services = sorted(self._mapped.keys() | set(self._services))
+        active = await self._read_battery(scrape, system, services)
+        await self._read_ac(scrape, system, services)
+        await self._read_another(scrape, services, active)
+        self._judge_ac(scrape, system, services)
+        for service, tree in scrape.trees.items():
+            if venus.service_class(service) == "grid":
+                read_grid_energy(tree, scrape.readings)
+        return system
+
+    async def _read_system(self, scrape: Scrape) -> venus.Tree:
+        """The system tree; empty where the system service is down and the bridge is not."""
+        try:
+            system = await self._tree(scrape, venus.SYSTEM)
+        except NotFoundError:
+            scrape.problems.append("the bridge answers, the system service of the device does not")
+            detail = "com.victronenergy.system does not answer"
+            scrape.notices.append(Notice("system_service_down", "system/0", detail))
+            self._services_due = -math.inf
+            return {}
+        self._identity.check(text(system.get("Serial")))
+        venus.read_system(system, scrape.readings)
+        self._sources.learn(system)
+        await self._take_mapping(scrape, venus.mapped_services(system))
+        return system
+
+    async def _take_mapping(self, scrape: Scrape, mapped: dict[str, str]) -> None:
+        """Take the devices that the system maps; where they changed, ask for all services."""
+        if self._mapped and mapped.keys() != self._mapped.keys():
+            left = self._mapped.keys() - mapped.keys()
+            self._services = [s for s in self._services if s not in left]
+            self._services_due = -math.inf
+        self._mapped = mapped
+        if self._services_due == -math.inf and not scrape.services_asked:
+            await self._start_services(scrape)
+        known = {*mapped, *self._services}
+        self._ids.keep(known)
+        self._ids.map(mapped)
+        self._hung.keep(known)
+        self._disconnected &= known
+        self._members = {s: m for s, m in self._members.items() if s in known}
+        self._information = {s: i for s, i in self._information.items() if s in known}
+        if mapped:
+            self._gone.update({service: self._ids.of(service) for service in known})
+
+    async def _start_services(self, scrape: Scrape) -> None:
+        """Ask for the services; the system tree may know enough where they cannot be had."""
+        try:
+            await self._read_services(scrape)
+        except ScrapeError as error:
+            if error.outcome not in _ANSWERED:
+                raise
+            scrape.problems.append(error.detail)
+
+    async def _read_services(self, scrape: Scrape) -> None:
+        scrape.services_asked = True
+        document = await self._get(scrape, "/services", {})
+        services = venus.service_list(document)
+        # An empty list is what the bridge answers when D-Bus failed: what is known stays.
+        if services:
+            self._services = services
+            self._services_due = self._monotonic() + SERVICES_SECONDS
+
+    async def _read_battery(
+        self, scrape: Scrape, system: venus.Tree, services: list[str]
+    ) -> str | None:
+        service = venus.battery_service(system, services)
+        tree: venus.Tree = {}
+        has_tree = service is not None and venus.service_class(service) == "battery"
+        if service is not None and has_tree and not self._hung.hung(service):
+            try:
+                tree = await self._tree(scrape, service)
+            except NotFoundError as error:
+                service, tree = await self._find_again(scrape, service, error)
+            except ScrapeError as error:
+                scrape.problems.append(error.detail)
+        for listed in listed_batteries(system, service):
+            if not self._is_silent(listed.service):
+                if listed.service not in self._mapped:
+                    self._ids.of(listed.service, {"DeviceInstance": listed.instance})
+                scrape.add_battery(read_listed(listed, self._ids.of(listed.service)))
+        if service is None:
+            self._add_system_battery(scrape, system)
+        elif not self._is_silent(service):
+            # What the system tree has of a battery that is silent are its last values.
+            device = self._ids.of(service, tree)
+            found = read_battery(service, tree, active=True, system=system, device=device)
+            scrape.add_battery(found)
+        return service
+
+    def _is_silent(self, service: str) -> bool:
+        return service in self._disconnected or self._hung.hung(service)
+
+    async def _find_again(
+        self, scrape: Scrape, service: str, error: NotFoundError
+    ) -> tuple[str, venus.Tree]:
+        """The battery was renamed since the system tree was written: ask what there is now."""
+        self._services_due = -math.inf
+        known = set(self._services)
+        try:
+            if not scrape.services_asked:
+                await self._read_services(scrape)
+            named = [s for s in self._services if venus.service_class(s) == "battery"]
+            # A name that was not there before is the renamed one.
+            again = min(named, key=lambda s: (s in known, s), default=None)
+            if again is not None and again != service and scrape.requests_left > 0:
+                return again, await self._tree(scrape, again)
+        except ScrapeError as second:
+            scrape.problems.append(second.detail)
+        scrape.problems.append(error.detail)
+        return service, {}
+
+    def _add_system_battery(self, scrape: Scrape, system: venus.Tree) -> None:
+        """Without a battery service the system tree may still know of a battery."""
+        found = read_battery(venus.SYSTEM, {}, active=True, system=system, device="system/0")
+        if found[1] or any(not math.isnan(v) for v in found[0].readings.values()):
+            scrape.add_battery(found)
+
+    async def _read_ac(self, scrape: Scrape, system: venus.Tree, services: list[str]) -> None:
+        """Read inverters until one knows its input; the grid meter where that leaves a question."""
+        settled = False
+        for service in ac_services(system, services):
+            is_meter = venus.service_class(service) == "grid"
+            if scrape.requests_left == 0 or (settled and not is_meter):
+                continue
+            if (settled and is_meter) or self._hung.hung(service):
+                continue
+            try:
+                tree = await self._tree(scrape, service)
+            except NotFoundError:
+                self._services_due = -math.inf
+                continue
+            except ScrapeError as error:
+                scrape.problems.append(error.detail)
+                break
+            seen = self._sources.seen_phases.get(service, ())
+            found = scrape.inputs[service] = read_ac_input(service, tree, seen)
+            self._sources.learn_device(tree)
+            on_grid = number(system.get("Ac/ActiveIn/Source")) not in (2, 3)
+            settled = found.live and not math.isnan(found.frequency_hz) and on_grid
+            if not is_meter and found.connected == 0 and not self._sources.kinds:
+                await self._read_kinds(scrape)
+
+    async def _read_kinds(self, scrape: Scrape) -> None:
+        """Kinds of the inputs from the settings, for firmware that does not give them elsewhere."""
+        if self._monotonic() < self._settings_due or scrape.requests_left == 0:
+            return
+        self._settings_due = self._monotonic() + SETTINGS_SECONDS
+        query = {"service": "com.victronenergy.settings", "path": "/Settings/SystemSetup/AcInput1"}
+        try:
+            reply = await self._get(scrape, "/value", query)
+        except NotFoundError:
+            return
+        except ScrapeError as error:
+            scrape.problems.append(error.detail)
+            return
+        if isinstance(reply, dict):
+            self._sources.learn_settings(0, reply.get("value"))
+
+    def _judge_ac(self, scrape: Scrape, system: venus.Tree, services: list[str]) -> None:
+        now = self._monotonic()
+        found: dict[str, AcInput] = {}
+        order = ac_services(system, services)
+        for service in order:
+            tree = scrape.trees.get(service)
+            if tree is not None:
+                seen = self._sources.seen_phases.get(service, ())
+                known = scrape.inputs.get(service)
+                found[service] = known or read_ac_input(service, tree, seen)
+                if venus.service_class(service) == "grid":
+                    self._meters[service] = (now, found[service])
+            elif service in self._meters and now - self._meters[service][0] < METER_KNOWN_SECONDS:
+                # Meters are read in turn; between, the last word holds for what they alone know.
+                found[service] = self._meters[service][1]
+        # Without a device read just now nothing new is known, unless there is none to read.
+        if any(service in scrape.trees for service in order) or not order:
+            judged = self._sources.judge(system, services, found, scrape.readings)
+            scrape.notices += judged
+
+    async def _read_another(self, scrape: Scrape, services: list[str], active: str | None) -> None:
+        """Spend what is left of the budget on the device that was not read for longest."""
+        now = self._monotonic()
+        self._others_read = {s: t for s, t in self._others_read.items() if s in services}
+        self._others_read.update(dict.fromkeys(scrape.trees, now))
+        if scrape.requests_left == 0 or scrape.problems:
+            return
+        service = self._next_device(scrape, services, active, now)
+        if service is None:
+            return
+        self._others_read[service] = now
+        self._meter_was_last = venus.service_class(service) == "grid"
+        try:
+            tree = await self._tree(scrape, service)
+        except NotFoundError:
+            self._services_due = -math.inf
+            self._services = [s for s in self._services if s != service]
+        except ScrapeError as error:
+            scrape.problems.append(error.detail)
+        else:
+            if venus.service_class(service) == "battery" and not self._is_silent(service):
+                device = self._ids.of(service, tree)
+                found = read_battery(
+                    service, tree, active=active is None, system=None, device=device
+                )
+                scrape.add_battery(found)
+
+    def _next_device(
+        self, scrape: Scrape, services: list[str], active: str | None, now: float
+    ) -> str | None:
+        """The device that is due: the meter every other time, the one that waited longest, and
+        last one that hung, when its time has come."""
+        due = []
+        for service in services:
+            kind = venus.service_class(service)
+            read = self._others_read.get(service, -math.inf)
+            every = METER_SECONDS if kind == "grid" else OTHER_DEVICE_SECONDS
+            is_other = kind in _OTHER_CLASSES and service != active and service not in scrape.trees
+            if is_other and now - read >= every and not self._hung.hung(service):
+                first = kind == "grid" and not self._meter_was_last
+                due.append((not first, read, service))
+        if due:
+            return min(due)[2]
+        return next((s for s in self._hung.due(now) if s in services), None)
+
+    def _note_conditions(self, scrape: Scrape, system: venus.Tree) -> None:
+        """Alarms, codes and states of the devices that were read."""
+        trees = {**({venus.SYSTEM: system} if system else {}), **scrape.trees}
+        for service, tree in trees.items():
+            kind = venus.service_class(service)
+            device = "system/0" if service == venus.SYSTEM else self._ids.of(service, tree)
+            found = read_conditions(kind, tree)
+            if _GRID_LOST in found.levels and scrape.readings.readings.get("grid_expected") == 0:
+                # What left is a generator or shore power, as it does every day.
+                found.levels[_GRID_LOST] = 0
+            scrape.alarms[device] = found.levels
+            scrape.alarm_texts[device] = found.texts
+            self._information[service] = found.information
+            if kind == "battery":
+                self._members[service] = bank_member(tree)
+        for service, information in self._information.items():
+            device = self._ids.of(service)
+            pending = service in self._members and self._members[service].pending
+            for what in information if not pending else ():
+                scrape.notices.append(Notice("device_state", device, f"{device} {what}"))
+        for service in sorted(self._disconnected):
+            if venus.service_class(service) in LASTING_CLASSES:
+                device = self._ids.of(service)
+                detail = f"{device} says that it is not connected"
+                scrape.notices.append(Notice("device_silent", device, detail))
+
+    async def _tree(self, scrape: Scrape, service: str) -> venus.Tree:
+        """The whole tree of a service; empty where the device says that it is not connected, since
+        its last values stand there."""
+        try:
+            reply = await self._get(scrape, "/value", {"service": service, "path": "/"})
+        except NotFoundError:
+            self._ids.forget(service)
+            raise
+        except ScrapeError as error:
+            if error.outcome is Outcome.TIMEOUT and service != venus.SYSTEM:
+                self._hung.note(service, self._monotonic())
+                scrape.silence_seconds = HANG_SECONDS + SITE_SECONDS
+            raise
+        self._hung.answered(service)
+        tree = reply.get("value") if isinstance(reply, dict) else None
+        if not isinstance(tree, dict) or not all(isinstance(key, str) for key in tree):
+            detail = f"GET /value: the tree of {service} is not an object"
+            raise ScrapeError(Outcome.MALFORMED, detail)
+        tree = venus.pruned(tree)
+        if service == venus.SYSTEM:
+            return tree
+        self._ids.of(service, tree)
+        if number(tree.get("Connected")) == 0:
+            self._disconnected.add(service)
+            return {}
+        self._disconnected.discard(service)
+        scrape.trees[service] = tree
+        return tree
+
+    async def _get(self, scrape: Scrape, path: str, params: dict[str, str]) -> Any:
+        scrape.requests_left -= 1
+        try:
+            async with asyncio.timeout_at(scrape.deadline):
+                return await self._bridge.get_json(path, params)
+        except TimeoutError as error:
+            detail = f"GET {path}: the site took longer than {SITE_SECONDS:.0f} s in all"
+            scrape.requests_left = 0
+            raise ScrapeError(Outcome.TIMEOUT, detail) from error
+        except ScrapeError as error:
+            if error.outcome is Outcome.TIMEOUT:
+                # What is stuck keeps the bridge's one thread: another request would wait behind it.
+                scrape.requests_left = 0
+            raise
