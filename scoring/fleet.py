@@ -71,7 +71,9 @@ class FleetInputs:
     off_grid, latitude, solar_capacity_kw, priority
         From the fleet file.
     region, battery_type : int arrays
-        Group numbers, -1 in none.
+        Group numbers, -1 in none; no group spans projects.
+    project : int array
+        Group numbers; every site is in one. Sites are compared within their project alone.
     """
 
     ids: list[str]
@@ -97,6 +99,7 @@ class FleetInputs:
     priority: NDArray[np.int8]
     region: NDArray[np.int64]
     battery_type: NDArray[np.int64]
+    project: NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,8 +231,7 @@ def _assess_solar(inputs: FleetInputs, answering: BoolArray) -> tuple[Component,
 
 
 def _outliers(inputs: FleetInputs) -> dict[str, Outliers]:
-    everyone = np.zeros(len(inputs.ids), dtype=np.int64)
-    groupings = (inputs.battery_type, inputs.region, everyone)
+    groupings = (inputs.battery_type, inputs.region, inputs.project)
     values = {**inputs.readings, "pv_performance_ratio": inputs.pv_ratio}
     return {
         metric.name: robust_scores(values[metric.input], groupings, floor=metric.floor)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -19,6 +20,9 @@ from exporter.ask.view import View
 from exporter.assess.assessment import FleetAssessment
 from exporter.assess.costs import PriceList
 from exporter.history.influxql import InfluxQL
+
+# Askers with different rights see different fleets.
+MOST_DIRECTORIES = 8
 
 
 class Answerer:
@@ -43,14 +47,18 @@ class Answerer:
         self._latest = latest
         self._stored = stored
         self._prices = prices
-        self._directory: Directory | None = None
+        self._directories: OrderedDict[int, Directory] = OrderedDict()
 
     def view(self, *, contacts: bool = False) -> View:
         """The latest Assessment, with the names of its sites."""
         assessment = self._latest()
-        directory = self._directory
-        if directory is None or directory.fleet is not assessment.fleet:
-            directory = self._directory = Directory(assessment.fleet)
+        fleet = assessment.fleet
+        directory = self._directories.get(id(fleet))
+        if directory is None or directory.fleet is not fleet:
+            directory = self._directories[id(fleet)] = Directory(fleet)
+        self._directories.move_to_end(id(fleet))
+        if len(self._directories) > MOST_DIRECTORIES:
+            self._directories.popitem(last=False)
         return View(assessment, directory, contacts=contacts)
 
     async def answer(self, query: Query, *, contacts: bool = False) -> Answer:

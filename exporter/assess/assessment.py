@@ -250,6 +250,7 @@ def assess(
         priority=state.priority,
         region=state.region,
         battery_type=state.battery_type,
+        project=state.project,
     )
     scores = assess_fleet(inputs)
     issues = _issues(state, scores, wall, _beginnings(previous), worst_cells)

@@ -20,8 +20,8 @@ from pydantic.fields import FieldInfo
 from exporter.cli.markdown import page, table
 from exporter.cli.scoring_reference import scoring
 from exporter.config.driver_options import Declarations
-from exporter.config.fleet import Contact, Fleet, Site
-from exporter.config.fleet_keys import SITE_KEYS, THRESHOLD_KEYS
+from exporter.config.fleet import Contact, Fleet, Project, Site
+from exporter.config.fleet_keys import PROJECT_KEYS, SITE_KEYS, THRESHOLD_KEYS
 from exporter.config.settings import PREFIX as ENVIRONMENT
 from exporter.config.settings import Settings
 from exporter.config.thresholds import Thresholds
@@ -244,6 +244,12 @@ def fleet_file() -> str:
         table(("key", "type", "default", "meaning"), _fields(Thresholds, THRESHOLD_KEYS)),
         "The fleet's frequency band is for 50 Hz and moves by 10 Hz for sites of 60 Hz; the band "
         "of a single site is taken as it stands.",
+        "## `projects`",
+        "Optional: the projects that sites may belong to, by id. Where it is given, a site with "
+        "another project is a mistake; where it is not, the projects are those that sites name.",
+        table(("key", "type", "default", "meaning"), _fields(Project, PROJECT_KEYS)),
+        "```yaml\nprojects:\n  south: {name: South Energy, most_sites: 50, "
+        "requests_per_minute: 600}\n```",
         "## `maintenance` and `mute_times`",
         "Lists, of a site or of the whole fleet. While one holds, the site raises no alert; it is "
         "still polled, scored and shown. See [on-call.md](on-call.md).",

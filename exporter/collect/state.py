@@ -7,7 +7,7 @@ here. Ages are counted on the monotonic clock, so that a step of the wall clock 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -166,8 +166,12 @@ class FleetState:
         self.solar_capacity_kw = number(s.solar_capacity_kw for s in sites)
         self.priority = np.array([PRIORITIES.index(s.priority) for s in sites], dtype=np.int8)
         self.ids = [s.id for s in sites]
-        self.region = group_labels([s.region for s in sites])
-        self.battery_type = group_labels([s.battery_type for s in sites])
+        # Peers never span projects: what one of them measures says nothing of another's sites.
+        self.region = group_labels([s.region and (s.project or "", s.region) for s in sites])
+        self.battery_type = group_labels(
+            [s.battery_type and (s.project or "", s.battery_type) for s in sites]
+        )
+        self.project = group_labels([(s.project or "",) for s in sites])
 
     def panels(self) -> FloatArray:
         """Latitude, longitude, tilt, azimuth (degrees) and PV capacity (kW), shape (5, N)."""
@@ -435,7 +439,7 @@ def _same_device(old: Site, new: Site) -> bool:
     return old.identity == new.identity
 
 
-def group_labels(values: list[str | None]) -> NDArray[np.int64]:
-    """Group numbers of equal texts, shape (N,); -1 where there is none."""
-    numbers = {name: index for index, name in enumerate(sorted({v for v in values if v}))}
-    return np.array([numbers.get(v, -1) if v else -1 for v in values], dtype=np.int64)
+def group_labels(values: Sequence[Hashable]) -> NDArray[np.int64]:
+    """Group numbers of equal values, shape (N,); -1 where there is none."""
+    numbers = {name: index for index, name in enumerate(dict.fromkeys(v for v in values if v))}
+    return np.array([numbers[v] if v else -1 for v in values], dtype=np.int64)

@@ -54,6 +54,11 @@ SiteId = Annotated[
 ]
 
 
+ProjectId = Annotated[
+    str, StringConstraints(strict=True, pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,31}$")
+]
+
+
 class _Model(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
@@ -153,6 +158,7 @@ class Site(_Model):
     azimuth: Annotated[Number, Field(ge=0, le=360)] | None = None
     timezone: Annotated[str, AfterValidator(_check_timezone)] | None = None
     region: Text | None = None
+    project: ProjectId | None = None
     vendor: Text | None = None
     grid_nominal_hz: Literal[50, 60] = 50
     grid_nominal_v: Annotated[Number, Field(ge=50, le=1000)] | None = None
@@ -193,6 +199,14 @@ class Site(_Model):
         return self.grid_nominal_v or (230.0 if self.grid_nominal_hz == 50 else 120.0)
 
 
+class Project(_Model):
+    """One customer of the installation: a group of sites that others do not see."""
+
+    name: Text | None = None
+    most_sites: Annotated[int, Field(strict=True, ge=1, le=100_000)] | None = None
+    requests_per_minute: Annotated[int, Field(strict=True, ge=1, le=100_000)] | None = None
+
+
 class Fleet(_Model):
     """The whole fleet file."""
 
@@ -200,6 +214,7 @@ class Fleet(_Model):
     thresholds: Thresholds = Thresholds()
     maintenance: tuple[MaintenanceWindow, ...] = ()
     mute_times: tuple[MuteTime, ...] = ()
+    projects: Annotated[dict[ProjectId, Project], Field(max_length=1000)] = {}
 
     def thresholds_of(self, site: Site) -> Thresholds:
         """The thresholds in force for a site.

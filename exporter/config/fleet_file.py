@@ -6,6 +6,7 @@ import difflib
 import json
 import re
 import unicodedata
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from exporter.config.fleet import (
     Fleet,
     MaintenanceWindow,
     MuteTime,
+    Project,
     Site,
 )
 from exporter.config.positions import FleetDocument, FleetFileError, Mistake, Where, shown_text
@@ -48,6 +50,7 @@ _KEYS: dict[str, list[str]] = {
     "sites": list(Site.model_fields),
     "thresholds": list(Thresholds.model_fields),
     "sites.thresholds": list(ThresholdOverrides.model_fields),
+    "projects": list(Project.model_fields),
     "sites.contact": list(Contact.model_fields),
     "maintenance": list(MaintenanceWindow.model_fields),
     "mute_times": list(MuteTime.model_fields),
@@ -96,6 +99,7 @@ def parse_fleet(text: str, path: Path, drivers: Declarations) -> Fleet:
     mistakes += [explainer.explain(detail) for detail in found[:MOST_EXPLAINED]]
     mistakes += [*_duplicate_ids(document), *_half_coordinates(document), *_impossible(document)]
     mistakes += [*_backward_windows(document), *_wrong_schemes(document, drivers)]
+    mistakes += _wrong_projects(document)
     if fleet is None or mistakes:
         raise FleetFileError(path, mistakes)
     with_options = (
@@ -141,6 +145,32 @@ def _wrong_schemes(document: FleetDocument, drivers: Declarations) -> list[Mista
         if scheme not in driver.schemes and any(scheme in d.schemes for d in drivers.values()):
             message = f"the site's driver needs an endpoint with {' or '.join(driver.schemes)}"
             mistakes.append(document.mistake(("sites", index, "api_endpoint"), message))
+    return mistakes
+
+
+def _wrong_projects(document: FleetDocument) -> list[Mistake]:
+    """Projects that the file does not list though it lists some, and those with too many sites."""
+    projects = document.data.get("projects")
+    if not isinstance(projects, dict) or not projects:
+        return []
+    mistakes = []
+    counts: Counter[str] = Counter()
+    for index, site in _raw_sites(document):
+        name = site.get("project")
+        if not isinstance(name, str):
+            continue
+        where = ("sites", index, "project")
+        if name not in projects:
+            near = difflib.get_close_matches(name, projects, n=1, cutoff=0.7)
+            hint = f"did you mean {near[0]}?" if near else f"one of: {', '.join(sorted(projects))}"
+            message = f"{shown_text(name)}: no such project under projects; {shown_text(hint)}"
+            mistakes.append(document.mistake(where, message))
+            continue
+        counts[name] += 1
+        most = projects[name].get("most_sites") if isinstance(projects[name], dict) else None
+        if isinstance(most, int) and counts[name] == most + 1:
+            message = f"the project {name} has more than its {most} sites (most_sites)"
+            mistakes.append(document.mistake(where, message))
     return mistakes
 
 

@@ -28,6 +28,9 @@ SITE_KEYS = {
     "none",
     "region": "Sites of one region share weather, grid and network: they are compared, and their "
     "alerts become one",
+    "project": "Customer to whom the site belongs: letters, digits, `_` and `-`, 32 at most. Sites "
+    "of other projects are no peers, and people see the projects of their roles "
+    "([security.md](security.md#projects-and-roles))",
     "vendor": "Maker of the battery, to choose and group by",
     "grid_nominal_hz": "Nominal frequency",
     "grid_nominal_v": "Nominal phase voltage; 230 at 50 Hz and 120 at 60 Hz where it is not given",
@@ -35,6 +38,11 @@ SITE_KEYS = {
     "interval_seconds": "Seconds between scrapes; `FLEETSCOPE_INTERVAL_SECONDS` where it is not "
     "given",
     "tags": "Words to choose sites by",
+}
+PROJECT_KEYS = {
+    "name": "What people call it",
+    "most_sites": "Sites that it may have; a file with more is refused",
+    "requests_per_minute": "Requests that its callers may send together",
 }
 _DEGREES = {
     Severity.INFO: "for information",

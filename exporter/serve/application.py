@@ -19,10 +19,11 @@ from exporter.assess.assessment import FleetAssessment
 from exporter.assess.costs import PriceList
 from exporter.history.influxql import InfluxQL
 from exporter.serve import api, page
-from exporter.serve.access.guard import REFUSALS, may_see_contacts
+from exporter.serve.access.guard import REFUSALS
+from exporter.serve.access.roles import Visibility
 from exporter.serve.api.answers import answers_router
 from exporter.serve.api.schemas import problems_of
-from exporter.serve.exposition import Exposition
+from exporter.serve.exposition import Expositions
 from exporter.serve.pool import Pool, PoolRoutes
 
 log = logging.getLogger(__name__)
@@ -34,9 +35,10 @@ def make_app(
     registry: CollectorRegistry,
     stored: InfluxQL | None = None,
     prices: PriceList | None = None,
-    without_contacts: CollectorRegistry | None = None,
-    reload: Callable[[], None] | None = None,
     *,
+    of_projects: CollectorRegistry | None = None,
+    seen: Callable[[], Visibility] = Visibility,
+    reload: Callable[[], None] | None = None,
     stalled: Callable[[], str | None] = lambda: None,
     version: Callable[[], object] | None = None,
     pool: Pool | None = None,
@@ -47,7 +49,7 @@ def make_app(
     Parameters
     ----------
     latest : callable
-        The latest Assessment.
+        The latest Assessment, as the caller of the request under way sees it.
     ready : callable
         None once the service is ready, else what it still waits for.
     registry : CollectorRegistry
@@ -55,8 +57,11 @@ def make_app(
         Where the past is asked of; None where nothing is stored.
     prices : PriceList or None
         What costs are worked out with; None: no costs.
-    without_contacts : CollectorRegistry or None
-        What those see who may not see contacts; None where all may.
+    of_projects : CollectorRegistry or None
+        What those see who do not see every project; None where everybody does.
+    seen : callable
+        What the caller of the request under way sees. Whatever is kept between requests is kept
+        for each of its values.
     reload : callable or None
         Reads the fleet file again.
     stalled : callable
@@ -77,13 +82,12 @@ def make_app(
     )
     app.state.stopping = False
 
-    whole = Exposition(registry, version)
-    blanked = Exposition(without_contacts, version) if without_contacts else whole
+    whole, partial = Expositions(registry, version), Expositions(of_projects or registry, version)
 
     @app.get("/metrics", response_class=Response)
     def metrics(request: Request) -> Response:
         """Everything that Prometheus scrapes."""
-        shown = whole if may_see_contacts(request) else blanked
+        shown = (whole if seen().projects is None else partial).of(seen())
         encoder, content_type = choose_encoder(request.headers.get("accept", ""))
         compressed = "gzip" in request.headers.get("accept-encoding", "")
         body = shown.body(encoder, content_type, compressed=compressed)
@@ -115,8 +119,8 @@ def make_app(
             return {"status": "reading the fleet file"}
 
     app.include_router(page.router())
-    api.include(app, latest, stored, prices, lambda: bool(app.state.stopping))
-    app.include_router(answers_router(Answerer(latest, stored, prices), model))
+    api.include(app, latest, stored, prices, lambda: bool(app.state.stopping), seen)
+    app.include_router(answers_router(Answerer(latest, stored, prices), model, seen))
     if pool is not None:
         app.add_middleware(PoolRoutes, pool=pool)
     return app

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import gzip
 import threading
-from collections.abc import Callable
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
 
 from prometheus_client import CollectorRegistry
+
+# Callers with the same rights share one.
+MOST_EXPOSITIONS = 64
 
 Encoder = Callable[[CollectorRegistry], bytes]
 
@@ -56,3 +60,29 @@ class Exposition:
                 else:
                     self._bodies[key] = encoder(self._registry)
             return self._bodies[key]
+
+
+class Expositions:
+    """One :class:`Exposition` of a registry for each set of rights, whose metrics differ.
+
+    Parameters are those of :class:`Exposition`.
+    """
+
+    def __init__(
+        self, registry: CollectorRegistry, version: Callable[[], object] | None = None
+    ) -> None:
+        self._registry = registry
+        self._version = version
+        self._by_rights: OrderedDict[Hashable, Exposition] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def of(self, rights: Hashable) -> Exposition:
+        """That for callers with these rights."""
+        with self._lock:
+            found = self._by_rights.get(rights)
+            if found is None:
+                found = self._by_rights[rights] = Exposition(self._registry, self._version)
+            self._by_rights.move_to_end(rights)
+            if len(self._by_rights) > MOST_EXPOSITIONS:
+                self._by_rights.popitem(last=False)
+            return found

@@ -24,18 +24,18 @@ WORST_CELLS = 5
 
 
 class FleetCollector(Collector):
-    """Yields all metrics from what two callables return at that moment."""
+    """Yields all metrics from what two callables return at that moment.
+
+    Without numbers of the service they are those of the sites alone.
+    """
 
     def __init__(
         self,
         latest: Callable[[], FleetAssessment],
-        numbers: Callable[[], ServiceNumbers],
-        *,
-        contacts: bool = True,
+        numbers: Callable[[], ServiceNumbers] | None,
     ) -> None:
         self._latest = latest
         self._numbers = numbers
-        self._contacts = contacts
 
     def describe(self) -> Iterable[Metric]:
         """Metrics without samples, so that registering them needs no Assessment."""
@@ -44,21 +44,27 @@ class FleetCollector(Collector):
     def collect(self) -> Iterator[Metric]:
         """See :class:`prometheus_client.registry.Collector`."""
         assessment = self._latest()
-        yield from _site_metrics(assessment, self._contacts)
+        yield from _site_metrics(assessment)
         yield from _reading_metrics(assessment)
         yield from _cell_metrics(assessment)
-        yield from _own_metrics(assessment, self._numbers())
+        yield _single("fleet_sites", len(assessment.fleet.sites))
+        yield _single("assessment_timestamp_seconds", assessment.time)
+        build = _family("build_info")
+        build.add_metric([__version__], 1)
+        yield build
+        if self._numbers is not None:
+            yield from _own_metrics(self._numbers())
 
 
 def registry(
     latest: Callable[[], FleetAssessment],
-    numbers: Callable[[], ServiceNumbers],
-    *,
-    contacts: bool = True,
+    numbers: Callable[[], ServiceNumbers] | None,
 ) -> CollectorRegistry:
-    """A registry with the fleet's metrics and those of the process; contacts blank if need be."""
+    """A registry with the metrics of the sites and, with numbers, those of the service."""
     made = CollectorRegistry(auto_describe=False)
-    made.register(FleetCollector(latest, numbers, contacts=contacts))
+    made.register(FleetCollector(latest, numbers))
+    if numbers is None:
+        return made
     ProcessCollector(pid=lambda: numbers().process_id or "self", registry=made)
     PlatformCollector(registry=made)
     GCCollector(registry=made)
@@ -96,10 +102,10 @@ def _add_known(
             family.add_metric([site, *labels], value)
 
 
-def _site_metrics(assessment: FleetAssessment, contacts: bool) -> Iterator[Metric]:
+def _site_metrics(assessment: FleetAssessment) -> Iterator[Metric]:
     sites = [site.id for site in assessment.fleet.sites]
     assessed = [not math.isnan(up) for up in assessment.up.tolist()]
-    yield _info(assessment, contacts)
+    yield _info(assessment)
     yield _per_site("site_up", sites, assessment.up)
     yield from _score_metrics(assessment, sites, assessed)
     yield from _issue_metrics(assessment, sites)
@@ -121,10 +127,10 @@ def _site_metrics(assessment: FleetAssessment, contacts: bool) -> Iterator[Metri
     yield implausible
 
 
-def _info(assessment: FleetAssessment, contacts: bool) -> Metric:
+def _info(assessment: FleetAssessment) -> Metric:
     info = _family("site_info")
     for site in assessment.fleet.sites:
-        contact = (site.contact if contacts else None) or Contact()
+        contact = site.contact or Contact()
         texts = (
             *(site.title, site.region, site.vendor, site.battery_type, site.priority),
             site.location,
@@ -235,11 +241,9 @@ def _cell_metrics(assessment: FleetAssessment) -> Iterator[Metric]:
     yield analysed
 
 
-def _own_metrics(assessment: FleetAssessment, numbers: ServiceNumbers) -> Iterator[Metric]:
-    yield _single("fleet_sites", len(assessment.fleet.sites))
+def _own_metrics(numbers: ServiceNumbers) -> Iterator[Metric]:
     yield _single("scrape_loop_lag_seconds", numbers.lag_seconds)
     yield _single("scrapes_skipped_total", numbers.skipped)
-    yield _single("assessment_timestamp_seconds", assessment.time)
     yield _single("assessment_duration_seconds", numbers.assessment_seconds)
     points = _family("points_total")
     spool = numbers.spool
@@ -268,6 +272,3 @@ def _own_metrics(assessment: FleetAssessment, numbers: ServiceNumbers) -> Iterat
     for file, successful in numbers.access_files.items():
         access.add_metric([file], float(successful))
     yield access
-    build = _family("build_info")
-    build.add_metric([__version__], 1)
-    yield build

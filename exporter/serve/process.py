@@ -18,6 +18,7 @@ from exporter.config.settings import Settings
 from exporter.deliver.schedule import Deliveries, load_side_files
 from exporter.history.influxql import InfluxQL
 from exporter.serve.access.server import GuardedServer
+from exporter.serve.access.visible import VisibleAssessment, visibility
 from exporter.serve.application import make_app
 from exporter.serve.channel import Channel
 from exporter.serve.child import inherited
@@ -47,15 +48,15 @@ class ServerProcess:
         self._deliveries = Deliveries(
             files, lambda: self._publication().assessment, self._pool.send_report
         )
+        visible = VisibleAssessment(lambda: self._publication().assessment)
         app = make_app(
-            lambda: self._publication().assessment,
+            visible,
             lambda: self._publication().waiting,
-            registry(lambda: self._publication().assessment, self._numbers),
+            registry(visible, self._numbers),
             stored,
             files.prices,
-            without_contacts=registry(
-                lambda: self._publication().assessment, self._numbers, contacts=False
-            ),
+            of_projects=registry(visible, None),
+            seen=visibility,
             reload=lambda: channel.send(Reload()),
             stalled=self._stalled,
             version=self._publication,

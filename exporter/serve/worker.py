@@ -18,6 +18,8 @@ from exporter.config import logs
 from exporter.config.settings import Settings
 from exporter.deliver.schedule import load_side_files, send_report
 from exporter.history.influxql import InfluxQL
+from exporter.serve.access.guard import CALLER
+from exporter.serve.access.visible import VisibleAssessment, calling, visibility
 from exporter.serve.application import make_app
 from exporter.serve.channel import Channel
 from exporter.serve.child import inherited
@@ -40,12 +42,13 @@ class Worker:
         self._stored = InfluxQL.from_settings(settings)
         self._files = load_side_files(settings)
         self._app = make_app(
-            lambda: self._publication().assessment,
+            VisibleAssessment(lambda: self._publication().assessment),
             lambda: None,
             CollectorRegistry(),
             self._stored,
             self._files.prices,
             model=LanguageModel.from_settings(settings),
+            seen=visibility,
         )
         self._tasks: dict[int, asyncio.Task[None]] = {}
 
@@ -94,7 +97,9 @@ class Worker:
                 body.extend(message.get("body", b""))
 
         try:
-            await self._app(dict(request.scope), receive, send)
+            scope: dict[str, Any] = dict(request.scope)
+            with calling(scope[CALLER]):
+                await self._app(scope, receive, send)
         except Exception:
             # The caller is answered with 500 by the application itself.
             log.exception("a request failed: %s", request.scope["path"])

@@ -10,6 +10,7 @@ from http import HTTPStatus
 from typing import Any
 
 import orjson
+from fastapi import HTTPException
 from starlette.datastructures import MutableHeaders
 from starlette.requests import HTTPConnection
 from starlette.routing import Match
@@ -17,7 +18,16 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from exporter.serve.access.origins import is_foreign, is_own
 from exporter.serve.access.rate_limits import Buckets
-from exporter.serve.access.sign_in import BusyError, Caller, SignIn
+from exporter.serve.access.roles import (
+    OPEN,
+    OWN_CREDENTIALS,
+    PERMISSIONS,
+    Action,
+    Caller,
+    action_of,
+)
+from exporter.serve.access.sign_in import BusyError, SignIn
+from exporter.serve.access.visible import calling
 from exporter.serve.access.web_config import WebConfig
 
 log = logging.getLogger(__name__)
@@ -25,9 +35,6 @@ log = logging.getLogger(__name__)
 LARGEST_BODY = 64 * 1024
 LARGEST_HEAD = 32 * 1024
 BODY_SECONDS = 10.0
-# They tell that the process lives, and nothing of the fleet: health checks have no password.
-OPEN = frozenset({"/healthz", "/readyz"})
-_SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 CALLER = "fleetscope.caller"
 # A page of the exporter's own may set a policy that fits it; nothing else needs any right.
 _DEFAULT_HEADERS = {
@@ -56,10 +63,45 @@ def _too_large() -> _RefusedError:
     return _RefusedError(413, f"a request may be {LARGEST_BODY // 1024} KiB at most")
 
 
+# A caller of an open route who did not sign in.
+_NOBODY = Caller("nobody")
+
+
 def may_see_contacts(request: HTTPConnection) -> bool:
-    """Whether contacts and endpoints may stand in the answer to this request."""
+    """Whether contacts of some site may stand in the answer to this request.
+
+    Sites whose contacts the caller may not see have none in the Assessment that it gets.
+    """
+    return caller_of(request).may_anywhere(Action.CONTACTS)
+
+
+def caller_of(request: HTTPConnection) -> Caller:
+    """Who sends a request; somebody without any right where nobody signed in."""
     caller = request.scope.get(CALLER)
-    return isinstance(caller, Caller) and caller.contacts
+    return caller if isinstance(caller, Caller) else _NOBODY
+
+
+def authorise(request: HTTPConnection, action: Action, project: str | None) -> None:
+    """Refuse an action in a project to a caller whose role there does not allow it.
+
+    Parameters
+    ----------
+    request : HTTPConnection
+    action : Action
+    project : str or None
+        Project of the site that the request is about; None for a site without a project.
+
+    Raises
+    ------
+    HTTPException
+        403, and 404 where the caller may not even read in that project.
+    """
+    caller = caller_of(request)
+    if caller.may(action, project):
+        return
+    if not caller.may(Action.READ, project):
+        raise HTTPException(404, "there is no such site or project")
+    raise HTTPException(403, _needed(action))
 
 
 class Guard:
@@ -108,8 +150,10 @@ class Guard:
 
         try:
             self._check_request(scope, config)
-            scope[CALLER] = await self._caller(scope, config)
-            await self._app(scope, _bounded(receive), send_with_headers)
+            caller = await self._caller(scope, config)
+            scope[CALLER] = caller
+            with calling(caller):
+                await self._app(scope, _bounded(receive), send_with_headers)
         except _RefusedError as refused:
             if started:
                 raise ConnectionResetError from refused
@@ -142,8 +186,10 @@ class Guard:
         if is_foreign(scope["method"], headers):
             raise _RefusedError(403, "a page of another site may not ask this server")
 
-    async def _caller(self, scope: Scope, config: WebConfig) -> Caller | None:
+    async def _caller(self, scope: Scope, config: WebConfig) -> Caller:
         """Who sends it; refuse what they may not do."""
+        if (scope["method"], scope["path"]) in OWN_CREDENTIALS:
+            return _NOBODY
         headers = dict(reversed(scope["headers"]))
         authorization = headers.get(b"authorization")
         try:
@@ -154,14 +200,15 @@ class Guard:
             raise _RefusedError(
                 429, "too many sign-ins from this address", {"Retry-After": "10"}
             ) from None
-        if caller is None and scope["path"] not in OPEN:
+        action = action_of(scope["method"], scope["path"])
+        if action is Action.READ and scope["path"] in OPEN:
+            return caller or _NOBODY
+        if caller is None:
             realm = {"WWW-Authenticate": 'Basic realm="Fleetscope", charset="UTF-8"'}
             raise _RefusedError(401, "a user name and password are needed", realm)
-        if scope["method"] not in _SAFE and not (caller and caller.changes):
+        if action is not None and not caller.may_anywhere(action):
             _check_method(scope)
-            raise _RefusedError(
-                403, "what changes state needs the token for it, as Authorization: Bearer"
-            )
+            raise _RefusedError(403, _needed(action))
         return caller
 
     def _limit(self, config: WebConfig) -> Buckets:
@@ -169,6 +216,12 @@ class Guard:
         if (limit.interval, limit.burst) != (self._requests.interval, self._requests.burst):
             self._requests = Buckets(limit.interval, limit.burst)
         return self._requests
+
+
+def _needed(action: Action) -> str:
+    needed = PERMISSIONS[action]
+    where = "every project" if needed.in_every_project else "the project"
+    return f"to {action} takes the role {needed.role.name.lower()} in {where}"
 
 
 def _address(scope: Scope) -> str:

@@ -12,6 +12,7 @@ import re
 import socket
 from collections.abc import Mapping
 
+_SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 _HOST = re.compile(r"(?:\[([0-9a-fA-F:.%]+)\]|([^:\[\]/@\s]+))(?::\d{1,5})?")
 
 
@@ -49,8 +50,14 @@ def is_own(header: str, names: frozenset[str]) -> bool:
 def is_foreign(method: str, headers: Mapping[bytes, bytes]) -> bool:
     """Whether a page of another site sends the request, other than by a link to follow.
 
-    See Fetch Metadata Request Headers (W3C); browsers alone send them.
+    See Fetch Metadata Request Headers (W3C); browsers alone send them. Older browsers send
+    ``Origin`` with whatever is not a plain read.
     """
+    origin = headers.get(b"origin")
+    if origin is not None and method not in _SAFE:
+        _, _, place = origin.partition(b"://")
+        if not place or place.lower() != headers.get(b"host", b"").lower():
+            return True
     if headers.get(b"sec-fetch-site") not in (b"cross-site", b"same-site"):
         return False
     followed = headers.get(b"sec-fetch-mode") == b"navigate"

@@ -11,12 +11,12 @@ import hmac
 import os
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 
 import bcrypt
 from pydantic import SecretStr
 
 from exporter.serve.access.failures import Failures
+from exporter.serve.access.roles import EVERY_PROJECT, Caller, Role
 from exporter.serve.access.web_config import WebConfig
 
 # Hashes are slow on purpose: two at a time leave the processor to others.
@@ -26,13 +26,9 @@ _MOST_OF_AN_ADDRESS = 32
 _REMEMBERED = 100
 
 
-@dataclass(frozen=True, slots=True)
-class Caller:
-    """What a caller may see and do: ``contacts`` includes endpoints."""
-
-    name: str
-    contacts: bool = False
-    changes: bool = False
+# Whoever reaches a server without users is let in, reads everything and changes nothing.
+ANYONE = Caller("anyone", ((EVERY_PROJECT, Role.VIEWER),), contacts=True)
+TOKEN = Caller("token", ((EVERY_PROJECT, Role.ADMIN),), contacts=False)
 
 
 class BusyError(Exception):
@@ -78,11 +74,11 @@ class SignIn:
         credentials = credentials.strip()
         if kind.lower() == b"bearer" and self._token is not None:
             if hmac.compare_digest(credentials, self._token):
-                return Caller("token", contacts=False, changes=True)
+                return TOKEN
             await self._refuse(client, "", now)
             return None
         if not config.basic_auth_users:
-            return Caller("anyone", contacts=True)
+            return ANYONE
         if kind.lower() != b"basic":
             return None
         name, password = _decoded(credentials)
@@ -98,7 +94,8 @@ class SignIn:
                 await self._refuse(client, name, now)
                 return None
             self._remember(digest)
-        return Caller(name, contacts=name in self._contact_users)
+        contacts = True if name in self._contact_users else None
+        return Caller(name, config.roles_of(name), contacts)
 
     async def _check(self, digest: bytes, password: bytes, hashed: bytes, client: str) -> bool:
         """Whether the password fits; requests with the same credentials share one check."""

@@ -23,7 +23,11 @@ from pydantic import (
     model_validator,
 )
 
+from exporter.serve.access.roles import EVERY_PROJECT, Role
+
 _LARGEST_FILE = 1024 * 1024
+RoleName = Literal["viewer", "operator", "admin"]
+RoleProject = Annotated[str, StringConstraints(pattern=r"^(\*|[A-Za-z0-9][A-Za-z0-9_-]{0,31})$")]
 _DURATION = re.compile(r"(?:0|(?:\d+(?:\.\d+)?(?:ms|s|m|h))+)\Z")
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 # Beyond this cost one sign-in would take seconds of the processor.
@@ -137,6 +141,7 @@ class WebConfig(_Model):
     tls_server_config: TlsServer | None = None
     http_server_config: HttpServer = HttpServer()
     basic_auth_users: dict[str, SecretStr] = {}
+    roles: dict[str, dict[RoleProject, RoleName]] | None = None
     rate_limit: RateLimit = RateLimit()
 
     @model_validator(mode="after")
@@ -149,6 +154,13 @@ class WebConfig(_Model):
             if ":" in name or not name.isprintable():
                 raise ValueError(f"basic_auth_users: {name!r} cannot be a user name")
         return self
+
+    def roles_of(self, user: str) -> tuple[tuple[str, Role], ...]:
+        """The roles of a user in projects; without ``roles`` in the file everybody reads all."""
+        if self.roles is None:
+            return ((EVERY_PROJECT, Role.VIEWER),)
+        given = self.roles.get(user, {})
+        return tuple((project, Role[name.upper()]) for project, name in given.items())
 
     def files(self) -> list[Path]:
         """The files that it names."""

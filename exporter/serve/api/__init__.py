@@ -9,6 +9,7 @@ from fastapi import FastAPI
 from exporter.assess.assessment import FleetAssessment
 from exporter.assess.costs import PriceList
 from exporter.history.influxql import InfluxQL
+from exporter.serve.access.roles import Visibility
 from exporter.serve.api import (
     comparisons,
     documentation,
@@ -28,6 +29,7 @@ def include(
     stored: InfluxQL | None,
     prices: PriceList | None,
     stopping: Callable[[], bool],
+    seen: Callable[[], Visibility],
 ) -> None:
     """Add every router, problem details, documentation, and HEAD.
 
@@ -41,13 +43,15 @@ def include(
     prices : PriceList or None
     stopping : callable
         Whether the server is about to stop, which ends streams.
+    seen : callable
+        What the caller of the request under way sees.
     """
     problems.install(app)
     app.include_router(fleet.router(latest))
     app.include_router(sites.router(latest, stored=stored is not None))
     app.include_router(comparisons.router(latest))
     app.include_router(history.router(latest, stored))
-    app.include_router(report.router(latest, stored, prices))
-    app.include_router(events.router(latest, stopping))
+    app.include_router(report.router(latest, stored, prices, seen))
+    app.include_router(events.router(latest, stopping, seen))
     documentation.install(app)
     app.add_middleware(HeadRequests)

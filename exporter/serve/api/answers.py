@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
@@ -19,6 +20,7 @@ from exporter.ask.query import QueryError
 from exporter.ask.request import PARAMETERS, query_from, zone_of
 from exporter.ask.sessions import Sessions
 from exporter.serve.access.guard import may_see_contacts
+from exporter.serve.access.roles import Visibility
 from exporter.serve.api.answers_openapi import ASKED, EXAMPLE, NAMES, parameters, responses
 from exporter.serve.api.problems import problem
 
@@ -78,7 +80,11 @@ async def _understood(
         return Understood(query, (f"understood by the language model {model.endpoint.model}",))
 
 
-def answers_router(answerer: Answerer, model: LanguageModel | None = None) -> APIRouter:
+def answers_router(
+    answerer: Answerer,
+    model: LanguageModel | None = None,
+    seen: Callable[[], Visibility] = Visibility,
+) -> APIRouter:
     """The routes; all of them only read.
 
     Parameters
@@ -86,6 +92,8 @@ def answers_router(answerer: Answerer, model: LanguageModel | None = None) -> AP
     answerer : Answerer
     model : LanguageModel or None
         Asked for questions that the grammar does not understand.
+    seen : callable
+        What the caller of the request under way sees.
     """
     router = APIRouter(prefix="/api/v1", tags=["answers"])
     sessions = Sessions(time.monotonic)
@@ -127,7 +135,7 @@ def answers_router(answerer: Answerer, model: LanguageModel | None = None) -> AP
 
         With the ``session`` of an answer, the next question may be a follow-up: *and in Spain?*
         """
-        session, context = sessions.open(session)
+        session, context = sessions.open(session, seen())
         try:
             understood = await _understood(answerer, model, q, tz, context)
             answer = await answerer.answer(understood.query, contacts=may_see_contacts(request))
@@ -138,7 +146,7 @@ def answers_router(answerer: Answerer, model: LanguageModel | None = None) -> AP
         except (CannotAnswerError, UnknownSiteError) as error:
             status = getattr(error, "status", 404)
             return problem(status, str(error), suggestions=error.suggestions, session=session)
-        sessions.keep(session, Context(answer.query, answer.sites))
+        sessions.keep(session, Context(answer.query, answer.sites), seen())
         asked = {"question": q, "session": session, "notes": understood.notes}
         return _json(asked | answer.as_dict())
 

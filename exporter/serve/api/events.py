@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import secrets
 import threading
-from collections import Counter
+import time
+from collections import Counter, OrderedDict
 from collections.abc import AsyncIterable, Callable
 from typing import Any
 
@@ -14,12 +16,15 @@ from fastapi import APIRouter, Depends, HTTPException, Request
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
 from exporter.assess.assessment import FleetAssessment
+from exporter.serve.access.guard import caller_of
+from exporter.serve.access.roles import Visibility
 from exporter.serve.api.schemas import problems_of
 from exporter.serve.api.views import brief, fleet_dict
 
 LOOK_SECONDS = 0.5
 MOST_LISTENERS = 200
 MOST_OF_AN_ADDRESS = 50
+MOST_RIGHTS = 64
 RETRY_MILLISECONDS = 3000
 _WORST = ("code", "component", "severity", "sentence", "action", "since")
 
@@ -112,11 +117,24 @@ def listed(assessment: FleetAssessment, row: int) -> dict[str, Any]:
     return found
 
 
-def router(latest: Callable[[], FleetAssessment], stopping: Callable[[], bool]) -> APIRouter:
+def router(
+    latest: Callable[[], FleetAssessment],
+    stopping: Callable[[], bool],
+    seen: Callable[[], Visibility],
+) -> APIRouter:
     """``/events``."""
     routes = APIRouter(prefix="/api/v1", tags=["events"])
-    changes = Changes(latest)
+    by_rights: OrderedDict[Visibility, Changes] = OrderedDict()
     listeners: Counter[str] = Counter()
+
+    def changes_for(rights: Visibility) -> Changes:
+        """Listeners with the same rights share one."""
+        if rights not in by_rights:
+            by_rights[rights] = Changes(latest)
+        by_rights.move_to_end(rights)
+        if len(by_rights) > MOST_RIGHTS:
+            by_rights.popitem(last=False)
+        return by_rights[rights]
 
     async def place(request: Request) -> AsyncIterable[None]:
         address = request.client.host if request.client else ""
@@ -148,7 +166,9 @@ def router(latest: Callable[[], FleetAssessment], stopping: Callable[[], bool]) 
         every site, unless ``Last-Event-ID`` says what the caller knows.
         """
         known, shown = request.headers.get("last-event-id", ""), None
-        while not stopping():
+        changes = changes_for(seen())
+        expires = caller_of(request).expires or math.inf
+        while not stopping() and time.time() < expires:
             assessment = latest()
             if assessment is not shown:
                 shown = assessment

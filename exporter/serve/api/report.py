@@ -16,6 +16,7 @@ from exporter.deliver.report.gather import gather
 from exporter.deliver.report.model import Report
 from exporter.deliver.report.pdf import NoPdfError, as_pdf
 from exporter.history.influxql import InfluxQL, NoAnswerError
+from exporter.serve.access.roles import Visibility
 from exporter.serve.api import schemas
 from exporter.serve.api.replies import reply, reply_bytes
 
@@ -33,22 +34,26 @@ class ReportQuery(BaseModel):
 
 
 def router(
-    latest: Callable[[], FleetAssessment], stored: InfluxQL | None, prices: PriceList | None
+    latest: Callable[[], FleetAssessment],
+    stored: InfluxQL | None,
+    prices: PriceList | None,
+    seen: Callable[[], Visibility],
 ) -> APIRouter:
     """``/report``."""
     routes = APIRouter(prefix="/api/v1", tags=["report"])
-    made: dict[float, Report] = {}
+    made: dict[tuple[float, Visibility], Report] = {}
     making = asyncio.Lock()
 
     async def report_of(stored: InfluxQL, days: float) -> Report:
         """The report of so many days: that of a moment ago, so that all its forms say the same."""
         async with making:
             assessment = latest()
-            found = made.get(days)
+            key = (days, seen())
+            found = made.get(key)
             if found is None or not 0 <= assessment.time - found.made < SAME_SECONDS:
                 made.clear()
                 start = assessment.time - days * 86400
-                found = made[days] = await gather(assessment, stored, start, prices)
+                found = made[key] = await gather(assessment, stored, start, prices)
             return found
 
     @routes.get("/report", responses=schemas.of(schemas.ReportReply, 503, media=MEDIA))
