@@ -29,7 +29,7 @@ from exporter.config.site_secrets import site_secrets_of
 from exporter.config.unknown_settings import mistyped
 from exporter.drivers import DRIVERS, DriverContext
 from exporter.drivers.transport import Transports
-from exporter.drivers.transport.http.json_client import client_session
+from exporter.drivers.transport.http.json_client import HttpClient
 from exporter.drivers.transport.http.site_client import HttpTransport
 from exporter.history.cells.renewal import CellWatch
 from exporter.history.cells.wear import wear_lines
@@ -86,7 +86,7 @@ class Collector:
         self._stopping = False
         self._writer = writer_of(settings, rng)
         self._rollups = self._live_rollups()
-        self._http = client_session(settings.networks)
+        self._http = HttpClient(settings.networks)
         self._secrets = site_secrets_of(settings)
         self._poller = Poller(
             registry=DRIVERS,

@@ -21,7 +21,7 @@ from exporter.collect.poller import LONGEST_BACKOFF_SECONDS, Poller, backoff_tur
 from exporter.config.fleet import Fleet
 from exporter.drivers.base import Driver, DriverContext, Endpoint
 from exporter.drivers.transport import Transports
-from exporter.drivers.transport.http.json_client import client_session
+from exporter.drivers.transport.http.json_client import HttpClient
 from exporter.drivers.transport.http.site_client import HttpTransport
 from exporter.model.snapshot import Outcome, ScrapeError, Snapshot
 
@@ -82,7 +82,7 @@ def fleet(*ids: str, **common: Any) -> Fleet:
 
 @asynccontextmanager
 async def polling(scene: Field, of: Fleet, interval: float = INTERVAL) -> AsyncIterator[Poller]:
-    async with client_session() as http:
+    async with HttpClient() as http:
         poller = Poller(
             registry={"venus-http": type("SceneDriver", (SmallDriver,), {"scene": scene})},
             context=DriverContext(Transports(HttpTransport(http)), scene.wall, time.monotonic),

@@ -18,7 +18,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from exporter.drivers.base import DriverContext, Endpoint
 from exporter.drivers.transport import Transports
-from exporter.drivers.transport.http.json_client import client_session
+from exporter.drivers.transport.http.json_client import HttpClient
 from exporter.drivers.transport.http.site_client import HttpTransport
 from exporter.drivers.venus.http_driver import VenusHttpDriver, VenusHttpOptions
 
@@ -259,7 +259,7 @@ async def driver_for(
 ) -> AsyncIterator[VenusHttpDriver]:
     """The driver of one site at an address, over the service's own kind of session."""
     clock = clock or Clock()
-    async with client_session() as http:
+    async with HttpClient() as http:
         context = DriverContext(Transports(HttpTransport(http)), clock.wall, clock.monotonic)
         endpoint = Endpoint("alpha", url, VenusHttpOptions(**options))
         yield VenusHttpDriver.open(endpoint, context)

@@ -16,7 +16,7 @@ from exporter.config.fleet_file import FleetFileError, parse_fleet
 from exporter.drivers import DRIVERS
 from exporter.drivers.base import DriverContext, Pollable, Registry, Subscribed, Writable
 from exporter.drivers.transport import Transports
-from exporter.drivers.transport.http.json_client import client_session
+from exporter.drivers.transport.http.json_client import HttpClient
 from exporter.drivers.transport.http.site_client import HttpTransport
 from exporter.model.snapshot import Snapshot
 from tests.drivers.toy import ToyOptions, ToyPolled, ToySubscribed
@@ -108,7 +108,7 @@ async def test_sites_of_both_kinds_are_polled_and_let_go() -> None:
     taken: list[Snapshot] = []
     fleet = parse_fleet(FLEET, Path("fleet.yaml"), REGISTRY)
     fleet = fleet.model_copy(update={"sites": fleet.sites[:2]})
-    async with client_session() as http:
+    async with HttpClient() as http:
         context = DriverContext(Transports(HttpTransport(http)), time.time, time.monotonic)
         poller = Poller(REGISTRY, context, taken.append, 0.1, random.Random(1))
         poller.start(fleet)

@@ -17,7 +17,7 @@ from exporter.config.fleet import Fleet
 from exporter.config.fleet_file import FleetFileError, parse_fleet
 from exporter.config.reload import FleetFile
 from exporter.drivers import DRIVERS
-from exporter.drivers.transport.http.json_client import client_session, get_json
+from exporter.drivers.transport.http.json_client import HttpClient, get_json
 from exporter.model.snapshot import Outcome, ScrapeError
 
 ONE = 'sites:\n- id: a\n  api_endpoint: "http://a"\n'
@@ -147,7 +147,7 @@ async def test_no_way_to_write_a_metadata_address_leads_there(
         parse_fleet(text, Path("fleet.json"), DRIVERS)
     except FleetFileError:
         pass
-    async with client_session() as http:
+    async with HttpClient() as http:
         with pytest.raises(ScrapeError) as caught:
             await get_json(http, url, "/value", {})
     assert caught.value.outcome in (Outcome.REFUSED, Outcome.DNS, Outcome.MALFORMED)
@@ -166,9 +166,9 @@ async def test_a_name_that_changes_its_address_is_looked_at_each_time(
 
     monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", resolved)
     words = []
-    async with client_session() as http:
+    async with HttpClient() as http:
         for _ in range(2):
-            http.connector._cached_hosts.clear()  # type: ignore[union-attr]
+            http.forget_addresses()
             with pytest.raises(ScrapeError) as caught:
                 await get_json(http, "http://meta.example:9", "/value", {})
             words.append(caught.value.detail)

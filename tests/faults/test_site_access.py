@@ -16,7 +16,7 @@ import trustme
 from exporter.config.fleet_file import FleetFileError, parse_fleet
 from exporter.config.site_secrets import SiteSecrets, SiteSecretsError, parse_site_secrets
 from exporter.drivers import DRIVERS
-from exporter.drivers.transport.http.json_client import client_session, get_json
+from exporter.drivers.transport.http.json_client import HttpClient, get_json
 from exporter.drivers.transport.http.trust import Trust
 from exporter.model.snapshot import Outcome, ScrapeError
 
@@ -55,7 +55,7 @@ class Site:
 
 
 async def fetch(site: Site, trust: Trust, authorization: str | None = None) -> object:
-    async with client_session() as http:
+    async with HttpClient() as http:
         try:
             return await get_json(
                 http, site.url, "/value", {}, trust=trust, authorization=authorization

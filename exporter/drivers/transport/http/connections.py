@@ -97,7 +97,12 @@ def socket_factory(allowed: tuple[Network, ...]) -> Callable[[Any], socket.socke
     return make
 
 
-class _BoundedHandler(ResponseHandler):
+def too_large() -> TooLargeError:
+    """What a reply beyond the limit raises."""
+    return TooLargeError(f"reply is larger than {LARGEST_REPLY // 2**20} MiB")
+
+
+class BoundedHandler(ResponseHandler):
     """Ends a connection that carries too much, headers and the frames of chunks included.
 
     A limit on the body alone is not enough: a flood of tiny chunks or of ``100 Continue`` costs
@@ -114,7 +119,7 @@ class _BoundedHandler(ResponseHandler):
         if self._received <= LARGEST_REPLY:
             super().data_received(data)
         elif self.transport is not None:
-            error = TooLargeError(f"reply is larger than {LARGEST_REPLY // 2**20} MiB")
+            error = too_large()
             if self._payload is not None:
                 self._payload.set_exception(error)
             self.set_exception(error)
@@ -132,5 +137,5 @@ class BoundedConnector(aiohttp.TCPConnector):
             socket_factory=socket_factory(allowed),
         )
         # There is no public way to bound what a connection carries before it is parsed.
-        bounded: Any = functools.partial(_BoundedHandler, loop=self._loop)
+        bounded: Any = functools.partial(BoundedHandler, loop=self._loop)
         self._factory = bounded

@@ -5,8 +5,9 @@ from __future__ import annotations
 import errno
 import json
 import re
+import socket
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Self
 
 import aiohttp
 import orjson
@@ -16,6 +17,12 @@ from exporter.drivers.transport.http.connections import (
     BoundedConnector,
     Network,
     TooLargeError,
+)
+from exporter.drivers.transport.http.plain_client import (
+    ConnectTimeoutError,
+    PlainClient,
+    Reply,
+    plain_endpoint,
 )
 from exporter.drivers.transport.http.trust import SYSTEM_TRUST, Trust
 from exporter.model.snapshot import Outcome, ScrapeError
@@ -29,6 +36,7 @@ _CUT_TOKEN = re.compile(
     r"|t|tr|tru|f|fa|fal|fals|n|nu|nul|N|Na|-?(?:I|In|Inf|Infi|Infin|Infini|Infinit)?"
     r"|\.|[eE][-+]?|\\?u?[0-9A-Fa-f]{0,4}"
 )
+_PLAIN_TEXT = re.compile(r"[A-Za-z0-9._~/-]*\Z").match
 _LONGEST_INTEGER = 18
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 
@@ -40,14 +48,39 @@ class NotFoundError(ScrapeError):
         super().__init__(Outcome.HTTP_STATUS, detail)
 
 
-def client_session(allowed: tuple[Network, ...] = ()) -> aiohttp.ClientSession:
-    """One session for all sites: no cookies, no proxies, no kept connections, no compression.
+class HttpClient:
+    """Asks all sites. Plain HTTP to one address goes a short way; the rest through aiohttp.
 
     Parameters
     ----------
     allowed : tuple of networks
         Where sites may be although ``connections.REFUSED_NETWORKS`` has them.
     """
+
+    def __init__(self, allowed: tuple[Network, ...] = ()) -> None:
+        self.plain = PlainClient(allowed)
+        self.session = client_session(allowed)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Close what is open."""
+        await self.session.close()
+
+    def forget_addresses(self) -> None:
+        """Resolve every host name anew."""
+        self.plain.forget_addresses()
+        connector = self.session.connector
+        assert isinstance(connector, BoundedConnector)
+        connector.clear_dns_cache()
+
+
+def client_session(allowed: tuple[Network, ...] = ()) -> aiohttp.ClientSession:
+    """One session for all sites: no cookies, no proxies, no kept connections, no compression."""
     session = aiohttp.ClientSession(
         connector=BoundedConnector(allowed),
         cookie_jar=aiohttp.DummyCookieJar(),
@@ -60,12 +93,8 @@ def client_session(allowed: tuple[Network, ...] = ()) -> aiohttp.ClientSession:
     return session
 
 
-def _client_timeout(total_seconds: float) -> aiohttp.ClientTimeout:
-    return aiohttp.ClientTimeout(total=total_seconds, sock_connect=CONNECT_SECONDS)
-
-
 async def get_json(
-    http: aiohttp.ClientSession,
+    http: HttpClient,
     base: str,
     path: str,
     params: dict[str, str],
@@ -78,8 +107,7 @@ async def get_json(
 
     Parameters
     ----------
-    http : aiohttp.ClientSession
-        As made by :func:`client_session`.
+    http : HttpClient
     base, path : str
         The endpoint, and what is asked of it, beginning with a slash.
     params : dict
@@ -105,31 +133,61 @@ async def get_json(
         For every other failure, with its outcome and a sentence that names the request.
     """
     # Messages are shown to people who may know a site, but not the address it is reached under.
-    query = "&".join(f"{key}={value}" for key, value in params.items())
+    query = "&".join([f"{key}={value}" for key, value in params.items()])
     what = f"GET {path}?{query}" if query else f"GET {path}"
-    headers = {"Authorization": authorization} if authorization else None
-    timeout = _client_timeout(REQUEST_SECONDS if patience_seconds is None else patience_seconds)
-    options: dict[str, Any] = {"headers": headers, "ssl": trust.ssl(), "timeout": timeout}
+    patience = REQUEST_SECONDS if patience_seconds is None else patience_seconds
+    endpoint = plain_endpoint(base)
     try:
-        async with http.get(base + path, params=params, allow_redirects=False, **options) as reply:
-            body = await reply.read()
-            status, content_type = reply.status, reply.content_type
-            encoding = reply.headers.get("Content-Encoding", "identity")
+        reply = None
+        if endpoint is not None and _is_plain(path, params, authorization):
+            target = f"{path}?{query}" if query else path
+            plain = http.plain
+            reply = await plain.get(endpoint, target, authorization, CONNECT_SECONDS, patience)
+        if reply is None:
+            reply = await _any_reply(http, base + path, params, authorization, trust, patience)
+    except ScrapeError:
+        raise
     except Exception as error:
         raise _explain(error, what) from error
-    if status == 404:
+    if reply.status == 404:
         raise NotFoundError(f"{what}: status 404")
-    if status != 200:
-        raise ScrapeError(Outcome.HTTP_STATUS, f"{what}: status {status}, 200 is expected")
-    if encoding != "identity":
-        raise ScrapeError(Outcome.MALFORMED, f"{what}: encoded as {encoding[:20]}, not asked for")
-    return _parse(body, what, content_type)
+    if reply.status != 200:
+        raise ScrapeError(Outcome.HTTP_STATUS, f"{what}: status {reply.status}, 200 is expected")
+    if reply.encoding != "identity":
+        detail = f"{what}: encoded as {reply.encoding[:20]}, not asked for"
+        raise ScrapeError(Outcome.MALFORMED, detail)
+    return _parse(reply.body, what, reply.content_type)
+
+
+def _is_plain(path: str, params: dict[str, str], authorization: str | None) -> bool:
+    """Whether a request can be written without escapes."""
+    if authorization is not None and not (authorization.isascii() and authorization.isprintable()):
+        return False
+    return all(map(_PLAIN_TEXT, (path, *params.values())))
+
+
+async def _any_reply(
+    http: HttpClient,
+    url: str,
+    params: dict[str, str],
+    authorization: str | None,
+    trust: Trust,
+    patience_seconds: float,
+) -> Reply:
+    """GET by aiohttp: TLS, hosts with several addresses, unusual ways to write an endpoint."""
+    headers = {"Authorization": authorization} if authorization else None
+    timeout = aiohttp.ClientTimeout(total=patience_seconds, sock_connect=CONNECT_SECONDS)
+    options: dict[str, Any] = {"headers": headers, "ssl": trust.ssl(), "timeout": timeout}
+    get = http.session.get(url, params=params, allow_redirects=False, **options)
+    async with get as reply:
+        body = await reply.read()
+        encoding = reply.headers.get("Content-Encoding", "identity")
+        return Reply(reply.status, reply.content_type, encoding, body)
 
 
 def _explain(error: Exception, what: str) -> ScrapeError:
     """Turn what the HTTP client raised into one of the closed list of outcomes."""
-    refused_address = isinstance(getattr(error, "os_error", None), AddressRefusedError)
-    if refused_address:
+    if isinstance(getattr(error, "os_error", error), AddressRefusedError):
         return ScrapeError(Outcome.REFUSED, f"{what}: {AddressRefusedError().strerror}")
     # Only the parser's message: the whole text of the error holds the address.
     reason = _one_line(getattr(error, "message", None) or type(error).__name__)
@@ -142,7 +200,7 @@ def _explain(error: Exception, what: str) -> ScrapeError:
 
 
 def _timeout_detail(error: Any) -> str:
-    if isinstance(error, aiohttp.ConnectionTimeoutError):
+    if isinstance(error, (ConnectTimeoutError, aiohttp.ConnectionTimeoutError)):
         return f"gave up connecting after {CONNECT_SECONDS:.0f} s"
     return f"gave up waiting after {REQUEST_SECONDS:.0f} s"
 
@@ -163,6 +221,7 @@ _FAILURES: tuple[tuple[type[Exception], Outcome, Callable[[Any], str]], ...] = (
     (TimeoutError, Outcome.TIMEOUT, _timeout_detail),
     (TooLargeError, Outcome.MALFORMED, str),
     (aiohttp.ClientConnectorDNSError, Outcome.DNS, lambda _: "no address for this host name"),
+    (socket.gaierror, Outcome.DNS, lambda _: "no address for this host name"),
     (aiohttp.ClientSSLError, Outcome.TLS, _tls_detail),
     (
         aiohttp.ServerFingerprintMismatch,
@@ -175,11 +234,11 @@ _FAILURES: tuple[tuple[type[Exception], Outcome, Callable[[Any], str]], ...] = (
 )
 
 
-def _parse(body: bytes, what: str, content_type: str) -> Any:
+def _parse(body: bytes | bytearray, what: str, content_type: str) -> Any:
     try:
         document = orjson.loads(body)
     except orjson.JSONDecodeError:
-        document = _parse_leniently(body, what, content_type)
+        document = _parse_leniently(bytes(body), what, content_type)
     try:
         # Counts are cheap, and right wherever keys are written as usual.
         written = body.count(b'":')
@@ -238,7 +297,7 @@ def _count_keys(value: dict[str, Any] | list[Any]) -> int:
     return own + sum([_count_keys(item) for item in inner if isinstance(item, (dict, list))])
 
 
-def _refuse_contradictions(body: bytes, what: str) -> None:
+def _refuse_contradictions(body: bytes | bytearray, what: str) -> None:
     """Refuse a key with two different values: which one is meant cannot be known."""
 
     def pairs(found: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -6,9 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-import aiohttp
-
-from exporter.drivers.transport.http.json_client import get_json
+from exporter.drivers.transport.http.json_client import HttpClient, get_json
 from exporter.drivers.transport.http.trust import SYSTEM_TRUST, Trust
 
 
@@ -23,14 +21,13 @@ class HttpTransport:
 
     Attributes
     ----------
-    session : aiohttp.ClientSession
-        As made by :func:`exporter.drivers.transport.http.json_client.client_session`.
+    client : HttpClient
     authorization : callable
         From a site's id and endpoint to its ``Authorization`` header, None for none. Asked before
         every request, since secrets change while the service runs.
     """
 
-    session: aiohttp.ClientSession
+    client: HttpClient
     authorization: Callable[[str, str], str | None] = no_authorization
 
     def site(self, site: str, url: str, trust: Trust = SYSTEM_TRUST) -> SiteHttp:
@@ -52,7 +49,7 @@ class SiteHttp:
     ) -> Any:
         """GET a JSON document; see :func:`exporter.drivers.transport.http.json_client.get_json`."""
         return await get_json(
-            self.transport.session,
+            self.transport.client,
             self.url,
             path,
             params,

@@ -9,7 +9,7 @@ import socket
 import pytest
 
 from exporter.drivers.transport.http.connections import is_refused
-from exporter.drivers.transport.http.json_client import client_session, get_json
+from exporter.drivers.transport.http.json_client import HttpClient, get_json
 from exporter.model.snapshot import Outcome, ScrapeError
 
 REFUSED = [
@@ -58,7 +58,7 @@ async def test_no_connection_is_tried(host: str, monkeypatch: pytest.MonkeyPatch
     made: list[object] = []
     monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", resolved)
     monkeypatch.setattr(socket, "socket", lambda *kind: made.append(kind))
-    async with client_session() as http:
+    async with HttpClient() as http:
         with pytest.raises(ScrapeError, match="link-local, metadata") as caught:
             await get_json(http, f"http://{host}", "/latest/meta-data", {})
     assert caught.value.outcome is Outcome.REFUSED

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from exporter.drivers.transport.http import json_client
-from exporter.drivers.transport.http.json_client import NotFoundError, client_session, get_json
+from exporter.drivers.transport.http.json_client import HttpClient, NotFoundError, get_json
 from exporter.model.snapshot import Outcome, ScrapeError
 from tests.drivers.bridge import (
     HEAD,
@@ -40,7 +40,7 @@ async def fetch(manner: Manner | None) -> object:
     bridge = Bridge({}, services=["com.victronenergy.system"])
     if manner is not None:
         bridge.manners["services"] = manner
-    async with bridge.running(), client_session() as http:
+    async with bridge.running(), HttpClient() as http:
         return await get_json(http, bridge.url, "/services", {})
 
 
@@ -106,7 +106,7 @@ async def test_404_is_told_apart() -> None:
 
 
 async def test_nobody_listens() -> None:
-    async with client_session() as http:
+    async with HttpClient() as http:
         with pytest.raises(ScrapeError, match="ECONNREFUSED") as caught:
             await get_json(http, unused_url(), "/", {})
     assert caught.value.outcome is Outcome.REFUSED
@@ -115,14 +115,14 @@ async def test_nobody_listens() -> None:
 async def test_connecting_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(json_client, "CONNECT_SECONDS", 0.2)
     with listener_that_never_accepts() as url:
-        async with client_session() as http:
+        async with HttpClient() as http:
             with pytest.raises(ScrapeError, match="gave up connecting") as caught:
                 await get_json(http, url, "/", {})
     assert caught.value.outcome is Outcome.TIMEOUT
 
 
 async def test_tls_is_asked_of_a_plain_listener() -> None:
-    async with Bridge({}).running() as bridge, client_session() as http:
+    async with Bridge({}).running() as bridge, HttpClient() as http:
         with pytest.raises(ScrapeError) as caught:
             await get_json(http, bridge.url.replace("http:", "https:"), "/", {})
     assert caught.value.outcome in (Outcome.TLS, Outcome.TIMEOUT, Outcome.REFUSED)
@@ -134,7 +134,7 @@ async def test_a_host_name_without_an_address(monkeypatch: pytest.MonkeyPatch) -
 
     # The resolver would ask a server beyond the loopback.
     monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", no_address)
-    async with client_session() as http:
+    async with HttpClient() as http:
         with pytest.raises(ScrapeError, match="no address for this host name") as caught:
             await get_json(http, "http://nowhere.invalid", "/", {})
     assert caught.value.outcome is Outcome.DNS
