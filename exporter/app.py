@@ -22,6 +22,7 @@ from exporter.collect.poller import Poller
 from exporter.collect.state import FleetState
 from exporter.collect.sun import Outlook, SunError, outlook
 from exporter.config import isolated_reader
+from exporter.config.exposed_files import exposed_files
 from exporter.config.fleet import Fleet
 from exporter.config.reload import FleetFile
 from exporter.config.settings import Settings
@@ -353,7 +354,7 @@ def run(settings: Settings, path: Path) -> None:
     """
     import uvloop
 
-    for mistake in mistyped():
+    for mistake in (*mistyped(), *exposed_files()):
         log.warning("%s", mistake)
     raise_file_limit()
     fleet_file = FleetFile(path, time.time, DRIVERS)

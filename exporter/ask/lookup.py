@@ -13,6 +13,7 @@ from exporter.config.fleet import Fleet, Site
 
 _TOKEN = re.compile(r"\d+[.,]\d+|\d+|[^\W\d_]+")
 _SIMILAR_PERCENT = 72
+LONGEST_NAME = 200
 _SIGNS = re.compile(r"""[<>≤≥=%°€$£&"„“”«»]""")
 
 
@@ -98,6 +99,10 @@ class Directory:
             ),
             key=lambda pair: (-len(pair[0]), pair),
         )
+        self._folded = [
+            {site: fold(text) for site, text in texts.items()}
+            for texts in (self.titles, {site: site for site in self.titles})
+        ]
         self.longest = max(map(len, (*self._named, *self.filters, ())), default=0)
 
     def _models(self) -> dict[tuple[str, ...], list[Filter]]:
@@ -144,6 +149,9 @@ class Directory:
         text = text.strip()
         if text in self._rows:
             return text
+        if len(text) > LONGEST_NAME:
+            # To compare it with every name would take seconds.
+            raise UnknownSiteError(f"there is no site {text[:80]!r}", ())
         phrase = tokens(text)
         for found in (self.named(phrase), self._by_part(phrase, text)):
             if len(found) == 1:
@@ -193,8 +201,7 @@ class Directory:
 
         wanted = fold(text)
         best: dict[str, float] = {}
-        for texts in (self.titles, {i: i for i in self.titles}):
-            folded = {i: fold(t) for i, t in texts.items()}
+        for folded in self._folded:
             for _, score, site in process.extract(
                 wanted, folded, scorer=fuzz.WRatio, limit=most, score_cutoff=_SIMILAR_PERCENT
             ):

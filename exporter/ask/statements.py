@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 
 from exporter.ask.answer import CannotAnswerError
 from exporter.history.influxql import InfluxQL, NoAnswerError, Series
+
+log = logging.getLogger(__name__)
 
 
 async def ask(stored: InfluxQL, statements: list[str], policy: str = "raw") -> list[list[Series]]:
@@ -28,4 +31,5 @@ async def ask(stored: InfluxQL, statements: list[str], policy: str = "raw") -> l
 
 def no_answer(error: NoAnswerError) -> CannotAnswerError:
     """The answer that cannot be given while InfluxDB does not answer."""
-    return CannotAnswerError(f"the past is in InfluxDB: {error}", status=503)
+    log.info("a question about the past has no answer: %s", error)
+    return CannotAnswerError(f"the past is not known: {error.reason}", status=503)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from exporter.model.http import HttpClient, Reply, RequestError, basic
+from exporter.model.text import plain_line
 
 USUAL_URL = "http://127.0.0.1:9797"
 ASK_SECONDS = 30.0
@@ -64,9 +65,11 @@ def get(url: str, path: str, parameters: dict[str, Any] | None = None, seconds: 
     """
     body = fetch(url, path, parameters, seconds)
     try:
-        return json.loads(body)
+        return _plain(json.loads(body))
     except ValueError as error:
-        raise CannotAskError(f"{url} answers, but not as an exporter does: {error}") from error
+        raise CannotAskError(
+            f"{url} answers, but not as an exporter does: {plain_line(str(error))}"
+        ) from error
 
 
 def site_id(url: str, name: str) -> str:
@@ -106,13 +109,13 @@ def fetch(
 
 
 def _without_address(error: RequestError, address: str) -> str:
-    return f"{address} does not answer: {str(error).partition(': ')[2]}"
+    return f"{address} does not answer: {plain_line(str(error).partition(': ')[2])}"
 
 
 def _refusal(reply: Reply, address: str) -> CannotAskError:
     """What the exporter says is wrong."""
     try:
-        body = json.loads(reply.body)
+        body = _plain(json.loads(reply.body))
         detail = body["detail"]
         if isinstance(detail, str):
             offered = body.get("examples") or body.get("suggestions") or ()
@@ -120,6 +123,17 @@ def _refusal(reply: Reply, address: str) -> CannotAskError:
     except (ValueError, KeyError, TypeError, AttributeError):
         pass
     return CannotAskError(f"{address} answered {reply.status}")
+
+
+def _plain(value: Any) -> Any:
+    """An answer whose texts act on no terminal, whoever sent it."""
+    if isinstance(value, str):
+        return value if value.isprintable() else "\n".join(map(plain_line, value.split("\n")))
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    if isinstance(value, dict):
+        return {_plain(key): _plain(item) for key, item in value.items()}
+    return value
 
 
 def _headers() -> dict[str, str]:

@@ -25,12 +25,23 @@ ANSWER_SECONDS = 60.0
 CONNECT_SECONDS = 2.0
 LARGEST_ANSWER = 256 * 1024 * 1024
 ROWS_IN_A_CHUNK = 20_000
+_REFUSED = "InfluxDB refused the query"
 
 Tags = tuple[tuple[str, str], ...]
 
 
 class NoAnswerError(Exception):
-    """InfluxDB did not answer, or refused; the text says what and where, and holds no secret."""
+    """InfluxDB did not answer, or refused; the text says what and where, and holds no secret.
+
+    Attributes
+    ----------
+    reason : str
+        The same without any address, for callers who need not know it.
+    """
+
+    def __init__(self, message: str, reason: str = "InfluxDB does not answer") -> None:
+        super().__init__(message)
+        self.reason = reason
 
 
 def target_of(settings: Settings) -> Target:
@@ -178,7 +189,7 @@ class InfluxClient:
         for result in answer.get("results") or ():
             fault = fault or result.get("error")
         if reply.status >= 300 or fault:
-            raise NoAnswerError(f"{place} answered {reply.status}: {str(fault)[:300]}")
+            raise NoAnswerError(f"{place} answered {reply.status}: {str(fault)[:300]}", _REFUSED)
         return answer
 
     def close(self) -> None:
@@ -273,4 +284,4 @@ def _parts(body: bytes, url: str, status: int) -> Iterator[Part]:
     except (TypeError, AttributeError, KeyError) as error:
         raise NoAnswerError(f"{url} answers, but not as InfluxDB does") from error
     if status != 200 or fault:
-        raise NoAnswerError(f"{url} answered {status}: {str(fault)[:300]}")
+        raise NoAnswerError(f"{url} answered {status}: {str(fault)[:300]}", _REFUSED)

@@ -9,6 +9,7 @@ import io
 import json
 import os
 import re
+import socket
 import subprocess
 import sys
 import urllib.error
@@ -310,6 +311,43 @@ async def test_an_assistant_over_http(url: str) -> None:
         with contextlib.suppress(ProcessLookupError):
             process.terminate()
         await process.wait()
+
+
+async def test_half_a_request_holds_no_connection_of_the_server_for_assistants(url: str) -> None:
+    listener = socket.create_server(("127.0.0.1", 0))
+    port = listener.getsockname()[1]
+    code = (
+        "import socket\n"
+        "from exporter.cli.mcp import server\n"
+        "from exporter.serve.access import guard, protocol\n"
+        "protocol.IDLE_SECONDS = guard.BODY_SECONDS = 0.3\n"
+        f"server.run_http({url!r}, socket.socket(fileno={listener.fileno()}))"
+    )
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", code),
+        pass_fds=[listener.fileno()],
+        stderr=asyncio.subprocess.PIPE,
+        env=environment(),
+    )
+    assert process.stderr is not None
+    head = f"POST /mcp HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n"
+    head += "Accept: application/json, text/event-stream\r\nContent-Type: application/json\r\n"
+    try:
+        async with asyncio.timeout(60):
+            assert b"MCP at" in await process.stderr.readline()
+            for half in ("", head, f'{head}Content-Length: 99\r\n\r\n{{"json'):
+                reader, writer = await asyncio.open_connection("127.0.0.1", port)
+                writer.write(half.encode())
+                # Closed by the server, whatever it says before.
+                answer = await reader.read()
+                assert not answer or answer.split()[1] in (b"400", b"408")
+                writer.close()
+            async with Client(f"http://127.0.0.1:{port}/mcp") as client:
+                assert (await client.list_tools()).tools
+    finally:
+        process.kill()
+        await process.wait()
+        listener.close()
 
 
 @pytest.mark.parametrize("address", ["0.0.0.0:9798", "example.com:80", "9798", "127.0.0.1:x"])

@@ -12,7 +12,7 @@ from exporter.ask.language.lexicon import lexicon
 from exporter.ask.language.parts import GrammarError
 from exporter.ask.language.refusals import MEANING, refusal
 from exporter.ask.language.tagging import Tagged, Tagger
-from exporter.ask.language.text import LONGEST_TEXT, sentence
+from exporter.ask.language.text import LONGEST_TEXT, MOST_WORDS, sentence
 from exporter.ask.lookup import Directory
 from exporter.ask.query import Query, QueryError
 
@@ -63,7 +63,7 @@ def understand(
     Parameters
     ----------
     text : str
-        At most 500 characters.
+        At most 500 characters and 60 words.
     directory : Directory
     now : datetime
         With a time zone.
@@ -82,6 +82,10 @@ def understand(
     if not any(c.isalnum() for c in text):
         raise NotUnderstoodError("there is no question")
     words = [token.word for token in sentence(text).tokens]
+    if len(words) > MOST_WORDS:
+        raise NotUnderstoodError(
+            f"the question has {len(words)} words; {MOST_WORDS} are the most", final=True
+        )
     refused = refusal(words, lambda word: bool(directory.with_word(word)))
     if refused:
         raise NotUnderstoodError(refused, final=True)
@@ -134,7 +138,7 @@ def _doubt(tagged: Tagged) -> int:
 
 def _unknown(tagged: Tagged, directory: Directory) -> NotUnderstoodError:
     words = ", ".join(repr(word[:40]) for word in tagged.unknown[:3])
-    close = [site for word in tagged.unknown for site in directory.similar(word, 2)]
+    close = [site for word in tagged.unknown[:3] for site in directory.similar(word, 2)]
     hint = ""
     if close:
         names = " or ".join(directory.label(site) for site in dict.fromkeys(close[:3]))

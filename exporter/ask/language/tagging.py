@@ -84,8 +84,9 @@ class Tagger:
         reader = PeriodReader(parsed.text, parsed.tokens, self._now, self._zone)
         corrected: dict[int, str] = {}
         notes = []
+        covered = self._covered(parsed, reader)
         for index, token in enumerate(parsed.tokens):
-            if self._known(parsed, reader, index):
+            if index in covered or self._known(parsed, index):
                 continue
             better = self._lexicon.close_to(token.word)
             if better:
@@ -101,7 +102,19 @@ class Tagger:
         tagged.notes = notes
         return tagged
 
-    def _known(self, parsed: Sentence, reader: PeriodReader, index: int) -> bool:
+    def _covered(self, parsed: Sentence, reader: PeriodReader) -> set[int]:
+        """The words that belong to a phrase or period, read from left to right."""
+        words = [token.word for token in parsed.tokens]
+        covered: set[int] = set()
+        index = 0
+        while index < len(words):
+            found, period = self._lexicon.match(words, index), reader.at(index)
+            after = max(found[1] if found else 0, period[1] if period else 0)
+            covered.update(range(index, after))
+            index = max(after, index + 1)
+        return covered
+
+    def _known(self, parsed: Sentence, index: int) -> bool:
         """Whether a word means something anywhere: then it is not taken for a misspelling."""
         token = parsed.tokens[index]
         if any(start <= token.start < end for start, end, _ in parsed.quoted):
@@ -115,14 +128,6 @@ class Tagger:
         if any(token.word in phrase for phrase in self._directory.filters):
             return True
         words = [t.word for t in parsed.tokens]
-        covered = 0
-        while covered <= index:
-            found = self._lexicon.match(words, covered)
-            period = reader.at(covered)
-            after = max(found[1] if found else 0, period[1] if period else 0)
-            if covered <= index < after:
-                return True
-            covered = max(after, covered + 1)
         if self._lexicon.match(words, index) or places().match(words, index):
             return True
         return token.word in self._lexicon.words.get(token.word[0], ())

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from exporter.ask.lookup import fold
 
 LONGEST_TEXT = 500
+MOST_WORDS = 60
 _TOKEN = re.compile(r"\d+[.,]\d+|\d+|[^\W\d_]+|[<>≤≥]=?|[=%°€$£?&]")
 _NUMBER = re.compile(r"\d+(?:[.,]\d+)?")
 _QUOTED = re.compile(r'"([^"]+)"|“([^”]+)”|„([^“”"]+)[“”"]|«([^»]+)»')

@@ -15,7 +15,7 @@ from mcp.types import CallToolResult, TextContent, Tool, ToolAnnotations
 from exporter import __version__
 from exporter.cli import client
 from exporter.cli.mcp import library
-from exporter.cli.mcp.models import answer_text, data_text
+from exporter.cli.mcp.models import DATA, answer_text, data_text
 from exporter.cli.mcp.tools import TOOLS, ArgumentError, parameters
 
 READ_ONLY = ToolAnnotations(
@@ -71,7 +71,7 @@ class FleetServer(MCPServer[Any]):
             return _result(str(error), is_error=True)
         except client.CannotAskError as error:
             offered = f" Possible: {'; '.join(error.suggestions)}." if error.suggestions else ""
-            return _result(f"{error}.{offered}", is_error=True)
+            return _result(f"{error}.{offered} {DATA}", is_error=True)
         return _result(text)
 
     def _asked(self, name: str, arguments: dict[str, Any]) -> str:
@@ -138,11 +138,16 @@ def run_http(url: str, listener: socket.socket) -> None:
     """
     import uvicorn
 
+    from exporter.serve.access.guard import bounded_bodies
+    from exporter.serve.access.protocol import PatientProtocol
+
     host, port = listener.getsockname()[:2]
     shown = f"[{host}]" if ":" in host else host
     app = build(url).streamable_http_app(host=host, stateless_http=True, json_response=True)
     # Whoever reads the address may connect at once.
     listener.listen()
     print(f"fleetscope: MCP at http://{shown}:{port}/mcp", file=sys.stderr, flush=True)
-    config = uvicorn.Config(app, log_level="warning", server_header=False)
+    config = uvicorn.Config(
+        bounded_bodies(app), http=PatientProtocol, log_level="warning", server_header=False
+    )
     uvicorn.Server(config).run(sockets=[listener])

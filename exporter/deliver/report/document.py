@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 from dataclasses import asdict
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from markupsafe import Markup
 
 from exporter.deliver.report import plots
 from exporter.deliver.report.model import Report
@@ -31,12 +35,28 @@ def as_html(report: Report) -> str:
     """The report for a person; every text of a site or fleet file is escaped."""
     return _template().render(
         r=report,
+        style=Markup(_style()),  # noqa: S704 - a file of this package
+        policy=policy(),
         plots=plots,
         energy_words=ENERGY_WORDS,
         quantity_words=QUANTITY_WORDS,
         balances=balances,
         period=duration_words(report.end - report.start),
     )
+
+
+def policy() -> str:
+    """The content security policy under which a browser shows the report: its own style alone."""
+    digest = base64.b64encode(hashlib.sha256(_style().encode()).digest()).decode()
+    return (
+        f"default-src 'none'; style-src 'sha256-{digest}'; img-src data:; base-uri 'none'; "
+        "form-action 'none'"
+    )
+
+
+@cache
+def _style() -> str:
+    return Path(__file__).with_name("report.css").read_text("utf-8")
 
 
 def balances(report: Report) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import Any, NoReturn
+from typing import Any
 
 from exporter.model.extras import missing
 from exporter.model.workers import Program, ProgramError
@@ -41,10 +41,6 @@ async def as_pdf(html: str) -> bytes:
         raise NoPdfError(str(error)) from error
 
 
-def _nothing(url: str, *_: Any, **__: Any) -> NoReturn:
-    raise ValueError(f"a report needs nothing from elsewhere: {url[:80]}")
-
-
 def main() -> None:
     """Read HTML, write PDF."""
     try:
@@ -63,13 +59,16 @@ def main() -> None:
 def fitted(html: str) -> Any:
     """The document in pages; in smaller type where that spares a last page of a few lines."""
     from weasyprint import CSS, HTML
+    from weasyprint.urls import URLFetcher
 
-    document = HTML(string=html, url_fetcher=_nothing).render()
+    # A report needs nothing from elsewhere; what its texts name is left out.
+    fetcher = URLFetcher(allowed_protocols=("data",), allow_redirects=False)
+    document = HTML(string=html, url_fetcher=fetcher).render()
     for size in _SMALLER:
         if len(document.pages) < 2 or _filled(document.pages[-1]) >= _LEAST_FILLED:
             break
         style = CSS(string=f"@media print {{ body {{ font-size: {size}px !important }} }}")
-        smaller = HTML(string=html, url_fetcher=_nothing).render(stylesheets=[style])
+        smaller = HTML(string=html, url_fetcher=fetcher).render(stylesheets=[style])
         if len(smaller.pages) < len(document.pages):
             document = smaller
             break

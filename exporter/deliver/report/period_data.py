@@ -126,7 +126,7 @@ class Past:
                 self._stored, METRICS[metric], period, None, self._sites, self._active, int(DAY)
             )
         except CannotAnswerError as error:
-            raise NoAnswerError(str(error)) from error
+            raise NoAnswerError(str(error), str(error)) from error
         self.statements += asked
         return found
 

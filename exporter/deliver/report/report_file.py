@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
+from exporter.config.addresses import url_mistake
 from exporter.config.field_types import Text
 from exporter.config.side_file import Secret, SideModel
 
@@ -20,6 +21,8 @@ def check_url(value: str) -> str:
     parts = urlsplit(value)
     if parts.scheme not in ("http", "https") or not parts.hostname or "@" in parts.netloc:
         raise ValueError("expected http://… or https://… without user name and password")
+    if mistake := url_mistake(value, secret=False):
+        raise ValueError(mistake)
     return value
 
 
@@ -51,6 +54,14 @@ class Post(SideModel):
 
     url: Url
     token: Secret | None = None
+    plain_http: bool = False
+
+    @model_validator(mode="after")
+    def _sealed(self) -> Self:
+        mistake = url_mistake(self.url, secret=self.token is not None)
+        if mistake and not self.plain_http:
+            raise ValueError(mistake)
+        return self
 
 
 def _check_cron(value: str) -> str:

@@ -7,6 +7,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, StringConstraints, model_validator
 
+from exporter.config.addresses import url_mistake
 from exporter.config.field_types import Text
 from exporter.config.fleet import Priority
 from exporter.config.side_file import Secret, SideModel
@@ -25,6 +26,7 @@ class Destination(SideModel):
     url: Url | None = None
     project: Annotated[Text, StringConstraints(pattern=r"^[\w./ -]+$")] | None = None
     token: Secret | None = None
+    plain_http: bool = False
     username: Text | None = None
     issue_type: Text = "Task"
     close_transition: Text | None = None
@@ -46,6 +48,9 @@ class Destination(SideModel):
         }[self.kind]
         if absent := [name for name in needs if getattr(self, name) is None]:
             raise ValueError(f"{self.kind} needs {', '.join(absent)}")
+        mistake = url_mistake(self.base, secret=self.token is not None)
+        if mistake and not self.plain_http:
+            raise ValueError(mistake)
         return self
 
     @property

@@ -266,6 +266,38 @@ def _bounded(receive: Receive) -> Receive:
     return bounded
 
 
+def bounded_bodies(app: ASGIApp) -> ASGIApp:
+    """The application, with the same limits on bodies and nothing else."""
+
+    async def bounded(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await app(scope, receive, send)
+            return
+        refused: _RefusedError | None = None
+        receive_bounded = _bounded(receive)
+
+        async def receive_or_note() -> Message:
+            nonlocal refused
+            try:
+                return await receive_bounded()
+            except _RefusedError as error:
+                refused = error
+                raise
+
+        async def send_unless_refused(message: Message) -> None:
+            if refused is None:
+                await send(message)
+
+        try:
+            await app(scope, receive_or_note, send_unless_refused)
+        except _RefusedError as error:
+            refused = error
+        if refused is not None:
+            await _refusal(send, scope, refused)
+
+    return bounded
+
+
 def _add_headers(headers: MutableHeaders, config: WebConfig) -> None:
     for name, value in _DEFAULT_HEADERS.items():
         headers.setdefault(name, value)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Annotated
@@ -18,6 +19,9 @@ from exporter.history.series import METRICS, read
 from exporter.serve.api import schemas
 from exporter.serve.api.replies import reply
 from exporter.serve.api.selection import row_of
+
+log = logging.getLogger(__name__)
+_PLAIN = r"^[^\x00-\x1f\x7f-\x9f]*$"
 
 
 class HistoryQuery(BaseModel):
@@ -37,9 +41,11 @@ class HistoryQuery(BaseModel):
     until: str = Field("now", max_length=64, description="The same; now without it")
     tz: str | None = Field(None, max_length=64, description=PARAMETERS["tz"])
     points: int = Field(500, ge=10, le=5000, description="Most points of a series")
-    device: str | None = Field(None, max_length=64, description="Only this battery")
-    pack: str | None = Field(None, max_length=64, description="Only cells of this pack")
-    cell: str | None = Field(None, max_length=64, description="Only this cell")
+    device: str | None = Field(None, max_length=64, pattern=_PLAIN, description="Only this battery")
+    pack: str | None = Field(
+        None, max_length=64, pattern=_PLAIN, description="Only cells of this pack"
+    )
+    cell: str | None = Field(None, max_length=64, pattern=_PLAIN, description="Only this cell")
 
 
 def router(latest: Callable[[], FleetAssessment], stored: InfluxQL | None) -> APIRouter:
@@ -64,7 +70,8 @@ def router(latest: Callable[[], FleetAssessment], stored: InfluxQL | None) -> AP
         try:
             found = await read(stored, metric, query.site, since, until, query.points, tags)
         except NoAnswerError as error:
-            raise HTTPException(503, str(error)) from error
+            log.info("a history has no answer: %s", error)
+            raise HTTPException(503, error.reason) from error
         return reply(request, found)
 
     return routes

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable
 from typing import Annotated, Literal
 
@@ -11,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from exporter.assess.assessment import FleetAssessment
 from exporter.assess.costs import PriceList
-from exporter.deliver.report.document import as_data, as_html
+from exporter.deliver.report.document import as_data, as_html, policy
 from exporter.deliver.report.gather import gather
 from exporter.deliver.report.model import Report
 from exporter.deliver.report.pdf import NoPdfError, as_pdf
@@ -19,6 +20,8 @@ from exporter.history.influxql import InfluxQL, NoAnswerError
 from exporter.serve.access.roles import Visibility
 from exporter.serve.api import schemas
 from exporter.serve.api.replies import reply, reply_bytes
+
+log = logging.getLogger(__name__)
 
 MEDIA = ("text/html", "application/pdf")
 SAME_SECONDS = 60.0
@@ -67,9 +70,13 @@ def router(
                 return reply(request, as_data(found))
             html = await asyncio.to_thread(as_html, found)
             if query.format == "html":
-                return reply_bytes(request, html.encode(), "text/html; charset=utf-8")
+                headers = {"Content-Security-Policy": f"{policy()}; frame-ancestors 'none'"}
+                return reply_bytes(request, html.encode(), "text/html; charset=utf-8", **headers)
             return reply_bytes(request, await as_pdf(html), "application/pdf")
-        except (NoAnswerError, NoPdfError) as error:
+        except NoAnswerError as error:
+            log.info("a report has no answer: %s", error)
+            raise HTTPException(503, error.reason) from error
+        except NoPdfError as error:
             raise HTTPException(503, str(error)) from error
 
     return routes

@@ -32,6 +32,11 @@ MAIL = "mail: {host: smtp.example.com, sender: a@example.com, to: [b@example.com
             "starttls or tls only",
         ),
         (f"schedule: 0 7 * * mon\n{MAIL % ', password: p4ss'}", "mail.password"),
+        ("schedule: 0 7 * * mon\npost: {url: 'http://169.254.169.254'}", "link-local, metadata"),
+        (
+            "schedule: 0 7 * * mon\npost: {url: 'http://example.com', token: {env: P}}",
+            "a token needs https",
+        ),
         ("schedule: [", "line 1: not YAML"),
         ("", "the file"),
     ],

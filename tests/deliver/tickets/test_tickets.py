@@ -407,6 +407,24 @@ async def test_jira_is_asked_by_a_label_where_it_can_be_found(
     await run.updater.close()
 
 
+HOOK = {"name": "a", "kind": "webhook", "token": {"env": "TRACKER_TOKEN"}}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"url": "https://tracker.example.com"},
+        {"url": "http://127.0.0.1:8080"},
+        {"url": "http://[::1]:8080"},
+        {"url": "http://localhost"},
+        {"url": "http://tracker.lan", "plain_http": True},
+        {"url": "http://tracker.lan", "token": None},
+    ],
+)
+def test_where_a_plan_may_send(change: dict[str, Any]) -> None:
+    TicketPlan.model_validate({"state": "x", "destinations": [HOOK | change]})
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [
@@ -415,6 +433,12 @@ async def test_jira_is_asked_by_a_label_where_it_can_be_found(
         ({"destinations": [{"name": "a", "kind": "file"}]}, "file needs folder"),
         ({"destinations": [{"name": "a b", "kind": "file", "folder": "x"}]}, "name"),
         ({"destinations": [{"name": "a", "kind": "file", "folder": "x"}] * 2}, "another"),
+        *(
+            ({"destinations": [HOOK | {"url": f"http://{host}/hook"}]}, "link-local, metadata")
+            for host in ("169.254.169.254", "2852039166", "0xa9.254.0xa9fe", "[fe80::1]")
+        ),
+        ({"destinations": [HOOK | {"url": "http://tracker.example.com"}]}, "a token needs https"),
+        ({"destinations": [HOOK | {"url": "http://192.0.2.7"}]}, "a token needs https"),
     ],
 )
 def test_a_wrong_plan(change: Any, words: str, tmp_path: Path) -> None:

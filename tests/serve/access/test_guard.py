@@ -18,7 +18,7 @@ from fastapi import FastAPI, Request
 from yarl import URL
 
 from exporter.config.settings import Settings, load_settings
-from exporter.serve.access import guard, server
+from exporter.serve.access import guard, protocol
 from exporter.serve.access.failures import LONGEST_SECONDS, MOST_KEYS, Failures
 from exporter.serve.access.guard import LARGEST_BODY, may_see_contacts
 from exporter.serve.access.rate_limits import MOST_CLIENTS, Buckets
@@ -204,8 +204,8 @@ async def test_guessers_of_many_addresses_keep_nobody_out(tmp_path: Path) -> Non
 async def test_one_address_cannot_take_all_connections(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(server, "MOST_OF_AN_ADDRESS", 8)
-    monkeypatch.setattr(server, "MOST_CONNECTIONS", 16)
+    monkeypatch.setattr(protocol, "MOST_OF_AN_ADDRESS", 8)
+    monkeypatch.setattr(protocol, "MOST_CONNECTIONS", 16)
     async with serving(configured(tmp_path, None)) as (url, _), client(url) as http:
         port = URL(url).port
         held = [
@@ -377,7 +377,7 @@ async def exchange(url: str, sent: bytes) -> bytes:
 async def test_half_a_request_holds_no_connection(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(server, "IDLE_SECONDS", 0.2)
+    monkeypatch.setattr(protocol, "IDLE_SECONDS", 0.2)
     monkeypatch.setattr(guard, "BODY_SECONDS", 0.4)
     settings = configured(tmp_path, None, change_token=TOKEN)
     async with serving(settings) as (url, _):

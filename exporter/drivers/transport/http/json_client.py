@@ -12,10 +12,10 @@ from typing import Any, Self
 import aiohttp
 import orjson
 
+from exporter.config.addresses import Network
 from exporter.drivers.transport.http.connections import (
     AddressRefusedError,
     BoundedConnector,
-    Network,
     TooLargeError,
 )
 from exporter.drivers.transport.http.plain_client import (

@@ -17,12 +17,11 @@ from typing import Any, NamedTuple
 
 from aiohttp.client_exceptions import ClientOSError, ClientPayloadError, ServerDisconnectedError
 
+from exporter.config.addresses import Network, is_refused
 from exporter.drivers.transport.http.connections import (
     LARGEST_REPLY,
     AddressRefusedError,
     BoundedHandler,
-    Network,
-    is_refused,
     too_large,
 )
 

@@ -8,7 +8,7 @@ import socket
 
 import pytest
 
-from exporter.drivers.transport.http.connections import is_refused
+from exporter.config.addresses import is_refused
 from exporter.drivers.transport.http.json_client import HttpClient, get_json
 from exporter.model.snapshot import Outcome, ScrapeError
 
@@ -17,6 +17,7 @@ REFUSED = [
     "169.254.0.1",
     "fe80::1",
     "fd00:ec2::254",
+    "fd00:42::42",
     "::ffff:169.254.169.254",
     "64:ff9b::a9fe:a9fe",
     "2002:a9fe:a9fe::1",
