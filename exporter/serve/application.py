@@ -107,6 +107,9 @@ def make_app(
     async def readyz() -> Response:
         """Every site has been tried once."""
         waiting = ready()
+        if waiting and seen().projects is not None:
+            # The number of sites is none of this caller's business.
+            waiting = "the first scrapes"
         body = orjson.dumps({"status": "waiting" if waiting else "ready", "for": waiting})
         return Response(body, 503 if waiting else 200, media_type="application/json")
 

@@ -19,6 +19,7 @@ from exporter.deliver.schedule import Deliveries, load_side_files
 from exporter.history.influxql import InfluxQL
 from exporter.serve.access.server import GuardedServer
 from exporter.serve.access.visible import VisibleAssessment, visibility
+from exporter.serve.access.visible_past import VisiblePast
 from exporter.serve.application import make_app
 from exporter.serve.channel import Channel
 from exporter.serve.child import inherited
@@ -53,7 +54,7 @@ class ServerProcess:
             visible,
             lambda: self._publication().waiting,
             registry(visible, self._numbers),
-            stored,
+            VisiblePast(stored, visible) if stored is not None else None,
             files.prices,
             of_projects=registry(visible, None),
             seen=visibility,

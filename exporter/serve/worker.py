@@ -20,6 +20,7 @@ from exporter.deliver.schedule import load_side_files, send_report
 from exporter.history.influxql import InfluxQL
 from exporter.serve.access.guard import CALLER
 from exporter.serve.access.visible import VisibleAssessment, calling, visibility
+from exporter.serve.access.visible_past import VisiblePast
 from exporter.serve.application import make_app
 from exporter.serve.channel import Channel
 from exporter.serve.child import inherited
@@ -41,11 +42,12 @@ class Worker:
         self._published: Publication | None = None
         self._stored = InfluxQL.from_settings(settings)
         self._files = load_side_files(settings)
+        visible = VisibleAssessment(lambda: self._publication().assessment)
         self._app = make_app(
-            VisibleAssessment(lambda: self._publication().assessment),
+            visible,
             lambda: None,
             CollectorRegistry(),
-            self._stored,
+            VisiblePast(self._stored, visible) if self._stored is not None else None,
             self._files.prices,
             model=LanguageModel.from_settings(settings),
             seen=visibility,

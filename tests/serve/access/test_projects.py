@@ -1,0 +1,349 @@
+"""Every route of the OpenAPI document, asked by every role and project, against a table."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+import requests
+import yaml
+
+from exporter.ask.answerer import EXAMPLES
+from exporter.ask.query import What
+from exporter.history.influxql import InfluxQL, NoAnswerError
+from exporter.serve.access.roles import Action
+from exporter.serve.access.visible_past import limited_to
+from tests import service_process
+from tests.serve.access import tenants
+from tests.serve.access.conftest import hashed
+from tests.serve.access.tenants import CALLERS, PROJECTS, Tenants
+from tests.serve.api.influx import influx
+
+pytestmark = pytest.mark.stack
+
+SITE = "{site}"
+# For each route its action, None where a sign-in is enough, and the requests that are tried.
+# {site} is a site of the caller's, of another's, and one that does not exist.
+ROUTES: dict[tuple[str, str], tuple[Action | str | None, list[str]]] = {
+    ("get", "/healthz"): ("open", [""]),
+    ("get", "/readyz"): ("open", [""]),
+    ("get", "/api/v1"): (None, [""]),
+    ("post", "/-/reload"): (Action.RELOAD, [""]),
+    ("get", "/metrics"): (Action.READ, [""]),
+    ("get", "/api/v1/fleet"): (Action.READ, [""]),
+    ("get", "/api/v1/issues"): (Action.READ, ["", "?severity=critical&limit=3"]),
+    ("get", "/api/v1/sites"): (
+        Action.READ,
+        ["", "?view=brief&sort=name", "?q=plant", "?attention=true&limit=2", "?region=none"],
+    ),
+    ("get", "/api/v1/sites/{site_id}"): (Action.READ, [""]),
+    ("get", "/api/v1/sites/{site_id}/packs"): (Action.READ, [""]),
+    ("get", "/api/v1/sites/{site_id}/cells"): (Action.READ, [""]),
+    ("get", "/api/v1/ranking"): (Action.READ, ["", "?by=soh_percent", "?by=performance"]),
+    ("get", "/api/v1/outliers"): (Action.READ, ["", "?all=true"]),
+    ("get", "/api/v1/compare"): (Action.READ, [f"?site={SITE}"]),
+    ("get", "/api/v1/history"): (
+        Action.READ,
+        [f"?site={SITE}&metric=soc_percent", f"?site={SITE}&metric=score&since=3h"],
+    ),
+    ("get", "/api/v1/report"): (
+        Action.READ,
+        ["?days=0.25", "?days=0.25&format=html", "?days=30"],
+    ),
+    ("get", "/api/v1/events"): (Action.READ, [""]),
+    ("get", "/api/v1/query"): (
+        Action.READ,
+        [
+            *(f"?what={what.value}&period=6h" for what in What if what is not What.COST),
+            *(f"?what={what.value}" for what in What),
+            f"?what=site&site={SITE}",
+            f"?what=contact&site={SITE}",
+            f"?what=history&metric=soc&site={SITE}&period=6h",
+            f"?what=value&metric=pv_energy&site={SITE}&period=6h",
+            "?what=value&metric=soc&filter=region=nowhere",
+        ],
+    ),
+    ("get", "/api/v1/timeline"): (Action.READ, ["", "?since=6h", f"?site={SITE}"]),
+    ("get", "/api/v1/ask"): (
+        Action.READ,
+        [
+            *(f"?q={quote(example)}" for example in EXAMPLES.values()),
+            f"?q=how%20is%20{SITE}",
+            "?q=how%20many%20sites%20are%20offline",
+            "?q=compare%20regions%20by%20score",
+            "?q=how%20is%20plant",
+            "?q=whom%20do%20I%20call%20about%20plant",
+        ],
+    ),
+    ("get", "/api/v1/names"): (Action.READ, [""]),
+}
+
+
+# They may also say that there is no answer.
+QUESTIONS = ("/api/v1/query", "/api/v1/ask", "/api/v1/timeline")
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tenants]:
+    folder = tmp_path_factory.mktemp("tenants")
+    with influx(folder) as server:
+        stored = InfluxQL(server.url, "fleet", {})
+        with tenants.serving(folder, stored) as found:
+            server.write(tenants.stored_lines(found.served.fleet, found.served.latest.time))
+            yield found
+
+
+def seen_marks(caller: str) -> set[str]:
+    found = CALLERS[caller]
+    return {mark for project, mark in PROJECTS.items() if found.may(Action.READ, project)}
+
+
+def contact_marks(caller: str) -> set[str]:
+    found = CALLERS[caller]
+    return {mark for project, mark in PROJECTS.items() if found.may(Action.CONTACTS, project)}
+
+
+def read(reply: requests.Response) -> str:
+    """The body; of a stream its first event."""
+    if "event-stream" not in reply.headers.get("Content-Type", ""):
+        return reply.text
+    lines = []
+    for line in reply.iter_lines(decode_unicode=True):
+        if not line:
+            break
+        lines.append(line)
+    reply.close()
+    return "\n".join(lines)
+
+
+def marks_of(text: str) -> set[str]:
+    return {mark for mark in PROJECTS.values() if mark in text.lower()}
+
+
+def test_the_table_has_every_route(running: Tenants) -> None:
+    paths = running.ask("all_viewer", "get", "/openapi.json").json()["paths"]
+    assert {(m, p) for p, operations in paths.items() for m in operations} == set(ROUTES)
+
+
+@pytest.mark.parametrize("caller", CALLERS)
+@pytest.mark.parametrize("route", ROUTES, ids=" ".join)
+def test_every_route_as_every_caller(running: Tenants, route: tuple[str, str], caller: str) -> None:
+    method, path = route
+    action, requests_tried = ROUTES[route]
+    who = CALLERS[caller]
+    allowed = action in ("open", None) or (isinstance(action, Action) and who.may_anywhere(action))
+    own = sorted(seen_marks(caller))
+    for tried in requests_tried:
+        if "{site" in path + tried:
+            continue
+        reply = running.ask(caller, method, path + tried, stream=True)
+        text = read(reply)
+        if path == "/readyz":
+            assert reply.status_code == 503
+            assert ("13 sites" in text) is (CALLERS[caller].visibility.projects is None)
+        elif allowed:
+            answered = {200, 202} | ({404, 422} if path in QUESTIONS else set())
+            assert reply.status_code in answered, (tried, text[:300])
+        else:
+            assert reply.status_code == 403, tried
+        assert marks_of(text) <= set(own), tried
+        shown = {mark for mark in PROJECTS.values() if f"person {mark}" in text.lower()}
+        assert shown <= contact_marks(caller), tried
+
+
+OWN = {"south_viewer": "southmark", "south_admin": "southmark", "north_viewer": "northmark"}
+
+
+@pytest.mark.parametrize("caller", [*OWN, "empty"])
+def test_a_foreign_site_answers_as_an_unknown_one(running: Tenants, caller: str) -> None:
+    own = OWN.get(caller)
+    for (method, path), (_, requests_tried) in ROUTES.items():
+        for tried in requests_tried:
+            target = (path + tried).replace("{site_id}", SITE)
+            if SITE not in target:
+                continue
+            if own is not None:
+                reply = running.ask(caller, method, target.replace(SITE, f"{own}-1"))
+                assert reply.status_code == 200, (target, reply.text)
+                assert marks_of(reply.text) == {own}
+            for mark in set(PROJECTS.values()) - {own}:
+                foreign, unknown = f"{mark}-0", f"{mark}-9"
+                one = running.ask(caller, method, target.replace(SITE, foreign))
+                other = running.ask(caller, method, target.replace(SITE, unknown))
+                assert one.status_code == other.status_code >= 400, target
+                assert without_session(one.text).replace(foreign, unknown) == without_session(
+                    other.text
+                ), target
+                # A near miss does not lead to it either.
+                near = running.ask(caller, method, target.replace(SITE, foreign[:-3] + "-0"))
+                assert marks_of(near.text) <= {own}, target
+
+
+def without_session(text: str) -> str:
+    """A refusal, without its session and the caller's own sites that come close."""
+    found = json.loads(text)
+    for name in ("session", "suggestions"):
+        found.pop(name, None)
+    found["detail"] = found["detail"].partition("; did you mean")[0]
+    return json.dumps(found)
+
+
+def test_counts_ranks_and_medians_are_of_the_callers_sites(running: Tenants) -> None:
+    for caller, count in (("south_viewer", 6), ("both", 12), ("all_viewer", 13), ("empty", 0)):
+        fleet = running.ask(caller, "get", "/api/v1/fleet").json()
+        assert fleet["sites"] == sum(fleet["counts"].values()) == count
+        sites = running.ask(caller, "get", "/api/v1/sites").json()
+        assert sites["total"] == count
+        for rank in ("attention_rank", "performance_rank"):
+            assert sorted(site[rank] for site in sites["sites"]) == list(range(1, count + 1))
+        metrics = running.ask(caller, "get", "/metrics").text
+        assert f"fleetscope_fleet_sites {float(count)}" in metrics
+        whole = caller == "all_viewer"
+        assert ("fleetscope_spool_bytes" in metrics) is whole
+        assert ("process_cpu_seconds_total" in metrics) is whole
+        names = running.ask(caller, "get", "/api/v1/names").json()["sites"]
+        assert len(names) == count
+
+
+def test_the_past_of_others_is_in_no_figure(running: Tenants) -> None:
+    """Sums and means over all stored sites would have them."""
+
+    def asked(caller: str, path: str) -> Any:
+        return running.ask(caller, "get", path).json()
+
+    score = {}
+    energy = {}
+    for caller in ("south_viewer", "north_viewer", "both", "all_viewer"):
+        report = asked(caller, "/api/v1/report?days=0.25")
+        score[caller] = report["score_values"][0]
+        energy[caller] = sum(v for v in report["energy_by_day"]["discharged_kwh"] if v)
+        timeline = json.dumps(asked(caller, "/api/v1/timeline?since=6h"))
+        assert ("13 sites" in timeline) is (caller == "all_viewer")
+    assert score["south_viewer"] - score["north_viewer"] == pytest.approx(30)
+    assert score["both"] == pytest.approx((score["south_viewer"] + score["north_viewer"]) / 2)
+    parts = energy["south_viewer"] + energy["north_viewer"]
+    assert 0 < parts == pytest.approx(energy["both"], rel=1e-3)
+    assert energy["both"] < energy["all_viewer"]
+
+
+def test_a_session_of_another_is_no_session(running: Tenants) -> None:
+    first = running.ask("north_viewer", "get", "/api/v1/ask?q=how%20is%20northmark-1").json()
+    follow = f"/api/v1/ask?q=why&session={first['session']}"
+    assert marks_of(running.ask("south_viewer", "get", follow).text) <= {"southmark"}
+    assert running.ask("south_viewer", "get", follow).json().get("session") != first["session"]
+    assert marks_of(running.ask("north_viewer", "get", follow).text) == {"northmark"}
+
+
+def test_contacts_go_by_role_in_each_project(running: Tenants) -> None:
+    for caller in CALLERS:
+        if caller == "third":
+            continue
+        text = running.ask(caller, "get", "/metrics").text
+        for mark in PROJECTS.values():
+            assert (f'contact="Person {mark}"' in text) is (mark in contact_marks(caller))
+
+
+def test_the_token_for_changes_reads_all_and_sees_no_contacts(running: Tenants) -> None:
+    assert running.ask("token", "get", "/api/v1/fleet").json()["sites"] == 13
+    assert "Person" not in running.ask("token", "get", "/metrics").text
+    assert running.ask("token", "post", "/-/reload").status_code == 202
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH"])
+def test_no_role_in_a_project_changes_the_installation(running: Tenants, method: str) -> None:
+    for caller in CALLERS:
+        for path in ("/-/reload", "/api/v1/sites", "/api/v1/anything"):
+            reply = running.ask(caller, method, path)
+            reloads = (caller, method, path) == ("all_admin", "POST", "/-/reload")
+            refused = (403, 404, 405) if caller == "all_admin" else (403, 405)
+            assert reply.status_code in ((202,) if reloads else refused), (caller, path)
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Origin": "https://evil.example.net"},
+        {"Origin": "null"},
+        {"Sec-Fetch-Site": "cross-site"},
+    ],
+)
+def test_a_page_of_another_site_cannot_use_a_sign_in(
+    running: Tenants, headers: dict[str, str]
+) -> None:
+    reply = running.ask("all_admin", "post", "/-/reload", headers=headers)
+    assert reply.status_code == 403
+    same = {"Origin": running.url}
+    assert running.ask("all_admin", "post", "/-/reload", headers=same).status_code == 202
+
+
+def test_workers_show_no_more_than_the_server(tmp_path: Path) -> None:
+    """The same through all processes, where questions are answered by another one."""
+    fleet = tmp_path / "fleet.json"
+    sites = [
+        {"id": f"{mark}-{n}", "api_endpoint": "http://127.0.0.1:9", "project": project}
+        for project, mark in PROJECTS.items()
+        for n in range(2)
+    ]
+    fleet.write_text(json.dumps({"sites": sites}), "utf-8")
+    roles = {"anna": {"south": "viewer"}, "ops": {"*": "viewer"}}
+    users = {name: hashed("pw") for name in roles}
+    web = tmp_path / "web.yml"
+    web.write_text(yaml.safe_dump({"basic_auth_users": users, "roles": roles}), "utf-8")
+    with service_process.serving(fleet, web_config=str(web)) as service:
+        for path in ("/api/v1/query?what=rank", "/api/v1/ask?q=how+are+all+sites", "/metrics"):
+            for name, marks in (("anna", {"southmark"}), ("ops", set(PROJECTS.values()))):
+                reply = requests.get(service.url + path, auth=(name, "pw"), timeout=60)
+                assert reply.status_code == 200, reply.text
+                assert marks_of(reply.text) == marks
+        assert requests.get(service.url + path, timeout=60).status_code == 401
+
+
+LIMITED = "\"site\" = 'a' AND "
+
+
+@pytest.mark.parametrize(
+    ("statement", "expected"),
+    [
+        (
+            'SELECT mean("x") FROM "site" WHERE time > 1ms GROUP BY time(1h)',
+            f'SELECT mean("x") FROM "site" WHERE {LIMITED}time > 1ms GROUP BY time(1h)',
+        ),
+        (
+            'SELECT sum("x") FROM "db"."raw"."site" WHERE ("a" = \'1\' OR "a" = \'2\')',
+            f'SELECT sum("x") FROM "db"."raw"."site" WHERE {LIMITED}("a" = \'1\' OR "a" = \'2\')',
+        ),
+        (
+            'SELECT "s" FROM (SELECT difference("x") AS "s" FROM "health" WHERE time > 1ms '
+            'GROUP BY "site") WHERE "s" != 0 OR "s" > 1',
+            f'SELECT "s" FROM (SELECT difference("x") AS "s" FROM "health" WHERE {LIMITED}'
+            'time > 1ms GROUP BY "site") WHERE "s" != 0 OR "s" > 1',
+        ),
+        (
+            'SELECT "x" FROM "site" WHERE "text" = \' OR FROM "other" WHERE \'',
+            f'SELECT "x" FROM "site" WHERE {LIMITED}"text" = \' OR FROM "other" WHERE \'',
+        ),
+    ],
+)
+def test_statements_are_limited(statement: str, expected: str) -> None:
+    assert limited_to({"a"}, statement) == expected
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        'SELECT "x" FROM "site"',
+        'SELECT "x" FROM "site" GROUP BY "site"',
+        'SELECT "x" FROM site WHERE time > 1ms',
+        'SELECT "x" FROM "site", "battery" WHERE time > 1ms',
+        'SELECT "x" FROM "site" WHERE time > 1ms OR "site" = \'b\'',
+        'SELECT "x" from "site" WHERE time > 1ms',
+        'SELECT "x" FROM (SELECT "x" FROM "site") WHERE time > 1ms',
+    ],
+)
+def test_what_cannot_be_limited_is_refused(statement: str) -> None:
+    with pytest.raises(NoAnswerError):
+        limited_to({"a"}, statement)
