@@ -23,7 +23,7 @@ from exporter.drivers.transport.http import json_client
 from exporter.drivers.venus import site_reader
 from exporter.drivers.venus.conditions import MOST_ALARMS
 from exporter.drivers.venus.http_driver import VenusHttpDriver
-from exporter.drivers.venus.tree import MOST_CELLS
+from exporter.drivers.venus.layout import MOST_CELLS
 from exporter.model.snapshot import Outcome, ScrapeError, Snapshot
 from exporter.store.line_protocol import snapshot_lines
 from tests.drivers.bridge import (

@@ -7,16 +7,24 @@ from __future__ import annotations
 
 import json
 import math
-import re
+from array import array
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from exporter.drivers.venus.layout import (
+    LIKE,
+    MOST_CELLS,
+    Cell,
+    Extremes,
+    cell_label,
+    cell_of,
+    layout_of,
+)
 from exporter.drivers.venus.not_available import is_not_available, other_unit
 from exporter.drivers.venus.readings import Collector
 from exporter.drivers.venus.tree import (
     MOST_BATTERIES,
-    MOST_CELLS,
     Tree,
     device_id,
     service_class,
@@ -25,16 +33,6 @@ from exporter.drivers.venus.tree import (
 from exporter.drivers.venus.values import is_wrong_type, number, shown, text
 from exporter.model.quantities import CELL_CELSIUS, CELL_VOLTS
 from exporter.model.snapshot import MISSING, BatterySnapshot, Cells, Implausible, Notice
-
-# dbus-serialbattery writes Voltages/Cell3 (format 1) or Cell/3/Volts (format 2); Lynx BMS NG
-# writes Battery/1/Cell/3/Voltage.
-_CELL_VOLTAGE = re.compile(
-    r"(?:Voltages/Cell(\d{1,5})|Cell/(\d{1,5})/Volts|Battery/(\d{1,5})/Cell/(\d{1,5})/Voltage)\Z"
-)
-_CELL_TEMPERATURE = re.compile(
-    r"(?:Temperatures/Cell(\d{1,5})|Cell/(\d{1,5})/Temperature"
-    r"|Battery/(\d{1,5})/Cell/(\d{1,5})/Temperature)\Z"
-)
 
 _BATTERY_PATHS = {
     "soc_percent": "Soc",
@@ -98,8 +96,8 @@ def read_battery(
     if system is not None:
         for name, path in _SYSTEM_BATTERY_PATHS.items():
             into.fall_back(name, system.get(path))
-    cells = _read_cells(tree, into)
-    _put_spread(cells, into)
+    cells, extremes = _read_cells(tree, into)
+    _put_spread(extremes, into)
     snapshot = BatterySnapshot(
         device=into.device,
         active=active,
@@ -122,44 +120,45 @@ def cell_id(value: Any) -> str | None:
     return text(value)
 
 
-def _read_cells(tree: Tree, into: Collector) -> Cells | None:
+def _read_cells(tree: Tree, into: Collector) -> tuple[Cells | None, Extremes | None]:
     """Per-cell voltages and temperatures, in whichever format the device publishes them."""
-    volts: dict[tuple[int, ...], float] = {}
-    celsius: dict[tuple[int, ...], float] = {}
+    layout = layout_of(tree)
+    if not layout.has_cells:
+        return None, None
+    found = layout.cells(tree)
+    if found is not None:
+        return found
+    cells = read_each_cell(tree, into)
+    return (cells, _extremes(cells)) if cells is not None else (None, None)
+
+
+def read_each_cell(tree: Tree, into: Collector) -> Cells | None:
+    """The cells of a tree one by one: what is missing or implausible among them is told apart."""
+    volts: dict[Cell, float] = {}
+    celsius: dict[Cell, float] = {}
     for path, value in tree.items():
-        if "Cell" not in path:
-            continue
-        if match := _CELL_VOLTAGE.match(path):
-            cell = tuple(int(part) for part in match.groups() if part)
-            volts[cell] = _cell_value(value, CELL_VOLTS, cell, "voltage_v", into)
-        elif match := _CELL_TEMPERATURE.match(path):
-            cell = tuple(int(part) for part in match.groups() if part)
-            celsius[cell] = _cell_value(value, CELL_CELSIUS, cell, "temperature_c", into)
+        about = cell_of(path)
+        if about is not None and about[0] == "voltage_v":
+            volts[about[1]] = _cell_value(value, CELL_VOLTS, about[1], "voltage_v", into)
+        elif about is not None:
+            celsius[about[1]] = _cell_value(value, CELL_CELSIUS, about[1], "temperature_c", into)
     order = sorted(volts.keys() | celsius.keys())[:MOST_CELLS]
-    voltages = tuple(volts.get(cell, MISSING) for cell in order)
-    temperatures = tuple(celsius.get(cell, MISSING) for cell in order)
+    voltages = array("d", [volts.get(cell, MISSING) for cell in order])
+    temperatures = array("d", [celsius.get(cell, MISSING) for cell in order])
     if all(math.isnan(value) for value in (*voltages, *temperatures)):
         return None
-    return Cells(tuple(_cell_label(cell) for cell in order), voltages, temperatures)
-
-
-# Single cells have the same marks for "not available" as the extremes of their pack.
-_LIKE = {"voltage_v": "cell_max_v", "temperature_c": "cell_max_temperature_c"}
-
-
-def _cell_label(cell: tuple[int, ...]) -> str:
-    return "/".join(map(str, cell))
+    return Cells(tuple(cell_label(cell) for cell in order), voltages, temperatures)
 
 
 def _cell_value(
-    value: Any, limits: tuple[float, float], cell: tuple[int, ...], name: str, into: Collector
+    value: Any, limits: tuple[float, float], cell: Cell, name: str, into: Collector
 ) -> float:
     read = number(value)
-    quantity = f"cell {_cell_label(cell)} {name}"
+    quantity = f"cell {cell_label(cell)} {name}"
     if is_wrong_type(value):
         into.implausible.append(Implausible(into.device, quantity, MISSING, shown(value)))
         return MISSING
-    like = _LIKE[name]
+    like = LIKE[name]
     if math.isnan(read) or is_not_available(like, read, "battery"):
         return MISSING
     if not limits[0] <= read <= limits[1]:
@@ -169,15 +168,24 @@ def _cell_value(
     return read
 
 
-def _put_spread(cells: Cells | None, into: Collector) -> None:
-    known = [v for v in cells.voltages_v if not math.isnan(v)] if cells else []
-    if known:
-        into.fall_back("cell_min_v", min(known))
-        into.fall_back("cell_max_v", max(known))
-    hot = [v for v in cells.temperatures_c if not math.isnan(v)] if cells else []
-    if hot:
-        into.fall_back("cell_min_temperature_c", min(hot))
-        into.fall_back("cell_max_temperature_c", max(hot))
+def _extremes(cells: Cells) -> Extremes:
+    known = [v for v in cells.voltages_v if not math.isnan(v)]
+    hot = [v for v in cells.temperatures_c if not math.isnan(v)]
+    return Extremes(
+        min(known, default=MISSING),
+        max(known, default=MISSING),
+        min(hot, default=MISSING),
+        max(hot, default=MISSING),
+    )
+
+
+def _put_spread(extremes: Extremes | None, into: Collector) -> None:
+    if extremes is not None and not math.isnan(extremes.low_v):
+        into.fall_back("cell_min_v", extremes.low_v)
+        into.fall_back("cell_max_v", extremes.high_v)
+    if extremes is not None and not math.isnan(extremes.low_c):
+        into.fall_back("cell_min_temperature_c", extremes.low_c)
+        into.fall_back("cell_max_temperature_c", extremes.high_c)
     low = into.readings.get("cell_min_v", MISSING)
     high = into.readings.get("cell_max_v", MISSING)
     if not math.isnan(low) or not math.isnan(high):

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from exporter.drivers.venus.device_codes import ANY_CLASS, CODES, NORMAL_ALARMS, Level, meaning
+from exporter.drivers.venus.layout import layout_of
 from exporter.drivers.venus.tree import Tree
 from exporter.drivers.venus.values import flag, number
 
@@ -40,10 +41,10 @@ def read_conditions(device_class: str, tree: Tree) -> Conditions:
     """The condition of a device of a class, from its tree."""
     found = Conditions()
     normal = NORMAL_ALARMS.get(device_class, frozenset())
-    for path, value in tree.items():
-        if "Alarms/" in path and len(found.levels) < MOST_ALARMS:
+    for path in layout_of(tree).alarms:
+        if len(found.levels) < MOST_ALARMS:
             name = _alarm_name(path)
-            level = flag(value)
+            level = flag(tree[path])
             if name is not None and level in (0.0, 1.0, 2.0):
                 found.levels[name] = 0 if name in normal else int(level)
     for path in _code_paths(device_class):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import bisect
 import functools
+import math
 from dataclasses import dataclass
 
 # Registers whose bits are all ones, or whose sign bit alone is one, with the usual scales.
@@ -77,27 +78,30 @@ NOT_AVAILABLE: tuple[NotAvailable, ...] = (
 
 
 @functools.cache
-def _intervals(quantity: str, device_class: str) -> tuple[list[float], list[float]]:
-    """Lowest and highest values that mean "not available", one pair each, in ascending order."""
+def not_available_edges(quantity: str, device_class: str) -> list[float]:
+    """Ascending edges of the numbers that mean "not available", two for each stretch of them.
+
+    A value lies in one where :func:`bisect.bisect_left` finds it after an odd number of edges.
+    """
     values = {
         value
         for row in NOT_AVAILABLE
         if quantity in row.quantities and (not row.classes or device_class in row.classes)
         for value in row.values
     }
-    # Two steps of a 32-bit float to either side.
-    pairs = sorted((v - abs(v) * 2.0**-22, v + abs(v) * 2.0**-22) for v in values)
-    return [low for low, _ in pairs], [high for _, high in pairs]
+    edges: list[float] = []
+    # Two steps of a 32-bit float to either side. Those of neighbours overlap, as at 864000.
+    for low, high in sorted((v - abs(v) * 2.0**-22, v + abs(v) * 2.0**-22) for v in values):
+        if edges and low <= edges[-1]:
+            edges[-1] = max(edges[-1], high)
+        else:
+            edges += [math.nextafter(low, -math.inf), high]
+    return edges
 
 
 def is_not_available(quantity: str, value: float, device_class: str) -> bool:
     """Whether a number is what a device of that class writes where it has none."""
-    lows, highs = _intervals(quantity, device_class)
-    before = bisect.bisect_right(lows, value)
-    # Intervals of neighbouring values may overlap, as those of 864000 do.
-    return before > 0 and (
-        value <= highs[before - 1] or (before > 1 and value <= highs[before - 2])
-    )
+    return bool(bisect.bisect_left(not_available_edges(quantity, device_class), value) & 1)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import functools
 import math
-from collections.abc import Iterable
+import sys
+from bisect import bisect_left
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from exporter.drivers.venus.not_available import is_not_available, other_unit
+from exporter.drivers.venus.not_available import (
+    is_not_available,
+    not_available_edges,
+    other_unit,
+)
 from exporter.drivers.venus.values import flag, is_wrong_type, number, shown
 from exporter.model.quantities import QUANTITIES, RollupKind
 from exporter.model.snapshot import MISSING, Implausible
@@ -31,12 +38,21 @@ class Collector:
     device_class: str
     readings: dict[str, float] = field(default_factory=dict)
     implausible: list[Implausible] = field(default_factory=list)
+    _limits: Mapping[str, _Limits] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        self._limits = _limits_of(self.device_class)
 
     def take(self, name: str, raw: Any) -> float:
         """Record a JSON value; returns it as a number, NaN if it cannot be used."""
         kind = raw.__class__
-        if kind is float:
-            return self.put(name, raw)
+        if kind is float or kind is int:
+            low, high, not_available = self._limits[name]
+            # NaN fails both comparisons.
+            if low <= raw <= high and not bisect_left(not_available, raw) & 1:
+                value = self.readings[name] = float(raw)
+                return value
+            return self.put(name, number(raw))
         if raw is None or (kind is list and not raw):
             self.readings[name] = MISSING
             return MISSING
@@ -61,7 +77,7 @@ class Collector:
 
     def fall_back(self, name: str, raw: Any) -> None:
         """Record a JSON value from a second source where the first has none."""
-        if not self.rejected(name) and math.isnan(self.readings.get(name, MISSING)):
+        if math.isnan(self.readings.get(name, MISSING)) and not self.rejected(name):
             self.take(name, raw)
 
     def take_total(self, name: str, raws: Iterable[Any]) -> float:
@@ -69,6 +85,9 @@ class Collector:
         leave a part out."""
         values = []
         for raw in raws:
+            if raw.__class__ is float:
+                values.append(raw)
+                continue
             if is_wrong_type(raw):
                 return self.take(name, raw)
             values.append(number(raw))
@@ -77,6 +96,23 @@ class Collector:
     def rejected(self, name: str) -> bool:
         """Whether a value for that quantity was there and could not be used."""
         return any(item.quantity == name for item in self.implausible)
+
+
+_Limits = tuple[float, float, list[float]]
+
+
+@functools.cache
+def _limits_of(device_class: str) -> Mapping[str, _Limits]:
+    """Lowest and highest plausible value of each quantity, and the edges of what a device of that
+    class writes where it has no value."""
+    return {
+        name: (
+            max(row.minimum, -sys.float_info.max),
+            min(row.maximum, sys.float_info.max),
+            not_available_edges(name, device_class),
+        )
+        for name, row in QUANTITIES.items()
+    }
 
 
 def total(values: Iterable[float]) -> float:

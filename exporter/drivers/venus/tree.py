@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from exporter.drivers.venus.layout import layout_of
 from exporter.drivers.venus.readings import Collector, total
 from exporter.drivers.venus.values import number, text
 from exporter.model.snapshot import MISSING
@@ -20,10 +21,9 @@ SYSTEM = PREFIX + "system"
 PHASES = ("L1", "L2", "L3")
 _LARGEST_INSTANCE = 1_000_000
 # Far above what any site has; without limits a site that is out of its mind fills the storage of
-# all with series. Lynx packs have at most 16 cells each, serial batteries 32 or so.
+# all with series.
 MOST_SERVICES = 256
 MOST_BATTERIES = 64
-MOST_CELLS = 2048
 _SERVICE_NAME = re.compile(r"com\.victronenergy\.[A-Za-z0-9_.-]{1,120}\Z")
 
 
@@ -45,11 +45,14 @@ def service_list(document: Any) -> list[str]:
 
 
 _NESTED: list[None] = [None]
+_CONTAINERS = frozenset({list, dict})
 
 
 def pruned(tree: Tree) -> Tree:
     """A tree without the contents of nested values, which may be large: no reading is made of
     them, but a reading's path that holds one is of a wrong type."""
+    if _CONTAINERS.isdisjoint(map(type, tree.values())):
+        return tree
     kept = {
         path: value if value.__class__ is not list and value.__class__ is not dict else _NESTED
         for path, value in tree.items()
@@ -71,18 +74,23 @@ def device_id(service: str, tree: Tree) -> str:
     return f"{service_class(service)}/{instance:.0f}"
 
 
-def _phase_powers(tree: Tree, *groups: str) -> list[Any]:
-    return [tree.get(f"{group}/{phase}/Power") for group in groups for phase in PHASES]
+def _phase_powers(*groups: str) -> tuple[str, ...]:
+    return tuple(f"{group}/{phase}/Power" for group in groups for phase in PHASES)
+
+
+_GRID_POWERS = _phase_powers("Ac/Grid")
+_GENSET_POWERS = _phase_powers("Ac/Genset")
+_LOAD_POWERS = _phase_powers("Ac/Consumption")
+_PV_POWERS = _phase_powers("Ac/PvOnGrid", "Ac/PvOnOutput", "Ac/PvOnGenset")
 
 
 def read_system(tree: Tree, into: Collector) -> None:
     """Powers and state from the system tree; never a frequency, which it does not have."""
-    into.take_total("grid_power_w", _phase_powers(tree, "Ac/Grid"))
-    into.take_total("genset_power_w", _phase_powers(tree, "Ac/Genset"))
-    into.take_total("load_power_w", _phase_powers(tree, "Ac/Consumption"))
+    into.take_total("grid_power_w", map(tree.get, _GRID_POWERS))
+    into.take_total("genset_power_w", map(tree.get, _GENSET_POWERS))
+    into.take_total("load_power_w", map(tree.get, _LOAD_POWERS))
     dc = into.take("pv_dc_power_w", tree.get("Dc/Pv/Power"))
-    groups = ("Ac/PvOnGrid", "Ac/PvOnOutput", "Ac/PvOnGenset")
-    ac = into.take_total("pv_ac_power_w", _phase_powers(tree, *groups))
+    ac = into.take_total("pv_ac_power_w", map(tree.get, _PV_POWERS))
     # Without a part that was rejected, the rest is not the whole.
     partial = into.rejected("pv_dc_power_w") or into.rejected("pv_ac_power_w")
     into.put("pv_power_w", MISSING if partial else total((dc, ac)))
@@ -114,10 +122,10 @@ def battery_service(tree: Tree, services: Iterable[str]) -> str | None:
 def mapped_services(system: Tree) -> dict[str, str]:
     """Service name to device id, from the system tree's ``ServiceMapping``."""
     found: dict[str, str] = {}
-    for path, value in system.items():
+    for path in layout_of(system).mappings:
         if len(found) >= MOST_SERVICES:
             break
-        if path.startswith("ServiceMapping/") and (name := service_name(value)):
+        if name := service_name(system[path]):
             instance = path.rpartition("_")[2]
             if instance.isdigit():
                 found[name] = f"{service_class(name)}/{instance}"

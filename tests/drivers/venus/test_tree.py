@@ -142,7 +142,7 @@ def test_cells_in_every_format(paths: str, labels: list[str]) -> None:
     found = battery(tree)
     assert found.cells is not None
     assert found.cells.labels == tuple(labels)
-    assert found.cells.voltages_v == (3.25, 3.41, 3.30)
+    assert tuple(found.cells.voltages_v) == (3.25, 3.41, 3.30)
     assert all(math.isnan(t) for t in found.cells.temperatures_c)
     assert found.readings["cell_min_v"] == 3.25
     assert found.readings["cell_max_v"] == 3.41
@@ -155,7 +155,7 @@ def test_both_formats_at_once_are_one_set_of_cells() -> None:
     tree |= {"Cell/1/Volts": 3.3, "Cell/2/Volts": 3.4, "Cell/1/Balance": 1}
     found = battery(tree)
     assert found.cells is not None
-    assert found.cells.voltages_v == (3.3, 3.4)
+    assert tuple(found.cells.voltages_v) == (3.3, 3.4)
 
 
 def test_cells_of_several_packs_and_their_temperatures() -> None:
