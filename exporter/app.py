@@ -32,6 +32,7 @@ from exporter.drivers import DRIVERS, DriverContext
 from exporter.drivers.transport import Transports
 from exporter.drivers.transport.http.json_client import HttpClient
 from exporter.drivers.transport.http.site_client import HttpTransport
+from exporter.drivers.transport.modbus.gateway import ModbusTransport
 from exporter.history.cells.renewal import CellWatch
 from exporter.history.cells.wear import wear_lines
 from exporter.history.influxql import InfluxQL, NoAnswerError
@@ -92,7 +93,10 @@ class Collector:
         self._poller = Poller(
             registry=DRIVERS,
             context=DriverContext(
-                Transports(http=HttpTransport(self._http, self._secrets.authorization)),
+                Transports(
+                    http=HttpTransport(self._http, self._secrets.authorization),
+                    modbus=ModbusTransport(settings.networks),
+                ),
                 self._stamps,
                 time.monotonic,
             ),

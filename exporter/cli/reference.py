@@ -19,7 +19,7 @@ from pydantic.fields import FieldInfo
 
 from exporter.cli.markdown import page, table
 from exporter.cli.scoring_reference import scoring
-from exporter.config.driver_options import Declarations
+from exporter.config.driver_options import Declarations, block_of
 from exporter.config.fleet import Contact, Fleet, Project, Site
 from exporter.config.fleet_keys import PROJECT_KEYS, SITE_KEYS, THRESHOLD_KEYS
 from exporter.config.settings import PREFIX as ENVIRONMENT
@@ -272,12 +272,23 @@ def driver_options(drivers: Declarations) -> list[str]:
         endpoint = " or ".join(f"`{scheme}://`" for scheme in driver.schemes)
         parts.append(f"{driver.summary} Its `api_endpoint` begins with {endpoint}.")
         options = driver.options
-        meanings = {key: info.description or "" for key, info in options.model_fields.items()}
-        if meanings:
-            parts.append(table(("key", "type", "default", "meaning"), _fields(options, meanings)))
+        if options.model_fields:
+            parts.append(table(("key", "type", "default", "meaning"), _option_rows(options)))
         else:
             parts.append("It has no options.")
     return parts
+
+
+def _option_rows(model: type[BaseModel], prefix: str = "") -> list[tuple[str, str, str, str]]:
+    """Rows of a driver's options; a block's keys have its name before them."""
+    rows = []
+    for name, info in model.model_fields.items():
+        if (block := block_of(info)) is not None:
+            rows += _option_rows(block, f"{prefix}{name}.")
+            continue
+        default = "required" if info.is_required() else _shown(info.default)
+        rows.append((f"`{prefix}{name}`", _type_words(info), default, info.description or ""))
+    return rows
 
 
 def _fields(
@@ -323,8 +334,9 @@ def _annotation_words(annotation: object) -> str:
         kinds = [a for a in get_args(annotation) if a is not type(None)]
         return _annotation_words(kinds[0])
     if origin is tuple:
-        return "list of text"
+        return f"list of {_annotation_words(get_args(annotation)[0])}"
     words = {str: "text", float: "number", bool: "true or false", date: "date"}
+    words[int] = "whole number"
     return words.get(annotation, "mapping")  # type: ignore[call-overload, no-any-return]
 
 

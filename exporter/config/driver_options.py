@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 DEFAULT_DRIVER = "venus-http"
@@ -28,6 +29,12 @@ class DriverOptions(BaseModel):
     def identity(self) -> tuple[object, ...]:
         """Values that identify the device: where one changes, the site starts afresh."""
         return tuple(self.__dict__.values())
+
+
+def block_of(info: FieldInfo) -> type[BaseModel] | None:
+    """The model of an option that is a block of further keys; None for a plain one."""
+    kind = info.annotation
+    return kind if isinstance(kind, type) and issubclass(kind, BaseModel) else None
 
 
 @dataclass(frozen=True, slots=True)

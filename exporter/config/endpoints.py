@@ -39,7 +39,8 @@ def check_endpoint(value: str, info: ValidationInfo) -> str:
     """Validate ``api_endpoint``; the schemes are those of the drivers in ``info.context``."""
     drivers: Declarations = info.context or {}
     schemes = tuple(dict.fromkeys(s for d in drivers.values() for s in d.schemes)) or _HTTP
-    forms = " or ".join(f"{scheme}://HOST:PORT" for scheme in schemes)
+    driver = drivers.get(info.data.get("driver", ""))
+    forms = " or ".join(f"{s}://HOST:PORT" for s in (driver.schemes if driver else schemes))
     expected = f"expected {forms}, with a path prefix if need be"
     try:
         parts = urlsplit(value)

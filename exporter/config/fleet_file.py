@@ -18,6 +18,7 @@ from exporter.config.driver_options import (
     Declarations,
     DriverDeclaration,
     DriverOptions,
+    block_of,
     take_options,
 )
 from exporter.config.field_types import ERROR_TYPE
@@ -358,9 +359,13 @@ class _Explainer:
     def _known_keys(self, where: Where) -> list[str]:
         group = ".".join(part for part in where[:-1] if isinstance(part, str))
         known = list(_KEYS.get(group, ()))
-        if group == "sites":
+        if group.partition(".")[0] == "sites" and not (known and len(where) > 3):
             driver = _driver_of(self._document.data["sites"][where[1]], self._drivers)
-            known += driver.options.model_fields if driver else ()
+            model: type[BaseModel] | None = driver.options if driver else None
+            for part in where[2:-1]:
+                info = model.model_fields.get(str(part)) if model else None
+                model = block_of(info) if info else None
+            known += model.model_fields if model else ()
         return known
 
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 from types import MappingProxyType
 
 from exporter.drivers.base import Driver, DriverContext, Endpoint, Registry
+from exporter.drivers.modbus_tcp.modbus_tcp_driver import ModbusTcpDriver
 from exporter.drivers.venus.http_driver import VenusHttpDriver
 
 DRIVERS: Registry = MappingProxyType(
     {
         "venus-http": VenusHttpDriver,
+        "modbus-tcp": ModbusTcpDriver,
     }
 )
 

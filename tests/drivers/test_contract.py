@@ -73,8 +73,8 @@ def test_options_cross_to_the_process_that_reads_a_changed_file(tmp_path: Path) 
         ),
         (
             ["api_endpoint: toy://192.0.2.1", "driver: toy", "unit: 1", "serial: c06"],
-            "line 6, column 5: sites[0].serial: is an option of the driver venus-http, not of "
-            "this one",
+            "line 6, column 5: sites[0].serial: is an option of the driver modbus-tcp and "
+            "venus-http, not of this one",
         ),
         (
             ["api_endpoint: http://192.0.2.1", "driver: toy", "unit: 1"],
@@ -87,8 +87,8 @@ def test_options_cross_to_the_process_that_reads_a_changed_file(tmp_path: Path) 
         ),
         (
             ["api_endpoint: toy://192.0.2.1", "driver: toi", "unit: 300", "serial: c06"],
-            "line 4, column 5: sites[0].driver: toi: no such driver; one of: toy, toy-mqtt, "
-            "venus-http",
+            "line 4, column 5: sites[0].driver: toi: no such driver; one of: modbus-tcp, toy, "
+            "toy-mqtt, venus-http",
         ),
     ],
 )

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from exporter.drivers.transport.http.site_client import HttpTransport
+from exporter.drivers.transport.modbus.gateway import ModbusTransport
 
 
 @dataclass(frozen=True, slots=True)
@@ -12,3 +13,4 @@ class Transports:
     """One shared client for each transport. A new transport is one more field."""
 
     http: HttpTransport
+    modbus: ModbusTransport = field(default_factory=ModbusTransport)

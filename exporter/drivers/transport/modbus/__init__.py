@@ -1,0 +1,1 @@
+"""Modbus TCP: one connection for each gateway, one transaction at a time, bounded replies."""

@@ -1,0 +1,1 @@
+"""Sites that speak Modbus TCP: the register map of GX devices, and SunSpec."""
