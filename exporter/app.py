@@ -211,7 +211,8 @@ class Collector:
         self._state.apply(snapshot, time.monotonic())
         if self._writer is not None:
             self._writer.add(snapshot_lines(snapshot))
-            self._writer.add(self._cells.lines(snapshot, every=snapshot.site in self._cell_issues))
+            every = snapshot.site in self._cell_issues
+            self._writer.add_blocks(self._cells.blocks(snapshot, every=every))
 
     def _assess(self) -> None:
         before, now = time.thread_time(), time.monotonic()

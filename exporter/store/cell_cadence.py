@@ -15,7 +15,9 @@ from numpy.typing import NDArray
 from exporter.assess.assessment import Issue
 from exporter.model.levels import LEVELS
 from exporter.model.snapshot import Cells, Snapshot
-from exporter.store.line_protocol import cell_line, milliseconds
+from exporter.store.cell_lines import cell_block
+from exporter.store.line_protocol import milliseconds
+from exporter.store.queue import Block
 
 FloatArray = NDArray[np.float64]
 
@@ -71,7 +73,12 @@ class CellStore:
         self._packs: dict[str, dict[str, _Pack]] = {}
 
     def lines(self, snapshot: Snapshot, *, every: bool) -> list[str]:
-        """Lines to store of a Snapshot's cells, in the order of time.
+        """The lines of :meth:`blocks`."""
+        blocks = self.blocks(snapshot, every=every)
+        return [line for block in blocks for line in block.text.decode("utf-8").split("\n")]
+
+    def blocks(self, snapshot: Snapshot, *, every: bool) -> list[Block]:
+        """Rows to store of a Snapshot's cells, in the order of time.
 
         Parameters
         ----------
@@ -80,7 +87,7 @@ class CellStore:
             Store each cell, whatever the cadence: the site has a cell issue.
         """
         packs = self._packs.setdefault(snapshot.site, {})
-        found: list[str] = []
+        found: list[Block] = []
         if not snapshot.outcome.answered:
             for device, pack in packs.items():
                 found += _flush(snapshot.site, device, pack)
@@ -96,19 +103,22 @@ class CellStore:
 
     def _pack(
         self, snapshot: Snapshot, device: str, cells: Cells, every: bool, packs: dict[str, _Pack]
-    ) -> Iterator[str]:
+    ) -> Iterator[Block]:
         turn = int(snapshot.time // self._cadence) if self._cadence else -1
         pack = packs.get(device)
         known = pack is not None and pack.labels == cells.labels
         if pack is not None and known and not every and self._cadence and pack.turn == turn:
             return
         values = np.array([cells.voltages_v, cells.temperatures_c])
-        values[~np.isfinite(values)] = np.nan
+        finite = np.isfinite(values)
+        if not finite.all():
+            values[~finite] = np.nan
         if pack is None or not known:
             if pack is not None:
                 yield from _flush(snapshot.site, device, pack)
             pack = packs[device] = _Pack(cells.labels, turn)
-            _begin(pack, values.shape[1])
+            if self._band is not None:
+                _begin(pack, values.shape[1])
         pack.turn = turn
         if self._band is None:
             rows = np.flatnonzero(~np.isnan(values).all(axis=0))
@@ -118,7 +128,7 @@ class CellStore:
 
     def _banded(
         self, snapshot: Snapshot, device: str, pack: _Pack, values: FloatArray, every: bool
-    ) -> Iterator[str]:
+    ) -> Iterator[Block]:
         assert self._band is not None
         site, time = snapshot.site, snapshot.time
         if not 0 <= time - pack.seen <= GAP_TURNS * max(self._cadence, 1.0):
@@ -153,8 +163,10 @@ def _begin(pack: _Pack, cells: int) -> None:
     pack.left_out = np.zeros(cells, dtype=np.int64)
 
 
-def _flush(site: str, device: str, pack: _Pack) -> Iterator[str]:
+def _flush(site: str, device: str, pack: _Pack) -> Iterator[Block]:
     """What was left out last, before a gap; the next row of every cell is kept."""
+    if not pack.left_out.size:
+        return
     rows = np.flatnonzero(pack.left_out > 0)
     yield from _rows(site, device, pack.labels, pack.pending, pack.seen, rows, pack.left_out - 1)
     _begin(pack, len(pack.labels))
@@ -168,9 +180,7 @@ def _rows(
     time: float,
     rows: NDArray[np.int64],
     left_out: NDArray[np.int64] | None = None,
-) -> Iterator[str]:
-    stamp = milliseconds(time)
-    for row in rows.tolist():
-        volts, celsius = values[:, row].tolist()
-        before = int(left_out[row]) if left_out is not None else 0
-        yield cell_line(site, device, labels[row], volts, celsius, stamp, before)
+) -> Iterator[Block]:
+    if rows.size:
+        stamp = milliseconds(time)
+        yield cell_block(site, device, labels, values, stamp, rows.tolist(), left_out)

@@ -1,7 +1,7 @@
 """Line protocol of InfluxDB, from Snapshots and Assessments. Pure.
 
 Every number is written as a float, so that the type of a field never depends on its value.
-Prefixes are cached: a fleet writes the same few series over and over.
+Escaped names are cached: a fleet writes the same few over and over.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ _STRING = str.maketrans({'"': '\\"', "\\": "\\\\", "\n": " ", "\r": " "})
 SEVERITY_LEVELS = {"info": 1.0, "warning": 2.0, "critical": 3.0}
 
 
+@lru_cache(maxsize=65_536)
 def tag(value: str) -> str:
     """A tag value, escaped. A trailing backslash would escape the separator, so it is dropped."""
     return value.translate(_TAG).rstrip("\\") or "_"
@@ -28,11 +29,10 @@ def text(value: str) -> str:
     return f'"{value.translate(_STRING)}"'
 
 
-@lru_cache(maxsize=262_144)
 def _series(measurement: str, *tags: str) -> str:
     """``measurement,tag=value,…`` from alternating tag names and values."""
     pairs = zip(tags[::2], tags[1::2], strict=True)
-    return measurement + "".join(f",{name}={tag(value)}" for name, value in pairs)
+    return measurement + "".join([f",{name}={tag(value)}" for name, value in pairs])
 
 
 def milliseconds(time: float) -> int:
@@ -62,10 +62,9 @@ def snapshot_lines(snapshot: Snapshot) -> list[str]:
     for battery in snapshot.batteries:
         lines += _battery_lines(snapshot.site, battery, stamp)
     for device, levels in snapshot.alarms.items():
+        series = _series("alarm", "site", snapshot.site, "device", device)
         lines += [
-            f"{_series('alarm', 'site', snapshot.site, 'device', device, 'alarm', name)} "
-            f"level={level}.0 {stamp}"
-            for name, level in levels.items()
+            f"{series},alarm={tag(name)} level={level}.0 {stamp}" for name, level in levels.items()
         ]
     return lines
 

@@ -56,6 +56,16 @@ class Batch:
     number: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Lines of single cells that share a stamp (milliseconds), as they are written: divided by line
+    feeds, without one at the end."""
+
+    text: bytes
+    points: int
+    stamp: int
+
+
 @dataclass
 class Ledger:
     """Counts of points by fate, and the same by minute and subject."""
@@ -304,6 +314,34 @@ def pack(lines: Sequence[str], time: float, most: int) -> list[Batch]:
         for part in (rest, cells)
         for start in range(0, len(part), most)
     ]
+
+
+def pack_blocks(blocks: Sequence[Block], time: float, most: int) -> list[Batch]:
+    """Batches of whole blocks with at most ``most`` lines, or of one block."""
+    batches: list[Batch] = []
+    first, points = 0, 0
+    for place, block in enumerate(blocks):
+        if points and points + block.points > most:
+            batches.append(_compress_blocks(blocks[first:place], time))
+            first, points = place, 0
+        points += block.points
+    if blocks:
+        batches.append(_compress_blocks(blocks[first:], time))
+    return batches
+
+
+def _compress_blocks(blocks: Sequence[Block], time: float) -> Batch:
+    minutes: Counter[tuple[int, str]] = Counter()
+    for block in blocks:
+        minutes[block.stamp // 60_000, "cell"] += block.points
+    return Batch(
+        gzip.compress(b"\n".join([block.text for block in blocks]), compresslevel=1),
+        sum(block.points for block in blocks),
+        time,
+        RAW,
+        Kind.CELLS,
+        dict(minutes),
+    )
 
 
 def unpack(body: bytes) -> list[str]:

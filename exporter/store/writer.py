@@ -12,7 +12,7 @@ from collections.abc import Callable
 from exporter.config.settings import Settings
 from exporter.store.disk_queue import DiskQueue, Limits
 from exporter.store.influx import target_of
-from exporter.store.queue import Batch, MemoryQueue, Queue, pack
+from exporter.store.queue import Batch, Block, MemoryQueue, Queue, pack, pack_blocks
 from exporter.store.queue_folder import QueueInUseError
 from exporter.store.refused_points import RefusedPoints
 from exporter.store.sender import Sender, WriterStats
@@ -63,6 +63,7 @@ class Writer:
         rejects = rejects or RefusedPoints(None, wall_clock)
         self._sender = Sender(target, queue, rejects, rng, drain_bytes)
         self._lines: list[str] = []
+        self._blocks: list[Block] = []
         self._made: list[Batch] = []
         self._gathered = asyncio.Event()
         self._flushing = asyncio.Lock()
@@ -84,6 +85,12 @@ class Writer:
             self._lines += lines
             self._gathered.set()
 
+    def add_blocks(self, blocks: list[Block]) -> None:
+        """Take rows of cells to write; never blocks and never raises."""
+        if blocks:
+            self._blocks += blocks
+            self._gathered.set()
+
     def put(self, batch: Batch) -> None:
         """Put a batch that is made already into the queue, with what is gathered now."""
         self._made.append(batch)
@@ -97,18 +104,19 @@ class Writer:
     @property
     def gathering(self) -> int:
         """Lines that are not in a batch yet."""
-        return len(self._lines)
+        return len(self._lines) + sum(block.points for block in self._blocks)
 
     async def flush(self) -> None:
         """Put what has been gathered into the queue, with the notes of what was sent."""
         async with self._flushing:
             self._gathered.clear()
             lines, self._lines = self._lines, []
+            blocks, self._blocks = self._blocks, []
             made, self._made = self._made, []
             batches = []
-            if lines:
+            if lines or blocks:
                 now = self._wall_clock()
-                batches = await asyncio.to_thread(pack, lines, now, LINES_PER_BATCH)
+                batches = await asyncio.to_thread(_batches, lines, blocks, now)
             batches += made
             self._sender.offer(await self.queue.put(batches))
 
@@ -152,6 +160,10 @@ class Writer:
     async def _wait(event: asyncio.Event, seconds: float) -> None:
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(event.wait(), max(seconds, 0.0))
+
+
+def _batches(lines: list[str], blocks: list[Block], time: float) -> list[Batch]:
+    return pack(lines, time, LINES_PER_BATCH) + pack_blocks(blocks, time, LINES_PER_BATCH)
 
 
 def writer_of(settings: Settings, rng: random.Random) -> Writer | None:
