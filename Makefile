@@ -18,7 +18,7 @@ SERVERS ?= 2
 export PYTHON DEMO_SECONDS FLEETSCOPE_DEMO_DIR GRAFANA_HOME
 
 .PHONY: help setup servers demo smoke lint types audit fuzz unit stack check test lock generate clean \
-	soak rows bench
+	soak rows bench evaluate
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -73,6 +73,9 @@ rows: servers ## scrapes lost in each kind of trouble, by the real service (some
 bench: setup ## CPU of a scrape with 100 to 10,000 sites, beside vmagent and a floor (BENCH_SITES)
 	@for sites in $${BENCH_SITES:-100 1000 4000 10000}; do \
 		$(BIN)/python -m tests.bench.scale --sites $$sites; done
+
+evaluate: servers ## every detector against labelled faults and look-alikes (half an hour on two cores)
+	@$(BIN)/python -m tests.evaluation --write
 
 lock: ## resolve the dependencies again (needs uv, or installs it beside .venv)
 	@command -v uv >/dev/null || [ -x .fleetscope/uv/bin/uv ] || \

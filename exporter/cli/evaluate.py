@@ -1,0 +1,66 @@
+"""``fleetscope evaluate``: try the detectors on a labelled recording."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def evaluate(
+    folder: Annotated[
+        Path, typer.Argument(help="Folder with fleet.yaml, readings.csv and labels.csv.")
+    ],
+    rules: Annotated[
+        Path | None,
+        typer.Option("--rules", help="Folder of Prometheus' alert rules.", metavar="FOLDER"),
+    ] = None,
+) -> None:
+    """Play a recording through the detectors and hold what they find against its labels."""
+    from exporter.config.positions import FleetFileError
+    from exporter.evaluation.alerts import RuleEngineError
+    from exporter.evaluation.recording import RecordingError
+
+    try:
+        typer.echo(_tables(folder, rules))
+    except (RecordingError, FleetFileError, RuleEngineError) as error:
+        typer.echo(f"fleetscope: {error}", err=True)
+        raise typer.Exit(1) from error
+
+
+def _tables(folder: Path, rules: Path | None) -> str:
+    from exporter.evaluation.alert_series import MetricSeries, metrics_of
+    from exporter.evaluation.alerts import RuleEngineError, fired_alerts
+    from exporter.evaluation.recording import RecordingError, open_recording
+    from exporter.evaluation.replay import DETECTORS, Replay
+    from exporter.evaluation.table import false_table, found_table, innocent_table
+    from exporter.evaluation.verdict import judge
+
+    rule_files = sorted(rules.glob("*.yml")) if rules is not None else []
+    if rules is not None and not rule_files:
+        raise RuleEngineError(f"{rules}: no rule files (*.yml)")
+    recording = open_recording(folder)
+    metrics = metrics_of(rule_files)
+    replay = Replay(recording.fleet, recording.interval_seconds, MetricSeries(metrics))
+    for time, snapshots in recording.moments():
+        replay.step(time, snapshots)
+    observed = replay.finish()
+    alerts = fired_alerts(observed.series, rule_files) if rule_files else ()
+    span, sites = (observed.begin, observed.end), len(recording.fleet.sites)
+    if span[0] == span[1]:
+        raise RecordingError("the recording has a single moment")
+    verdicts = {
+        name: judge(
+            recording.labels,
+            observed.spells[name],
+            alerts if name == "fleetscope" else (),
+            sites,
+            span,
+        )
+        for name in DETECTORS
+    }
+    parts = [found_table(verdicts), false_table(verdicts), innocent_table(verdicts)]
+    if not rule_files:
+        parts.append("Pages were not judged; --rules names the folder of the alert rules.\n")
+    return "\n".join(parts)

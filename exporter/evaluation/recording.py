@@ -1,0 +1,245 @@
+"""A past that somebody else recorded: a folder with a fleet file, readings and labels, as CSV.
+
+``fleet.yaml`` is a fleet file. ``readings.csv`` has columns ``time`` and ``site``, further ones
+named after quantities of the glossary, and optionally ``outcome`` of the scrape. ``labels.csv`` has
+columns ``site``, ``from``, ``until`` and ``fault``, and optionally ``strength``, ``codes``,
+``tolerated``, ``paging`` and ``innocent``. An empty cell is a value that the device did not give.
+"""
+
+from __future__ import annotations
+
+import csv
+import math
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import groupby
+from pathlib import Path
+
+import numpy as np
+
+from exporter.config.fleet import Fleet
+from exporter.config.fleet_file import load_fleet
+from exporter.drivers import DRIVERS
+from exporter.evaluation.labels import Label, Paging
+from exporter.model.quantities import BATTERY_QUANTITIES, SITE_QUANTITIES
+from exporter.model.snapshot import MISSING, BatterySnapshot, Outcome, Snapshot
+from scoring.rules import BY_CODE
+
+READINGS, LABELS = "readings.csv", "labels.csv"
+FLEET_FILES = ("fleet.yaml", "fleet.yml", "fleet.json")
+BATTERY = "battery/recorded"
+SAMPLED_ROWS = 20_000
+_KEYS = ("time", "site", "outcome")
+_TRUE = {"yes", "true", "1"}
+_FALSE = {"", "no", "false", "0"}
+
+
+class RecordingError(Exception):
+    """A recording cannot be read; the text names file and line, and what would be right."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """A folder that holds a recording.
+
+    Attributes
+    ----------
+    fleet : Fleet
+    labels : tuple of Label
+    interval_seconds : float
+        Usual time from one reading of a site to its next.
+    """
+
+    folder: Path
+    fleet: Fleet
+    labels: tuple[Label, ...]
+    interval_seconds: float
+
+    def moments(self) -> Iterator[tuple[float, list[Snapshot]]]:
+        """The Snapshots of each time in the file, Unix seconds, ascending.
+
+        Raises
+        ------
+        RecordingError
+        """
+        known = {site.id for site in self.fleet.sites}
+        before = -math.inf
+        rows = _snapshots(self.folder / READINGS, known)
+        for time, group in groupby(rows, key=lambda row: row[1].time):
+            snapshots = list(group)
+            if time <= before:
+                raise RecordingError(
+                    f"{READINGS}, line {snapshots[0][0]}: times must ascend; sort the file by time"
+                )
+            before = time
+            yield time, [snapshot for _, snapshot in snapshots]
+
+
+def open_recording(folder: Path) -> Recording:
+    """Read fleet and labels of a recording, and how often it has readings.
+
+    Raises
+    ------
+    RecordingError
+        Something is missing or wrong.
+    exporter.config.positions.FleetFileError
+        Its fleet file is wrong.
+    """
+    fleet_file = next((folder / n for n in FLEET_FILES if (folder / n).is_file()), None)
+    if fleet_file is None:
+        raise RecordingError(f"{folder}: no {FLEET_FILES[0]}; it names the sites of the recording")
+    for name in (READINGS, LABELS):
+        if not (folder / name).is_file():
+            raise RecordingError(f"{folder}: no {name}")
+    fleet = load_fleet(fleet_file, DRIVERS)
+    known = {site.id for site in fleet.sites}
+    labels = tuple(_label(row, where, known) for where, row in _rows(folder / LABELS))
+    interval = _interval(folder / READINGS, known)
+    sites = tuple(site.model_copy(update={"interval_seconds": interval}) for site in fleet.sites)
+    return Recording(folder, fleet.model_copy(update={"sites": sites}), labels, interval)
+
+
+def _interval(path: Path, known: set[str]) -> float:
+    """Median time between readings of a site, in the first rows of a file."""
+    last: dict[str, float] = {}
+    gaps: list[float] = []
+    for index, (_, snapshot) in enumerate(_snapshots(path, known)):
+        if snapshot.site in last:
+            gaps.append(snapshot.time - last[snapshot.site])
+        last[snapshot.site] = snapshot.time
+        if index >= SAMPLED_ROWS:
+            break
+    if not gaps:
+        raise RecordingError(f"{path.name}: no site has two readings")
+    interval = float(np.median(gaps))
+    if interval <= 0:
+        raise RecordingError(f"{path.name}: times must ascend; sort the file by time")
+    return interval
+
+
+def _rows(path: Path) -> Iterator[tuple[str, dict[str, str]]]:
+    """Each row with its file and line."""
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        reader = csv.DictReader(file, strict=True)
+        try:
+            for row in reader:
+                where = f"{path.name}, line {reader.line_num}"
+                if None in row or None in row.values():
+                    raise RecordingError(f"{where}: not as many cells as headings")
+                yield where, {key.strip(): value.strip() for key, value in row.items()}
+        except (csv.Error, UnicodeDecodeError) as error:
+            raise RecordingError(f"{path.name}, line {reader.line_num}: {error}") from error
+
+
+def _snapshots(path: Path, known: set[str]) -> Iterator[tuple[int, Snapshot]]:
+    quantities: tuple[str, ...] | None = None
+    for number, (where, row) in enumerate(_rows(path), start=2):
+        if quantities is None:
+            quantities = _quantities(row, where)
+        yield number, _snapshot(row, where, known, quantities)
+
+
+def _quantities(row: Mapping[str, str], where: str) -> tuple[str, ...]:
+    for key in ("time", "site"):
+        if key not in row:
+            raise RecordingError(f"{where}: no column {key}")
+    names = tuple(name for name in row if name not in _KEYS)
+    for name in names:
+        if name not in SITE_QUANTITIES and name not in BATTERY_QUANTITIES:
+            raise RecordingError(f"{where}: {name} is no quantity of the glossary")
+    return names
+
+
+def _snapshot(
+    row: Mapping[str, str], where: str, known: set[str], quantities: Iterable[str]
+) -> Snapshot:
+    site = _known_site(row["site"], where, known)
+    values = {name: _number(row[name], name, where) for name in quantities}
+    battery = {name: value for name, value in values.items() if name in BATTERY_QUANTITIES}
+    try:
+        outcome = Outcome(row.get("outcome") or Outcome.OK)
+    except ValueError:
+        known_outcomes = ", ".join(Outcome)
+        raise RecordingError(f"{where}: outcome is one of {known_outcomes}") from None
+    return Snapshot(
+        site=site,
+        time=_time(row["time"], where),
+        duration=0.0,
+        outcome=outcome,
+        readings={name: value for name, value in values.items() if name in SITE_QUANTITIES},
+        batteries=(BatterySnapshot(BATTERY, True, battery),) if battery else (),
+    )
+
+
+def _label(row: Mapping[str, str], where: str, known: set[str]) -> Label:
+    for key in ("site", "from", "until", "fault"):
+        if not row.get(key):
+            raise RecordingError(f"{where}: no {key}")
+    given = row.get("paging", "")
+    try:
+        paging = Paging(given) if given else Paging.ALLOWED
+    except ValueError:
+        raise RecordingError(f"{where}: paging is one of {', '.join(Paging)}") from None
+    try:
+        return Label(
+            site=_known_site(row["site"], where, known),
+            fault=row["fault"],
+            begin=_time(row["from"], where),
+            end=_time(row["until"], where),
+            strength=row.get("strength", ""),
+            codes=_codes(row.get("codes", ""), where),
+            tolerated=_codes(row.get("tolerated", ""), where),
+            paging=paging,
+            innocent=_flag(row.get("innocent", ""), where),
+        )
+    except ValueError as error:
+        raise RecordingError(f"{where}: {error}") from error
+
+
+def _codes(text: str, where: str) -> frozenset[str]:
+    codes = frozenset(text.split())
+    for code in sorted(codes):
+        if code not in BY_CODE:
+            raise RecordingError(f"{where}: {code} is no code of an issue; see docs/scoring.md")
+    return codes
+
+
+def _flag(text: str, where: str) -> bool:
+    if text.lower() not in _TRUE | _FALSE:
+        raise RecordingError(f"{where}: innocent is yes or no")
+    return text.lower() in _TRUE
+
+
+def _known_site(site: str, where: str, known: set[str]) -> str:
+    if site not in known:
+        raise RecordingError(f"{where}: the fleet file has no site {site!r}")
+    return site
+
+
+def _number(text: str, name: str, where: str) -> float:
+    if not text:
+        return MISSING
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.inf
+    if math.isinf(value):
+        raise RecordingError(f"{where}: {name} is {text!r}, which is no number")
+    return value
+
+
+def _time(text: str, where: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        pass
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        moment = None
+    if moment is None or moment.tzinfo is None:
+        raise RecordingError(
+            f"{where}: {text!r} is no time; write 2026-03-01T12:00:00Z or Unix seconds"
+        )
+    return moment.timestamp()

@@ -1,0 +1,124 @@
+"""A past played through fleet state and assessment, on its own clock."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from exporter.assess.assessment import FleetAssessment, assess
+from exporter.collect.state import FleetState
+from exporter.config.fleet import Fleet
+from exporter.evaluation.alert_series import MetricSeries
+from exporter.evaluation.single_readings import fixed_limits, pv_share, two_sigma
+from exporter.evaluation.spells import Active, Spell, SpellTracker
+from exporter.model.snapshot import Snapshot
+from scoring.issues import Severity
+from scoring.solar import expected_power
+
+STALE_INTERVALS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """What the detectors said of a past.
+
+    Attributes
+    ----------
+    begin, end : float
+        First and last moment, Unix seconds.
+    spells : mapping of detector name to its spells
+        ``fleetscope`` is the assessment; ``fixed limits`` and ``two sigma`` are yardsticks.
+    series : MetricSeries
+        What the alert rules read.
+    """
+
+    begin: float
+    end: float
+    spells: dict[str, tuple[Spell, ...]]
+    series: MetricSeries
+
+
+DETECTORS = ("fleetscope", "fixed limits", "two sigma")
+
+
+@dataclass(slots=True)
+class Replay:
+    """Takes Snapshots moment by moment, and assesses after each.
+
+    Parameters
+    ----------
+    fleet : Fleet
+    interval_seconds : float
+        Seconds from one moment to the next, and of a site that sets no interval itself.
+    series : MetricSeries
+        Collects what alert rules read.
+    """
+
+    fleet: Fleet
+    interval_seconds: float
+    series: MetricSeries
+    _state: FleetState = field(init=False)
+    _latest: FleetAssessment | None = None
+    _begin: float | None = None
+    _time: float = 0.0
+    _trackers: dict[str, SpellTracker] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._state = FleetState(self.fleet, self.interval_seconds)
+        self._trackers = {name: SpellTracker() for name in DETECTORS}
+
+    def step(self, time: float, snapshots: Iterable[Snapshot]) -> FleetAssessment:
+        """Take in what all sites gave at a moment, and assess the fleet.
+
+        Parameters
+        ----------
+        time : float
+            Unix seconds, later than the moment before.
+        snapshots : iterable of Snapshot
+            A site that was not asked at this moment has none.
+
+        Raises
+        ------
+        ValueError
+            The moment is not later than the one before.
+        """
+        if self._begin is None:
+            self._begin = time
+        elif time <= self._time:
+            raise ValueError(f"{time} is not later than {self._time}")
+        state, now = self._state, time - self._begin
+        for snapshot in snapshots:
+            state.apply(snapshot, now)
+        expected = expected_power(time, *state.panels())
+        passed = time - self._time if self._time else self.interval_seconds
+        stale = now - STALE_INTERVALS * float(state.interval.max(initial=0.0))
+        state.integrate_pv(expected, passed, stale)
+        latest = self._latest = assess(state, now, time, self._latest)
+        self._time = time
+        share = pv_share(latest, expected)
+        self._trackers["fleetscope"].observe(time, _issues(latest))
+        self._trackers["fixed limits"].observe(time, fixed_limits(state, latest.readings, share))
+        self._trackers["two sigma"].observe(time, two_sigma(state, latest.readings, share))
+        self.series.observe(latest)
+        return latest
+
+    def finish(self) -> Observed:
+        """Everything that was said.
+
+        Raises
+        ------
+        ValueError
+            No moment was taken in.
+        """
+        if self._begin is None:
+            raise ValueError("nothing was replayed")
+        spells = {name: tracker.finish(self._time) for name, tracker in self._trackers.items()}
+        return Observed(self._begin, self._time, spells, self.series)
+
+
+def _issues(assessment: FleetAssessment) -> Active:
+    return {
+        (site.id, issue.code): Severity[issue.severity.upper()]
+        for site, issues in zip(assessment.fleet.sites, assessment.issues, strict=True)
+        for issue in issues
+    }

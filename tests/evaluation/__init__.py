@@ -1,0 +1,1 @@
+"""The labelled test of every detector: ``make evaluate``."""

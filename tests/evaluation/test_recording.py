@@ -1,0 +1,123 @@
+"""A recording from its files to its tables, and what its reader says of mistakes."""
+
+from __future__ import annotations
+
+import math
+import shutil
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from exporter.cli.commands import app
+from exporter.evaluation.recording import RecordingError, open_recording
+from exporter.model.snapshot import Outcome
+
+RULES = Path(__file__).parents[2] / "provisioning/prometheus/rules"
+SITE = """\
+  - id: {id}
+    name: {name}
+    location: Leeds
+    api_endpoint: http://192.0.2.{number}
+    battery_type: X
+    capacity_kwh: 10
+    solar_capacity_kw: 0
+    priority: {priority}
+    contact: {{name: Operations}}
+"""
+FLEET = (
+    "sites:\n"
+    + SITE.format(id="a", name="A", number=1, priority="high")
+    + SITE.format(id="b", name="B", number=2, priority="low")
+)
+START = 1_750_000_000
+LABELS = f"""\
+site,from,until,fault,strength,codes,paging
+a,{START + 1800},{START + 5400},hot battery,58 °C,battery_temperature,due
+"""
+
+
+def readings() -> str:
+    lines = ["time,site,outcome,soc_percent,soh_percent,temperature_c,grid_connected"]
+    for second in range(0, 7200, 60):
+        hot = 58 if 1800 <= second < 5400 else 25
+        lines.append(f"{START + second},a,ok,60,97,{hot},1")
+        # The second site has no temperature and is not heard for two minutes.
+        outcome = "timeout" if second in {600, 660} else "ok"
+        lines.append(f"{START + second},b,{outcome},60,97,,1")
+    return "\n".join(lines) + "\n"
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "fleet.yaml").write_text(FLEET, "utf-8")
+    (tmp_path / "labels.csv").write_text(LABELS, "utf-8")
+    (tmp_path / "readings.csv").write_text(readings(), "utf-8")
+    return tmp_path
+
+
+def test_a_recording_becomes_snapshots(folder: Path) -> None:
+    recording = open_recording(folder)
+    assert recording.interval_seconds == 60
+    moments = list(recording.moments())
+    assert len(moments) == 120
+    time, (first, second) = moments[10]
+    assert time == START + 600
+    assert (first.site, second.site) == ("a", "b")
+    assert second.outcome is Outcome.TIMEOUT
+    assert first.batteries[0].readings["temperature_c"] == 25
+    empty = moments[0][1][1].batteries[0].readings["temperature_c"]
+    assert math.isnan(empty)
+
+
+def test_evaluate_finds_the_fault_and_accuses_nobody_else(folder: Path) -> None:
+    result = CliRunner().invoke(app, ["evaluate", str(folder)])
+    assert result.exit_code == 0, result.output
+    assert "| hot battery | 58 °C | 1 | 1 | 0 s | 0 | 1 | 0 |" in result.output
+    assert "| Fleetscope | 0.0 | 0 | 0 | 0 | – |" in result.output
+    assert "Pages were not judged" in result.output
+
+
+@pytest.mark.stack
+def test_evaluate_judges_pages_by_the_real_rules(folder: Path) -> None:
+    if shutil.which("promtool") is None:
+        pytest.skip("promtool is not installed")
+    result = CliRunner().invoke(app, ["evaluate", str(folder), "--rules", str(RULES)])
+    assert result.exit_code == 0, result.output
+    assert "| hot battery | 58 °C | 1 | 1 | 0 s | 1 | 1 | 0 |" in result.output
+    assert "Pages were not judged" not in result.output
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "new", "message"),
+    [
+        ("labels.csv", "battery_temperature", "battery_heat", "line 2: battery_heat is no code"),
+        ("labels.csv", f"a,{START + 1800}", f"z,{START + 1800}", "no site 'z'"),
+        ("labels.csv", str(START + 5400), "2025-06-15T12:00", "is no time; write 2026-03-01T12"),
+        ("labels.csv", "due", "soon", "paging is one of due, allowed, wrong"),
+        ("readings.csv", "soc_percent", "charge", "charge is no quantity of the glossary"),
+        ("readings.csv", f"{START},a,ok,60", f"{START},a,ok,full", "soc_percent is 'full'"),
+        ("readings.csv", f"{START},a,ok,60", f"{START},a,fine,60", "outcome is one of ok"),
+        ("readings.csv", f"{START},a,ok,60", f"{START},a,ok,60,9", "not as many cells"),
+        ("readings.csv", f"{START + 60},a", f"{START - 60},a", "times must ascend"),
+        ("fleet.yaml", "priority: high", "priority: urgent", "fleet.yaml"),
+    ],
+)
+def test_a_mistake_is_named_with_its_place(
+    folder: Path, name: str, old: str, new: str, message: str
+) -> None:
+    path = folder / name
+    text = path.read_text("utf-8")
+    assert old in text
+    path.write_text(text.replace(old, new, 1), "utf-8")
+    result = CliRunner().invoke(app, ["evaluate", str(folder)])
+    assert result.exit_code == 1
+    assert message in result.output
+    assert name in result.output
+
+
+@pytest.mark.parametrize("name", ["fleet.yaml", "labels.csv", "readings.csv"])
+def test_a_missing_file_is_named(folder: Path, name: str) -> None:
+    (folder / name).unlink()
+    with pytest.raises(RecordingError, match=f"no {name}"):
+        open_recording(folder)
