@@ -9,8 +9,9 @@ from dataclasses import replace
 
 import numpy as np
 
+from exporter.ask.alert_answers import alerts_answer
 from exporter.ask.answer import Answer, CannotAnswerError, Column, Evidence, Table
-from exporter.ask.builder import USUAL_ROWS
+from exporter.ask.builder import USUAL_ROWS, Builder
 from exporter.ask.current_answers import answer_now
 from exporter.ask.issue_costs import costs
 from exporter.ask.lookup import Directory
@@ -19,6 +20,7 @@ from exporter.ask.query import LARGEST_LIMIT, WHAT_MEANINGS, Query, What, in_wor
 from exporter.ask.view import View
 from exporter.assess.assessment import FleetAssessment
 from exporter.assess.costs import PriceList
+from exporter.history.alert_history import AlertHistory
 from exporter.history.influxql import InfluxQL
 
 # Askers with different rights see different fleets.
@@ -36,6 +38,8 @@ class Answerer:
         Where the past is; None where nothing is stored.
     prices : PriceList, optional
         Prices of repairs; None for no figures.
+    alerts : AlertHistory, optional
+        Where alerts are; None where no Prometheus is named.
     """
 
     def __init__(
@@ -43,11 +47,13 @@ class Answerer:
         latest: Callable[[], FleetAssessment],
         stored: InfluxQL | None = None,
         prices: PriceList | None = None,
+        alerts: AlertHistory | None = None,
     ) -> None:
         self._latest = latest
         self._stored = stored
         self._prices = prices
         self._directories: OrderedDict[int, Directory] = OrderedDict()
+        self._alerts = alerts
 
     def view(self, *, contacts: bool = False) -> View:
         """The latest Assessment, with the names of its sites."""
@@ -76,6 +82,8 @@ class Answerer:
         if query.what is What.COST:
             return self._cost(query)
         view = self.view(contacts=contacts)
+        if query.what is What.ALERTS:
+            return await self._alerts_of(view, query)
         if query.period is None:
             if query.what in (What.HISTORY, What.TIMELINE):
                 raise CannotAnswerError(
@@ -84,8 +92,14 @@ class Answerer:
             # In a thread, since a large fleet takes some milliseconds of the poll loop.
             answer = await asyncio.to_thread(answer_now, view, query)
         else:
-            answer = await answer_past(view, query, self._stored)
+            answer = await answer_past(view, query, self._stored, self._alerts)
         return self._priced(view, query, answer) if query.with_cost else answer
+
+    async def _alerts_of(self, view: View, query: Query) -> Answer:
+        builder = Builder(view, query)
+        if not builder.chosen:
+            raise builder.nothing_to_ask()
+        return await alerts_answer(builder, self._alerts)
 
     def _priced(self, view: View, query: Query, answer: Answer) -> Answer:
         """The answer, with what the issues of its sites may cost now."""
@@ -155,4 +169,6 @@ EXAMPLES = {
     What.CONTACT: "whom do I call about Alpha?",
     What.CELLS: "which cell of Gamma is the weakest?",
     What.TIMELINE: "what happened in the last hour?",
+    What.ALERTS: "which alerts are firing?",
+    What.FORECAST: "when is Alpha empty?",
 }

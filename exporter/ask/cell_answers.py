@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 
 from exporter.ask.answer import Answer, CannotAnswerError, Column, Table
-from exporter.ask.builder import Builder
+from exporter.ask.builder import SITE_COLUMNS, Builder
 from exporter.assess.site_views import PackView
+from exporter.model.text import sites_word
 
 _COLUMNS = (
     Column("pack", "Pack"),
@@ -28,7 +29,8 @@ _FINDINGS = (
 
 
 def cells_answer(b: Builder) -> Answer:
-    """The cells of one site, the one farthest from its pack's median first.
+    """The cells of one site, the one farthest from its pack's median first; of several sites what
+    the history of their cells says.
 
     Raises
     ------
@@ -36,7 +38,7 @@ def cells_answer(b: Builder) -> Answer:
         If the site gives no cells, or has none of that number.
     """
     if len(b.query.sites) != 1:
-        raise CannotAnswerError("single cells of one site at a time; name the site")
+        return _findings_of_sites(b)
     row = b.view.directory.row(b.query.sites[0])
     name = b.view.sites[row].title
     rows = [line for pack in b.view.assessment.records[row].packs for line in _pack(pack)]
@@ -44,24 +46,31 @@ def cells_answer(b: Builder) -> Answer:
         raise CannotAnswerError(f"{name} gives no single cells")
     wanted = b.query.cell
     if wanted is not None:
-        rows = [line for line in rows if _is(line["cell"], wanted)]
+        rows = [line for line in rows if _is(line["pack"], line["cell"], wanted)]
         if not rows:
             raise CannotAnswerError(f"{name} has no cell {wanted}")
-    rows.sort(key=lambda line: -abs(line["deviation_mv"]))
+    key, sign, title = _order(b)
+    rows = [line for line in rows if line[key] is not None]
+    if not rows:
+        raise CannotAnswerError(f"{name} gives no temperatures of single cells")
+    rows.sort(key=lambda line: sign * (abs(line[key]) if key == "deviation_mv" else line[key]))
     findings = [
         {"pack": pack.pack}
         | {key: getattr(found, key) for key in ("cell", "severity", "sentence", "since")}
         for pack in (b.view.assessment.cells.get(b.query.sites[0]) or _NO_CELLS).packs
         for found in pack.findings
-        if wanted is None or _is(found.cell, wanted)
+        if wanted is None or _is(pack.pack, found.cell, wanted)
     ]
-    tables = [Table("Cells", _COLUMNS, b.limit(rows), len(rows))]
+    tables = [Table(title, _COLUMNS, b.limit(rows), len(rows))]
     if findings:
         tables.append(Table("Findings", _FINDINGS, findings, len(findings)))
     else:
         b.evidence.notes.append("The stored history has no finding about these cells")
     b.show("fleetscope_cell_spread_volts")
-    return b.answer(_headline(name, rows, findings, wanted), tables, [row])
+    head = _headline(name, rows, findings, wanted)
+    if wanted is None and (b.query.metrics or b.query.order):
+        head = _extreme(name, rows[0], b)
+    return b.answer(head, tables, [row])
 
 
 class _NoCells:
@@ -71,8 +80,70 @@ class _NoCells:
 _NO_CELLS = _NoCells()
 
 
-def _is(label: str, wanted: str) -> bool:
-    return label == wanted or label.rsplit("/", 1)[-1] == wanted
+def _findings_of_sites(b: Builder) -> Answer:
+    """What the history of cells says, of every site asked about that has one."""
+    if b.query.cell is not None or b.query.metrics or b.query.order:
+        raise CannotAnswerError("single cells of one site at a time; name the site")
+    lines = []
+    read = []
+    for row in b.view.ranked(b.mask):
+        cells = b.view.assessment.cells.get(b.view.sites[row].id)
+        if cells is None or not cells.packs:
+            continue
+        read.append(row)
+        lines += [
+            b.view.identity(row)
+            | {"pack": pack.pack}
+            | {key: getattr(found, key) for key in ("cell", "severity", "sentence", "since")}
+            for pack in cells.packs
+            for found in pack.findings
+        ]
+    if not read:
+        raise CannotAnswerError(f"no history of single cells is known for {b.of_sites()} yet")
+    unknown = len(b.chosen) - len(read)
+    if unknown:
+        b.evidence.missing.append(f"history of single cells of {sites_word(unknown)}")
+    lines.sort(key=lambda line: _SEVERITIES.index(line["severity"]))
+    shown = b.limit(lines)
+    text = f"{len(lines)} findings about single cells at {sites_word(len(read))} with a history"
+    text += f"; first {lines[0]['name']}: {lines[0]['sentence']}." if lines else "."
+    table = Table("Findings", (*SITE_COLUMNS, *_FINDINGS), shown, len(lines))
+    sites = dict.fromkeys(b.view.directory.row(line["site"]) for line in shown)
+    return b.answer(text, [table], sites)
+
+
+_SEVERITIES = ("critical", "warning", "info")
+
+
+def _order(b: Builder) -> tuple[str, float, str]:
+    """What cells are put in order by, the sign of that, and what the table is called."""
+    order = b.query.order
+    sign = 1.0 if order == "lowest" else -1.0
+    if b.query.metrics == ("temperature",):
+        return "temperature_c", sign, f"Cells, {'coldest' if sign > 0 else 'hottest'} first"
+    if order in ("highest", "lowest"):
+        return "voltage_v", sign, f"Cells, {order} voltage first"
+    return "deviation_mv", -1.0, "Cells, farthest from the median first"
+
+
+def _extreme(name: str, line: dict[str, Any], b: Builder) -> str:
+    """The one cell that a superlative asks for."""
+    key = _order(b)[0]
+    lowest = b.query.order == "lowest"
+    if key == "temperature_c":
+        word, value = "Coldest" if lowest else "Hottest", f"{line[key]:.1f} °C"
+    elif key == "voltage_v":
+        word, value = "Lowest" if lowest else "Highest", f"{line[key]:.3f} V"
+    else:
+        word, value = "Farthest off", f"{line[key]:+.0f} mV from the median of its pack"
+    return f"{word} cell of {name}: {line['pack']} {line['cell']} with {value}."
+
+
+def _is(pack: str, label: str, wanted: str) -> bool:
+    """Whether a cell is meant by its label, its number, or its pack and number: ``3/12``."""
+    number = label.rsplit("/", 1)[-1]
+    named = f"{pack}/{number}"
+    return wanted in (label, number, named) or ("/" in wanted and named.endswith(f"/{wanted}"))
 
 
 def _pack(pack: PackView) -> list[dict[str, Any]]:

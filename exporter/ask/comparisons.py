@@ -96,10 +96,10 @@ def compare_sites(b: Builder, rows: list[int]) -> Answer:
     return b.answer(f"{capital(metric.label)}: {', '.join(parts)}.", tables, rows)
 
 
-def _members(b: Builder, attribute: str) -> dict[str, list[int]]:
+def members(b: Builder, attribute: str) -> dict[str, list[int]]:
     """Rows of the sites of each group."""
     wanted = {f.value for f in b.query.filters if f.attribute == attribute and not f.negate}
-    members: dict[str, list[int]] = {}
+    found: dict[str, list[int]] = {}
     for row in np.flatnonzero(b.mask & b.view.tests(b.query)).tolist():
         if attribute == "status":
             values = [b.view.status(row)]
@@ -110,10 +110,10 @@ def _members(b: Builder, attribute: str) -> dict[str, list[int]]:
             values = values[-1:]
         for value in values:
             if not wanted or value in wanted:
-                members.setdefault(value, []).append(row)
-    if not members:
+                found.setdefault(value, []).append(row)
+    if not found:
         raise CannotAnswerError(f"no site has a {attribute.replace('_', ' ')} in the fleet file")
-    return members
+    return found
 
 
 def group_table(b: Builder, metrics: list[Metric]) -> Table:
@@ -125,10 +125,10 @@ def group_table(b: Builder, metrics: list[Metric]) -> Table:
         If no site has the attribute.
     """
     attribute = b.query.group_by or "region"
-    members = _members(b, attribute)
+    groups = members(b, attribute)
     score = b.view.values(METRICS["score"])
     lines = []
-    for value, rows in members.items():
+    for value, rows in groups.items():
         line: dict[str, Any] = {
             "group": value,
             "sites": len(rows),

@@ -24,6 +24,8 @@ from exporter.ask.catalogue import CONDITIONS, METRICS, Metric
 from exporter.ask.cell_answers import cells_answer
 from exporter.ask.comparisons import compare_sites, group_table, outliers_answer
 from exporter.ask.contact_answers import contact_answer
+from exporter.ask.duration_answers import lasting_now, lasting_words
+from exporter.ask.forecast_answers import forecast_answer
 from exporter.ask.query import Query, What
 from exporter.ask.site_answers import explain_answer, since_answer, site_answer
 from exporter.ask.view import FloatArray, View
@@ -223,6 +225,8 @@ def ordered(view: View, values: FloatArray, metric: Metric, order: str) -> list[
 
 def _which(b: Builder) -> Answer:
     found = b.mask & b.view.tests(b.query)
+    if b.query.lasting is not None:
+        found &= lasting_now(b)
     rows = b.view.ranked(found)
     metrics = _telling(b.query)
     shown = b.limit(rows)
@@ -259,7 +263,8 @@ def _tests_words(query: Query) -> str:
     for c in query.comparisons:
         metric = METRICS[c.metric]
         parts.append(f"{metric.label} {c.operator} {asked_limit(c.value, metric)}")
-    return (" or " if query.any_of else " and ").join(parts)
+    text = (" or " if query.any_of else " and ").join(parts)
+    return f"{text} {lasting_words(query.lasting)}" if query.lasting else text
 
 
 def _telling(query: Query) -> list[Metric]:
@@ -422,4 +427,5 @@ _ANSWERS: dict[What, Callable[[Builder], Answer]] = {
     What.VALUE: _value,
     What.CONTACT: contact_answer,
     What.CELLS: cells_answer,
+    What.FORECAST: forecast_answer,
 }

@@ -83,6 +83,7 @@ _PROPERTIES: dict[str, dict[str, Any]] = {
     "severity": _nullable({"type": "string", "enum": list(SEVERITIES)}),
     "period": _nullable(_TEXT),
     "group_by": _nullable({"type": "string", "enum": list(ATTRIBUTES)}),
+    "lasting": _nullable(_TEXT),
     "events": _nullable({"type": "string", "enum": list(EVENTS)}),
 }
 SCHEMA = {
@@ -232,7 +233,7 @@ def _check_numbers(parameters: dict[str, list[str]], question: str) -> None:
     """Every number must stand in the question."""
     said = {_NUMBER_WORDS.get(word, word).replace(",", ".") for word in tokens(question)}
     said |= {number.replace(",", ".") for number in _NUMBER.findall(question)}
-    for name in ("where", "limit", "period"):
+    for name in ("where", "limit", "period", "lasting"):
         for text in parameters.get(name, ()):
             for number in _NUMBER.findall(text):
                 if number.replace(",", ".") not in said:

@@ -13,22 +13,31 @@ from exporter.ask import promql
 from exporter.ask.answer import Answer, CannotAnswerError, Column, Table
 from exporter.ask.builder import Builder, asked_limit, capital, figure, in_order
 from exporter.ask.catalogue import METRICS, Metric
+from exporter.ask.comparisons import members
+from exporter.ask.duration_answers import lasting_answer
 from exporter.ask.event_answers import events_answer
 from exporter.ask.metric_history import History
 from exporter.ask.query import Comparison, Query, What
 from exporter.ask.statements import no_answer
 from exporter.ask.timeline_answer import timeline_answer
 from exporter.ask.view import View
+from exporter.history.alert_history import AlertHistory
 from exporter.history.coverage import LEAST_SHARE, coverage
 from exporter.history.influxql import InfluxQL, NoAnswerError
 from exporter.model.text import sites_word
 
 MOST_POINTS = 20_000
 _WITH_COURSE = (What.HISTORY, What.VALUE, What.COMPARE, What.SITE)
-_NOW_ONLY = (*(What.OUTLIERS, What.EXPLAIN, What.SINCE, What.HELP, What.CONTACT, What.CELLS),)
+_OF_GROUPS = (What.VALUE, What.COMPARE, What.HISTORY)
+_NOW_ONLY = (
+    *(What.OUTLIERS, What.EXPLAIN, What.SINCE, What.HELP, What.CONTACT, What.CELLS),
+    What.FORECAST,
+)
 
 
-async def answer_past(view: View, query: Query, stored: InfluxQL | None) -> Answer:
+async def answer_past(
+    view: View, query: Query, stored: InfluxQL | None, alerts: AlertHistory | None = None
+) -> Answer:
     """Answer a query that has a period.
 
     Raises
@@ -43,15 +52,19 @@ async def answer_past(view: View, query: Query, stored: InfluxQL | None) -> Answ
             f"{query.what.value} is answered for now only; ask it without a period, or ask for the "
             "history of a metric"
         )
-    if query.group_by:
-        raise CannotAnswerError("groups are compared for now only; ask it without a period")
     if stored is None:
         raise CannotAnswerError(
             "the past is not known: no InfluxDB is configured (FLEETSCOPE_INFLUXDB_URL)", status=503
         )
     await _observe(b, stored)
     if query.what is What.TIMELINE:
-        return await timeline_answer(b, stored)
+        return await timeline_answer(b, stored, alerts)
+    if query.what is What.WHICH and query.lasting is not None:
+        return await lasting_answer(b, stored)
+    if query.group_by and query.what in _OF_GROUPS:
+        return await _history_of_groups(b, stored)
+    if query.group_by:
+        raise CannotAnswerError("of groups only metrics are known over a period; name one")
     if query.what in (What.ATTENTION, What.STATUS) or (
         query.what is What.WHICH and query.conditions and not query.comparisons
     ):
@@ -135,6 +148,49 @@ async def _history(b: Builder, stored: InfluxQL) -> Answer:
         tables.append(_course_table(courses, metric))
     rows = [b.view.directory.row(line["site"]) for line in shown]
     return b.answer(_headline(b, found, lines, metric), tables, rows)
+
+
+async def _history_of_groups(b: Builder, stored: InfluxQL) -> Answer:
+    """One metric of groups of sites over the period, side by side."""
+    metric = METRICS[b.query.metrics[0] if b.query.metrics else "score"]
+    if len(b.query.metrics) > 1:
+        raise CannotAnswerError("one metric at a time over a period, please; name one")
+    attribute = b.query.group_by or ""
+    groups = members(b, attribute)
+    found = await _fetch(b, stored, metric)
+    assert b.coverage is not None
+    key = "total" if metric.over_time in ("counter", "energy") else "mean"
+    lines: list[dict[str, Any]] = []
+    for value, rows in groups.items():
+        sites = [b.view.sites[row].id for row in rows]
+        each = [_line(b, site, found[site], metric)[key] for site in sites if site in found]
+        known = [number for number in each if number is not None]
+        total = sum(known) if key == "total" else float(np.mean(known)) if known else 0.0
+        lines.append(
+            {
+                "group": value,
+                "sites": len(sites),
+                "known": len(known),
+                metric.name: total if known else None,
+                "observed": 100.0 * float(np.mean([b.coverage.of(site) for site in sites])),
+            }
+        )
+    sign = 1 if metric.worse == "low" else -1
+    lines.sort(key=lambda g: (g[metric.name] is None, sign * (g[metric.name] or 0), g["group"]))
+    label = ("Total " if key == "total" else "Mean ") + metric.label
+    columns = (
+        Column("group", attribute.replace("_", " ").capitalize()),
+        Column("sites", "Sites", "number"),
+        Column("known", "With values", "number"),
+        Column(metric.name, label, "number", metric.unit, max(1, metric.decimals)),
+        Column("observed", "Observed", "number", "%", 1),
+    )
+    texts = [f"{line['group']} {figure(line[metric.name], metric)}" for line in lines[:5]]
+    headline = f"{label}, {b.period.words or 'in the period'}: {', '.join(texts)}."
+    if not b.coverage.enough:
+        headline = f"{b.coverage.sentence()} {headline}"
+    table = Table(f"By {attribute.replace('_', ' ')}", columns, lines, len(lines))
+    return b.answer(headline, [table], [])
 
 
 def _together(parts: list[History], metric: Metric) -> History:

@@ -13,13 +13,16 @@ from enum import StrEnum
 from typing import Any
 
 from exporter.ask.catalogue import CONDITIONS, METRICS
+from exporter.model.text import duration_words
 
 ATTRIBUTES = ("region", "location", "battery_type", "vendor", "priority", "tag")
 ORDERS = ("worst", "best", "highest", "lowest")
+LASTING = (">", "<", ">=", "<=")
 OPERATORS = {"<": "below", ">": "above", "<=": "at most", ">=": "at least", "=": "equal to"}
 EVENTS = ("begun", "ended")
 SEVERITIES = ("info", "warning", "critical")
 LARGEST_LIMIT = 10_000
+LONGEST_SECONDS = 3.2e9
 MOST_PARTS = 50
 
 
@@ -45,6 +48,8 @@ class What(StrEnum):
     TIMELINE = "timeline"
     CONTACT = "contact"
     CELLS = "cells"
+    ALERTS = "alerts"
+    FORECAST = "forecast"
     HELP = "help"
 
 
@@ -63,7 +68,10 @@ WHAT_MEANINGS = {
     What.COST: "what it will cost, by the configured price list",
     What.CONTACT: "where sites are, and whom to call; contacts need the right to see them",
     What.CELLS: "the single cells of a site, as last read and by their history",
-    What.TIMELINE: "what happened in a period, in order: statuses, issues, maintenance, reloads",
+    What.TIMELINE: "what happened in a period, in order: statuses, issues, alerts, maintenance, "
+    "reloads",
+    What.ALERTS: "alerts that fire now, or fired in a period, as Prometheus kept them",
+    What.FORECAST: "when something is reached: an empty battery, a limit of the cells",
     What.HELP: "what can be answered",
 }
 
@@ -139,6 +147,32 @@ class Comparison:
         return f"{self.metric}{self.operator}{self.value:g}"
 
 
+@dataclass(frozen=True, slots=True, order=True)
+class Lasting:
+    """Only what lasts longer, shorter … than so many seconds, at a stretch."""
+
+    operator: str
+    seconds: float
+
+    def __post_init__(self) -> None:
+        if self.operator not in LASTING:
+            raise QueryError(f"{self.operator!r} is not one of {' '.join(LASTING)}")
+        if not 0 < self.seconds <= LONGEST_SECONDS:
+            raise QueryError("a duration lies between one second and a hundred years")
+
+    def holds(self, seconds: float) -> bool:
+        """Whether a stretch of so many seconds is meant."""
+        return {
+            ">": seconds > self.seconds,
+            "<": seconds < self.seconds,
+            ">=": seconds >= self.seconds,
+            "<=": seconds <= self.seconds,
+        }[self.operator]
+
+    def __str__(self) -> str:
+        return f"{self.operator}{self.seconds:g}s"
+
+
 @dataclass(frozen=True, slots=True)
 class Query:
     """A question.
@@ -173,7 +207,9 @@ class Query:
     events : str or None
         Of a timeline only the issues that begun or ended, one of :data:`EVENTS`.
     cell : str or None
-        The label or number of one cell.
+        The label or number of one cell, or its pack and number such as ``3/12``.
+    lasting : Lasting or None
+        How long conditions must have held at a stretch.
     """
 
     what: What
@@ -192,6 +228,7 @@ class Query:
     group_by: str | None = None
     events: str | None = None
     cell: str | None = None
+    lasting: Lasting | None = None
 
     def __post_init__(self) -> None:
         for metric in self.metrics:
@@ -237,6 +274,8 @@ class Query:
                 plain[name] = getattr(self, name)
         if self.metrics:
             plain["metrics"] = list(self.metrics)
+        if self.lasting is not None:
+            plain["lasting"] = str(self.lasting)
         if self.period is not None:
             plain["period"] = {
                 "start": self.period.start.isoformat(),
@@ -260,6 +299,10 @@ def _check_metric(name: str) -> None:
         raise QueryError(f"there is no metric {name!r}; {_choices(name, METRICS)}")
 
 
+_UNITS = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86_400, "w": 604_800}
+_LASTING = re.compile(
+    r"\s*(<=|>=|<|>)?\s*(\d{1,9}(?:[.,]\d{1,6})?)\s*(s|min|m|h|d|w)\s*\Z", re.IGNORECASE
+)
 _FILTER = re.compile(r"(!?)\s*([a-z_]+)\s*[:=]\s*(\S.*)\Z", re.IGNORECASE)
 _COMPARISON = re.compile(
     r"\s*([a-z_]+)\s*(<=|>=|<|>|=)\s*([-+]?(?:\d{1,12}(?:[.,]\d{1,9})?|[.,]\d{1,9}))\s*\Z",
@@ -278,6 +321,20 @@ def comparison_from(text: str) -> Comparison:
     if not match:
         raise QueryError(f"{text[:80]!r} is no comparison; expected one such as soh<80")
     return Comparison(match[1].lower(), match[2], float(match[3].replace(",", ".")))
+
+
+def lasting_from(text: str) -> Lasting:
+    """``>2h`` or ``<10m``; a duration alone means longer.
+
+    Raises
+    ------
+    QueryError
+    """
+    match = _LASTING.match(text)
+    if not match:
+        raise QueryError(f"{text[:80]!r} is no duration; expected one such as >2h or <10m")
+    number = float(match[2].replace(",", "."))
+    return Lasting(match[1] or ">", number * _UNITS[match[3].lower()])
 
 
 def condition_from(text: str) -> Condition:
@@ -338,6 +395,8 @@ def in_words(query: Query, titles: dict[str, str] | None = None) -> str:
         What.TIMELINE: "what happened",
         What.CONTACT: "where, and whom to call",
         What.CELLS: "single cells",
+        What.ALERTS: "alerts",
+        What.FORECAST: "when it is reached",
         What.HELP: "what can be answered",
     }[query.what]
     parts = ["number of " + subject if query.count else subject]
@@ -348,6 +407,13 @@ def in_words(query: Query, titles: dict[str, str] | None = None) -> str:
     if names:
         parts.append(("for " if query.what is not What.COMPARE else "of ") + ", ".join(names))
     parts += _tests_in_words(query)
+    if query.lasting:
+        how = (
+            OPERATORS[query.lasting.operator]
+            .replace("above", "more than")
+            .replace("below", "less than")
+        )
+        parts.append(f"for {how} {duration_words(query.lasting.seconds)}")
     parts += [
         f"{f.attribute.replace('_', ' ')} {'not ' if f.negate else ''}{f.value}"
         for f in query.filters

@@ -19,6 +19,7 @@ from exporter.ask.query import (
     comparison_from,
     condition_from,
     filter_from,
+    lasting_from,
 )
 
 _OFFSET = re.compile(r"([+-])(\d{2}):?(\d{2})\Z")
@@ -41,7 +42,8 @@ PARAMETERS = {
     "count": "1: how many, rather than which",
     "cost": "1: what it will cost, too",
     "events": "Of a timeline only the issues that have begun or ended",
-    "cell": "Only the cell of this number, of what=cells",
+    "cell": "Only the cell of this number, or of this pack and number such as 3/12, of what=cells",
+    "lasting": "How long conditions must have held at a stretch, such as >2h or <10m",
     "group_by": "An attribute whose values are compared instead of sites, such as region",
 }
 
@@ -129,6 +131,7 @@ def query_from(
         group_by=word("group_by"),
         events=word("events"),
         cell=one("cell"),
+        lasting=lasting_from(lasting) if (lasting := one("lasting")) else None,
         **chosen,
     )
 

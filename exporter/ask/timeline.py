@@ -1,17 +1,18 @@
-"""What happened in a period, in order: statuses, issues, maintenance, reloads, unobserved time."""
+"""What happened in a period, in order: statuses, issues, alerts, planned work, reloads, and the
+time that was not observed."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from zoneinfo import ZoneInfo
 
 from exporter.ask.metric_history import where
+from exporter.ask.planned_work import Planned, planned
 from exporter.ask.query import Period
 from exporter.ask.statements import ask
 from exporter.ask.view import View
-from exporter.config.fleet import MaintenanceWindow, Site
+from exporter.history.alert_history import Alert
 from exporter.history.coverage import HOLD_SECONDS
 from exporter.history.influxql import InfluxQL, Series
 from exporter.model.text import duration_words
@@ -35,14 +36,14 @@ class Entry:
     site : str
         Site id; empty for what concerns the whole fleet.
     kind : str
-        ``began``, ``ended`` or ``last seen`` (an issue), ``status``, ``maintenance``,
-        ``unobserved``, ``reload`` or ``start``.
+        ``began``, ``ended`` or ``last seen`` (an issue), ``fired`` or ``resolved`` (an alert),
+        ``status``, ``maintenance``, ``mute``, ``unobserved``, ``reload`` or ``start``.
     what : str
         In words.
     severity : str
-        Of an issue.
+        Of an issue or an alert.
     code : str
-        Of an issue.
+        Of an issue; the name of an alert.
     seconds : float or None
         How long it lasted, or was going on, within its whole length; None where it has none.
     """
@@ -67,13 +68,74 @@ class Open:
     since: float
 
 
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """An issue from its beginning to its end, Unix seconds, both within the period.
+
+    ``end`` is None where the end is not known, as after a restart of the exporter.
+    """
+
+    site: str
+    code: str
+    severity: str
+    what: str
+    start: float
+    end: float | None
+    ongoing: bool = False
+
+    @property
+    def seconds(self) -> float:
+        """How long it lasted within the period; 0 where that is not known."""
+        return 0.0 if self.end is None else max(0.0, self.end - self.start)
+
+
 @dataclass(slots=True)
 class Timeline:
-    """Entries in order of time, what was known before, and what was asked of InfluxDB."""
+    """Entries in order of time, what was known before, and what was asked of InfluxDB.
+
+    ``exact_seconds`` is how exact the times of issues and statuses are: 0 for those of full detail,
+    the length of a window where a roll-up was read.
+    """
 
     entries: list[Entry] = field(default_factory=list)
     before: list[Open] = field(default_factory=list)
     statements: list[str] = field(default_factory=list)
+    stretches: list[Stretch] = field(default_factory=list)
+    exact_seconds: float = 0.0
+
+    def in_order(self) -> None:
+        """Sort everything by time."""
+        self.entries.sort(key=lambda entry: (entry.time, entry.kind == "ended", entry.site))
+        self.before.sort(key=lambda issue: issue.since)
+        self.stretches.sort(key=lambda stretch: (stretch.start, stretch.site))
+
+    def add_planned(self, each: Iterable[Planned], start: float, end: float) -> None:
+        """Beginnings and ends of planned work within a period."""
+        for work in each:
+            name = "Maintenance" if work.kind == "maintenance" else "Mute time"
+            for time, word in ((work.start, "begins"), (work.end, "ends")):
+                if start <= time < end:
+                    self.entries.append(
+                        Entry(time, work.site, work.kind, f"{name} {word}{work.what}")
+                    )
+            if work.start < start:
+                what = f"{'In maintenance' if work.kind == 'maintenance' else 'Muted'}{work.what}"
+                self.before.append(Open(work.site, work.kind, "info", what, work.start))
+
+    def add_alerts(self, alerts: Iterable[Alert]) -> None:
+        """When alerts fired and resolved."""
+        for alert in alerts:
+            site, name, severity = alert.site, alert.name, alert.severity
+            what = f"Alert {name}"
+            if alert.known_before:
+                self.before.append(Open(site, name, severity, what, alert.start))
+            else:
+                self.entries.append(Entry(alert.start, site, "fired", what, severity, name))
+            if alert.end is not None:
+                lasted = alert.end - alert.start
+                self.entries.append(
+                    Entry(alert.end, site, "resolved", what, severity, name, lasted)
+                )
 
 
 def statements(period: Period, sites: list[str] | None) -> list[str]:
@@ -134,26 +196,65 @@ async def fetch(
         found.statements.append(steps_statement(period, changed))
         (steps,) = await ask(stored, found.statements[-1:])
     wanted = {view.sites[row].id for row in rows}
-    reader = _Reader(found, period, wanted)
+    reader = IssueReader(found, period, wanted)
     reader.issues(ends, last, begins)
     reader.present(view)
     reader.statuses(first, steps)
-    reader.gaps(polls, view.assessment.time)
-    for row in rows:
-        reader.maintenance(view.sites[row], view.sites[row].maintenance)
-    reader.maintenance(None, view.assessment.fleet.maintenance)
-    reader.events(events)
-    found.entries.sort(key=lambda entry: (entry.time, entry.kind == "ended", entry.site))
-    found.before.sort(key=lambda issue: issue.since)
+    found.entries += unobserved(
+        [row[0] for series in polls for row in series.rows], 60.0, period, view.assessment.time
+    )
+    found.add_planned(
+        planned(view.assessment.fleet, [view.sites[row] for row in rows], *bounds(period)),
+        *bounds(period),
+    )
+    found.entries += happened_to_exporter(events)
+    found.in_order()
     return found
 
 
-class _Reader:
-    """Adds entries to a timeline, each from what one statement gave."""
+def bounds(period: Period) -> tuple[float, float]:
+    """Unix seconds of its ends."""
+    return period.start.timestamp(), period.end.timestamp()
+
+
+def unobserved(times: list[float], every: float, period: Period, now: float) -> list[Entry]:
+    """Stretches in which no site was polled.
+
+    Parameters
+    ----------
+    times : list of float
+        Unix seconds at which a window with polls begins.
+    every : float
+        Seconds of a window.
+    period : Period
+    now : float
+        Unix seconds.
+    """
+    begin, end = bounds(period)
+    found = []
+    for time in [*times, min(end, now)]:
+        if time - begin > max(HOLD_SECONDS, every):
+            what = f"No site was observed for {duration_words(time - begin)}"
+            found.append(Entry(begin, "", "unobserved", what, seconds=time - begin))
+        begin = max(begin, time + every)
+    return found
+
+
+def happened_to_exporter(events: list[Series]) -> list[Entry]:
+    """What the exporter itself did."""
+    return [
+        Entry(time, "", series.tags["kind"], text)
+        for series in events
+        for time, text in series.rows
+    ]
+
+
+class IssueReader:
+    """Adds issues and statuses to a timeline, each from what one statement gave."""
 
     def __init__(self, found: Timeline, period: Period, wanted: set[str]) -> None:
         self._found = found
-        self._start, self._end = period.start.timestamp(), period.end.timestamp()
+        self._start, self._end = bounds(period)
         self._wanted = wanted
         self._known: set[tuple[str, str, float]] = set()
 
@@ -162,6 +263,8 @@ class _Reader:
         for series in self._of_sites(ends):
             for time, since, severity, sentence in series.rows:
                 self._began(series, since, severity, sentence)
+                if since is not None:
+                    self._lasted(series, since, time, severity, sentence)
                 self._add(
                     *(time, series, "ended", sentence, severity),
                     seconds=None if since is None else time - since,
@@ -172,7 +275,11 @@ class _Reader:
             sentences[_key(series)] = severity, sentence
             if active == 1:
                 self._began(series, since, severity, sentence)
-                if time < self._end - _UNSEEN_AFTER_SECONDS:
+                unseen = time < self._end - _UNSEEN_AFTER_SECONDS
+                if since is not None:
+                    until = time if unseen else self._end
+                    self._lasted(series, since, until, severity, sentence, ongoing=not unseen)
+                if unseen:
                     self._add(time, series, "last seen", sentence, severity)
         for series in self._of_sites(begins):
             for row in series.rows:
@@ -186,20 +293,41 @@ class _Reader:
             for issue in issues if site.id in self._wanted else ():
                 series = Series({"site": site.id, "code": issue.code}, [], [])
                 level = next(n for n, name in _SEVERITIES.items() if name == issue.severity)
-                self._began(series, issue.since, level, issue.sentence)
+                if self._began(series, issue.since, level, issue.sentence):
+                    self._lasted(
+                        *(series, issue.since, self._end, level, issue.sentence), ongoing=True
+                    )
 
     def _began(
         self, series: Series, since: float | None, severity: float | None, sentence: str | None
-    ) -> None:
+    ) -> bool:
+        """Add a beginning; whether it was not known yet."""
         if since is None or (*_key(series), round(since, 1)) in self._known:
-            return
+            return False
         self._known.add((*_key(series), round(since, 1)))
         if since >= self._start:
             self._add(since, series, "began", sentence, severity)
         else:
             site, code = _key(series)
             what = sentence or code.replace("_", " ")
-            self._found.before.append(Open(site, code, _severity(severity), what, since))
+            self._found.before.append(Open(site, code, severity_name(severity), what, since))
+        return True
+
+    def _lasted(
+        self,
+        series: Series,
+        since: float,
+        until: float,
+        severity: float | None,
+        sentence: str | None,
+        *,
+        ongoing: bool = False,
+    ) -> None:
+        site, code = _key(series)
+        what = sentence or code.replace("_", " ")
+        start = max(since, self._start)
+        stretch = Stretch(site, code, severity_name(severity), what, start, until, ongoing)
+        self._found.stretches.append(stretch)
 
     def statuses(self, first: list[Series], steps: list[Series]) -> None:
         """Changes of the status."""
@@ -211,42 +339,6 @@ class _Reader:
                 if time >= self._start:
                     what = f"{Status(int(before)).name} to {Status(int(now)).name}"
                     self._add(time, series, "status", what)
-
-    def gaps(self, polls: list[Series], now: float) -> None:
-        """Times in which no site was polled."""
-        times = [row[0] for series in polls for row in series.rows]
-        end = min(self._end, now)
-        begin = self._start
-        for time in [*times, end]:
-            if time - begin > HOLD_SECONDS:
-                what = f"No site was observed for {duration_words(time - begin)}"
-                entry = Entry(begin, "", "unobserved", what, seconds=time - begin)
-                self._found.entries.append(entry)
-            begin = time + 60.0
-
-    def maintenance(self, site: Site | None, windows: Sequence[MaintenanceWindow]) -> None:
-        """Planned work of a site, or of the fleet."""
-        zone = ZoneInfo(site.timezone) if site is not None and site.timezone else UTC
-        for window in windows:
-            start, end = (
-                (moment if moment.tzinfo else moment.replace(tzinfo=zone)).timestamp()
-                for moment in (window.start, window.end)
-            )
-            reason = f": {window.reason}" if window.reason else ""
-            name = site.id if site is not None else ""
-            for time, word in ((start, "begins"), (end, "ends")):
-                if self._start <= time < self._end:
-                    what = f"Maintenance {word}{reason}"
-                    self._found.entries.append(Entry(time, name, "maintenance", what))
-            if start < self._start < end:
-                what = f"In maintenance{reason}"
-                self._found.before.append(Open(name, "maintenance", "info", what, start))
-
-    def events(self, events: list[Series]) -> None:
-        """What the exporter itself did."""
-        for series in events:
-            for time, text in series.rows:
-                self._found.entries.append(Entry(time, "", series.tags["kind"], text))
 
     def _of_sites(self, found: list[Series]) -> list[Series]:
         return [series for series in found if series.tags["site"] in self._wanted]
@@ -264,11 +356,11 @@ class _Reader:
         code = series.tags.get("code", "")
         words = what or code.replace("_", " ")
         site = series.tags["site"]
-        entry = Entry(time, site, kind, words, _severity(severity), code, seconds)
+        entry = Entry(time, site, kind, words, severity_name(severity), code, seconds)
         self._found.entries.append(entry)
 
 
-def _severity(level: float | None) -> str:
+def severity_name(level: float | None) -> str:
     return _SEVERITIES.get(int(level), "") if level is not None else ""
 
 

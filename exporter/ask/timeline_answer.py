@@ -8,12 +8,15 @@ from typing import Any
 
 import numpy as np
 
-from exporter.ask import timeline
+from exporter.ask import timeline, timeline_rollups
+from exporter.ask.alert_answers import past_alerts
 from exporter.ask.answer import Answer, CannotAnswerError, Column, Table
 from exporter.ask.builder import MOSTLY, Builder, capital
 from exporter.ask.catalogue import CONDITIONS
+from exporter.ask.planned_work import unlisted
 from exporter.ask.query import moment_words
-from exporter.ask.timeline import Entry, Open, Timeline
+from exporter.ask.timeline import Entry, Open, Stretch, Timeline
+from exporter.history.alert_history import AlertHistory
 from exporter.history.influxql import InfluxQL
 from exporter.model.levels import DAY
 from exporter.model.text import duration_words, sites_word
@@ -21,7 +24,9 @@ from exporter.model.text import duration_words, sites_word
 LONGEST_DAYS = 31
 MOST_ENTRIES = 200
 _NAMED = 3
-_LEVELS = {"": 0, "info": 1, "warning": 2, "critical": 3}
+_NOT_SEEN = ("unobserved", "maintenance", "mute")
+"""What is known without having been observed."""
+_LEVELS = {"": 0, "info": 1, "ticket": 2, "warning": 2, "page": 3, "critical": 3}
 _COLUMNS = (
     Column("time", "Time", "time"),
     Column("name", "Site"),
@@ -40,18 +45,51 @@ _BEFORE = (
 )
 
 
-async def timeline_answer(b: Builder, stored: InfluxQL) -> Answer:
+async def read_timeline(b: Builder, stored: InfluxQL) -> Timeline:
+    """What happened in the period, in full detail or, where that is too long, out of roll-ups.
+
+    Raises
+    ------
+    CannotAnswerError
+    """
+    rows = [int(row) for row in np.flatnonzero(b.mask)]
+    if b.period.seconds <= LONGEST_DAYS * DAY:
+        found = await timeline.fetch(stored, b.view, b.period, rows, b.asked_sites)
+    else:
+        level = await timeline_rollups.level_for(stored, b.period, b.asked_sites)
+        if level is None:
+            raise CannotAnswerError(
+                f"a timeline of more than {LONGEST_DAYS} days is read from roll-ups, which do not "
+                "hold that period"
+            )
+        found = await timeline_rollups.fetch(stored, b.view, b.period, rows, b.asked_sites, level)
+        b.evidence.notes.append(
+            f"Read from windows of {level.bucket}: times are exact to one, and what began and "
+            "ended within one counts once"
+        )
+    b.evidence.influxql.extend(found.statements)
+    return found
+
+
+async def timeline_answer(
+    b: Builder, stored: InfluxQL, alerts: AlertHistory | None = None
+) -> Answer:
     """What happened in the period, in order, with what was known when it began.
 
     Raises
     ------
     CannotAnswerError
     """
-    if b.period.seconds > LONGEST_DAYS * DAY:
-        raise CannotAnswerError(f"a timeline covers {LONGEST_DAYS} days at most")
-    rows = [int(row) for row in np.flatnonzero(b.mask)]
-    found = await timeline.fetch(stored, b.view, b.period, rows, b.asked_sites)
-    b.evidence.influxql.extend(found.statements)
+    found = await read_timeline(b, stored)
+    unknown = await past_alerts(b, alerts, found)
+    note = unlisted(
+        b.view.assessment.fleet,
+        [b.view.sites[row] for row in np.flatnonzero(b.mask)],
+        *timeline.bounds(b.period),
+    )
+    if note:
+        b.evidence.notes.append(note)
+    found.in_order()
     found = _chosen(b, found)
     shown = found.entries[: b.query.limit or MOST_ENTRIES]
     tables = [Table("Timeline", _COLUMNS, [_row(b, e) for e in shown], len(found.entries))]
@@ -59,29 +97,31 @@ async def timeline_answer(b: Builder, stored: InfluxQL) -> Answer:
         before = [_row(b, issue) for issue in found.before]
         tables.append(Table("Known before", _BEFORE, before[:MOST_ENTRIES], len(before)))
     sites = dict.fromkeys(entry.site for entry in shown if entry.site)
-    return b.answer(_headline(b, found), tables, [b.view.directory.row(site) for site in sites])
+    headline = f"{_headline(b, found)} {unknown}".rstrip()
+    return b.answer(headline, tables, [b.view.directory.row(site) for site in sites])
 
 
 def _chosen(b: Builder, found: Timeline) -> Timeline:
     """The entries of the kinds and issues that are asked about."""
-    codes = _codes(b)
+    codes = condition_codes(b)
     least = _LEVELS[b.query.severity or ""]
     kind = {"begun": "began", "ended": "ended"}.get(b.query.events or "")
 
-    def wanted(entry: Entry | Open) -> bool:
+    def wanted(entry: Entry | Open | Stretch) -> bool:
         if codes is not None and entry.code not in codes:
             return False
         if isinstance(entry, Entry) and kind is not None and entry.kind != kind:
             return False
-        return not least or _LEVELS[entry.severity] >= least
+        return not least or _LEVELS.get(entry.severity, 0) >= least
 
     return Timeline(
         [entry for entry in found.entries if wanted(entry)],
         [issue for issue in found.before if wanted(issue)],
+        stretches=[stretch for stretch in found.stretches if wanted(stretch)],
     )
 
 
-def _codes(b: Builder) -> set[str] | None:
+def condition_codes(b: Builder) -> set[str] | None:
     """Codes of the issues that the conditions mean; None for everything."""
     codes: set[str] = set()
     for condition in b.query.conditions:
@@ -104,7 +144,7 @@ def _headline(b: Builder, found: Timeline) -> str:
     text = _counted(b, found) if b.query.count else _in_order(b, found)
     if b.coverage.enough:
         return f"{text} {observed}" if b.coverage.below(MOSTLY) else text
-    if not [entry for entry in found.entries if entry.kind != "unobserved"]:
+    if not [entry for entry in found.entries if entry.kind not in _NOT_SEEN]:
         return f"{observed} Whether anything happened is not known."
     return f"{observed} In that time: {text}"
 
@@ -157,7 +197,7 @@ def _words(b: Builder, entry: Entry) -> str:
     at = f"{moment:%H:%M}" if within_a_day else moment_words(moment)
     name = b.view.directory.titles.get(entry.site, "fleet")
     text = f"{at} {name}: {entry.what.rstrip('.')}"
-    if entry.kind == "ended":
+    if entry.kind in ("ended", "resolved"):
         lasted = f" after {duration_words(entry.seconds)}" if entry.seconds else ""
-        return f"{text} (ended{lasted})"
-    return f"{text} ({entry.kind})" if entry.kind == "last seen" else text
+        return f"{text} ({entry.kind}{lasted})"
+    return f"{text} ({entry.kind})" if entry.kind in ("last seen", "fired") else text

@@ -63,6 +63,7 @@ _TABLE = (
     Option("any_of", ("--any",), "One of them is enough.", "flag"),
     Option("condition", ("--condition",), "Such as hot or !offline.", "several", "conditions"),
     Option("where", ("--where",), "Such as 'soh<85'.", "several"),
+    Option("lasting", ("--lasting",), "How long conditions held at a stretch: >2h or <10m."),
     Option("metric", ("--metric", "--by"), "What to go by.", "text", "metrics"),
     Option("since", ("--since",), "Such as 7d, monday, 13:10, 'this week' or 2026-03-01."),
     Option("until", ("--until",), "Where the period ends; now."),
@@ -103,7 +104,7 @@ COMMANDS = {
     ),
     "which": Command(
         "Sites that meet conditions, such as --condition hot --where 'soc<20'.",
-        (*_OUT, *_CHOICE, *_PERIOD, "condition", "where", "any_of"),
+        (*_OUT, *_CHOICE, *_PERIOD, "condition", "where", "any_of", "lasting"),
     ),
     "site": Command(
         "One site in detail; with --since, how it did.",
@@ -124,6 +125,16 @@ COMMANDS = {
         "What happened in a period, in order, and what was known when it began.",
         (*_OUT, *_CHOICE, *_PERIOD, "site", "condition", "urgent"),
         defaults=(("since", "24h"),),
+    ),
+    "alerts": Command(
+        "Alerts that fire now; with --since those that fired, as Prometheus kept them.",
+        (*_OUT, *_CHOICE, *_PERIOD, "site", "urgent"),
+    ),
+    "forecast": Command(
+        "When batteries are empty (soc) or cells reach a limit (cell_spread), where it is known.",
+        (*_OUT, *_CHOICE, "site"),
+        Words("metric", "soc or cell_spread.", 0, completes="metrics"),
+        defaults=(("metric", "soc"),),
     ),
     "history": Command(
         "How a metric went over time: course, mean, extremes and trend.",

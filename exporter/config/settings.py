@@ -24,6 +24,10 @@ from exporter.model.levels import DEFAULT_RETENTION, LEVELS
 PREFIX = "FLEETSCOPE_"
 SHORTEST_TOKEN = 16
 _LISTEN = re.compile(r"(?:\[(?P<v6>[0-9A-Fa-f:.]+)\]|(?P<host>[^:\[\]\s]+)):(?P<port>\d{1,5})\Z")
+_SECRETS = (
+    *("influxdb_token", "influxdb_password", "change_token", "llm_token"),
+    "prometheus_password",
+)
 _RETENTION = re.compile(r"(?:inf|[1-9]\d{0,5}[hdw])\Z")
 
 
@@ -262,6 +266,14 @@ class Settings(BaseSettings):
     llm_token: SecretStr | None = Field(None, description="Its token")
     llm_token_file: Path | None = Field(None, description="File that holds its token")
     llm_seconds: float = Field(10.0, gt=0, le=120, description="Longest wait for its answer")
+    prometheus_url: Annotated[str, AfterValidator(_check_url)] | None = Field(
+        None,
+        description="Prometheus that evaluates the alert rules; with it, timelines and questions "
+        "know which alerts fired",
+    )
+    prometheus_username: str | None = Field(None, description="User name of Prometheus")
+    prometheus_password: SecretStr | None = Field(None, description="Its password")
+    prometheus_password_file: Path | None = Field(None, description="File that holds it")
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="Least severe message that is logged"
     )
@@ -270,7 +282,7 @@ class Settings(BaseSettings):
     @model_validator(mode="after")
     def _secrets_from_files(self) -> Self:
         wrong = []
-        for name in ("influxdb_token", "influxdb_password", "change_token", "llm_token"):
+        for name in _SECRETS:
             path: Path | None = getattr(self, f"{name}_file")
             if path is None:
                 continue

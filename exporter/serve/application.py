@@ -17,6 +17,7 @@ from exporter.ask.answerer import Answerer
 from exporter.ask.language_model import LanguageModel
 from exporter.assess.assessment import FleetAssessment
 from exporter.assess.costs import PriceList
+from exporter.history.alert_history import AlertHistory
 from exporter.history.influxql import InfluxQL
 from exporter.serve import api, page
 from exporter.serve.access.guard import REFUSALS
@@ -43,6 +44,7 @@ def make_app(
     version: Callable[[], object] | None = None,
     pool: Pool | None = None,
     model: LanguageModel | None = None,
+    alerts: AlertHistory | None = None,
 ) -> FastAPI:
     """The application.
 
@@ -72,6 +74,8 @@ def make_app(
         Answers what reads the past or computes for long; None where this process does.
     model : LanguageModel or None
         Asked for questions that the grammar does not understand.
+    alerts : AlertHistory or None
+        Where past and present alerts are asked of; None where no Prometheus is named.
     """
     app = FastAPI(
         title="Fleetscope",
@@ -123,7 +127,7 @@ def make_app(
 
     app.include_router(page.router())
     api.include(app, latest, stored, prices, lambda: bool(app.state.stopping), seen)
-    app.include_router(answers_router(Answerer(latest, stored, prices), model, seen))
+    app.include_router(answers_router(Answerer(latest, stored, prices, alerts), model, seen))
     if pool is not None:
         app.add_middleware(PoolRoutes, pool=pool)
     return app

@@ -17,9 +17,11 @@ from exporter.ask.language_model import LanguageModel
 from exporter.config import logs
 from exporter.config.settings import Settings
 from exporter.deliver.schedule import load_side_files, send_report
+from exporter.history.alert_history import AlertHistory
 from exporter.history.influxql import InfluxQL
 from exporter.serve.access.guard import CALLER
 from exporter.serve.access.visible import VisibleAssessment, calling, visibility
+from exporter.serve.access.visible_alerts import VisibleAlerts
 from exporter.serve.access.visible_past import VisiblePast
 from exporter.serve.application import make_app
 from exporter.serve.channel import Channel
@@ -42,6 +44,7 @@ class Worker:
         self._published: Publication | None = None
         self._stored = InfluxQL.from_settings(settings)
         self._files = load_side_files(settings)
+        alerts = AlertHistory.from_settings(settings)
         visible = VisibleAssessment(lambda: self._publication().assessment)
         self._app = make_app(
             visible,
@@ -51,6 +54,7 @@ class Worker:
             self._files.prices,
             model=LanguageModel.from_settings(settings),
             seen=visibility,
+            alerts=VisibleAlerts(alerts, visible) if alerts is not None else None,
         )
         self._tasks: dict[int, asyncio.Task[None]] = {}
 

@@ -169,7 +169,7 @@ def build(
             _alertmanager(folder, servers["Alertmanager"], alertmanager_port, grafana_port)
         )
     urls = {program.name: program.url for program in programs}
-    programs.append(_exporter(folder, exporter_port, urls.get("influxdb")))
+    programs.append(_exporter(folder, exporter_port, urls))
     if grafana is not None:
         programs.append(_grafana(folder, grafana, grafana_port, urls))
     stack = Stack(
@@ -287,10 +287,12 @@ def _alertmanager(folder: Path, executable: Path, port: int, grafana_port: int) 
     )
 
 
-def _exporter(folder: Path, port: int, influxdb_url: str | None) -> Program:
+def _exporter(folder: Path, port: int, urls: Mapping[str, str]) -> Program:
     environment = dict(PYTHON_ENVIRONMENT)
-    if influxdb_url is not None:
-        environment["FLEETSCOPE_INFLUXDB_URL"] = influxdb_url
+    if "prometheus" in urls:
+        environment["FLEETSCOPE_PROMETHEUS_URL"] = urls["prometheus"]
+    if "influxdb" in urls:
+        environment["FLEETSCOPE_INFLUXDB_URL"] = urls["influxdb"]
         environment["FLEETSCOPE_INFLUXDB_API"] = "v1"
         environment["FLEETSCOPE_QUEUE_DIR"] = str(folder / "queue")
     return Program(

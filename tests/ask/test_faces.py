@@ -240,7 +240,7 @@ def answered(result: Any) -> dict[str, Any]:
 async def drive(client: Client) -> None:
     """Every tool and every resource."""
     tools = {tool.name: tool for tool in (await client.list_tools()).tools}
-    assert set(tools) == {*TOOLS, "metric_history", "timeline", "report"}
+    assert set(tools) == {*TOOLS, "metric_history", "timeline", "report", "alerts", "forecast"}
     assert sum(len(tool.model_dump_json(exclude_none=True)) for tool in tools.values()) < 20_000
     for tool in tools.values():
         assert tool.annotations is not None
@@ -264,10 +264,13 @@ async def drive(client: Client) -> None:
         ("rank_sites", {"limit": 0}, "limit is 0; expected 1 to 200"),
         ("rank_sites", {"limit": "many"}, "expected a value of type integer"),
         ("find_sites", {"where": ["soh<80"]}, "find_sites has no argument 'where'"),
-        ("find_sites", {"condition": ["hot"]}, "did you mean conditions?"),
+        ("find_sites", {"condition": ["hot"]}, "Did you mean conditions?"),
         ("rank_sites", {"metric": "colour"}, "metric is 'colour'; one of score"),
         ("site_details", {}, "site_details needs site"),
         ("timeline", {"period": "1h"}, "no InfluxDB is configured"),
+        ("alerts", {}, "alerts are in Prometheus, and none is configured"),
+        ("forecast", {"forecast": "soc"}, "gives a time until empty now"),
+        ("forecast", {"forecast": "soh"}, "forecast is 'soh'; one of soc, cell_spread"),
     ]
     for name, arguments, words in wrong:
         result = await client.call_tool(name, arguments)

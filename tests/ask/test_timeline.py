@@ -11,12 +11,14 @@ import pytest
 
 from exporter.ask.answer import Answer, CannotAnswerError
 from exporter.ask.answerer import Answerer
-from exporter.ask.query import Query, What
+from exporter.ask.query import Query
 from exporter.ask.request import query_from
 from exporter.config.fleet import Fleet
+from exporter.history.alert_history import AlertHistory
 from exporter.history.influxql import InfluxQL
 from exporter.store.line_protocol import event_line
 from tests.ask.conftest import WALL, judged, sample_fleet
+from tests.history.prometheus import prometheus
 from tests.serve.api.influx import Influx, influx
 
 pytestmark = pytest.mark.stack
@@ -72,20 +74,44 @@ def with_maintenance() -> Fleet:
     plain = sample_fleet().model_dump(mode="json", exclude_defaults=True)
     window = {"start": "2026-03-18T13:40", "end": "2026-03-18T13:45", "reason": "new fan"}
     plain["sites"][0]["maintenance"] = [window]
+    days = ["tuesday", "wednesday"]
+    mute = {"days": days, "start": "15:00", "end": "15:05", "reason": "self test"}
+    plain["sites"][2]["mute_times"] = [mute]
     return Fleet.model_validate(plain)
 
 
-def ask(server: Influx, **given: Any) -> Answer:
+ALERT = 'alertname="FleetscopeSiteOffline",severity="page",site="site_beta"'
+
+
+def alert_samples() -> Iterator[str]:
+    """Beta's second outage pages; Prometheus scrapes all the time."""
+    times = range(int(BEGUN) // 15 * 15, int(WALL), 15)
+    yield "# TYPE fleetscope_site_up gauge"
+    yield from (f'fleetscope_site_up{{site="site_beta"}} 1 {t}' for t in times)
+    yield "# TYPE ALERTS gauge"
+    begin, end = OFFLINE[1]
+    for t in times:
+        if begin + 60 <= t < end:
+            yield f'ALERTS{{{ALERT},alertstate="firing"}} 1 {t}'
+
+
+@pytest.fixture(scope="module")
+def alerts_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with prometheus(tmp_path_factory.mktemp("prometheus"), alert_samples()) as address:
+        yield address
+
+
+def ask(server: Influx, what: str = "timeline", alerts: str = "", **given: Any) -> Answer:
     assessment = judged()
     object.__setattr__(assessment, "fleet", with_maintenance())
 
     async def asked() -> Answer:
         stored = InfluxQL(server.url, "fleet", {})
-        answerer = Answerer(lambda: assessment, stored)
-        parameters = {"what": ["timeline"], "tz": ["Europe/Berlin"]}
+        history = AlertHistory(alerts) if alerts else None
+        answerer = Answerer(lambda: assessment, stored, alerts=history)
+        parameters = {"what": [what], "tz": ["Europe/Berlin"]}
         parameters |= {name: [value] for name, value in given.items()}
         query: Query = query_from(parameters, answerer.view().directory, NOW)
-        assert query.what is What.TIMELINE
         try:
             return await answerer.answer(query)
         finally:
@@ -153,8 +179,77 @@ def test_how_many_times_and_what_ended(server: Influx) -> None:
     assert [row["site"] for row in warm.tables[1].rows] == ["site_delta"]
 
 
+def test_alerts_stand_in_the_timeline(server: Influx, alerts_url: str) -> None:
+    answer = ask(server, alerts=alerts_url, since="13:48", until="14:03", site="Beta")
+    assert entries(answer) == [
+        ("13:50", "site_beta", "began"),
+        ("13:50", "site_beta", "status"),
+        ("13:51", "site_beta", "fired"),
+        ("14:00", "site_beta", "status"),
+        ("14:00", "site_beta", "resolved"),
+        ("14:00", "site_beta", "ended"),
+    ]
+    fired = answer.tables[0].rows[2]
+    assert (fired["code"], fired["severity"]) == ("FleetscopeSiteOffline", "page")
+    assert answer.evidence.promql == ['ALERTS{alertstate="firing"}']
+
+
+def test_without_a_prometheus_a_timeline_says_that_alerts_are_unknown(server: Influx) -> None:
+    none = ask(server, since="13:48", until="14:03")
+    assert any("no Prometheus is configured" in text for text in none.evidence.missing)
+    away = ask(server, alerts="http://127.0.0.1:9", since="13:48", until="14:03")
+    assert away.headline.endswith("Which alerts fired is not known: Prometheus does not answer.")
+    with pytest.raises(CannotAnswerError, match="does not answer") as error:
+        ask(server, "alerts", "http://127.0.0.1:9")
+    assert error.value.status == 503
+
+
+def test_alerts_of_a_period(server: Influx, alerts_url: str) -> None:
+    found = ask(server, "alerts", alerts_url, since="13:15")
+    assert [(row["site"], row["alert"]) for row in found.tables[0].rows] == [
+        ("site_beta", "FleetscopeSiteOffline")
+    ]
+    assert found.headline == ("1 alert fired, since 13:15; first FleetscopeSiteOffline for Beta.")
+    assert ask(server, "alerts", alerts_url, since="13:15", until="13:45").headline.startswith(
+        "No alert fired"
+    )
+    unseen = ask(server, "alerts", alerts_url, since="2026-03-17", until="2026-03-17")
+    assert unseen.headline.startswith("Prometheus observed 0 % of the time asked.")
+
+
+def test_weekly_mute_times_stand_in_the_timeline(server: Influx) -> None:
+    answer = ask(server, since="14:55", until="15:10", site="Gamma")
+    assert entries(answer) == [
+        ("15:00", "site_gamma", "mute"),
+        ("15:05", "site_gamma", "mute"),
+    ]
+    assert answer.tables[0].rows[0]["what"] == "Mute time begins: self test"
+    within = ask(server, since="15:02", until="15:04", site="Gamma")
+    assert within.tables[1].rows[0]["what"] == "Muted: self test"
+    long = ask(server, since="20d", site="Gamma")
+    assert "mute" not in {kind for _, _, kind in entries(long)}
+    assert any("tuesday, wednesday 15:00 to 15:05" in note for note in long.evidence.notes)
+
+
+def test_how_long_something_lasted(server: Influx) -> None:
+    given = {"since": "13:15", "condition": "offline"}
+    long = ask(server, "which", lasting=">5m", **given)
+    assert [row["site"] for row in long.tables[0].rows] == ["site_beta"]
+    assert long.tables[0].rows[0]["longest"] == 600
+    assert (
+        "had status OFFLINE for more than 5 min at a stretch, since 13:15; longest Beta with "
+        "10 min" in long.headline
+    )
+    # Twelve minutes in all, but not at a stretch.
+    assert not ask(server, "which", lasting=">11m", **given).tables[0].rows
+    short = ask(server, "which", lasting="<150s", site="Beta", **given).tables[0].rows
+    assert [(row["site"], row["longest"], row["times"]) for row in short] == [("site_beta", 120, 1)]
+    hot = ask(server, "which", lasting=">1h", since="13:15", condition="hot").tables[0].rows
+    assert [(row["site"], row["ongoing"]) for row in hot] == [("site_delta", "yes")]
+
+
 def test_what_a_timeline_cannot_show(server: Influx) -> None:
-    with pytest.raises(CannotAnswerError, match="31 days at most"):
+    with pytest.raises(CannotAnswerError, match="roll-ups, which do not hold that period"):
         ask(server, since="60d")
     with pytest.raises(CannotAnswerError, match="is not kept"):
         ask(server, since="1h", condition="!hot")

@@ -50,11 +50,25 @@ def last_seven_days(parts: Parts, now: datetime, zone: tzinfo) -> None:
     parts.periods = [Period(local - timedelta(days=USUAL_HISTORY_DAYS), local, "the last 7 days")]
 
 
+def last_day(parts: Parts, now: datetime, zone: tzinfo) -> None:
+    """The last 24 hours, where nothing else is said."""
+    if not parts.periods:
+        local = now.astimezone(zone)
+        parts.periods = [Period(local - timedelta(days=1), local, "the last 24 hours")]
+
+
+def empty_to_forecast(parts: Parts, *_: Any) -> None:
+    """When a battery is empty, of the sites that the other conditions name."""
+    parts.conditions = [c for c in parts.conditions if c != Condition("low_soc")]
+    parts.metrics = ["soc", *(m for m in parts.metrics if m != "soc")]
+
+
 def today_or_seven_days(parts: Parts, now: datetime, zone: tzinfo) -> None:
     """Today so far, or the last seven days where today is too short to say much."""
     local = now.astimezone(zone)
     start = local.replace(hour=0, minute=0, second=0, microsecond=0)
-    if parts.metrics == ["availability"] or local - start < timedelta(hours=1):
+    compared = [c.metric for c in parts.comparisons]
+    if "availability" in (*parts.metrics, *compared) or local - start < timedelta(hours=1):
         last_seven_days(parts, now, zone)
     else:
         parts.periods = [Period(start, local, "today")]
@@ -179,6 +193,8 @@ CHANGES: dict[str, Change] = {
     change.__name__: change
     for change in (
         last_seven_days,
+        last_day,
+        empty_to_forecast,
         today_or_seven_days,
         metrics_to_energy,
         sums_to_energy,

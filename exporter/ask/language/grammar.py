@@ -25,6 +25,7 @@ _FIELDS = (
     "severity",
     "period",
     "group_by",
+    "lasting",
 )
 _STORED_AS = {"order": "orders", "group_by": "groups", "period": "periods"}
 
@@ -150,6 +151,7 @@ def _query(rule: Rule, parts: Parts) -> Query:
         "group_by": parts.group,
         "events": parts.events,
         "cell": parts.cell,
+        "lasting": parts.lasting[0] if parts.lasting else None,
     }
     takes, drops = rule.takes.split(), rule.drops.split()
     kept = {name: value for name, value in given.items() if name not in drops}

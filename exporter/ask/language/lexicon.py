@@ -61,9 +61,11 @@ class Lexicon:
     entries : iterable of (concepts, phrases)
         Concepts divided by blanks, phrases by ``|``; ``*`` at the end of a word stands for any
         ending.
+    also : iterable of str
+        Words that mean something elsewhere, such as those of periods: they too may be misspelt.
     """
 
-    def __init__(self, entries: Iterable[tuple[str, str]]) -> None:
+    def __init__(self, entries: Iterable[tuple[str, str]], also: Iterable[str] = ()) -> None:
         self._exact: dict[str, list[tuple[tuple[str, ...], tuple[str, ...]]]] = defaultdict(list)
         self._stems: dict[str, list[tuple[tuple[str, ...], tuple[str, ...]]]] = defaultdict(list)
         self.words: dict[str, set[str]] = defaultdict(set)
@@ -71,6 +73,9 @@ class Lexicon:
             meaning = tuple(concepts.split())
             for phrase in phrases.split("|"):
                 self._add(phrase, meaning)
+        for word in also:
+            if len(word) >= _SHORTEST_MISSPELT:
+                self.words[word[0]].add(word)
 
     def _add(self, phrase: str, meaning: tuple[str, ...]) -> None:
         pattern: list[str] = []
@@ -156,7 +161,8 @@ def _fits(pattern: tuple[str, ...], words: Sequence[str], at: int) -> bool:
 @cache
 def lexicon(*languages: str) -> Lexicon:
     """The lexicon of some languages, compiled once."""
-    return Lexicon(entry for language in languages for entry in LANGUAGES[language])
+    periods = [word for _, words in entries("periods") for word in words.split("|")]
+    return Lexicon((entry for language in languages for entry in LANGUAGES[language]), periods)
 
 
 @cache

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from exporter.ask.catalogue import CONDITIONS, METRICS
-from exporter.ask.language.rules import REASONS
-from exporter.ask.query import Comparison, Condition, Filter, Period
+from exporter.ask.language.rules import FORECASTS, REASONS
+from exporter.ask.query import Comparison, Condition, Filter, Lasting, Period
 
 FINE = Condition("needs_attention", negate=True)
 STATUS_CONDITIONS = {"critical", "warning", "healthy", "needs_attention", "any_issue"}
@@ -23,7 +23,7 @@ PROBLEMS = {
 PARTS = {
     "battery": "soc soh temperature voltage current battery_power cycles battery_score cell_spread "
     "cell_min cell_max charged_energy discharged_energy low_soh hot cell_imbalance low_soc "
-    "no_battery_data battery_problem device_alarm score implausible",
+    "no_battery_data battery_problem device_alarm score implausible capacity stored_energy",
     "grid": "grid_power grid_frequency grid_voltage grid_score imported_energy exported_energy "
     "no_grid off_frequency off_voltage unsteady_grid grid_problem",
     "solar": "pv_power pv_energy pv_performance solar_score low_pv",
@@ -51,7 +51,7 @@ OPPOSITE = {">": "<=", "<": ">="}
 _COUNTED = {"cycles", "charged_energy", "discharged_energy", "capacity", "stored_energy"}
 _FILLED = (
     *("sites", "filters", "conditions", "comparisons", "tests", "metrics", "order", "severity"),
-    *("period", "group", "parts", "intents"),
+    *("period", "group", "parts", "intents", "lasting"),
 )
 
 
@@ -83,6 +83,7 @@ class Parts:
     filters: list[Filter] = field(default_factory=list)
     sites: list[str] = field(default_factory=list)
     periods: list[Period] = field(default_factory=list)
+    lasting: list[Lasting] = field(default_factory=list)
     states: list[str] = field(default_factory=list)
     not_states: set[str] = field(default_factory=set)
     adjectives: list[tuple[str, str]] = field(default_factory=list)
@@ -127,6 +128,7 @@ class Parts:
         """What holds of these parts, in the words of the rules."""
         found = self.words | self.intents | {name for name in _FILLED if getattr(self, name)}
         found |= {f"order:{order}" for order in self.orders}
+        found |= {f"metric:{metric}" for metric in self.metrics}
         found |= {f"part:{part}" for part in self.parts if not self.part or part == self.part}
         found |= {name for name, holds in self._derived().items() if holds}
         return found
@@ -165,6 +167,8 @@ class Parts:
             "power_metric": any(METRICS[m].unit in ("W", "kWh") for m in metrics),
             "power_anywhere": any(METRICS[m].unit in ("W", "kWh") for m in metrics | compared),
             "period_energy": self.periods and metrics & set(ENERGY.values()),
+            "past_compared": any(METRICS[m].source == "past" for m in compared),
+            "part_future": {"comp:cells", "cond:low_soc"} & self.words,
             "past_only": any(METRICS[m].source == "past" for m in metrics),
             "part_named": self.part
             and set(PARTS[self.part].split()) & (metrics | names | compared),
@@ -181,6 +185,7 @@ class Parts:
     def named(self) -> dict[str, str]:
         """What the text of a refusal may name."""
         return {
+            "forecasts": FORECASTS,
             "refused": REASONS.get(next(iter(self.refused), ""), ""),
             "orders": " and ".join(sorted(self.orders)),
             "number": f"the number {self.loose}" if self.loose else "the comparison",

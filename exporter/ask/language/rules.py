@@ -29,6 +29,8 @@ REASONS = {
     "people": "owners, customers and installers are not known here; contacts are: 'whom do I call "
     "about Alpha?'",
     "device": "makes, versions and serial numbers of devices are not known here",
+    "silences": "silences are in Alertmanager; maintenance is known here: 'which sites are in "
+    "maintenance?'",
     "contract": "contracts and warranties are not known here",
     "prices": "the price list is the file that FLEETSCOPE_PRICES names; ask what repairs will cost",
     "imbalance": "only the imbalance of battery cells is judged",
@@ -49,19 +51,31 @@ class Rule:
     no: str = ""
 
 
+FORECASTS = (
+    "when a battery is empty, by its own estimate ('when is Alpha empty?'), and when a cell "
+    "reaches a limit ('when will a cell of Alpha reach its limit?')"
+)
 R = Rule
 TESTS = "conditions comparisons"
 
 RULES: dict[str, tuple[Rule, ...]] = {
     # What is refused, whatever else the sentence holds.
     "refused": (
-        R("future !cost", no="the future is not known; only the present and the past are"),
+        R(
+            "future !cost !part_future",
+            no="the future is not known; only the present and the past are",
+        ),
         R("refuse", no="{refused}"),
         R("if", no="what would be, if, is not known; only the present and the past are"),
         R(
-            "when !since !period",
+            "full when|future|forecast",
+            no="when a battery is full is not estimated; when it is empty is, by its own estimate",
+        ),
+        R(
+            "when !since !period !part_future",
             no="when something was so is not kept, except as in 'since when is Alpha offline?'; "
-            "else ask for the history of a metric",
+            "else ask for the history of a metric; of what is to come only an empty battery and a "
+            "cell at its limit are estimated",
         ),
         R(
             "begin|finish !since !period",
@@ -106,6 +120,8 @@ RULES: dict[str, tuple[Rule, ...]] = {
     # A word for a part of a site (battery, grid, …) as a metric or a condition; once for each.
     "part": (
         R("part_named", go="end"),
+        R("forecast|future|when", go="end"),
+        R("history part:cells one_part !period !tests !order", do="-history +cell", go="end"),
         R("why !conditions", go="end"),
         R("attention !conditions", do="part_to_condition -attention", go="end"),
         R("order|rank|compare|history|status|mean", do="part_to_metric -status", go="end"),
@@ -117,6 +133,13 @@ RULES: dict[str, tuple[Rule, ...]] = {
         R("", no="it is not clear what is asked about the {part}"),
     ),
     "question": (
+        R(
+            "forecast|future|when cond:low_soc|lasts|comp:cells !period !since !past !cost",
+            go="forecast",
+        ),
+        R("forecast", no="what is forecast? Known are {forecasts}"),
+        R("lasts", no="how long what lasts? Known are {forecasts}"),
+        R("fire !alerts", no="alerts fire; ask which alerts fire, or which issues there are"),
         R("history part:cells one_part !metrics", do="metrics=cell_spread"),
         R(
             "past !period !why !since !cost",
@@ -144,6 +167,7 @@ RULES: dict[str, tuple[Rule, ...]] = {
         # "Is the temperature all right at Delta?" is about its temperature, not about what is fine.
         R("metrics fine plain !mean !sites_word", do="-fine", go="attention"),
         R("contact", go="contact"),
+        R("alerts", go="alerts"),
         R("cell|cell_number", go="cells"),
         R("part:cells one_part one_site !intents !tests !metrics", go="cells"),
         # Of one site: not how many sites, but how many times.
@@ -154,7 +178,9 @@ RULES: dict[str, tuple[Rule, ...]] = {
         R("duration conditions period", do="-since", go="which"),
         R("since conditions period", go="timeline"),
         R("times", no="how many times in which period? Name one, such as today or this week"),
+        R("recovered !metrics", do="last_day", go="timeline"),
         R("recovered", do="-recovered +history order=best"),
+        R("history status period !metrics !tests !order", do="-history -status", go="timeline"),
         R("happened", do="-happened +attention"),
         R("help tests|sites|filters|metrics", no="it is not clear what help is wanted"),
         R("help", ask=What.HELP),
@@ -209,10 +235,44 @@ RULES: dict[str, tuple[Rule, ...]] = {
         ),
     ),
     "cells": (
-        R("!one_site", no="single cells of one site at a time; name the site"),
+        R("!one_site cell_number|order", no="single cells of one site at a time; name the site"),
         R("period", no="single cells are known as last read; their history: 'fleetscope cells'"),
-        R("cell_number", do="-limit"),
-        R("", ask=What.CELLS, takes="sites limit", drops="order metrics conditions filters"),
+        R("cell_number", do="-limit -metrics -order"),
+        R("order:worst", do="-order:worst"),
+        R("order", do="-conditions"),
+        R("order:best", no="cells are listed by how far they are off; ask for the weakest"),
+        R("metrics !metric:temperature|!order", do="-metrics"),
+        R(
+            "",
+            ask=What.CELLS,
+            takes="sites limit filters metrics order",
+            drops="conditions severity",
+        ),
+    ),
+    # What is known of the future: an empty battery, and a cell at a limit.
+    "forecast": (
+        R("many_metrics", no="one forecast at a time, please"),
+        R("cond:low_soc|lasts !comp:cells", do="empty_to_forecast"),
+        R("comp:cells !metrics", do="metrics=cell_spread -conditions"),
+        R(
+            "metrics !metric:soc|!lasts !metric:cell_spread !metric:soc",
+            no="of {metric} there is no forecast; known are {forecasts}",
+        ),
+        R(
+            "",
+            ask=What.FORECAST,
+            takes=f"sites filters metrics limit {TESTS}",
+            drops="order severity",
+        ),
+    ),
+    "alerts": (
+        R("cost", no="costs are of issues; ask which sites need attention and what it costs"),
+        R(
+            "compare|rank|outliers|history|why",
+            no="alerts are listed; what is behind them: 'why is Alpha critical?'",
+        ),
+        R("count|times", do="count"),
+        R("", ask=What.ALERTS, takes="sites filters severity limit period", drops="order"),
     ),
     "timeline": (
         R("metrics !recovered !times !begin !finish", do="-order", go="value"),
@@ -256,13 +316,13 @@ RULES: dict[str, tuple[Rule, ...]] = {
     ),
     "compare": (
         R("", do="-order -severity"),
-        R("group", ask=What.COMPARE, takes="filters metrics group_by"),
+        R("group", ask=What.COMPARE, takes="filters metrics group_by period"),
         R("many_sites", ask=What.COMPARE, takes="sites metrics period"),
         R(
             "groups !sites",
             do="group_of_filters",
             ask=What.COMPARE,
-            takes="filters metrics group_by",
+            takes="filters metrics group_by period",
         ),
         R(
             "sites|!metrics",
@@ -345,7 +405,8 @@ RULES: dict[str, tuple[Rule, ...]] = {
         R("one_metric !order", ask=What.VALUE, takes=f"sites filters {TESTS} metrics"),
         R("order !period", go="rank"),
         R("group", ask=What.VALUE, takes=f"filters {TESTS} group_by"),
-        R("", ask=What.WHICH, takes=f"sites filters {TESTS} limit period"),
+        R("past_compared !period", do="today_or_seven_days"),
+        R("", ask=What.WHICH, takes=f"sites filters {TESTS} limit period lasting"),
     ),
     "value": (
         R("many_metrics", do="-metric:score"),

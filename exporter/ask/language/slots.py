@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from exporter.ask.catalogue import METRICS
-from exporter.ask.language.parts import FINE, STATES, GrammarError, Parts
+from exporter.ask.language.parts import ENERGY, FINE, STATES, GrammarError, Parts
 from exporter.ask.language.tagging import Item, Tagged
-from exporter.ask.query import LARGEST_LIMIT, Comparison, Condition, Filter
+from exporter.ask.query import LARGEST_LIMIT, Comparison, Condition, Filter, Lasting
 
 _SCALE = {
     ("mV", "V"): 0.001,
@@ -57,6 +57,8 @@ class Sorter:
         kinds = [i for i in self._tagged.items if i.kind not in _SELF]
         words = {i.kind for i in kinds} | {f"{i.kind}:{i.value}" for i in kinds}
         words |= {i.kind for i in self._tagged.items if i.kind == "comp"}
+        # What is asked of the future is refused unless it is one of the two things that are known.
+        words |= {f"{i.kind}:{i.value}" for i in self._items if i.kind in ("cond", "comp")}
         cells = [i.at for i in self._items if (i.kind, i.value) == ("comp", "cells")]
         numbered = next((i for i in self._items if i.kind == "number" and i.at - 1 in cells), None)
         if numbered is not None:
@@ -67,7 +69,7 @@ class Sorter:
             orders=set(self._tagged.values("order")),
             refused=self._tagged.values("refuse"),
             periods=list(self._tagged.periods),
-            cell=f"{numbered.number:g}" if numbered is not None else None,
+            cell=numbered.value if numbered is not None else None,
         )
 
     def parts(self) -> Parts:
@@ -92,9 +94,11 @@ class Sorter:
         found.not_states = {i.value for i in self._items if i.kind == "state" and i.at in negated}
         found.states = self._take("state")
         found.adjectives = self._adjectives()
+        found.lasting = self._durations()
         found.severity = "critical" if self._take("severity") else None
         found.groups = self._take("group")
-        found.units = [unit for unit in self._take("unit") if unit != "kWh"]
+        own = {METRICS[metric].unit for metric in found.metrics} | {"kWh"}
+        found.units = [unit for unit in self._take("unit") if unit not in own]
         loose = self._take("number")
         found.loose = "" if found.cell is not None and len(loose) == 1 else next(iter(loose), "")
         found.attribute = self._loose_attribute(found.groups)
@@ -196,7 +200,8 @@ class Sorter:
             unit = rest[0] if rest and rest[0].kind == "unit" else None
             metric = self._metric_near(place, number)
             state = next((i for i in self._items if i.kind == "state"), None)
-            if metric is None and state is not None and unit is not None and unit.value in "kW":
+            flows = unit is not None and unit.value in ("W", "kW", "kWh")
+            if metric is None and state is not None and unit is not None and flows:
                 found.append(self._state_comparison(place, state, number, unit))
                 continue
             if metric is None and unit is not None and unit.value in _BY_UNIT:
@@ -212,14 +217,24 @@ class Sorter:
 
     def _state_comparison(self, place: int, state: Item, number: Item, unit: Item) -> Comparison:
         """``discharging at more than 1 kW``: the power of the state, with its sign."""
-        _, metric, sign = STATES[state.value]
+        energy, metric, sign = STATES[state.value]
         operator = self._items[place]
+        if unit.value == "kWh":
+            metric, sign = energy, ">"
         made = _comparison(metric, operator.value, number, unit)
         used = {id(i) for i in (operator, state, number, unit)}
         self._items = [i for i in self._items if id(i) not in used]
         if sign == ">":
             return made
         return Comparison(metric, made.operator.translate(_MIRRORED), -made.value)
+
+    def _durations(self) -> list[Lasting]:
+        """How long conditions must have held."""
+        found = [Lasting(i.value, i.number) for i in self._items if i.kind == "lasting"]
+        self._items = [i for i in self._items if i.kind != "lasting"]
+        if len(found) > 1:
+            raise GrammarError("one duration at a time, please")
+        return found
 
     def _by_metric(self) -> bool:
         """``sites by score``: an order, not a value."""
@@ -300,6 +315,8 @@ class Sorter:
 
 
 def _comparison(metric: str, operator: str, number: Item, unit: Item | None) -> Comparison:
+    if unit is not None and unit.value in ("kWh", "MWh") and METRICS[metric].unit == "W":
+        metric = ENERGY[metric]
     wanted, value = METRICS[metric].unit, number.number
     if unit is not None and unit.value != wanted:
         if (unit.value, wanted) == ("°F", "°C"):

@@ -31,6 +31,10 @@ NUMBERS = {
 }
 
 
+_FOR = ("for", "seit")
+_OVER = ("over", "uber")
+
+
 @dataclass(frozen=True, slots=True)
 class Item:
     """What some words stand for: its kind, its value, and the index of the first of them."""
@@ -163,6 +167,14 @@ class Tagger:
     ) -> int:
         token = parsed.tokens[index]
         meaning = self._lexicon.match(words, index)
+        lasting = self._lasting(tagged, words, reader, index)
+        if lasting:
+            tagged.items.append(lasting[0])
+            return lasting[1]
+        cell = _cell_of_pack(tagged, parsed, index)
+        if cell:
+            tagged.items.append(Item("number", cell, index, float(parsed.tokens[index + 1].word)))
+            return index + 2
         period = reader.at(index)
         names, after_name = self._names(words, index)
         ends = (
@@ -195,6 +207,32 @@ class Tagger:
             tagged.items.append(Item("number", token.word, index, number))
             return index + 1
         return self._part(tagged, words, parsed, index)
+
+    def _lasting(
+        self, tagged: Tagged, words: list[str], reader: PeriodReader, index: int
+    ) -> tuple[Item, int] | None:
+        """``more than two hours``, ``for two hours``: how long something held, and the index after.
+
+        A metric that is measured in seconds is compared instead. "Over two hours" is a period
+        unless it stands behind a condition or ``for``.
+        """
+        before = next((item for item in reversed(tagged.items) if item.kind), Item(""))
+        if (before.kind, before.value) == ("metric", "response_time"):
+            return None
+        meaning = self._lexicon.match(words, index)
+        operator = next((c[3:] for c in meaning[0] if c.startswith("op:")), "") if meaning else ""
+        length = None
+        if meaning and operator:
+            length = reader.duration(meaning[1])
+            behind = before.kind in ("cond", "state") or (index and words[index - 1] in _FOR)
+            if words[index] == "past" or (words[index] in _OVER and not behind):
+                return None
+        elif words[index] in _FOR and before.kind in ("cond", "state"):
+            operator, length = ">=", reader.duration(index + 1)
+        if length is None or operator == "=":
+            return None
+        seconds, after = length
+        return Item("lasting", operator, index, seconds), after
 
     def _names(self, words: list[str], index: int) -> tuple[list[str] | list[Filter], int]:
         """Sites or filter values that are called exactly what begins here; the longest."""
@@ -280,6 +318,20 @@ class Tagger:
             return index + length
         tagged.unknown.append(parsed.tokens[index].raw)
         return index + 1
+
+
+def _cell_of_pack(tagged: Tagged, parsed: Sentence, index: int) -> str | None:
+    """``3/12`` behind the word for a cell: pack and number."""
+    before = next((item for item in reversed(tagged.items) if item.kind), Item(""))
+    if (before.kind, before.value) != ("comp", "cells") or index + 1 >= len(parsed.tokens):
+        return None
+    first, second = parsed.tokens[index], parsed.tokens[index + 1]
+    whole = first.word.isdecimal() and second.word.isdecimal()
+    return (
+        f"{first.word}/{second.word}"
+        if whole and parsed.text[first.end : second.start] == "/"
+        else None
+    )
 
 
 def _as_written(

@@ -77,7 +77,7 @@ class Calendar:
 
     def on(self, day: datetime, clock: time) -> datetime:
         """A time of a day."""
-        return datetime.combine(day.date(), clock.replace(second=0), self._zone)
+        return datetime.combine(day.date(), clock.replace(second=0, microsecond=0), self._zone)
 
     def clock_after(self, moment: datetime, clock: time) -> datetime:
         """The first such time after a moment."""

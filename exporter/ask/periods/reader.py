@@ -19,7 +19,7 @@ from typing import Any
 from exporter.ask.language.lexicon import entries
 from exporter.ask.language.text import Token, sentence
 from exporter.ask.periods import rows
-from exporter.ask.periods.calendar import Calendar
+from exporter.ask.periods.calendar import SECONDS, Calendar
 from exporter.ask.periods.rows import (
     FUTURE,
     HELD,
@@ -33,6 +33,7 @@ from exporter.ask.periods.rows import (
 from exporter.ask.query import Period, QueryError
 
 _FIRST_UNIX = 1e8
+_DURATION_SECONDS = {**SECONDS, "day": 86_400, "week": 604_800}
 _ISO = re.compile(
     r"(\d{4})-(\d{2})-(\d{2})"
     r"(?:[Tt ](\d{1,2}):(\d{2})(?::(\d{2})(?:\.\d+)?)?\s?([Zz]|[+-]\d{2}:?\d{2})?)?(?![\d:])"
@@ -100,6 +101,21 @@ class PeriodReader:
         span, after = found
         words = self._text[self._tokens[index].start : self._tokens[after - 1].end]
         return self.period(span, words), after
+
+    def duration(self, index: int) -> tuple[float, int] | None:
+        """The seconds of a length such as *two hours* that begins with a token, and the index after
+        it; None where none does."""
+        place = self._place.get(index)
+        if place is None or place + 1 >= len(self._words):
+            return None
+        number, unit = self._words[place].kinds.get("number"), self._words[place + 1].kinds
+        if number is None or unit.get("unit") not in _DURATION_SECONDS:
+            return None
+        after = self._words[place + 1].end
+        tail = self._words[place + 2].kinds if place + 2 < len(self._words) else {}
+        if "ago" in tail:
+            return None
+        return number * _DURATION_SECONDS[unit["unit"]], after
 
     def whole(self) -> Span | None:
         """The whole text as one span, small words before it left out; None where it is none."""
@@ -240,7 +256,8 @@ class PeriodReader:
         found -= 12 * (suffix == "am" and found == 12)
         if found > 24 or int(minute or 0) > 59:
             return []
-        moment = time(found % 24, int(minute or 0), second=0 if minute else 1)
+        # Marks: a second where it is an hour without minutes, a microsecond where it is "pm".
+        moment = time(found % 24, int(minute or 0), 0 if minute else 1, 1 if suffix == "pm" else 0)
         return [(moment, place + (2 if suffix else 1))]
 
 

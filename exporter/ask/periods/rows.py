@@ -187,6 +187,23 @@ def _hours(c: Calendar, day: datetime, first: time, last: time) -> Span:
     return _whole(start, c.clock_after(start, last))
 
 
+def _hours_until(c: Calendar, first: time, last: time) -> Span:
+    """``between 2 and 3 pm``: the first hour is of the same half of the day where it can be."""
+    if last.microsecond and first.second and first.hour < 12 and first.hour + 12 <= last.hour:
+        first = first.replace(hour=first.hour + 12)
+    return _hours(c, c.last_clock(first), first, last)
+
+
+def _of_part(clock: time, part: str) -> time:
+    """``6`` in the morning is 6:00, in the evening 18:00."""
+    late = int(part.partition("-")[0]) >= 12
+    return clock.replace(hour=clock.hour + 12) if late and clock.hour < 12 else clock
+
+
+def _since_hour_of(c: Calendar, day: datetime, clock: time) -> Span:
+    return _whole(c.on(day, clock), c.now)
+
+
 def _future(*_: Any) -> Span:
     raise FuturePeriodError(FUTURE)
 
@@ -281,6 +298,26 @@ ROWS = NAMED + _rows(
     ("since moment|from moment", since),
     ("since hour", _since_hour),
     (
+        "since hour this part|since hour in this part",
+        lambda c, clock, part: _since_hour_of(c, c.today, _of_part(clock, part)),
+    ),
+    (
+        "since hour day part",
+        lambda c, clock, day, part: _since_hour_of(c, _relative(c, day), _of_part(clock, part)),
+    ),
+    (
+        "since day part hour|since day part at hour",
+        lambda c, day, part, clock: _since_hour_of(c, _relative(c, day), _of_part(clock, part)),
+    ),
+    (
+        "since hour day|since day hour",
+        lambda c, *given: _since_hour_of(
+            c,
+            _relative(c, next(x for x in given if isinstance(x, str))),
+            next(x for x in given if isinstance(x, time)),
+        ),
+    ),
+    (
         "day between hour and hour|day from hour until hour|day hour until hour|day hour dash hour",
         lambda c, day, first, last: _hours(c, _relative(c, day), first, last),
     ),
@@ -306,7 +343,7 @@ ROWS = NAMED + _rows(
     ),
     (
         "between hour and time|from hour until time|hour until time",
-        lambda c, first, last: _hours(c, c.last_clock(first), first, last),
+        _hours_until,
     ),
     (
         "between digits ordinal? and digits ordinal? month year?"

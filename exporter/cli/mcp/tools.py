@@ -83,7 +83,9 @@ ARGUMENTS = {
         "period",
     ),
     "time_zone": Argument(_text("Zone of the period, such as Europe/Berlin; UTC"), "tz"),
-    "cell": Argument(_text("Only this cell, such as 7"), "cell"),
+    "cell": Argument(_text("Only this cell, such as 7 or, with its pack, 3/7"), "cell"),
+    "lasting": Argument(_text("Conditions held so long at a stretch, such as >2h"), "lasting"),
+    "forecast": Argument(_enum("soc", "cell_spread"), "metric"),
     "events": Argument(_enum(*EVENTS), "events"),
     "urgent_only": Argument(_flag("Critical issues only"), "severity"),
     "with_cost": Argument(_flag("Also what it costs, by the price list"), "cost"),
@@ -111,11 +113,26 @@ TOOLS = {
     ),
     "timeline": Tool(
         "What happened",
-        "What happened in a period, in order: statuses, issues that began or ended, maintenance, "
-        "reloads, unobserved time; and the issues that were open before. The last 24 h without a "
-        "period.",
+        "What happened in a period, in order: statuses, issues that began or ended, alerts, "
+        "planned work, reloads, unobserved time; and what was open before. The last 24 h without "
+        "a period.",
         (*_PERIOD, "sites", "filters", "conditions", "events", "urgent_only", "limit"),
         path="timeline",
+    ),
+    "alerts": Tool(
+        "Alerts",
+        "Alerts that fire now; with a period those that fired in it, when and how long, as "
+        "Prometheus kept them, and how much of the period it observed.",
+        (*_PERIOD, "sites", "filters", "urgent_only", "limit"),
+        fixed={"what": "alerts"},
+    ),
+    "forecast": Tool(
+        "Forecast",
+        "What of the future is worked out: soc, when batteries are empty by their own estimate; "
+        "cell_spread, when single cells reach their next limit.",
+        ("forecast", "sites", "filters", "limit"),
+        ("forecast",),
+        fixed={"what": "forecast"},
     ),
     "rank_sites": Tool(
         "Sites in order",
@@ -155,7 +172,7 @@ TOOLS = {
     "find_sites": Tool(
         "Sites that meet conditions",
         "Sites of which conditions and comparisons hold; with a period, at some time in it.",
-        ("conditions", "comparisons", "match_any", "filters", *_PERIOD, "limit"),
+        ("conditions", "comparisons", "match_any", "lasting", "filters", *_PERIOD, "limit"),
         fixed={"what": "which"},
     ),
     "outliers": Tool(
@@ -179,8 +196,8 @@ TOOLS = {
     ),
     "metric_value": Tool(
         "Value of a metric",
-        "A metric now: of one site, of the fleet, or of each group of sites.",
-        ("metric", "site", "filters", "group_by"),
+        "A metric now, or over a period: of sites, of the fleet, or of each group of sites.",
+        ("metric", "sites", "filters", "group_by", *_PERIOD),
         ("metric",),
         fixed={"what": "value"},
     ),
@@ -223,11 +240,9 @@ def parameters(name: str, given: dict[str, Any]) -> dict[str, Any]:
     for argument in given:
         if argument not in tool.arguments:
             close = get_close_matches(argument, tool.arguments, 1, 0.5)
-            hint = f"did you mean {close[0]}?" if close else "none is like it."
+            hint = f" Did you mean {close[0]}?" if close else ""
             takes = ", ".join(tool.arguments)
-            raise ArgumentError(
-                f"{name} has no argument {argument[:40]!r}; {hint} It takes {takes}"
-            )
+            raise ArgumentError(f"{name} has no argument {argument[:40]!r}.{hint} It takes {takes}")
     missing = [argument for argument in tool.required if given.get(argument) in (None, "", [])]
     if missing:
         raise ArgumentError(f"{name} needs {', '.join(missing)}")

@@ -1,0 +1,154 @@
+"""Answers about alerts: those that fire now, and those that fired in a period."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from exporter.ask.answer import Answer, CannotAnswerError, Column, Table
+from exporter.ask.builder import Builder
+from exporter.ask.timeline import Timeline, bounds
+from exporter.history.alert_history import Alert, AlertHistory, Fired, NoAlertsError
+from exporter.history.coverage import LEAST_SHARE, percent_words
+from exporter.model.text import duration_words, sites_word
+
+MOST_ROWS = 200
+_MOSTLY = 0.95
+NOT_CONFIGURED = (
+    "alerts: no Prometheus is configured (FLEETSCOPE_PROMETHEUS_URL); Alertmanager keeps no past"
+)
+# What an operator calls a page is critical, and a ticket a warning.
+_LEVELS = {"page": 3, "critical": 3, "ticket": 2, "warning": 2, "info": 1}
+_LEAST = {"critical": 3, "warning": 2, "info": 1}
+_COLUMNS = (
+    Column("start", "Since", "time"),
+    Column("name", "Site"),
+    Column("site", "Id"),
+    Column("alert", "Alert"),
+    Column("severity", "Severity"),
+    Column("end", "Until", "time"),
+    Column("seconds", "Lasted", "duration"),
+)
+
+
+async def past_alerts(b: Builder, alerts: AlertHistory | None, found: Timeline) -> str:
+    """Add the alerts of the period to a timeline; says what is not known of them, in a sentence.
+
+    A timeline of issues of a kind, or of what began or ended, holds no alerts.
+    """
+    if b.query.conditions or b.query.events or b.query.count:
+        return ""
+    if alerts is None:
+        b.evidence.missing.append(NOT_CONFIGURED)
+        return ""
+    try:
+        fired = await alerts.fired(*bounds(b.period))
+    except NoAlertsError as error:
+        b.evidence.missing.append(f"alerts: {error}")
+        return "Which alerts fired is not known: Prometheus does not answer."
+    found.add_alerts(_chosen(b, fired.alerts))
+    _note(b, fired)
+    if fired.observed_ratio < _MOSTLY:
+        return f"Prometheus observed {percent_words(fired.observed_ratio)} of that for alerts."
+    return ""
+
+
+def _note(b: Builder, fired: Fired) -> None:
+    b.evidence.promql.append(fired.promql)
+    b.evidence.notes.append(
+        f"Alerts are those that Prometheus kept, exact to {duration_words(fired.step_seconds)}"
+    )
+
+
+def _chosen(b: Builder, alerts: tuple[Alert, ...]) -> list[Alert]:
+    """Alerts on the sites that are asked about; those on the fleet where it is the whole fleet."""
+    wanted = set(b.chosen)
+    whole = bool(b.mask.all())
+    least = _LEAST[b.query.severity] if b.query.severity else 0
+    return [
+        alert
+        for alert in alerts
+        if (alert.site in wanted or (whole and not alert.site))
+        and _LEVELS.get(alert.severity, 0) >= least
+    ]
+
+
+async def alerts_answer(b: Builder, alerts: AlertHistory | None) -> Answer:
+    """Alerts that fire now, or that fired in the period.
+
+    Raises
+    ------
+    CannotAnswerError
+        If Prometheus does not say, or none is configured.
+    """
+    if alerts is None:
+        raise CannotAnswerError(
+            "alerts are in Prometheus, and none is configured (FLEETSCOPE_PROMETHEUS_URL); issues "
+            "are known: ask which sites need attention",
+            status=503,
+        )
+    try:
+        if b.query.period is None:
+            fired = await alerts.firing(b.view.assessment.time)
+        else:
+            fired = await alerts.fired(*bounds(b.period))
+    except NoAlertsError as error:
+        raise CannotAnswerError(f"alerts are in Prometheus: {error}", status=503) from error
+    _note(b, fired)
+    found = _chosen(b, fired.alerts)
+    rows = [_row(b, alert) for alert in found]
+    shown = rows[: b.query.limit or MOST_ROWS]
+    title = "Alerts" if b.query.period else "Alerts that fire"
+    table = Table(title, _COLUMNS, shown, len(rows))
+    sites = dict.fromkeys(alert.site for alert in found if alert.site in b.view.directory.titles)
+    return b.answer(
+        _headline(b, fired, found), [table], [b.view.directory.row(site) for site in sites]
+    )
+
+
+def _row(b: Builder, alert: Alert) -> dict[str, Any]:
+    end = b.view.assessment.time if b.query.period is None else bounds(b.period)[1]
+    return {
+        "start": alert.start,
+        "name": b.view.directory.titles.get(alert.site, "(fleet)"),
+        "site": alert.site,
+        "alert": alert.name,
+        "severity": alert.severity,
+        "end": alert.end,
+        "seconds": max(0.0, (end if alert.end is None else alert.end) - alert.start),
+    }
+
+
+def _headline(b: Builder, fired: Fired, found: list[Alert]) -> str:
+    if b.query.period is None:
+        if not fired.observed_ratio:
+            return "Prometheus has no scrape of the exporter, so which alerts hold is not known."
+        if not found:
+            return f"No alert fires for {b.of_sites()}."
+        sites = {alert.site for alert in found if alert.site}
+        count = len(found)
+        text = f"{count} alert{'s fire' if count > 1 else ' fires'} for {sites_word(len(sites))}"
+        return f"{text}; since the longest: {_words(b, found[0])}."
+    when = b.period.words or "in the period"
+    share = percent_words(fired.observed_ratio)
+    if fired.observed_ratio < LEAST_SHARE:
+        seen = f"{len(found)} alerts fired" if found else "no alert fired"
+        return (
+            f"Prometheus observed {share} of the time asked. In that time {seen}; the whole is not "
+            "known."
+        )
+    began = [alert for alert in found if not alert.known_before]
+    before = len(found) - len(began)
+    text = f"{len(began) or 'No'} alert{'s' * (len(began) > 1)} fired, {when}"
+    if began:
+        text += f"; first {_words(b, began[0])}"
+    if before:
+        text += f"; {before} fired already when it began"
+    text += "."
+    if fired.observed_ratio < _MOSTLY:
+        text += f" Prometheus observed {share} of the time asked."
+    return text
+
+
+def _words(b: Builder, alert: Alert) -> str:
+    name = b.view.directory.titles.get(alert.site, "the fleet")
+    return f"{alert.name} for {name}"

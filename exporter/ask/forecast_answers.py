@@ -1,0 +1,155 @@
+"""Answers about what is to come, as far as it is worked out: empty batteries and drifting cells."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from exporter.ask.answer import Answer, CannotAnswerError, Column, Table
+from exporter.ask.builder import SITE_COLUMNS, Builder, figure, in_order
+from exporter.ask.catalogue import METRICS
+from exporter.model.cell_findings import SiteCells, short_name
+from exporter.model.text import duration_words, sites_word
+
+KNOWN = (
+    "when a battery is empty, as the battery itself estimates it, and when a cell reaches a limit"
+)
+_EMPTY_COLUMNS = (
+    *SITE_COLUMNS,
+    Column("seconds", "Empty in", "duration"),
+    Column("soc", "State of charge", "number", "%", 1),
+    Column("battery_power", "Battery power", "number", "W", 0),
+    Column("stored_energy", "Stored energy", "number", "kWh", 1),
+)
+_CELL_COLUMNS = (
+    *SITE_COLUMNS,
+    Column("cell", "Cell"),
+    Column("deviation_mv", "From median", "number", "mV", 1),
+    Column("mv_per_day", "Per day", "number", "mV", 2),
+    Column("limit_mv", "Limit", "number", "mV", 0),
+    Column("days", "In days", "number", "d", 0),
+    Column("earliest", "Earliest", "number", "d", 0),
+    Column("latest", "Latest", "number", "d", 0),
+)
+
+
+def forecast_answer(b: Builder) -> Answer:
+    """When batteries are empty, or cells reach their next limit.
+
+    Raises
+    ------
+    CannotAnswerError
+        For anything else, and where nothing is estimated.
+    """
+    metric = b.query.metrics[0] if b.query.metrics else "soc"
+    if len(b.query.metrics) > 1 or metric not in _ANSWERS or b.query.order == "highest":
+        raise CannotAnswerError(f"that is not forecast; what is known: {KNOWN}")
+    answer: Answer = _ANSWERS[metric](b)
+    return answer
+
+
+def _empty(b: Builder) -> Answer:
+    """By the time to go that the battery gives, at the present load."""
+    rows = in_order(b, b.mask & b.view.tests(b.query))
+    to_go = b.view.assessment.readings["time_to_go_s"]
+    known = [row for row in rows if not np.isnan(to_go[row])]
+    known.sort(key=lambda row: float(to_go[row]))
+    if len(rows) == 1 and not known:
+        raise CannotAnswerError(_no_estimate(b, rows[0]))
+    if not known:
+        raise CannotAnswerError(
+            f"none of {sites_word(len(rows))} gives a time until empty now: batteries estimate one "
+            "only while they discharge"
+        )
+    lines = []
+    for row in known:
+        line = b.view.identity(row) | {"seconds": float(to_go[row])}
+        for name in ("soc", "battery_power", "stored_energy"):
+            line[name] = b.view.number(b.view.values(METRICS[name]), row)
+        lines.append(line)
+    unknown = len(rows) - len(known)
+    if unknown:
+        b.evidence.missing.append(f"time until empty of {sites_word(unknown)}: not estimated")
+    b.evidence.notes.append("The battery's own estimate at the present load, not a plan of the day")
+    b.show("fleetscope_battery_time_to_go_seconds")
+    first = lines[0]
+    text = f"{first['name']} is empty in {duration_words(first['seconds'])} at the present load"
+    if len(rows) > 1:
+        text = f"{sites_word(len(known))} with an estimate; first {text}"
+    return b.answer(
+        f"{text}.", [Table("Empty in", _EMPTY_COLUMNS, b.limit(lines), len(lines))], b.limit(known)
+    )
+
+
+def _no_estimate(b: Builder, row: int) -> str:
+    name = b.view.sites[row].title
+    parts = []
+    for key in ("soc", "battery_power", "stored_energy"):
+        value = b.view.number(b.view.values(METRICS[key]), row)
+        if value is not None:
+            parts.append(f"{METRICS[key].label} {figure(value, METRICS[key])}")
+    known = f" Known now: {', '.join(parts)}." if parts else ""
+    return f"{name} gives no time until empty now, so there is no estimate.{known}"
+
+
+def _cells(b: Builder) -> Answer:
+    """By the trend of each cell at rest."""
+    rows = in_order(b, b.mask & b.view.tests(b.query))
+    lines = []
+    read = 0
+    for row in rows:
+        found = b.view.assessment.cells.get(b.view.sites[row].id)
+        read += bool(found and found.packs)
+        lines += [b.view.identity(row) | line for line in _next_limits(found)] if found else []
+    if not read:
+        raise CannotAnswerError(
+            f"no history of single cells is known for {b.of_sites()} yet; a trend needs two weeks"
+        )
+    lines.sort(key=lambda line: (line["days"], line["site"]))
+    shown = b.limit(lines)
+    b.evidence.notes.append(
+        "The trend of each cell's distance from the median of its pack at rest, carried on"
+    )
+    if lines:
+        first = lines[0]
+        head = (
+            f"{len(lines)} cells come closer to a limit; first {first['cell']} of {first['name']}, "
+            f"{first['limit_mv']} mV in about {first['days']:.0f} days"
+        )
+        if first["earliest"] is not None and first["latest"] is not None:
+            head += f" ({first['earliest']:.0f} to {first['latest']:.0f})"
+    else:
+        head = f"By its trend no cell of {b.of_sites()} reaches a limit"
+    sites = dict.fromkeys(b.view.directory.row(line["site"]) for line in shown)
+    return b.answer(f"{head}.", [Table("Cells", _CELL_COLUMNS, shown, len(lines))], sites)
+
+
+def _next_limits(found: SiteCells) -> list[dict[str, Any]]:
+    """The next limit of each cell that gets to one."""
+    packs = [pack.pack for pack in found.packs]
+    lines = []
+    for pack in found.packs:
+        for cell in pack.cells:
+            following = next((f for f in cell.forecasts if f.days), None)
+            if following is None:
+                continue
+            lines.append(
+                {
+                    "cell": short_name(pack.pack, packs, cell.cell),
+                    "deviation_mv": _mv(cell.deviation_v),
+                    "mv_per_day": _mv(cell.slope_v_per_day),
+                    "limit_mv": following.millivolts,
+                    "days": following.days,
+                    "earliest": following.earliest,
+                    "latest": following.latest,
+                }
+            )
+    return lines
+
+
+def _mv(volts: float | None) -> float | None:
+    return None if volts is None else 1e3 * volts
+
+
+_ANSWERS: dict[str, Any] = {"soc": _empty, "cell_spread": _cells}
