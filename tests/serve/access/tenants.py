@@ -19,10 +19,12 @@ from requests.auth import AuthBase, HTTPBasicAuth
 
 from exporter.config.fleet import Fleet
 from exporter.config.settings import load_settings
+from exporter.history.alert_history import AlertHistory
 from exporter.history.influxql import InfluxQL
 from exporter.serve.access.roles import EVERY_PROJECT, Caller, Role
 from exporter.serve.access.server import GuardedServer
 from exporter.serve.access.visible import VisibleAssessment, visibility
+from exporter.serve.access.visible_alerts import VisibleAlerts
 from exporter.serve.access.visible_past import VisiblePast
 from exporter.serve.application import make_app
 from exporter.serve.metrics import registry
@@ -128,8 +130,27 @@ class Tenants:
         return requests.request(method, self.url + path, auth=auth, timeout=60, **more)
 
 
+def alert_samples(fleet: Fleet, end: float) -> list[str]:
+    """An alert on every site for the last hours, and one on the fleet."""
+    times = range(int(end) - 7200, int(end) + 60, 15)
+    lines = ["# TYPE fleetscope_site_up gauge"]
+    lines += [f"fleetscope_site_up 1 {t}" for t in times]
+    labels = [f'alertname="Alert{PROJECTS[s.project]}",site="{s.id}"' for s in fleet.sites]
+    labels.append('alertname="AlertOnTheFleet"')
+    for metric, state in (("ALERTS", ',alertstate="firing"'), ("ALERTS_FOR_STATE", "")):
+        lines.append(f"# TYPE {metric} gauge")
+        lines += [
+            f'{metric}{{{each},severity="page"{state}}} {times[40]} {t}'
+            for each in labels
+            for t in times[40:]
+        ]
+    return lines
+
+
 @contextlib.contextmanager
-def serving(folder: Path, stored: InfluxQL | None = None) -> Iterator[Tenants]:
+def serving(
+    folder: Path, stored: InfluxQL | None = None, alerts: AlertHistory | None = None
+) -> Iterator[Tenants]:
     """Serve the fleet; one site of each project is ill and one is offline."""
     served = PresentFleet(fleet())
     ill = {f"{mark}-1": {"temperature_c": 50.0, "soh_percent": 60.0} for mark in PROJECTS.values()}
@@ -157,6 +178,7 @@ def serving(folder: Path, stored: InfluxQL | None = None) -> Iterator[Tenants]:
         of_projects=registry(visible, None),
         seen=visibility,
         reload=lambda: None,
+        alerts=VisibleAlerts(alerts, visible) if alerts else None,
     )
     guarded = GuardedServer(app, load_settings(web_config=path, change_token=CHANGE_TOKEN))
     listener = socket.create_server(("127.0.0.1", 0), backlog=100)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,10 +15,12 @@ import yaml
 
 from exporter.ask.answerer import EXAMPLES
 from exporter.ask.query import What
+from exporter.history.alert_history import AlertHistory
 from exporter.history.influxql import InfluxQL, NoAnswerError
 from exporter.serve.access.roles import Action
 from exporter.serve.access.visible_past import limited_to
 from tests import service_process
+from tests.history.prometheus import prometheus
 from tests.serve.access import tenants
 from tests.serve.access.conftest import hashed
 from tests.serve.access.tenants import CALLERS, PROJECTS, Tenants
@@ -90,9 +93,10 @@ QUESTIONS = ("/api/v1/query", "/api/v1/ask", "/api/v1/timeline")
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tenants]:
     folder = tmp_path_factory.mktemp("tenants")
-    with influx(folder) as server:
+    fleet, now = tenants.fleet(), time.time()
+    with influx(folder) as server, prometheus(folder, tenants.alert_samples(fleet, now)) as alerts:
         stored = InfluxQL(server.url, "fleet", {})
-        with tenants.serving(folder, stored) as found:
+        with tenants.serving(folder, stored, AlertHistory(alerts)) as found:
             server.write(tenants.stored_lines(found.served.fleet, found.served.latest.time))
             yield found
 
@@ -228,6 +232,19 @@ def test_the_past_of_others_is_in_no_figure(running: Tenants) -> None:
     parts = energy["south_viewer"] + energy["north_viewer"]
     assert 0 < parts == pytest.approx(energy["both"], rel=1e-3)
     assert energy["both"] < energy["all_viewer"]
+
+
+def test_alerts_are_those_on_the_callers_sites(running: Tenants) -> None:
+    for caller, count in (("south_viewer", 6), ("both", 12), ("all_viewer", 14), ("empty", None)):
+        for path in ("?what=alerts", "?what=alerts&period=3h"):
+            reply = running.ask(caller, "get", f"/api/v1/query{path}")
+            if count is None:
+                assert reply.status_code == 422
+                continue
+            rows = reply.json()["tables"][0]["rows"]
+            assert len(rows) == count
+            fleet_wide = {row["alert"] for row in rows if not row["site"]}
+            assert fleet_wide == ({"AlertOnTheFleet"} if caller == "all_viewer" else set())
 
 
 def test_a_session_of_another_is_no_session(running: Tenants) -> None:
