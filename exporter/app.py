@@ -33,6 +33,8 @@ from exporter.drivers.transport import Transports
 from exporter.drivers.transport.http.json_client import HttpClient
 from exporter.drivers.transport.http.site_client import HttpTransport
 from exporter.drivers.transport.modbus.gateway import ModbusTransport
+from exporter.drivers.transport.mqtt.broker import MqttTransport
+from exporter.drivers.transport.mqtt.connection import Login
 from exporter.history.cells.renewal import CellWatch
 from exporter.history.cells.wear import wear_lines
 from exporter.history.influxql import InfluxQL, NoAnswerError
@@ -93,10 +95,7 @@ class Collector:
         self._poller = Poller(
             registry=DRIVERS,
             context=DriverContext(
-                Transports(
-                    http=HttpTransport(self._http, self._secrets.authorization),
-                    modbus=ModbusTransport(settings.networks),
-                ),
+                self._transports(),
                 self._stamps,
                 time.monotonic,
             ),
@@ -108,6 +107,17 @@ class Collector:
         self._cell_watch = self._watch_of_cells()
         self._reload_tasks: set[asyncio.Task[None]] = set()
         self._published = self._publication()
+
+    def _transports(self) -> Transports:
+        def login(site: str, url: str) -> tuple[str, Login]:
+            key, username, password = self._secrets.login(site, url)
+            return key, Login(username, password)
+
+        return Transports(
+            http=HttpTransport(self._http, self._secrets.authorization),
+            modbus=ModbusTransport(self._settings.networks),
+            mqtt=MqttTransport(login, self._settings.networks),
+        )
 
     async def run(self) -> None:
         """Run until SIGTERM or SIGINT; SIGHUP reads the fleet file again."""

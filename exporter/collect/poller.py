@@ -227,7 +227,10 @@ class Poller:
             target.failures, turns = 0, 1
         else:
             target.failures += 1
-            turns = backoff_turns(target.timer.interval, target.failures, self.rng)
+            turns = 1
+            # Of a site that sends by itself nothing is asked, so that it need not be spared.
+            if not isinstance(target.driver, Subscribed):
+                turns = backoff_turns(target.timer.interval, target.failures, self.rng)
         # Half a turn early, so that a turn that comes a little early still counts.
         target.not_before = now + (turns - 0.5) * target.timer.interval
         self._log_change(target, snapshot)

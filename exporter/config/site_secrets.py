@@ -1,7 +1,8 @@
 """User names, passwords and tokens of sites; never in the fleet file, and never shown.
 
-Each entry says to which endpoint it may be sent. So whoever may write the fleet file, but not this
-one, cannot have a secret sent elsewhere.
+An entry is for the site whose id is its key, or, where the key is the endpoint of a broker, for all
+sites of that broker. Each entry says to which endpoint it may be sent. So whoever may write the
+fleet file, but not this one, cannot have a secret sent elsewhere.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ log = logging.getLogger(__name__)
 
 WATCH_SECONDS = 2.0
 _LARGEST_FILE = 16 * 1024 * 1024
+_DEFAULT_PORTS = {"https": 443, "mqtt": 1883, "mqtts": 8883}
 Origin = tuple[str, str, int]
 
 
@@ -45,7 +47,9 @@ class SiteSecret(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
-    endpoint: Annotated[str, StringConstraints(pattern=r"^https?://[^/@?#\s]+(?:/[^@?#\s]*)?$")]
+    endpoint: Annotated[
+        str, StringConstraints(pattern=r"^(?:http|mqtt)s?://[^/@?#\s]+(?:/[^@?#\s]*)?$")
+    ]
     username: str | None = None
     password: SecretStr | None = None
     token: SecretStr | None = None
@@ -86,7 +90,7 @@ def origin(url: str) -> Origin:
         If it has none.
     """
     parts = urlsplit(url)
-    default = 443 if parts.scheme == "https" else 80
+    default = _DEFAULT_PORTS.get(parts.scheme, 80)
     host = ascii_host(parts.hostname or "").rstrip(".").replace("%25", "%")
     return parts.scheme, host, parts.port or default
 
@@ -143,6 +147,27 @@ class SiteSecrets:
 
     def authorization(self, site: str, url: str) -> str | None:
         """What to send to a site at an endpoint as ``Authorization``; None for nothing."""
+        secret = self._of(site, url)
+        return secret.header() if secret is not None else None
+
+    def login(self, site: str, url: str) -> tuple[str, str | None, str | None]:
+        """Whose entry is used for a site at a broker, its user name and its password.
+
+        A token is a password without a user name of its own; some brokers want any name with it.
+        """
+        key = site
+        secret = self._of(site, url)
+        if secret is None:
+            brokers = ((k, s) for k, s in self._current().items() if "://" in k)
+            same = (item for item in brokers if origin(item[1].endpoint) == origin(url))
+            key, secret = next(same, ("", None))
+        if secret is None:
+            return "", None, None
+        password = secret.token or secret.password
+        plain = password.get_secret_value() if password else None
+        return key, secret.username or "fleetscope", plain
+
+    def _of(self, site: str, url: str) -> SiteSecret | None:
         secret = self._current().get(site)
         if secret is None:
             return None
@@ -155,7 +180,7 @@ class SiteSecrets:
                     site,
                 )
             return None
-        return secret.header()
+        return secret
 
     def _current(self) -> dict[str, SiteSecret]:
         if self._file is None:

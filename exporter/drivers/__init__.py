@@ -7,11 +7,13 @@ from types import MappingProxyType
 from exporter.drivers.base import Driver, DriverContext, Endpoint, Registry
 from exporter.drivers.modbus_tcp.modbus_tcp_driver import ModbusTcpDriver
 from exporter.drivers.venus.http_driver import VenusHttpDriver
+from exporter.drivers.venus.mqtt_driver import VenusMqttDriver
 
 DRIVERS: Registry = MappingProxyType(
     {
         "venus-http": VenusHttpDriver,
         "modbus-tcp": ModbusTcpDriver,
+        "venus-mqtt": VenusMqttDriver,
     }
 )
 

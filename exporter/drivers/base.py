@@ -91,7 +91,7 @@ class Subscribed(Protocol):
     async def subscribe(self) -> None:
         """Receive until cancelled. Reconnects by itself, and raises nothing but cancellation."""
 
-    def latest(self) -> Snapshot:
+    async def latest(self) -> Snapshot:
         """The site as it is known now. The caller asks once an interval.
 
         Returns
@@ -178,5 +178,5 @@ async def read_snapshot(driver: Driver) -> Snapshot:
     if isinstance(driver, Pollable):
         return await driver.scrape()
     if isinstance(driver, Subscribed):
-        return driver.latest()
+        return await driver.latest()
     raise TypeError(f"{type(driver).__name__} is neither Pollable nor Subscribed")

@@ -78,7 +78,7 @@ class ToySubscribed(Driver):
         finally:
             self.subscriptions -= 1
 
-    def latest(self) -> Snapshot:
+    async def latest(self) -> Snapshot:
         if not self.received:
             raise ScrapeError(Outcome.TIMEOUT, "nothing was sent yet")
         return _snapshot(self.site, self.context, self.received)

@@ -9,12 +9,12 @@ from exporter.drivers.base import Driver, DriverContext, Endpoint
 from exporter.drivers.modbus_tcp.gx_bridge import GxBridge
 from exporter.drivers.modbus_tcp.gx_map import gx_map
 from exporter.drivers.modbus_tcp.gx_options import ModbusTcpOptions
-from exporter.drivers.venus.scrape import VenusOptions
+from exporter.drivers.venus.scrape import Budget, VenusOptions
 from exporter.drivers.venus.site_reader import SiteReader
 from exporter.model.snapshot import Snapshot
 
 # As over HTTP, with the list of services: system, battery, inverter, and another in turn.
-_TREES_PER_SCRAPE = 4
+_BUDGET = Budget(requests=4, others=1, meter_seconds=20.0, other_seconds=60.0)
 
 
 class ModbusTcpDriver(Driver):
@@ -41,7 +41,7 @@ class ModbusTcpDriver(Driver):
         chosen = VenusOptions.model_validate(
             {"serial": options.serial, "ignored_devices": options.ignored_devices}
         )
-        self._reader = SiteReader(endpoint.site, bridge, chosen, context, _TREES_PER_SCRAPE)
+        self._reader = SiteReader(endpoint.site, bridge, chosen, context, _BUDGET)
 
     @classmethod
     def open(cls, endpoint: Endpoint, context: DriverContext) -> Self:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from exporter.drivers.transport.http.site_client import HttpTransport
 from exporter.drivers.transport.modbus.gateway import ModbusTransport
+from exporter.drivers.transport.mqtt.broker import MqttTransport
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,3 +15,4 @@ class Transports:
 
     http: HttpTransport
     modbus: ModbusTransport = field(default_factory=ModbusTransport)
+    mqtt: MqttTransport = field(default_factory=MqttTransport)

@@ -10,11 +10,12 @@ from __future__ import annotations
 from typing import Self
 
 from exporter.drivers.base import Driver, DriverContext, Endpoint
-from exporter.drivers.venus.scrape import VenusOptions
+from exporter.drivers.venus.scrape import Budget, VenusOptions
 from exporter.drivers.venus.site_reader import SiteReader
 from exporter.model.snapshot import Snapshot
 
-REQUESTS_PER_SCRAPE = 4
+# The counters of a meter are readings of the site, which are stale after three scrapes.
+BUDGET = Budget(requests=4, others=1, meter_seconds=20.0, other_seconds=60.0)
 
 
 class VenusHttpOptions(VenusOptions):
@@ -32,7 +33,7 @@ class VenusHttpDriver(Driver):
         options = endpoint.options
         assert isinstance(options, VenusHttpOptions)
         http = context.transports.http.site(endpoint.site, endpoint.url, options.trust)
-        self._reader = SiteReader(endpoint.site, http, options, context, REQUESTS_PER_SCRAPE)
+        self._reader = SiteReader(endpoint.site, http, options, context, BUDGET)
 
     @classmethod
     def open(cls, endpoint: Endpoint, context: DriverContext) -> Self:

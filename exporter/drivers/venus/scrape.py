@@ -1,9 +1,9 @@
-"""Options of the Venus drivers, and what one scrape gathers."""
+"""Options of the Venus drivers, what one scrape may ask, whom it asks, and what it gathers."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Annotated
+from typing import Annotated, Any, Protocol
 
 from pydantic import Field
 
@@ -32,6 +32,43 @@ class VenusOptions(HttpOptions):
     def identity(self) -> tuple[object, ...]:
         """The serial number alone: a new certificate does not make another device."""
         return (self.serial,)
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """What one scrape may ask of a site.
+
+    Attributes
+    ----------
+    requests : int
+        Requests in all.
+    others : int
+        Devices that no figure of the site depends on.
+    meter_seconds, other_seconds : float
+        Time from one reading of the grid meter, or of another such device, to the next.
+    """
+
+    requests: int
+    others: int
+    meter_seconds: float
+    other_seconds: float
+
+
+class Bridge(Protocol):
+    """Answers as the Venus HTTP bridge does: its routes and documents."""
+
+    async def get_json(
+        self, path: str, params: dict[str, str], *, patience_seconds: float | None = None
+    ) -> Any:
+        """The document of a route.
+
+        Raises
+        ------
+        NotFoundError
+            For a service or path that is not there.
+        ScrapeError
+            For every other failure.
+        """
 
 
 @dataclass(slots=True)

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from typing import Any, Protocol
+from typing import Any
 
 from exporter.drivers.base import DriverContext
 from exporter.drivers.identity import Identity
@@ -35,7 +35,13 @@ from exporter.drivers.venus.devices import (
     GoneDevices,
     HungServices,
 )
-from exporter.drivers.venus.scrape import Scrape, VenusOptions, properties_of
+from exporter.drivers.venus.scrape import (
+    Bridge,
+    Budget,
+    Scrape,
+    VenusOptions,
+    properties_of,
+)
 from exporter.drivers.venus.values import number, text
 from exporter.model.snapshot import (
     Notice,
@@ -47,9 +53,6 @@ from exporter.model.snapshot import (
 SITE_SECONDS = 10.0
 SERVICES_SECONDS = 3600.0
 SETTINGS_SECONDS = 3600.0
-OTHER_DEVICE_SECONDS = 60.0
-# The counters of a meter are readings of the site, which are stale after three scrapes.
-METER_SECONDS = 20.0
 METER_KNOWN_SECONDS = 90.0
 _OTHER_CLASSES = frozenset(
     {
@@ -78,23 +81,6 @@ _GRID_LOST = "GridLost"
 _ANSWERED = frozenset({Outcome.HTTP_STATUS, Outcome.MALFORMED, Outcome.TRUNCATED})
 
 
-class Bridge(Protocol):
-    """Answers as the Venus HTTP bridge does: its routes and documents."""
-
-    async def get_json(
-        self, path: str, params: dict[str, str], *, patience_seconds: float | None = None
-    ) -> Any:
-        """The document of a route.
-
-        Raises
-        ------
-        NotFoundError
-            For a service or path that is not there.
-        ScrapeError
-            For every other failure.
-        """
-
-
 class SiteReader:
     """Reads one site, scrape after scrape, and remembers what later scrapes need.
 
@@ -106,8 +92,7 @@ class SiteReader:
     options : VenusOptions
     context : DriverContext
         Lends the clocks.
-    most_requests : int
-        Requests of one scrape.
+    budget : Budget
     """
 
     def __init__(
@@ -116,11 +101,11 @@ class SiteReader:
         bridge: Bridge,
         options: VenusOptions,
         context: DriverContext,
-        most_requests: int,
+        budget: Budget,
     ) -> None:
         self._site = site
         self._bridge = bridge
-        self._most_requests = most_requests
+        self._budget = budget
         self._wall_clock = context.wall_clock
         self._monotonic = context.monotonic
         self._identity = Identity(options.serial)
@@ -145,7 +130,7 @@ class SiteReader:
             await self._wait_for_bridge()
         started = self._monotonic()
         deadline = asyncio.get_running_loop().time() + SITE_SECONDS
-        scrape = Scrape(self._site, deadline, self._most_requests)
+        scrape = Scrape(self._site, deadline, self._budget.requests)
         system = await self._read_all(scrape)
         self._note_conditions(scrape, system)
         scrape.notices += [
@@ -198,7 +183,7 @@ class SiteReader:
         services = sorted(self._mapped.keys() | set(self._services))
         active = await self._read_battery(scrape, system, services)
         await self._read_ac(scrape, system, services)
-        await self._read_another(scrape, services, active)
+        await self._read_others(scrape, services, active)
         self._judge_ac(scrape, system, services)
         for service, tree in scrape.trees.items():
             if venus.service_class(service) == "grid":
@@ -374,16 +359,22 @@ class SiteReader:
             judged = self._sources.judge(system, services, found, scrape.readings)
             scrape.notices += judged
 
-    async def _read_another(self, scrape: Scrape, services: list[str], active: str | None) -> None:
-        """Spend what is left of the budget on the device that was not read for longest."""
+    async def _read_others(self, scrape: Scrape, services: list[str], active: str | None) -> None:
+        """Spend what is left of the budget on the devices that were not read for longest."""
         now = self._monotonic()
         self._others_read = {s: t for s, t in self._others_read.items() if s in services}
         self._others_read.update(dict.fromkeys(scrape.trees, now))
-        if scrape.requests_left == 0 or scrape.problems:
-            return
-        service = self._next_device(scrape, services, active, now)
-        if service is None:
-            return
+        for _ in range(self._budget.others):
+            if scrape.requests_left == 0 or scrape.problems:
+                return
+            service = self._next_device(scrape, services, active, now)
+            if service is None:
+                return
+            await self._read_other(scrape, service, active, now)
+
+    async def _read_other(
+        self, scrape: Scrape, service: str, active: str | None, now: float
+    ) -> None:
         self._others_read[service] = now
         self._meter_was_last = venus.service_class(service) == "grid"
         try:
@@ -410,9 +401,11 @@ class SiteReader:
         for service in services:
             kind = venus.service_class(service)
             read = self._others_read.get(service, -math.inf)
-            every = METER_SECONDS if kind == "grid" else OTHER_DEVICE_SECONDS
+            budget = self._budget
+            every = budget.meter_seconds if kind == "grid" else budget.other_seconds
             is_other = kind in _OTHER_CLASSES and service != active and service not in scrape.trees
-            if is_other and now - read >= every and not self._hung.hung(service):
+            is_due = read < now and now - read >= every
+            if is_other and is_due and not self._hung.hung(service):
                 first = kind == "grid" and not self._meter_was_last
                 due.append((not first, read, service))
         if due:

@@ -19,7 +19,7 @@ from exporter.drivers import DRIVERS
 from exporter.drivers.base import Driver, DriverContext, Endpoint, Pollable
 from exporter.drivers.modbus_tcp.gx_map import gx_map
 from exporter.drivers.transport import Transports
-from exporter.drivers.transport.http.json_client import client_session
+from exporter.drivers.transport.http.json_client import HttpClient
 from exporter.drivers.transport.http.site_client import HttpTransport
 from exporter.drivers.transport.modbus import gateway as module
 from exporter.model.snapshot import BatterySnapshot, Outcome, ScrapeError, Snapshot
@@ -72,7 +72,7 @@ async def drivers(
     http_url = f"http://127.0.0.1:{await http_server.start()}/{site}"
     modbus_url = f"modbus://127.0.0.1:{await modbus_server.start()}"
     try:
-        async with client_session() as session:
+        async with HttpClient() as session:
             transports = Transports(HttpTransport(session))
             context = DriverContext(transports, clock.wall, clock.monotonic)
             opened = [

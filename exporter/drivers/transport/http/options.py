@@ -1,4 +1,4 @@
-"""Options of every driver that reaches its site over HTTP."""
+"""Options of every driver that may reach its site over TLS."""
 
 from __future__ import annotations
 
@@ -11,11 +11,16 @@ from exporter.config.driver_options import DriverOptions, OptionContext
 from exporter.config.field_types import Text, field_error
 from exporter.drivers.transport.http.trust import Trust, authorities
 
+_TLS_SCHEMES = ("https", "mqtts")
+
 
 def _needs_tls(info: ValidationInfo) -> None:
     context = info.context
-    if isinstance(context, OptionContext) and not context.endpoint.startswith("https:"):
-        raise field_error("needs an api_endpoint with https")
+    if isinstance(context, OptionContext):
+        scheme = context.endpoint.partition(":")[0]
+        if scheme not in _TLS_SCHEMES:
+            needed = {"mqtt": "mqtts"}.get(scheme, "https")
+            raise field_error(f"needs an api_endpoint with {needed}")
 
 
 def _check_ca_file(value: str, info: ValidationInfo) -> str:
@@ -40,11 +45,11 @@ def _check_fingerprint(value: str, info: ValidationInfo) -> str:
 
 
 class HttpOptions(DriverOptions):
-    """Whose certificate is trusted where ``api_endpoint`` is ``https``."""
+    """Whose certificate is trusted where ``api_endpoint`` is ``https`` or ``mqtts``."""
 
     ca_file: Annotated[Text, AfterValidator(_check_ca_file)] | None = Field(
         None,
-        description="Certificate authority for `https`, relative to this file; excludes "
+        description="Certificate authority for TLS, relative to this file; excludes "
         "`certificate_sha256`",
     )
     certificate_sha256: Annotated[str, AfterValidator(_check_fingerprint)] | None = Field(
