@@ -57,7 +57,12 @@ def registers_of(kind: WordType) -> int:
     return _FORMS[kind].registers
 
 
-def decode(words: Sequence[int], kind: WordType, order: WordOrder = WordOrder.BIG) -> float:
+def decode(
+    words: Sequence[int],
+    kind: WordType,
+    order: WordOrder = WordOrder.BIG,
+    missing: frozenset[int] | None = None,
+) -> float:
     """Registers as a number, without any scale.
 
     Parameters
@@ -66,6 +71,8 @@ def decode(words: Sequence[int], kind: WordType, order: WordOrder = WordOrder.BI
         As many registers as the type takes, each from 0 to 65535.
     kind : WordType
     order : WordOrder
+    missing : frozenset of int or None
+        Values that mean "not available"; None for the usual ones of the type.
 
     Returns
     -------
@@ -76,7 +83,7 @@ def decode(words: Sequence[int], kind: WordType, order: WordOrder = WordOrder.BI
     ordered = words if order is WordOrder.BIG else tuple(reversed(words))
     packed = struct.pack(f">{form.registers}H", *ordered)
     value = struct.unpack(form.format, packed)[0]
-    return math.nan if value in form.missing else float(value)
+    return math.nan if value in (form.missing if missing is None else missing) else float(value)
 
 
 def decode_text(words: Sequence[int]) -> str:
