@@ -11,11 +11,15 @@ import sys
 from datetime import UTC, datetime
 from ipaddress import ip_address
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import yaml
 
 from simulator.fleetfile import fleet, truth
 from simulator.scenario import Scenario
+
+if TYPE_CHECKING:
+    from simulator.engine import Simulator
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -28,8 +32,12 @@ def _parser() -> argparse.ArgumentParser:
     serve.add_argument("--speed", type=_positive, default=1.0, help="simulated seconds per second")
     serve.add_argument("--start", type=_moment, help="simulated start, ISO 8601; default now")
     serve.add_argument("--step", type=_positive, help="step of the physics in seconds")
+    serve.add_argument("--mqtt", type=_address, help="broker for the sites that speak MQTT")
     make = commands.add_parser("fleet", help="write the fleet file of a scenario")
     make.add_argument("--base-url", required=True, help="where the sites are served")
+    make.add_argument(
+        "--mqtt-url", help="broker of the sites that speak MQTT; without it they are read over HTTP"
+    )
     make.add_argument("--output", type=Path, help="file to write; default standard output")
     known = commands.add_parser("truth", help="print the ground truth of a scenario as JSON")
     for command in (serve, make, known):
@@ -67,6 +75,7 @@ async def _serve(scenario: Scenario, args: argparse.Namespace) -> None:
     simulator = Simulator(scenario, speed=args.speed, start=args.start, step_seconds=args.step)
     server = BridgeServer(simulator)
     actual = await server.start(host, port)
+    publishing = _publish(simulator, scenario, args.mqtt)
     sites = len(scenario.sites)
     shown = f"[{host}]" if ":" in host else host
     print(f"simulator: {sites} sites of {scenario.name} on http://{shown}:{actual}", flush=True)
@@ -75,7 +84,22 @@ async def _serve(scenario: Scenario, args: argparse.Namespace) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     await stop.wait()
+    if publishing is not None:
+        publishing.cancel()
     await server.stop()
+
+
+def _publish(
+    simulator: Simulator, scenario: Scenario, broker: tuple[str, int] | None
+) -> asyncio.Task[None] | None:
+    """Publish the sites that speak MQTT, where there is a broker for them."""
+    from simulator.venus_mqtt import devices_of, publish_devices
+
+    chosen = [site.id for site in scenario.sites if site.protocol == "mqtt"]
+    if broker is None or not chosen:
+        return None
+    devices = devices_of(simulator, chosen)
+    return asyncio.create_task(publish_devices(*broker, devices, before_tick=simulator.advance))
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -89,7 +113,9 @@ def main(arguments: list[str] | None = None) -> int:
     if args.command == "truth":
         print(json.dumps(truth(scenario), indent=2))
     elif args.command == "fleet":
-        text = yaml.safe_dump(fleet(scenario, args.base_url), sort_keys=False, allow_unicode=True)
+        text = yaml.safe_dump(
+            fleet(scenario, args.base_url, args.mqtt_url), sort_keys=False, allow_unicode=True
+        )
         if args.output is None:
             sys.stdout.write(text)
         else:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from simulator.devices.names import portal_of
 from simulator.faults import ISSUE_CODES, Expected, Setting, expected_issues
 from simulator.scenario import FaultPlan, Scenario, Site
 
@@ -20,7 +21,7 @@ THRESHOLDS = {
 }
 
 
-def fleet(scenario: Scenario, base_url: str) -> dict[str, Any]:
+def fleet(scenario: Scenario, base_url: str, mqtt_url: str | None = None) -> dict[str, Any]:
     """The fleet file of a scenario, as plain data ready for YAML.
 
     Parameters
@@ -29,10 +30,12 @@ def fleet(scenario: Scenario, base_url: str) -> dict[str, Any]:
         The sites.
     base_url : str
         Where the bridges listen, such as ``http://127.0.0.1:8088``.
+    mqtt_url : str or None
+        The broker of sites that speak MQTT; without it they are read over HTTP, as they can be too.
     """
     base = base_url.rstrip("/")
     return {
-        "sites": [_site(scenario, site, base) for site in scenario.sites],
+        "sites": [_site(scenario, site, base) | _mqtt(site, mqtt_url) for site in scenario.sites],
         "thresholds": dict(THRESHOLDS),
     }
 
@@ -64,6 +67,12 @@ def _site(scenario: Scenario, site: Site, base: str) -> dict[str, Any]:
         "tags": list(site.tags),
     }
     return {key: value for key, value in entry.items() if value is not None}
+
+
+def _mqtt(site: Site, mqtt_url: str | None) -> dict[str, Any]:
+    if mqtt_url is None or site.protocol != "mqtt":
+        return {}
+    return {"driver": "venus-mqtt", "api_endpoint": mqtt_url, "portal": portal_of(site)}
 
 
 def truth(scenario: Scenario) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from simulator.faults import FaultName, parse_params
 
+Protocol = Literal["http", "mqtt"]
 Kind = Literal["multiplus-bms", "multiplus-bmv", "quattro-3p", "multi-rs", "ac-pv"]
 Coupling = Literal["dc", "on_grid", "on_output", "on_genset"]
 
@@ -115,6 +116,7 @@ class Site(Strict):
     grid_meter: bool = True
     off_grid: bool = False
     interval_seconds: int | None = Field(default=None, ge=1)
+    protocol: Protocol = "http"
     tags: list[str] = Field(default_factory=list)
     faults: list[FaultPlan] = Field(default_factory=list)
 

@@ -17,7 +17,7 @@ from typing import Any
 import orjson
 
 from simulator.devices import SiteBus
-from simulator.devices.names import PREFIX, Tree, digits
+from simulator.devices.names import PREFIX, Tree, portal_of
 from simulator.engine import Simulator
 from simulator.mqtt_client import Client, MqttError, connected
 from simulator.scenario import Site
@@ -32,11 +32,6 @@ SILENT_FAULTS = frozenset({"offline", "hang", "http_500"})
 
 Trees = Callable[[], Mapping[str, Tree] | None]
 """The trees of a device's services by full name; None while it says nothing at all."""
-
-
-def portal_of(site: Site) -> str:
-    """The VRM portal id of a site: the serial number of its controller."""
-    return "c0619ab" + digits(site, "system", 5)
 
 
 def topics_of(trees: Mapping[str, Tree]) -> dict[str, Any]:

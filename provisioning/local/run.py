@@ -32,6 +32,7 @@ from provisioning.local.supervision import END_WITH_PARENT, DiedError, alive
 TITLES = {
     "simulator": "Simulated sites",
     "influxdb": "InfluxDB",
+    "mosquitto": "Mosquitto",
     "prometheus": "Prometheus",
     "alertmanager": "Alertmanager",
     "exporter": "Exporter",

@@ -22,6 +22,7 @@ class Server:
     package: str
     version_arguments: tuple[str, ...]
     version: str  # regular expression that the version's output must match
+    optional: bool = False  # a run without it checks all the same
 
 
 SERVERS = (
@@ -34,6 +35,7 @@ SERVERS = (
         ("--version",),
         r"version 0\.",
     ),
+    Server("Mosquitto", ("mosquitto",), "mosquitto", ("-h",), r"mosquitto version 2\.", True),
 )
 
 
@@ -44,7 +46,8 @@ class InstallError(Exception):
 def find(server: Server) -> Path | None:
     """The server's executable in a version that the local run can drive, None without one."""
     for name in server.executables:
-        path = shutil.which(name)
+        # Debian has some servers where the PATH of most users does not lead.
+        path = shutil.which(name) or shutil.which(name, path="/usr/sbin")
         if path is None:
             continue
         printed = subprocess.run(

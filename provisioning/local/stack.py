@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 import shutil
+import socket
 import subprocess
 import sys
 import time
@@ -108,8 +109,8 @@ class Stack:
         started = time.monotonic()
         while True:
             try:
-                get(program.url + program.ready, timeout=5.0)
-            except RequestError as error:
+                _answers(program)
+            except (RequestError, OSError) as error:
                 self.supervisor.check()
                 if time.monotonic() - started > limit:
                     raise NotReadyError(
@@ -119,6 +120,14 @@ class Stack:
                 pause(0.2)
             else:
                 return time.monotonic() - started
+
+
+def _answers(program: Program) -> None:
+    """Ask a program whether it is ready; raises where it is not."""
+    if program.ready:
+        get(program.url + program.ready, timeout=5.0)
+    else:
+        socket.create_connection((LOOPBACK, program.port), timeout=5.0).close()
 
 
 def build(
@@ -152,7 +161,12 @@ def build(
         A variable that says where alerts go cannot be used.
     """
     ports = Ports(usual=usual_ports)
-    programs = [_simulator(ports.pick(8088), scenario)]
+    simulator_port = ports.pick(8088)
+    programs = []
+    if "Mosquitto" in servers:
+        programs.append(_mosquitto(folder, servers["Mosquitto"], ports.pick(1883)))
+    broker = programs[0] if programs else None
+    programs.append(_simulator(simulator_port, scenario, broker))
     if "InfluxDB" in servers:
         programs.append(_influxdb(folder, servers["InfluxDB"], ports.pick(8086), ports.pick(8089)))
     exporter_port = ports.pick(9797)
@@ -182,6 +196,7 @@ def build(
         [
             *(sys.executable, "-m", "simulator", "fleet", "--scenario", scenario),
             *("--base-url", urls["simulator"], "--output", str(stack.fleet_file)),
+            *(("--mqtt-url", broker.url) if broker else ()),
         ],
         cwd=ROOT,
         check=True,
@@ -190,12 +205,25 @@ def build(
     return stack
 
 
-def _simulator(port: int, scenario: str) -> Program:
+def _mosquitto(folder: Path, executable: Path, port: int) -> Program:
+    config = folder / "mosquitto.conf"
+    config.write_text(f"listener {port} {LOOPBACK}\nallow_anonymous true\n", "utf-8")
+    return Program(
+        name="mosquitto",
+        command=[str(executable), "-c", str(config)],
+        port=port,
+        ready="",
+        scheme="mqtt",
+    )
+
+
+def _simulator(port: int, scenario: str, broker: Program | None) -> Program:
     return Program(
         name="simulator",
         command=[
             *(sys.executable, "-m", "simulator", "serve"),
             *("--scenario", scenario, "--listen", f"{LOOPBACK}:{port}"),
+            *(("--mqtt", f"{LOOPBACK}:{broker.port}") if broker else ()),
         ],
         port=port,
         ready="/_control",

@@ -29,7 +29,8 @@ RPC_ERRORS = (OSError, http.client.HTTPException, xmlrpc.client.Error)
 class Program:
     """One program: how it is started, and where it answers when it is ready.
 
-    ``ready`` is the path that answers 2xx from then on, ``page`` the address for people if it has
+    ``ready`` is the path that answers 2xx from then on, empty where it speaks no HTTP and accepts
+    connections from then on; ``page`` the address for people if it has
     one, ``stop_rank`` the order of stopping (lowest first, equal ones together).
     """
 
@@ -40,11 +41,12 @@ class Program:
     page: str | None = None
     stop_rank: int = 1
     environment: Mapping[str, str] = field(default_factory=dict)
+    scheme: str = "http"
 
     @property
     def url(self) -> str:
         """Its base address."""
-        return f"http://{LOOPBACK}:{self.port}"
+        return f"{self.scheme}://{LOOPBACK}:{self.port}"
 
 
 class DiedError(Exception):

@@ -27,6 +27,11 @@ def digits(site: Site, salt: str, length: int = 8) -> str:
     return made[:length]
 
 
+def portal_of(site: Site) -> str:
+    """The VRM portal id of a site: the serial number of its controller."""
+    return "c0619ab" + digits(site, "system", 5)
+
+
 @dataclass(frozen=True)
 class Services:
     """Full service names of a site; None where it has no such device."""

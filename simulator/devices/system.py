@@ -11,7 +11,7 @@ from simulator.devices.inverter import (
     output_share,
     vebus_state,
 )
-from simulator.devices.names import BATTERY_INSTANCE, Services, Tree, digits
+from simulator.devices.names import BATTERY_INSTANCE, Services, Tree, portal_of
 from simulator.scenario import Site
 from simulator.state import SiteState
 
@@ -110,7 +110,7 @@ def system_tree(
     site: Site, state: SiteState, services: Services, nominal_v: float, *, battery: bool = True
 ) -> Tree:
     """Tree of the system service; without ``battery`` it has lost its battery service."""
-    tree = _fixed("c0619ab" + digits(site, "system", 5)).copy()
+    tree = _fixed(portal_of(site)).copy()
     _ac(tree, site, state, nominal_v)
     _inverter(tree, site, state, services)
     if state.pv_dc or site.solar.coupling == "dc":

@@ -255,13 +255,13 @@ class Clock:
 
 @contextlib.asynccontextmanager
 async def driver_for(
-    url: str, clock: Clock | None = None, **options: Any
+    url: str, clock: Clock | None = None, *, site: str = "alpha", **options: Any
 ) -> AsyncIterator[VenusHttpDriver]:
     """The driver of one site at an address, over the service's own kind of session."""
     clock = clock or Clock()
     async with HttpClient() as http:
         context = DriverContext(Transports(HttpTransport(http)), clock.wall, clock.monotonic)
-        endpoint = Endpoint("alpha", url, VenusHttpOptions(**options))
+        endpoint = Endpoint(site, url, VenusHttpOptions(**options))
         yield VenusHttpDriver.open(endpoint, context)
         # Connections that were given up close in the next turns of the loop.
         await asyncio.sleep(0.01)

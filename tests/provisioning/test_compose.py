@@ -49,6 +49,7 @@ def test_it_has_every_part() -> None:
         "grafana",
         "exporter",
         "simulator",
+        "mosquitto",
     }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import hashlib
 import ipaddress
 import socket
@@ -67,6 +68,7 @@ class Connection(asyncio.Protocol):
         self._on_message = on_message
         self._reader = PacketReader(self._published, self._received)
         self._transport: asyncio.Transport | None = None
+        self._begun = False
         self._packet_id = 0
         self._subscribing: dict[int, tuple[str, ...]] = {}
         self._refused: set[str] = set()
@@ -147,6 +149,9 @@ class Connection(asyncio.Protocol):
         begun = time.perf_counter()
         self._heard = self._loop.time()
         try:
+            if not self._begun and data[0] >> 4 != PacketType.CONNACK:
+                raise PacketError("the first reply is not the one to CONNECT")
+            self._begun = True
             self._reader.feed(data)
         except PacketError as error:
             self.end(ScrapeError(Outcome.MALFORMED, f"MQTT: {error}"))
@@ -180,7 +185,7 @@ class Connection(asyncio.Protocol):
     def _received(self, kind: int, body: bytes) -> None:
         if not self.accepted.done():
             if kind != PacketType.CONNACK or len(body) != 2:
-                raise PacketError("the first reply is not the one to CONNECT")
+                raise PacketError("the reply to CONNECT is not of two bytes")
             self.accepted.set_result(body[1])
         elif kind == PacketType.SUBACK and len(body) > 2:
             asked = self._subscribing.pop(body[0] << 8 | body[1], ())
@@ -235,7 +240,8 @@ async def open_connection(
         reason = getattr(error, "verify_message", "") or error.reason or type(error).__name__
         raise ScrapeError(Outcome.TLS, f"MQTT: {plain_line(str(reason))[:200]}") from None
     except OSError as error:
-        reason = error.strerror or type(error).__name__
+        # The error's own text holds the address.
+        reason = errno.errorcode.get(error.errno or 0, type(error).__name__)
         raise ScrapeError(Outcome.REFUSED, f"MQTT: no connection ({reason})") from None
     return connection
 
