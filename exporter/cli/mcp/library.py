@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
+from exporter.deliver.runbooks import runbooks
 
-_FOLDERS = (
-    Path(__file__).resolve().parents[3] / "docs",
-    Path(sys.prefix) / "share" / "fleetscope" / "docs",
-)
+__all__ = ["glossary", "runbooks", "scoring"]
 
 
 def glossary() -> str:
@@ -23,19 +19,3 @@ def scoring() -> str:
     from exporter.cli import scoring_reference
 
     return scoring_reference.scoring()
-
-
-def runbooks() -> dict[str, str]:
-    """Runbook entries by alert.
-
-    Raises
-    ------
-    FileNotFoundError
-        Where the documents are not installed.
-    """
-    for folder in _FOLDERS:
-        file = folder / "runbooks.md"
-        if file.is_file():
-            parts = file.read_text("utf-8").split("\n## ")[1:]
-            return {part.split("\n", 1)[0].strip(): f"## {part.strip()}\n" for part in parts}
-    raise FileNotFoundError("the runbooks are not installed with this program")
