@@ -26,7 +26,7 @@ SHORTEST_TOKEN = 16
 _LISTEN = re.compile(r"(?:\[(?P<v6>[0-9A-Fa-f:.]+)\]|(?P<host>[^:\[\]\s]+)):(?P<port>\d{1,5})\Z")
 _SECRETS = (
     *("influxdb_token", "influxdb_password", "change_token", "llm_token"),
-    "prometheus_password",
+    *("prometheus_password", "alertmanager_password"),
 )
 _RETENTION = re.compile(r"(?:inf|[1-9]\d{0,5}[hdw])\Z")
 
@@ -274,6 +274,29 @@ class Settings(BaseSettings):
     prometheus_username: str | None = Field(None, description="User name of Prometheus")
     prometheus_password: SecretStr | None = Field(None, description="Its password")
     prometheus_password_file: Path | None = Field(None, description="File that holds it")
+    alertmanager_url: Annotated[str, AfterValidator(_check_url)] | None = Field(
+        None,
+        description="Alertmanager, such as http://127.0.0.1:9093; the page shows the alerts of a "
+        "site and silences them for whoever has the role operator there",
+    )
+    alertmanager_username: str | None = Field(None, description="User name, where it wants one")
+    alertmanager_password: SecretStr | None = Field(None, description="Its password")
+    alertmanager_password_file: Path | None = Field(
+        None, description="File that holds that password"
+    )
+    grafana_url: Annotated[str, AfterValidator(_check_url)] | None = Field(
+        None, description="Grafana as a browser reaches it; the page links to it"
+    )
+    runbooks_url: Annotated[str, AfterValidator(_check_url)] | None = Field(
+        None,
+        description="Address under which a browser finds docs/runbooks.md; without it the page "
+        "links to its own copy",
+    )
+    page_url: Annotated[str, AfterValidator(_check_url)] | None = Field(
+        None,
+        description="This page as a browser reaches it, for links from Grafana; without it "
+        "the address of the HTTP server",
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="Least severe message that is logged"
     )

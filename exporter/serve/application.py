@@ -17,11 +17,13 @@ from exporter.ask.answerer import Answerer
 from exporter.ask.language_model import LanguageModel
 from exporter.assess.assessment import FleetAssessment
 from exporter.assess.costs import PriceList
+from exporter.deliver.alertmanager import Alertmanager
 from exporter.history.alert_history import AlertHistory
 from exporter.history.influxql import InfluxQL
 from exporter.serve import api, page
 from exporter.serve.access.guard import REFUSALS
 from exporter.serve.access.roles import Visibility
+from exporter.serve.api import site_alerts
 from exporter.serve.api.answers import answers_router
 from exporter.serve.api.schemas import problems_of
 from exporter.serve.exposition import Expositions
@@ -45,6 +47,8 @@ def make_app(
     pool: Pool | None = None,
     model: LanguageModel | None = None,
     alerts: AlertHistory | None = None,
+    alertmanager: Alertmanager | None = None,
+    links: page.Links | None = None,
 ) -> FastAPI:
     """The application.
 
@@ -76,6 +80,10 @@ def make_app(
         Asked for questions that the grammar does not understand.
     alerts : AlertHistory or None
         Where past and present alerts are asked of; None where no Prometheus is named.
+    alertmanager : Alertmanager or None
+        Where alerts are read and silenced; None where no settings name one.
+    links : Links or None
+        Addresses that the page links to.
     """
     app = FastAPI(
         title="Fleetscope",
@@ -125,8 +133,9 @@ def make_app(
             reload()
             return {"status": "reading the fleet file"}
 
-    app.include_router(page.router())
+    app.include_router(page.router(links))
     api.include(app, latest, stored, prices, lambda: bool(app.state.stopping), seen)
+    app.include_router(site_alerts.router(latest, alertmanager))
     app.include_router(answers_router(Answerer(latest, stored, prices, alerts), model, seen))
     if pool is not None:
         app.add_middleware(PoolRoutes, pool=pool)

@@ -215,6 +215,9 @@ FAMILIES: Mapping[str, Description] = MappingProxyType(
             " absent where none is named",
             ("file",),
         ),
+        "page_info": Description(
+            "gauge", "Address of the page as a browser reaches it; always 1", ("url",)
+        ),
         "build_info": Description("gauge", "Version of the exporter; always 1", ("version",)),
     }
 )

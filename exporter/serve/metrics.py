@@ -33,9 +33,11 @@ class FleetCollector(Collector):
         self,
         latest: Callable[[], FleetAssessment],
         numbers: Callable[[], ServiceNumbers] | None,
+        page_url: Callable[[], str] = str,
     ) -> None:
         self._latest = latest
         self._numbers = numbers
+        self._page_url = page_url
 
     def describe(self) -> Iterable[Metric]:
         """Metrics without samples, so that registering them needs no Assessment."""
@@ -52,6 +54,10 @@ class FleetCollector(Collector):
         build = _family("build_info")
         build.add_metric([__version__], 1)
         yield build
+        page = _family("page_info")
+        if url := self._page_url():
+            page.add_metric([url], 1)
+        yield page
         if self._numbers is not None:
             yield from _own_metrics(self._numbers())
 
@@ -59,10 +65,14 @@ class FleetCollector(Collector):
 def registry(
     latest: Callable[[], FleetAssessment],
     numbers: Callable[[], ServiceNumbers] | None,
+    page_url: Callable[[], str] = str,
 ) -> CollectorRegistry:
-    """A registry with the metrics of the sites and, with numbers, those of the service."""
+    """A registry with the metrics of the sites and, with numbers, those of the service.
+
+    ``page_url`` gives the address of the page as a browser reaches it, empty where it is not known.
+    """
     made = CollectorRegistry(auto_describe=False)
-    made.register(FleetCollector(latest, numbers))
+    made.register(FleetCollector(latest, numbers, page_url))
     if numbers is None:
         return made
     ProcessCollector(pid=lambda: numbers().process_id or "self", registry=made)

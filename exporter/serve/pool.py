@@ -32,6 +32,7 @@ ROUTES: dict[str, Kind] = {
     "/api/v1/timeline": "questions",
     "/api/v1/history": "past",
     "/api/v1/report": "past",
+    "/api/v1/surface": "past",
 }
 # The session of a question is forgotten after an hour as well.
 IDLE_SECONDS: dict[Kind, float] = {"questions": 3600.0, "past": 600.0}

@@ -15,6 +15,7 @@ from dataclasses import replace
 from exporter.collect.timers import Timers
 from exporter.config import logs
 from exporter.config.settings import Settings
+from exporter.deliver.alertmanager import Alertmanager
 from exporter.deliver.schedule import Deliveries, load_side_files
 from exporter.history.influxql import InfluxQL
 from exporter.serve.access.server import GuardedServer
@@ -25,6 +26,7 @@ from exporter.serve.channel import Channel
 from exporter.serve.child import inherited
 from exporter.serve.messages import Begin, Ready, Reload, Stop
 from exporter.serve.metrics import registry
+from exporter.serve.page import Links
 from exporter.serve.pool import Pool
 from exporter.serve.publication import Decoder, Delta, Publication, ServiceNumbers
 
@@ -38,7 +40,7 @@ STALLED_SECONDS = 30.0
 class ServerProcess:
     """Serves what the collector publishes, until it says stop."""
 
-    def __init__(self, settings: Settings, channel: Channel) -> None:
+    def __init__(self, settings: Settings, channel: Channel, port: int) -> None:
         self._channel = channel
         self._decoder = Decoder()
         self._published: Publication | None = None
@@ -53,7 +55,9 @@ class ServerProcess:
         app = make_app(
             visible,
             lambda: self._publication().waiting,
-            registry(visible, self._numbers),
+            registry(
+                visible, self._numbers, lambda: _page_url(settings, self._server.scheme, port)
+            ),
             VisiblePast(stored, visible) if stored is not None else None,
             files.prices,
             of_projects=registry(visible, None),
@@ -62,6 +66,8 @@ class ServerProcess:
             stalled=self._stalled,
             version=self._publication,
             pool=self._pool,
+            alertmanager=Alertmanager.from_settings(settings),
+            links=Links.of(settings),
         )
         self._server = GuardedServer(app, settings)
         self._timers = Timers(time.monotonic)
@@ -107,6 +113,16 @@ class ServerProcess:
         return replace(numbers, access_files=files)
 
 
+def _page_url(settings: Settings, scheme: str, port: int) -> str:
+    """The page as a browser reaches it; one on this machine, where no setting says otherwise."""
+    if settings.page_url is not None:
+        return settings.page_url
+    host = settings.host_port[0]
+    if host in ("0.0.0.0", "::"):  # noqa: S104  (compared, not listened on)
+        host = "127.0.0.1"
+    return f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}"
+
+
 async def main() -> None:
     """Serve until the collector says stop or is gone."""
     own, listener = inherited()
@@ -115,7 +131,8 @@ async def main() -> None:
         begin = await channel.receive()
         assert isinstance(begin, Begin)
         logs.set_up(begin.settings.log_level, begin.settings.log_format)
-        await ServerProcess(begin.settings, channel).run(listener)
+        port = listener.getsockname()[1]
+        await ServerProcess(begin.settings, channel, port).run(listener)
     except EOFError:
         # Without a collector there is nothing to wait for.
         os._exit(1)

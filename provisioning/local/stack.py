@@ -183,6 +183,8 @@ def build(
             _alertmanager(folder, servers["Alertmanager"], alertmanager_port, grafana_port)
         )
     urls = {program.name: program.url for program in programs}
+    if grafana is not None:
+        urls["grafana"] = f"http://{LOOPBACK}:{grafana_port}"
     programs.append(_exporter(folder, exporter_port, urls))
     if grafana is not None:
         programs.append(_grafana(folder, grafana, grafana_port, urls))
@@ -317,8 +319,9 @@ def _alertmanager(folder: Path, executable: Path, port: int, grafana_port: int) 
 
 def _exporter(folder: Path, port: int, urls: Mapping[str, str]) -> Program:
     environment = dict(PYTHON_ENVIRONMENT)
-    if "prometheus" in urls:
-        environment["FLEETSCOPE_PROMETHEUS_URL"] = urls["prometheus"]
+    for name in ("alertmanager", "grafana", "prometheus"):
+        if name in urls:
+            environment[f"FLEETSCOPE_{name.upper()}_URL"] = urls[name]
     if "influxdb" in urls:
         environment["FLEETSCOPE_INFLUXDB_URL"] = urls["influxdb"]
         environment["FLEETSCOPE_INFLUXDB_API"] = "v1"

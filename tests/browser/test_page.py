@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import contextlib
-import shutil
-import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.browser.pages import Seen, browsers, opened
 from tests.serve.api.served import ODD_NAMES, ServedFleet, plan
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import Browser
 
 pytestmark = pytest.mark.stack
 
 COUNT = 1000
-LIMIT = 60_000.0
 CHANGED: dict[str, Any] = {
     "s0000": {"soh_percent": 65.0},
     "s0001": None,
@@ -31,16 +28,8 @@ WORST = ["s0001", "s0000", "s0003", "s0004", "s0002"]
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
-    if chromium is None:
-        pytest.skip("no Chromium in PATH (Debian: apt-get install chromium)")
-    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    with playwright.sync_playwright() as driver:
-        opened = driver.chromium.launch(
-            executable_path=chromium, args=["--no-sandbox", "--disable-gpu"]
-        )
-        yield opened
-        opened.close()
+    with browsers() as launch:
+        yield launch("--disable-gpu")
 
 
 @pytest.fixture(scope="module")
@@ -60,68 +49,6 @@ def few() -> Iterator[ServedFleet]:
         yield fleet
 
 
-class Seen:
-    """A page with everything that went wrong on the way."""
-
-    def __init__(self, page: Page) -> None:
-        self.page = page
-        self.wrong: list[str] = []
-        self.outside: list[str] = []
-        page.set_default_timeout(LIMIT)
-        page.on("pageerror", lambda error: self.wrong.append(str(error)))
-        page.on("console", self._console)
-        page.on("request", self._request)
-
-    def _console(self, message: Any) -> None:
-        # What is not stored is answered with 503, which Chromium itself prints.
-        if message.type in ("error", "warning") and "503" not in message.text:
-            self.wrong.append(message.text)
-
-    def _request(self, request: Any) -> None:
-        if not request.url.startswith(("http://127.0.0.1:", "data:")):
-            self.outside.append(request.url)
-
-    def rows(self) -> list[str]:
-        """Ids of the sites in the list, in its order."""
-        found = self.page.evaluate(
-            "[...document.querySelectorAll('#list a')].map((a) => a.dataset.id)"
-        )
-        return list(found)
-
-    def until(self, expression: str) -> None:
-        # Not wait_for_function, which needs the eval that the page's policy forbids.
-        end = time.monotonic() + LIMIT / 1000
-        while not self.page.evaluate(expression):
-            assert time.monotonic() < end, f"waited in vain for {expression}"
-            self.page.wait_for_timeout(50)
-
-    def focused(self) -> str:
-        return str(
-            self.page.evaluate("document.activeElement.dataset.id || document.activeElement.id")
-        )
-
-
-@contextlib.contextmanager
-def opened(
-    browser: Browser,
-    url: str,
-    path: str = "/",
-    *,
-    width: int = 1280,
-    theme: Any = "light",
-) -> Iterator[Seen]:
-    page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=theme)
-    seen = Seen(page)
-    try:
-        page.goto(url + path)
-        seen.until("document.querySelectorAll('#list li').length > 0")
-        yield seen
-        assert seen.wrong == []
-        assert seen.outside == [], "nothing is fetched from elsewhere"
-    finally:
-        page.close()
-
-
 def test_a_thousand_sites_worst_first(served: ServedFleet, browser: Browser) -> None:
     with opened(browser, served.url) as seen:
         page = seen.page
@@ -138,11 +65,19 @@ def test_a_thousand_sites_worst_first(served: ServedFleet, browser: Browser) -> 
         assert len(seen.rows()) == 4
         page.click("#reset")
         assert page.inner_text("#count") == "1000 sites"
-        page.fill("#search", "sohne")
+        for text, wanted in (
+            ("sohne", ["s0001"]),
+            ("site 0999", ["s0999"]),
+            ("offline", ["s0001"]),
+            ("critical LFP", ["s0000"]),
+        ):
+            page.fill("#search", text)
+            seen.until_rows(wanted)
+        page.fill("#search", "ofline")
+        seen.until("document.querySelector('#count').textContent.includes('near it: offline')")
         assert seen.rows() == ["s0001"]
-        page.fill("#search", "site 0999")
-        assert seen.rows() == ["s0999"]
         page.fill("#search", "")
+        seen.until("document.querySelector('#count').textContent === '1000 sites'")
         page.select_option("#region", "south")
         page.select_option("#priority", "high")
         wanted = {n for n in range(COUNT) if n % 4 == 1 and n % 3 == 0}
@@ -178,18 +113,14 @@ def test_the_policy_lets_no_markup_in(served: ServedFleet, browser: Browser) -> 
 @pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("width", [400, 1280])
 def test_it_is_accessible(few: ServedFleet, browser: Browser, theme: str, width: int) -> None:
-    axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
     for path in ("/", "/#/site/s0002"):
         with opened(browser, few.url, path, width=width, theme=theme) as seen:
             if path != "/":
                 seen.until("document.querySelector('#plots .note') !== null")
             unfolded = "document.querySelectorAll('details').forEach((box) => { box.open = true })"
             seen.page.evaluate(unfolded)
-            found = axe.run(seen.page).response["violations"]
-            told = [(v["id"], [node["failureSummary"] for node in v["nodes"][:3]]) for v in found]
-            assert told == []
-            overflow = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
-            assert seen.page.evaluate(overflow) <= 0
+            assert seen.violations() == []
+            assert seen.overflow() <= 0
 
 
 def test_a_site_with_its_power_and_cells(served: ServedFleet, browser: Browser) -> None:
@@ -212,6 +143,81 @@ def test_a_site_with_its_power_and_cells(served: ServedFleet, browser: Browser) 
         # The first cell has no temperature and is not drawn as if it had.
         assert cells.nth(0).locator("rect").count() == 1
         assert cells.nth(1).locator("rect").count() == 2
+
+
+def test_the_list_shows_charge_and_power(served: ServedFleet, browser: Browser) -> None:
+    with opened(browser, served.url) as seen:
+        readings = served.json("/api/v1/sites/s0002")["readings"]
+        text = seen.page.inner_text("[data-id=s0002] .now")
+        assert text.startswith(f"{readings['soc_percent']:.0f} %")
+        assert ("charging" if readings["power_w"] > 0 else "discharging") in text
+        assert seen.page.inner_text("[data-id=s0001] .now") == "", "old readings are not now"
+
+
+def test_a_question_is_answered_on_the_page(served: ServedFleet, browser: Browser) -> None:
+    with opened(browser, served.url) as seen:
+        page = seen.page
+        page.fill("#question", "which sites are offline?")
+        page.press("#question", "Enter")
+        seen.until("document.querySelector('#answer table') !== null")
+        answer = served.json("/api/v1/ask?q=which+sites+are+offline%3F")
+        assert page.inner_text("#answer .headline") == answer["headline"]
+        assert page.locator("#answer a[href='#/site/s0001']").count() >= 1
+        assert seen.violations() == []
+        page.fill("#question", "how deep is the ocean")
+        page.press("#question", "Enter")
+        seen.until("document.querySelector('#answer .choices button') !== null")
+        seen.wrong = [line for line in seen.wrong if "422" not in line]
+        page.click("#answer-close")
+        assert page.is_hidden("#answer-box")
+
+
+def test_periods_are_those_of_every_face(few: ServedFleet, browser: Browser) -> None:
+    with opened(browser, few.url, "/#/site/s0002?period=yesterday") as seen:
+        page = seen.page
+        seen.until("document.querySelector('#plots .note') !== null")
+        assert page.input_value("#period") == "yesterday"
+        asked: list[str] = []
+        page.on("request", lambda request: asked.append(request.url))
+        page.fill("#period", "between 13:10 and 13:20")
+        page.press("#period", "Enter")
+        seen.until("location.hash.includes('13%3A10')")
+        page.wait_for_timeout(300)
+        wanted = "period=between+13%3A10+and+13%3A20"
+        assert [url for url in asked if "/history?" in url and wanted in url]
+        assert [url for url in asked if "/timeline?" in url and wanted in url]
+
+
+def test_whom_to_call_and_the_runbook(browser: Browser) -> None:
+    contact = {"name": "Ines Ramos", "phone": "+34 955 010 010", "email": "ops@example.com"}
+    fleet = ServedFleet(plan(2, contact=contact))
+    fleet.scrape(s0001={"temperature_c": 60.0})
+    with fleet.serving(), opened(browser, fleet.url, "/#/site/s0001") as seen:
+        seen.until("document.querySelector('.contact') !== null")
+        page = seen.page
+        assert "Ines Ramos" in page.inner_text(".contact")
+        assert page.get_attribute(".contact a", "href") == "tel:+34955010010"
+        runbook = page.get_attribute(".issues a", "href")
+        assert runbook == "runbooks#fleetscopebatterytemperaturecritical"
+        assert page.get_attribute(".links a", "href").startswith("cells?site=s0001")
+        page.click(".issues a")
+        seen.until("document.querySelector('h2:target') !== null")
+        assert page.inner_text("h2:target") == "FleetscopeBatteryTemperatureCritical"
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+def test_cells_are_readable_at_every_width(few: ServedFleet, browser: Browser, width: int) -> None:
+    with opened(browser, few.url, "/#/site/s0002", width=width) as seen:
+        seen.until("document.querySelector('#plots .note') !== null")
+        shown = seen.page.evaluate(
+            "[...document.querySelectorAll('figure svg')].map((s) => "
+            "s.getBoundingClientRect().width / s.viewBox.baseVal.width)"
+        )
+        assert shown
+        assert min(shown) > 0.99, "nothing is drawn smaller than it is meant"
+        texts = seen.page.text_content("figure svg") or ""
+        assert "mV" in texts
+        assert "°C" in texts
 
 
 def test_a_site_that_is_not_there_is_said(served: ServedFleet, browser: Browser) -> None:

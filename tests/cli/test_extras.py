@@ -31,7 +31,7 @@ def test_extras_are_those_of_the_package() -> None:
     declared = tomllib.loads(PYPROJECT.read_text("utf-8"))["project"]["optional-dependencies"]
     assert set(EXTRAS) == set(declared) - {"dev"}
     for extra, (library, _) in EXTRAS.items():
-        assert [line.partition(">")[0] for line in declared[extra]] == [library]
+        assert [line.partition(">")[0].replace("-", "_") for line in declared[extra]] == [library]
 
 
 @pytest.mark.usefixtures("_without")

@@ -73,6 +73,8 @@ class Route:
 
 ROUTES: tuple[Route, ...] = (
     Route("POST", "/-/reload", Action.RELOAD),
+    Route("POST", "/api/v1/alerts/silence", Action.SILENCE),
+    Route("POST", "/api/v1/alerts/expire", Action.SILENCE),
     Route("POST", "/api/v1/nodes", Action.NODES),
     Route("PUT", "/api/v1/nodes/{site_id}", Action.NODES),
     Route("DELETE", "/api/v1/nodes/{site_id}", Action.NODES),
@@ -88,7 +90,9 @@ OWN_CREDENTIALS: frozenset[tuple[str, str]] = frozenset()
 """Method and path of routes that check credentials of their own, such as those of a node."""
 
 # They hold nothing of any fleet; whoever is signed in may read them.
-_WITHOUT_FLEET = frozenset({"/", "/api/v1", "/openapi.json", "/docs"})
+_WITHOUT_FLEET = frozenset(
+    {"/", "/cells", "/cells/three.min.js", "/runbooks", "/api/v1", "/openapi.json", "/docs"}
+)
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 
 

@@ -19,6 +19,7 @@ from exporter.serve.api import (
     problems,
     report,
     sites,
+    surface,
 )
 from exporter.serve.head import HeadRequests
 
@@ -51,6 +52,7 @@ def include(
     app.include_router(sites.router(latest, stored=stored is not None))
     app.include_router(comparisons.router(latest))
     app.include_router(history.router(latest, stored))
+    app.include_router(surface.router(latest, stored))
     app.include_router(report.router(latest, stored, prices, seen))
     app.include_router(events.router(latest, stopping, seen))
     documentation.install(app)

@@ -26,6 +26,7 @@ MOST_LISTENERS = 200
 MOST_OF_AN_ADDRESS = 50
 MOST_RIGHTS = 64
 RETRY_MILLISECONDS = 3000
+Now = tuple[int | None, float | None]
 _WORST = ("code", "component", "severity", "sentence", "action", "since")
 
 
@@ -47,6 +48,7 @@ class Changes:
         self._compared: dict[str, bytes] = {}
         self._changed: dict[str, int] = {}
         self._gone: dict[str, int] = {}
+        self._readings: dict[str, tuple[int, Now]] = {}
         self._order: list[str] = []
         self._ordered = 0
 
@@ -61,11 +63,13 @@ class Changes:
             full = token != self._token or not number.isdecimal() or int(number) > self._number
             last = -1 if full else int(number)
             sites = [self._bodies[i] for i, n in self._changed.items() if n > last]
+            now = {i: values for i, (n, values) in self._readings.items() if n > last}
             gone = [] if full else [i for i, n in self._gone.items() if n > last]
             parts = (
                 b'{"full":' + (b"true" if full else b"false"),
                 b'"fleet":' + self._fleet,
                 b'"sites":[' + b",".join(sites) + b"]",
+                b'"now":' + orjson.dumps(now),
                 b'"gone":' + orjson.dumps(gone),
                 b'"order":' + orjson.dumps(self._order if self._ordered > last else None) + b"}",
             )
@@ -81,6 +85,9 @@ class Changes:
         there = set()
         for row, site in enumerate(assessment.fleet.sites):
             there.add(site.id)
+            values = now_of(assessment, row)
+            if self._readings.get(site.id, (0, None))[1] != values:
+                self._readings[site.id] = (self._number, values)
             shown = listed(assessment, row)
             body = orjson.dumps(shown)
             # A place moves whenever another site's does: the order is sent as a whole.
@@ -92,6 +99,7 @@ class Changes:
                 self._gone.pop(site.id, None)
         for site_id in [i for i in self._bodies if i not in there]:
             del self._bodies[site_id], self._changed[site_id], self._compared[site_id]
+            del self._readings[site_id]
             self._gone[site_id] = self._number
         order = [assessment.fleet.sites[row].id for row in assessment.by_attention()]
         if order != self._order:
@@ -115,6 +123,16 @@ def listed(assessment: FleetAssessment, row: int) -> dict[str, Any]:
     if found["worst"]:
         found["worst"] = {name: found["worst"][name] for name in _WORST}
     return found
+
+
+def now_of(assessment: FleetAssessment, row: int) -> Now:
+    """State of charge (%) and power of the battery (W), or None, as coarse as a list shows them."""
+    soc = float(assessment.readings["soc_percent"][row])
+    power = float(assessment.readings["power_w"][row])
+    if math.isnan(power):
+        return None if math.isnan(soc) else round(soc), None
+    digits = max(1, math.floor(math.log10(max(1.0, abs(power)))) - 1)
+    return None if math.isnan(soc) else round(soc), round(power, -digits)
 
 
 def router(
@@ -161,9 +179,10 @@ def router(
     )
     async def events(request: Request) -> AsyncIterable[ServerSentEvent]:
         """Events named ``assessment``: the fleet, the sites that changed (in the form of
-        ``/sites?view=brief``, without readings), the ids of those that are gone and, where it
-        changed, the order in which sites need attention. The first one has ``full`` set and holds
-        every site, unless ``Last-Event-ID`` says what the caller knows.
+        ``/sites?view=brief``, without readings), under ``now`` the state of charge and the battery
+        power of those in which they moved, the ids of those that are gone and, where it changed,
+        the order in which sites need attention. The first one has ``full`` set and holds every
+        site, unless ``Last-Event-ID`` says what the caller knows.
         """
         known, shown = request.headers.get("last-event-id", ""), None
         changes = changes_for(seen())

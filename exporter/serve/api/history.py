@@ -10,9 +10,8 @@ from typing import Annotated
 from fastapi import APIRouter, HTTPException, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from exporter.ask.periods.reader import read_bounds
 from exporter.ask.query import QueryError
-from exporter.ask.request import PARAMETERS, zone_of
+from exporter.ask.request import PARAMETERS, period_of, zone_of
 from exporter.assess.assessment import FleetAssessment
 from exporter.history.influxql import InfluxQL, NoAnswerError
 from exporter.history.series import METRICS, read
@@ -35,10 +34,13 @@ class HistoryQuery(BaseModel):
         description="A reading such as soc_percent, score, battery_score, grid_score, "
         "solar_score, connectivity_score, online, cell_voltage_v or cell_temperature_c",
     )
-    since: str = Field(
-        "24h", max_length=64, description="ISO 8601, Unix seconds, a duration such as 24h, or words"
+    period: str | None = Field(None, max_length=200, description=PARAMETERS["period"])
+    since: str | None = Field(
+        None,
+        max_length=64,
+        description="ISO 8601, Unix seconds, a duration such as 24h, or words; 24h without it",
     )
-    until: str = Field("now", max_length=64, description="The same; now without it")
+    until: str | None = Field(None, max_length=64, description="The same; now without it")
     tz: str | None = Field(None, max_length=64, description=PARAMETERS["tz"])
     points: int = Field(500, ge=10, le=5000, description="Most points of a series")
     device: str | None = Field(None, max_length=64, pattern=_PLAIN, description="Only this battery")
@@ -80,8 +82,10 @@ def router(latest: Callable[[], FleetAssessment], stored: InfluxQL | None) -> AP
 def _bounds(query: HistoryQuery) -> tuple[float, float]:
     """Unix seconds of both ends."""
     try:
-        zone = zone_of(query.tz)
-        period = read_bounds(query.since, query.until, datetime.now(UTC), zone)
+        since = query.since if query.since or query.period else "24h"
+        zone, now = zone_of(query.tz), datetime.now(UTC)
+        period = period_of(query.period, since, query.until or (since and "now"), zone, now)
     except (QueryError, OverflowError) as error:
         raise HTTPException(422, f"since and until: {error}") from error
+    assert period is not None  # one is always given
     return period.start.timestamp(), period.end.timestamp()

@@ -170,6 +170,24 @@ class SitesReply(Page):
 
 
 @with_config(_CLOSED)
+class SearchReply(TypedDict):
+    """Sites that a text finds."""
+
+    q: str
+    sites: list[str]
+    meant: Annotated[list[str], Field(description="Words that come near those of the text")]
+
+
+@with_config(_CLOSED)
+class Contact(TypedDict):
+    """Whom to call."""
+
+    name: str | None
+    phone: str | None
+    email: str | None
+
+
+@with_config(_CLOSED)
 class SiteReply(SiteBody):
     """One site, with the thresholds in force for it."""
 
@@ -179,6 +197,10 @@ class SiteReply(SiteBody):
     solar_capacity_kw: float | None
     off_grid: bool
     thresholds: dict[str, float]
+    contact: Annotated[
+        Contact | None,
+        Field(description="Null where the fleet file has none, or the caller may not see it"),
+    ]
 
 
 @with_config(_CLOSED)
@@ -321,6 +343,81 @@ class HistoryReply(TypedDict):
     query: str
     stretch_seconds: Annotated[int, Field(description="Length of a window; 0 for every sample")]
     series: list[Series]
+
+
+@with_config(_CLOSED)
+class SilenceReply(TypedDict):
+    """A silence of Alertmanager."""
+
+    id: str
+    author: str
+    comment: str
+    ends: float
+    site: Annotated[str | None, Field(description="Null where it is not of one site alone")]
+    alert: Annotated[str | None, Field(description="Null where it is not of one alert alone")]
+    acknowledges: bool
+
+
+@with_config(_CLOSED)
+class AlertReply(TypedDict):
+    """An alert that fires."""
+
+    name: str
+    severity: str
+    since: float
+    state: str
+    summary: str
+    action: str
+    runbook: str
+    dashboard: str
+    silences: list[SilenceReply]
+    inhibited: Annotated[bool, Field(description="Another alert holds it back")]
+
+
+@with_config(_CLOSED)
+class AlertsReply(TypedDict):
+    """The alerts of a site."""
+
+    site: str
+    may_silence: Annotated[bool, Field(description="Whether the caller may silence them")]
+    alerts: list[AlertReply]
+    silences: Annotated[list[SilenceReply], Field(description="Those of this site alone")]
+
+
+@with_config(_CLOSED)
+class SurfacePack(TypedDict):
+    """A pack, and its cells in physical order."""
+
+    pack: str
+    cells: list[str]
+
+
+@with_config(_CLOSED)
+class SurfaceReply(TypedDict):
+    """Values of cells in even steps of a period."""
+
+    site: str
+    name: str
+    period: str
+    since: float
+    until: float
+    limits: dict[str, float]
+    quantity: str
+    kept: str
+    unit: str
+    begin: Annotated[float, Field(description="Unix seconds of the first step")]
+    step_seconds: int
+    steps: int
+    packs: list[SurfacePack]
+    observed_percent: Annotated[float, Field(description="Share of steps and cells with a value")]
+    first: Annotated[float | None, Field(description="Begin of the first step with a value")]
+    last: Annotated[float | None, Field(description="End of the last step with a value")]
+    scale: float
+    offset: float
+    missing: int
+    level: Annotated[str | None, Field(description="Roll-up that was read; null for full detail")]
+    query: str
+    values: Annotated[str, Field(description="Base64 of 16-bit integers, little-endian")]
 
 
 _PROBLEM = TypeAdapter(Problem).json_schema()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Sequence
 from difflib import get_close_matches
 from typing import Any, Literal, TypeVar
@@ -11,6 +10,7 @@ import numpy as np
 from fastapi import HTTPException, Request
 from pydantic import BaseModel, ConfigDict, Field
 
+from exporter.ask.search import SiteSearch
 from exporter.assess.assessment import FleetAssessment
 from exporter.config.fleet import Priority, Site
 from scoring.issues import Severity
@@ -19,6 +19,7 @@ from scoring.status import Status
 StatusName = Literal["HEALTHY", "GOOD", "WARNING", "CRITICAL", "OFFLINE", "UNKNOWN"]
 Item = TypeVar("Item")
 LARGEST_PAGE = 10_000
+SEARCH = SiteSearch()
 
 
 class Selection(BaseModel):
@@ -31,7 +32,10 @@ class Selection(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     q: str | None = Field(
-        None, max_length=200, description="Text that id, name, location or region contain"
+        None,
+        max_length=200,
+        description="Text, or words, that id, name, location, region, battery type, vendor, "
+        "priority, tags or status contain",
     )
     status: list[StatusName] = Field([], description="Only sites of these statuses")
     priority: list[Priority] = Field([], description="Only sites of these priorities")
@@ -49,11 +53,11 @@ class Selection(BaseModel):
 
     def rows(self, assessment: FleetAssessment) -> list[int]:
         """Rows of the sites that match, those that need attention most first."""
-        wanted = folded(self.q) if self.q else ""
+        found = SEARCH.find(assessment, self.q or "", near=False)
         worst = assessment.scores.overall.worst
         status = assessment.scores.overall.status
         chosen = []
-        for row in assessment.by_attention():
+        for row in found.rows:
             site = assessment.fleet.sites[row]
             if self.status and Status(int(status[row])).name not in self.status:
                 continue
@@ -63,7 +67,7 @@ class Selection(BaseModel):
                 continue
             if self.issue and not any(i.code in self.issue for i in assessment.issues[row]):
                 continue
-            if self._describes(site) and (not wanted or wanted in searched(site)):
+            if self._describes(site):
                 chosen.append(row)
         return chosen
 
@@ -74,17 +78,6 @@ class Selection(BaseModel):
             and (not self.vendor or site.vendor in self.vendor)
             and (not self.battery_type or site.battery_type in self.battery_type)
         )
-
-
-def folded(text: str) -> str:
-    """A text for comparison: without case, accents and surrounding blanks."""
-    parts = unicodedata.normalize("NFKD", text.strip().casefold())
-    return "".join(c for c in parts if not unicodedata.combining(c))
-
-
-def searched(site: Site) -> str:
-    """What a search looks at."""
-    return folded("\n".join((site.id, site.title, site.location or "", site.region or "")))
 
 
 def page_of(

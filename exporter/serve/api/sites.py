@@ -8,12 +8,13 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import Field
 
+from exporter.ask.lookup import fold
 from exporter.assess.assessment import FleetAssessment, as_dict
 from exporter.model.cell_findings import SiteCells
 from exporter.model.cell_findings import as_dict as cells_dict
 from exporter.serve.api import schemas
 from exporter.serve.api.replies import reply
-from exporter.serve.api.selection import Selection, folded, page_of, row_of
+from exporter.serve.api.selection import SEARCH, Selection, page_of, row_of
 from exporter.serve.api.views import brief, pack_dicts, site_dict
 
 
@@ -46,7 +47,7 @@ def router(latest: Callable[[], FleetAssessment], *, stored: bool) -> APIRouter:
         if query.sort == "performance":
             rows.sort(key=lambda row: int(performance[row]))
         elif query.sort == "name":
-            rows.sort(key=lambda row: (folded(places[row].title), places[row].id))
+            rows.sort(key=lambda row: (fold(places[row].title), places[row].id))
         elif query.sort == "id":
             rows.sort(key=lambda row: places[row].id)
         shown, about = page_of(rows, query, request)
@@ -55,6 +56,20 @@ def router(latest: Callable[[], FleetAssessment], *, stored: bool) -> APIRouter:
             for row in shown
         ]
         return reply(request, {"time": assessment.time, **about, "sites": listed})
+
+    @routes.get("/search", responses=schemas.of(schemas.SearchReply))
+    def search(
+        request: Request,
+        q: Annotated[str, Query(max_length=200, description="As in /sites, or near it")] = "",
+    ) -> Response:
+        """Ids of the sites that a text finds, those that need attention most first.
+
+        Where no site has it, words of the fleet that come near it count; ``meant`` names them.
+        """
+        assessment = latest()
+        found = SEARCH.find(assessment, q)
+        sites = [assessment.fleet.sites[row].id for row in found.rows]
+        return reply(request, {"q": q, "sites": sites, "meant": list(found.meant)})
 
     @routes.get("/sites/{site_id}", responses=schemas.of(schemas.SiteReply, 404))
     def site(request: Request, site_id: str) -> Response:

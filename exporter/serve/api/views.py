@@ -7,7 +7,7 @@ from typing import Any
 
 from exporter import __version__
 from exporter.assess.assessment import FleetAssessment, Issue, as_dict, common_dicts
-from exporter.config.fleet import Fleet
+from exporter.config.fleet import Fleet, Site
 from exporter.config.maintenance import in_maintenance
 from scoring.status import Status
 
@@ -47,7 +47,16 @@ def site_dict(assessment: FleetAssessment, row: int) -> dict[str, Any]:
         "solar_capacity_kw": place.solar_capacity_kw,
         "off_grid": place.off_grid,
         "thresholds": _thresholds(assessment.fleet, row),
+        "contact": _contact(place),
     }
+
+
+def _contact(site: Site) -> dict[str, str | None] | None:
+    """Whom to call; the Assessment holds the contacts that the caller may see."""
+    contact = site.contact
+    if contact is None:
+        return None
+    return {"name": contact.name, "phone": contact.phone, "email": contact.email}
 
 
 def _thresholds(fleet: Fleet, row: int) -> dict[str, float]:

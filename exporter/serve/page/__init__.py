@@ -1,88 +1,78 @@
-"""The page at ``/``: one document without outside requests, for whoever has no Grafana.
+"""The pages at ``/``, ``/cells`` and ``/runbooks``: without outside requests, for any browser.
 
-Its parts lie beside this module and are put together once; what it shows comes from the API.
+Their parts lie beside this module and are put together once; what they show comes from the API.
 """
 
 from __future__ import annotations
 
-import base64
-import hashlib
-from pathlib import Path
+import functools
+from collections.abc import Awaitable, Callable
+from importlib import resources
 
-import orjson
 from fastapi import APIRouter, Request, Response
 
-from exporter.model.quantities import API_KEYS, OTHER_LABELS, ROWS
+from exporter.model.extras import missing
+from exporter.serve.api.problems import problem
 from exporter.serve.api.replies import reply_bytes
-from scoring.rules import CELL_WARMER_BY_C
-from scoring.status import GOOD_FROM, HEALTHY_FROM, WARNING_FROM
+from exporter.serve.page.documents import CELLS, FLEET, LIBRARY_PATH, RUNBOOK, Links, document
+from exporter.serve.page.runbooks import runbooks_html
 
-_FOLDER = Path(__file__).parent
-_SCRIPTS = ("base.js", "drawings.js", "history.js", "site.js", "fleet.js")
+__all__ = ["Links", "document", "router"]
 
-
-def document() -> tuple[bytes, str]:
-    """The whole page, and the content security policy that lets in its own parts alone."""
-    style = _read("page.css")
-    script = "\n".join([_tables(), *(_read(name) for name in _SCRIPTS)])
-    html = _read("page.html").replace("/* style */", style, 1).replace("/* script */", script, 1)
-    policy = (
-        "default-src 'none'",
-        f"script-src {_hash(script)}",
-        f"style-src {_hash(style)}",
-        "connect-src 'self'",
-        "img-src data:",
-        "base-uri 'none'",
-        "form-action 'none'",
-        "frame-ancestors 'none'",
-        # Whatever would make markup out of a text fails, names of sites included.
-        "require-trusted-types-for 'script'",
-        "trusted-types 'none'",
-    )
-    return html.encode(), "; ".join(policy)
+# three.js with its orbit controls, as the package for SageMath ships it.
+_LIBRARY = ("jupyter_threejs_sage", "static/r130/three.min.js")
+_HTML = "text/html; charset=utf-8"
 
 
-def router() -> APIRouter:
-    """``/``."""
+def router(links: Links | None = None) -> APIRouter:
+    """The pages, and the library for surfaces.
+
+    Parameters
+    ----------
+    links : Links, optional
+        Addresses that pages link to.
+    """
     routes = APIRouter()
-    body, policy = document()
-    headers = {
+    for path, parts in (("/", FLEET), ("/cells", CELLS)):
+        routes.add_api_route(path, _page(*document(parts, links)), include_in_schema=False)
+
+    @routes.get("/runbooks", include_in_schema=False)
+    def runbooks(request: Request) -> Response:
+        """What each alert means, how to check, what to do, when to escalate."""
+        try:
+            content = runbooks_html()
+        except FileNotFoundError as error:
+            return problem(404, str(error))
+        html, policy = document(RUNBOOK, content=content)
+        return reply_bytes(request, html, _HTML, **_headers(policy))
+
+    @routes.get(LIBRARY_PATH, include_in_schema=False)
+    def library(request: Request) -> Response:
+        """The library that draws surfaces."""
+        if absent := missing("surface"):
+            return problem(404, absent)
+        return reply_bytes(request, _library(), "text/javascript; charset=utf-8")
+
+    return routes
+
+
+def _page(body: bytes, policy: str) -> Callable[[Request], Awaitable[Response]]:
+    async def page(request: Request) -> Response:
+        """The page for a person."""
+        return reply_bytes(request, body, _HTML, **_headers(policy))
+
+    return page
+
+
+def _headers(policy: str) -> dict[str, str]:
+    return {
         "Content-Security-Policy": policy,
         "Referrer-Policy": "no-referrer",
         "X-Content-Type-Options": "nosniff",
     }
 
-    @routes.get("/", include_in_schema=False)
-    async def page(request: Request) -> Response:
-        """The page for a person."""
-        return reply_bytes(request, body, "text/html; charset=utf-8", **headers)
 
-    return routes
-
-
-def _tables() -> str:
-    """The rows and limits that the page shows; ``SECOND_KEYS`` repeat the figure of another key."""
-    rows = {
-        row.name: {"label": row.label, "unit": row.unit, "decimals": row.decimals} for row in ROWS
-    }
-    others = {name: {"label": text} for name, text in OTHER_LABELS.items()}
-    table = orjson.dumps(rows | others).decode()
-    second = orjson.dumps(sorted(API_KEYS)).decode()
-    statuses = [["HEALTHY", HEALTHY_FROM], ["GOOD", GOOD_FROM], ["WARNING", WARNING_FROM]]
-    return "\n".join(
-        (
-            f"const QUANTITIES = {table};",
-            f"const SECOND_KEYS = new Set({second});",
-            f"const STATUS_FROM = {orjson.dumps(statuses).decode()};",
-            f"const CELL_WARMER_BY = {CELL_WARMER_BY_C};",
-        )
-    )
-
-
-def _read(name: str) -> str:
-    return (_FOLDER / name).read_text(encoding="utf-8")
-
-
-def _hash(text: str) -> str:
-    digest = hashlib.sha256(text.encode()).digest()
-    return f"'sha256-{base64.b64encode(digest).decode()}'"
+@functools.cache
+def _library() -> bytes:
+    package, file = _LIBRARY
+    return resources.files(package).joinpath(file).read_bytes()

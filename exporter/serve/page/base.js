@@ -26,6 +26,12 @@ function svg(name, attributes, ...children) {
   return fill(document.createElementNS(SVG, name), attributes, children);
 }
 
+// The children of a node in place of those that it has; null is none.
+function put(node, ...children) {
+  node.replaceChildren();
+  return fill(node, {}, children);
+}
+
 // A name may be written from right to left; it must not turn round what stands beside it.
 const isolated = (text) => el("bdi", {}, text);
 
@@ -65,21 +71,18 @@ function reading(name, value, limit = null) {
 
 const words = (name) => QUANTITIES[name]?.label || name.replaceAll("_", " ");
 
-// As the exporter folds what is searched: no case, no accents.
-function folded(text) {
-  return text.trim().toLowerCase().normalize("NFKD").replace(/\p{M}/gu, "");
-}
-
-async function ask(path) {
-  const reply = await fetch(path, { headers: { Accept: "application/json" } });
+// The reply of the API; an error has what a refusal says as its message, and all of it as `body`.
+async function ask(path, options = {}) {
+  const headers = { Accept: "application/json", ...options.headers };
+  const reply = await fetch(path, { ...options, headers });
   if (reply.ok) return reply.json();
-  let detail = `${reply.status}`;
+  let body = {};
   try {
-    detail = (await reply.json()).detail || detail;
+    body = await reply.json();
   } catch {
-    // Not every refusal comes from the exporter itself; its number is then all there is to tell.
+    // Not every refusal comes from the exporter itself; its number is then all there is.
   }
-  throw new Error(detail);
+  throw Object.assign(new Error(body.detail || `${reply.status}`), { body });
 }
 
 function statusText(status) {

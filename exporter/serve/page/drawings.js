@@ -83,10 +83,11 @@ const middle = (values) => {
   return sorted.length % 2 ? sorted[half] : (sorted[half - 1] + sorted[half]) / 2;
 };
 
-const CELLS_PER_ROW = 52;
+const CELLS_PER_ROW = 52, CELL_WIDTH = 13, ROW_HEIGHT = 150;
 
-// Bars up and down from the median of the pack, on one scale for all rows.
-function drawCells(pack, thresholds) {
+// Bars up and down from the median of the pack, on one scale for all rows; as many cells in a row
+// as there is room for.
+function drawCells(pack, thresholds, room) {
   const known = pack.cells.filter((cell) => cell.voltage_v !== null);
   if (!known.length) return null;
   const median = middle(known.map((cell) => cell.voltage_v));
@@ -95,30 +96,33 @@ function drawCells(pack, thresholds) {
   const far = Math.max(0.02, ...known.map((cell) => Math.abs(cell.voltage_v - median)));
   const lowest = known.reduce((a, b) => (b.voltage_v < a.voltage_v ? b : a));
   const highest = known.reduce((a, b) => (b.voltage_v > a.voltage_v ? b : a));
-  const columns = Math.min(CELLS_PER_ROW, pack.cells.length);
+  const left = 66, columns = Math.max(4, Math.min(CELLS_PER_ROW, pack.cells.length, Math.floor((room - left - 8) / CELL_WIDTH)));
   const rows = Math.ceil(pack.cells.length / columns);
-  const step = Math.max(12, Math.min(30, 440 / columns)), left = 62, rowHeight = 132;
+  const step = Math.max(CELL_WIDTH, Math.min(30, (room - left - 8) / columns));
   const missing = pack.cells.length - known.length;
   const told = `${pack.cells.length} cells, median ${median.toFixed(3)} V, lowest cell ${lowest.cell} at ` +
     `${lowest.voltage_v.toFixed(3)} V, highest cell ${highest.cell} at ${highest.voltage_v.toFixed(3)} V` +
-    (missing ? `, ${missing} without a reading` : "");
+    (missing ? `, ${missing} without a reading` : "") +
+    (medianWarm === null ? "" : `; median temperature ${medianWarm.toFixed(1)} °C`);
   const width = left + columns * step + 8;
   const drawing = svg("svg", {
-    viewBox: `0 0 ${width} ${rows * rowHeight}`, width, height: rows * rowHeight,
+    viewBox: `0 0 ${width} ${rows * ROW_HEIGHT}`, width, height: rows * ROW_HEIGHT,
     class: "drawing", role: "img", "aria-label": told,
   });
+  const every = Math.ceil(22 / step);
   pack.cells.forEach((cell, place) => {
-    const x = left + (place % columns) * step, y = Math.floor(place / columns) * rowHeight + 56;
-    if (place % columns === 0) {
+    const column = place % columns, x = left + column * step, y = Math.floor(place / columns) * ROW_HEIGHT + 60;
+    if (column === 0) {
+      const axis = (at, text) => svg("text", { x: left - 8, y: y + at, "text-anchor": "end", class: "quiet" }, text);
       drawing.append(
         svg("line", { x1: left - 4, x2: width - 4, y1: y, y2: y, stroke: "var(--muted)" }),
-        svg("text", { x: left - 8, y: y + 4, "text-anchor": "end", class: "quiet" }, `${median.toFixed(3)} V`),
-        svg("text", { x: left - 8, y: y - 40, "text-anchor": "end", class: "quiet" }, `+${(far * 1000).toFixed(0)} mV`),
-        svg("text", { x: left - 8, y: y + 48, "text-anchor": "end", class: "quiet" }, `−${(far * 1000).toFixed(0)} mV`));
+        axis(4, `${median.toFixed(3)} V`), axis(-42, `+${(far * 1000).toFixed(0)} mV`), axis(48, `−${(far * 1000).toFixed(0)} mV`),
+        axis(78, "cell"));
+      if (medianWarm !== null) drawing.append(axis(62, `${medianWarm.toFixed(1)} °C`));
     }
     drawing.append(drawCell(cell, x, y, step, median, far, medianWarm, thresholds));
-    if (step >= 18 || place % 4 === 0) {
-      drawing.append(svg("text", { x: x + step / 2, y: y + 72, "text-anchor": "middle", class: "quiet" }, cell.cell));
+    if (column % every === 0) {
+      drawing.append(svg("text", { x: x + step / 2, y: y + 78, "text-anchor": "middle", class: "quiet" }, cell.cell));
     }
   });
   return el("figure", { class: "scroll" }, drawing, el("figcaption", { class: "muted" }, `${told}.`));

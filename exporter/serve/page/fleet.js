@@ -2,19 +2,23 @@
 
 const PAGE_SIZE = 100;
 const OLD_SECONDS = 15;
+const SEARCH_MILLISECONDS = 200;
 const fleet = {
-  sites: new Map(), folded: new Map(), rows: new Map(), about: null, heard: null, shown: PAGE_SIZE,
+  sites: new Map(), now: new Map(), rows: new Map(), about: null, heard: null, shown: PAGE_SIZE,
   status: new Set(), lost: false, order: [],
 };
+// What the search found: ids, words that were taken for others, and what went wrong.
+const search = { text: "", found: null, meant: [], fault: "", turn: 0 };
 
 function take(event) {
   const data = JSON.parse(event.data);
   if (data.full) fleet.sites.clear();
-  for (const one of data.sites) {
-    fleet.sites.set(one.id, one);
-    fleet.folded.set(one.id, folded([one.id, one.name, one.location || "", one.region || ""].join("\n")));
+  for (const one of data.sites) fleet.sites.set(one.id, one);
+  for (const [id, values] of Object.entries(data.now)) fleet.now.set(id, values);
+  for (const id of data.gone) {
+    fleet.sites.delete(id);
+    fleet.now.delete(id);
   }
-  for (const id of data.gone) fleet.sites.delete(id);
   if (data.order) fleet.order = data.order;
   fleet.order.forEach((id, place) => {
     if (fleet.sites.has(id)) fleet.sites.get(id).attention_rank = place + 1;
@@ -26,6 +30,35 @@ function take(event) {
   showList();
   showFreshness();
   if (site.id !== null) refreshSite();
+  // A status that changed may be what is searched for.
+  if (search.text) runSearch();
+}
+
+// One search serves the page, the API and programs; it knows what comes near.
+async function runSearch() {
+  const text = byId("search").value.trim(), turn = (search.turn += 1);
+  if (!text) {
+    Object.assign(search, { text, found: null, meant: [], fault: "" });
+    return;
+  }
+  try {
+    const found = await ask(`api/v1/search?q=${encodeURIComponent(text)}`);
+    if (turn === search.turn) Object.assign(search, { text, found: new Set(found.sites), meant: found.meant, fault: "" });
+  } catch (error) {
+    if (turn === search.turn) Object.assign(search, { text, found: new Set(), meant: [], fault: `The search failed: ${error.message}` });
+  }
+  if (turn === search.turn && fleet.about) showList();
+}
+
+let typing = null;
+
+function searchSoon() {
+  clearTimeout(typing);
+  const empty = !byId("search").value.trim();
+  typing = setTimeout(async () => {
+    await runSearch();
+    refilter();
+  }, empty ? 0 : SEARCH_MILLISECONDS);
 }
 
 function listen() {
@@ -97,9 +130,9 @@ function showRegions() {
 }
 
 function chosen() {
-  const text = folded(byId("search").value), region = byId("region").value, priority = byId("priority").value;
+  const region = byId("region").value, priority = byId("priority").value;
   const found = [...fleet.sites.values()].filter((one) =>
-    (!text || fleet.folded.get(one.id).includes(text)) && (!region || one.region === region) &&
+    (!search.found || search.found.has(one.id)) && (!region || one.region === region) &&
     (!priority || one.priority === priority) && (!fleet.status.size || fleet.status.has(one.status)));
   const order = byId("order").value;
   if (order === "name") return found.sort((a, b) => a.name.localeCompare(b.name) || (a.id < b.id ? -1 : 1));
@@ -112,7 +145,8 @@ function showList() {
   const found = chosen(), shown = found.slice(0, fleet.shown), list = byId("list");
   const focused = list.contains(document.activeElement) ? document.activeElement : null;
   const total = fleet.sites.size;
-  const count = found.length === total ? `${total} sites` : `${found.length} of ${total} sites`;
+  const near = search.meant.length ? ` (nothing is called “${search.text}”; near it: ${search.meant.join(", ")})` : "";
+  const count = search.fault || (found.length === total ? `${total} sites` : `${found.length} of ${total} sites${near}`);
   if (byId("count").textContent !== count) byId("count").textContent = count;
   byId("reset").hidden = found.length === total;
   byId("more").hidden = found.length <= fleet.shown;
@@ -135,18 +169,25 @@ function rowOf(one) {
   let entry = fleet.rows.get(one.id);
   if (!entry) {
     const link = el("a", { class: "row", href: `#/site/${encodeURIComponent(one.id)}`, "data-id": one.id });
-    entry = { node: el("li", {}, link), link, site: null, minute: null };
+    entry = { node: el("li", {}, link), link, site: null, minute: null, now: null };
     fleet.rows.set(one.id, entry);
   }
-  const minute = one.worst ? Math.floor((fleet.about.time - one.worst.since) / 60) : 0;
-  if (entry.site !== one || entry.minute !== minute) {
-    entry.site = one;
-    entry.minute = minute;
+  const minute = one.worst ? Math.floor((fleet.about.time - one.worst.since) / 60) : 0, now = fleet.now.get(one.id);
+  if (entry.site !== one || entry.minute !== minute || entry.now !== now) {
+    Object.assign(entry, { site: one, minute, now });
     entry.link.replaceChildren(...rowContent(one));
   }
   if (site.id === one.id) entry.link.setAttribute("aria-current", "true");
   else entry.link.removeAttribute("aria-current");
   return entry.node;
+}
+
+// State of charge, and what the battery does; blank where the site does not answer.
+function nowText(one) {
+  const [soc, watts] = fleet.now.get(one.id) || [null, null];
+  if (one.status === "OFFLINE" || (soc === null && watts === null)) return [];
+  const does = watts === null ? "" : Math.abs(watts) < IDLE_WATTS ? "idle" : `${watts > 0 ? "charging" : "discharging"} ${power(Math.abs(watts))}`;
+  return [el("span", { class: "charge" }, soc === null ? "charge not known" : `${soc} %`), " ", el("span", { class: "does" }, does)];
 }
 
 function rowContent(one) {
@@ -159,6 +200,7 @@ function rowContent(one) {
     statusText(one.status),
     el("span", { class: "name" }, isolated(one.name), el("span", { class: "place" }, isolated(place), one.in_maintenance ? " · in maintenance" : "")),
     el("span", { class: "score" }, figure(one.score, 0)),
+    el("span", { class: "now" }, nowText(one)),
     el("span", { class: "why" }, why, el("span", { class: "parts" }, parts)),
     el("span", { class: "since" }, one.worst ? duration(fleet.about.time - one.worst.since) : ""),
   ];
@@ -171,7 +213,7 @@ function refilter() {
 }
 
 function route() {
-  const match = /^#\/site\/(.+)$/.exec(location.hash);
+  const match = /^#\/site\/([^?]+)(?:\?(.*))?$/.exec(location.hash);
   const before = site.id;
   let id = null;
   try {
@@ -179,7 +221,7 @@ function route() {
   } catch {
     // An address that was cut short names no site.
   }
-  if (id) openSite(id);
+  if (id) openSite(id, new URLSearchParams(match[2] || "").get("period"));
   else {
     closeSite();
     if (before !== null) fleet.rows.get(before)?.link.focus();
@@ -197,11 +239,13 @@ function setUp() {
       },
     }, el("span", { class: "figure" }, "–"), statusText(status)));
   }
-  for (const id of ["search", "region", "priority", "order"]) byId(id).addEventListener("input", refilter);
+  byId("search").addEventListener("input", searchSoon);
+  for (const id of ["region", "priority", "order"]) byId(id).addEventListener("input", refilter);
   byId("filters").addEventListener("submit", (event) => event.preventDefault());
   byId("reset").addEventListener("click", () => {
     byId("filters").reset();
     fleet.status.clear();
+    Object.assign(search, { text: "", found: null, meant: [], fault: "" });
     refilter();
     byId("search").focus();
   });
@@ -220,37 +264,27 @@ function setUp() {
     next.querySelector("a").focus();
   });
   document.addEventListener("keydown", (event) => {
-    if (event.key === "Escape" && site.id !== null) location.hash = "#/";
+    if (event.key === "Escape" && site.id !== null && !["INPUT", "SELECT"].includes(event.target.tagName)) location.hash = "#/";
   });
   document.querySelector(".skip").addEventListener("click", (event) => {
     event.preventDefault();
     byId("list").focus();
   });
-  setTheme(stored());
-  byId("theme").addEventListener("input", (event) => setTheme(event.target.value));
+  setUpTheme();
+  setUpAsking();
   window.addEventListener("hashchange", route);
+  let resizing = null;
+  window.addEventListener("resize", () => {
+    clearTimeout(resizing);
+    resizing = setTimeout(() => {
+      if (site.id === null) return;
+      if (site.past) showPlots();
+      refreshSite();
+    }, 200);
+  });
   setInterval(showFreshness, 1000);
   route();
   listen();
-}
-
-function stored() {
-  try {
-    return localStorage.getItem("fleetscope-theme") || "auto";
-  } catch {
-    return "auto";
-  }
-}
-
-function setTheme(theme) {
-  byId("theme").value = theme;
-  if (theme === "auto") delete document.documentElement.dataset.theme;
-  else document.documentElement.dataset.theme = theme;
-  try {
-    localStorage.setItem("fleetscope-theme", theme);
-  } catch {
-    // Without storage the choice holds until the page is closed.
-  }
 }
 
 setUp();

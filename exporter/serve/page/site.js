@@ -1,11 +1,15 @@
 // One site in detail.
 
 const HISTORY_SECONDS = 60;
-const site = { id: null, range: "24h", loaded: 0, wanted: 0, opener: null, plots: null };
+const site = { id: null, period: "24h", loaded: 0, wanted: 0, turn: 0, plots: null, events: null, past: null };
 
-function openSite(id) {
+function openSite(id, period = null) {
+  if (period && period !== site.period) {
+    site.period = period;
+    if (site.id === id) showPeriod();
+  }
   if (site.id === id) return;
-  Object.assign(site, { id, loaded: 0, plots: null });
+  Object.assign(site, { id, loaded: 0, plots: null, events: null, past: null });
   const detail = byId("detail");
   detail.hidden = false;
   detail.replaceChildren(el("p", { class: "muted" }, "Loading…"));
@@ -40,6 +44,7 @@ async function refreshSite() {
 function showNothing(id, error) {
   const detail = byId("detail");
   if (byId("site-title") && !/no site/.test(error.message)) return;
+  site.plots = null;
   detail.replaceChildren(
     el("div", { class: "title" }, el("h2", { id: "site-title", tabindex: "-1" }, isolated(id)), closeButton()),
     el("p", { class: "note" }, `It cannot be shown: ${error.message}`));
@@ -47,25 +52,65 @@ function showNothing(id, error) {
 
 const closeButton = () => el("button", { type: "button", id: "close", onclick: () => { location.hash = "#/"; } }, "Close");
 
+// What is renewed with every Assessment is put into parts of its own: what somebody reads, types or
+// has the focus on in the others stays.
+function frameSite() {
+  site.parts = { head: el("div"), now: el("div"), tables: el("div") };
+  site.plots = el("div", { id: "plots" }, el("p", { class: "muted" }, "Loading…"));
+  site.events = el("div", { id: "timeline" });
+  site.alerts = el("section", { id: "alerts", "aria-label": "Alerts", hidden: true });
+  put(byId("detail"), site.parts.head, site.alerts, site.parts.now, el("h3", {}, "Past"), periodChooser(),
+    site.plots, site.events, site.parts.tables);
+}
+
 function showSite(found, packs) {
   const detail = byId("detail"), focused = document.activeElement && document.activeElement.id;
   const inside = detail.contains(document.activeElement), at = detail.scrollTop;
   const open = new Set([...detail.querySelectorAll("details[open]")].map((node) => node.id));
-  if (!site.plots) site.plots = el("div", { id: "plots" }, el("p", { class: "muted" }, "Loading…"));
-  detail.replaceChildren(
+  if (!site.plots) frameSite();
+  const { head, now, tables } = site.parts;
+  put(head,
     el("div", { class: "title" },
       el("h2", { id: "site-title", tabindex: "-1" }, isolated(found.name)),
       statusText(found.status),
       el("span", {}, `score ${figure(found.score, 0)} of 100`), closeButton()),
-    facts(found), scoreParts(found), el("h3", {}, "What is wrong, and what to do"), issueList(found),
-    el("div", { class: "halves" },
-      el("div", {}, el("h3", {}, "Power now"), drawFlow(found)),
-      el("div", {}, el("h3", {}, "Cells"), packList(packs, found))),
-    el("h3", {}, "Past"), rangeButtons(), site.plots,
-    tables(found, packs, open));
+    facts(found), contactLine(found), siteLinks(found), scoreParts(found),
+    el("h3", {}, "What is wrong, and what to do"), issueList(found));
+  put(now, el("div", { class: "halves" },
+    el("div", {}, el("h3", {}, "Power now"), drawFlow(found)),
+    el("div", {}, el("h3", {}, "Cells"), packList(packs, found))));
+  put(tables, siteTables(found, packs, open));
   detail.scrollTop = at;
-  if (inside && focused) byId(focused)?.focus({ preventScroll: true });
+  if (inside && focused && document.activeElement?.id !== focused) byId(focused)?.focus({ preventScroll: true });
   refreshPlots(false);
+  refreshAlerts(found.id);
+}
+
+// Pixels that a drawing may take: half of the pane where two stand side by side.
+function room() {
+  const inside = byId("detail").clientWidth - 34;
+  return Math.floor(matchMedia("(min-width: 1500px)").matches ? (inside - 20) / 2 : inside);
+}
+
+function contactLine(found) {
+  if (!found.contact) return null;
+  const { name, phone, email } = found.contact;
+  const ways = [name && isolated(name), phone && el("a", { href: `tel:${phone.replace(/[^+\d]/g, "")}` }, phone), email && el("a", { href: `mailto:${email}` }, email)].filter(Boolean);
+  return el("p", { class: "contact" }, el("strong", {}, "Call: "), ways.flatMap((way, n) => (n ? [" · ", way] : [way])));
+}
+
+function siteLinks(found) {
+  const id = encodeURIComponent(found.id), grafana = LINKS.grafana;
+  const boards = { "Site · Now": "fleetscope-site", "Battery · Balance": "fleetscope-cells" };
+  return el("p", { class: "links" }, el("a", { href: `cells?site=${id}&period=${encodeURIComponent(site.period)}` }, "Cells over time, in three dimensions"),
+    grafana ? Object.entries(boards).flatMap(([title, uid]) => [" · ", el("a", { href: `${grafana}/d/${uid}?var-site=${id}` }, `Grafana: ${title}`)]) : null);
+}
+
+// The runbook of the alert that an issue of this severity raises.
+function runbookOf(issue) {
+  const [warning, critical] = RUNBOOKS[issue.code] || OTHER_RUNBOOKS;
+  const name = issue.severity === "critical" ? critical : warning;
+  return el("a", { href: `${LINKS.runbooks}#${name.toLowerCase()}` }, "Runbook");
 }
 
 function facts(found) {
@@ -100,13 +145,14 @@ function issueList(found) {
       el("strong", {}, `${SEVERITY_MARKS[issue.severity]} ${issue.severity}: `), isolated(issue.sentence),
       el("p", {}, issue.action),
       el("p", { class: "muted" }, `${issue.code}, for ${duration(found.time - issue.since)}` +
-        (issue.deduction ? `, costs ${figure(issue.deduction, 0)} points of ${issue.component}` : ""))))), missing);
+        (issue.deduction ? `, costs ${figure(issue.deduction, 0)} points of ${issue.component}` : ""), ". ",
+      issue.severity === "info" ? null : runbookOf(issue))))), missing);
 }
 
 function packList(packs, found) {
-  if (!packs.length) return el("p", { class: "muted" }, "No battery of this site has told of cells.");
+  if (!packs.length) return el("p", { class: "muted" }, "No battery of this site reports cells.");
   return el("div", {}, packs.map((pack) => {
-    const drawing = drawCells(pack, found.thresholds);
+    const drawing = drawCells(pack, found.thresholds, room());
     const { cell_min_v: low, cell_max_v: high } = pack.readings;
     const extremes = low === undefined || high === undefined ? "It gives no cell voltages."
       : `Lowest cell ${figure(low, 3)} V${pack.cell_min_id ? ` (${pack.cell_min_id})` : ""}, highest ` +
@@ -117,32 +163,69 @@ function packList(packs, found) {
   }));
 }
 
-function rangeButtons() {
-  return el("div", { class: "ranges", role: "group", "aria-label": "Time range" },
+function periodChooser() {
+  const input = el("input", { id: "period", type: "text", autocomplete: "off", spellcheck: "false", value: site.period, placeholder: "7d, yesterday, between 13:10 and 13:20" });
+  const choose = (period) => {
+    const path = `#/site/${encodeURIComponent(site.id)}`;
+    location.hash = period === "24h" ? path : `${path}?period=${encodeURIComponent(period)}`;
+    if (site.period === period) return;
+    site.period = period;
+    showPeriod();
+  };
+  return el("form", { class: "ranges", "aria-label": "Period", onsubmit: (event) => { event.preventDefault(); if (input.value.trim()) choose(input.value.trim()); } },
     Object.entries(RANGES).map(([range, name]) => el("button", {
-      type: "button", id: `range-${range}`, "aria-pressed": String(site.range === range),
-      onclick: () => {
-        site.range = range;
-        for (const key of Object.keys(RANGES)) byId(`range-${key}`).setAttribute("aria-pressed", String(key === range));
-        refreshPlots(true);
-      },
-    }, name)));
+      type: "button", id: `range-${range}`, "aria-pressed": String(site.period === range), onclick: () => choose(range),
+    }, name)),
+    el("label", {}, "Period ", input), el("button", { type: "submit", id: "period-show" }, "Show"));
+}
+
+function showPeriod() {
+  for (const range of Object.keys(RANGES)) byId(`range-${range}`)?.setAttribute("aria-pressed", String(range === site.period));
+  if (byId("period")) byId("period").value = site.period;
+  if (site.plots) refreshPlots(true);
 }
 
 async function refreshPlots(now) {
   const age = (performance.now() - site.loaded) / 1000;
   if (!now && site.loaded && age < HISTORY_SECONDS) return;
   site.loaded = performance.now();
-  const { id, range, plots } = site;
+  const { id, period, plots } = site, turn = (site.turn += 1);
+  const current = () => plots === site.plots && turn === site.turn;
+  refreshTimeline(id, period, current);
   try {
-    const drawn = await loadPlots(id, range);
-    if (plots === site.plots && range === site.range) plots.replaceChildren(el("div", { class: "halves" }, drawn));
+    const past = await loadPast(id, period);
+    if (!current()) return;
+    site.past = past;
+    showPlots();
   } catch (error) {
+    if (!current()) return;
+    site.past = null;
     plots.replaceChildren(el("p", { class: "note" }, `There is no past to show: ${error.message}.`));
   }
 }
 
-function tables(found, packs, open) {
+function showPlots() {
+  const { since, until } = Object.values(site.past)[0], wide = room();
+  site.plots.replaceChildren(
+    el("p", { class: "muted" }, `${moment(since)} to ${moment(until)} (${ZONE}).`),
+    el("div", { class: "halves" }, PLOTS.map((plot) => drawPlot(plot, site.past, wide))));
+}
+
+// What happened in the same period, and what was observed of it.
+async function refreshTimeline(id, period, current) {
+  const box = site.events;
+  try {
+    const answer = await ask(`api/v1/timeline?${new URLSearchParams({ site: id, period, tz: ZONE })}`);
+    if (!current()) return;
+    put(box, el("h3", {}, "What happened"), el("p", {}, isolated(answer.headline)),
+      observedText(answer) ? el("p", { class: "muted" }, observedText(answer)) : null,
+      ...answer.tables.map((table) => answerTable({ ...table, columns: table.columns.filter(({ key }) => key !== "name" && key !== "site") })));
+  } catch (error) {
+    if (current()) put(box, el("h3", {}, "What happened"), el("p", { class: "note" }, `It is not known: ${error.message}.`));
+  }
+}
+
+function siteTables(found, packs, open) {
   const names = Object.keys(found.readings).filter((name) => !SECOND_KEYS.has(name)).sort();
   const limit = (value) => found.issues.find((issue) => issue.value === value)?.threshold ?? null;
   const rows = names.map((name) => el("tr", {}, el("th", { scope: "row" }, words(name)),

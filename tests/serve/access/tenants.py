@@ -19,6 +19,7 @@ from requests.auth import AuthBase, HTTPBasicAuth
 
 from exporter.config.fleet import Fleet
 from exporter.config.settings import load_settings
+from exporter.deliver.alertmanager import Alertmanager
 from exporter.history.alert_history import AlertHistory
 from exporter.history.influxql import InfluxQL
 from exporter.serve.access.roles import EVERY_PROJECT, Caller, Role
@@ -149,7 +150,10 @@ def alert_samples(fleet: Fleet, end: float) -> list[str]:
 
 @contextlib.contextmanager
 def serving(
-    folder: Path, stored: InfluxQL | None = None, alerts: AlertHistory | None = None
+    folder: Path,
+    stored: InfluxQL | None = None,
+    alerts: AlertHistory | None = None,
+    alertmanager: Alertmanager | None = None,
 ) -> Iterator[Tenants]:
     """Serve the fleet; one site of each project is ill and one is offline."""
     served = PresentFleet(fleet())
@@ -179,6 +183,7 @@ def serving(
         seen=visibility,
         reload=lambda: None,
         alerts=VisibleAlerts(alerts, visible) if alerts else None,
+        alertmanager=alertmanager,
     )
     guarded = GuardedServer(app, load_settings(web_config=path, change_token=CHANGE_TOKEN))
     listener = socket.create_server(("127.0.0.1", 0), backlog=100)

@@ -15,6 +15,7 @@ import yaml
 
 from exporter.ask.answerer import EXAMPLES
 from exporter.ask.query import What
+from exporter.deliver.alertmanager import Alertmanager
 from exporter.history.alert_history import AlertHistory
 from exporter.history.influxql import InfluxQL, NoAnswerError
 from exporter.serve.access.roles import Action
@@ -24,6 +25,7 @@ from tests.history.prometheus import prometheus
 from tests.serve.access import tenants
 from tests.serve.access.conftest import hashed
 from tests.serve.access.tenants import CALLERS, PROJECTS, Tenants
+from tests.serve.api.alertmanager import alertmanager
 from tests.serve.api.influx import influx
 
 pytestmark = pytest.mark.stack
@@ -53,6 +55,14 @@ ROUTES: dict[tuple[str, str], tuple[Action | str | None, list[str]]] = {
         Action.READ,
         [f"?site={SITE}&metric=soc_percent", f"?site={SITE}&metric=score&since=3h"],
     ),
+    ("get", "/api/v1/surface"): (
+        Action.READ,
+        [f"?site={SITE}", f"?site={SITE}&quantity=temperature&period=630d"],
+    ),
+    ("get", "/api/v1/alerts"): (Action.READ, [f"?site={SITE}"]),
+    ("post", "/api/v1/alerts/silence"): (Action.SILENCE, [""]),
+    ("post", "/api/v1/alerts/expire"): (Action.SILENCE, [""]),
+    ("get", "/api/v1/search"): (Action.READ, ["", "?q=plant", "?q=soutmark", "?q=critical"]),
     ("get", "/api/v1/report"): (
         Action.READ,
         ["?days=0.25", "?days=0.25&format=html", "?days=30"],
@@ -86,17 +96,29 @@ ROUTES: dict[tuple[str, str], tuple[Action | str | None, list[str]]] = {
 }
 
 
-# They may also say that there is no answer.
-QUESTIONS = ("/api/v1/query", "/api/v1/ask", "/api/v1/timeline")
+# They may also say that there is no answer, or that the request has no body.
+QUESTIONS = (
+    "/api/v1/alerts/silence",
+    "/api/v1/alerts/expire",
+    "/api/v1/query",
+    "/api/v1/ask",
+    "/api/v1/timeline",
+)
 
 
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tenants]:
     folder = tmp_path_factory.mktemp("tenants")
     fleet, now = tenants.fleet(), time.time()
-    with influx(folder) as server, prometheus(folder, tenants.alert_samples(fleet, now)) as alerts:
+    samples = tenants.alert_samples(fleet, now)
+    with (
+        influx(folder) as server,
+        prometheus(folder, samples) as alerts,
+        alertmanager(folder) as manager,
+    ):
         stored = InfluxQL(server.url, "fleet", {})
-        with tenants.serving(folder, stored, AlertHistory(alerts)) as found:
+        source = Alertmanager(manager.url, {})
+        with tenants.serving(folder, stored, AlertHistory(alerts), source) as found:
             server.write(tenants.stored_lines(found.served.fleet, found.served.latest.time))
             yield found
 

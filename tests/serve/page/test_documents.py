@@ -1,0 +1,104 @@
+"""The documents: what their policies admit, and what they say where a library is absent."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import yaml
+
+from exporter.config.settings import load_settings
+from exporter.deliver.runbooks import OTHERS, RUNBOOKS, runbooks
+from exporter.serve.page import Links
+from exporter.serve.page.documents import CELLS, FLEET, document
+from provisioning.prometheus.generate import files
+from scoring.rules import RULES
+from tests.serve.api.served import ServedFleet, plan
+
+
+@pytest.fixture(scope="module")
+def served() -> Iterator[ServedFleet]:
+    fleet = ServedFleet(plan(2))
+    fleet.scrape()
+    with fleet.serving():
+        yield fleet
+
+
+@pytest.fixture
+def _without_library(monkeypatch: pytest.MonkeyPatch) -> None:
+    find = importlib.util.find_spec
+
+    def absent(name: str, package: str | None = None) -> Any:
+        return None if name == "jupyter_threejs_sage" else find(name, package)
+
+    monkeypatch.setattr(importlib.util, "find_spec", absent)
+
+
+@pytest.mark.parametrize("path", ["/", "/cells", "/runbooks"])
+def test_policies_admit_no_markup_and_nothing_from_outside(served: ServedFleet, path: str) -> None:
+    status, headers, body = served.ask(path)
+    assert status == 200
+    policy = headers["content-security-policy"]
+    assert "unsafe" not in policy
+    assert "require-trusted-types-for 'script'" in policy
+    assert "default-src 'none'" in policy
+    assert not re.search(rb"(?:src|href)=\"https?:", body)
+
+
+def test_only_the_page_of_cells_loads_the_library(served: ServedFleet) -> None:
+    assert "'self'" in document(CELLS)[1].partition("script-src")[2].partition(";")[0]
+    assert "'self'" not in document(FLEET)[1].partition("script-src")[2].partition(";")[0]
+    status, headers, body = served.ask("/cells/three.min.js")
+    assert status == 200
+    assert headers["content-type"].startswith("text/javascript")
+    assert b"OrbitControls" in body
+
+
+@pytest.mark.usefixtures("_without_library")
+def test_without_the_library_the_page_names_the_extra(served: ServedFleet) -> None:
+    html, policy = document(CELLS)
+    assert b"three.min.js" not in html
+    assert "'self'" not in policy.partition("script-src")[2].partition(";")[0]
+    assert b"pip install 'fleetscope[surface]'" in html
+    status, _, body = served.ask("/cells/three.min.js")
+    assert status == 404
+    assert b"fleetscope[surface]" in body
+
+
+def test_a_text_of_the_settings_ends_no_script() -> None:
+    html, _ = document(FLEET, Links("http://a.example/</script><script>1"))
+    assert html.count(b"</script>") == 1
+
+
+def test_links_are_those_of_the_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert Links.of(load_settings()) == Links("", "runbooks")
+    monkeypatch.setenv("FLEETSCOPE_GRAFANA_URL", "https://grafana.example.com/")
+    monkeypatch.setenv("FLEETSCOPE_RUNBOOKS_URL", "https://wiki.example.com/fleet")
+    assert Links.of(load_settings()) == Links(
+        "https://grafana.example.com", "https://wiki.example.com/fleet/docs/runbooks.md"
+    )
+
+
+def test_every_runbook_has_its_anchor(served: ServedFleet) -> None:
+    body = served.ask("/runbooks")[2].decode()
+    for name in runbooks():
+        assert f'<h2 id="{name.lower()}">{name}</h2>' in body
+    assert ".md" not in re.sub(r"<[^>]+>", "", "".join(re.findall(r'href="[^"]*"', body)))
+
+
+def test_an_issue_leads_to_the_runbook_of_its_alert() -> None:
+    alerts = {}
+    for text in files().values():
+        for group in yaml.safe_load(text)["groups"]:
+            alerts |= {rule["alert"]: rule["expr"] for rule in group["rules"] if "alert" in rule}
+    codes = {rule.code for rule in RULES}
+    assert set(RUNBOOKS) <= codes
+    for code, names in RUNBOOKS.items():
+        for name in names:
+            assert name in runbooks()
+            if code not in ("site_offline", "cell_finding", "battery_temperature"):
+                assert f'code="{code}"' in alerts[name], name
+    assert set(OTHERS) <= set(runbooks())
