@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -60,7 +61,32 @@ def dashboards() -> dict[str, dict[str, Any]]:
         for number, panel in enumerate(all_panels(value), start=1):
             panel["id"] = number
         made[str(value["uid"])] = value
+    for dashboard in made.values():
+        for panel in dashboard["panels"]:
+            if panel["type"] == "text":
+                content = panel["options"]["content"]
+                panel["options"]["content"] = _numbered(content, made)
     return made
+
+
+_LINK_TO_PANEL = re.compile(r'/d/([a-z-]+)/([^"\[]*)panel-\[([^\]]+)\]')
+
+
+def _numbered(content: str, made: dict[str, dict[str, Any]]) -> str:
+    """HTML with numbers of panels in place of their titles, in links to one of them.
+
+    Raises
+    ------
+    KeyError
+        There is no such dashboard or panel.
+    """
+
+    def link(match: re.Match[str]) -> str:
+        uid, between, title = match.groups()
+        numbers = {panel.get("title"): panel["id"] for panel in all_panels(made[uid])}
+        return f"/d/{uid}/{between}panel-{numbers[title]}"
+
+    return _LINK_TO_PANEL.sub(link, content)
 
 
 def all_panels(dashboard: dict[str, Any]) -> Iterator[dict[str, Any]]:

@@ -9,7 +9,14 @@ from grafana_foundation_sdk.builders.dashboard import Dashboard
 
 from exporter.model.cell_findings import FORECAST_MV
 from exporter.store.line_protocol import SEVERITY_LEVELS
-from grafana.boards.cell_panels import NO_CELLS, NO_TEMPERATURES, deviation, furthest, temperatures
+from grafana.boards.cell_panels import (
+    NO_CELLS,
+    NO_TEMPERATURES,
+    deviation,
+    furthest,
+    temperatures,
+    views,
+)
 from grafana.boards.shared import days_column
 from grafana.kit import look
 from grafana.kit.dashboard import (
@@ -18,6 +25,7 @@ from grafana.kit.dashboard import (
     dashboard,
     kept_variable,
     pack_variable,
+    page_variable,
 )
 from grafana.kit.levels import CELLS, READINGS, SITE, either, of_packs, over_time
 from grafana.kit.panels import Spec, colour, lines, shades
@@ -66,10 +74,12 @@ def build() -> Dashboard:
         cell_site_variable(),
         pack_variable(),
         kept_variable(),
+        page_variable(),
         READINGS.variable(),
         CELLS.variable(),
     ]
     made = dashboard("fleetscope-cells", variables)
+    made.with_panel(views())
     made.with_panel(_critical())
     made.with_panel(_packs()).with_panel(_named())
     made.with_panel(_deviation())

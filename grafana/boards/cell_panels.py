@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from grafana_foundation_sdk.builders import heatmap, table
+from grafana_foundation_sdk.builders import heatmap, table, text
 from grafana_foundation_sdk.models.dashboard import DataTransformerConfig
 
 from grafana.kit import look
 from grafana.kit.levels import CELLS, SITE, last_and_median, over_time
-from grafana.kit.panels import Spec, heat
+from grafana.kit.panels import Spec, heat, note
 from grafana.kit.queries import influx, influx_table
 from grafana.kit.tables import (
     PACK_URL,
@@ -37,6 +37,31 @@ BY_NUMBER = [
     transform("joinByField", byField="Time", mode="outer"),
     transform("organize", orderByMode="auto", orderBy=[{"type": "name", "desc": False}]),
 ]
+
+
+_RANGE = "since=${__from:date:iso}&until=${__to:date:iso}"
+_ON_PAGE = f"${{page}}/cells?site=${{site}}&packs=${{pack:csv}}&kept=${{kept}}&{_RANGE}"
+_OF_SITE = "${__url_time_range}&var-site=${site}"
+SURFACE_URL = f"{_ON_PAGE}&shape=surface"
+"""The exporter's page; Grafana itself has no panel for a surface."""
+VIEWS = {
+    "Overview": f"/d/fleetscope-site/?{_OF_SITE}",
+    "Packs compared": f"/d/fleetscope-cells/?{_OF_SITE}&viewPanel=panel-[Packs compared]",
+    "Surface in 3D": SURFACE_URL,
+    "Heatmaps": f"{_ON_PAGE}&shape=heatmap",
+    "Critical cells": f"/d/fleetscope-cells/?{_OF_SITE}&viewPanel=panel-[Critical cells]",
+}
+"""Title of a view to its address; a title in brackets stands for the panel's number."""
+
+
+def views() -> text.Panel:
+    """The views of a battery's cells, one click each."""
+    links = " · ".join(f'<a href="{url}">{title}</a>' for title, url in VIEWS.items())
+    description = (
+        "The site, its packs side by side, all cells over time as a surface that can be turned "
+        "and as a heatmap (both on the exporter's own page), and the cells that stand out."
+    )
+    return note("", description, (24, 1), f'<div style="line-height: 1.2">Views: {links}</div>')
 
 
 def of_each_cell(how: str, name: str, where: str) -> str:

@@ -12,7 +12,7 @@ from grafana_foundation_sdk.builders.dashboard import Dashboard
 
 from exporter.history.cells.wear import DEPTHS, HEAT, MEASUREMENT
 from exporter.model.cell_findings import FORMULA
-from grafana.boards.cell_panels import BY_NUMBER, NO_CELLS, NO_TEMPERATURES, deviation
+from grafana.boards.cell_panels import BY_NUMBER, NO_CELLS, NO_TEMPERATURES, deviation, views
 from grafana.kit import look
 from grafana.kit.dashboard import (
     batteries_variable,
@@ -20,6 +20,7 @@ from grafana.kit.dashboard import (
     collapsed,
     dashboard,
     kept_variable,
+    page_variable,
 )
 from grafana.kit.levels import (
     CELLS,
@@ -49,10 +50,12 @@ def build() -> Dashboard:
         cell_site_variable(),
         batteries_variable(),
         kept_variable(),
+        page_variable(),
         CELLS.variable(),
         READINGS.variable(),
     ]
     made = dashboard("fleetscope-pack", variables)
+    made.with_panel(views())
     made.with_panel(_voltages_now()).with_panel(_temperatures_now())
     made.with_panel(deviation("Deviation of every cell over time", CHOSEN, (24, 12)))
     collapsed(made, "Voltage of every cell over time", [_voltages()])

@@ -227,6 +227,21 @@ def batteries_variable() -> QueryVariable:
     )
 
 
+def page_variable() -> QueryVariable:
+    """Hidden: the address of the page of the exporter that reads the chosen site."""
+    of_site = 'fleetscope_site_up{site="$site"}'
+    page = f"max by (url) (fleetscope_page_info and on (job, instance) {of_site})"
+    return (
+        QueryVariable("page")
+        .description("Address of the exporter's page")
+        .datasource(PROMETHEUS)
+        .query(f"query_result({page} or max by (url) (fleetscope_page_info))")
+        .regex('/url="([^"]+)"/')
+        .refresh(VariableRefresh.ON_TIME_RANGE_CHANGED)
+        .hide(VariableHide.HIDE_VARIABLE)
+    )
+
+
 def kept_variable() -> CustomVariable:
     """What is shown of each cell and interval; the values are aggregates and kept by roll-ups."""
     return choice_variable(
