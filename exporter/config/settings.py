@@ -150,6 +150,11 @@ class Settings(BaseSettings):
         "without it nothing may",
     )
     change_token_file: Path | None = Field(None, description="File that holds that token")
+    audit_log: Path | None = Field(
+        None,
+        description="File to which sign-ins, reads of contacts, reloads and orders are appended, "
+        "one JSON object a line; see security.md",
+    )
     site_secrets: SecretStr | None = Field(
         None, description="Passwords and tokens of sites, as YAML or JSON; see security.md"
     )

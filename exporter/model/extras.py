@@ -9,6 +9,7 @@ EXTRAS = {
     "report": ("weasyprint", "the report as PDF"),
     "mcp": ("mcp", "fleetscope mcp"),
     "surface": ("jupyter_threejs_sage", "the surface of cells on the page"),
+    "oidc": ("jwt", "sign-in with tokens (oidc)"),
 }
 """For each extra the library that it brings, and what needs it."""
 

@@ -21,6 +21,7 @@ from exporter.deliver.alertmanager import Alertmanager
 from exporter.history.alert_history import AlertHistory
 from exporter.history.influxql import InfluxQL
 from exporter.serve import api, page
+from exporter.serve.access.audit import contacts_header
 from exporter.serve.access.guard import REFUSALS
 from exporter.serve.access.roles import Visibility
 from exporter.serve.api import site_alerts
@@ -104,6 +105,7 @@ def make_app(
         compressed = "gzip" in request.headers.get("accept-encoding", "")
         body = shown.body(encoder, content_type, compressed=compressed)
         headers = {"Vary": "Accept, Accept-Encoding"}
+        headers |= contacts_header([s.id for s in latest().fleet.sites if s.contact])
         if compressed:
             headers["Content-Encoding"] = "gzip"
         return Response(body, media_type=content_type, headers=headers)

@@ -92,6 +92,8 @@ class ServerProcess:
 
     def _take(self, message: object) -> None:
         if isinstance(message, Delta):
+            if message.fleet is not None:
+                self._server.audit.configured("fleet file", sites=len(message.fleet.sites))
             self._published = self._decoder.decode(message)
             self._received = time.monotonic()
 

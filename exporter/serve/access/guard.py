@@ -16,6 +16,7 @@ from starlette.requests import HTTPConnection
 from starlette.routing import Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from exporter.serve.access.audit import CONTACTS_HEADER, AuditLog
 from exporter.serve.access.origins import is_foreign, is_own
 from exporter.serve.access.rate_limits import Buckets
 from exporter.serve.access.roles import (
@@ -113,6 +114,7 @@ class Guard:
     config : callable
         The web configuration in force.
     sign_in : SignIn
+    audit : AuditLog
     names : frozenset of str
         Host names that the server answers to besides addresses, where nobody has to sign in.
     """
@@ -122,11 +124,13 @@ class Guard:
         app: ASGIApp,
         config: Callable[[], WebConfig],
         sign_in: SignIn,
+        audit: AuditLog,
         names: frozenset[str] = frozenset(),
     ) -> None:
         self._app = app
         self._config = config
         self._sign_in = sign_in
+        self._audit = audit
         self._names = names
         self._requests = Buckets(config().rate_limit.interval, config().rate_limit.burst)
 
@@ -145,6 +149,7 @@ class Guard:
             nonlocal started
             if message["type"] == "http.response.start":
                 started = True
+                self._note(scope, message)
                 _add_headers(MutableHeaders(scope=message), config)
             await send(message)
 
@@ -177,7 +182,7 @@ class Guard:
         if not length.isdigit() or len(length) > 9 or int(length) > LARGEST_BODY:
             raise _too_large()
         host = headers.get(b"host", b"").decode("latin-1")
-        if not config.basic_auth_users and not is_own(host, self._names):
+        if not config.signs_in and not is_own(host, self._names):
             raise _RefusedError(
                 421,
                 f"this server does not answer to the name {host[:80]!r}; if it is to, list the "
@@ -204,18 +209,43 @@ class Guard:
         if action is Action.READ and scope["path"] in OPEN:
             return caller or _NOBODY
         if caller is None:
-            realm = {"WWW-Authenticate": 'Basic realm="Fleetscope", charset="UTF-8"'}
-            raise _RefusedError(401, "a user name and password are needed", realm)
+            raise _unknown_caller(config)
         if action is not None and not caller.may_anywhere(action):
             _check_method(scope)
+            now = time.monotonic()
+            self._audit.refused(caller, _address(scope), action, scope["path"], now)
             raise _RefusedError(403, _needed(action))
+        self._audit.signed_in(caller, _address(scope), time.monotonic())
         return caller
+
+    def _note(self, scope: Scope, message: Message) -> None:
+        """Note what an answer gave to its caller, and what its request changed."""
+        caller, address = scope.get(CALLER, _NOBODY), _address(scope)
+        headers = MutableHeaders(scope=message)
+        if (sites := headers.get(CONTACTS_HEADER)) is not None:
+            del headers[CONTACTS_HEADER]
+            self._audit.saw_contacts(caller, address, scope["path"], sites, time.monotonic())
+        action = action_of(scope["method"], scope["path"])
+        if action not in (None, Action.READ) and caller is not _NOBODY:
+            self._audit.changed(caller, address, action, scope["path"], message["status"])
 
     def _limit(self, config: WebConfig) -> Buckets:
         limit = config.rate_limit
         if (limit.interval, limit.burst) != (self._requests.interval, self._requests.burst):
             self._requests = Buckets(limit.interval, limit.burst)
         return self._requests
+
+
+def _unknown_caller(config: WebConfig) -> _RefusedError:
+    ways, needed = [], []
+    if config.basic_auth_users or config.oidc is None:
+        ways.append('Basic realm="Fleetscope", charset="UTF-8"')
+        needed.append("a user name and password")
+    if config.oidc is not None:
+        ways.append('Bearer realm="Fleetscope"')
+        needed.append("a token")
+    detail = f"{' or '.join(needed)} {'is' if needed == ['a token'] else 'are'} needed"
+    return _RefusedError(401, detail, {"WWW-Authenticate": ", ".join(ways)})
 
 
 def _needed(action: Action) -> str:

@@ -128,12 +128,15 @@ class Caller:
         Whether the caller sees the contacts of the sites it sees; None: its roles decide.
     expires : float or None
         Unix seconds after which it has to sign in again.
+    method : str
+        How it signed in: ``password``, ``token`` or ``oidc``; empty where nobody has to.
     """
 
     name: str
     roles: tuple[tuple[str, Role], ...] = ()
     contacts: bool | None = None
     expires: float | None = None
+    method: str = ""
 
     def role_in(self, project: str | None) -> Role | None:
         """The role in a project; ``None`` for sites without a project."""

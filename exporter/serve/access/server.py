@@ -7,12 +7,14 @@ import ipaddress
 import logging
 import socket
 import ssl
+import time
 from pathlib import Path
 
 from fastapi import FastAPI
 
 from exporter.config.settings import Settings
 from exporter.config.watched_file import WatchedFile
+from exporter.serve.access.audit import AuditLog, AuditLogError
 from exporter.serve.access.guard import Guard
 from exporter.serve.access.origins import own_names
 from exporter.serve.access.protocol import PatientProtocol
@@ -49,14 +51,20 @@ class GuardedServer:
             "web configuration", self._load, self._files, loaded, WebConfigError
         )
         token = settings.change_token
-        sign_in = SignIn(
+        try:
+            self.audit = AuditLog(settings.audit_log)
+        except AuditLogError as error:
+            raise SystemExit(f"fleetscope: FLEETSCOPE_AUDIT_LOG: {error}") from None
+        self._sign_in = SignIn(
             frozenset(name.strip() for name in settings.contact_users.split(",") if name.strip()),
             token.get_secret_value() if token else None,
+            self.audit,
         )
         app.add_middleware(
             Guard,
             config=lambda: self._config,
-            sign_in=sign_in,
+            sign_in=self._sign_in,
+            audit=self.audit,
             names=own_names(settings.allowed_hosts),
         )
         self._changed = asyncio.Event()
@@ -108,6 +116,7 @@ class GuardedServer:
 
     async def watch(self) -> None:
         """Take the web configuration again if it or a file that it names has changed."""
+        await self._sign_in.refresh(self._config, time.monotonic())
         if self._stopped or not await asyncio.to_thread(self._file.changed):
             return
         if not await asyncio.to_thread(self._file.reload):
@@ -115,6 +124,7 @@ class GuardedServer:
         log.info(
             "web configuration taken: %s, %d users", self.scheme, len(self._config.basic_auth_users)
         )
+        self.audit.configured("web configuration", users=len(self._config.basic_auth_users))
         self._changed.set()
 
     def _load(self) -> tuple[WebConfig, ssl.SSLContext | None]:
@@ -144,7 +154,7 @@ class GuardedServer:
             local = ipaddress.ip_address(self._host).is_loopback
         except ValueError:
             local = self._host == "localhost"
-        if not local and not self._config.basic_auth_users:
+        if not local and not self._config.signs_in:
             log.warning(
                 "listening beyond this machine without sign-in: whoever reaches %s:%s sees the "
                 "fleet and its contacts; see FLEETSCOPE_WEB_CONFIG",

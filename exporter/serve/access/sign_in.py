@@ -1,4 +1,4 @@
-"""Who sends a request, and what they may do: basic authentication and the token for changes."""
+"""Who sends a request: basic authentication, tokens of a provider, the token for changes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,10 @@ from collections.abc import Iterator, Mapping
 import bcrypt
 from pydantic import SecretStr
 
+from exporter.serve.access.audit import AuditLog
 from exporter.serve.access.failures import Failures
+from exporter.serve.access.oidc import RefusedTokenError, TokenVerifier
+from exporter.serve.access.oidc_config import Oidc
 from exporter.serve.access.roles import EVERY_PROJECT, Caller, Role
 from exporter.serve.access.web_config import WebConfig
 
@@ -28,7 +31,7 @@ _REMEMBERED = 100
 
 # Whoever reaches a server without users is let in, reads everything and changes nothing.
 ANYONE = Caller("anyone", ((EVERY_PROJECT, Role.VIEWER),), contacts=True)
-TOKEN = Caller("token", ((EVERY_PROJECT, Role.ADMIN),), contacts=False)
+TOKEN = Caller("token", ((EVERY_PROJECT, Role.ADMIN),), contacts=False, method="token")
 
 
 class BusyError(Exception):
@@ -46,15 +49,21 @@ class SignIn:
     contact_users : frozenset of str
         Users of the web configuration who may see contacts and endpoints.
     token : str or None
-        The token for whatever changes state; None forbids it to all.
+        The token for whatever changes state; None: there is none.
+    audit : AuditLog, optional
+        Where failures are noted.
     """
 
-    def __init__(self, contact_users: frozenset[str], token: str | None) -> None:
+    def __init__(
+        self, contact_users: frozenset[str], token: str | None, audit: AuditLog | None = None
+    ) -> None:
+        self._audit = audit or AuditLog(None)
         self._contact_users = contact_users
         self._token = token.encode() if token else None
         self._salt = os.urandom(16)
         self._known: OrderedDict[bytes, None] = OrderedDict()
         self._failures = Failures()
+        self._verifier: TokenVerifier | None = None
         self._hashing = asyncio.Semaphore(_AT_ONCE)
         self._checks: dict[bytes, asyncio.Task[bool]] = {}
         self._under_way: dict[str, int] = {}
@@ -72,15 +81,39 @@ class SignIn:
         """
         kind, _, credentials = (authorization or b"").partition(b" ")
         credentials = credentials.strip()
-        if kind.lower() == b"bearer" and self._token is not None:
-            if hmac.compare_digest(credentials, self._token):
-                return TOKEN
-            await self._refuse(client, "", now)
-            return None
-        if not config.basic_auth_users:
+        if kind.lower() == b"bearer" and (self._token is not None or config.oidc is not None):
+            return await self._bearer(config, credentials, client, now)
+        if not config.signs_in:
             return ANYONE
-        if kind.lower() != b"basic":
+        if kind.lower() != b"basic" or not config.basic_auth_users:
             return None
+        return await self._user(config, credentials, client, now)
+
+    async def refresh(self, config: WebConfig, now: float) -> None:
+        """Fetch the keys of the token provider if they are due; ``now`` in monotonic seconds."""
+        if config.oidc is not None:
+            await self._tokens(config.oidc).refresh(now)
+
+    def _tokens(self, oidc: Oidc) -> TokenVerifier:
+        if self._verifier is None or self._verifier.oidc != oidc:
+            self._verifier = TokenVerifier(oidc)
+        return self._verifier
+
+    async def _bearer(
+        self, config: WebConfig, credentials: bytes, client: str, now: float
+    ) -> Caller | None:
+        if self._token is not None and hmac.compare_digest(credentials, self._token):
+            return TOKEN
+        if config.oidc is not None:
+            with contextlib.suppress(RefusedTokenError):
+                return await self._tokens(config.oidc).caller(credentials, now)
+        self._audit.sign_in_failed("bearer", "", client, now)
+        await self._refuse(client, "", now)
+        return None
+
+    async def _user(
+        self, config: WebConfig, credentials: bytes, client: str, now: float
+    ) -> Caller | None:
         name, password = _decoded(credentials)
         if name is None:
             return None
@@ -91,11 +124,13 @@ class SignIn:
         else:
             fits = await self._check(digest, password, hashed, client)
             if not fits or name not in config.basic_auth_users:
+                known = name if name in config.basic_auth_users else ""
+                self._audit.sign_in_failed("password", known, client, now)
                 await self._refuse(client, name, now)
                 return None
             self._remember(digest)
         contacts = True if name in self._contact_users else None
-        return Caller(name, config.roles_of(name), contacts)
+        return Caller(name, config.roles_of(name), contacts, method="password")
 
     async def _check(self, digest: bytes, password: bytes, hashed: bytes, client: str) -> bool:
         """Whether the password fits; requests with the same credentials share one check."""

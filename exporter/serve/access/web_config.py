@@ -12,24 +12,16 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 import yaml
-from pydantic import (
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    SecretStr,
-    StringConstraints,
-    ValidationError,
-    model_validator,
-)
+from pydantic import Field, SecretStr, StringConstraints, ValidationError, model_validator
+from pydantic_core import ErrorDetails
 
+from exporter.model.extras import missing
+from exporter.serve.access.durations import Seconds
+from exporter.serve.access.oidc_config import Oidc
 from exporter.serve.access.roles import EVERY_PROJECT, Role
+from exporter.serve.access.web_model import RoleName, RoleProject, WebModel
 
 _LARGEST_FILE = 1024 * 1024
-RoleName = Literal["viewer", "operator", "admin"]
-RoleProject = Annotated[str, StringConstraints(pattern=r"^(\*|[A-Za-z0-9][A-Za-z0-9_-]{0,31})$")]
-_DURATION = re.compile(r"(?:0|(?:\d+(?:\.\d+)?(?:ms|s|m|h))+)\Z")
-_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 # Beyond this cost one sign-in would take seconds of the processor.
 _BCRYPT = re.compile(r"\$2[aby]\$(?:0[4-9]|1[0-6])\$[./A-Za-z0-9]{53}\Z")
 # By the names that Go gives them: what OpenSSL calls them.
@@ -48,20 +40,15 @@ class WebConfigError(Exception):
     """A web configuration that cannot be used; its text shows no secret."""
 
 
-def _seconds(value: Any) -> float:
-    if isinstance(value, (int, float)) and value == 0:
-        return 0.0
-    if not isinstance(value, str) or not _DURATION.match(value):
-        raise ValueError("expected a duration such as 100ms or 1s, or 0 for no limit")
-    parts = re.findall(r"(\d+(?:\.\d+)?)(ms|s|m|h)", value)
-    return float(sum(float(number) * _UNITS[unit] for number, unit in parts))
+class _PlacedError(ValueError):
+    """A mistake whose place is deeper than the model that found it."""
+
+    def __init__(self, message: str, *where: str) -> None:
+        super().__init__(message)
+        self.where = where
 
 
-class _Model(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
-
-
-class TlsServer(_Model):
+class TlsServer(WebModel):
     """``tls_server_config``."""
 
     cert: str | None = None
@@ -109,7 +96,7 @@ class TlsServer(_Model):
 Header = Annotated[str, StringConstraints(pattern=r"^[\x20-\x7e]*$", max_length=4096)]
 
 
-class Headers(_Model):
+class Headers(WebModel):
     """``http_server_config.headers``; blank is unset."""
 
     csp: Header = Field("", alias="Content-Security-Policy")
@@ -121,39 +108,54 @@ class Headers(_Model):
     transport: Header = Field("", alias="Strict-Transport-Security")
 
 
-class HttpServer(_Model):
+class HttpServer(WebModel):
     """``http_server_config``. HTTP/1.1 is what is served, whatever ``http2`` says."""
 
     http2: bool = True
     headers: Headers = Headers.model_construct()
 
 
-class RateLimit(_Model):
+class RateLimit(WebModel):
     """``rate_limit``, for each client: seconds between requests and how many may come at once."""
 
-    interval: Annotated[float, BeforeValidator(_seconds)] = 0.02
+    interval: Seconds = 0.02
     burst: Annotated[int, Field(ge=1, le=100_000)] = 200
 
 
-class WebConfig(_Model):
-    """The whole file; an empty one is served without TLS and sign-in."""
+class WebConfig(WebModel):
+    """The whole file; an empty one is served without TLS and sign-in.
+
+    ``roles`` (of users, by project) and ``oidc`` are not of Prometheus's format.
+    """
 
     tls_server_config: TlsServer | None = None
     http_server_config: HttpServer = HttpServer()
-    basic_auth_users: dict[str, SecretStr] = {}
+    basic_auth_users: dict[str, SecretStr] = Field(default_factory=dict)
     roles: dict[str, dict[RoleProject, RoleName]] | None = None
+    oidc: Oidc | None = None
     rate_limit: RateLimit = RateLimit()
+
+    @model_validator(mode="after")
+    def _known_users(self) -> Self:
+        for name in self.roles or {}:
+            if name not in self.basic_auth_users:
+                raise _PlacedError(f"{name!r} is no user of basic_auth_users", "roles", name)
+        return self
 
     @model_validator(mode="after")
     def _hashes(self) -> Self:
         for name, hashed in self.basic_auth_users.items():
             if not _BCRYPT.match(hashed.get_secret_value()):
-                raise ValueError(
-                    f"basic_auth_users: {name!r} has no bcrypt hash with a cost from 4 to 16"
-                )
+                message = f"{name!r} has no bcrypt hash with a cost from 4 to 16"
+                raise _PlacedError(message, "basic_auth_users", name)
             if ":" in name or not name.isprintable():
-                raise ValueError(f"basic_auth_users: {name!r} cannot be a user name")
+                raise _PlacedError(f"{name!r} cannot be a user name", "basic_auth_users", name)
         return self
+
+    @property
+    def signs_in(self) -> bool:
+        """Whether callers have to sign in."""
+        return bool(self.basic_auth_users) or self.oidc is not None
 
     def roles_of(self, user: str) -> tuple[tuple[str, Role], ...]:
         """The roles of a user in projects; without ``roles`` in the file everybody reads all."""
@@ -165,7 +167,8 @@ class WebConfig(_Model):
     def files(self) -> list[Path]:
         """The files that it names."""
         tls = self.tls_server_config
-        named = (tls.cert_file, tls.key_file, tls.client_ca_file) if tls else ()
+        named = [tls.cert_file, tls.key_file, tls.client_ca_file] if tls else []
+        named += [self.oidc.ca_file] if self.oidc else []
         return [path for path in named if path is not None]
 
 
@@ -180,8 +183,8 @@ def load_web_config(path: Path) -> WebConfig:
     try:
         if path.stat().st_size > _LARGEST_FILE:
             raise WebConfigError(f"{path}: is larger than 1 MiB")
-        data = yaml.safe_load(path.read_text("utf-8"))
-        return _placed(WebConfig.model_validate(data or {}), path.parent)
+        text = path.read_text("utf-8")
+        config = _placed(WebConfig.model_validate(yaml.safe_load(text) or {}), path.parent)
     except OSError as error:
         raise WebConfigError(f"{path}: cannot be read: {error.strerror}") from None
     except (UnicodeDecodeError, yaml.YAMLError, RecursionError) as error:
@@ -190,21 +193,54 @@ def load_web_config(path: Path) -> WebConfig:
         # The parser's own words quote the file, and with it a secret.
         raise WebConfigError(f"{path}{place}: is not YAML") from None
     except ValidationError as error:
-        lines = []
-        for detail in error.errors(include_url=False, include_input=False):
-            name = ".".join(str(part) for part in detail["loc"])
-            message = detail["msg"].removeprefix("Value error, ")
-            lines.append(f"  {name}: {message}" if name else f"  {message}")
+        lines = [_mistake(detail, text) for detail in error.errors(include_url=False)]
         raise WebConfigError(f"{path}:\n" + "\n".join(lines)) from None
+    if config.oidc is not None and (lacking := missing("oidc")):
+        raise WebConfigError(f"{path}: {lacking}")
+    return config
+
+
+def _mistake(detail: ErrorDetails, text: str) -> str:
+    """One mistake with its place in the file, as far as the file has it; without any value."""
+    where, cause = detail["loc"], detail.get("ctx", {}).get("error")
+    if isinstance(cause, _PlacedError):
+        where = (*where, *cause.where)
+    node: yaml.Node | None = yaml.compose(text, Loader=yaml.SafeLoader)
+    mark = None
+    for part in where:
+        found = _child(node, part)
+        if found is None:
+            break
+        mark, node = found
+    place = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
+    name = ".".join(str(part) for part in where)
+    message = detail["msg"].removeprefix("Value error, ")
+    return f"  {place}{name}: {message}" if name else f"  {place}{message}"
+
+
+def _child(node: yaml.Node | None, part: int | str) -> tuple[yaml.Mark, yaml.Node] | None:
+    """Where a key or an item of a list stands, and its value."""
+    if isinstance(node, yaml.MappingNode):
+        for key, value in node.value:
+            if isinstance(key, yaml.ScalarNode) and key.value == part:
+                return key.start_mark, value
+    elif isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
+        item = node.value[part]
+        return item.start_mark, item
+    return None
 
 
 def _placed(config: WebConfig, folder: Path) -> WebConfig:
-    tls = config.tls_server_config
-    if tls is None:
-        return config
-    named = {
-        name: folder / value
-        for name in ("cert_file", "key_file", "client_ca_file")
-        if (value := getattr(tls, name)) is not None
-    }
-    return config.model_copy(update={"tls_server_config": tls.model_copy(update=named)})
+    """The configuration with every path relative to the folder of the file."""
+    changed: dict[str, Any] = {}
+    tls, oidc = config.tls_server_config, config.oidc
+    if tls is not None:
+        named = {
+            name: folder / value
+            for name in ("cert_file", "key_file", "client_ca_file")
+            if (value := getattr(tls, name)) is not None
+        }
+        changed["tls_server_config"] = tls.model_copy(update=named)
+    if oidc is not None and oidc.ca_file is not None:
+        changed["oidc"] = oidc.model_copy(update={"ca_file": folder / oidc.ca_file})
+    return config.model_copy(update=changed)

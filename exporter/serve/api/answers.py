@@ -10,15 +10,16 @@ from typing import Annotated, Any
 import orjson
 from fastapi import APIRouter, Query, Request, Response
 
-from exporter.ask.answer import CannotAnswerError
+from exporter.ask.answer import Answer, CannotAnswerError
 from exporter.ask.answerer import Answerer
 from exporter.ask.language.followup import Context
 from exporter.ask.language.parse import NotUnderstoodError, Understood, understand
 from exporter.ask.language_model import LanguageModel
 from exporter.ask.lookup import UnknownSiteError
-from exporter.ask.query import QueryError
+from exporter.ask.query import QueryError, What
 from exporter.ask.request import PARAMETERS, query_from, zone_of
 from exporter.ask.sessions import Sessions
+from exporter.serve.access.audit import contacts_header
 from exporter.serve.access.guard import may_see_contacts
 from exporter.serve.access.roles import Visibility
 from exporter.serve.api.answers_openapi import ASKED, EXAMPLE, NAMES, parameters, responses
@@ -30,10 +31,15 @@ TIMELINE = {
 }
 
 
-def _json(value: Any) -> Response:
-    return Response(
-        orjson.dumps(value, option=orjson.OPT_SERIALIZE_NUMPY), media_type="application/json"
-    )
+def _json(value: Any, headers: dict[str, str] | None = None) -> Response:
+    body = orjson.dumps(value, option=orjson.OPT_SERIALIZE_NUMPY)
+    return Response(body, media_type="application/json", headers=headers)
+
+
+def _noted(answer: Answer, *, contacts: bool) -> dict[str, str]:
+    """The header that reports the contacts in an answer."""
+    shown = contacts and answer.query.what is What.CONTACT
+    return contacts_header(answer.sites) if shown else {}
 
 
 async def _answered(
@@ -48,7 +54,7 @@ async def _answered(
         return problem(404, str(error), suggestions=error.suggestions)
     except CannotAnswerError as error:
         return problem(error.status, str(error), suggestions=error.suggestions)
-    return _json(answer.as_dict())
+    return _json(answer.as_dict(), _noted(answer, contacts=contacts))
 
 
 def _given(request: Request) -> dict[str, list[str]]:
@@ -136,9 +142,10 @@ def answers_router(
         With the ``session`` of an answer, the next question may be a follow-up: *and in Spain?*
         """
         session, context = sessions.open(session, seen())
+        contacts = may_see_contacts(request)
         try:
             understood = await _understood(answerer, model, q, tz, context)
-            answer = await answerer.answer(understood.query, contacts=may_see_contacts(request))
+            answer = await answerer.answer(understood.query, contacts=contacts)
         except NotUnderstoodError as error:
             return problem(422, str(error), examples=error.examples, session=session)
         except QueryError as error:
@@ -148,7 +155,7 @@ def answers_router(
             return problem(status, str(error), suggestions=error.suggestions, session=session)
         sessions.keep(session, Context(answer.query, answer.sites), seen())
         asked = {"question": q, "session": session, "notes": understood.notes}
-        return _json(asked | answer.as_dict())
+        return _json(asked | answer.as_dict(), _noted(answer, contacts=contacts))
 
     @router.get("/names", response_class=Response, responses=responses(NAMES, 422))
     async def names() -> Response:

@@ -154,8 +154,13 @@ def serving(
     stored: InfluxQL | None = None,
     alerts: AlertHistory | None = None,
     alertmanager: Alertmanager | None = None,
+    audit_log: Path | None = None,
+    **also: Any,
 ) -> Iterator[Tenants]:
-    """Serve the fleet; one site of each project is ill and one is offline."""
+    """Serve the fleet; one site of each project is ill and one is offline.
+
+    ``also`` are further keys of the web configuration.
+    """
     served = PresentFleet(fleet())
     ill = {f"{mark}-1": {"temperature_c": 50.0, "soh_percent": 60.0} for mark in PROJECTS.values()}
     offline = dict.fromkeys(f"{mark}-2" for mark in PROJECTS.values())
@@ -171,7 +176,7 @@ def serving(
     }
     users = {name: hashed("pw") for name in CALLERS}
     limit = {"interval": "0", "burst": 1}
-    config = {"basic_auth_users": users, "roles": roles, "rate_limit": limit}
+    config = {"basic_auth_users": users, "roles": roles, "rate_limit": limit} | also
     path.write_text(yaml.safe_dump(config), "utf-8")
     visible = VisibleAssessment(lambda: served.latest)
     app = make_app(
@@ -185,7 +190,9 @@ def serving(
         alerts=VisibleAlerts(alerts, visible) if alerts else None,
         alertmanager=alertmanager,
     )
-    guarded = GuardedServer(app, load_settings(web_config=path, change_token=CHANGE_TOKEN))
+    guarded = GuardedServer(
+        app, load_settings(web_config=path, change_token=CHANGE_TOKEN, audit_log=audit_log)
+    )
     listener = socket.create_server(("127.0.0.1", 0), backlog=100)
     url = f"http://127.0.0.1:{listener.getsockname()[1]}"
     thread = threading.Thread(target=lambda: asyncio.run(guarded.serve(listener)))
