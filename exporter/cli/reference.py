@@ -70,7 +70,8 @@ def metrics() -> str:
         f"site is in `{PREFIX}site_info`; join it by `site`:",
         "```promql\n"
         f"{PREFIX}site_health_score * on (site) group_left (name, region) {PREFIX}site_info\n```",
-        "A healthy site has at most 30 series, and one more for each further pack.",
+        "A healthy site has at most 30 series, and one more for each further pack. The series of a "
+        "site that belongs to a project also have the label `project`.",
         table(("metric", "type", "labels", "meaning"), rows),
         "## Values of `outcome`",
         table(("outcome", "meaning"), outcomes),

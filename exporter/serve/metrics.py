@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
@@ -46,9 +46,9 @@ class FleetCollector(Collector):
     def collect(self) -> Iterator[Metric]:
         """See :class:`prometheus_client.registry.Collector`."""
         assessment = self._latest()
-        yield from _site_metrics(assessment)
-        yield from _reading_metrics(assessment)
-        yield from _cell_metrics(assessment)
+        projects = {site.id: site.project for site in assessment.fleet.sites if site.project}
+        for metric in _of_sites(assessment):
+            yield _with_projects(metric, projects) if projects else metric
         yield _single("fleet_sites", len(assessment.fleet.sites))
         yield _single("assessment_timestamp_seconds", assessment.time)
         build = _family("build_info")
@@ -110,6 +110,23 @@ def _add_known(
     for site, value in zip(sites, values.tolist(), strict=True):
         if not math.isnan(value):
             family.add_metric([site, *labels], value)
+
+
+def _of_sites(assessment: FleetAssessment) -> Iterator[Metric]:
+    yield from _site_metrics(assessment)
+    yield from _reading_metrics(assessment)
+    yield from _cell_metrics(assessment)
+
+
+def _with_projects(metric: Metric, projects: Mapping[str, str]) -> Metric:
+    """The metric with a label for the project of each site that has one."""
+    metric.samples = [
+        sample._replace(labels=sample.labels | {"project": project})
+        if (project := projects.get(sample.labels.get("site", "")))
+        else sample
+        for sample in metric.samples
+    ]
+    return metric
 
 
 def _site_metrics(assessment: FleetAssessment) -> Iterator[Metric]:

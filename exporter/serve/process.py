@@ -69,7 +69,9 @@ class ServerProcess:
             alertmanager=Alertmanager.from_settings(settings),
             links=Links.of(settings),
         )
-        self._server = GuardedServer(app, settings)
+        self._server = GuardedServer(
+            app, settings, lambda: self._publication().assessment.fleet.projects
+        )
         self._timers = Timers(time.monotonic)
 
     async def run(self, listener: socket.socket) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+from dataclasses import replace
 
 import pytest
 from prometheus_client import generate_latest
@@ -52,6 +53,25 @@ def of_site(found: Samples, site: str) -> dict[str, list[dict[str, str]]]:
         if dict(labels).get("site") == site:
             names.setdefault(name, []).append(dict(labels))
     return names
+
+
+def test_series_of_a_site_have_its_project_where_it_has_one() -> None:
+    found = judge(fleet("a", "b"), [snapshot("a", {}), snapshot("b", {})])
+    of_project = found.fleet.sites[0].model_copy(update={"project": "south"})
+    sites = (of_project, *found.fleet.sites[1:])
+    with_project = replace(found, fleet=found.fleet.model_copy(update={"sites": sites}))
+    plain, labelled = samples(found), samples(with_project)
+    assert not any("project" in dict(labels) for _, labels in plain)
+    seen = {(dict(labels).get("site"), dict(labels).get("project")) for _, labels in labelled}
+    assert seen == {("a", "south"), ("b", None), (None, None)}
+    without = {
+        (name, frozenset(labels - {("project", "south")})): value
+        for (name, labels), value in labelled.items()
+    }
+    of_the_process = ("process_", "python_")
+    assert {k: v for k, v in without.items() if not k[0].startswith(of_the_process)} == {
+        k: v for k, v in plain.items() if not k[0].startswith(of_the_process)
+    }
 
 
 def test_every_metric_that_is_described_and_no_other_is_exposed() -> None:

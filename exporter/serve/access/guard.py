@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from typing import Any
 
@@ -16,9 +16,10 @@ from starlette.requests import HTTPConnection
 from starlette.routing import Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from exporter.config.fleet import Project
 from exporter.serve.access.audit import CONTACTS_HEADER, AuditLog
 from exporter.serve.access.origins import is_foreign, is_own
-from exporter.serve.access.rate_limits import Buckets
+from exporter.serve.access.rate_limits import Buckets, ProjectQuotas
 from exporter.serve.access.roles import (
     OPEN,
     OWN_CREDENTIALS,
@@ -117,6 +118,8 @@ class Guard:
     audit : AuditLog
     names : frozenset of str
         Host names that the server answers to besides addresses, where nobody has to sign in.
+    projects : callable
+        The projects of the fleet file in force, with their quotas.
     """
 
     def __init__(
@@ -126,7 +129,10 @@ class Guard:
         sign_in: SignIn,
         audit: AuditLog,
         names: frozenset[str] = frozenset(),
+        projects: Callable[[], Mapping[str, Project]] = dict,
     ) -> None:
+        self._projects = projects
+        self._quotas = ProjectQuotas()
         self._app = app
         self._config = config
         self._sign_in = sign_in
@@ -216,7 +222,17 @@ class Guard:
             self._audit.refused(caller, _address(scope), action, scope["path"], now)
             raise _RefusedError(403, _needed(action))
         self._audit.signed_in(caller, _address(scope), time.monotonic())
+        self._check_quota(caller)
         return caller
+
+    def _check_quota(self, caller: Caller) -> None:
+        """Refuse what is beyond the requests of the caller's projects."""
+        projects = caller.visibility.projects
+        spent = projects and self._quotas.exhausted(projects, self._projects(), time.monotonic())
+        if spent:
+            raise _RefusedError(
+                429, f"the project {spent} has used its requests_per_minute", {"Retry-After": "5"}
+            )
 
     def _note(self, scope: Scope, message: Message) -> None:
         """Note what an answer gave to its caller, and what its request changed."""

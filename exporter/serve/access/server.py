@@ -8,10 +8,12 @@ import logging
 import socket
 import ssl
 import time
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from fastapi import FastAPI
 
+from exporter.config.fleet import Project
 from exporter.config.settings import Settings
 from exporter.config.watched_file import WatchedFile
 from exporter.serve.access.audit import AuditLog, AuditLogError
@@ -39,7 +41,12 @@ class GuardedServer:
         If the web configuration is wrong at the start.
     """
 
-    def __init__(self, app: FastAPI, settings: Settings) -> None:
+    def __init__(
+        self,
+        app: FastAPI,
+        settings: Settings,
+        projects: Callable[[], Mapping[str, Project]] = dict,
+    ) -> None:
         self._app = app
         self._host, self._port = settings.host_port
         self._path = settings.web_config
@@ -66,6 +73,7 @@ class GuardedServer:
             sign_in=self._sign_in,
             audit=self.audit,
             names=own_names(settings.allowed_hosts),
+            projects=projects,
         )
         self._changed = asyncio.Event()
         self._stopped = False

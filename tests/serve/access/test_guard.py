@@ -6,7 +6,7 @@ import asyncio
 import base64
 import contextlib
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +17,12 @@ import yaml
 from fastapi import FastAPI, Request
 from yarl import URL
 
+from exporter.config.fleet import Project
 from exporter.config.settings import Settings, load_settings
 from exporter.serve.access import guard, protocol
 from exporter.serve.access.failures import LONGEST_SECONDS, MOST_KEYS, Failures
 from exporter.serve.access.guard import LARGEST_BODY, may_see_contacts
-from exporter.serve.access.rate_limits import MOST_CLIENTS, Buckets
+from exporter.serve.access.rate_limits import MOST_CLIENTS, Buckets, ProjectQuotas
 from exporter.serve.access.server import GuardedServer
 from tests.serve.access.conftest import hashed
 
@@ -55,8 +56,10 @@ def configured(tmp_path: Path, config: dict[str, Any] | None, **more: Any) -> Se
 
 
 @contextlib.asynccontextmanager
-async def serving(settings: Settings) -> AsyncIterator[tuple[str, GuardedServer]]:
-    guarded = GuardedServer(application(), settings)
+async def serving(
+    settings: Settings, quotas: Mapping[str, Project] | None = None
+) -> AsyncIterator[tuple[str, GuardedServer]]:
+    guarded = GuardedServer(application(), settings, lambda: quotas or {})
     listener = socket.create_server(("127.0.0.1", 0))
     task = asyncio.create_task(guarded.serve(listener))
     try:
@@ -428,3 +431,38 @@ async def test_headers(tmp_path: Path) -> None:
         headers = (await http.get("/who")).headers
         assert headers["X-Frame-Options"] == "sameorigin"
         assert headers["Strict-Transport-Security"] == "max-age=60"
+
+
+async def test_the_callers_of_a_project_share_its_quota(tmp_path: Path) -> None:
+    roles = {"anna": {"south": "viewer"}, "ben": {"south": "viewer"}, "ops": {"*": "viewer"}}
+    users = {"basic_auth_users": {name: hashed("right") for name in roles}, "roles": roles}
+    quotas = {"south": Project(requests_per_minute=3)}
+    async with (
+        serving(configured(tmp_path, users), quotas) as (url, _),
+        client(url) as http,
+    ):
+
+        async def status(name: str) -> int:
+            return (await http.get("/who", headers=basic(name, "right"))).status
+
+        assert [await status(name) for name in ("anna", "ben", "anna")] == [200, 200, 200]
+        refused = await http.get("/who", headers=basic("ben", "right"))
+        assert (refused.status, refused.headers["Retry-After"]) == (429, "5")
+        assert "south" in (await refused.json())["detail"]
+        # Those who see every project are not counted, and may look why.
+        assert await status("ops") == 200
+        # A new fleet file counts at once.
+        quotas["south"] = Project()
+        assert await status("anna") == 200
+
+
+def test_a_caller_of_two_projects_counts_in_both() -> None:
+    quotas = {"a": Project(requests_per_minute=2), "b": Project(requests_per_minute=1)}
+    counted = ProjectQuotas()
+    assert counted.exhausted(["a", "b"], quotas, 0.0) is None
+    # What is refused for one project is not counted in the other.
+    assert counted.exhausted(["a", "b"], quotas, 0.0) == "b"
+    assert counted.exhausted(["a"], quotas, 0.0) is None
+    assert counted.exhausted(["a"], quotas, 0.0) == "a"
+    assert counted.exhausted(["a"], quotas, 30.0) is None
+    assert counted.exhausted(["c"], quotas, 30.0) is None
