@@ -87,8 +87,9 @@ def fetch(
 ) -> bytes:
     """What the exporter answers to GET; lists become repeated parameters.
 
-    User name, password and a CA of one's own come from FLEETSCOPE_API_USERNAME,
-    FLEETSCOPE_API_PASSWORD (or …_PASSWORD_FILE) and FLEETSCOPE_API_CA_FILE.
+    A token comes from FLEETSCOPE_API_TOKEN, else user name and password from
+    FLEETSCOPE_API_USERNAME and FLEETSCOPE_API_PASSWORD (secrets also from …_FILE); a CA of one's
+    own from FLEETSCOPE_API_CA_FILE.
 
     Raises
     ------
@@ -137,14 +138,18 @@ def _plain(value: Any) -> Any:
 
 
 def _headers() -> dict[str, str]:
+    if token := _secret("FLEETSCOPE_API_TOKEN"):
+        return {"Authorization": f"Bearer {token}"}
     user = os.environ.get("FLEETSCOPE_API_USERNAME")
-    if not user:
-        return {}
-    secret = os.environ.get("FLEETSCOPE_API_PASSWORD", "")
-    file = os.environ.get("FLEETSCOPE_API_PASSWORD_FILE")
-    if file:
-        try:
-            secret = Path(file).read_text("utf-8").strip()
-        except (OSError, UnicodeDecodeError) as error:
-            raise CannotAskError("FLEETSCOPE_API_PASSWORD_FILE cannot be read") from error
-    return basic(user, secret)
+    return basic(user, _secret("FLEETSCOPE_API_PASSWORD")) if user else {}
+
+
+def _secret(variable: str) -> str:
+    """A secret from a variable, or from the file that another one names."""
+    file = os.environ.get(f"{variable}_FILE")
+    if not file:
+        return os.environ.get(variable, "")
+    try:
+        return Path(file).read_text("utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise CannotAskError(f"{variable}_FILE cannot be read") from error

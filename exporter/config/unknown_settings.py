@@ -15,6 +15,7 @@ _OTHERS = frozenset(
     PREFIX + name
     for name in (
         *("URL", "API_USERNAME", "API_PASSWORD", "API_PASSWORD_FILE", "API_CA_FILE"),
+        *("API_TOKEN", "API_TOKEN_FILE"),
         *("DEMO_DIR", "FLEET_DIR", "SCREENSHOTS", "CAPTURES", "COMPLETE"),
         *("INFLUXDB_ADMIN_PASSWORD", "DASHBOARDS_PATH", "RUNBOOKS_URL"),
     )

@@ -12,6 +12,7 @@ import socket
 import time
 from dataclasses import replace
 
+from exporter.assess.assessment import FleetAssessment
 from exporter.collect.timers import Timers
 from exporter.config import logs
 from exporter.config.settings import Settings
@@ -19,7 +20,7 @@ from exporter.deliver.alertmanager import Alertmanager
 from exporter.deliver.schedule import Deliveries, load_side_files
 from exporter.history.influxql import InfluxQL
 from exporter.serve.access.server import GuardedServer
-from exporter.serve.access.visible import VisibleAssessment, visibility
+from exporter.serve.access.visible import VisibleAssessment, delivering, visibility
 from exporter.serve.access.visible_past import VisiblePast
 from exporter.serve.application import make_app
 from exporter.serve.channel import Channel
@@ -48,10 +49,13 @@ class ServerProcess:
         stored = InfluxQL.from_settings(settings)
         self._pool = Pool(settings, self._publication)
         files = load_side_files(settings)
-        self._deliveries = Deliveries(
-            files, lambda: self._publication().assessment, self._pool.send_report
-        )
         visible = VisibleAssessment(lambda: self._publication().assessment)
+
+        def of_tickets() -> FleetAssessment:
+            with delivering("tickets", files.tickets.only_projects if files.tickets else ()):
+                return visible()
+
+        self._deliveries = Deliveries(files, of_tickets, self._pool.send_report)
         app = make_app(
             visible,
             lambda: self._publication().waiting,

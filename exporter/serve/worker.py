@@ -20,7 +20,7 @@ from exporter.deliver.schedule import load_side_files, send_report
 from exporter.history.alert_history import AlertHistory
 from exporter.history.influxql import InfluxQL
 from exporter.serve.access.guard import CALLER
-from exporter.serve.access.visible import VisibleAssessment, calling, visibility
+from exporter.serve.access.visible import VisibleAssessment, calling, delivering, visibility
 from exporter.serve.access.visible_alerts import VisibleAlerts
 from exporter.serve.access.visible_past import VisiblePast
 from exporter.serve.application import make_app
@@ -42,15 +42,16 @@ class Worker:
         self._channel = channel
         self._decoder = Decoder()
         self._published: Publication | None = None
-        self._stored = InfluxQL.from_settings(settings)
         self._files = load_side_files(settings)
         alerts = AlertHistory.from_settings(settings)
-        visible = VisibleAssessment(lambda: self._publication().assessment)
+        self._visible = visible = VisibleAssessment(lambda: self._publication().assessment)
+        stored = InfluxQL.from_settings(settings)
+        self._stored = VisiblePast(stored, visible) if stored is not None else None
         self._app = make_app(
             visible,
             lambda: None,
             CollectorRegistry(),
-            VisiblePast(self._stored, visible) if self._stored is not None else None,
+            self._stored,
             self._files.prices,
             model=LanguageModel.from_settings(settings),
             seen=visibility,
@@ -115,8 +116,8 @@ class Worker:
         plan = self._files.report
         assert plan is not None  # asked for with a report file only
         assert self._stored is not None  # checked when the file was read
-        assessment = self._publication().assessment
-        failed = await send_report(assessment, self._stored, plan, self._files.prices)
+        with delivering("report", plan.only_projects):
+            failed = await send_report(self._visible(), self._stored, plan, self._files.prices)
         return Reply(request.number, failed=tuple(failed))
 
 

@@ -10,6 +10,7 @@ from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
 from exporter.config.addresses import url_mistake
 from exporter.config.field_types import Text
+from exporter.config.fleet import ProjectId
 from exporter.config.side_file import Secret, SideModel
 
 Address = Annotated[Text, StringConstraints(pattern=r"^[^@\s,;<>\"]+@[^@\s,;<>\"]+$")]
@@ -95,6 +96,7 @@ class ReportPlan(SideModel):
     schedule: Annotated[str, AfterValidator(_check_cron)]
     timezone: Annotated[str, AfterValidator(_check_zone)] = "UTC"
     days: Annotated[float, Field(gt=0, le=366)] = 7.0
+    only_projects: Annotated[tuple[ProjectId, ...], Field(max_length=1000)] = ()
     formats: Annotated[tuple[Format, ...], Field(min_length=1)] = ("html", "pdf")
     mail: Mail | None = None
     post: Post | None = None

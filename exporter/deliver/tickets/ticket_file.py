@@ -9,7 +9,7 @@ from pydantic import Field, StringConstraints, model_validator
 
 from exporter.config.addresses import url_mistake
 from exporter.config.field_types import Text
-from exporter.config.fleet import Priority
+from exporter.config.fleet import Priority, ProjectId
 from exporter.config.side_file import Secret, SideModel
 from exporter.deliver.report.report_file import Url
 
@@ -69,6 +69,7 @@ class TicketPlan(SideModel):
     update_hours: Annotated[float, Field(ge=0.1, le=8760)] = 24.0
     most_per_hour: Annotated[int, Field(ge=1, le=10000)] = 20
     page: Url | None = None
+    only_projects: Annotated[tuple[ProjectId, ...], Field(max_length=1000)] = ()
     destinations: Annotated[tuple[Destination, ...], Field(min_length=1, max_length=20)]
 
     @model_validator(mode="after")

@@ -10,14 +10,14 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextvars import ContextVar
 from dataclasses import dataclass
 
 from exporter.assess.assessment import FleetAssessment
 from exporter.assess.restriction import restricted, restricted_fleet
 from exporter.config.fleet import Fleet
-from exporter.serve.access.roles import Caller, Visibility
+from exporter.serve.access.roles import EVERY_PROJECT, Caller, Role, Visibility
 
 _caller: ContextVar[Caller] = ContextVar("caller")
 # Callers with the same rights share a part.
@@ -33,6 +33,12 @@ def calling(caller: Caller) -> Iterator[None]:
         yield
     finally:
         _caller.reset(token)
+
+
+def delivering(name: str, projects: Collection[str]) -> contextlib.AbstractContextManager[None]:
+    """What runs inside works for a delivery, which sees some projects, or all without any."""
+    roles = tuple((project, Role.OPERATOR) for project in projects or (EVERY_PROJECT,))
+    return calling(Caller(name, roles))
 
 
 def visibility() -> Visibility:

@@ -125,6 +125,7 @@ class Tenants:
 
     url: str
     served: ServedFleet
+    stored: InfluxQL | None = None
 
     def ask(self, caller: str, method: str, path: str, **more: Any) -> requests.Response:
         auth: AuthBase = Bearer(CHANGE_TOKEN) if caller == "token" else HTTPBasicAuth(caller, "pw")
@@ -198,7 +199,7 @@ def serving(
     thread = threading.Thread(target=lambda: asyncio.run(guarded.serve(listener)))
     thread.start()
     try:
-        yield Tenants(url, served)
+        yield Tenants(url, served, stored)
     finally:
         guarded.stop()
         thread.join()

@@ -21,7 +21,8 @@ async def test_it_signs_in_over_tls(
     config = tls(certificates.issue("server.pem", "127.0.0.1"))
     config["basic_auth_users"] = {"ops": hashed("right")}
 
-    async with serving(configured(tmp_path, config)) as (url, _):
+    settings = configured(tmp_path, config, change_token="change-me-4711-4711")
+    async with serving(settings) as (url, _):
 
         async def refusal() -> str:
             with pytest.raises(client.CannotAskError) as caught:
@@ -36,6 +37,13 @@ async def test_it_signs_in_over_tls(
         secret.write_text("wrong\n")
         monkeypatch.setenv("FLEETSCOPE_API_PASSWORD_FILE", str(secret))
         assert await refusal() == "a user name and password are needed"
+        monkeypatch.setenv("FLEETSCOPE_API_TOKEN_FILE", str(tmp_path / "absent"))
+        assert await refusal() == "FLEETSCOPE_API_TOKEN_FILE cannot be read"
+        monkeypatch.delenv("FLEETSCOPE_API_TOKEN_FILE")
+        # A token comes first.
+        monkeypatch.setenv("FLEETSCOPE_API_TOKEN", "change-me-4711-4711")
+        assert await refusal() == "Not Found"
+        monkeypatch.delenv("FLEETSCOPE_API_TOKEN")
         secret.write_text("right\n")
         # Past the door, whose application has no such route here.
         assert await refusal() == "Not Found"

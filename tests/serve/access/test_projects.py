@@ -19,7 +19,8 @@ from exporter.deliver.alertmanager import Alertmanager
 from exporter.history.alert_history import AlertHistory
 from exporter.history.influxql import InfluxQL, NoAnswerError
 from exporter.serve.access.roles import Action
-from exporter.serve.access.visible_past import limited_to
+from exporter.serve.access.visible import VisibleAssessment, delivering
+from exporter.serve.access.visible_past import VisiblePast, limited_to
 from tests import service_process
 from tests.history.prometheus import prometheus
 from tests.serve.access import tenants
@@ -317,6 +318,23 @@ def test_a_page_of_another_site_cannot_use_a_sign_in(
     assert reply.status_code == 403
     same = {"Origin": running.url}
     assert running.ask("all_admin", "post", "/-/reload", headers=same).status_code == 202
+
+
+@pytest.mark.parametrize(("projects", "count"), [(("south",), 6), ((), 13), (("west",), 0)])
+async def test_deliveries_are_of_the_projects_that_their_file_names(
+    running: Tenants, projects: tuple[str, ...], count: int
+) -> None:
+    visible = VisibleAssessment(lambda: running.served.latest)
+    database = running.stored
+    assert database is not None
+    with delivering("report", projects):
+        seen = visible()
+        past = VisiblePast(database, visible)
+        stored = await past.select('SELECT last("online") FROM "site" WHERE time > 0 GROUP BY *')
+    assert len(seen.fleet.sites) == len(stored) == count
+    assert all(site.contact for site in seen.fleet.sites)
+    with pytest.raises(LookupError):
+        visible()
 
 
 def test_workers_show_no_more_than_the_server(tmp_path: Path) -> None:
