@@ -17,6 +17,7 @@ from typing import Annotated, Literal, Union, get_args, get_origin
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from exporter.cli.devices_page import devices
 from exporter.cli.markdown import page, table
 from exporter.cli.scoring_reference import scoring
 from exporter.config.driver_options import Declarations, block_of
@@ -44,6 +45,7 @@ def documents() -> dict[str, str]:
         "influxdb.md": influxdb(),
         "settings.md": settings(),
         "fleet-file.md": fleet_file(),
+        "devices.md": devices(),
         "scoring.md": scoring(),
         "glossary.md": glossary(),
     }

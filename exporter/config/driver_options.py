@@ -58,11 +58,15 @@ class DriverDeclaration:
         URL schemes of ``api_endpoint`` that it understands.
     summary : str
         The protocol in one sentence, for docs/fleet-file.md.
+    gives, switch_on : str
+        What its devices tell, and how they are made to answer, for docs/devices.md.
     """
 
     options: ClassVar[type[DriverOptions]] = DriverOptions
     schemes: ClassVar[tuple[str, ...]] = ("http", "https")
     summary: ClassVar[str] = ""
+    gives: ClassVar[str] = ""
+    switch_on: ClassVar[str] = ""
 
 
 Declarations = Mapping[str, type[DriverDeclaration]]

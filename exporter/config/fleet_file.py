@@ -322,7 +322,7 @@ class _Explainer:
         if kind == "missing":
             return self._document.mistake(where, "is missing; it is required")
         value = detail.get("input")
-        message = _message(kind, where, value, detail.get("ctx", {})) or detail["msg"]
+        message = message_of(kind, where, value, detail.get("ctx", {})) or detail["msg"]
         return self._document.mistake(where, f"{self._shown(value, where)}: {message}")
 
     def _shown(self, value: Any, where: Where) -> str:
@@ -369,7 +369,7 @@ class _Explainer:
         return known
 
 
-def _message(kind: str, where: Where, value: Any, context: dict[str, Any]) -> str | None:
+def message_of(kind: str, where: Where, value: Any, context: dict[str, Any]) -> str | None:
     """What would be right; None for a kind of error that has no text here."""
     if kind == "string_pattern_mismatch":
         if where[-1] == "email":

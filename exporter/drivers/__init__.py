@@ -7,6 +7,7 @@ from types import MappingProxyType
 from exporter.drivers.base import Driver, DriverContext, Endpoint, Registry
 from exporter.drivers.modbus_tcp.modbus_tcp_driver import ModbusTcpDriver
 from exporter.drivers.sunspec.sunspec_driver import SunSpecDriver
+from exporter.drivers.template.template_driver import TemplateDriver
 from exporter.drivers.venus.http_driver import VenusHttpDriver
 from exporter.drivers.venus.mqtt_driver import VenusMqttDriver
 
@@ -16,6 +17,7 @@ DRIVERS: Registry = MappingProxyType(
         "modbus-tcp": ModbusTcpDriver,
         "venus-mqtt": VenusMqttDriver,
         "sunspec": SunSpecDriver,
+        "template": TemplateDriver,
     }
 )
 

@@ -4,10 +4,18 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo
 
 from exporter.config.driver_options import DriverOptions
 from exporter.config.field_types import Text
+from exporter.drivers.template.template_driver import checked_template
+
+GX_MAP = "victron-gx"
+
+
+def _check_map(value: str, info: ValidationInfo) -> str:
+    return value if value == GX_MAP else checked_template(value, info)
+
 
 Unit = Annotated[int, Field(ge=0, le=255, strict=True)]
 Units = Annotated[tuple[Unit, ...], Field(max_length=32)]
@@ -31,7 +39,14 @@ class GxBlock(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    unit: Unit = Field(default=100, description="Unit of the GX itself")
+    map: Annotated[Text, AfterValidator(_check_map)] = Field(
+        default=GX_MAP,
+        description="`victron-gx`, or the map of another device: a template over Modbus, by name "
+        "or as a file ([devices.md](devices.md))",
+    )
+    unit: Unit | None = Field(
+        default=None, description="Unit of the device; 100 for a GX, else as the map has it"
+    )
     units: GxUnits = Field(
         default=GxUnits(),
         description="Units of the devices behind a GX, found by themselves otherwise",
@@ -52,5 +67,5 @@ class ModbusTcpOptions(DriverOptions):
     )
 
     def identity(self) -> tuple[object, ...]:
-        """What makes it another device: its unit and its serial number."""
-        return (self.modbus.unit, self.serial)
+        """What makes it another device: its map, its unit and its serial number."""
+        return (self.modbus.map, self.modbus.unit, self.serial)

@@ -57,6 +57,14 @@ class SunSpecDriver(Driver):
     options = SunSpecOptions
     schemes = ("modbus",)
     summary = "Inverters, meters and batteries that speak SunSpec over Modbus TCP."
+    gives = (
+        "PV, grid and consumption, from models 101-103, 111-113, 701, 160, 201-204 and 211-214; "
+        "batteries with health, cells and alarms, from models 124 and 802-805"
+    )
+    switch_on = (
+        "In the inverter's own settings: Modbus TCP or SunSpec, on; with a meter, its unit goes "
+        "into `sunspec.units` (often 200 or 240)"
+    )
 
     def __init__(self, endpoint: Endpoint, context: DriverContext) -> None:
         options = endpoint.options

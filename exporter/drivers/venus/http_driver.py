@@ -28,6 +28,8 @@ class VenusHttpDriver(Driver):
     options = VenusHttpOptions
     schemes = ("http", "https")
     summary = "Victron Venus devices behind the Venus HTTP bridge."
+    gives = "Everything that is scored, single cells, alarms and codes of every device"
+    switch_on = "Install the bridge on the GX; it listens on port 8088 without a password"
 
     def __init__(self, endpoint: Endpoint, context: DriverContext) -> None:
         options = endpoint.options

@@ -69,6 +69,8 @@ class VenusMqttDriver(Driver):
     options = VenusMqttOptions
     schemes = ("mqtt", "mqtts")
     summary = "Victron Venus devices over MQTT, at the device's own broker or at a shared one."
+    gives = "What the HTTP bridge gives"
+    switch_on = "On the GX, Settings, Integrations, MQTT access, on (port 1883, with TLS 8883)"
 
     def __init__(self, endpoint: Endpoint, context: DriverContext) -> None:
         options = endpoint.options

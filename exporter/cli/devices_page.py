@@ -1,0 +1,117 @@
+"""Writes docs/devices.md from the drivers and the templates that ship."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from exporter.cli.markdown import page, table
+from exporter.drivers import DRIVERS
+from exporter.drivers.template.template_file import load_template, shipped
+from exporter.drivers.template.template_model import Template
+from exporter.drivers.template.template_values import quantities_of
+
+_EXAMPLE = """```yaml
+template: my-box
+title: My box
+gives: battery
+transport: http            # or modbus
+source: its manual, page 12
+switch_on: Settings, API, on
+requests: {status: /status}
+readings:
+  - {quantity: soc_percent, path: battery.soc, missing: [255]}
+  - {quantity: power_w, path: battery.kw, scale: -1000}
+  - quantity: grid_power_w
+    sum: [{path: meter.0.power}, {path: meter.1.power, optional: true}]
+alarms:
+  - {alarm: HighTemperature, path: battery.state, values: {ok: 0, warm: 1, hot: 2}}
+```"""
+
+
+def devices() -> str:
+    """The page of devices."""
+    return page(
+        "Devices",
+        "What each driver and template reads, and how to switch it on at the device. `fleetscope "
+        "probe ADDRESS` tries them on an address and prints the entry for the fleet file; "
+        "[fleet-file.md](fleet-file.md#drivers) has every option.",
+        "## Drivers",
+        table(
+            ("driver", "address", "gives", "at the device"),
+            [
+                (f"`{name}`", f"`{d.schemes[0]}://HOST`", d.gives or "–", d.switch_on or "–")
+                for name, d in sorted(DRIVERS.items())
+            ],
+        ),
+        "## Templates",
+        "A site names one with `driver: template` and `template: NAME`. Signs are those of the "
+        "[glossary](glossary.md): battery power positive when charging, grid power positive when "
+        "importing. The templates follow public documents and were proven against replies made "
+        "after them, not at the devices.",
+        *[_section(load_template(name, Path())) for name in shipped()],
+        "## A template of your own",
+        "`template: my-box.yaml`, relative to the fleet file. It is checked when the fleet file "
+        "is, with the place of each mistake, and read again when the fleet file is.",
+        _EXAMPLE,
+        table(
+            ("key of a reading", "meaning"),
+            [
+                ("`quantity`", "Its name in the [glossary](glossary.md)"),
+                ("`device`", "`battery/0` where it is left out; for quantities of a battery only"),
+                (
+                    "`request`, `path`",
+                    "Over HTTP: which reply (the first one where it is left out),"
+                    " and where in it: `a.b.0.c`, or `[name=x].value` out of a list",
+                ),
+                (
+                    "`register`, `type`",
+                    "Over Modbus: address from 0, and `u16`, `i16`, `u32`, "
+                    "`i32`, `u64`, `i64`, `f32` or `f64`",
+                ),
+                ("`function`, `unit`", "`holding` or `input`; a unit other than the site's"),
+                ("`scale_register`", "A register with a power of ten, as in SunSpec"),
+                ("`scale`, `offset`", "raw x scale + offset; a scale of -1 turns the sign"),
+                (
+                    "`missing`",
+                    "Raw values that mean that there is none. Registers whose bits mean "
+                    "so by themselves (0xFFFF, 0x8000, 0x7FFFFFFF and others) are known",
+                ),
+                ("`values`", "Text or number to number, for enumerations"),
+                (
+                    "`sum`",
+                    "Parts that are added; without one that is not `optional` there is no sum",
+                ),
+            ],
+        ),
+        "The template itself has `word_order` (`big`, or `little` where the lowest register comes "
+        "first), `largest_gap` (registers that may be read along, 8), `unit`, `port`, "
+        "`parameters` (`${name}` in requests and paths, which the site fills in), and `serial`. "
+        "Templates have no single cells, and none over MQTT yet.",
+    )
+
+
+def _section(template: Template) -> str:
+    site, battery = quantities_of(template)
+    scheme = template.transport
+    port = f":{template.port}" if template.port else ""
+    entry = (
+        f"{{id: ID, driver: template, template: {template.template}, "
+        f"api_endpoint: '{scheme}://HOST{port}'"
+    )
+    if template.parameters:
+        entry += ", parameters: {" + ", ".join(f"{n}: …" for n in template.parameters) + "}"
+    lines = [
+        f"### `{template.template}`: {template.title}",
+        "",
+        f"Gives {template.gives}: {', '.join(f'`{name}`' for name in (*site, *battery))}.",
+        "",
+        f"{template.switch_on} Source: {template.source}.",
+        "",
+    ]
+    for name, parameter in template.parameters.items():
+        default = f" (`{parameter.default}` where it is left out)" if parameter.default else ""
+        lines.append(f"- `{name}`: {parameter.meaning}{default}")
+    if template.parameters:
+        lines.append("")
+    lines.append(f"`- {entry}}}`")
+    return "\n".join(lines)

@@ -1,0 +1,228 @@
+"""The models of a template: a device family, its readings, and where each one is."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from exporter.config.field_types import Number, Text, field_error
+from exporter.drivers.template.json_path import parse_path
+from exporter.drivers.transport.modbus.words import WordOrder, WordType
+from exporter.model.quantities import BATTERY_QUANTITIES, QUANTITIES
+
+_NAME = re.compile(r"[a-z][a-z0-9_-]{0,40}\Z")
+_DEVICE = re.compile(r"[a-z]{1,20}/[A-Za-z0-9_.-]{1,40}\Z")
+_PLACEHOLDER = re.compile(r"\$\{([^}]*)\}")
+MOST_REQUESTS = 20
+MOST_READINGS = 200
+
+
+def placeholders(text: str) -> list[str]:
+    """Names of the parameters in a text: ``${name}``."""
+    return _PLACEHOLDER.findall(text)
+
+
+def filled(text: str, values: dict[str, str]) -> str:
+    """The text with its parameters put in."""
+    return _PLACEHOLDER.sub(lambda match: values[match[1]], text)
+
+
+def _check_path(value: str) -> str:
+    try:
+        parse_path(_PLACEHOLDER.sub("x", value))
+    except ValueError as error:
+        raise field_error(str(error)) from None
+    return value
+
+
+def _check_target(value: str) -> str:
+    if not value.startswith("/") or any(c.isspace() or c in "#\\" for c in value):
+        raise field_error("expected a path such as /status, with a query if need be")
+    return value
+
+
+def _check_quantity(value: str) -> str:
+    if value not in QUANTITIES:
+        raise field_error("no such quantity; docs/glossary.md has their names")
+    return value
+
+
+def _check_device(value: str) -> str:
+    if not _DEVICE.match(value):
+        raise field_error("expected a class and a number such as battery/0")
+    return value
+
+
+JsonPath = Annotated[Text, AfterValidator(_check_path)]
+Device = Annotated[Text, AfterValidator(_check_device)]
+Address = Annotated[int, Field(ge=0, le=0xFFFF, strict=True)]
+Unit = Annotated[int, Field(ge=0, le=255, strict=True)]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class Source(_Strict):
+    """Where one raw value is, and how it becomes a number: raw x scale + offset."""
+
+    request: Text | None = None
+    path: JsonPath | None = None
+    register_: Address | None = Field(default=None, alias="register")
+    type: WordType = WordType.U16
+    function: Literal["holding", "input"] = "holding"
+    unit: Unit | None = None
+    scale_register: Address | None = None
+    scale: Number = 1.0
+    offset: Number = 0.0
+    missing: Annotated[tuple[float | str, ...], Field(max_length=20)] = ()
+    values: dict[str, Number] | None = None
+    optional: bool = False
+
+    @property
+    def places(self) -> int:
+        """How many places it names: a path or a register."""
+        return (self.path is not None) + (self.register_ is not None)
+
+
+class Reading(Source):
+    """One quantity: a source of its own, or the sum of several."""
+
+    quantity: Annotated[Text, AfterValidator(_check_quantity)]
+    device: Device | None = None
+    sum: Annotated[tuple[Source, ...], Field(max_length=20)] = ()
+
+    @property
+    def sources(self) -> tuple[Source, ...]:
+        """What it is made of."""
+        return self.sum or (self,)
+
+    @property
+    def battery(self) -> str | None:
+        """The battery that it belongs to; None for the site."""
+        if self.quantity not in BATTERY_QUANTITIES:
+            return None
+        return self.device or "battery/0"
+
+
+class Alarm(Source):
+    """One alarm of a device: level 0 (ok), 1 (warning) or 2 (alarm), as ``values`` says."""
+
+    alarm: Annotated[Text, Field(pattern=r"^[A-Za-z0-9 _./-]{1,60}$")]
+    device: Device = "battery/0"
+
+
+class Parameter(_Strict):
+    """What a site has to say of its device."""
+
+    meaning: Text
+    default: Text | None = None
+
+
+class Template(_Strict):
+    """One family of devices."""
+
+    template: Annotated[Text, Field(pattern=r"^[a-z][a-z0-9-]{0,40}$")]
+    title: Text
+    gives: Annotated[Text, Field(max_length=80)]
+    transport: Literal["http", "modbus"]
+    source: Annotated[str, Field(min_length=1, max_length=400)]
+    switch_on: Annotated[str, Field(min_length=1, max_length=400)]
+    parameters: dict[str, Parameter] = Field(default_factory=dict)
+    requests: Annotated[
+        dict[str, Annotated[Text, AfterValidator(_check_target)]], Field(max_length=MOST_REQUESTS)
+    ] = Field(default_factory=dict)
+    unit: Unit = 1
+    port: Annotated[int, Field(ge=1, le=65535, strict=True)] | None = None
+    word_order: WordOrder = WordOrder.BIG
+    largest_gap: Annotated[int, Field(ge=0, le=100, strict=True)] = 8
+    serial: Source | None = None
+    readings: Annotated[tuple[Reading, ...], Field(max_length=MOST_READINGS)]
+    alarms: Annotated[tuple[Alarm, ...], Field(max_length=MOST_READINGS)] = ()
+
+    @property
+    def rows(self) -> list[tuple[tuple[str | int, ...], Source]]:
+        """Every source, with its place in the file."""
+        found: list[tuple[tuple[str | int, ...], Source]] = []
+        for index, reading in enumerate(self.readings):
+            if reading.sum:
+                found += [(("readings", index, "sum", n), s) for n, s in enumerate(reading.sum)]
+            else:
+                found.append((("readings", index), reading))
+        found += [(("alarms", index), alarm) for index, alarm in enumerate(self.alarms)]
+        if self.serial is not None:
+            found.append((("serial",), self.serial))
+        return found
+
+    def request_of(self, source: Source) -> str:
+        """Name of the request whose document holds a source."""
+        return source.request or next(iter(self.requests))
+
+    def mistakes(self) -> list[tuple[tuple[str | int, ...], str]]:
+        """What no single row can know: its place in the file, and what would be right."""
+        found: list[tuple[tuple[str | int, ...], str]] = []
+        http = self.transport == "http"
+        if http and not self.requests:
+            found.append((("requests",), "is missing; a template over http has at least one"))
+        if not self.readings:
+            found.append((("readings",), "is empty; expected at least one reading"))
+        for name in self.parameters:
+            if not _NAME.match(name):
+                found.append((("parameters", name), "expected lower-case letters, digits, _ and -"))
+        for name, target in self.requests.items():
+            found += [(("requests", name), m) for m in self._unknown_parameters(target)]
+        for index, reading in enumerate(self.readings):
+            if reading.sum and reading.places:
+                found.append((("readings", index), "has both a sum and a place of its own"))
+            if reading.device is not None and reading.battery is None:
+                message = "is given for a quantity of the site, which has no device"
+                found.append((("readings", index, "device"), message))
+        for where, source in self.rows:
+            found += [(where, message) for message in self._source_mistakes(source, http=http)]
+        seen: set[tuple[str, str | None]] = set()
+        for index, reading in enumerate(self.readings):
+            key = (reading.quantity, reading.battery)
+            if key in seen:
+                found.append((("readings", index, "quantity"), "is given twice"))
+            seen.add(key)
+        return found
+
+    def _source_mistakes(self, source: Source, *, http: bool) -> list[str]:
+        if source.places != 1:
+            return [f"expected {'a path' if http else 'a register'}"]
+        if http != (source.path is not None):
+            return [f"a template over {self.transport} has {'paths' if http else 'registers'}"]
+        if http and source.request is not None and source.request not in self.requests:
+            return [f"request: no such request; one of: {', '.join(self.requests)}"]
+        return self._unknown_parameters(source.path or "")
+
+    def _unknown_parameters(self, text: str) -> list[str]:
+        return [
+            f"no such parameter {name}; one of: {', '.join(self.parameters) or 'none'}"
+            for name in placeholders(text)
+            if name not in self.parameters
+        ]
+
+    def values_of(self, given: dict[str, str]) -> dict[str, str]:
+        """The parameters of a site.
+
+        Raises
+        ------
+        ValueError
+            For a parameter that is unknown, missing, or would change the request's form.
+        """
+        unknown = [name for name in given if name not in self.parameters]
+        if unknown:
+            known = ", ".join(self.parameters) or "none"
+            raise ValueError(f"no such parameter {unknown[0]}; one of: {known}")
+        values = {n: p.default for n, p in self.parameters.items() if p.default is not None} | given
+        lacking = [name for name in self.parameters if name not in values]
+        if lacking:
+            meaning = self.parameters[lacking[0]].meaning
+            raise ValueError(f"the parameter {lacking[0]} is missing: {meaning}")
+        for name, value in values.items():
+            if not re.fullmatch(r"[A-Za-z0-9_.:-]{1,100}", value):
+                raise ValueError(f"parameter {name}: expected letters, digits and _ . : -")
+        return values
