@@ -8,7 +8,16 @@ import numpy as np
 
 from scoring.cells.imbalance import DEFAULT_LIMITS
 from scoring.cells.rest import Zone, zones
-from scoring.issues import BoolArray, Component, Finding, FloatArray, component, judge
+from scoring.issues import (
+    NOTHING_HELD,
+    BoolArray,
+    Component,
+    Finding,
+    FloatArray,
+    Held,
+    component,
+    judge,
+)
 from scoring.rules import (
     BATTERY_HEALTH_UNKNOWN,
     BATTERY_SILENT,
@@ -36,6 +45,7 @@ def assess_battery(
     cell_found: BoolArray,
     limits: Mapping[str, FloatArray],
     noticed: tuple[Finding, ...] = (),
+    held: Held = NOTHING_HELD,
 ) -> Component:
     """Battery component: state of health, heat, cell spread and charge.
 
@@ -60,6 +70,8 @@ def assess_battery(
         they hold as they are.
     noticed : tuple of Finding
         What drivers noticed of batteries.
+    held : mapping of code to int array, shape (N,)
+        Severities at the judgement before; see :func:`scoring.issues.judge`.
 
     Returns
     -------
@@ -78,11 +90,11 @@ def assess_battery(
     nothing = np.full(soh_percent.shape, np.nan)
     health_unknown = np.isnan(soh_percent) & np.isnan(temperature_c) & np.isnan(cell_spread_v)
     findings = (
-        judge(BATTERY_SOH, soh_percent, limits, everywhere),
-        judge(BATTERY_TEMPERATURE, temperature_c, limits, everywhere),
-        judge(CELL_SPREAD, cell_spread_v, spread_limits, everywhere),
+        judge(BATTERY_SOH, soh_percent, limits, everywhere, held=held),
+        judge(BATTERY_TEMPERATURE, temperature_c, limits, everywhere, held=held),
+        judge(CELL_SPREAD, cell_spread_v, spread_limits, everywhere, held=held),
         judge(CELL_FINDING, nothing, limits, answering & cell_found),
-        judge(BATTERY_SOC, soc_percent, limits, everywhere),
+        judge(BATTERY_SOC, soc_percent, limits, everywhere, held=held),
         judge(BATTERY_SILENT, nothing, limits, answering & ~any_reading),
         judge(BATTERY_HEALTH_UNKNOWN, nothing, limits, answering & any_reading & health_unknown),
         *noticed,

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 import numpy as np
 
-from scoring.issues import BoolArray, Component, Finding, FloatArray, component, judge
+from scoring.issues import (
+    NOTHING_HELD,
+    BoolArray,
+    Component,
+    Finding,
+    FloatArray,
+    Held,
+    component,
+    judge,
+)
 from scoring.rules import SCRAPES_FAILING, SITE_OFFLINE
 
 FEWEST_SCRAPES = 6
@@ -19,6 +28,7 @@ def assess_connectivity(
     offline_after_s: FloatArray,
     offline: BoolArray,
     noticed: tuple[Finding, ...] = (),
+    held: Held = NOTHING_HELD,
 ) -> Component:
     """Connectivity component: 100 times the share that worked, less what staleness takes.
 
@@ -34,6 +44,8 @@ def assess_connectivity(
     offline : bool array, shape (N,)
     noticed : tuple of Finding
         What drivers noticed of the link.
+    held : mapping of code to int array, shape (N,)
+        Severities at the judgement before; see :func:`scoring.issues.judge`.
 
     Returns
     -------
@@ -47,7 +59,7 @@ def assess_connectivity(
     judged = (attempted >= FEWEST_SCRAPES) & ~offline
     findings = (
         judge(SITE_OFFLINE, age_s, {"offline_after_seconds": offline_after_s}, offline),
-        judge(SCRAPES_FAILING, share, {}, judged),
+        judge(SCRAPES_FAILING, share, {}, judged, held=held),
         *noticed,
     )
     base = component("connectivity", findings, {"scrapes": share}, np.ones(share.shape, dtype=bool))

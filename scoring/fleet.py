@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,7 @@ from scoring.issues import (
     Component,
     Finding,
     FloatArray,
+    Held,
     component,
     judge,
 )
@@ -74,6 +75,8 @@ class FleetInputs:
         Group numbers, -1 in none; no group spans projects.
     project : int array
         Group numbers; every site is in one. Sites are compared within their project alone.
+    held : mapping of code to int array
+        Severities at the judgement before; see :func:`scoring.issues.judge`.
     """
 
     ids: list[str]
@@ -100,6 +103,7 @@ class FleetInputs:
     region: NDArray[np.int64]
     battery_type: NDArray[np.int64]
     project: NDArray[np.int64]
+    held: Held = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +147,7 @@ def assess_fleet(inputs: FleetInputs) -> FleetScores:
         cell_found=inputs.cell_found,
         limits=inputs.thresholds,
         noticed=tuple(f for f in noticed if f.rule.component == "battery"),
+        held=inputs.held,
     )
     grid = assess_grid(
         connected=read["grid_connected"],
@@ -155,6 +160,7 @@ def assess_fleet(inputs: FleetInputs) -> FleetScores:
         nominal=inputs.nominal,
         limits=inputs.thresholds,
         noticed=tuple(f for f in noticed if f.rule.component == "grid"),
+        held=inputs.held,
     )
     solar, solar_result = _assess_solar(inputs, answering)
     connectivity = assess_connectivity(
@@ -165,6 +171,7 @@ def assess_fleet(inputs: FleetInputs) -> FleetScores:
         offline_after_s=inputs.offline_after_s,
         offline=offline,
         noticed=tuple(f for f in noticed if f.rule.component == "connectivity"),
+        held=inputs.held,
     )
     devices = (
         *assess_devices(
@@ -178,6 +185,7 @@ def assess_fleet(inputs: FleetInputs) -> FleetScores:
             voltage_v=read["ac_input_voltage_v"],
             nominal=inputs.nominal,
             answering=answering,
+            held=inputs.held,
         ),
         *(f for f in noticed if f.rule.component == "devices"),
     )

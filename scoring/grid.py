@@ -8,14 +8,17 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from scoring.issues import (
+    NOTHING_HELD,
     BoolArray,
     Component,
     Finding,
     FloatArray,
+    Held,
     Severity,
     component,
     judge,
 )
+from scoring.limits import LIMITS
 from scoring.rules import (
     AC_INPUT_FREQUENCY,
     AC_INPUT_VOLTAGE,
@@ -26,7 +29,6 @@ from scoring.rules import (
     GRID_LOST,
     GRID_UNSTEADY,
     GRID_VOLTAGE,
-    LIMITS,
     NOMINAL_NOT_SET,
     VOLTAGE_TOLERANCE,
 )
@@ -102,6 +104,7 @@ def assess_ac_input(
     voltage_v: FloatArray,
     nominal: Nominal,
     answering: BoolArray,
+    held: Held = NOTHING_HELD,
 ) -> tuple[Finding, ...]:
     """A generator or shore power while it feeds a site: wider bands than those of a grid.
 
@@ -111,6 +114,8 @@ def assess_ac_input(
         NaN where no such source feeds the site.
     nominal : Nominal
     answering : bool array, shape (N,)
+    held : mapping of code to int array, shape (N,)
+        Severities at the judgement before; see :func:`scoring.issues.judge`.
 
     References
     ----------
@@ -124,8 +129,8 @@ def assess_ac_input(
         "ac_input_voltage_high": seen.v * (1 + VOLTAGE_TOLERANCE),
     }
     return (
-        judge(AC_INPUT_FREQUENCY, frequency_hz, limits, answering),
-        judge(AC_INPUT_VOLTAGE, voltage_v, limits, answering),
+        judge(AC_INPUT_FREQUENCY, frequency_hz, limits, answering, held=held),
+        judge(AC_INPUT_VOLTAGE, voltage_v, limits, answering, held=held),
     )
 
 
@@ -141,6 +146,7 @@ def assess_grid(
     nominal: Nominal,
     limits: Mapping[str, FloatArray],
     noticed: tuple[Finding, ...] = (),
+    held: Held = NOTHING_HELD,
 ) -> Component:
     """Grid component: presence, frequency, voltage and steadiness.
 
@@ -165,6 +171,8 @@ def assess_grid(
         ``grid_frequency_min`` and ``grid_frequency_max``: the band in Hz, both ends inside it.
     noticed : tuple of Finding
         What drivers noticed of grids.
+    held : mapping of code to int array, shape (N,)
+        Severities at the judgement before; see :func:`scoring.issues.judge`.
 
     Returns
     -------
@@ -194,7 +202,7 @@ def assess_grid(
         "grid_frequency_min": limits["grid_frequency_min"] + seen.hz - nominal.hz,
         "grid_frequency_max": limits["grid_frequency_max"] + seen.hz - nominal.hz,
     }
-    frequency = judge(GRID_FREQUENCY, frequency_hz, own, on_grid, compared=nearest_hz)
+    frequency = judge(GRID_FREQUENCY, frequency_hz, own, on_grid, nearest_hz, held)
     in_band = frequency.severity == Severity.NONE
     findings = (
         judge(GRID_LOST, connected, own, on_grid & lost),
@@ -204,10 +212,11 @@ def assess_grid(
             frequency_hz,
             own,
             on_grid & in_band,
-            compared=np.round(nearest_hz, 3),
+            np.round(nearest_hz, 3),
+            held,
         ),
-        judge(GRID_VOLTAGE, worst_v, own, on_grid),
-        judge(GRID_UNSTEADY, frequency_std_hz, own, on_grid & ~lost),
+        judge(GRID_VOLTAGE, worst_v, own, on_grid, held=held),
+        judge(GRID_UNSTEADY, frequency_std_hz, own, on_grid & ~lost, held=held),
         _nominal_not_set(nominal, seen, on_grid),
         *noticed,
     )

@@ -4,22 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
 
+from scoring.limits import LIMITS
 from scoring.rule import NO_CAP, Rule, Severity, Side
-from scoring.rules import LIMITS
 
 FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
 IntArray = NDArray[np.int8]
 
+Held = Mapping[str, IntArray]
+"""Code of an issue to the severities that it had, shape (N,)."""
+NOTHING_HELD: Held = MappingProxyType({})
+
 __all__ = [
+    "NOTHING_HELD",
     "BoolArray",
     "Component",
     "Finding",
     "FloatArray",
+    "Held",
     "IntArray",
     "Severity",
     "component",
@@ -33,7 +40,8 @@ class Finding:
 
     ``severity`` holds values of :class:`Severity`; ``value`` and ``threshold`` are in the rule's
     unit, NaN where there is none; ``deduction`` is in points of the component's 100; ``cap`` is
-    what the issue holds the overall score to at most, 100 where it does not.
+    what the issue holds the overall score to at most, 100 where it does not. ``ends_at`` is the
+    value at which an issue ends whose value is back inside its limit, NaN elsewhere.
     """
 
     rule: Rule
@@ -42,6 +50,7 @@ class Finding:
     threshold: FloatArray
     deduction: FloatArray
     cap: FloatArray
+    ends_at: FloatArray
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +83,7 @@ def judge(
     limits: Mapping[str, FloatArray | float],
     where: BoolArray,
     compared: FloatArray | None = None,
+    held: Held = NOTHING_HELD,
 ) -> Finding:
     """Judge all sites by one rule: of its levels that hold, the first decides.
 
@@ -89,27 +99,36 @@ def judge(
         Where the rule applies; of a level that is a state, where that state is.
     compared : float array, shape (N,), optional
         The value as it is compared with the limit, where it is not ``value`` itself.
+    held : mapping of code to int array, shape (N,)
+        Severities at the judgement before. A level that held then goes on until the value is back
+        inside its limit by the limit's ``release``.
     """
     count = value.shape[0]
     severity = np.zeros(count, dtype=np.int8)
     deduction, cap = np.zeros(count), np.full(count, NO_CAP)
-    threshold = np.full(count, np.nan)
+    threshold, ends_at = np.full(count, np.nan), np.full(count, np.nan)
     compared = value if compared is None else compared
+    before = held.get(rule.code)
     for level in reversed(rule.levels):
         limit = np.full(count, np.nan)
         if level.limit:
             limit[:] = limits.get(level.limit, LIMITS[level.limit].default)
             limit += level.further
         holds = where
-        if level.side is Side.BELOW:
-            holds = where & (compared < limit)
-        elif level.side is Side.ABOVE:
-            holds = where & (compared > limit)
+        if level.side is not Side.STATE:
+            sign = 1.0 if level.side is Side.BELOW else -1.0
+            beyond = sign * compared < sign * limit
+            end = limit
+            if before is not None:
+                release = LIMITS[level.limit].release
+                end = np.where(before >= level.severity, limit + sign * release, limit)
+            holds = where & (sign * compared < sign * end)
+            ends_at[holds] = np.where(beyond, np.nan, end)[holds]
         severity[holds] = level.severity
         deduction[holds] = level.points
         cap[holds] = level.holds_to
         threshold[holds] = limit[holds]
-    return Finding(rule, severity, value, threshold, deduction, cap)
+    return Finding(rule, severity, value, threshold, deduction, cap, ends_at)
 
 
 def component(

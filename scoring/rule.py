@@ -52,6 +52,9 @@ class Limit:
         Name of a limit that it must lie below.
     note : str
         A remark for its reference.
+    release : float
+        How far back inside the limit a value must come for its issue to end, in ``unit``, so that a
+        value that hovers at its limit is one issue and not fifty. At least 0.
     """
 
     name: str
@@ -63,6 +66,7 @@ class Limit:
     configurable: bool = False
     less_than: str = ""
     note: str = ""
+    release: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,15 +1,14 @@
 """The rules of scoring: a row for each limit and for each kind of issue.
 
 From these rows come deductions and caps, the keys of the fleet file, the tables of docs/scoring.md,
-the limits that dashboards draw, and limits and texts of alerts.
+the limits that dashboards draw, and limits and texts of alerts. Limits are rows of
+:mod:`scoring.limits`.
 """
 
 from __future__ import annotations
 
-import math
-
 from scoring.notice_rules import NOTICE_RULES
-from scoring.rule import Level, Limit, Rule, Severity, Side
+from scoring.rule import Level, Rule, Severity, Side
 
 BELOW, ABOVE, STATE = Side.BELOW, Side.ABOVE, Side.STATE
 INFO, WARNING, CRITICAL = Severity.INFO, Severity.WARNING, Severity.CRITICAL
@@ -26,89 +25,6 @@ DEAD_PV_RATIO = 0.02
 CELL_WARMER_BY_C = 3.0
 """Above the median of its pack, from which drawings mark a cell: the spread that data sheets of LFP
 packs commonly allow."""
-
-LIMITS: dict[str, Limit] = {
-    limit.name: limit
-    for limit in (
-        Limit(
-            "battery_soh_warning",
-            85.0,
-            "%",
-            lowest=0,
-            highest=100,
-            above_lowest=True,
-            configurable=True,
-        ),
-        Limit(
-            "battery_soh_critical",
-            70.0,
-            "%",
-            lowest=0,
-            highest=100,
-            above_lowest=True,
-            configurable=True,
-            less_than="battery_soh_warning",
-        ),
-        Limit(
-            "grid_frequency_min",
-            49.5,
-            "Hz",
-            lowest=40,
-            highest=70,
-            configurable=True,
-            less_than="grid_frequency_max",
-        ),
-        Limit("grid_frequency_max", 50.5, "Hz", lowest=40, highest=70, configurable=True),
-        Limit("temperature_max", 45.0, "°C", lowest=-20, highest=100, configurable=True),
-        Limit(
-            "cell_spread_warning",
-            0.10,
-            "V",
-            lowest=0,
-            highest=2,
-            above_lowest=True,
-            configurable=True,
-            less_than="cell_spread_critical",
-        ),
-        Limit(
-            "cell_spread_critical",
-            0.15,
-            "V",
-            lowest=0,
-            highest=2,
-            above_lowest=True,
-            configurable=True,
-        ),
-        Limit(
-            "soc_critical",
-            10.0,
-            "%",
-            lowest=0,
-            highest=100,
-            configurable=True,
-            note="its alert is a page",
-        ),
-        Limit("grid_frequency_low", math.nan, "Hz"),
-        Limit("grid_frequency_high", math.nan, "Hz"),
-        Limit("grid_voltage_low", math.nan, "V"),
-        Limit("grid_voltage_high", math.nan, "V"),
-        Limit("grid_unsteady", 0.05, "Hz"),
-        Limit("ac_input_frequency_low", math.nan, "Hz"),
-        Limit("ac_input_frequency_high", math.nan, "Hz"),
-        Limit("ac_input_voltage_low", math.nan, "V"),
-        Limit("ac_input_voltage_high", math.nan, "V"),
-        Limit("pv_underperforming", 0.50),
-        Limit("pv_low", 0.75),
-        Limit("offline_after_seconds", math.nan, "s"),
-        Limit("scrapes_worked_warning", 0.50),
-        Limit("scrapes_worked_info", 0.95),
-        Limit("alarm_level", 2.0),
-        Limit("warning_level", 1.0),
-    )
-}
-
-CONFIGURABLE: tuple[Limit, ...] = tuple(x for x in LIMITS.values() if x.configurable)
-"""The keys of ``thresholds`` in the fleet file."""
 
 BATTERY_SOH = Rule(
     "battery_soh",

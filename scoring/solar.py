@@ -9,8 +9,9 @@ from datetime import UTC, datetime
 import numpy as np
 from numpy.typing import NDArray
 
+from scoring.limits import LIMITS
 from scoring.outliers import Labels, sort_groups
-from scoring.rules import DEAD_PV_RATIO, LIMITS, PV_LOW, PV_UNDERPERFORMING
+from scoring.rules import DEAD_PV_RATIO, PV_LOW, PV_UNDERPERFORMING
 
 FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]

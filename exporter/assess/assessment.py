@@ -21,7 +21,7 @@ from exporter.model.cell_findings import CellFinding, SiteCells
 from exporter.model.snapshot import Outcome
 from scoring.common import CommonIssue, common_issues
 from scoring.fleet import FleetInputs, FleetScores, assess_fleet
-from scoring.issues import BoolArray, FloatArray, Severity
+from scoring.issues import BoolArray, FloatArray, Held, Severity
 from scoring.rules import (
     CELL_FINDING,
     SITE_OFFLINE,
@@ -251,6 +251,7 @@ def assess(
         region=state.region,
         battery_type=state.battery_type,
         project=state.project,
+        held=_severities(previous, state),
     )
     scores = assess_fleet(inputs)
     issues = _issues(state, scores, wall, _beginnings(previous), worst_cells)
@@ -318,6 +319,21 @@ def _noticed(state: FleetState) -> dict[str, BoolArray]:
     return found
 
 
+def _severities(previous: FleetAssessment | None, state: FleetState) -> Held:
+    """Severities of an Assessment by code, in the rows of the present fleet."""
+    if previous is None:
+        return {}
+    found = {f.rule.code: f.severity for f in previous.scores.findings if f.severity.any()}
+    if previous.fleet is state.fleet:
+        return found
+    rows = {site.id: row for row, site in enumerate(previous.fleet.sites)}
+    before = np.array([rows.get(site, -1) for site in state.ids], dtype=np.int64)
+    return {
+        code: np.where(before >= 0, severity[before], 0).astype(np.int8)
+        for code, severity in found.items()
+    }
+
+
 def _beginnings(previous: FleetAssessment | None) -> dict[tuple[str, str], float]:
     """When each active issue of an Assessment began, by site id and code."""
     if previous is None:
@@ -351,7 +367,9 @@ def _issues(
                 worst = worst_cells[state.ids[row]]
                 detail = worst.sentence
                 since = since if worst.since is None else worst.since
-            sentence = sentence_of(rule, record, value, threshold, detail)
+            sentence = sentence_of(
+                rule, record, value, threshold, detail, ends_at=float(finding.ends_at[row])
+            )
             found[row].append(
                 Issue(
                     code=rule.code,

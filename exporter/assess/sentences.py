@@ -27,7 +27,13 @@ MOST_NAMED = 5
 
 
 def sentence_of(
-    rule: Rule, record: SiteRecord, value: float, threshold: float, detail: str | None = None
+    rule: Rule,
+    record: SiteRecord,
+    value: float,
+    threshold: float,
+    detail: str | None = None,
+    *,
+    ends_at: float = math.nan,
 ) -> str:
     """The sentence of an issue.
 
@@ -40,10 +46,17 @@ def sentence_of(
         In the rule's unit, NaN where there is none.
     detail : str, optional
         What the sentence adds; from the record where it is not given.
+    ends_at : float
+        The value at which the issue ends, where ``value`` is back inside the limit; else NaN.
     """
     shown, limit = judged(
         value, threshold, unit=rule.unit, decimals=rule.decimals, as_percent=rule.as_percent
     )
+    if not math.isnan(ends_at):
+        _, end = judged(value, ends_at, unit=rule.unit, decimals=0, as_percent=rule.as_percent)
+        side = "below" if ends_at > threshold else "above"
+        subject = rule.subject[0].upper() + rule.subject[1:]
+        return f"{subject} is {shown}; it was {side} {limit}, and the issue ends at {end}"
     if detail is None:
         add = _DETAILS.get(rule.code)
         detail = add(record, value, threshold) if add else _notices(rule, record)

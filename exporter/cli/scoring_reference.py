@@ -6,8 +6,9 @@ from exporter.cli.markdown import page, table
 from exporter.model.figures import exact, with_unit
 from scoring.battery import STEEP_BELOW_PERCENT, STEEP_FROM_PERCENT
 from scoring.cells.imbalance import DEFAULT_LIMITS
+from scoring.limits import LIMITS
 from scoring.rule import NO_CAP, Level, Rule
-from scoring.rules import DEAD_PV_RATIO, LIMITS, RULES, UNKNOWN_HEALTH_CAP
+from scoring.rules import DEAD_PV_RATIO, RULES, UNKNOWN_HEALTH_CAP
 from scoring.status import GOOD_FROM, HEALTHY_FROM, WARNING_FROM
 from scoring.weights import CRITICAL_CAP, WARNING_CAP, WEIGHTS
 
@@ -44,6 +45,9 @@ def scoring() -> str:
         "limit is still right. Of the rows of one code the first that holds counts. The last but "
         "one column is what the issue holds the overall score to at most.",
         table(("component", "when", "points", "severity", "at most", "code"), deductions),
+        "An issue with a limit ends once its value is back inside by a margin, so that a value "
+        "that hovers at its limit is one issue and not fifty. Until then its sentence says so.",
+        table(("limit", "margin"), _margins()),
         "Connectivity is 100 times the share of scrapes that worked in the last hour, of which a "
         "partial one counts half, and falls to 0 as the last one ages from 2 intervals to 3 "
         "intervals and 10 s.",
@@ -69,6 +73,14 @@ def scoring() -> str:
         "fleet that has at least five members with a value (Iglewicz and Hoaglin, 1993); beyond "
         "3.5 is an outlier. MAD has a floor, so that a fleet in agreement has none.",
     )
+
+
+def _margins() -> list[tuple[str, str]]:
+    return [
+        (f"`{limit.name}`", with_unit(exact(limit.release), limit.unit))
+        for limit in LIMITS.values()
+        if limit.release
+    ]
 
 
 def _when(rule: Rule, level: Level) -> str:

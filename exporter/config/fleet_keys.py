@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from scoring.limits import CONFIGURABLE
 from scoring.rule import Limit, Severity
-from scoring.rules import CONFIGURABLE, RULES
+from scoring.rules import RULES
 
 SITE_KEYS = {
     "id": "Stable name in metrics, storage and addresses: letters, digits and `_.:-`, 64 at most. "

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, create_model
 
 from exporter.config.field_types import Number
+from scoring.limits import CONFIGURABLE
 from scoring.rule import Limit
-from scoring.rules import CONFIGURABLE
 
 
 class _Model(BaseModel):

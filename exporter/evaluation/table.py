@@ -24,13 +24,13 @@ def found_table(verdicts: Mapping[str, Verdict]) -> str:
         All over the same labels.
     """
     names = list(verdicts)
-    head = ["fault", "strength", "cases", "found", "after", "paged"]
+    head = ["fault", "strength", "cases", "found", "after", "findings", "paged"]
     head += [f"found by {_HEADINGS[name]}" for name in names[1:]]
     lines = [_line(head), _line(["---"] * len(head))]
     columns = [rows(verdicts[name].found) for name in names]
     for index, row in enumerate(columns[0]):
         cells = [row.fault, row.strength or "–", str(row.labels), _found_of(row)]
-        cells += [_duration(row.median_seconds), str(row.paged)]
+        cells += [_duration(row.median_seconds), str(row.most_findings), str(row.paged)]
         cells += [str(column[index].found) for column in columns[1:]]
         lines.append(_line(cells))
     return "\n".join(lines) + "\n"

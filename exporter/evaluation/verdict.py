@@ -30,11 +30,14 @@ class Found:
         From the fault's beginning to the first right finding; None: not found.
     paged_seconds : float or None
         The same for the first page.
+    findings : int
+        How many times a right finding began: one fault should be one.
     """
 
     label: Label
     after_seconds: float | None
     paged_seconds: float | None = None
+    findings: int = 0
 
 
 @dataclass(slots=True)
@@ -77,7 +80,8 @@ class Verdict:
 class Row:
     """All labels of one fault at one strength, summed up.
 
-    ``median_seconds`` is over those that were found, NaN without any.
+    ``median_seconds`` is over those that were found, NaN without any; ``most_findings`` is the
+    largest number of findings that one of them made.
     """
 
     fault: str
@@ -86,6 +90,7 @@ class Row:
     found: int
     paged: int
     median_seconds: float
+    most_findings: int
     claimed: bool
 
 
@@ -149,6 +154,7 @@ def _row(fault: str, strength: str, group: list[Found]) -> Row:
         found=len(late),
         paged=sum(f.paged_seconds is not None for f in group),
         median_seconds=float(np.median(late)) if late else math.nan,
+        most_findings=max(f.findings for f in group),
         claimed=any(f.label.claimed for f in group),
     )
 
@@ -160,7 +166,7 @@ def _found(label: Label, spells: Iterable[Spell], pages: Iterable[FiredAlert]) -
         if spell.code in label.codes and spell.begin <= label.end and spell.end >= label.begin
     ]
     paged = [page.begin for page in pages if page.begin <= label.end and page.end >= label.begin]
-    return Found(label, _delay(label, right), _delay(label, paged))
+    return Found(label, _delay(label, right), _delay(label, paged), len(right))
 
 
 def _delay(label: Label, begins: list[float]) -> float | None:

@@ -129,8 +129,8 @@ def test_tables_say_what_nobody_claims_to_find() -> None:
     unclaimed = Label(site="a", fault="stuck charge", begin=HOUR, end=2 * HOUR)
     ours = judge([HOT, unclaimed], [], [], sites=1, span=(0.0, DAY))
     lines = found_table({"fleetscope": ours, "two sigma": ours}).splitlines()
-    assert lines[2] == "| hot battery | 50 °C | 1 | 0 | – | 0 | 0 |"
-    assert lines[3] == "| stuck charge | – | 1 | not claimed | – | 0 | 0 |"
+    assert lines[2] == "| hot battery | 50 °C | 1 | 0 | – | 0 | 0 | 0 |"
+    assert lines[3] == "| stuck charge | – | 1 | not claimed | – | 0 | 0 | 0 |"
 
 
 def test_tables_of_what_was_false_give_rates() -> None:

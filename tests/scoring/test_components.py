@@ -12,7 +12,8 @@ from scoring.connectivity import assess_connectivity
 from scoring.devices import assess_devices
 from scoring.grid import Nominal, assess_ac_input, assess_grid, steadiness
 from scoring.issues import Component, FloatArray, Severity
-from scoring.rules import LIMITS, RULES
+from scoring.limits import LIMITS
+from scoring.rules import RULES
 
 DEFAULTS = {name: limit.default for name, limit in LIMITS.items() if limit.configurable}
 

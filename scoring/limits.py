@@ -1,0 +1,100 @@
+"""The limits that readings are compared with: a row each."""
+
+from __future__ import annotations
+
+import math
+
+from scoring.rule import Limit
+
+LIMITS: dict[str, Limit] = {
+    limit.name: limit
+    for limit in (
+        Limit(
+            "battery_soh_warning",
+            85.0,
+            "%",
+            lowest=0,
+            highest=100,
+            above_lowest=True,
+            configurable=True,
+            release=0.5,
+        ),
+        Limit(
+            "battery_soh_critical",
+            70.0,
+            "%",
+            lowest=0,
+            highest=100,
+            above_lowest=True,
+            configurable=True,
+            less_than="battery_soh_warning",
+            release=0.5,
+        ),
+        Limit(
+            "grid_frequency_min",
+            49.5,
+            "Hz",
+            lowest=40,
+            highest=70,
+            configurable=True,
+            less_than="grid_frequency_max",
+            release=0.05,
+        ),
+        Limit(
+            "grid_frequency_max", 50.5, "Hz", lowest=40, highest=70, configurable=True, release=0.05
+        ),
+        Limit(
+            "temperature_max", 45.0, "°C", lowest=-20, highest=100, configurable=True, release=1.0
+        ),
+        Limit(
+            "cell_spread_warning",
+            0.10,
+            "V",
+            lowest=0,
+            highest=2,
+            above_lowest=True,
+            configurable=True,
+            less_than="cell_spread_critical",
+            release=0.005,
+        ),
+        Limit(
+            "cell_spread_critical",
+            0.15,
+            "V",
+            lowest=0,
+            highest=2,
+            above_lowest=True,
+            configurable=True,
+            release=0.005,
+        ),
+        Limit(
+            "soc_critical",
+            10.0,
+            "%",
+            lowest=0,
+            highest=100,
+            configurable=True,
+            note="its alert is a page",
+            release=2.0,
+        ),
+        Limit("grid_frequency_low", math.nan, "Hz", release=0.02),
+        Limit("grid_frequency_high", math.nan, "Hz", release=0.02),
+        Limit("grid_voltage_low", math.nan, "V", release=2.0),
+        Limit("grid_voltage_high", math.nan, "V", release=2.0),
+        Limit("grid_unsteady", 0.05, "Hz", release=0.005),
+        Limit("ac_input_frequency_low", math.nan, "Hz", release=0.2),
+        Limit("ac_input_frequency_high", math.nan, "Hz", release=0.2),
+        Limit("ac_input_voltage_low", math.nan, "V", release=2.0),
+        Limit("ac_input_voltage_high", math.nan, "V", release=2.0),
+        Limit("pv_underperforming", 0.50),
+        Limit("pv_low", 0.75),
+        Limit("offline_after_seconds", math.nan, "s"),
+        Limit("scrapes_worked_warning", 0.50, release=0.05),
+        Limit("scrapes_worked_info", 0.95, release=0.02),
+        Limit("alarm_level", 2.0),
+        Limit("warning_level", 1.0),
+    )
+}
+
+CONFIGURABLE: tuple[Limit, ...] = tuple(x for x in LIMITS.values() if x.configurable)
+"""The keys of ``thresholds`` in the fleet file."""

@@ -1,0 +1,83 @@
+"""A value that hovers at its limit is one issue, and its sentence stays true."""
+
+from __future__ import annotations
+
+import pytest
+
+from exporter.assess.assessment import FleetAssessment, Issue, assess
+from exporter.collect.state import FleetState
+from tests.assess.test_assessment import WALL, fleet, snapshot
+
+BATTERY_VALUES = [
+    # quantity, code, beyond its limit, back inside, where the issue is over
+    ("temperature_c", "battery_temperature", 45.2, 44.8, 43.9),
+    ("soc_percent", "battery_soc", 9.8, 10.2, 12.1),
+    ("soh_percent", "battery_soh", 84.8, 85.2, 85.6),
+    ("cell_spread_v", "cell_spread", 0.102, 0.098, 0.094),
+]
+GRID_VALUES = [
+    ("grid_frequency_hz", "grid_frequency", 49.48, 49.52, 49.56),
+    ("grid_frequency_hz", "grid_frequency_deviation", 50.12, 50.09, 50.07),
+]
+
+
+def issues_of(kind: str, quantity: str, values: list[float]) -> list[dict[str, Issue]]:
+    """Issues by code after each of some values."""
+    state = FleetState(fleet("a"), 10.0)
+    found: list[dict[str, Issue]] = []
+    before: FleetAssessment | None = None
+    for step, value in enumerate(values):
+        now = 1000.0 + 10 * step
+        state.apply(snapshot("a", **{"battery": {}, kind: {quantity: value}}), now)
+        before = assess(state, now, WALL + 10 * step, before)
+        found.append({issue.code: issue for issue in before.issues[0]})
+    return found
+
+
+@pytest.mark.parametrize(
+    ("kind", "quantity", "code", "beyond", "inside", "over"),
+    [("battery", *row) for row in BATTERY_VALUES] + [("grid", *row) for row in GRID_VALUES],
+)
+def test_an_issue_ends_only_well_inside_its_limit(
+    kind: str, quantity: str, code: str, beyond: float, inside: float, over: float
+) -> None:
+    found = issues_of(kind, quantity, [inside, beyond, inside, beyond, inside, over, inside])
+    assert [code in issues for issues in found] == [False, True, True, True, True, False, False]
+    assert len({issues[code].since for issues in found[1:5]}) == 1, "it is one issue"
+    assert len({issues[code].threshold for issues in found[1:5]}) == 1, "the limit stays the limit"
+
+
+def test_the_sentence_of_a_value_back_inside_says_so() -> None:
+    beyond, inside = issues_of("battery", "temperature_c", [45.2, 44.8])
+    assert beyond["battery_temperature"].sentence == "Battery is at 45.2 °C, above 45 °C"
+    assert inside["battery_temperature"].sentence == (
+        "Battery or cell temperature is 44.8 °C; it was above 45 °C, and the issue ends at 44 °C"
+    )
+
+
+def test_a_critical_issue_becomes_a_warning_by_its_own_margin() -> None:
+    found = issues_of("battery", "temperature_c", [55.5, 54.5, 53.9, 44.5, 43.9])
+    severities = [
+        issues["battery_temperature"].severity if "battery_temperature" in issues else None
+        for issues in found
+    ]
+    assert severities == ["critical", "critical", "warning", "warning", None]
+
+
+def test_a_missing_value_holds_no_issue() -> None:
+    found = issues_of("battery", "temperature_c", [46.0, float("nan")])
+    assert "battery_temperature" not in found[1]
+
+
+def test_an_issue_is_held_when_the_fleet_file_moves_its_site() -> None:
+    state = FleetState(fleet("a"), 10.0)
+    state.apply(snapshot("a", {"temperature_c": 45.2}), 1000.0)
+    before = assess(state, 1000.0, WALL)
+    state.reconfigure(fleet("b", "a"))
+    state.apply(snapshot("a", {"temperature_c": 44.8}), 1010.0)
+    state.apply(snapshot("b", {"temperature_c": 44.8}), 1010.0)
+    after = assess(state, 1010.0, WALL + 10, before)
+    assert [[issue.code for issue in issues] for issues in after.issues] == [
+        [],
+        ["battery_temperature"],
+    ]
