@@ -93,6 +93,12 @@ async def _fetch(b: Builder, stored: InfluxQL, metric: Metric) -> dict[str, Hist
     found, asked, _ = await histories.fetch(
         stored, metric, period, b.asked_sites, len(b.chosen), _active(b.view)
     )
+    if metric.over_time == "share" and b.coverage is not None:
+        # Of exactly this period; the course is of whole windows.
+        found = {
+            site: replace(history, mean=b.coverage.availability(site), covered=b.coverage.of(site))
+            for site, history in found.items()
+        }
     b.evidence.influxql.extend(asked)
     show = promql.metric(metric.name, period.seconds)
     b.show(show)

@@ -17,6 +17,9 @@ def report(
     days: Annotated[
         float | None, typer.Option("--days", min=0.01, max=366, help="So many days.")
     ] = None,
+    since: Annotated[
+        str | None, typer.Option("--since", help="From then on: monday, 30d, 2026-03-01.")
+    ] = None,
     html: Annotated[
         Path | None, typer.Option("--html", help="Write it as HTML.", metavar="FILE")
     ] = None,
@@ -33,9 +36,11 @@ def report(
     Writes HTML and PDF into the working folder unless told otherwise. Exits 0 if no site needs
     attention, 1 if some do, 2 if it could not be made.
     """
-    if sum((week, month, days is not None)) > 1:
-        _fail("choose one of --week, --month and --days")
-    period = 30.0 if month else days or 7.0
+    if sum((week, month, days is not None, since is not None)) > 1:
+        _fail("choose one of --week, --month, --days and --since")
+    period = {"days": f"{30.0 if month else days or 7.0:g}"}
+    if since is not None:
+        period = {"since": since, "tz": client.local_zone()}
     import json
 
     data = _get(url, period, "json")
@@ -59,9 +64,9 @@ def report(
     raise typer.Exit(1 if found["attention"] else 0)
 
 
-def _get(url: str, days: float, form: str) -> bytes:
+def _get(url: str, period: dict[str, str], form: str) -> bytes:
     try:
-        return client.fetch(url, "report", {"days": f"{days:g}", "format": form}, seconds=900)
+        return client.fetch(url, "report", period | {"format": form}, seconds=900)
     except client.CannotAskError as error:
         _fail(str(error))
 

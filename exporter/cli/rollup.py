@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import time
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
+from exporter.ask.lookup import UnknownSiteError
+from exporter.ask.periods.reader import read_span
+from exporter.ask.query import QueryError
+from exporter.cli.site_names import site_ids
+from exporter.config.fleet_file import FleetFileError
 from exporter.config.settings import Settings
 from exporter.history.rollups.recount import Report, RollupError, find_stale, recount, stored_span
 from exporter.history.rollups.source import Source
@@ -17,30 +22,25 @@ from exporter.store.influx import NoAnswerError, target_of
 from exporter.store.target import NotAllowedError, RetryLaterError
 
 NAMED_DAYS = 20
+_FAILURES = (
+    *(NoAnswerError, RollupError, RetryLaterError, NotAllowedError, ValueError, QueryError),
+    *(UnknownSiteError, FleetFileError),
+)
 
 
-def parse_time(text: str) -> int:
-    """Unix milliseconds of a date or a date with a time, in UTC unless it has an offset.
+def parse_time(text: str, now: datetime) -> int:
+    """Unix milliseconds of a time as all commands read it, in UTC unless it has an offset.
 
     Raises
     ------
-    ValueError
+    exporter.ask.query.QueryError
     """
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError as error:
-        raise ValueError(
-            f"{text!r} is not a time; write 2026-03-01, 2026-03-01T12:00 or with an offset"
-        ) from error
-    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    return round(moment.timestamp() * 1000)
+    return round(read_span(text, now, UTC)[0].first.timestamp() * 1000)
 
 
-def parse_end(text: str) -> int:
-    """The same; a date alone means its end, so that a range from and to a day is that day."""
-    moment = parse_time(text)
-    whole = timedelta(days=1) if len(text) == len("2026-03-01") else timedelta()
-    return moment + round(whole.total_seconds() * 1000)
+def parse_end(text: str, now: datetime) -> int:
+    """The same; a day alone means its end, so that a range from and to a day is that day."""
+    return round(read_span(text, now, UTC)[0].last.timestamp() * 1000)
 
 
 def day_words(time_ms: int) -> str:
@@ -66,8 +66,10 @@ def run(
     source = Source(connection)
     now_ms = round(time.time() * 1000)
     try:
-        start_ms = parse_time(start) if start else None
-        stop_ms = parse_end(stop) if stop else now_ms
+        now = datetime.fromtimestamp(now_ms / 1000, UTC)
+        sites = site_ids(settings, sites)
+        start_ms = parse_time(start, now) if start else None
+        stop_ms = parse_end(stop, now) if stop else now_ms
         if start_ms is None:
             span = stored_span(source, sites[0] if len(sites) == 1 else None)
             if span is None:
@@ -82,7 +84,7 @@ def run(
         return asyncio.run(
             _make(console, settings, source, start_ms, stop_ms, now_ms, sites, force=force)
         )
-    except (NoAnswerError, RollupError, RetryLaterError, NotAllowedError, ValueError) as error:
+    except _FAILURES as error:
         console.print(f"fleetscope: {error}", markup=False, soft_wrap=True)
         return 2
     finally:

@@ -7,12 +7,14 @@ from datetime import UTC, datetime, timedelta
 from rich.console import Console
 from rich.table import Table
 
+from exporter.ask.periods.reader import read_moment, read_span
+from exporter.ask.query import QueryError
 from exporter.cli.console import plain_table
 from exporter.config.settings import Settings
 from exporter.store.connection import connection_of
 from exporter.store.influx import InfluxClient
 from exporter.store.queue import Fate
-from exporter.store.verification import Row, VerifyError, parse_time, verify
+from exporter.store.verification import Row, VerifyError, verify
 
 _COLUMNS = ("produced", "written", "in InfluxDB", "missing", "waiting", "rejected", "dropped")
 
@@ -31,10 +33,11 @@ def show(settings: Settings, first: str, last: str | None, console: Console) -> 
     if connection is None:
         raise VerifyError("FLEETSCOPE_INFLUXDB_URL is not set")
     try:
-        start = parse_time(first)
-        end = parse_time(last) if last else datetime.now(UTC) - timedelta(minutes=1)
-    except ValueError as error:
-        raise VerifyError(f"{error}; expected a time such as 2026-11-21T14:00 (UTC)") from error
+        now = datetime.now(UTC)
+        start = read_moment(first, now, UTC)
+        end = read_span(last, now, UTC)[0].last if last else now - timedelta(minutes=1)
+    except QueryError as error:
+        raise VerifyError(str(error)) from error
     if end - start < timedelta(minutes=1):
         raise VerifyError("--to must be at least a minute after --from")
     rows = verify(settings.queue_dir, InfluxClient(connection), start, end)

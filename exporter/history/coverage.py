@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from exporter.history.influxql import InfluxQL, between, name
 from exporter.history.level_choice import table
-from exporter.history.observed import IntArray, detail, of_sites, samples, split
+from exporter.history.observed import FloatArray, IntArray, detail, of_sites, samples, split
 from exporter.model.text import duration_words
 
 LEAST_SHARE = 0.5
@@ -33,12 +34,15 @@ class Coverage:
         Observed seconds, 0 to ``end - start``; every site that was asked about is there.
     statements : tuple of str
         What was asked of InfluxDB.
+    online : dict of site id to float
+        Of the observed seconds those in which the site answered.
     """
 
     start: float
     end: float
     seconds: dict[str, float]
     statements: tuple[str, ...] = ()
+    online: dict[str, float] = field(default_factory=dict)
 
     @property
     def asked_seconds(self) -> float:
@@ -62,6 +66,11 @@ class Coverage:
         if self.asked_seconds <= 0:
             return 0.0
         return self.seconds.get(site, 0.0) / self.asked_seconds
+
+    def availability(self, site: str) -> float:
+        """Answered share of the observed time of one site in percent; NaN without any."""
+        observed = self.seconds.get(site, 0.0)
+        return 100.0 * self.online.get(site, 0.0) / observed if observed > 0 else math.nan
 
     def below(self, share: float = LEAST_SHARE) -> list[str]:
         """Sites of which less than this share was observed, by id."""
@@ -122,6 +131,7 @@ async def coverage(stored: InfluxQL, sites: Sequence[str], start: float, end: fl
         return Coverage(start, end, dict.fromkeys(sites, 0.0))
     where = of_sites(sites)
     found = dict.fromkeys(sites, 0.0)
+    online = dict.fromkeys(sites, 0.0)
     plan = await split(stored, "site", _FIELD, f"{_FIELD}_max", start, end, where)
     asked: list[str] = []
     if plan.level is not None and plan.rolled_start < plan.rolled_end:
@@ -134,23 +144,30 @@ async def coverage(stored: InfluxQL, sites: Sequence[str], start: float, end: fl
         asked.append(statement)
         for series in await stored.select(statement):
             if series.tags["site"] in found:
-                found[series.tags["site"]] += sum(v or 0.0 for v in series.rows[0][1:])
+                off, on = (value or 0.0 for value in series.rows[0][1:])
+                found[series.tags["site"]] += off + on
+                online[series.tags["site"]] += on
     for edge in plan.edges:
         read = await detail(
             stored, "site", _FIELD, edge, HOLD_SECONDS, where, len(sites), statements=asked
         )
         for series in read:
             if series.tags["site"] in found:
-                found[series.tags["site"]] += _held(samples(series)[0], *edge)
+                observed, answered = _held(*samples(series), *edge)
+                found[series.tags["site"]] += observed
+                online[series.tags["site"]] += answered
     longest = end - start
-    return Coverage(start, end, {s: min(n, longest) for s, n in found.items()}, tuple(asked))
+    observed_seconds = {site: min(n, longest) for site, n in found.items()}
+    return Coverage(start, end, observed_seconds, tuple(asked), online)
 
 
-def _held(times_ms: IntArray, start: float, end: float) -> float:
-    """Seconds within a range in which the newest sample is at most ten minutes old."""
+def _held(times_ms: IntArray, states: FloatArray, start: float, end: float) -> tuple[float, float]:
+    """Seconds within a range in which the newest sample is at most ten minutes old, and those of
+    them in which it says that the site answered."""
     if not len(times_ms):
-        return 0.0
+        return 0.0, 0.0
     times = times_ms / 1000.0
     until = np.minimum(times + HOLD_SECONDS, np.append(times[1:], np.inf))
     lasting = np.minimum(until, end) - np.maximum(times, start)
-    return float(lasting[lasting > 0].sum())
+    lasting = np.maximum(lasting, 0.0)
+    return float(lasting.sum()), float((lasting * states).sum())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections import Counter
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 
 from exporter.model.levels import RAW
@@ -78,17 +78,6 @@ def ledger(folder: Path, first: datetime, last: datetime) -> dict[str, dict[Fate
 def minute(time: datetime) -> int:
     """The whole minute of a time, as in the ledger."""
     return int(time.timestamp() // 60)
-
-
-def parse_time(text: str) -> datetime:
-    """A time with or without an offset (UTC without one), as in ISO 8601.
-
-    Raises
-    ------
-    ValueError
-    """
-    time = datetime.fromisoformat(text)
-    return time if time.tzinfo else time.replace(tzinfo=UTC)
 
 
 def stored_points(client: InfluxClient, subject: str, first: datetime, last: datetime) -> int:

@@ -12,13 +12,16 @@ import pytest
 
 from exporter.ask import issue_events as event_log
 from exporter.ask import metric_history as histories
+from exporter.ask import timeline, timeline_rollups
 from exporter.ask.catalogue import METRICS
 from exporter.ask.lookup import Directory
 from exporter.ask.metric_history import History
 from exporter.ask.query import Period
+from exporter.ask.timeline import Timeline
 from exporter.ask.view import View
+from exporter.config.fleet import Fleet
 from exporter.history.influxql import InfluxQL
-from exporter.model.levels import DAY, Level
+from exporter.model.levels import DAY, LEVELS, Level
 from tests.ask.conftest import judged
 from tests.serve.api.influx import Influx, influx
 from tests.service_process import command, environment
@@ -161,3 +164,44 @@ def test_a_week_out_of_roll_ups_is_what_full_detail_says(server: Influx) -> None
     assert rolled["availability"][1]["beta"].mean == pytest.approx(100 * 5 / 6, abs=0.5)
     assert rolled["pv_energy"][1]["beta"].total == pytest.approx(2 * 24 * 5, rel=0.01)
     assert rolled["soh"][1]["alpha"].lowest == 97
+    timeline_is_the_same(server)
+
+
+def timeline_is_the_same(server: Influx) -> None:
+    """What began and ended, out of hours: the same in the same order, times to an hour."""
+    assessment = judged()
+    plain = {
+        "sites": [{"id": i, "api_endpoint": f"http://{i}.example.com"} for i in ("alpha", "beta")]
+    }
+    fleet = Fleet.model_validate(plain)
+    hour = LEVELS[2]
+
+    async def both() -> tuple[Timeline, Timeline]:
+        stored = InfluxQL(server.url, "fleet", {})
+        view = View(assessment, Directory(fleet))
+        view.sites, view.count = fleet.sites, 2
+        try:
+            return (
+                await timeline.fetch(stored, view, PERIOD, [0, 1], None),
+                await timeline_rollups.fetch(stored, view, PERIOD, [0, 1], None, hour),
+            )
+        finally:
+            await stored.close()
+
+    detail, rolled = asyncio.run(both())
+    assert rolled.exact_seconds == 3600
+
+    def issues(found: Timeline) -> list[tuple[str, str, str]]:
+        each = [e for e in found.entries if e.kind in ("began", "ended")]
+        return [(e.site, e.code, e.kind) for e in each]
+
+    assert issues(rolled) == issues(detail) != []
+    assert len(rolled.stretches) == len(detail.stretches) == 4
+    for before, after in zip(detail.stretches, rolled.stretches, strict=True):
+        assert (after.site, after.code, after.severity) == (
+            before.site,
+            before.code,
+            before.severity,
+        )
+        assert after.start == pytest.approx(before.start, abs=3600)
+        assert after.end == pytest.approx(before.end, abs=3700)

@@ -6,6 +6,7 @@ import asyncio
 import math
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -70,8 +71,8 @@ async def gather(
     sites = [site.id for site in assessment.fleet.sites]
     seen = await past.observed(sites, start, end)
     seen_before = await past.observed(sites, 2 * start - end, start)
-    online = await past.history("availability", start, end)
-    online_before = await past.history("availability", 2 * start - end, start)
+    online = _exact(await past.history("availability", start, end), seen)
+    online_before = _exact(await past.history("availability", 2 * start - end, start), seen_before)
     scores = await past.scores(start, end)
     scores_before = await past.scores(2 * start - end, start)
     course = await past.score_course(start, end)
@@ -130,6 +131,11 @@ async def gather(
         missing=_missing(periods, bool(course)),
         queries=tuple(past.statements),
     )
+
+
+def _exact(online: Histories, seen: Coverage) -> Histories:
+    """Availability of exactly the period, where the history is of whole windows."""
+    return {site: replace(h, mean=seen.availability(site)) for site, h in online.items()}
 
 
 def _active(assessment: FleetAssessment) -> dict[str, str]:

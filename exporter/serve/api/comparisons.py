@@ -8,11 +8,12 @@ from typing import Annotated, Any, Literal
 
 import numpy as np
 from fastapi import APIRouter, HTTPException, Query, Request, Response
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from exporter.assess.assessment import FleetAssessment
 from exporter.model.quantities import DERIVED, QUANTITIES
 from exporter.serve.api import schemas
+from exporter.serve.api.enumerations import Parameters
 from exporter.serve.api.replies import reply
 from exporter.serve.api.selection import Selection, by_value, page_of, row_of
 from scoring.outliers import OUTLIER_METRICS
@@ -41,10 +42,8 @@ class RankingQuery(Selection):
     )
 
 
-class OutlierQuery(BaseModel):
+class OutlierQuery(Parameters):
     """Which outliers."""
-
-    model_config = ConfigDict(extra="forbid")
 
     metric: list[str] = Field(
         [],
@@ -55,10 +54,8 @@ class OutlierQuery(BaseModel):
     all: bool = Field(False, description="Every site with a score, not the flagged ones only")
 
 
-class CompareQuery(BaseModel):
+class CompareQuery(Parameters):
     """Which sites side by side, in what."""
-
-    model_config = ConfigDict(extra="forbid")
 
     site: list[str] = Field(min_length=1, max_length=MOST_COMPARED, description="Ids of sites")
     metric: list[str] = Field(

@@ -44,9 +44,9 @@ def router(latest: Callable[[], FleetAssessment]) -> APIRouter:
             (row, issue)
             for row in query.rows(assessment)
             for issue in assessment.issues[row]
-            if (not query.code or issue.code in query.code)
+            if query.has("code", issue.code)
             and (not query.severity or issue.severity in query.severity)
-            and (not query.component or issue.component in query.component)
+            and query.has("component", issue.component)
         ]
         # Stable: among equals the order of attention stays.
         found.sort(key=lambda entry: _SEVERITIES[entry[1].severity])

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Annotated
 
 from fastapi import APIRouter, HTTPException, Query, Request, Response
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from exporter.ask.query import QueryError
 from exporter.ask.request import PARAMETERS, period_of, zone_of
@@ -16,6 +16,7 @@ from exporter.assess.assessment import FleetAssessment
 from exporter.history.influxql import InfluxQL, NoAnswerError
 from exporter.history.series import METRICS, read
 from exporter.serve.api import schemas
+from exporter.serve.api.enumerations import Parameters
 from exporter.serve.api.replies import reply
 from exporter.serve.api.selection import row_of
 
@@ -23,10 +24,8 @@ log = logging.getLogger(__name__)
 _PLAIN = r"^[^\x00-\x1f\x7f-\x9f]*$"
 
 
-class HistoryQuery(BaseModel):
+class HistoryQuery(Parameters):
     """Which past."""
-
-    model_config = ConfigDict(extra="forbid")
 
     site: str = Field(max_length=64, description="Id of the site")
     metric: str = Field(

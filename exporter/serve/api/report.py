@@ -5,11 +5,15 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, HTTPException, Query, Request, Response
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from exporter.ask.periods.reader import read_moment
+from exporter.ask.query import QueryError
+from exporter.ask.request import PARAMETERS, zone_of
 from exporter.assess.assessment import FleetAssessment
 from exporter.assess.costs import PriceList
 from exporter.deliver.report.document import as_data, as_html, policy
@@ -19,20 +23,32 @@ from exporter.deliver.report.pdf import NoPdfError, as_pdf
 from exporter.history.influxql import InfluxQL, NoAnswerError
 from exporter.serve.access.roles import Visibility
 from exporter.serve.api import schemas
+from exporter.serve.api.enumerations import Parameters
 from exporter.serve.api.replies import reply, reply_bytes
 
 log = logging.getLogger(__name__)
 
 MEDIA = ("text/html", "application/pdf")
 SAME_SECONDS = 60.0
+USUAL_DAYS, SHORTEST_DAYS, LONGEST_DAYS = 7.0, 0.01, 366
+_DAY = 86_400.0
 
 
-class ReportQuery(BaseModel):
+class ReportQuery(Parameters):
     """Which report, in which form."""
 
-    model_config = ConfigDict(extra="forbid")
-
-    days: float = Field(7.0, ge=0.01, le=366, description="Length of the period that ends now")
+    days: float | None = Field(
+        None,
+        ge=SHORTEST_DAYS,
+        le=LONGEST_DAYS,
+        description="Length of the period that ends now; 7 without it",
+    )
+    since: str | None = Field(
+        None,
+        max_length=64,
+        description="Its beginning in place of days: ISO 8601, Unix seconds, 30d, monday",
+    )
+    tz: str | None = Field(None, max_length=64, description=PARAMETERS["tz"])
     format: Literal["json", "html", "pdf"] = Field("json", description="Form of the answer")
 
 
@@ -44,18 +60,18 @@ def router(
 ) -> APIRouter:
     """``/report``."""
     routes = APIRouter(prefix="/api/v1", tags=["report"])
-    made: dict[tuple[float, Visibility], Report] = {}
+    made: dict[tuple[object, ...], Report] = {}
     making = asyncio.Lock()
 
-    async def report_of(stored: InfluxQL, days: float) -> Report:
-        """The report of so many days: that of a moment ago, so that all its forms say the same."""
+    async def report_of(stored: InfluxQL, query: ReportQuery) -> Report:
+        """The report of a period: that of a moment ago, so that all its forms say the same."""
         async with making:
             assessment = latest()
-            key = (days, seen())
+            key = (query.days, query.since, query.tz, seen())
             found = made.get(key)
             if found is None or not 0 <= assessment.time - found.made < SAME_SECONDS:
                 made.clear()
-                start = assessment.time - days * 86400
+                start = _start(query, assessment.time)
                 found = made[key] = await gather(assessment, stored, start, prices)
             return found
 
@@ -65,7 +81,7 @@ def router(
         if stored is None:
             raise HTTPException(503, "nothing is stored: FLEETSCOPE_INFLUXDB_URL is not set")
         try:
-            found = await report_of(stored, query.days)
+            found = await report_of(stored, query)
             if query.format == "json":
                 return reply(request, as_data(found))
             html = await asyncio.to_thread(as_html, found)
@@ -80,3 +96,24 @@ def router(
             raise HTTPException(503, str(error)) from error
 
     return routes
+
+
+def _start(query: ReportQuery, end: float) -> float:
+    """Unix seconds at which the period begins.
+
+    Raises
+    ------
+    HTTPException
+        422 where both are given, or the beginning cannot be read, or lies too far back.
+    """
+    if query.since is None:
+        return end - _DAY * (USUAL_DAYS if query.days is None else query.days)
+    if query.days is not None:
+        raise HTTPException(422, "give either days or since")
+    try:
+        begin = read_moment(query.since, datetime.now(UTC), zone_of(query.tz)).timestamp()
+    except QueryError as error:
+        raise HTTPException(422, str(error)) from error
+    if not SHORTEST_DAYS * _DAY <= end - begin <= LONGEST_DAYS * _DAY:
+        raise HTTPException(422, f"a report covers {SHORTEST_DAYS} to {LONGEST_DAYS} days")
+    return begin

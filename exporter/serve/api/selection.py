@@ -8,11 +8,12 @@ from typing import Any, Literal, TypeVar
 
 import numpy as np
 from fastapi import HTTPException, Request
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from exporter.ask.search import SiteSearch
 from exporter.assess.assessment import FleetAssessment
 from exporter.config.fleet import Priority, Site
+from exporter.serve.api.enumerations import Parameters
 from scoring.issues import Severity
 from scoring.status import Status
 
@@ -22,14 +23,12 @@ LARGEST_PAGE = 10_000
 SEARCH = SiteSearch()
 
 
-class Selection(BaseModel):
+class Selection(Parameters):
     """Filters that every list of sites takes, and the part of it that is wanted.
 
     A filter that may be given several times keeps sites that match any of its values; several
     filters keep sites that match all of them.
     """
-
-    model_config = ConfigDict(extra="forbid")
 
     q: str | None = Field(
         None,
@@ -65,7 +64,7 @@ class Selection(BaseModel):
                 worst[row] >= Severity.WARNING
             ):
                 continue
-            if self.issue and not any(i.code in self.issue for i in assessment.issues[row]):
+            if self.issue and not any(self.has("issue", i.code) for i in assessment.issues[row]):
                 continue
             if self._describes(site):
                 chosen.append(row)
@@ -73,10 +72,10 @@ class Selection(BaseModel):
 
     def _describes(self, site: Site) -> bool:
         return (
-            (not self.priority or site.priority in self.priority)
-            and (not self.region or site.region in self.region)
-            and (not self.vendor or site.vendor in self.vendor)
-            and (not self.battery_type or site.battery_type in self.battery_type)
+            self.has("priority", site.priority)
+            and self.has("region", site.region)
+            and self.has("vendor", site.vendor)
+            and self.has("battery_type", site.battery_type)
         )
 
 

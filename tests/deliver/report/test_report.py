@@ -11,6 +11,7 @@ import subprocess
 from collections.abc import Iterator
 from ctypes.util import find_library
 from dataclasses import fields
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -114,6 +115,19 @@ def served(
 @pytest.fixture(scope="module")
 def data(served: ServedFleet) -> Any:
     return served.json("/api/v1/report?days=7")
+
+
+@pytest.mark.stack
+def test_since_is_the_same_report_as_so_many_days(served: ServedFleet, data: Any) -> None:
+    since = datetime.fromtimestamp(END - 7 * 86400, UTC).isoformat().replace("+00:00", "Z")
+    found = served.json(f"/api/v1/report?since={since}&format=JSON")
+    assert (found["start"], found["energy"]) == (data["start"], data["energy"])
+    for wrong, words in (
+        ("since=2d&days=2", "either days or since"),
+        ("since=never", "is no period"),
+        ("since=2001-01-01", "0.01 to 366 days"),
+    ):
+        assert words in served.ask(f"/api/v1/report?{wrong}")[2].decode()
 
 
 @pytest.mark.stack

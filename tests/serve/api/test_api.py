@@ -62,6 +62,9 @@ def test_pages_make_the_whole(served: ServedFleet) -> None:
     ("query", "expected"),
     [
         ("status=CRITICAL&status=OFFLINE", {"s0003", "s0007"}),
+        ("status=critical&status=Offline", {"s0003", "s0007"}),
+        ("issue=BATTERY_temperature&sort=Name&view=BRIEF", {"s0010"}),
+        ("priority=HIGH&vendor=beta&battery_type=lfp%205&q=Town%203", {"s0003", "s0033", "s0039"}),
         ("attention=true", set(WORST)),
         ("issue=battery_temperature", {"s0010"}),
         ("q=O%27BRIEN", {"s0001"}),
@@ -77,6 +80,21 @@ def test_filters(served: ServedFleet, query: str, expected: set[str]) -> None:
     if "Town" in query:  # s0003 has an odd place
         expected = {i for i in expected if i != "s0003"}
     assert found == expected
+
+
+@pytest.mark.parametrize(
+    ("path", "lower"),
+    [
+        ("ranking?by=SOH_percent&order=Ascending", "ranking?by=soh_percent&order=ascending"),
+        ("outliers?metric=SOH", "outliers?metric=soh"),
+        (
+            "issues?severity=Critical&component=BATTERY",
+            "issues?severity=critical&component=battery",
+        ),
+    ],
+)
+def test_closed_lists_are_read_in_any_case(served: ServedFleet, path: str, lower: str) -> None:
+    assert served.json(f"/api/v1/{path}") == served.json(f"/api/v1/{lower}")
 
 
 def test_orders(served: ServedFleet) -> None:
