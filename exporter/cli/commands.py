@@ -87,6 +87,28 @@ def check_config(
     raise typer.Exit(about.check(file, as_json=as_json, as_csv=as_csv))
 
 
+@app.command()
+def probe(
+    addresses: Annotated[
+        list[str] | None, typer.Argument(help="HOST, HOST:PORT or a URL; nothing else is asked.")
+    ] = None,
+    site: Annotated[
+        str | None, typer.Option("--site", help="Explain this site of the fleet file instead.")
+    ] = None,
+    write: Annotated[
+        bool, typer.Option("--write", help="Add what answers to nodes.yaml, beside the fleet file.")
+    ] = False,
+    fleet: FleetOption = None,
+) -> None:
+    """Say what answers at an address, what it would give, and its entry for the fleet file."""
+    from exporter.cli.probe import ProbeError, run_probe
+
+    try:
+        raise typer.Exit(run_probe(_settings(fleet=fleet), addresses or [], site, write=write))
+    except ProbeError as error:
+        _fail(str(error))
+
+
 app.command()(report)
 app.command()(ticket)
 

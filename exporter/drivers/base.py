@@ -107,6 +107,35 @@ class Subscribed(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class RawValue:
+    """A value as the device gave it, for people.
+
+    Attributes
+    ----------
+    device : str
+        ``site``, or the id of a battery.
+    quantity : str
+    place : str
+        Where it was: a path, or a unit and register.
+    raw : str
+        What was there; empty where nothing was.
+    """
+
+    device: str
+    quantity: str
+    place: str
+    raw: str
+
+
+@runtime_checkable
+class Explaining(Protocol):
+    """A driver that can say where each of its readings comes from."""
+
+    def raw_values(self) -> list[RawValue]:
+        """What the last reading was made of; empty before the first."""
+
+
+@dataclass(frozen=True, slots=True)
 class Capability:
     """One thing that can be set at a site.
 

@@ -203,6 +203,22 @@ class SunSpecReadings:
             into.put(quantity, _directed(model.number(point), state))
 
 
+SITE_POINTS = {
+    "grid_power_w": "meter W",
+    "grid_import_kwh": "meter TotWhImp",
+    "grid_export_kwh": "meter TotWhExp",
+    "grid_frequency_hz": "meter or inverter Hz",
+    "grid_voltage_v": "meter or inverter PhVphA-C",
+    "grid_voltage_min_v": "meter or inverter PhVphA-C",
+    "grid_voltage_max_v": "meter or inverter PhVphA-C",
+    "grid_connected": "meter or inverter PhVphA-C and Hz",
+    "pv_dc_power_w": "model 160 DCW",
+    "pv_ac_power_w": "inverter W",
+    "pv_power_w": "model 160 DCW, or inverter W",
+    "load_power_w": "meter W + inverter W",
+}
+"""Where readings of a site come from, for people."""
+
 _BATTERY_POINTS = {
     "soc_percent": "SoC",
     "soh_percent": "SoH",
@@ -322,3 +338,13 @@ def _named(battery: BatterySnapshot) -> BatterySnapshot:
     if not known:
         return battery
     return replace(battery, cell_min_id=min(known)[1], cell_max_id=max(known)[1])
+
+
+BATTERY_POINTS = {
+    **{name: f"model 802 {point}" for name, point in _BATTERY_POINTS.items()},
+    "current_a": "model 802 A and ChaSt",
+    "power_w": "model 802 W and ChaSt, or model 160 DCW",
+    "temperature_c": "model 803 or 804 ModTmpAvg",
+    "cell_spread_v": "model 802 CellVMax - CellVMin",
+}
+"""Where readings of a battery come from, for people."""

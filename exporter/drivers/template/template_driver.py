@@ -11,7 +11,7 @@ from pydantic import AfterValidator, Field, ValidationInfo, model_validator
 from exporter.config.driver_options import OptionContext
 from exporter.config.field_types import Text, field_error
 from exporter.config.positions import FleetFileError
-from exporter.drivers.base import Driver, DriverContext, Endpoint
+from exporter.drivers.base import Driver, DriverContext, Endpoint, RawValue
 from exporter.drivers.template.template_file import load_template
 from exporter.drivers.template.template_model import Template
 from exporter.drivers.template.template_reader import TemplateReader
@@ -105,6 +105,10 @@ class TemplateDriver(Driver):
     async def scrape(self) -> Snapshot:
         """Read the site once; see :class:`exporter.drivers.base.Pollable`."""
         return await self.reader.scrape()
+
+    def raw_values(self) -> list[RawValue]:
+        """See :class:`exporter.drivers.base.Explaining`."""
+        return self.reader.raw_values()
 
     async def close(self) -> None:
         """Give a Modbus connection back."""

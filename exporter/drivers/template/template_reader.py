@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import math
 
-from exporter.drivers.base import DriverContext
+from exporter.drivers.base import DriverContext, RawValue
 from exporter.drivers.identity import Identity
 from exporter.drivers.template.template_model import Template
 from exporter.drivers.template.template_sources import RawSource
-from exporter.drivers.template.template_values import DeviceReadings
+from exporter.drivers.template.template_values import NOT_READ, DeviceReadings, Raw
 from exporter.drivers.venus.values import text
 from exporter.model.snapshot import Outcome, ScrapeError, Snapshot
+from exporter.model.text import plain_line
 
 SITE_SECONDS = 10.0
 
@@ -43,6 +44,7 @@ class TemplateReader:
         self._site = site
         self._context = context
         self._identity = Identity(serial)
+        self._raw_of: Raw | None = None
 
     async def scrape(self) -> Snapshot:
         """Read the site once; see :meth:`exporter.drivers.base.Pollable.scrape`."""
@@ -53,6 +55,7 @@ class TemplateReader:
         except TimeoutError as error:
             detail = f"the site took longer than {SITE_SECONDS:.0f} s in all"
             raise ScrapeError(Outcome.TIMEOUT, detail) from error
+        self._raw_of = raw_of
         serial = None
         if self.template.serial is not None:
             given = raw_of(self.template.serial)
@@ -78,3 +81,21 @@ class TemplateReader:
             implausible=tuple(found.implausible),
             properties={"serial": serial} if serial else {},
         )
+
+    def raw_values(self) -> list[RawValue]:
+        """See :class:`exporter.drivers.base.Explaining`."""
+        if self._raw_of is None:
+            return []
+        found = []
+        for reading in self.template.readings:
+            raws = [self._raw_of(source) for source in reading.sources]
+            places = " + ".join(self.source.place(source) for source in reading.sources)
+            shown = " + ".join(_shown(raw) for raw in raws if raw is not None)
+            found.append(RawValue(reading.battery or "site", reading.quantity, places, shown))
+        return found
+
+
+def _shown(raw: object) -> str:
+    if raw is NOT_READ:
+        return "not read"
+    return f"{raw:g}" if isinstance(raw, float) else plain_line(str(raw)[:60])

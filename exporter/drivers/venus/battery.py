@@ -34,7 +34,7 @@ from exporter.drivers.venus.values import is_wrong_type, number, shown, text
 from exporter.model.quantities import CELL_CELSIUS, CELL_VOLTS
 from exporter.model.snapshot import MISSING, BatterySnapshot, Cells, Implausible, Notice
 
-_BATTERY_PATHS = {
+BATTERY_PATHS = {
     "soc_percent": "Soc",
     "soh_percent": "Soh",
     "voltage_v": "Dc/0/Voltage",
@@ -91,7 +91,7 @@ def read_battery(
     """
     into = Collector(device or device_id(service, tree), "battery")
     if tree and service_class(service) == "battery":
-        for name, path in _BATTERY_PATHS.items():
+        for name, path in BATTERY_PATHS.items():
             into.take(name, tree.get(path))
     if system is not None:
         for name, path in _SYSTEM_BATTERY_PATHS.items():

@@ -1,0 +1,194 @@
+"""``fleetscope probe``: what an address answers, or what became of each value of a site."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from exporter.cli.console import console, plain_table
+from exporter.cli.probing import Candidate, Exchange, ask, context_for, probe
+from exporter.config.fleet import Site
+from exporter.config.fleet_file import FleetFileError, load_fleet, parse_fleet
+from exporter.config.settings import Settings
+from exporter.config.site_secrets import site_secrets_of
+from exporter.drivers import DRIVERS
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+NODES_FILE = "nodes.yaml"
+
+
+class ProbeError(Exception):
+    """What keeps the command from doing its work; its text is for a person."""
+
+
+def run_probe(settings: Settings, addresses: list[str], site_id: str | None, *, write: bool) -> int:
+    """Probe addresses, or explain a site; 0 if all of them answered, 1 if not.
+
+    Raises
+    ------
+    ProbeError
+    """
+    if bool(addresses) == bool(site_id):
+        raise ProbeError("name addresses, or a site with --site; not both")
+    printed = console()
+    if site_id:
+        return asyncio.run(_explain_site(settings, site_id, printed))
+    if write and settings.fleet is None:
+        raise ProbeError("--write needs a fleet file; use --fleet FILE or FLEETSCOPE_FLEET")
+    answered = [asyncio.run(_probe_one(settings, address, printed)) for address in addresses]
+    for address, best in zip(addresses, answered, strict=True):
+        if write and best is not None:
+            entry = best.candidate.entry | {"id": _id_of(address)}
+            path = write_node(settings.fleet or Path(), entry)
+            printed.print(f"written to {path}: site {entry['id']}", markup=False, soft_wrap=True)
+    return 0 if all(answered) else 1
+
+
+async def _probe_one(settings: Settings, address: str, printed: Console) -> Exchange | None:
+    secrets = site_secrets_of(settings)
+    folder = settings.fleet.parent if settings.fleet else Path()
+    async with context_for(secrets.authorization, settings.networks) as context:
+        try:
+            found = await probe(address, context, lambda entry: site_of(entry, folder))
+        except ValueError as error:
+            raise ProbeError(str(error)) from None
+    answers = [exchange for exchange in found if exchange.numbers]
+    printed.print(address, style="bold", markup=False)
+    for exchange in found:
+        if exchange not in answers:
+            what = f"  {exchange.candidate.name}: {exchange.outcome}: {exchange.detail}"
+            printed.print(what, style="dim", markup=False, highlight=False)
+    for exchange in answers[1:]:
+        what = f"  {exchange.candidate.name}: would give {exchange.numbers} values too"
+        printed.print(what, markup=False, highlight=False)
+    if not answers:
+        printed.print("nothing that a driver or template understands answers", markup=False)
+        return None
+    best = answers[0]
+    _print_exchange(best, printed)
+    entry = best.candidate.entry | {"id": _id_of(address)}
+    printed.print("For the fleet file:", style="bold")
+    printed.print(f"  - {_flow(entry)}", markup=False, highlight=False, soft_wrap=True)
+    return best
+
+
+async def _explain_site(settings: Settings, site_id: str, printed: Console) -> int:
+    if settings.fleet is None:
+        raise ProbeError("no fleet file is named; use --fleet FILE or FLEETSCOPE_FLEET")
+    try:
+        fleet = load_fleet(settings.fleet, DRIVERS)
+    except FleetFileError as error:
+        raise ProbeError(str(error)) from None
+    site = next((site for site in fleet.sites if site.id == site_id), None)
+    if site is None:
+        raise ProbeError(f"the fleet file has no site {site_id}")
+    secrets = site_secrets_of(settings)
+    candidate = Candidate({"driver": site.driver, "api_endpoint": site.api_endpoint})
+    async with context_for(secrets.authorization, settings.networks) as context:
+        exchange = await ask(site, candidate, context)
+    printed.print(f"{site.title} ({site.id})", style="bold", markup=False)
+    _print_exchange(exchange, printed)
+    return 0 if exchange.snapshot is not None else 1
+
+
+def _print_exchange(exchange: Exchange, printed: Console) -> None:
+    name, seconds = exchange.candidate.name, exchange.seconds
+    outcome = f"{exchange.outcome} in {seconds:.1f} s, asked just now"
+    detail = f": {exchange.detail}" if exchange.detail else ""
+    printed.print(f"{name}: {outcome}{detail}", markup=False, highlight=False)
+    if exchange.snapshot is None:
+        return
+    table = plain_table("device", "quantity", "value", "state", "from", "raw")
+    for row in exchange.explained:
+        value = f"{row.value:g} {row.unit}".rstrip() if row.state == "number" else "–"
+        state = f"{row.state}: {row.reason}" if row.reason else ""
+        table.add_row(row.device, row.quantity, value, state, row.place, row.raw)
+    printed.print(table, markup=False)
+    for device, levels in exchange.snapshot.alarms.items():
+        active = [f"{alarm} {level}" for alarm, level in levels.items() if level]
+        if active:
+            printed.print(f"alarms of {device}: {', '.join(active)}", markup=False)
+    for notice in exchange.snapshot.notices:
+        printed.print(f"{notice.code}: {notice.detail}", markup=False)
+    lacking = ", ".join(exchange.lacking) or "nothing"
+    printed.print(f"missing for a full score: {lacking}", markup=False, highlight=False)
+
+
+def site_of(entry: dict[str, Any], folder: Path) -> Site:
+    """A checked site out of an entry of the fleet file.
+
+    Raises
+    ------
+    ProbeError
+        With every mistake in it.
+    """
+    try:
+        return parse_fleet(_document([entry]), folder / NODES_FILE, DRIVERS).sites[0]
+    except FleetFileError as error:
+        raise ProbeError(str(error)) from None
+
+
+def _document(entries: list[dict[str, Any]]) -> str:
+    return yaml.safe_dump({"sites": entries}, sort_keys=False, allow_unicode=True)
+
+
+def _flow(entry: dict[str, Any]) -> str:
+    text = yaml.safe_dump(entry, sort_keys=False, default_flow_style=True, width=10_000)
+    return text.strip()
+
+
+def _id_of(address: str) -> str:
+    """An id for a site at an address: its host and port, in the characters of ids."""
+    host = address.rsplit("://", maxsplit=1)[-1].split("/", maxsplit=1)[0]
+    return re.sub(r"[^A-Za-z0-9_.-]+", "_", host).strip("_.-") or "site"
+
+
+def write_node(fleet: Path, entry: dict[str, Any]) -> Path:
+    """Add a site to ``nodes.yaml`` beside the fleet file, which itself is never touched.
+
+    The whole file is checked before, and replaced in one step.
+
+    Raises
+    ------
+    ProbeError
+        If its id is there already, in either file, or if a file has a mistake.
+    """
+    path = fleet.parent / NODES_FILE
+    try:
+        known = {site.id for site in load_fleet(fleet, DRIVERS).sites}
+        entries = yaml.safe_load(path.read_text("utf-8"))["sites"] if path.exists() else []
+        known |= {entry["id"] for entry in entries}
+    except FleetFileError as error:
+        raise ProbeError(str(error)) from None
+    except (OSError, yaml.YAMLError, TypeError, KeyError) as error:
+        raise ProbeError(f"{path}: cannot be read: {type(error).__name__}") from None
+    if entry["id"] in known:
+        raise ProbeError(f"a site {entry['id']} is there already; nothing is written")
+    text = _document([*entries, entry])
+    try:
+        parse_fleet(text, path, DRIVERS)
+    except FleetFileError as error:
+        raise ProbeError(str(error)) from None
+    _replace(path, text)
+    return path
+
+
+def _replace(path: Path, text: str) -> None:
+    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(name, path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise

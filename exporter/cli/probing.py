@@ -1,0 +1,266 @@
+"""Tries drivers on addresses that a user names, and explains what a site gives. No scanning."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import math
+import socket
+import time
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from ipaddress import IPv4Network, IPv6Network
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from exporter.assess.assessment import assess
+from exporter.cli.reading_places import place_of
+from exporter.collect.state import FleetState
+from exporter.config.fleet import Fleet, Site
+from exporter.drivers import DRIVERS
+from exporter.drivers.base import (
+    Driver,
+    DriverContext,
+    Explaining,
+    Subscribed,
+    open_driver,
+    read_snapshot,
+)
+from exporter.drivers.template.template_driver import SCHEMES
+from exporter.drivers.template.template_file import load_template, shipped
+from exporter.drivers.transport import Transports
+from exporter.drivers.transport.http.json_client import HttpClient
+from exporter.drivers.transport.http.site_client import HttpTransport, no_authorization
+from exporter.drivers.transport.modbus.gateway import ModbusTransport
+from exporter.model.quantities import QUANTITIES, label
+from exporter.model.snapshot import Outcome, ScrapeError, Snapshot
+
+Network = IPv4Network | IPv6Network
+TRY_SECONDS = 15.0
+CONNECT_SECONDS = 2.0
+_DEFAULT_PORTS = {"http": 80, "https": 443, "modbus": 502, "mqtt": 1883, "mqtts": 8883}
+_OWN_PORTS: dict[str, tuple[int, ...]] = {"venus-http": (8088,), "sunspec": (502, 1502)}
+_HERE = Path()
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """One way to ask an address: the entry of a site in the fleet file."""
+
+    entry: dict[str, Any]
+
+    @property
+    def name(self) -> str:
+        """The driver, and its template where it has one."""
+        template = self.entry.get("template")
+        driver: str = self.entry["driver"]
+        return f"{driver} {template}" if template else driver
+
+
+@dataclass(frozen=True, slots=True)
+class Explained:
+    """One quantity: what became of it, and why.
+
+    ``state`` is one of number, missing, implausible and wrong type.
+    """
+
+    device: str
+    quantity: str
+    value: float
+    unit: str
+    state: str
+    reason: str
+    place: str
+    raw: str
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """What one exchange with a site gave."""
+
+    candidate: Candidate
+    seconds: float
+    outcome: Outcome
+    detail: str
+    snapshot: Snapshot | None
+    explained: tuple[Explained, ...] = ()
+    lacking: tuple[str, ...] = ()
+
+    @property
+    def numbers(self) -> int:
+        """How many quantities have a value that was measured; a device of another kind that only
+        happens to answer gives none."""
+        found = [row for row in self.explained if row.state == "number" and row.unit]
+        return len(found)
+
+
+def candidates(address: str) -> list[Candidate]:
+    """Every way to ask an address: ``HOST``, ``HOST:PORT`` or a URL.
+
+    Raises
+    ------
+    ValueError
+        If it is no address.
+    """
+    given, rest = address.split("://", 1) if "://" in address else ("", address)
+    parts = urlsplit(f"//{rest}")
+    if not parts.hostname or (given and given not in _DEFAULT_PORTS):
+        raise ValueError(f"{address}: expected HOST, HOST:PORT, or a URL of one of the drivers")
+    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+    found = []
+    for name, driver in DRIVERS.items():
+        scheme = given or driver.schemes[0]
+        if scheme not in driver.schemes or name == "template":
+            continue
+        if not _needs_nothing(driver):
+            continue
+        ports = (parts.port,) if parts.port else _OWN_PORTS.get(name, (_DEFAULT_PORTS[scheme],))
+        found += [_candidate(name, scheme, host, port, parts.path) for port in ports]
+    for name in shipped():
+        template = load_template(name, _HERE)
+        scheme = given or template.transport
+        fits = scheme in SCHEMES[template.transport]
+        if not fits or any(p.default is None for p in template.parameters.values()):
+            continue
+        port = parts.port or template.port or _DEFAULT_PORTS[scheme]
+        found.append(_candidate("template", scheme, host, port, parts.path, template=name))
+    return found
+
+
+def _needs_nothing(driver: type[Driver]) -> bool:
+    return not any(info.is_required() for info in driver.options.model_fields.values())
+
+
+def _candidate(
+    driver: str, scheme: str, host: str, port: int, path: str, **options: Any
+) -> Candidate:
+    url = f"{scheme}://{host}:{port}{path}".rstrip("/")
+    return Candidate({"id": "site", "driver": driver, "api_endpoint": url, **options})
+
+
+@contextlib.asynccontextmanager
+async def context_for(
+    authorization: Callable[[str, str], str | None] = no_authorization,
+    networks: tuple[Network, ...] = (),
+) -> AsyncIterator[DriverContext]:
+    """What drivers need, with clients of their own."""
+    async with HttpClient(networks) as http:
+        transports = Transports(HttpTransport(http, authorization), ModbusTransport(networks))
+        yield DriverContext(transports, time.time, time.monotonic)
+
+
+async def probe(
+    address: str, context: DriverContext, site_of: Callable[[dict[str, Any]], Site]
+) -> list[Exchange]:
+    """Try every candidate of an address, one after the other; those that answer best come first.
+
+    Parameters
+    ----------
+    address : str
+    context : DriverContext
+    site_of : callable
+        From an entry of the fleet file to a checked site.
+
+    Raises
+    ------
+    ValueError
+        If it is no address.
+    """
+    closed: dict[tuple[str, int], str] = {}
+    found: list[Exchange] = []
+    for candidate in candidates(address):
+        parts = urlsplit(candidate.entry["api_endpoint"])
+        key = (parts.hostname or "", parts.port or 0)
+        if key not in closed:
+            closed[key] = await asyncio.to_thread(_closed, *key)
+        if closed[key]:
+            detail = f"port {key[1]}: {closed[key]}"
+            found.append(Exchange(candidate, 0.0, Outcome.REFUSED, detail, None))
+            continue
+        found.append(await ask(site_of(candidate.entry), candidate, context))
+    # A template is a guess; a protocol that says what it is is none.
+    return sorted(found, key=_order)
+
+
+def _order(exchange: Exchange) -> tuple[bool, bool, int]:
+    return exchange.numbers == 0, "template" in exchange.candidate.entry, -exchange.numbers
+
+
+def _closed(host: str, port: int) -> str:
+    """Why nothing listens; empty where something does."""
+    try:
+        socket.create_connection((host, port), CONNECT_SECONDS).close()
+    except OSError as error:
+        return error.strerror or str(error) or type(error).__name__
+    return ""
+
+
+async def ask(site: Site, candidate: Candidate, context: DriverContext) -> Exchange:
+    """One exchange with a site, and what became of each value."""
+    started = time.monotonic()
+    driver = open_driver(site, DRIVERS, context)
+    try:
+        async with asyncio.timeout(TRY_SECONDS):
+            snapshot = await _first(driver)
+    except ScrapeError as error:
+        return Exchange(candidate, time.monotonic() - started, error.outcome, error.detail, None)
+    except TimeoutError:
+        detail = f"no answer within {TRY_SECONDS:.0f} s"
+        return Exchange(candidate, time.monotonic() - started, Outcome.TIMEOUT, detail, None)
+    finally:
+        await driver.close()
+    explained = tuple(_explain(site, driver, snapshot))
+    seconds = time.monotonic() - started
+    lacking = tuple(_lacking(site, snapshot))
+    detail = snapshot.detail
+    return Exchange(candidate, seconds, snapshot.outcome, detail, snapshot, explained, lacking)
+
+
+async def _first(driver: Driver) -> Snapshot:
+    """The first Snapshot: one that is asked for, or of what a device sent within a while."""
+    if not isinstance(driver, Subscribed):
+        return await read_snapshot(driver)
+    receiving = asyncio.create_task(driver.subscribe())
+    try:
+        while True:
+            await asyncio.sleep(0.5)
+            with contextlib.suppress(ScrapeError):
+                return await read_snapshot(driver)
+    finally:
+        receiving.cancel()
+        await asyncio.gather(receiving, return_exceptions=True)
+
+
+def _explain(site: Site, driver: Driver, snapshot: Snapshot) -> list[Explained]:
+    given = {(i.device, i.quantity): i for i in snapshot.implausible}
+    raws = driver.raw_values() if isinstance(driver, Explaining) else []
+    raw = {(r.device, r.quantity): r for r in raws}
+    rows = [("site", snapshot.readings)]
+    rows += [(battery.device, battery.readings) for battery in snapshot.batteries]
+    found = []
+    for device, readings in rows:
+        for quantity, value in readings.items():
+            row, source = QUANTITIES[quantity], raw.get((device, quantity))
+            wrong = given.get((device, quantity))
+            state, reason = "number", ""
+            if wrong is not None and wrong.given:
+                state, reason = "wrong type", f"the device gives {wrong.given}"
+            elif wrong is not None:
+                limits = f"outside {row.minimum:g} to {row.maximum:g} {row.unit}".rstrip()
+                reason = f"{wrong.value:g} is {limits}" + (f"; {wrong.hint}" if wrong.hint else "")
+                state = "implausible"
+            elif math.isnan(value):
+                state, reason = "missing", "the device has no such value"
+            place = source.place if source else place_of(site.driver, quantity)
+            text = source.raw if source else ""
+            found.append(Explained(device, quantity, value, row.unit, state, reason, place, text))
+    return found
+
+
+def _lacking(site: Site, snapshot: Snapshot) -> list[str]:
+    """Inputs of a full score that are not there."""
+    state = FleetState(Fleet(sites=(site,)), 10.0)
+    now = time.monotonic()
+    state.apply(snapshot, now)
+    return [label(name) for name in assess(state, now, time.time()).site(0).missing]

@@ -1,0 +1,142 @@
+"""``fleetscope probe`` against devices on real sockets."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+import yaml
+
+from exporter.cli.probing import candidates
+from exporter.config.fleet_file import load_fleet
+from exporter.drivers import DRIVERS
+from simulator import Scenario, Simulator
+from simulator.devices import SiteBus
+from simulator.modbus.gx import GxUnits
+from simulator.modbus.server import ModbusServer
+from simulator.modbus.sunspec import SunSpecUnits
+from tests.drivers.bridge import unused_url
+from tests.drivers.json_peer import JsonPeer
+from tests.drivers.template.replies import RECORDED
+
+NOON = datetime.fromisoformat("2026-06-21T11:00:00+00:00")
+
+
+def simulation() -> Simulator:
+    return Simulator(Scenario.load("demo"), clock=lambda: 1000.0, start=NOON)
+
+
+async def fleetscope(*arguments: str) -> tuple[int, str]:
+    """The exit status and the output of the command."""
+    environment = {**os.environ, "COLUMNS": "200"}
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "exporter", "probe", *arguments),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+        env=environment,
+    )
+    output, _ = await process.communicate()
+    return process.returncode or 0, output.decode()
+
+
+def fleet_file(folder: Path, *entries: dict[str, object]) -> Path:
+    path = folder / "fleet.yaml"
+    path.write_text(yaml.safe_dump({"sites": list(entries)}), "utf-8")
+    return path
+
+
+def row(output: str, quantity: str) -> str:
+    return next(line for line in output.splitlines() if f" {quantity} " in line)
+
+
+async def test_a_gx_device_is_found_and_written(tmp_path: Path) -> None:
+    simulator = simulation()
+    server = ModbusServer(simulator, "site_alpha", GxUnits(SiteBus(simulator, "site_alpha")))
+    url = f"modbus://127.0.0.1:{await server.start()}"
+    path = fleet_file(tmp_path, {"id": "other", "api_endpoint": "http://192.0.2.1"})
+    before = path.read_text("utf-8")
+    try:
+        status, output = await fleetscope(url, "--write", "--fleet", str(path))
+        again, refusal = await fleetscope(url, "--write", "--fleet", str(path))
+    finally:
+        await server.stop()
+    assert status == 0, output
+    assert "modbus-tcp: ok in" in output
+    assert "68 %" in row(output, "soh_percent")
+    assert "registers of battery Soh" in row(output, "soh_percent")
+    assert "missing: the device has no such value" in row(output, "genset_power_w")
+    assert "missing for a full score: " in output
+    (site,) = load_fleet(tmp_path / "nodes.yaml", DRIVERS).sites
+    assert (site.driver, site.api_endpoint) == ("modbus-tcp", url)
+    assert path.read_text("utf-8") == before
+    assert again == 1
+    assert "is there already; nothing is written" in refusal
+    assert sorted(os.listdir(tmp_path)) == ["fleet.yaml", "nodes.yaml"]
+
+
+async def test_sunspec_and_json_devices_are_found() -> None:
+    simulator = simulation()
+    server = ModbusServer(simulator, "site_gamma", SunSpecUnits(simulator, "site_gamma"))
+    port = await server.start()
+    peer = JsonPeer(RECORDED["shelly-3em"].documents)
+    try:
+        async with peer.running():
+            status, output = await fleetscope(f"modbus://127.0.0.1:{port}", peer.url)
+    finally:
+        await server.stop()
+    assert status == 0, output
+    first, second = output.split(peer.url, 1)
+    assert "sunspec: ok in" in first
+    assert "driver: sunspec" in first
+    assert "template shelly-3em: ok in" in second
+    assert "/status total_power" in row(second, "grid_power_w")
+    assert row(second, "grid_power_w").rstrip().endswith("331.5")
+    assert "template: shelly-3em" in second
+    assert "venus-http: partial: GET /services: status 404" in second
+
+
+async def test_a_site_of_the_fleet_file_is_explained(tmp_path: Path) -> None:
+    document = {"total_power": 9e9, "emeters": [{"voltage": True, "total": None}] * 3, "mac": "A"}
+    peer = JsonPeer({"/status": document})
+    async with peer.running():
+        entry = {"id": "m", "driver": "template", "template": "shelly-3em"}
+        path = fleet_file(tmp_path, entry | {"api_endpoint": peer.url})
+        status, output = await fleetscope("--site", "m", "--fleet", str(path))
+    assert status == 0, output
+    assert "implausible: 9e+09 is outside -2e+08 to 2e+08 W" in row(output, "grid_power_w")
+    assert "wrong type: the device gives true" in row(output, "grid_voltage_v")
+    assert "missing: the device has no such value" in row(output, "grid_import_kwh")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((), "name addresses, or a site with --site; not both"),
+        (("gopher://192.0.2.1",), "expected HOST, HOST:PORT, or a URL of one of the drivers"),
+        (("192.0.2.1", "--write"), "--write needs a fleet file"),
+    ],
+)
+async def test_what_is_not_understood(arguments: tuple[str, ...], message: str) -> None:
+    status, output = await fleetscope(*arguments)
+    assert status == 1
+    assert message in output
+
+
+async def test_nothing_listens() -> None:
+    status, output = await fleetscope(unused_url().replace("http", "modbus"))
+    assert status == 1
+    assert "modbus-tcp: refused: port" in output
+    assert "nothing that a driver or template understands answers" in output
+
+
+def test_only_the_named_address_is_asked() -> None:
+    for address in ("192.0.2.7", "192.0.2.7:1502", "modbus://192.0.2.7"):
+        for candidate in candidates(address):
+            assert "//192.0.2.7:" in candidate.entry["api_endpoint"]
+    names = {candidate.name for candidate in candidates("192.0.2.7")}
+    assert names >= {"venus-http", "modbus-tcp", "sunspec", "template huawei-sun2000"}
+    assert "template home-assistant" not in names
