@@ -33,4 +33,6 @@ def sites_word(count: int) -> str:
 def plain_line(text: str) -> str:
     """Text of a stranger on one line, free of whatever forges lines, moves a cursor, reverses what
     follows, or cannot be encoded; each such character becomes ``?``."""
+    if text.isascii() and text.isprintable():
+        return text
     return _NOT_PLAIN.sub("?", text)

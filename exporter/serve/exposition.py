@@ -9,10 +9,10 @@ from collections.abc import Callable, Hashable
 
 from prometheus_client import CollectorRegistry
 
+from exporter.serve.site_series import Encoder, render
+
 # Callers with the same rights share one.
 MOST_EXPOSITIONS = 64
-
-Encoder = Callable[[CollectorRegistry], bytes]
 
 
 class Exposition:
@@ -55,10 +55,12 @@ class Exposition:
             key = (content_type, compressed)
             if key not in self._bodies:
                 if compressed:
-                    plain = self._bodies.get((content_type, False)) or encoder(self._registry)
+                    plain = self._bodies.get((content_type, False)) or render(
+                        self._registry, encoder
+                    )
                     self._bodies[key] = gzip.compress(plain, compresslevel=1)
                 else:
-                    self._bodies[key] = encoder(self._registry)
+                    self._bodies[key] = render(self._registry, encoder)
             return self._bodies[key]
 
 

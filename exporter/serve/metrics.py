@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
+import numpy as np
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
@@ -15,6 +15,7 @@ from exporter.config.fleet import Contact
 from exporter.config.maintenance import in_maintenance
 from exporter.serve.metric_families import FAMILIES, PREFIX, WITH_GAUGES
 from exporter.serve.publication import ServiceNumbers
+from exporter.serve.site_series import Kept, Labels, SiteIds, SiteSeries
 from scoring.issues import FloatArray
 from scoring.rules import DEVICE_ALARM, DEVICE_WARNING
 from scoring.status import STATUSES
@@ -38,6 +39,9 @@ class FleetCollector(Collector):
         self._latest = latest
         self._numbers = numbers
         self._page_url = page_url
+        # What depends on the fleet file alone, with the fleet that it was made of.
+        none = SiteIds([])
+        self._of_fleet: tuple[object, SiteIds, Metric] = (None, none, _series("site_info", none))
 
     def describe(self) -> Iterable[Metric]:
         """Metrics without samples, so that registering them needs no Assessment."""
@@ -46,9 +50,16 @@ class FleetCollector(Collector):
     def collect(self) -> Iterator[Metric]:
         """See :class:`prometheus_client.registry.Collector`."""
         assessment = self._latest()
-        projects = {site.id: site.project for site in assessment.fleet.sites if site.project}
-        for metric in _of_sites(assessment):
-            yield _with_projects(metric, projects) if projects else metric
+        fleet, sites, info = self._of_fleet
+        if fleet is not assessment.fleet:
+            every = assessment.fleet.sites
+            sites = SiteIds([site.id for site in every], [site.project for site in every])
+            info = Kept(_info(assessment, sites))
+            self._of_fleet = (assessment.fleet, sites, info)
+        yield from _site_metrics(assessment, sites, info)
+        yield from _reading_metrics(assessment, sites)
+        for metric in _cell_metrics(assessment):
+            yield _with_projects(metric, sites.projects)
         yield _single("fleet_sites", len(assessment.fleet.sites))
         yield _single("assessment_timestamp_seconds", assessment.time)
         build = _family("build_info")
@@ -93,70 +104,78 @@ def _single(name: str, value: float) -> Metric:
     return family
 
 
-def _per_site(name: str, sites: list[str], values: FloatArray, scale: float = 1.0) -> Metric:
+def _series(name: str, sites: SiteIds) -> SiteSeries:
+    described = FAMILIES[name]
+    return SiteSeries(PREFIX + name, described.help, described.kind, sites)
+
+
+def _per_site(name: str, sites: SiteIds, values: FloatArray, scale: float = 1.0) -> Metric:
     """One sample for each site that has the value."""
-    family = _family(name)
-    _add_known(family, sites, values * scale)
-    return family
+    series = _series(name, sites)
+    series.add_known(values * scale)
+    return series
 
 
-def _add_known(
-    family: CounterMetricFamily | GaugeMetricFamily,
-    sites: list[str],
-    values: FloatArray,
-    *labels: str,
-) -> None:
-    """A sample for each site that has the value; a missing one leaves none."""
-    for site, value in zip(sites, values.tolist(), strict=True):
-        if not math.isnan(value):
-            family.add_metric([site, *labels], value)
+class _Rows:
+    """Gathers samples of a metric one by one."""
 
+    def __init__(self) -> None:
+        self._rows: list[int] = []
+        self._labels: list[Labels] = []
+        self._values: list[float] = []
 
-def _of_sites(assessment: FleetAssessment) -> Iterator[Metric]:
-    yield from _site_metrics(assessment)
-    yield from _reading_metrics(assessment)
-    yield from _cell_metrics(assessment)
+    def add(self, row: int, value: float, *labels: tuple[str, str]) -> None:
+        self._rows.append(row)
+        self._labels.append(labels)
+        self._values.append(value)
+
+    def of(self, name: str, sites: SiteIds) -> SiteSeries:
+        """The metric of that name."""
+        series = _series(name, sites)
+        if self._rows:
+            series.add_rows(self._rows, self._labels, self._values)
+        return series
 
 
 def _with_projects(metric: Metric, projects: Mapping[str, str]) -> Metric:
     """The metric with a label for the project of each site that has one."""
-    metric.samples = [
-        sample._replace(labels=sample.labels | {"project": project})
-        if (project := projects.get(sample.labels.get("site", "")))
-        else sample
-        for sample in metric.samples
-    ]
+    if projects:
+        metric.samples = [
+            sample._replace(labels=sample.labels | {"project": project})
+            if (project := projects.get(sample.labels.get("site", "")))
+            else sample
+            for sample in metric.samples
+        ]
     return metric
 
 
-def _site_metrics(assessment: FleetAssessment) -> Iterator[Metric]:
-    sites = [site.id for site in assessment.fleet.sites]
-    assessed = [not math.isnan(up) for up in assessment.up.tolist()]
-    yield _info(assessment)
+def _site_metrics(assessment: FleetAssessment, sites: SiteIds, info: Metric) -> Iterator[Metric]:
+    yield info
     yield _per_site("site_up", sites, assessment.up)
-    yield from _score_metrics(assessment, sites, assessed)
+    yield from _score_metrics(assessment, sites)
     yield from _issue_metrics(assessment, sites)
     yield from _common_metrics(assessment)
-    maintenance = _family("site_maintenance")
-    for site in assessment.fleet.sites:
+    maintenance = _Rows()
+    for row, site in enumerate(assessment.fleet.sites):
         if in_maintenance(assessment.fleet, site, assessment.time):
-            maintenance.add_metric([site.id], 1.0)
-    yield maintenance
+            maintenance.add(row, 1.0)
+    yield maintenance.of("site_maintenance", sites)
     yield _per_site("site_scrape_duration_seconds", sites, assessment.duration)
     yield _per_site("site_last_success_timestamp_seconds", sites, assessment.last_success)
-    scrapes, implausible = _family("site_scrapes_total"), _family("site_implausible_readings_total")
-    for site_id, view in zip(sites, assessment.records, strict=True):
+    scrapes, implausible = _Rows(), _Rows()
+    for row, view in enumerate(assessment.records):
         for outcome, count in view.outcomes.items():
-            scrapes.add_metric([site_id, outcome.value], count)
+            scrapes.add(row, count, ("outcome", outcome.value))
         if view.implausible_total:
-            implausible.add_metric([site_id], view.implausible_total)
-    yield scrapes
-    yield implausible
+            implausible.add(row, view.implausible_total)
+    yield scrapes.of("site_scrapes_total", sites)
+    yield implausible.of("site_implausible_readings_total", sites)
 
 
-def _info(assessment: FleetAssessment) -> Metric:
-    info = _family("site_info")
-    for site in assessment.fleet.sites:
+def _info(assessment: FleetAssessment, sites: SiteIds) -> SiteSeries:
+    rows = _Rows()
+    names = FAMILIES["site_info"].labels[1:]
+    for row, site in enumerate(assessment.fleet.sites):
         contact = site.contact or Contact()
         texts = (
             *(site.title, site.region, site.vendor, site.battery_type, site.priority),
@@ -165,58 +184,61 @@ def _info(assessment: FleetAssessment) -> Metric:
             site.timezone,
             *(contact.name, contact.phone, contact.email),
         )
-        info.add_metric([site.id, *(text or "" for text in texts)], 1)
-    return info
+        labels = zip(names, (text or "" for text in texts), strict=True)
+        rows.add(row, 1.0, *labels)
+    return rows.of("site_info", sites)
 
 
-def _score_metrics(
-    assessment: FleetAssessment, sites: list[str], assessed: list[bool]
-) -> Iterator[Metric]:
-    """Scores, statuses, coverage, ranks and outliers; ``assessed`` says which sites have any."""
+def _score_metrics(assessment: FleetAssessment, sites: SiteIds) -> Iterator[Metric]:
+    """Scores, statuses, coverage, ranks and outliers; the sites that were tried have any."""
     scores = assessment.scores
     yield _per_site("site_health_score", sites, scores.overall.score)
-    component = _family("site_component_score")
+    component = _series("site_component_score", sites)
     for part in scores.components:
-        _add_known(component, sites, part.score, part.name)
+        component.add_known(part.score, ("component", part.name))
     yield component
-    status = _family("site_status")
-    coverage, rank = _family("site_coverage_ratio"), _family("site_rank")
-    for row, (site, known) in enumerate(zip(sites, assessed, strict=True)):
-        if known:
-            for state in STATUSES:
-                held = scores.overall.status[row] == state
-                status.add_metric([site, state.name], 1.0 if held else 0.0)
-            coverage.add_metric([site], float(scores.overall.coverage[row]))
-            rank.add_metric([site], float(scores.attention[row]))
+    known = np.flatnonzero(~np.isnan(assessment.up))
+    rows = known.tolist()
+    status = _series("site_status", sites)
+    held = scores.overall.status[known][:, None] == np.array(STATUSES)
+    states = [(("status", state.name),) for state in STATUSES]
+    status.add_rows(known.repeat(len(states)).tolist(), states, held.astype(np.float64).ravel())
     yield status
-    yield coverage
-    yield rank
-    outlier = _family("site_outlier_score")
+    for name, values in (
+        ("site_coverage_ratio", scores.overall.coverage),
+        ("site_rank", scores.attention),
+    ):
+        series = _series(name, sites)
+        series.add_rows(rows, ((),), values[known].astype(np.float64))
+        yield series
+    outlier = _series("site_outlier_score", sites)
     for name, found in scores.outliers.items():
-        _add_known(outlier, sites, found.z, name)
+        outlier.add_known(found.z, ("metric", name))
     yield outlier
 
 
-def _issue_metrics(assessment: FleetAssessment, sites: list[str]) -> Iterator[Metric]:
-    issue, alarm = _family("site_issue"), _family("device_alarm_level")
-    value, threshold = _family("site_issue_value"), _family("site_issue_threshold")
-    for site, issues, view in zip(sites, assessment.issues, assessment.records, strict=True):
+def _issue_metrics(assessment: FleetAssessment, sites: SiteIds) -> Iterator[Metric]:
+    issue, alarm, value, threshold = _Rows(), _Rows(), _Rows(), _Rows()
+    for row, (issues, view) in enumerate(zip(assessment.issues, assessment.records, strict=True)):
+        if not issues:
+            continue
         # A site that does not answer has no such issue, and what it said before is old.
         if {DEVICE_ALARM.code, DEVICE_WARNING.code} & {active.code for active in issues}:
             worst = sorted(view.alarms.items(), key=lambda item: (-item[1], item[0]))
             for (device, name), level in worst[:ALARMS_SHOWN]:
-                alarm.add_metric([site, device, name], level)
+                alarm.add(row, level, ("device", device), ("alarm", name))
         for active in issues:
             scale = 0.01 if active.unit == "%" else 1.0
-            issue.add_metric([site, active.code, active.severity], 1.0)
+            code = ("code", active.code)
+            issue.add(row, 1.0, code, ("severity", active.severity))
             if active.value is not None:
-                value.add_metric([site, active.code], active.value * scale)
+                value.add(row, active.value * scale, code)
             if active.threshold is not None:
-                threshold.add_metric([site, active.code], active.threshold * scale)
-    yield issue
-    yield alarm
-    yield value
-    yield threshold
+                threshold.add(row, active.threshold * scale, code)
+    yield issue.of("site_issue", sites)
+    yield alarm.of("device_alarm_level", sites)
+    yield value.of("site_issue_value", sites)
+    yield threshold.of("site_issue_threshold", sites)
 
 
 def _common_metrics(assessment: FleetAssessment) -> Iterator[Metric]:
@@ -230,8 +252,7 @@ def _common_metrics(assessment: FleetAssessment) -> Iterator[Metric]:
     yield group
 
 
-def _reading_metrics(assessment: FleetAssessment) -> Iterator[Metric]:
-    sites = [site.id for site in assessment.fleet.sites]
+def _reading_metrics(assessment: FleetAssessment, sites: SiteIds) -> Iterator[Metric]:
     for row in WITH_GAUGES:
         gauge = row.gauge
         if gauge is None:
@@ -239,11 +260,11 @@ def _reading_metrics(assessment: FleetAssessment) -> Iterator[Metric]:
         if not gauge.per_battery:
             yield _per_site(gauge.name, sites, assessment.readings[row.name], gauge.scale)
             continue
-        family = _family(gauge.name)
-        for site, view in zip(sites, assessment.records, strict=True):
+        of_batteries = _Rows()
+        for number, view in enumerate(assessment.records):
             for pack, value in view.of_batteries[row.name].items():
-                family.add_metric([site, pack], value * gauge.scale)
-        yield family
+                of_batteries.add(number, value * gauge.scale, ("pack", pack))
+        yield of_batteries.of(gauge.name, sites)
 
 
 def _cell_metrics(assessment: FleetAssessment) -> Iterator[Metric]:

@@ -6,6 +6,7 @@ Victron's D-Bus path documentation and dbus-systemcalc-py.
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -31,14 +32,18 @@ def ac_services(tree: Tree, services: Iterable[str]) -> list[str]:
 
     Of several single-phase Multi RS each knows its own phase; their ``acsystem`` knows them all.
     """
+    return list(_ac_order(service_name(tree.get("VebusService")), tuple(services)))
+
+
+@functools.lru_cache(maxsize=4096)
+def _ac_order(vebus: str | None, services: tuple[str, ...]) -> tuple[str, ...]:
     known = sorted(services)
     order: list[str] = []
-    vebus = service_name(tree.get("VebusService"))
     if vebus:
         order.append(vebus)
     for kind in ("vebus", "acsystem", "multi", "grid"):
         order += [s for s in known if service_class(s) == kind and s not in order]
-    return order
+    return tuple(order)
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,6 +36,8 @@ _STEP_DISTINCT = 5
 
 
 def _source(value: object) -> Source:
+    if value is None:
+        return Source.UNKNOWN
     read = number(value)
     return Source(int(read)) if read in (1, 2, 3, 240) else Source.UNKNOWN
 
@@ -59,8 +61,8 @@ class AcSources:
 
     def learn(self, system: Tree) -> None:
         """Take the kinds of inputs from the system tree; old firmware does not have them."""
-        for index in (0, 1):
-            source = _source(system.get(f"Ac/In/{index}/Source"))
+        for index, path in enumerate(("Ac/In/0/Source", "Ac/In/1/Source")):
+            source = _source(system.get(path))
             if source in _KINDS:
                 self.kinds[index] = source
 

@@ -91,8 +91,7 @@ def read_battery(
     """
     into = Collector(device or device_id(service, tree), "battery")
     if tree and service_class(service) == "battery":
-        for name, path in BATTERY_PATHS.items():
-            into.take(name, tree.get(path))
+        into.take_all(BATTERY_PATHS, tree)
     if system is not None:
         for name, path in _SYSTEM_BATTERY_PATHS.items():
             into.fall_back(name, system.get(path))
@@ -137,6 +136,8 @@ def read_each_cell(tree: Tree, into: Collector) -> Cells | None:
     volts: dict[Cell, float] = {}
     celsius: dict[Cell, float] = {}
     for path, value in tree.items():
+        if value.__class__ is list and not value:
+            continue
         about = cell_of(path)
         if about is not None and about[0] == "voltage_v":
             volts[about[1]] = _cell_value(value, CELL_VOLTS, about[1], "voltage_v", into)

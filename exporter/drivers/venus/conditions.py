@@ -18,6 +18,10 @@ _ALARM_GROUPS = ("Alarms/", "Dvcc/Alarms/", "Dc/Battery/Alarms/", "Ac/Alarms/")
 _ALARM_NAME = re.compile(r"[A-Za-z0-9 _./-]{1,100}\Z")
 
 
+# Without truth values, which are equal to numbers and mean something else, and without texts.
+_SIMPLE = frozenset({int, float, type(None)})
+
+
 @dataclass(frozen=True, slots=True)
 class Conditions:
     """Alarms and codes of one device.
@@ -39,12 +43,26 @@ class Conditions:
 
 def read_conditions(device_class: str, tree: Tree) -> Conditions:
     """The condition of a device of a class, from its tree."""
+    paths = (*layout_of(tree).alarms, *_code_paths(device_class))
+    values = tuple(map(tree.get, paths))
+    if not _SIMPLE.issuperset(map(type, values)):
+        # The bridge writes [] for no value.
+        values = tuple([None if value == [] else value for value in values])
+        if not _SIMPLE.issuperset(map(type, values)):
+            return _read(device_class, paths, values)
+    # Devices say the same for days, and those of a kind say the same.
+    known = _conditions_of(device_class, paths, values)
+    return Conditions(known.levels.copy(), known.texts.copy(), known.information.copy())
+
+
+def _read(device_class: str, paths: tuple[str, ...], values: tuple[Any, ...]) -> Conditions:
     found = Conditions()
     normal = NORMAL_ALARMS.get(device_class, frozenset())
-    for path in layout_of(tree).alarms:
-        if len(found.levels) < MOST_ALARMS:
+    tree = dict(zip(paths, values, strict=True))
+    for path, value in tree.items():
+        if "Alarms/" in path and len(found.levels) < MOST_ALARMS:
             name = _alarm_name(path)
-            level = flag(tree[path])
+            level = flag(value)
             if name is not None and level in (0.0, 1.0, 2.0):
                 found.levels[name] = 0 if name in normal else int(level)
     for path in _code_paths(device_class):
@@ -52,6 +70,15 @@ def read_conditions(device_class: str, tree: Tree) -> Conditions:
         if value is not None:
             _read_code(device_class, path, value, found)
     return found
+
+
+@functools.lru_cache(maxsize=4096)
+def _conditions_of(
+    device_class: str,
+    paths: tuple[str, ...],
+    values: tuple[Any, ...],
+) -> Conditions:
+    return _read(device_class, paths, values)
 
 
 @functools.cache

@@ -64,8 +64,25 @@ class Collector:
             return MISSING
         return self.put(name, read(raw))
 
+    def take_all(self, paths: Mapping[str, str], tree: Mapping[str, Any]) -> None:
+        """Record the values of a tree at paths, by quantity; one without its path is missing."""
+        limits, readings = self._limits, self.readings
+        for name, path in paths.items():
+            raw: Any = tree.get(path)
+            kind = raw.__class__
+            if kind is float or kind is int:
+                low, high, not_available = limits[name]
+                if low <= raw <= high and not bisect_left(not_available, raw) & 1:
+                    readings[name] = float(raw)
+                    continue
+            self.take(name, raw)
+
     def put(self, name: str, value: float) -> float:
         """Record a number; returns it, or NaN if it cannot be used."""
+        low, high, not_available = self._limits[name]
+        if low <= value <= high and not bisect_left(not_available, value) & 1:
+            self.readings[name] = value
+            return value
         if math.isnan(value) or is_not_available(name, value, self.device_class):
             value = MISSING
         elif not QUANTITIES[name].plausible(value):

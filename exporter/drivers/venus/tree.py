@@ -5,6 +5,7 @@ Pure, no I/O. Sources: Victron's D-Bus path documentation and dbus-systemcalc-py
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -29,9 +30,15 @@ _SERVICE_NAME = re.compile(r"com\.victronenergy\.[A-Za-z0-9_.-]{1,120}\Z")
 
 def service_name(value: Any) -> str | None:
     """A full D-Bus service name, None for anything else."""
-    return value if isinstance(value, str) and _SERVICE_NAME.match(value) else None
+    return value if isinstance(value, str) and _is_service_name(value) else None
 
 
+@functools.lru_cache(maxsize=4096)
+def _is_service_name(value: str) -> bool:
+    return _SERVICE_NAME.match(value) is not None
+
+
+@functools.lru_cache(maxsize=4096)
 def service_class(service: str) -> str:
     """The class of a service: ``battery`` of ``com.victronenergy.battery.ttyO0``."""
     return service.removeprefix(PREFIX).split(".", 1)[0]
@@ -52,6 +59,9 @@ def pruned(tree: Tree) -> Tree:
     """A tree without the contents of nested values, which may be large: no reading is made of
     them, but a reading's path that holds one is of a wrong type."""
     if _CONTAINERS.isdisjoint(map(type, tree.values())):
+        return tree
+    # Empty ones, as which the bridge writes no value, may stay.
+    if not any([value for value in tree.values() if value.__class__ in _CONTAINERS]):  # noqa: C419 - quicker
         return tree
     kept = {
         path: value if value.__class__ is not list and value.__class__ is not dict else _NESTED

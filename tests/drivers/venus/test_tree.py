@@ -161,7 +161,7 @@ def test_both_formats_at_once_are_one_set_of_cells() -> None:
 def test_cells_of_several_packs_and_their_temperatures() -> None:
     tree = {
         "Battery/1/Cell/1/Voltage": 3.30,
-        "Battery/1/Cell/2/Voltage": [],
+        "Battery/1/Cell/2/Voltage": None,
         "Battery/2/Cell/1/Voltage": 3.32,
         "Battery/1/Cell/1/Temperature": 20.0,
         "Battery/2/Cell/1/Temperature": 25.5,
