@@ -238,11 +238,13 @@ def assess(
         interval_s=state.interval,
         offline_after_s=state.stale_after,
         tried=~np.isnan(state.up),
-        alarm_level=_alarm_levels(state),
-        implausible=_unusable(state, of_wrong_type=False),
-        wrong_types=_unusable(state, of_wrong_type=True),
+        alarm_level=np.array([float(r.alarm_level) for r in state.records]),
+        implausible=np.array([float(r.unusable) for r in state.records]),
+        wrong_types=np.array([float(r.wrong_types) for r in state.records]),
         notices=_noticed(state),
-        cell_found=np.array([site in worst_cells for site in state.ids], dtype=np.bool_),
+        cell_found=np.fromiter(
+            (site in worst_cells for site in state.ids), np.bool_, len(state.ids)
+        ),
         off_grid=state.off_grid,
         nominal=state.nominal,
         latitude=state.latitude,
@@ -259,7 +261,7 @@ def assess(
     if previous is not None and previous.fleet is state.fleet:
         views = previous.records
         pairs = zip(previous.issues, issues, strict=True)
-        issues = tuple(old if old == new else new for old, new in pairs)
+        issues = tuple([old if old == new else new for old, new in pairs])
     return FleetAssessment(
         time=wall,
         monotonic=now,
@@ -287,26 +289,6 @@ def _worst_cells(cells: Mapping[str, SiteCells]) -> dict[str, CellFinding]:
         if worst is not None:
             found[site] = worst
     return found
-
-
-def _alarm_levels(state: FleetState) -> FloatArray:
-    return np.array(
-        [
-            max((level for levels in r.alarms.values() for level in levels.values()), default=-1)
-            for r in state.records
-        ],
-        dtype=np.float64,
-    )
-
-
-def _unusable(state: FleetState, *, of_wrong_type: bool) -> FloatArray:
-    """Number of quantities of each site whose last value could not be used."""
-    return np.array(
-        [
-            float(sum(bool(i.given) is of_wrong_type for i in r.implausible.values()))
-            for r in state.records
-        ]
-    )
 
 
 def _noticed(state: FleetState) -> dict[str, BoolArray]:
@@ -341,6 +323,7 @@ def _beginnings(previous: FleetAssessment | None) -> dict[tuple[str, str], float
     return {
         (site.id, issue.code): issue.since
         for site, issues in zip(previous.fleet.sites, previous.issues, strict=True)
+        if issues
         for issue in issues
     }
 
@@ -386,8 +369,9 @@ def _issues(
             )
     order = {"critical": 0, "warning": 1, "info": 2}
     for issues in found:
-        issues.sort(key=lambda i: (order[i.severity], -i.deduction, i.code))
-    return tuple(tuple(issues) for issues in found)
+        if len(issues) > 1:
+            issues.sort(key=lambda i: (order[i.severity], -i.deduction, i.code))
+    return tuple(map(tuple, found))
 
 
 def _number(value: float) -> float | None:

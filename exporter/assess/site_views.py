@@ -71,8 +71,10 @@ def views_of(
         return tuple(_view(r, s, now) for r, s in zip(state.records, limits, strict=True))
     rows = zip(previous, state.records, limits, strict=True)
     return tuple(
-        old if old.version == r.version and now <= old.valid_until else _view(r, s, now)
-        for old, r, s in rows
+        [
+            old if old.version == r.version and now <= old.valid_until else _view(r, s, now)
+            for old, r, s in rows
+        ]
     )
 
 
@@ -93,7 +95,7 @@ def _view(record: SiteRecord, stale_after: float, now: float) -> SiteView:
         packs=tuple(_pack(b) for b in record.batteries.values()),
         alarms={
             (device, name): level
-            for device, levels in record.alarms.items()
+            for device, levels in (record.alarms if record.alarm_level > 0 else {}).items()
             for name, level in levels.items()
             if level > 0
         },

@@ -65,9 +65,16 @@ class BatteryState:
 
 @dataclass(slots=True)
 class SiteRecord:
-    """What is kept of a site beside the arrays; ``version`` grows with every Snapshot."""
+    """What is kept of a site in addition to the arrays; ``version`` grows with every Snapshot.
+
+    ``alarm_level`` is the highest of all devices, -1 without any; ``unusable`` and ``wrong_types``
+    count the quantities whose last value could not be used.
+    """
 
     version: int = 0
+    alarm_level: int = -1
+    unusable: int = 0
+    wrong_types: int = 0
 
     batteries: dict[str, BatteryState] = field(default_factory=dict)
     alarms: dict[str, dict[str, int]] = field(default_factory=dict)
@@ -271,8 +278,8 @@ class FleetState:
             if "cell_min_v" in battery.readings:
                 state.cell_min_id, state.cell_max_id = battery.cell_min_id, battery.cell_max_id
                 state.latest = battery
-        for device, levels in snapshot.alarms.items():
-            record.alarms[device] = dict(levels)
+        for device, reported in snapshot.alarms.items():
+            record.alarms[device] = dict(reported)
             record.alarm_times[device] = now
             record.alarm_texts[device] = dict(snapshot.alarm_texts.get(device, {}))
         record.notices = snapshot.notices
@@ -282,6 +289,10 @@ class FleetState:
         record.implausible.update({(i.device, i.quantity): i for i in snapshot.implausible})
         if snapshot.devices is not None:
             self._forget_gone(record, snapshot.devices)
+        levels = [max(found.values()) for found in record.alarms.values() if found]
+        record.alarm_level = max(levels, default=-1)
+        record.wrong_types = sum([bool(item.given) for item in record.implausible.values()])
+        record.unusable = len(record.implausible) - record.wrong_types
         self._reduce(row, record, now)
 
     @staticmethod
