@@ -85,7 +85,7 @@ class Channel:
         buffers: list[pickle.PickleBuffer] = []
         body = io.BytesIO()
         pickler = pickle.Pickler(body, 5, buffer_callback=buffers.append)
-        own = {Cells: self._reduced, np.ndarray: _reduced_array}
+        own: dict[type, Any] = {Cells: self._reduced, np.ndarray: _reduced_array}
         pickler.dispatch_table = copyreg.dispatch_table | own
         pickler.dump(message)
         return [body.getbuffer(), *(buffer.raw() for buffer in buffers)]
