@@ -27,6 +27,7 @@ from exporter.config.exposed_files import exposed_files
 from exporter.config.fleet import Fleet
 from exporter.config.reload import FleetFile
 from exporter.config.settings import Settings
+from exporter.config.shards import parse_shard
 from exporter.config.site_secrets import site_secrets_of
 from exporter.config.unknown_settings import mistyped
 from exporter.drivers import DRIVERS, DriverContext
@@ -327,6 +328,7 @@ class Collector:
                 if successful is not None
             },
             process_id=os.getpid(),
+            all_sites=self._file.all_sites,
         )
 
 
@@ -384,7 +386,7 @@ def run(settings: Settings, path: Path) -> None:
     for mistake in (*mistyped(), *exposed_files()):
         log.warning("%s", mistake)
     raise_file_limit()
-    fleet_file = FleetFile(path, time.time, DRIVERS)
+    fleet_file = FleetFile(path, time.time, DRIVERS, parse_shard(settings.shard))
 
     spare_collections()
 

@@ -59,13 +59,21 @@ def run(
         str | None,
         typer.Option("--listen", help="Address of the HTTP server.", metavar="HOST:PORT"),
     ] = None,
+    shard: Annotated[
+        str | None,
+        typer.Option(
+            "--shard",
+            help="The part of the fleet file to poll: 0/4 to 3/4 for four exporters.",
+            metavar="INDEX/COUNT",
+        ),
+    ] = None,
 ) -> None:
     """Poll the fleet, store its readings, score it and serve the scores."""
     from exporter import app as service
     from exporter.config import logs
     from exporter.config.fleet_file import FleetFileError
 
-    settings = _settings(fleet=fleet, listen=listen)
+    settings = _settings(fleet=fleet, listen=listen, shard=shard)
     if settings.fleet is None:
         _fail("no fleet file is named; use --fleet FILE or FLEETSCOPE_FLEET")
     logs.set_up(settings.log_level, settings.log_format)

@@ -10,16 +10,27 @@ from exporter.config import isolated_reader
 from exporter.config.driver_options import Declarations
 from exporter.config.fleet import Fleet
 from exporter.config.fleet_file import FleetFileError, load_fleet
+from exporter.config.shards import WHOLE, Shard
 from exporter.config.watched_file import WatchedFile
 
 log = logging.getLogger(__name__)
 
 
 class FleetFile:
-    """The fleet file, read again in a process of its own (see isolated_reader)."""
+    """The fleet file, read again in a process of its own (see isolated_reader).
 
-    def __init__(self, path: Path, wall_clock: Callable[[], float], drivers: Declarations) -> None:
+    Of a file that several exporters share, ``fleet`` is the part of this one's shard.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        wall_clock: Callable[[], float],
+        drivers: Declarations,
+        shard: Shard = WHOLE,
+    ) -> None:
         self.path = path
+        self._shard = shard
         self._wall_clock = wall_clock
         self._file = WatchedFile(
             "fleet file",
@@ -28,12 +39,18 @@ class FleetFile:
             load_fleet(path, drivers),
             FleetFileError,
         )
+        self._part = shard.part_of(self._file.value)
         self.success_time = wall_clock()
 
     @property
     def fleet(self) -> Fleet:
         """The fleet in force."""
-        return self._file.value
+        return self._part
+
+    @property
+    def all_sites(self) -> int:
+        """Number of sites in the file, over all shards."""
+        return len(self._file.value.sites)
 
     @property
     def successful(self) -> bool:
@@ -49,11 +66,13 @@ class FleetFile:
 
         May be called in a thread: it changes nothing but this object.
         """
-        before = self._file.value
+        before = self._part
         if not self._file.reload():
             return None
         self.success_time = self._wall_clock()
-        if self.fleet == before:
+        self._part = self._shard.part_of(self._file.value)
+        if self._part == before:
+            self._part = before
             return None
         log.info("fleet file taken: %d sites", len(self.fleet.sites))
         return self.fleet

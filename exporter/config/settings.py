@@ -19,6 +19,7 @@ from pydantic_settings import (
 )
 
 from exporter.config.dotenv_file import read_dotenv
+from exporter.config.shards import parse_shard
 from exporter.model.levels import DEFAULT_RETENTION, LEVELS
 
 PREFIX = "FLEETSCOPE_"
@@ -62,6 +63,11 @@ def _check_url(value: str) -> str:
     if port == 0:
         raise ValueError(f"the port is not a number from 1 to 65535; {expected}")
     return value.rstrip("/")
+
+
+def _check_shard(value: str) -> str:
+    parse_shard(value)
+    return value
 
 
 def _check_networks(value: str) -> str:
@@ -128,6 +134,11 @@ class Settings(BaseSettings):
     fleet: Path | None = Field(None, description="Fleet file; the option --fleet wins")
     listen: Annotated[str, AfterValidator(_check_listen)] = Field(
         "127.0.0.1:9797", description="Address of the HTTP server; the option --listen wins"
+    )
+    shard: Annotated[str, AfterValidator(_check_shard)] = Field(
+        "0/1",
+        description="Which part of the fleet file this exporter polls: INDEX/COUNT, 0/4 to 3/4 for "
+        "four exporters with the same file; the option --shard wins",
     )
     web_config: Path | None = Field(
         None,

@@ -157,7 +157,10 @@ FAMILIES: Mapping[str, Description] = MappingProxyType(
         "cell_analysis_interval_seconds": Description(
             "gauge", "Time in which the stored cells of all sites are analysed once"
         ),
-        "fleet_sites": Description("gauge", "Sites in the fleet file"),
+        "fleet_sites": Description("gauge", "Sites that this exporter polls"),
+        "fleet_file_sites": Description(
+            "gauge", "Sites in the fleet file, of which other shards may poll a part"
+        ),
         "scrape_loop_lag_seconds": Description(
             "gauge", "Longest delay of a scrape behind its time in the last minute or two"
         ),

@@ -290,6 +290,8 @@ def _cell_metrics(assessment: FleetAssessment) -> Iterator[Metric]:
 
 
 def _own_metrics(numbers: ServiceNumbers) -> Iterator[Metric]:
+    if numbers.all_sites is not None:
+        yield _single("fleet_file_sites", numbers.all_sites)
     yield _single("scrape_loop_lag_seconds", numbers.lag_seconds)
     yield _single("scrapes_skipped_total", numbers.skipped)
     yield _single("assessment_duration_seconds", numbers.assessment_seconds)

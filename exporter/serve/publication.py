@@ -31,6 +31,8 @@ class ServiceNumbers:
     ----------
     process_id : int or None
         The process whose use of resources is reported; None: the one that renders the metrics.
+    all_sites : int or None
+        Sites in the fleet file, over all shards; None where that is not known.
     """
 
     lag_seconds: float
@@ -46,6 +48,7 @@ class ServiceNumbers:
     reload_time: float
     access_files: Mapping[str, bool] = field(default_factory=dict)
     process_id: int | None = None
+    all_sites: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

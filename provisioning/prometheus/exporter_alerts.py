@@ -27,6 +27,22 @@ ALERTS = (
         action="Start the exporter again and read the last lines of its log.",
     ),
     Alert(
+        name="FleetscopeShardMissing",
+        why="Every shard gives the size of the whole fleet file. A shard that Prometheus does not "
+        "even know as a target is missed by this alone.",
+        expr="max(fleetscope_fleet_file_sites) - sum(fleetscope_fleet_sites) > 0",
+        wait="5m",
+        severity="page",
+        scope="exporter",
+        level="critical",
+        cause="shard_missing",
+        summary="{{ $value }} sites of the fleet file are polled by no exporter",
+        description="The exporters that Prometheus reads poll {{ $value }} sites fewer than the "
+        "fleet file has, for 5 minutes. Those sites are not being watched: a shard is down, is no "
+        "target of Prometheus, or was given another count of shards than the others.",
+        action="Start the shard again, or give every exporter the same count of shards.",
+    ),
+    Alert(
         name="FleetscopeAssessmentStale",
         expr="time() - fleetscope_assessment_timestamp_seconds > 60",
         wait="1m",

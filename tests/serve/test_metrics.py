@@ -30,6 +30,7 @@ NUMBERS = ServiceNumbers(
     rollups_time=WALL,
     reload_successful=True,
     reload_time=WALL,
+    all_sites=8,
 )
 
 Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
