@@ -52,7 +52,7 @@ def _summary(raw: str, most: float) -> dict[str, Any]:
     for line in raw.splitlines():
         stack, _, count = line.rpartition(" ")
         frames = stack.split(";")
-        main = "MainThread" in frames[0] or "MainThread" in frames[1]
+        main = any("MainThread" in frame for frame in frames[:2])
         stages["threads" if not main else _stage(frames)] += int(count)
         functions[_short(frames[-1])] += int(count)
     return {
