@@ -46,7 +46,7 @@ def test_each_package_of_the_exporter_has_a_line() -> None:
 
 
 def test_each_source_folder_has_a_line() -> None:
-    assert {name for name in described() if "/" not in name} == {*SOURCES, "docs"}
+    assert {name for name in described() if "/" not in name} == {*SOURCES, "docs", "deploy"}
 
 
 def test_the_exporter_keeps_only_its_wiring_at_the_top() -> None:

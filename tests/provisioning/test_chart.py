@@ -1,0 +1,84 @@
+"""The Helm chart: what it renders is what runs without Kubernetes."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[2]
+CHART = ROOT / "deploy" / "helm" / "fleetscope"
+HELM = os.environ.get("HELM_BIN") or shutil.which("helm")
+
+pytestmark = pytest.mark.skipif(HELM is None, reason="helm is not installed")
+
+
+def rendered(*values: str) -> list[dict[str, Any]]:
+    settings = [word for value in values for word in ("--set", value)]
+    command = [str(HELM), "template", "fleetscope", str(CHART), "--kube-version", "1.30.0"]
+    done = subprocess.run([*command, *settings], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return [document for document in yaml.safe_load_all(done.stdout) if document]
+
+
+def of_kind(documents: list[dict[str, Any]], kind: str) -> list[dict[str, Any]]:
+    return [document for document in documents if document["kind"] == kind]
+
+
+def test_helm_finds_nothing_to_complain_about() -> None:
+    command = [str(HELM), "lint", "--strict", str(CHART)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_each_pod_polls_its_own_shard() -> None:
+    (found,) = of_kind(rendered("shards=4"), "StatefulSet")
+    (container,) = found["spec"]["template"]["spec"]["containers"]
+    env = {entry["name"]: entry for entry in container["env"]}
+    assert found["spec"]["replicas"] == 4
+    assert env["FLEETSCOPE_SHARD"]["value"] == "$(SHARD_INDEX)/4"
+    names = list(env)
+    # A variable can only use those before it.
+    assert names.index("SHARD_INDEX") < names.index("FLEETSCOPE_SHARD")
+    assert names.index("POD_IP") < names.index("FLEETSCOPE_ALLOWED_HOSTS")
+
+
+def test_settings_of_the_chart_are_settings_of_the_program() -> None:
+    every = ("influxdb.url=http://i", "influxdb.token=a", "prometheusUrl=http://p")
+    every += ("siteSecretsSecret=s", "webConfigSecret=w")
+    (found,) = of_kind(rendered(*every), "StatefulSet")
+    (container,) = found["spec"]["template"]["spec"]["containers"]
+    known = (ROOT / "docs" / "settings.md").read_text("utf-8")
+    named = [e["name"] for e in container["env"] if e["name"].startswith("FLEETSCOPE_")]
+    assert len(named) >= 9
+    assert [name for name in named if f"`{name}`" not in known] == []
+
+
+def test_rules_and_dashboards_are_those_of_the_repository() -> None:
+    documents = rendered()
+    rules = {d["metadata"]["name"]: d["spec"] for d in of_kind(documents, "PrometheusRule")}
+    for path in (ROOT / "provisioning" / "prometheus" / "rules").glob("*.yml"):
+        assert rules[f"fleetscope-{path.stem}"] == yaml.safe_load(path.read_text("utf-8"))
+    maps = {d["metadata"]["name"]: d for d in of_kind(documents, "ConfigMap")}
+    boards = list((ROOT / "grafana" / "dashboards").rglob("*.json"))
+    assert len(boards) >= 10
+    for path in boards:
+        found = maps[f"fleetscope-{path.stem.removeprefix('fleetscope-')}"]
+        assert json.loads(found["data"][path.name]) == json.loads(path.read_text("utf-8"))
+        assert found["metadata"]["annotations"]["grafana_folder"] == path.parent.name
+
+
+def test_no_secret_stands_in_the_pod() -> None:
+    documents = rendered("influxdb.url=http://i", "influxdb.token=very-secret")
+    (secret,) = of_kind(documents, "Secret")
+    assert secret["stringData"] == {"token": "very-secret"}
+    assert "very-secret" not in json.dumps([d for d in documents if d is not secret])
+    assert (
+        of_kind(rendered("influxdb.url=http://i", "influxdb.existingSecret=mine"), "Secret") == []
+    )
