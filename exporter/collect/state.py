@@ -308,7 +308,9 @@ class FleetState:
         """The site's battery figures: of the active battery, and of the worst one where the worst
         decides (health, heat, cells)."""
         for device in [
-            d for d, b in record.batteries.items() if now - b.seen > OTHER_DEVICE_STALE_SECONDS
+            d
+            for d, b in record.batteries.items()
+            if now - b.seen > max(OTHER_DEVICE_STALE_SECONDS, self.stale_after[row])
         ]:
             del record.batteries[device]
         batteries = sorted(record.batteries.values(), key=lambda b: (not b.active, b.device))

@@ -10,6 +10,7 @@ from exporter.drivers.sunspec.sunspec_driver import SunSpecDriver
 from exporter.drivers.template.template_driver import TemplateDriver
 from exporter.drivers.venus.http_driver import VenusHttpDriver
 from exporter.drivers.venus.mqtt_driver import VenusMqttDriver
+from exporter.drivers.vrm.vrm_driver import VrmDriver
 
 DRIVERS: Registry = MappingProxyType(
     {
@@ -18,6 +19,7 @@ DRIVERS: Registry = MappingProxyType(
         "venus-mqtt": VenusMqttDriver,
         "sunspec": SunSpecDriver,
         "template": TemplateDriver,
+        "vrm": VrmDriver,
     }
 )
 

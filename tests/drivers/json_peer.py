@@ -12,12 +12,14 @@ from typing import Any
 
 @dataclass(slots=True)
 class JsonPeer:
-    """Serves ``documents`` by target (path with query); ``raw`` has whole bodies instead."""
+    """Serves ``documents`` by target (path with query); ``raw`` has whole bodies instead, and
+    ``status`` is what all else gets."""
 
     documents: Mapping[str, Any]
     raw: dict[str, bytes] = field(default_factory=dict)
     requests: list[str] = field(default_factory=list)
     headers: list[str] = field(default_factory=list)
+    status: str = "404 Not Found"
     url: str = ""
 
     @contextlib.asynccontextmanager
@@ -43,7 +45,7 @@ class JsonPeer:
             elif target in self.documents:
                 body = json.dumps(self.documents[target]).encode()
             else:
-                status = "404 Not Found"
+                status = self.status
             length = f"Content-Length: {len(body)}\r\n"
             head = f"HTTP/1.1 {status}\r\nContent-Type: application/json\r\n{length}"
             writer.write(f"{head}Connection: close\r\n\r\n".encode() + body)

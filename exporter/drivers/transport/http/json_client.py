@@ -100,6 +100,7 @@ async def get_json(
     params: dict[str, str],
     *,
     authorization: str | None = None,
+    token_header: str | None = None,
     trust: Trust = SYSTEM_TRUST,
     patience_seconds: float | None = None,
 ) -> Any:
@@ -114,6 +115,8 @@ async def get_json(
         Query parameters.
     authorization : str or None
         Value of the header of that name.
+    token_header : str or None
+        A header that takes the token of a bearer as ``Token ...``, instead of ``Authorization``.
     trust : Trust
         What the site's certificate must be.
     patience_seconds : float or None
@@ -139,12 +142,13 @@ async def get_json(
     endpoint = plain_endpoint(base)
     try:
         reply = None
-        if endpoint is not None and _is_plain(path, params, authorization):
+        if endpoint and not token_header and _is_plain(path, params, authorization):
             target = f"{path}?{query}" if query else path
             plain = http.plain
             reply = await plain.get(endpoint, target, authorization, CONNECT_SECONDS, patience)
         if reply is None:
-            reply = await _any_reply(http, base + path, params, authorization, trust, patience)
+            headers = _credentials(authorization, token_header)
+            reply = await _any_reply(http, base + path, params, headers, trust, patience)
     except ScrapeError:
         raise
     except Exception as error:
@@ -166,16 +170,23 @@ def _is_plain(path: str, params: dict[str, str], authorization: str | None) -> b
     return all(map(_PLAIN_TEXT, (path, *params.values())))
 
 
+def _credentials(authorization: str | None, token_header: str | None) -> dict[str, str]:
+    if not authorization:
+        return {}
+    if token_header is None:
+        return {"Authorization": authorization}
+    return {token_header: f"Token {authorization.removeprefix('Bearer ')}"}
+
+
 async def _any_reply(
     http: HttpClient,
     url: str,
     params: dict[str, str],
-    authorization: str | None,
+    headers: dict[str, str],
     trust: Trust,
     patience_seconds: float,
 ) -> Reply:
     """GET by aiohttp: TLS, hosts with several addresses, unusual ways to write an endpoint."""
-    headers = {"Authorization": authorization} if authorization else None
     timeout = aiohttp.ClientTimeout(total=patience_seconds, sock_connect=CONNECT_SECONDS)
     options: dict[str, Any] = {"headers": headers, "ssl": trust.ssl(), "timeout": timeout}
     get = http.session.get(url, params=params, allow_redirects=False, **options)

@@ -45,7 +45,12 @@ class SiteHttp:
     trust: Trust
 
     async def get_json(
-        self, path: str, params: dict[str, str], *, patience_seconds: float | None = None
+        self,
+        path: str,
+        params: dict[str, str],
+        *,
+        patience_seconds: float | None = None,
+        token_header: str | None = None,
     ) -> Any:
         """GET a JSON document; see :func:`exporter.drivers.transport.http.json_client.get_json`."""
         return await get_json(
@@ -54,6 +59,7 @@ class SiteHttp:
             path,
             params,
             authorization=self.transport.authorization(self.site, self.url),
+            token_header=token_header,
             trust=self.trust,
             patience_seconds=patience_seconds,
         )

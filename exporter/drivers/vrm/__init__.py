@@ -1,0 +1,1 @@
+"""Sites that can be reached through Victron's VRM portal only."""
