@@ -9,6 +9,7 @@ import asyncio
 import heapq
 import itertools
 import logging
+import math
 import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -55,7 +56,9 @@ class Timers:
         self._runner: asyncio.Task[None] | None = None
         self._stopped = False
 
-    def add(self, interval: float, phase: float, action: Callable[[float], None]) -> Timer:
+    def add(
+        self, interval: float, phase: float, action: Callable[[float], None], grid: float = 0.0
+    ) -> Timer:
         """Set a timer that is due first ``phase`` seconds from now.
 
         Parameters
@@ -66,8 +69,13 @@ class Timers:
             Seconds, 0 or more.
         action : callable
             Called inside the event loop; must not block.
+        grid : float
+            It is due at the next multiple of this, together with others; 0: at its very time.
         """
-        timer = Timer(interval, self._monotonic() + phase, action)
+        due = self._monotonic() + phase
+        if grid:
+            due = math.ceil(due / grid) * grid
+        timer = Timer(interval, due, action)
         self._push(timer)
         return timer
 
