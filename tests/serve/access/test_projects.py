@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import time
 from collections.abc import Iterator
@@ -25,6 +26,7 @@ from tests import service_process
 from tests.history.prometheus import prometheus
 from tests.serve.access import tenants
 from tests.serve.access.conftest import hashed
+from tests.serve.access.issuer import AUDIENCE, issuing
 from tests.serve.access.tenants import CALLERS, PROJECTS, Tenants
 from tests.serve.api.alertmanager import alertmanager
 from tests.serve.api.influx import influx
@@ -357,6 +359,59 @@ def test_workers_show_no_more_than_the_server(tmp_path: Path) -> None:
                 assert reply.status_code == 200, reply.text
                 assert marks_of(reply.text) == marks
         assert requests.get(service.url + path, timeout=60).status_code == 401
+
+
+def test_other_roles_count_at_once_for_whoever_is_connected(tmp_path: Path) -> None:
+    fleet, web = tmp_path / "fleet.json", tmp_path / "web.yml"
+    sites = [
+        {"id": f"{mark}-0", "api_endpoint": "http://127.0.0.1:9", "project": project}
+        for project, mark in PROJECTS.items()
+    ]
+    fleet.write_text(json.dumps({"sites": sites}), "utf-8")
+    users = {"anna": hashed("pw")}
+
+    def configure(project: str) -> None:
+        new = tmp_path / "web.new"
+        roles = {"anna": {project: "viewer"}}
+        new.write_text(yaml.safe_dump({"basic_auth_users": users, "roles": roles}), "utf-8")
+        new.replace(web)
+
+    configure("south")
+    with service_process.serving(fleet, web_config=str(web)) as service:
+        sign_in = {"auth": ("anna", "pw"), "timeout": 60}
+        stream = requests.get(f"{service.url}/api/v1/events", stream=True, **sign_in)
+        lines = stream.iter_lines(decode_unicode=True)
+        first = [next(lines) for _ in range(3)]
+        assert marks_of(" ".join(first)) == {"southmark"}
+        configure("north")
+
+        def names() -> set[str]:
+            # A connection may reach the server that ends.
+            with contextlib.suppress(requests.ConnectionError):
+                return marks_of(requests.get(f"{service.url}/api/v1/names", **sign_in).text)
+            return set()
+
+        service_process.until(lambda: names() == {"northmark"})
+        # What was open with the earlier roles ends, and never shows anything else.
+        rest = []
+        with contextlib.suppress(requests.RequestException):
+            rest.extend(lines)
+        assert marks_of(" ".join(rest)) <= {"southmark"}
+
+
+def test_a_stream_ends_with_its_token(tmp_path: Path) -> None:
+    with issuing() as issuer:
+        rule = {"claim": "groups", "value": "/staff", "project": "south", "role": "viewer"}
+        oidc = {"issuer": issuer.url, "audience": AUDIENCE, "roles": [rule], "leeway": "0"}
+        with tenants.serving(tmp_path, oidc=oidc) as running:
+            token = issuer.token(exp=int(time.time()) + 5)
+            headers = {"Authorization": f"Bearer {token}"}
+            url = f"{running.url}/api/v1/events"
+            stream = requests.get(url, headers=headers, stream=True, timeout=60)
+            assert stream.status_code == 200
+            # The iteration ends because the server ends it.
+            assert marks_of("".join(stream.iter_lines(decode_unicode=True))) == {"southmark"}
+            assert requests.get(url, headers=headers, timeout=60).status_code == 401
 
 
 LIMITED = "\"site\" = 'a' AND "
