@@ -400,6 +400,7 @@ def as_dict(site: SiteAssessment) -> dict[str, Any]:
         "name": place.title,
         "location": place.location,
         "region": place.region,
+        "project": place.project,
         "vendor": place.vendor,
         "battery_type": place.battery_type,
         "priority": place.priority,

@@ -106,6 +106,7 @@ class SiteHead(TypedDict):
     name: str
     location: str | None
     region: str | None
+    project: str | None
     vendor: str | None
     battery_type: str | None
     priority: str

@@ -39,6 +39,7 @@ class Selection(Parameters):
     status: list[StatusName] = Field([], description="Only sites of these statuses")
     priority: list[Priority] = Field([], description="Only sites of these priorities")
     region: list[str] = Field([], max_length=100, description="Only sites of these regions")
+    project: list[str] = Field([], max_length=100, description="Only sites of these projects")
     vendor: list[str] = Field([], max_length=100, description="Only sites of these vendors")
     battery_type: list[str] = Field([], max_length=100, description="Only these battery types")
     issue: list[str] = Field([], max_length=50, description="Only sites with one of these issues")
@@ -74,6 +75,7 @@ class Selection(Parameters):
         return (
             self.has("priority", site.priority)
             and self.has("region", site.region)
+            and self.has("project", site.project)
             and self.has("vendor", site.vendor)
             and self.has("battery_type", site.battery_type)
         )

@@ -73,6 +73,7 @@ def brief(assessment: FleetAssessment, row: int) -> dict[str, Any]:
         "name": place.title,
         "location": place.location,
         "region": place.region,
+        "project": place.project,
         "vendor": place.vendor,
         "battery_type": place.battery_type,
         "priority": place.priority,

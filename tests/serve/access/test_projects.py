@@ -46,7 +46,7 @@ ROUTES: dict[tuple[str, str], tuple[Action | str | None, list[str]]] = {
     ("get", "/api/v1/issues"): (Action.READ, ["", "?severity=critical&limit=3"]),
     ("get", "/api/v1/sites"): (
         Action.READ,
-        ["", "?view=brief&sort=name", "?q=plant", "?attention=true&limit=2", "?region=none"],
+        ["", "?view=brief&sort=name", "?q=plant", "?attention=true&limit=2", "?project=north"],
     ),
     ("get", "/api/v1/sites/{site_id}"): (Action.READ, [""]),
     ("get", "/api/v1/sites/{site_id}/packs"): (Action.READ, [""]),
@@ -236,6 +236,16 @@ def test_counts_ranks_and_medians_are_of_the_callers_sites(running: Tenants) -> 
         assert ("process_cpu_seconds_total" in metrics) is whole
         names = running.ask(caller, "get", "/api/v1/names").json()["sites"]
         assert len(names) == count
+
+
+def test_sites_are_found_by_their_project(running: Tenants) -> None:
+    for caller, counts in (
+        ("all_viewer", {"south": 6, "north": 6}),
+        ("south_viewer", {"south": 6, "north": 0}),
+    ):
+        for project, count in counts.items():
+            found = running.ask(caller, "get", f"/api/v1/sites?project={project}").json()
+            assert [site["project"] for site in found["sites"]] == [project] * count
 
 
 def test_the_past_of_others_is_in_no_figure(running: Tenants) -> None:
