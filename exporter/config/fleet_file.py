@@ -357,7 +357,9 @@ class _Explainer:
         return f"unknown key; expected one of: {', '.join(known)}"
 
     def _known_keys(self, where: Where) -> list[str]:
-        group = ".".join(part for part in where[:-1] if isinstance(part, str))
+        # The keys of projects are names that the file gives.
+        named = where[:1] if where[0] == "projects" and len(where) > 2 else where[:-1]
+        group = ".".join(part for part in named if isinstance(part, str))
         known = list(_KEYS.get(group, ()))
         if group.partition(".")[0] == "sites" and not (known and len(where) > 3):
             driver = _driver_of(self._document.data["sites"][where[1]], self._drivers)
