@@ -43,6 +43,7 @@ def assess_battery(
     any_reading: BoolArray,
     answering: BoolArray,
     cell_found: BoolArray,
+    without_grid: BoolArray,
     limits: Mapping[str, FloatArray],
     noticed: tuple[Finding, ...] = (),
     held: Held = NOTHING_HELD,
@@ -63,8 +64,10 @@ def assess_battery(
         Whether the site answers; only such a site can be silent about its battery.
     cell_found : bool array, shape (N,)
         Whether the analysis of stored cells reports a warning or worse of a cell.
+    without_grid : bool array, shape (N,)
+        Whether the site has no grid, or has lost it: an empty battery shuts it down.
     limits : mapping of name to float array, shape (N,)
-        Limits of the sites, by the names of :data:`scoring.rules.LIMITS`. Below 10 % and from 95 %
+        Limits of the sites, by the names of :data:`scoring.limits.LIMITS`. Below 10 % and from 95 %
         of charge those of the cell spread are 0.25 and 0.40 V
         (:class:`scoring.cells.imbalance.SpreadLimits`) unless given higher; with an unknown charge
         they hold as they are.
@@ -86,6 +89,11 @@ def assess_battery(
             ("cell_spread_warning", "cell_spread_critical"), DEFAULT_LIMITS.ends, strict=True
         )
     }
+    lowest = limits["soc_critical"]
+    soc_limits = {
+        "soc_critical": lowest,
+        "soc_without_grid": np.where(without_grid, lowest, np.nan),
+    }
     everywhere = np.ones(soh_percent.shape, dtype=bool)
     nothing = np.full(soh_percent.shape, np.nan)
     health_unknown = np.isnan(soh_percent) & np.isnan(temperature_c) & np.isnan(cell_spread_v)
@@ -94,7 +102,7 @@ def assess_battery(
         judge(BATTERY_TEMPERATURE, temperature_c, limits, everywhere, held=held),
         judge(CELL_SPREAD, cell_spread_v, spread_limits, everywhere, held=held),
         judge(CELL_FINDING, nothing, limits, answering & cell_found),
-        judge(BATTERY_SOC, soc_percent, limits, everywhere, held=held),
+        judge(BATTERY_SOC, soc_percent, soc_limits, everywhere, held=held),
         judge(BATTERY_SILENT, nothing, limits, answering & ~any_reading),
         judge(BATTERY_HEALTH_UNKNOWN, nothing, limits, answering & any_reading & health_unknown),
         *noticed,

@@ -145,6 +145,7 @@ def assess_fleet(inputs: FleetInputs) -> FleetScores:
         any_reading=any_battery,
         answering=answering,
         cell_found=inputs.cell_found,
+        without_grid=no_grid | (read["grid_connected"] == 0),
         limits=inputs.thresholds,
         noticed=tuple(f for f in noticed if f.rule.component == "battery"),
         held=inputs.held,

@@ -138,8 +138,23 @@ ALERTS = (
         worst=_WORST_TEMPERATURE,
     ),
     Alert(
-        name="FleetscopeBatterySocCritical",
+        name="FleetscopeBatterySocWarning",
         expr=value_of(BATTERY_SOC),
+        wait="15m",
+        keep="10m",
+        severity="ticket",
+        scope="site",
+        level="warning",
+        cause=BATTERY_SOC.code,
+        summary=f"Battery of {_NAME} is nearly empty: {_PERCENT}",
+        description=f"State of charge at {_SITE} has been {_PERCENT} for "
+        f"15 minutes.{limit_sentence(BATTERY_SOC)} Its grid carries the load.",
+        action=BATTERY_SOC.action,
+        worst=worst_of_issue(BATTERY_SOC, "min"),
+    ),
+    Alert(
+        name="FleetscopeBatterySocCritical",
+        expr=while_issue(value_of(BATTERY_SOC), BATTERY_SOC, "critical"),
         wait="3m",
         keep="10m",
         severity="page",
@@ -147,7 +162,7 @@ ALERTS = (
         level="critical",
         cause=BATTERY_SOC.code,
         summary=f"Battery of {_NAME} is nearly empty: {_PERCENT}",
-        description=f"State of charge at {_SITE} has been {_PERCENT} for "
+        description=f"State of charge at {_SITE}, which has no grid, has been {_PERCENT} for "
         f"3 minutes.{limit_sentence(BATTERY_SOC)} The site may soon shut down.",
         action=BATTERY_SOC.action,
         worst=worst_of_issue(BATTERY_SOC, "min"),

@@ -168,18 +168,18 @@ ALERTS = (
     Alert(
         name="FleetscopeDeviceAlarm",
         expr=f'fleetscope_site_issue{{code="{DEVICE_ALARM.code}"}}',
-        wait="5m",
+        wait="4m",
         keep="4m",
         severity="page",
         scope="site",
-        level="warning",
+        level="critical",
         cause=DEVICE_ALARM.code,
         summary="{{ $labels.name }}: {{ "
         + queried("fleetscope_device_alarm_level{} == 2")
         + ' | sortByLabel "alarm" }}{{ range $i, $a := . }}{{ if $i }}, {{ end }}'
         "{{ $a.Labels.device }} reports {{ $a.Labels.alarm }}{{ end }}{{ else }}a device reports "
         "an alarm{{ end }}",
-        description=f"A device at {_SITE} has reported an alarm (level 2) for 5 minutes.{{{{- "
+        description=f"A device at {_SITE} has reported an alarm (level 2) for 4 minutes.{{{{- "
         f"{queried(_SCORE + '{}')} }}}} The site scores "
         '{{ . | first | value | printf "%.0f" }} of 100.{{ end }}',
         action=DEVICE_ALARM.action,

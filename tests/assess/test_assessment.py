@@ -336,7 +336,7 @@ def test_a_device_that_is_gone_takes_its_words_along() -> None:
     )
     state.apply(alarmed, 1000.0)
     site = assess(state, 1001.0, WALL).site(0)
-    assert codes(site) == {"device_alarm": "warning"}
+    assert codes(site) == {"device_alarm": "critical"}
     assert "L1/Overload of vebus/257" in site.issues[0].sentence
     gone = Snapshot("a", WALL, 0.1, Outcome.OK, readings=GRID, devices=frozenset({"vebus/257"}))
     state.apply(gone, 1010.0)

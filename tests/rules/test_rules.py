@@ -128,6 +128,22 @@ def test_every_issue_that_can_be_critical_has_an_alert_of_its_own() -> None:
             assert rule.code in causes or rule.code == "site_offline"
 
 
+def test_what_pages_for_an_issue_of_a_site_is_critical_on_every_face() -> None:
+    """So that rank, colour and paging agree: a page never stands below what does not page."""
+    by_code = {rule.code: rule for rule in RULES}
+    for name, rule in ALERTS.items():
+        cause = by_code.get(rule["labels"]["cause"])
+        if cause is None or rule["labels"]["scope"] != "site":
+            continue
+        severities = {level.severity for level in cause.levels}
+        if len(severities) > 1 and rule["labels"]["severity"] == "page":
+            assert 'severity="critical"' in rule["expr"], name
+        elif rule["labels"]["severity"] == "page":
+            assert severities == {Severity.CRITICAL}, name
+        if rule["labels"]["severity"] == "page":
+            assert rule["labels"]["level"] == "critical", name
+
+
 @pytest.mark.parametrize("alert", sorted(ALERTS))
 def test_alert_says_what_a_person_needs(alert: str) -> None:
     rule = ALERTS[alert]

@@ -28,6 +28,7 @@ def battery(
     temperature: float = 25,
     spread: float = 0.01,
     found: bool = False,
+    without_grid: bool = False,
 ) -> Component:
     readings = {
         "soh_percent": array(soh),
@@ -41,6 +42,7 @@ def battery(
         any_reading=np.array([known]),
         answering=np.array([True]),
         cell_found=np.array([found]),
+        without_grid=np.array([without_grid]),
         limits={name: array(value) for name, value in DEFAULTS.items()},
     )
 
@@ -108,6 +110,8 @@ nan = float("nan")
         ({"spread": 0.16, "soc": 9.9}, 90, {"battery_soc": Severity.WARNING}),
         ({"soc": 10}, 100, {}),
         ({"soc": 9.9}, 90, {"battery_soc": Severity.WARNING}),
+        ({"soc": 10, "without_grid": True}, 100, {}),
+        ({"soc": 9.9, "without_grid": True}, 90, {"battery_soc": Severity.CRITICAL}),
         ({"soh": 60, "temperature": 60, "spread": 0.41, "soc": 1}, 0, None),
         (
             {"soh": nan, "spread": nan, "temperature": nan},
@@ -318,7 +322,7 @@ def test_an_offline_site_has_that_one_connectivity_issue() -> None:
         (-1, 0, {}),
         (0, 0, {}),
         (1, 0, {"device_warning": Severity.INFO}),
-        (2, 0, {"device_alarm": Severity.WARNING}),
+        (2, 0, {"device_alarm": Severity.CRITICAL}),
         (0, 2, {"implausible_reading": Severity.INFO}),
     ],
 )
@@ -375,6 +379,7 @@ def test_many_sites_at_once_are_scored_as_one_by_one(
             any_reading=np.ones(n, dtype=bool),
             answering=np.ones(n, dtype=bool),
             cell_found=np.zeros(n, dtype=bool),
+            without_grid=np.zeros(n, dtype=bool),
             limits={name: np.full(n, value) for name, value in DEFAULTS.items()},
         ).score
 

@@ -93,9 +93,9 @@ async def test_another_unit_is_named_and_not_converted(path: str, value: float, 
         ({"ErrorCode": 306, "StatusCode": 8}, {}, ""),
         ({"ErrorCode": 509}, {}, ""),
         ({"ErrorCode": 102}, {"device_warning": "info"}, "ErrorCode 102, grid voltage too high"),
-        ({"ErrorCode": 408}, {"device_alarm": "warning"}, "ErrorCode 408, DC injected"),
+        ({"ErrorCode": 408}, {"device_alarm": "critical"}, "ErrorCode 408, DC injected"),
         ({"ErrorCode": 9999}, {"device_warning": "info"}, "ErrorCode 9999, unknown code"),
-        ({"StatusCode": 10}, {"device_alarm": "warning"}, "StatusCode 10, error"),
+        ({"StatusCode": 10}, {"device_alarm": "critical"}, "StatusCode 10, error"),
     ],
 )
 async def test_codes_of_a_pv_inverter(
@@ -113,11 +113,11 @@ async def test_codes_of_a_pv_inverter(
 @pytest.mark.parametrize(
     ("service", "path", "value", "expected"),
     [
-        (VEBUS, "State", 2, {"device_alarm": "warning"}),
+        (VEBUS, "State", 2, {"device_alarm": "critical"}),
         (VEBUS, "Mode", 4, {"device_state": "info"}),
-        (VEBUS, "VebusError", 17, {"device_alarm": "warning"}),
+        (VEBUS, "VebusError", 17, {"device_alarm": "critical"}),
         (VEBUS, "State", 244, {}),
-        (BATTERY, "State", 10, {"device_alarm": "warning"}),
+        (BATTERY, "State", 10, {"device_alarm": "critical"}),
         (BATTERY, "State", 14, {"device_state": "info"}),
         (SYSTEM, "Dvcc/Alarms/MultipleBatteries", 1, {}),
         (SYSTEM, "Dvcc/Alarms/FirmwareInsufficient", 1, {"device_warning": "info"}),
