@@ -86,7 +86,10 @@ def devices() -> str:
         "The template itself has `word_order` (`big`, or `little` where the lowest register comes "
         "first), `largest_gap` (registers that may be read along, 8), `unit`, `port`, "
         "`parameters` (`${name}` in requests and paths, which the site fills in), and `serial`. "
-        "Templates have no single cells, and none over MQTT yet.",
+        "Over MQTT (`transport: mqtt`, `driver: template-mqtt`) it has `topics` in place of "
+        "`requests`, and `expires_seconds` (60) after which a message is too old; a message that "
+        "is the value itself needs no `path`. Retained messages are not taken. Two sites of one "
+        "broker cannot have topics right below the same level. Templates have no single cells.",
     )
 
 

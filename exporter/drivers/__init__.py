@@ -8,6 +8,7 @@ from exporter.drivers.base import Driver, DriverContext, Endpoint, Registry
 from exporter.drivers.modbus_tcp.modbus_tcp_driver import ModbusTcpDriver
 from exporter.drivers.sunspec.sunspec_driver import SunSpecDriver
 from exporter.drivers.template.template_driver import TemplateDriver
+from exporter.drivers.template.template_mqtt_driver import TemplateMqttDriver
 from exporter.drivers.venus.http_driver import VenusHttpDriver
 from exporter.drivers.venus.mqtt_driver import VenusMqttDriver
 from exporter.drivers.vrm.vrm_driver import VrmDriver
@@ -19,6 +20,7 @@ DRIVERS: Registry = MappingProxyType(
         "venus-mqtt": VenusMqttDriver,
         "sunspec": SunSpecDriver,
         "template": TemplateDriver,
+        "template-mqtt": TemplateMqttDriver,
         "vrm": VrmDriver,
     }
 )

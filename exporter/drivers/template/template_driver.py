@@ -20,10 +20,11 @@ from exporter.drivers.transport.http.options import HttpOptions
 from exporter.drivers.transport.modbus.gateway import Gateway
 from exporter.model.snapshot import Snapshot
 
-SCHEMES = {"http": ("http", "https"), "modbus": ("modbus",)}
+SCHEMES = {"http": ("http", "https"), "modbus": ("modbus",), "mqtt": ("mqtt", "mqtts")}
+_DRIVERS = {"http": "template", "modbus": "template", "mqtt": "template-mqtt"}
 
 
-def checked_template(value: str, info: ValidationInfo) -> str:
+def checked_template(value: str, info: ValidationInfo, driver: str = "template") -> str:
     """Validate the name or file of a template; a file comes out with its whole path."""
     context = info.context
     folder = context.folder if isinstance(context, OptionContext) else Path()
@@ -33,6 +34,8 @@ def checked_template(value: str, info: ValidationInfo) -> str:
         first, more = error.mistakes[0], len(error.mistakes) - 1
         rest = f" (and {more} more)" if more else ""
         raise field_error(f"{first}{rest}") from None
+    if _DRIVERS[template.transport] != driver:
+        raise field_error(f"is read by the driver {_DRIVERS[template.transport]}")
     if isinstance(context, OptionContext):
         scheme = context.endpoint.partition("://")[0]
         wanted = SCHEMES[template.transport]

@@ -43,6 +43,12 @@ def _check_target(value: str) -> str:
     return value
 
 
+def _check_topic(value: str) -> str:
+    if value.startswith("/") or value.endswith("/") or any(c in "+#\0" for c in value):
+        raise field_error("expected the one topic of a message, without + and #")
+    return value
+
+
 def _check_quantity(value: str) -> str:
     if value not in QUANTITIES:
         raise field_error("no such quantity; docs/glossary.md has their names")
@@ -127,13 +133,17 @@ class Template(_Strict):
     template: Annotated[Text, Field(pattern=r"^[a-z][a-z0-9-]{0,40}$")]
     title: Text
     gives: Annotated[Text, Field(max_length=80)]
-    transport: Literal["http", "modbus"]
+    transport: Literal["http", "modbus", "mqtt"]
     source: Annotated[str, Field(min_length=1, max_length=400)]
     switch_on: Annotated[str, Field(min_length=1, max_length=400)]
     parameters: dict[str, Parameter] = Field(default_factory=dict)
     requests: Annotated[
         dict[str, Annotated[Text, AfterValidator(_check_target)]], Field(max_length=MOST_REQUESTS)
     ] = Field(default_factory=dict)
+    topics: Annotated[
+        dict[str, Annotated[Text, AfterValidator(_check_topic)]], Field(max_length=MOST_REQUESTS)
+    ] = Field(default_factory=dict)
+    expires_seconds: Annotated[Number, Field(ge=5, le=86_400)] = 60.0
     unit: Unit = 1
     port: Annotated[int, Field(ge=1, le=65535, strict=True)] | None = None
     word_order: WordOrder = WordOrder.BIG
@@ -156,46 +166,61 @@ class Template(_Strict):
             found.append((("serial",), self.serial))
         return found
 
+    @property
+    def documents(self) -> dict[str, str]:
+        """Where documents come from, by name: requests over HTTP, topics over MQTT."""
+        return self.topics if self.transport == "mqtt" else self.requests
+
     def request_of(self, source: Source) -> str:
-        """Name of the request whose document holds a source."""
-        return source.request or next(iter(self.requests))
+        """Name of the request or topic whose document holds a source."""
+        return source.request or next(iter(self.documents))
 
     def mistakes(self) -> list[tuple[tuple[str | int, ...], str]]:
         """What no single row can know: its place in the file, and what would be right."""
-        found: list[tuple[tuple[str | int, ...], str]] = []
-        http = self.transport == "http"
-        if http and not self.requests:
-            found.append((("requests",), "is missing; a template over http has at least one"))
+        found = self._document_mistakes()
         if not self.readings:
             found.append((("readings",), "is empty; expected at least one reading"))
-        for name in self.parameters:
-            if not _NAME.match(name):
-                found.append((("parameters", name), "expected lower-case letters, digits, _ and -"))
-        for name, target in self.requests.items():
-            found += [(("requests", name), m) for m in self._unknown_parameters(target)]
+        seen: set[tuple[str, str | None]] = set()
         for index, reading in enumerate(self.readings):
             if reading.sum and reading.places:
                 found.append((("readings", index), "has both a sum and a place of its own"))
             if reading.device is not None and reading.battery is None:
                 message = "is given for a quantity of the site, which has no device"
                 found.append((("readings", index, "device"), message))
-        for where, source in self.rows:
-            found += [(where, message) for message in self._source_mistakes(source, http=http)]
-        seen: set[tuple[str, str | None]] = set()
-        for index, reading in enumerate(self.readings):
             key = (reading.quantity, reading.battery)
             if key in seen:
                 found.append((("readings", index, "quantity"), "is given twice"))
             seen.add(key)
+        for where, source in self.rows:
+            found += [(where, message) for message in self._source_mistakes(source)]
         return found
 
-    def _source_mistakes(self, source: Source, *, http: bool) -> list[str]:
-        if source.places != 1:
-            return [f"expected {'a path' if http else 'a register'}"]
-        if http != (source.path is not None):
-            return [f"a template over {self.transport} has {'paths' if http else 'registers'}"]
-        if http and source.request is not None and source.request not in self.requests:
-            return [f"request: no such request; one of: {', '.join(self.requests)}"]
+    def _document_mistakes(self) -> list[tuple[tuple[str | int, ...], str]]:
+        found: list[tuple[tuple[str | int, ...], str]] = []
+        wanted = {"http": "requests", "mqtt": "topics"}.get(self.transport)
+        for name in ("requests", "topics"):
+            if name == wanted and not self.documents:
+                message = f"is missing; a template over {self.transport} has at least one"
+                found.append(((name,), message))
+            elif name != wanted and getattr(self, name):
+                found.append(((name,), f"a template over {self.transport} has none"))
+        for name in self.parameters:
+            if not _NAME.match(name):
+                found.append((("parameters", name), "expected lower-case letters, digits, _ and -"))
+        for name, target in self.documents.items():
+            found += [((wanted or "", name), m) for m in self._unknown_parameters(target)]
+        return found
+
+    def _source_mistakes(self, source: Source) -> list[str]:
+        registers = self.transport == "modbus"
+        # A message may be the value itself.
+        whole = self.transport == "mqtt" and source.places == 0
+        if source.places != 1 and not whole:
+            return [f"expected {'a register' if registers else 'a path'}"]
+        if not whole and registers != (source.register_ is not None):
+            return [f"a template over {self.transport} has {'registers' if registers else 'paths'}"]
+        if not registers and source.request is not None and source.request not in self.documents:
+            return [f"request: no such request; one of: {', '.join(self.documents)}"]
         return self._unknown_parameters(source.path or "")
 
     def _unknown_parameters(self, text: str) -> list[str]:

@@ -20,6 +20,7 @@ from pydantic import AfterValidator, Field
 from exporter.config.endpoints import ascii_host
 from exporter.config.field_types import field_error
 from exporter.drivers.base import Driver, DriverContext, Endpoint
+from exporter.drivers.transport.http.options import HttpOptions
 from exporter.drivers.transport.mqtt.broker import Broker, Subscription
 from exporter.drivers.transport.mqtt.connection import Address
 from exporter.drivers.venus.replica import Replica
@@ -114,7 +115,7 @@ class VenusMqttDriver(Driver):
     async def _subscribe(self) -> None:
         """Listen to the site until something ends it; returns where its portal is to be sought."""
         url = self._endpoint.url
-        address = _address(url, self._options)
+        address = address_of(url, self._options)
         broker = self._context.transports.mqtt.broker(self._endpoint.site, url, address)
         self._broker = broker
         portal = self._options.portal or await self._discover(broker)
@@ -258,7 +259,8 @@ class _Portals:
             self.heard.set()
 
 
-def _address(url: str, options: VenusMqttOptions) -> Address:
+def address_of(url: str, options: HttpOptions) -> Address:
+    """The broker at an endpoint, and what its certificate must be."""
     parts = urlsplit(url)
     tls = parts.scheme == "mqtts"
     host = ascii_host((parts.hostname or "").replace("%25", "%"))
