@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import math
+import struct
 from collections.abc import AsyncIterator, Mapping
 from datetime import datetime
 from pathlib import Path
@@ -28,7 +30,7 @@ from simulator.devices import SiteBus
 from simulator.modbus.gx import GxUnits
 from simulator.modbus.server import ModbusServer
 from tests.drivers.bridge import Clock
-from tests.drivers.modbus_peers import pymodbus_server
+from tests.drivers.modbus_peers import RawModbus, pymodbus_server, reply_to, says
 
 NOON = datetime.fromisoformat("2026-06-21T11:00:00+00:00")
 DEMO = Scenario.load("demo")
@@ -258,3 +260,66 @@ def test_mistakes_in_the_block_have_their_place() -> None:
         "line 5, column 25: sites[0].modbus.unti: unknown key; did you mean unit?",
         "line 5, column 44: sites[0].modbus.units.battry: unknown key; did you mean battery?",
     ]
+
+
+async def test_what_cannot_be_is_counted_and_kept_out() -> None:
+    clock, simulator = Clock(), simulation()
+    site = SITES[0]
+    async with drivers(simulator, site, clock) as (_, modbus):
+        simulator.inject(site, "implausible")
+        found = await snapshots(modbus, clock, 2)
+    wrong = {item.quantity: item.value for item in found[-1].implausible}
+    assert wrong["soc_percent"] == 140
+    assert wrong["cell_max_v"] == 9
+    assert math.isnan(active(found).readings["soc_percent"])
+
+
+async def test_a_reply_of_another_unit_is_not_taken(clock: Clock) -> None:
+    peer = RawModbus(says(lambda request: reply_to(request, unit=7)))
+    context = DriverContext(Transports(None), clock.wall, clock.monotonic)  # type: ignore[arg-type]
+    kind = DRIVERS["modbus-tcp"]
+    async with peer.running():
+        url = f"modbus://127.0.0.1:{peer.port}"
+        driver = kind.open(Endpoint("a", url, kind.options()), context)
+        assert isinstance(driver, Pollable)
+        with pytest.raises(ScrapeError) as caught:
+            await driver.scrape()
+        await driver.close()
+    assert caught.value.outcome is Outcome.MALFORMED
+    assert "the reply is from unit 7" in caught.value.detail
+
+
+async def test_a_gateway_that_is_silent_for_unknown_units(
+    clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The search ends at the first silence; units of the fleet file are found without it."""
+    monkeypatch.setattr(module, "REQUEST_SECONDS", 0.5)
+    simulator = simulation()
+    site = SITES[0]
+    units = GxUnits(SiteBus(simulator, site))
+
+    async def only_known(
+        reader: asyncio.StreamReader, writer: asyncio.StreamWriter, request: bytes
+    ) -> None:
+        _, _, _, unit, function, first, count = struct.unpack(">HHHBBHH", request)
+        held = units.registers(unit, first, count)
+        if held is None:
+            return
+        words = [held.get(number) for number in range(first, first + count)]
+        body = bytes([function | 0x80, 2])
+        if None not in words:
+            body = struct.pack(f">BB{count}H", function, 2 * count, *words)
+        writer.write(request[:2] + struct.pack(">HHB", 0, len(body) + 1, unit) + body)
+
+    context = DriverContext(Transports(None), clock.wall, clock.monotonic)  # type: ignore[arg-type]
+    kind = DRIVERS["modbus-tcp"]
+    given = {"battery": [225], "vebus": [227], "grid": [30], "multi": [], "pvinverter": []}
+    block = {"units": given | {"solarcharger": []}}
+    options = kind.options.model_validate({"modbus": block})
+    async with RawModbus(only_known).running() as peer:
+        driver = kind.open(Endpoint("a", f"modbus://127.0.0.1:{peer.port}", options), context)
+        assert isinstance(driver, Pollable)
+        snapshot = await driver.scrape()
+        await driver.close()
+    assert snapshot.outcome is Outcome.OK, snapshot.detail
+    assert snapshot.devices == {"system/0", "battery/512", "vebus/276", "grid/30"}
