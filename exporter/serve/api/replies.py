@@ -12,12 +12,13 @@ from fastapi import Request, Response
 COMPRESS_FROM_BYTES = 1024
 
 
-def reply(request: Request, value: Any) -> Response:
+def reply(request: Request, value: Any, **more: str) -> Response:
     """A value as JSON; 304 without a body where the caller has the same already.
 
-    The ETag is weak, since the compressed and the plain body share it.
+    The ETag is weak, since the compressed and the plain body share it; ``more`` are further
+    headers.
     """
-    return reply_bytes(request, orjson.dumps(value), "application/json")
+    return reply_bytes(request, orjson.dumps(value), "application/json", **more)
 
 
 def reply_bytes(request: Request, body: bytes, media_type: str, **more: str) -> Response:

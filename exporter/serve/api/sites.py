@@ -12,6 +12,7 @@ from exporter.ask.lookup import fold
 from exporter.assess.assessment import FleetAssessment, as_dict
 from exporter.model.cell_findings import SiteCells
 from exporter.model.cell_findings import as_dict as cells_dict
+from exporter.serve.access.audit import contacts_header
 from exporter.serve.api import schemas
 from exporter.serve.api.replies import reply
 from exporter.serve.api.selection import SEARCH, Selection, page_of, row_of
@@ -75,7 +76,8 @@ def router(latest: Callable[[], FleetAssessment], *, stored: bool) -> APIRouter:
     def site(request: Request, site_id: str) -> Response:
         """One site: scores, issues with their actions, readings, what is missing, thresholds."""
         assessment = latest()
-        return reply(request, site_dict(assessment, row_of(assessment, site_id)))
+        found = site_dict(assessment, row_of(assessment, site_id))
+        return reply(request, found, **contacts_header([site_id] if found["contact"] else []))
 
     @routes.get("/sites/{site_id}/packs", responses=schemas.of(schemas.PacksReply, 404))
     def packs(request: Request, site_id: str) -> Response:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import json
+import ssl
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 import jwt
@@ -63,7 +65,9 @@ class Issuer:
 
 
 @contextlib.contextmanager
-def issuing() -> Iterator[Issuer]:
+def issuing(certificate: Path | None = None) -> Iterator[Issuer]:
+    """The provider while it runs; over TLS with a certificate and its key in one file."""
+
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             issuer.asked[self.path] += 1
@@ -86,7 +90,12 @@ def issuing() -> Iterator[Issuer]:
             pass
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    url = f"http://127.0.0.1:{server.server_port}/realms/fleet"
+    if certificate is not None:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate)
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+    scheme = "http" if certificate is None else "https"
+    url = f"{scheme}://127.0.0.1:{server.server_port}/realms/fleet"
     issuer = Issuer(url, rsa_key(), ec.generate_private_key(ec.SECP256R1()))
     issuer.discovery = {"issuer": url, "jwks_uri": f"{url}/keys"}
     issuer.keys = [public(issuer.key, "one"), public(issuer.curve, "curve", "ES256")]

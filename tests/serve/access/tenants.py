@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import random
 import socket
 import threading
@@ -126,6 +127,11 @@ class Tenants:
     url: str
     served: ServedFleet
     stored: InfluxQL | None = None
+    audit_log: Path | None = None
+
+    def audited(self) -> list[dict[str, Any]]:
+        assert self.audit_log is not None
+        return [json.loads(line) for line in self.audit_log.read_text("utf-8").splitlines()]
 
     def ask(self, caller: str, method: str, path: str, **more: Any) -> requests.Response:
         auth: AuthBase = Bearer(CHANGE_TOKEN) if caller == "token" else HTTPBasicAuth(caller, "pw")
@@ -199,7 +205,7 @@ def serving(
     thread = threading.Thread(target=lambda: asyncio.run(guarded.serve(listener)))
     thread.start()
     try:
-        yield Tenants(url, served, stored)
+        yield Tenants(url, served, stored, audit_log)
     finally:
         guarded.stop()
         thread.join()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import time
@@ -140,13 +141,15 @@ def keycloak(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Keycloak]:
             stdout=log,
             stderr=subprocess.STDOUT,
             env=os.environ | admin | {"JAVA_OPTS_APPEND": "-Xmx512m"},
+            start_new_session=True,
         )
     found = Keycloak(f"http://127.0.0.1:{port}")
     try:
         wait_for(found, process, home / "log")
         yield found
     finally:
-        process.terminate()
+        # The script waits for Java, which has to get the signal too.
+        os.killpg(process.pid, signal.SIGTERM)
         process.wait(60)
         shutil.rmtree(home)
 

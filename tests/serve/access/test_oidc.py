@@ -18,7 +18,7 @@ from exporter.serve.access.failures import Failures
 from exporter.serve.access.oidc_config import Oidc
 from exporter.serve.access.roles import Role
 from exporter.serve.access.web_config import WebConfigError, load_web_config
-from tests.serve.access.conftest import hashed
+from tests.serve.access.conftest import Certificates, hashed
 from tests.serve.access.issuer import AUDIENCE, Issuer, issuing, public, rsa_key
 from tests.serve.access.test_guard import basic, client, configured, serving
 
@@ -230,6 +230,17 @@ async def test_keys_stay_while_the_provider_fails(tmp_path: Path, issuer: Issuer
         assert keys is not None
         await keys.refresh(1e12)
         assert (await http.get("/who", headers=bearer(issuer.token()))).status == 200
+
+
+async def test_the_provider_is_known_by_its_authority(
+    tmp_path: Path, certificates: Certificates
+) -> None:
+    authority = certificates.file.name
+    with issuing(certificates.issue("issuer.pem", "127.0.0.1")) as issuer:
+        for given, status in (({"ca_file": authority}, 200), ({}, 401)):
+            settings = configured(tmp_path, with_oidc(issuer, **given))
+            async with serving(settings) as (url, _), client(url) as http:
+                assert (await http.get("/who", headers=bearer(issuer.token()))).status == status
 
 
 def large(handler: BaseHTTPRequestHandler) -> None:

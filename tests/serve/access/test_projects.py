@@ -121,7 +121,9 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tenants]:
     ):
         stored = InfluxQL(server.url, "fleet", {})
         source = Alertmanager(manager.url, {})
-        with tenants.serving(folder, stored, AlertHistory(alerts), source) as found:
+        with tenants.serving(
+            folder, stored, AlertHistory(alerts), source, folder / "audit.jsonl"
+        ) as found:
             server.write(tenants.stored_lines(found.served.fleet, found.served.latest.time))
             yield found
 
@@ -147,6 +149,13 @@ def read(reply: requests.Response) -> str:
         lines.append(line)
     reply.close()
     return "\n".join(lines)
+
+
+def is_audited(running: Tenants, caller: str, reply: requests.Response) -> bool:
+    """Whether the audit log says that this caller saw contacts at this path."""
+    path = str(reply.request.path_url).partition("?")[0]
+    seen = {"event": "contacts_read", "name": caller, "path": path}
+    return any(seen.items() <= event.items() for event in running.audited())
 
 
 def marks_of(text: str) -> set[str]:
@@ -182,6 +191,7 @@ def test_every_route_as_every_caller(running: Tenants, route: tuple[str, str], c
         assert marks_of(text) <= set(own), tried
         shown = {mark for mark in PROJECTS.values() if f"person {mark}" in text.lower()}
         assert shown <= contact_marks(caller), tried
+        assert is_audited(running, caller, reply) or not shown, tried
 
 
 OWN = {"south_viewer": "southmark", "south_admin": "southmark", "north_viewer": "northmark"}
@@ -199,6 +209,8 @@ def test_a_foreign_site_answers_as_an_unknown_one(running: Tenants, caller: str)
                 reply = running.ask(caller, method, target.replace(SITE, f"{own}-1"))
                 assert reply.status_code == 200, (target, reply.text)
                 assert marks_of(reply.text) == {own}
+                shown = f"person {own}" in reply.text.lower()
+                assert is_audited(running, caller, reply) or not shown, target
             for mark in set(PROJECTS.values()) - {own}:
                 foreign, unknown = f"{mark}-0", f"{mark}-9"
                 one = running.ask(caller, method, target.replace(SITE, foreign))
