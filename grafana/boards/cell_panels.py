@@ -61,7 +61,7 @@ def views() -> text.Panel:
         "The site, its packs side by side, all cells over time as a surface that can be turned "
         "and as a heatmap (both on the exporter's own page), and the cells that stand out."
     )
-    return note("", description, (24, 1), f'<div style="line-height: 1.2">Views: {links}</div>')
+    return note("", description, (24, 2), f'<div style="line-height: 1.2">Views: {links}</div>')
 
 
 def of_each_cell(how: str, name: str, where: str) -> str:

@@ -154,7 +154,49 @@ def test_triage_leads_to_the_site_and_on_to_its_cells(stack: Stack, browser: Bro
         page.wait_for_url(re.compile(r"/d/fleetscope-cells/"))
         assert "var-site=site_gamma" in page.url
         settle(page)
-        page.get_by_text("Critical cells", exact=True).wait_for()
+        page.get_by_role("heading", name="Critical cells", exact=True).wait_for()
+    finally:
+        page.close()
+
+
+VIEWS_OF_CELLS = {
+    "Overview": "What is wrong, and what to do",
+    "Packs compared": "Packs compared",
+    "Surface in 3D": None,
+    "Heatmaps": None,
+    "Critical cells": "Critical cells",
+}
+"""View to the panel that it opens; None is on the exporter's page."""
+
+
+@pytest.mark.parametrize("board", ["fleetscope-cells", "fleetscope-pack"])
+@pytest.mark.parametrize("view", VIEWS_OF_CELLS)
+def test_every_view_of_the_cells_is_one_click_away(
+    stack: Stack, browser: Browser, board: str, view: str
+) -> None:
+    page = browser.new_page(viewport={"width": 1280, "height": 1000})
+    try:
+        query = f"orgId=1&kiosk&refresh=&var-site={SITE}&from=now-15m&to=now"
+        page.goto(f"{grafana_url(stack)}/d/{board}/?{query}")
+        settle(page)
+        page.get_by_role("link", name=view, exact=True).first.click()
+        title = VIEWS_OF_CELLS[view]
+        if title is not None:
+            where = "fleetscope-site" if view == "Overview" else "fleetscope-cells.*viewPanel="
+            page.wait_for_url(re.compile(rf"/d/{where}"))
+            assert f"var-site={SITE}" in page.url
+            page.get_by_role("heading", name=title, exact=True).wait_for()
+            settle(page)
+            assert (page.get_by_role("heading").count() == 1) is (view != "Overview")
+            return
+        page.wait_for_url(re.compile(rf"/cells\?site={SITE}&packs="))
+        assert page.url.startswith(str(stack.url("exporter")))
+        page.locator("#view").wait_for()
+        assert page.get_attribute("#view", "aria-label").startswith(
+            "Surface" if view == "Surface in 3D" else "Heatmap"
+        )
+        assert "since=" in page.url
+        page.locator("#worst tbody tr").first.wait_for()
     finally:
         page.close()
 
