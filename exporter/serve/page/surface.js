@@ -248,7 +248,7 @@ class Surface {
       const every = grid.packs.length > 1 ? cells.length - 1 : numberTicks(0, cells.length, few ? 4 : 8).step;
       own.forEach((cell, n) => { if (n % Math.max(1, every) === 0 && (grid.packs.length === 1 || n === 0)) put(side, 0, this.z(cell.place), grid.packs.length === 1 ? `cell ${cell.label}` : `${pack}: ${cells[0]} to ${cells.at(-1)}`); });
     });
-    const { ticks, step } = numberTicks(scale.low * scale.factor, scale.high * scale.factor, 5);
+    const { ticks, step } = numberTicks(scale.low * scale.factor, scale.high * scale.factor, few ? 3 : 5);
     for (const value of ticks) put(-ex * (WIDE / 2 + 0.06), this.y(value / scale.factor), front * 0.93, `${tickText(value, step)} ${scale.unit}`, "value");
     this.labels.replaceChildren(...made);
   }
