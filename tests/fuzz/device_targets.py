@@ -227,6 +227,8 @@ def template_file(text: st.SearchStrategy[str], values: st.SearchStrategy[Any]) 
     def target(written: str) -> None:
         """Any text is a template, or is refused with places and words that act on no terminal."""
         lines = []
+        # A file is read as UTF-8, which has no halves of characters.
+        written = written.encode("utf-8", "replace").decode()
         try:
             template = parse_template(written, Path("box.yaml"))
         except FleetFileError as error:

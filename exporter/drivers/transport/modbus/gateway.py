@@ -9,6 +9,7 @@ import socket
 from dataclasses import dataclass, field
 
 from exporter.config.addresses import Network, is_refused
+from exporter.config.endpoints import ascii_host
 from exporter.drivers.transport.http.connections import AddressRefusedError
 from exporter.drivers.transport.modbus.frames import (
     HEADER_BYTES,
@@ -200,7 +201,7 @@ class ModbusTransport:
 
     def gateway(self, host: str, port: int | None) -> Gateway:
         """The connection to a host; give it back with :meth:`release`."""
-        key = (host, port or DEFAULT_PORT)
+        key = (ascii_host(host.replace("%25", "%")), port or DEFAULT_PORT)
         gateway = self._gateways.get(key)
         if gateway is None:
             gateway = self._gateways[key] = Gateway(*key, self.allowed)

@@ -219,3 +219,9 @@ async def test_sites_on_one_gateway_share_its_connection() -> None:
         assert peer.connections == 1
         transport.release(second)
         assert transport.gateway("127.0.0.1", peer.port) is not second
+
+
+def test_a_host_is_asked_for_as_dns_knows_it() -> None:
+    transport = ModbusTransport()
+    assert transport.gateway("bücher.example", None).host == "xn--bcher-kva.example"
+    assert transport.gateway("fe80::1%25eth0", None).host == "fe80::1%eth0"
