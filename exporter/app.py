@@ -37,6 +37,7 @@ from exporter.drivers.transport.http.site_client import HttpTransport
 from exporter.drivers.transport.modbus.gateway import ModbusTransport
 from exporter.drivers.transport.mqtt.broker import MqttTransport
 from exporter.drivers.transport.mqtt.connection import Login
+from exporter.drivers.transport.push import PushTransport
 from exporter.history.cells.renewal import CellWatch
 from exporter.history.cells.wear import wear_lines
 from exporter.history.influxql import InfluxQL, NoAnswerError
@@ -94,6 +95,7 @@ class Collector:
         self._rollups = self._live_rollups()
         self._http = HttpClient(settings.networks)
         self._secrets = site_secrets_of(settings)
+        self._push = PushTransport()
         self._poller = Poller(
             registry=DRIVERS,
             context=DriverContext(
@@ -119,6 +121,7 @@ class Collector:
             http=HttpTransport(self._http, self._secrets.authorization),
             modbus=ModbusTransport(self._settings.networks),
             mqtt=MqttTransport(login, self._settings.networks),
+            push=self._push,
         )
 
     async def run(self) -> None:
@@ -129,7 +132,11 @@ class Collector:
             loop.add_signal_handler(name, stop.set)
         loop.add_signal_handler(signal.SIGHUP, self._on_hangup)
         self._server = ServerSupervisor(
-            self._settings, self._listener, lambda: self._published, self._on_hangup
+            self._settings,
+            self._listener,
+            lambda: self._published,
+            self._on_hangup,
+            lambda batch: self._push.deliver(batch.points, batch.sent),
         )
         try:
             # Nothing is polled before every process has found its configuration in order.
@@ -220,7 +227,8 @@ class Collector:
         return None
 
     def _take(self, snapshot: Snapshot) -> None:
-        self._state.apply(snapshot, time.monotonic())
+        if snapshot.current:
+            self._state.apply(snapshot, time.monotonic())
         if self._writer is not None:
             self._writer.add(snapshot_lines(snapshot))
             every = snapshot.site in self._cell_issues

@@ -84,6 +84,13 @@ NOTICE_RULES: tuple[Rule, ...] = (
         "Ask whether that is on purpose.",
     ),
     _rule(
+        "device_clock",
+        "devices",
+        Level(WARNING, 0, when="the clock of a node that sends is more than five minutes off"),
+        "The clock of the node is wrong: {detail}",
+        "Set the node's clock by NTP; until then its readings stand under the time of receipt.",
+    ),
+    _rule(
         "device_id_clash",
         "devices",
         Level(INFO, 0, when="two devices have one id"),

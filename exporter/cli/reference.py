@@ -273,7 +273,10 @@ def driver_options(drivers: Declarations) -> list[str]:
     for name, driver in sorted(drivers.items()):
         parts.append(f"### `{name}`")
         endpoint = " or ".join(f"`{scheme}://`" for scheme in driver.schemes)
-        parts.append(f"{driver.summary} Its `api_endpoint` begins with {endpoint}.")
+        parts.append(
+            f"{driver.summary} Its `api_endpoint` begins with {endpoint}"
+            + ("." if driver.needs_endpoint else "; it may be left out.")
+        )
         options = driver.options
         if options.model_fields:
             parts.append(table(("key", "type", "default", "meaning"), _option_rows(options)))

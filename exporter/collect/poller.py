@@ -18,6 +18,7 @@ from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from exporter.collect.timers import Timer, Timers
 from exporter.config.fleet import Fleet, Site
 from exporter.drivers.base import (
+    Buffered,
     Driver,
     DriverContext,
     Registry,
@@ -227,6 +228,11 @@ class Poller:
         snapshot = await self._snapshot(target, now)
         if self._targets.get(target.site.id) is not target:
             return
+        if isinstance(target.driver, Buffered):
+            for earlier in target.driver.drain():
+                self.sink(earlier)
+        if snapshot is None:
+            return
         if snapshot.outcome.answered:
             target.failures, turns = 0, 1
         else:
@@ -240,7 +246,7 @@ class Poller:
         self._log_change(target, snapshot)
         self.sink(snapshot)
 
-    async def _snapshot(self, target: _Target, started: float) -> Snapshot:
+    async def _snapshot(self, target: _Target, started: float) -> Snapshot | None:
         """One scrape; a failed one is a measurement, and this is where it becomes one."""
         try:
             return await read_snapshot(target.driver)

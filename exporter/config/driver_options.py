@@ -56,6 +56,8 @@ class DriverDeclaration:
         Its options.
     schemes : tuple of str
         URL schemes of ``api_endpoint`` that it understands.
+    needs_endpoint : bool
+        Whether a site must have an ``api_endpoint``.
     summary : str
         The protocol in one sentence, for docs/fleet-file.md.
     gives, switch_on : str
@@ -64,6 +66,7 @@ class DriverDeclaration:
 
     options: ClassVar[type[DriverOptions]] = DriverOptions
     schemes: ClassVar[tuple[str, ...]] = ("http", "https")
+    needs_endpoint: ClassVar[bool] = True
     summary: ClassVar[str] = ""
     gives: ClassVar[str] = ""
     switch_on: ClassVar[str] = ""

@@ -146,7 +146,7 @@ class Site(_Model):
     driver: Annotated[str, AfterValidator(_check_driver)] = DEFAULT_DRIVER
     api_endpoint: Annotated[
         str, StringConstraints(strict=True, max_length=500), AfterValidator(check_endpoint)
-    ]
+    ] = ""
     battery_type: Text | None = None
     capacity_kwh: Annotated[Number, Field(gt=0, le=1e7)] | None = None
     solar_capacity_kw: Annotated[Number, Field(ge=0, le=1e7)] | None = None

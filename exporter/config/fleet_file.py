@@ -100,6 +100,7 @@ def parse_fleet(text: str, path: Path, drivers: Declarations) -> Fleet:
     mistakes += [explainer.explain(detail) for detail in found[:MOST_EXPLAINED]]
     mistakes += [*_duplicate_ids(document), *_half_coordinates(document), *_impossible(document)]
     mistakes += [*_backward_windows(document), *_wrong_schemes(document, drivers)]
+    mistakes += _missing_endpoints(document, drivers)
     mistakes += _wrong_projects(document)
     if fleet is None or mistakes:
         raise FleetFileError(path, mistakes)
@@ -173,6 +174,18 @@ def _wrong_projects(document: FleetDocument) -> list[Mistake]:
             message = f"the project {name} has more than its {most} sites (most_sites)"
             mistakes.append(document.mistake(where, message))
     return mistakes
+
+
+def _missing_endpoints(document: FleetDocument, drivers: Declarations) -> list[Mistake]:
+    """Sites without an endpoint whose driver needs one."""
+    found = []
+    for index, site in _raw_sites(document):
+        driver = _driver_of(site, drivers)
+        where = ("sites", index, "api_endpoint")
+        needs = driver is None or driver.needs_endpoint
+        if needs and "api_endpoint" not in site and where not in document.left_out:
+            found.append(document.mistake(where, "is missing; it is required"))
+    return found
 
 
 def _driver_of(site: dict[str, Any], drivers: Declarations) -> type[DriverDeclaration] | None:

@@ -11,7 +11,8 @@ SITE_KEYS = {
     "A site with a new id has no past",
     "name": "What people call it; the `id` where it has none",
     "location": "Place, as people say it; questions find sites by it",
-    "api_endpoint": "Where it listens: `http://HOST:PORT`, or the scheme of its driver",
+    "api_endpoint": "Where it listens: `http://HOST:PORT`, or the scheme of its driver; `push` "
+    "alone does without it",
     "driver": "How the site is asked; each driver has further keys ([drivers](#drivers))",
     "battery_type": "Sites of one type are compared with each other",
     "capacity_kwh": "Nominal energy of the battery, kWh; costs go by it",

@@ -6,6 +6,7 @@ from types import MappingProxyType
 
 from exporter.drivers.base import Driver, DriverContext, Endpoint, Registry
 from exporter.drivers.modbus_tcp.modbus_tcp_driver import ModbusTcpDriver
+from exporter.drivers.push.push_driver import PushDriver
 from exporter.drivers.sunspec.sunspec_driver import SunSpecDriver
 from exporter.drivers.template.template_driver import TemplateDriver
 from exporter.drivers.template.template_mqtt_driver import TemplateMqttDriver
@@ -18,6 +19,7 @@ DRIVERS: Registry = MappingProxyType(
         "venus-http": VenusHttpDriver,
         "modbus-tcp": ModbusTcpDriver,
         "venus-mqtt": VenusMqttDriver,
+        "push": PushDriver,
         "sunspec": SunSpecDriver,
         "template": TemplateDriver,
         "template-mqtt": TemplateMqttDriver,

@@ -91,19 +91,28 @@ class Subscribed(Protocol):
     async def subscribe(self) -> None:
         """Receive until cancelled. Reconnects by itself, and raises nothing but cancellation."""
 
-    async def latest(self) -> Snapshot:
+    async def latest(self) -> Snapshot | None:
         """The site as it is known now. The caller asks once an interval.
 
         Returns
         -------
-        Snapshot
-            Values older than the protocol's own sign of life are left out.
+        Snapshot or None
+            Values older than the protocol's own sign of life are left out. None where nothing new
+            came and the site need not be silent for that.
 
         Raises
         ------
         ScrapeError
             When no value is fresh; outcome ``timeout`` where the site is silent.
         """
+
+
+@runtime_checkable
+class Buffered(Protocol):
+    """A site that also sends what it measured earlier, or more often than once an interval."""
+
+    def drain(self) -> list[Snapshot]:
+        """What came since the last call and tells of other moments than the latest Snapshot."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,8 +205,8 @@ def endpoint_of(site: Site, kind: type[Driver]) -> Endpoint:
     return Endpoint(site.id, site.api_endpoint, options)
 
 
-async def read_snapshot(driver: Driver) -> Snapshot:
-    """The next Snapshot of a site: by asking it, or of what it sent.
+async def read_snapshot(driver: Driver) -> Snapshot | None:
+    """The next Snapshot of a site: by asking it, or of what it sent; None where nothing is new.
 
     Raises
     ------

@@ -161,6 +161,10 @@ class Snapshot:
     implausible : tuple of Implausible
     properties : mapping
         What the site says of itself: serial, product, firmware.
+    measured : float or None
+        When it was measured by the device's own clock, Unix seconds; None where no device says.
+    current : bool
+        Whether it tells of now. What does not is stored and changes no state.
     """
 
     site: str
@@ -177,6 +181,8 @@ class Snapshot:
     devices: frozenset[str] | None = None
     implausible: tuple[Implausible, ...] = ()
     properties: Mapping[str, str] = field(default_factory=dict)
+    measured: float | None = None
+    current: bool = True
 
 
 class ScrapeError(Exception):

@@ -27,6 +27,8 @@ from exporter.serve.access.roles import Visibility
 from exporter.serve.api import site_alerts
 from exporter.serve.api.answers import answers_router
 from exporter.serve.api.schemas import problems_of
+from exporter.serve.api.telemetry import Intake
+from exporter.serve.api.telemetry import router as telemetry_router
 from exporter.serve.exposition import Expositions
 from exporter.serve.pool import Pool, PoolRoutes
 
@@ -43,6 +45,7 @@ def make_app(
     of_projects: CollectorRegistry | None = None,
     seen: Callable[[], Visibility] = Visibility,
     reload: Callable[[], None] | None = None,
+    telemetry: Intake | None = None,
     stalled: Callable[[], str | None] = lambda: None,
     version: Callable[[], object] | None = None,
     pool: Pool | None = None,
@@ -71,6 +74,8 @@ def make_app(
         for each of its values.
     reload : callable or None
         Reads the fleet file again.
+    telemetry : Intake or None
+        Takes what nodes send.
     stalled : callable
         Why the service is not well though it answers; None while it is.
     version : callable or None
@@ -135,6 +140,8 @@ def make_app(
             reload()
             return {"status": "reading the fleet file"}
 
+    if telemetry is not None:
+        app.include_router(telemetry_router(telemetry))
     app.include_router(page.router(links))
     api.include(app, latest, stored, prices, lambda: bool(app.state.stopping), seen)
     app.include_router(site_alerts.router(latest, alertmanager))

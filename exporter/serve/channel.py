@@ -52,6 +52,11 @@ class Channel:
         """Whether something that was sent still waits for the other side."""
         return self._writer.transport.get_write_buffer_size() > 0
 
+    @property
+    def unsent_bytes(self) -> int:
+        """What was sent and still waits for the other side."""
+        return self._writer.transport.get_write_buffer_size()
+
     def send(self, message: Any) -> None:
         """Send a message; never blocks. What cannot be delivered any more is dropped."""
         if not self._writer.is_closing():

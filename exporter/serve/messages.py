@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from exporter.config.settings import Settings
+from exporter.intake.telemetry import Batch
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +30,13 @@ class Stop:
 @dataclass(frozen=True, slots=True)
 class Reload:
     """Read the fleet file again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pushed:
+    """Telemetry that nodes have sent, checked and signed in."""
+
+    batch: Batch
 
 
 @dataclass(frozen=True, slots=True)

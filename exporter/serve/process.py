@@ -19,13 +19,15 @@ from exporter.config.settings import Settings
 from exporter.deliver.alertmanager import Alertmanager
 from exporter.deliver.schedule import Deliveries, load_side_files
 from exporter.history.influxql import InfluxQL
+from exporter.intake.telemetry import Batch
 from exporter.serve.access.server import GuardedServer
 from exporter.serve.access.visible import VisibleAssessment, delivering, visibility
 from exporter.serve.access.visible_past import VisiblePast
+from exporter.serve.api.telemetry import Intake
 from exporter.serve.application import make_app
 from exporter.serve.channel import Channel
 from exporter.serve.child import inherited
-from exporter.serve.messages import Begin, Ready, Reload, Stop
+from exporter.serve.messages import Begin, Pushed, Ready, Reload, Stop
 from exporter.serve.metrics import registry
 from exporter.serve.page import Links
 from exporter.serve.pool import Pool
@@ -36,6 +38,8 @@ log = logging.getLogger(__name__)
 WATCH_FILE_SECONDS = 2.0
 # The collector publishes every two seconds; this long without is no longer a busy machine.
 STALLED_SECONDS = 30.0
+# Telemetry that the collector has not read yet; more is refused, and sent again by the node.
+MOST_UNSENT_BYTES = 4 * 1024 * 1024
 
 
 class ServerProcess:
@@ -67,6 +71,7 @@ class ServerProcess:
             of_projects=registry(visible, None),
             seen=visibility,
             reload=lambda: channel.send(Reload()),
+            telemetry=Intake(lambda: self._publication().assessment.fleet, self._push),
             stalled=self._stalled,
             version=self._publication,
             pool=self._pool,
@@ -95,6 +100,13 @@ class ServerProcess:
         await self._deliveries.stop()
         await serving
         await self._pool.stop()
+
+    def _push(self, batch: Batch) -> bool:
+        """Hand telemetry to the collector; False where it has too much to read already."""
+        if self._channel.unsent_bytes > MOST_UNSENT_BYTES:
+            return False
+        self._channel.send(Pushed(batch))
+        return True
 
     def _take(self, message: object) -> None:
         if isinstance(message, Delta):

@@ -8,8 +8,9 @@ import socket
 from collections.abc import Callable
 
 from exporter.config.settings import Settings
+from exporter.intake.telemetry import Batch
 from exporter.serve.child import Child
-from exporter.serve.messages import Begin, Ready, Reload, Stop
+from exporter.serve.messages import Begin, Pushed, Ready, Reload, Stop
 from exporter.serve.publication import Encoder, Publication
 
 log = logging.getLogger(__name__)
@@ -33,6 +34,8 @@ class ServerSupervisor:
         The latest Publication.
     reload : callable
         Called when somebody asks over HTTP for the fleet file to be read again.
+    push : callable
+        Called with the telemetry that nodes have sent over HTTP.
     """
 
     def __init__(
@@ -41,11 +44,13 @@ class ServerSupervisor:
         listener: socket.socket,
         latest: Callable[[], Publication],
         reload: Callable[[], None],
+        push: Callable[[Batch], None],
     ) -> None:
         self._settings = settings
         self._listener = listener
         self._latest = latest
         self._reload = reload
+        self._push = push
         self._child: Child | None = None
         self._encoder: Encoder | None = None
         self._stopping = False
@@ -119,6 +124,8 @@ class ServerSupervisor:
                         started.set_result(message.scheme)
                 elif isinstance(message, Reload):
                     self._reload()
+                elif isinstance(message, Pushed):
+                    self._push(message.batch)
         except EOFError:
             return await child.process.wait()
         finally:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from exporter.drivers.transport.http.site_client import HttpTransport
 from exporter.drivers.transport.modbus.gateway import ModbusTransport
 from exporter.drivers.transport.mqtt.broker import MqttTransport
+from exporter.drivers.transport.push import PushTransport
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,3 +17,4 @@ class Transports:
     http: HttpTransport
     modbus: ModbusTransport = field(default_factory=ModbusTransport)
     mqtt: MqttTransport = field(default_factory=MqttTransport)
+    push: PushTransport = field(default_factory=PushTransport)

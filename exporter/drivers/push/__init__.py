@@ -1,0 +1,1 @@
+"""Sites that send by themselves, over HTTP or MQTT."""

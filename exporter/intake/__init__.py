@@ -1,0 +1,1 @@
+"""What nodes send by themselves: one strict parser for every way in."""
