@@ -132,7 +132,7 @@ class Collector:
             loop.add_signal_handler(name, stop.set)
         loop.add_signal_handler(signal.SIGHUP, self._on_hangup)
         self._server = ServerSupervisor(
-            self._settings,
+            self._settings.model_copy(update={"fleet": self._file.path.absolute()}),
             self._listener,
             lambda: self._published,
             self._on_hangup,

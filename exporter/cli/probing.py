@@ -23,9 +23,9 @@ from exporter.drivers.base import (
     Driver,
     DriverContext,
     Explaining,
+    Pollable,
     Subscribed,
     open_driver,
-    read_snapshot,
 )
 from exporter.drivers.template.template_driver import SCHEMES
 from exporter.drivers.template.template_file import load_template, shipped
@@ -219,14 +219,17 @@ async def ask(site: Site, candidate: Candidate, context: DriverContext) -> Excha
 
 async def _first(driver: Driver) -> Snapshot:
     """The first Snapshot: one that is asked for, or of what a device sent within a while."""
-    if not isinstance(driver, Subscribed):
-        return await read_snapshot(driver)
+    if isinstance(driver, Pollable):
+        return await driver.scrape()
+    assert isinstance(driver, Subscribed)
     receiving = asyncio.create_task(driver.subscribe())
     try:
         while True:
             await asyncio.sleep(0.5)
             with contextlib.suppress(ScrapeError):
-                return await read_snapshot(driver)
+                snapshot = await driver.latest()
+                if snapshot is not None:
+                    return snapshot
     finally:
         receiving.cancel()
         await asyncio.gather(receiving, return_exceptions=True)

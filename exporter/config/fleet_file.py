@@ -60,21 +60,46 @@ _KEYS: dict[str, list[str]] = {
 }
 
 
-def load_fleet(path: Path, drivers: Declarations) -> Fleet:
-    """Read and check a fleet file, YAML or JSON.
+def nodes_path(path: Path) -> Path:
+    """Where sites that were registered over the API stand: beside the fleet file."""
+    return path.with_name("nodes.yaml")
+
+
+def load_fleet(path: Path, drivers: Declarations, nodes: Path | None = None) -> Fleet:
+    """Read and check a fleet file, YAML or JSON, with the registered sites beside it.
 
     Parameters
     ----------
     path : Path
     drivers : Declarations
         The drivers that a site may name.
+    nodes : Path or None
+        File of the registered sites; None for :func:`nodes_path`. It may be absent.
 
     Raises
     ------
     FleetFileError
         With every mistake found.
     """
-    return parse_fleet(_read(path), path, drivers)
+    fleet = parse_fleet(_read(path), path, drivers)
+    beside = nodes or nodes_path(path)
+    if beside == path or not beside.exists():
+        return fleet
+    registered = parse_fleet(_read(beside), beside, drivers).sites
+    taken = {_folded(site.id) for site in fleet.sites}
+    mistakes = [
+        Mistake(0, 0, f"sites[{index}].id", f"{site.id}: is an id of {path.name} too")
+        for index, site in enumerate(registered)
+        if _folded(site.id) in taken
+    ]
+    if mistakes:
+        raise FleetFileError(beside, mistakes)
+    return fleet.model_copy(update={"sites": (*fleet.sites, *registered)})
+
+
+def _folded(name: str) -> str:
+    """Equal for ids that are alike to a reader, and to whoever is called at night."""
+    return unicodedata.normalize("NFKC", name).casefold()
 
 
 def parse_fleet(text: str, path: Path, drivers: Declarations) -> Fleet:
@@ -217,8 +242,7 @@ def _duplicate_ids(document: FleetDocument) -> list[Mistake]:
         name = site.get("id")
         if not isinstance(name, str):
             continue
-        # Alike to a reader, and to whoever is called at night.
-        folded = unicodedata.normalize("NFKC", name).casefold()
+        folded = _folded(name)
         first, other = seen.setdefault(folded, (index, name))
         if first != index:
             shown = shown_text(json.dumps(name))

@@ -9,7 +9,7 @@ from pathlib import Path
 from exporter.config import isolated_reader
 from exporter.config.driver_options import Declarations
 from exporter.config.fleet import Fleet
-from exporter.config.fleet_file import FleetFileError, load_fleet
+from exporter.config.fleet_file import FleetFileError, load_fleet, nodes_path
 from exporter.config.shards import WHOLE, Shard
 from exporter.config.watched_file import WatchedFile
 
@@ -35,7 +35,7 @@ class FleetFile:
         self._file = WatchedFile(
             "fleet file",
             lambda: isolated_reader.read(path, drivers),
-            lambda _: (path,),
+            lambda _: (path, nodes_path(path)),
             load_fleet(path, drivers),
             FleetFileError,
         )

@@ -17,6 +17,7 @@ from exporter.ask.answerer import Answerer
 from exporter.ask.language_model import LanguageModel
 from exporter.assess.assessment import FleetAssessment
 from exporter.assess.costs import PriceList
+from exporter.config.nodes_file import NodesFile
 from exporter.deliver.alertmanager import Alertmanager
 from exporter.history.alert_history import AlertHistory
 from exporter.history.influxql import InfluxQL
@@ -26,6 +27,7 @@ from exporter.serve.access.guard import REFUSALS
 from exporter.serve.access.roles import Visibility
 from exporter.serve.api import site_alerts
 from exporter.serve.api.answers import answers_router
+from exporter.serve.api.nodes import router as nodes_router
 from exporter.serve.api.schemas import problems_of
 from exporter.serve.api.telemetry import Intake
 from exporter.serve.api.telemetry import router as telemetry_router
@@ -46,6 +48,7 @@ def make_app(
     seen: Callable[[], Visibility] = Visibility,
     reload: Callable[[], None] | None = None,
     telemetry: Intake | None = None,
+    nodes: NodesFile | None = None,
     stalled: Callable[[], str | None] = lambda: None,
     version: Callable[[], object] | None = None,
     pool: Pool | None = None,
@@ -76,6 +79,8 @@ def make_app(
         Reads the fleet file again.
     telemetry : Intake or None
         Takes what nodes send.
+    nodes : NodesFile or None
+        Where sites are registered; ``reload`` is called after each change.
     stalled : callable
         Why the service is not well though it answers; None while it is.
     version : callable or None
@@ -140,6 +145,8 @@ def make_app(
             reload()
             return {"status": "reading the fleet file"}
 
+    if nodes is not None and reload is not None:
+        app.include_router(nodes_router(nodes, reload))
     if telemetry is not None:
         app.include_router(telemetry_router(telemetry))
     app.include_router(page.router(links))

@@ -15,9 +15,11 @@ from dataclasses import replace
 from exporter.assess.assessment import FleetAssessment
 from exporter.collect.timers import Timers
 from exporter.config import logs
+from exporter.config.nodes_file import NodesFile
 from exporter.config.settings import Settings
 from exporter.deliver.alertmanager import Alertmanager
 from exporter.deliver.schedule import Deliveries, load_side_files
+from exporter.drivers import DRIVERS
 from exporter.history.influxql import InfluxQL
 from exporter.intake.telemetry import Batch
 from exporter.serve.access.server import GuardedServer
@@ -71,6 +73,7 @@ class ServerProcess:
             of_projects=registry(visible, None),
             seen=visibility,
             reload=lambda: channel.send(Reload()),
+            nodes=NodesFile(settings.fleet, DRIVERS) if settings.fleet else None,
             telemetry=Intake(lambda: self._publication().assessment.fleet, self._push),
             stalled=self._stalled,
             version=self._publication,

@@ -66,6 +66,9 @@ class PushDriver(Driver):
         "`fleet/<id>/telemetry` at a broker where the site has an endpoint."
     )
 
+    gives = "Whatever the node sends, by the names of the glossary"
+    switch_on = "Give the node its token, and the address of Fleetscope or of the broker"
+
     def __init__(self, endpoint: Endpoint, context: DriverContext) -> None:
         options = endpoint.options
         assert isinstance(options, PushOptions)
