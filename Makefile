@@ -18,7 +18,7 @@ SERVERS ?= 2
 export PYTHON DEMO_SECONDS FLEETSCOPE_DEMO_DIR GRAFANA_HOME
 
 .PHONY: help setup servers demo smoke lint types audit fuzz unit stack check test lock generate clean \
-	soak rows bench chart evaluate
+	soak pressure rows bench chart evaluate
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -66,6 +66,9 @@ test: servers lint types audit unit stack ## everything: check, rules with promt
 
 soak: servers ## random faults and kills for SOAK_MINUTES (10), seeded by SOAK_SEED
 	@$(BIN)/python -m tests.faults.soak
+
+pressure: setup ## readers, attackers and polling at once for SOAK_MINUTES (10); the latest scrape
+	@$(BIN)/python -m tests.bench.pressure
 
 rows: servers ## scrapes lost in each kind of trouble, by the real service (some rows need root)
 	@$(BIN)/python -m tests.faults.rows

@@ -32,4 +32,4 @@ async def ask(stored: InfluxQL, statements: list[str], policy: str = "raw") -> l
 def no_answer(error: NoAnswerError) -> CannotAnswerError:
     """The answer that cannot be given while InfluxDB does not answer."""
     log.info("a question about the past has no answer: %s", error)
-    return CannotAnswerError(f"the past is not known: {error.reason}", status=503)
+    return CannotAnswerError(f"the past is not known: {error.reason}", status=error.status)

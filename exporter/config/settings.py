@@ -155,6 +155,25 @@ class Settings(BaseSettings):
         description="Host names, separated by commas, that the server answers to besides its "
         "addresses and the names of its machine; needed where nobody has to sign in",
     )
+    trusted_proxies: Annotated[str, AfterValidator(_check_networks)] = Field(
+        "",
+        description="Addresses or networks of reverse proxies, separated by commas, whose "
+        "X-Forwarded-For, -Proto and -Host count; limits are then those of the callers behind them",
+    )
+    caller_seconds: float = Field(
+        60.0,
+        ge=1,
+        le=3600,
+        description="Processor time that one address or user may use at once; it is refilled in "
+        "two minutes, and until then answers are 429",
+    )
+    worker_megabytes: int = Field(
+        1024,
+        ge=64,
+        le=1_048_576,
+        description="Memory that requests may take in a process that answers questions, histories "
+        "or reports, over what it holds of the fleet",
+    )
     change_token: SecretStr | None = Field(
         None,
         description="Token for whatever changes state over HTTP, of 16 characters or more; "

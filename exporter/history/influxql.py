@@ -2,15 +2,56 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
+from contextvars import ContextVar
+
 from exporter.config.settings import Settings
 from exporter.model.levels import RAW
 from exporter.model.workers import BlockingCalls
 from exporter.store.connection import Connection, connection_of
 from exporter.store.influx import InfluxClient, NoAnswerError, Series, any_of, between, name, quoted
 
-__all__ = ["InfluxQL", "NoAnswerError", "Series", "any_of", "between", "name", "quoted"]
+__all__ = [
+    "InfluxQL",
+    "NoAnswerError",
+    "Series",
+    "any_of",
+    "between",
+    "limited_values",
+    "name",
+    "quoted",
+]
 
 AT_ONCE = 8
+# What the request under way may still read; None where nothing limits it.
+_left: ContextVar[list[int] | None] = ContextVar("values that may be read", default=None)
+
+
+class TooManyValuesError(NoAnswerError):
+    """A request that reads more than one may."""
+
+    status = 422
+
+    def __init__(self, most: int) -> None:
+        text = f"this reads more than {most:,} values; ask about fewer sites or a shorter period"
+        super().__init__(text, text)
+
+
+@contextlib.contextmanager
+def limited_values(most: int) -> Iterator[None]:
+    """Limit what the request under way reads, in all its statements together.
+
+    Parameters
+    ----------
+    most : int
+        Values: rows times fields.
+    """
+    token = _left.set([most, most])
+    try:
+        yield
+    finally:
+        _left.reset(token)
 
 
 class InfluxQL:
@@ -36,7 +77,13 @@ class InfluxQL:
         ------
         NoAnswerError
         """
-        return await self._calls.run(self._client.select, statement, retention)
+        found = await self._calls.run(self._client.select, statement, retention)
+        left = _left.get()
+        if left is not None:
+            left[0] -= sum(len(one.rows) * max(1, len(one.columns) - 1) for one in found)
+            if left[0] < 0:
+                raise TooManyValuesError(left[1])
+        return found
 
     async def close(self) -> None:
         """Close connections."""

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ctypes
 import multiprocessing
 import os
+import resource
 import signal
 import sys
 import threading
@@ -18,11 +20,19 @@ from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from typing import ParamSpec, TypeVar
 
-__all__ = ["BlockingCalls", "BrokenProcessPool", "Program", "WorkerProcess"]
+__all__ = [
+    "BlockingCalls",
+    "BrokenProcessPool",
+    "Program",
+    "WorkerProcess",
+    "end_with_parent",
+    "limit_data",
+]
 
 P = ParamSpec("P")
 T = TypeVar("T")
 NICENESS = 10
+_SET_PARENT_DEATH_SIGNAL = 1
 _LONGEST_LINE = 64 * 1024 * 1024
 
 
@@ -114,6 +124,19 @@ def _begin() -> None:
         os._exit(1)
 
     threading.Thread(target=watch, daemon=True).start()
+
+
+def end_with_parent() -> None:
+    """Have the system kill this process when the thread that started it ends, on Linux."""
+    with contextlib.suppress(AttributeError, OSError):
+        ctypes.CDLL(None).prctl(_SET_PARENT_DEATH_SIGNAL, signal.SIGKILL)
+
+
+def limit_data(most: int) -> None:
+    """Limit the data of this process to so many bytes, or to what it is allowed anyway."""
+    _, hard = resource.getrlimit(resource.RLIMIT_DATA)
+    allowed = most if hard == resource.RLIM_INFINITY else min(most, hard)
+    resource.setrlimit(resource.RLIMIT_DATA, (allowed, hard))
 
 
 class ProgramError(Exception):

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import ctypes
 import os
 import signal
 import socket
 import sys
 
+from exporter.model.workers import end_with_parent
 from exporter.serve.channel import Channel
-
-_SET_PARENT_DEATH_SIGNAL = 1
 
 
 class Child:
@@ -61,8 +59,7 @@ def inherited() -> list[socket.socket]:
         signal.signal(name, signal.SIG_IGN)
     parent, *given = map(int, sys.argv[1:])
     # Elsewhere than on Linux the end of the channel is the only sign.
-    with contextlib.suppress(AttributeError, OSError):
-        ctypes.CDLL(None).prctl(_SET_PARENT_DEATH_SIGNAL, signal.SIGKILL)
+    end_with_parent()
     if os.getppid() != parent:
         raise SystemExit(1)
     return [socket.socket(fileno=number) for number in given]

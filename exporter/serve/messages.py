@@ -64,10 +64,14 @@ class Cancel:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """The reply to the Request, or what failed of the SendReport, with the same number."""
+    """The reply to the Request, or what failed of the SendReport, with the same number.
+
+    ``seconds`` is the processor time that it took. Work that was cancelled has a reply too.
+    """
 
     number: int
     status: int = 200
     headers: list[tuple[bytes, bytes]] = field(default_factory=list)
     body: bytes = b""
     failed: tuple[str, ...] = ()
+    seconds: float = 0.0

@@ -9,6 +9,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import time
+from dataclasses import replace
 from typing import Any
 
 from prometheus_client import CollectorRegistry
@@ -18,14 +20,17 @@ from exporter.config import logs
 from exporter.config.settings import Settings
 from exporter.deliver.schedule import load_side_files, send_report
 from exporter.history.alert_history import AlertHistory
-from exporter.history.influxql import InfluxQL
+from exporter.history.influxql import InfluxQL, limited_values
 from exporter.serve.access.guard import CALLER
+from exporter.serve.access.usage import SharedClock
 from exporter.serve.access.visible import VisibleAssessment, calling, delivering, visibility
 from exporter.serve.access.visible_alerts import VisibleAlerts
 from exporter.serve.access.visible_past import VisiblePast
+from exporter.serve.api.problems import problem
 from exporter.serve.application import make_app
 from exporter.serve.channel import Channel
 from exporter.serve.child import inherited
+from exporter.serve.memory import RequestMemory
 from exporter.serve.messages import Begin, Cancel, Ready, Reply, Request, SendReport, Stop
 from exporter.serve.publication import Decoder, Delta, Publication
 
@@ -33,6 +38,10 @@ log = logging.getLogger(__name__)
 
 # Polling comes first.
 NICENESS = 5
+# Whoever waits for InfluxDB holds a place in the worker: so many seconds count as one of work.
+WAITING_SHARE = 8
+# Of InfluxDB, for one request: a year of 10,000 sites by the day, or 15 packs of cells in full.
+MOST_VALUES = 5_000_000
 
 
 class Worker:
@@ -40,6 +49,8 @@ class Worker:
 
     def __init__(self, settings: Settings, channel: Channel) -> None:
         self._channel = channel
+        self._memory = RequestMemory(settings.worker_megabytes)
+        self._clock = SharedClock(_processor_seconds)
         self._decoder = Decoder()
         self._published: Publication | None = None
         self._files = load_side_files(settings)
@@ -65,6 +76,8 @@ class Worker:
         while not isinstance(message := await self._channel.receive(), Stop):
             if isinstance(message, Delta):
                 self._published = self._decoder.decode(message)
+                if message.fleet is not None:
+                    self._memory.limit()
             elif isinstance(message, Request | SendReport):
                 task = asyncio.create_task(self._answer(message))
                 self._tasks[message.number] = task
@@ -76,13 +89,17 @@ class Worker:
         return self._published
 
     async def _answer(self, message: Request | SendReport) -> None:
+        begun, mark = time.monotonic(), self._clock.enter()
+        reply = Reply(message.number, 503)
         try:
             if isinstance(message, Request):
                 reply = await self._http(message)
             else:
                 reply = await self._report(message)
-            self._channel.send(reply)
         finally:
+            used = max(self._clock.leave(mark), (time.monotonic() - begun) / WAITING_SHARE)
+            # Also of what was cancelled: the server sees that it has stopped, and what it took.
+            self._channel.send(replace(reply, seconds=used))
             del self._tasks[message.number]
 
     async def _http(self, request: Request) -> Reply:
@@ -105,8 +122,11 @@ class Worker:
 
         try:
             scope: dict[str, Any] = dict(request.scope)
-            with calling(scope[CALLER]):
+            with calling(scope[CALLER]), limited_values(MOST_VALUES):
                 await self._app(scope, receive, send)
+        except MemoryError:
+            log.error("a request needed more memory than there is: %s", request.scope["path"])
+            return _too_much(request.number)
         except Exception:
             # The caller is answered with 500 by the application itself.
             log.exception("a request failed: %s", request.scope["path"])
@@ -119,6 +139,18 @@ class Worker:
         with delivering("report", plan.only_projects):
             failed = await send_report(self._visible(), self._stored, plan, self._files.prices)
         return Reply(request.number, failed=tuple(failed))
+
+
+def _too_much(number: int) -> Reply:
+    detail = "this needs more memory than a worker has; ask about fewer sites or a shorter period"
+    refusal = problem(503, detail, headers={"Retry-After": "10"})
+    return Reply(number, refusal.status_code, list(refusal.raw_headers), bytes(refusal.body))
+
+
+def _processor_seconds() -> float:
+    """What this process and the programs that it started have used."""
+    used = os.times()
+    return used.user + used.system + used.children_user + used.children_system
 
 
 async def main() -> None:

@@ -37,7 +37,11 @@ class NoAnswerError(Exception):
     ----------
     reason : str
         The same without any address, for callers who need not know it.
+    status : int
+        What HTTP says of it: the server's fault, as a rule.
     """
+
+    status = 503
 
     def __init__(self, message: str, reason: str = "InfluxDB does not answer") -> None:
         super().__init__(message)

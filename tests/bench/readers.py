@@ -29,7 +29,7 @@ CELLS, SAMPLES = 290, 1000
 QUESTION = quote("which sites are " + "not low on charge and not hot and " * 12 + "offline?")
 
 
-class _Site(BaseHTTPRequestHandler):
+class Sites(BaseHTTPRequestHandler):
     """Any number of sites, told apart by the path; notes when each is asked."""
 
     asked: dict[str, list[float]] = defaultdict(list)  # noqa: RUF012 - one for the process
@@ -54,7 +54,7 @@ class _Site(BaseHTTPRequestHandler):
         """Silent."""
 
 
-class _History(BaseHTTPRequestHandler):
+class History(BaseHTTPRequestHandler):
     """Stands in for InfluxDB, and always answers with the same cells."""
 
     answer = b""
@@ -87,16 +87,16 @@ def _cells() -> bytes:
     return json.dumps({"results": [{"series": series}]}).encode()
 
 
-def _serve(kind: type[BaseHTTPRequestHandler], pipe: Any) -> None:
+def serve(kind: type[BaseHTTPRequestHandler], pipe: Any) -> None:
     """Serve until told to end, and then say when each site was asked."""
-    if kind is _History:
-        _History.answer = _cells()
+    if kind is History:
+        History.answer = _cells()
     server = ThreadingHTTPServer(("127.0.0.1", 0), kind)
     server.daemon_threads = True
     threading.Thread(target=server.serve_forever, daemon=True).start()
     pipe.send(f"http://127.0.0.1:{server.server_address[1]}")
     pipe.recv()
-    pipe.send(dict(_Site.asked))
+    pipe.send(dict(Sites.asked))
 
 
 def _delays(times: dict[str, list[float]], begin: float, end: float, interval: float) -> float:
@@ -121,9 +121,9 @@ def measure(sites: int, interval: float, histories: int, questions: int) -> dict
     """Run it once; see the module."""
     context = multiprocessing.get_context("spawn")
     pipes, processes = [], []
-    for kind in (_Site, _History):
+    for kind in (Sites, History):
         ours, theirs = context.Pipe()
-        process = context.Process(target=_serve, args=(kind, theirs), daemon=True)
+        process = context.Process(target=serve, args=(kind, theirs), daemon=True)
         process.start()
         pipes.append(ours)
         processes.append(process)

@@ -1,7 +1,7 @@
 """``python -m tests.fuzz``: hostile inputs by number, with hypothesis or guided by coverage.
 
 Environment: FUZZ_INPUTS (100000, by each engine), FUZZ_TARGET (all of them: those of
-``targets.py`` and ``api``), FUZZ_ENGINE
+``targets.py``, ``api`` and ``roles``), FUZZ_ENGINE
 (``hypothesis`` or ``atheris``; both), FUZZ_SEED (0).
 """
 
@@ -23,6 +23,7 @@ INPUTS = int(os.environ.get("FUZZ_INPUTS", "100000"))
 SEED = int(os.environ.get("FUZZ_SEED", "0"))
 ENGINE = os.environ.get("FUZZ_ENGINE")
 API = "api"
+ROLES = "roles"
 # What hypothesis remembers of its examples grows with their number; so it begins anew after some.
 ROUND = 10_000
 
@@ -89,6 +90,13 @@ def main() -> int:
         started = time.monotonic()
         exercise_all(INPUTS, SEED)
         tell(API, "schemathesis", started)
+    if chosen in (None, ROLES) and ENGINE != "atheris":
+        from tests.fuzz.api import exercise_roles
+
+        started = time.monotonic()
+        statuses = exercise_roles(INPUTS, SEED)
+        tell(ROLES, "schemathesis", started)
+        print(f"  {statuses.total()} answers: {dict(sorted(statuses.items()))}", flush=True)
     for name in [n for n in TARGETS if chosen in (None, n)]:
         if ENGINE != "atheris":
             started = time.monotonic()

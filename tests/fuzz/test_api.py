@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from exporter.history.influxql import InfluxQL
-from tests.fuzz.api import exercise, exercise_all, operations
+from tests.fuzz.api import exercise, exercise_all, exercise_roles, operations
 from tests.serve.api.influx import influx
 from tests.serve.api.served import ServedFleet, plan
 
@@ -18,6 +18,13 @@ ASK_INFLUXDB = {"/api/v1/history", "/api/v1/report", "/api/v1/query", "/api/v1/a
 
 def test_every_route_is_as_it_is_described() -> None:
     exercise_all(160, SEED)
+
+
+def test_callers_of_every_role_see_what_is_theirs() -> None:
+    statuses = exercise_roles(400, SEED)
+    assert statuses[200] > 0
+    assert statuses[401] > 0
+    assert statuses[403] > 0
 
 
 @pytest.mark.stack

@@ -11,9 +11,10 @@ import sys
 from typing import Any
 
 from exporter.model.extras import missing
-from exporter.model.workers import Program, ProgramError
+from exporter.model.workers import Program, ProgramError, end_with_parent, limit_data
 
 LIMIT_SECONDS = 600.0
+MOST_BYTES = 1024**3
 _LEAST_FILLED = 0.25
 """A last page with less text is spared by a smaller type, if that suffices."""
 _SMALLER = (10.0, 9.5, 9.0)
@@ -52,6 +53,8 @@ def main() -> None:
         ) from error
     # Polling comes first.
     os.nice(10)
+    limit_data(MOST_BYTES)
+    end_with_parent()
     html = sys.stdin.buffer.read().decode()
     sys.stdout.buffer.write(fitted(html).write_pdf() or b"")
 

@@ -29,6 +29,14 @@ from exporter.serve.access.roles import (
     action_of,
 )
 from exporter.serve.access.sign_in import BusyError, SignIn
+from exporter.serve.access.usage import (
+    ACCOUNTS,
+    METER,
+    Meter,
+    OverLimitError,
+    Usage,
+    accounts_of,
+)
 from exporter.serve.access.visible import calling
 from exporter.serve.access.web_config import WebConfig
 
@@ -38,6 +46,8 @@ LARGEST_BODY = 64 * 1024
 LARGEST_HEAD = 32 * 1024
 BODY_SECONDS = 10.0
 CALLER = "fleetscope.caller"
+# Rendered once for each Assessment, whoever asks; what watches the exporter is not refused.
+CHEAP = frozenset({"/metrics", "/healthz", "/readyz"})
 # A page of the exporter's own may set a policy that fits it; nothing else needs any right.
 _DEFAULT_HEADERS = {
     "X-Content-Type-Options": "nosniff",
@@ -120,6 +130,8 @@ class Guard:
         Host names that the server answers to besides addresses, where nobody has to sign in.
     projects : callable
         The projects of the fleet file in force, with their quotas.
+    caller_seconds : float
+        Processor time that a caller may use at once.
     """
 
     def __init__(
@@ -130,6 +142,7 @@ class Guard:
         audit: AuditLog,
         names: frozenset[str] = frozenset(),
         projects: Callable[[], Mapping[str, Project]] = dict,
+        caller_seconds: float = 60.0,
     ) -> None:
         self._projects = projects
         self._quotas = ProjectQuotas()
@@ -138,6 +151,7 @@ class Guard:
         self._sign_in = sign_in
         self._audit = audit
         self._names = names
+        self._usage = Usage(caller_seconds, time.monotonic)
         self._requests = Buckets(config().rate_limit.interval, config().rate_limit.burst)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -150,12 +164,15 @@ class Guard:
             return
         config = self._config()
         started = False
+        meter: Meter | None = None
 
         async def send_with_headers(message: Message) -> None:
             nonlocal started
             if message["type"] == "http.response.start":
                 started = True
                 self._note(scope, message)
+                if meter is not None:
+                    meter.stop()
                 _add_headers(MutableHeaders(scope=message), config)
             await send(message)
 
@@ -163,12 +180,31 @@ class Guard:
             self._check_request(scope, config)
             caller = await self._caller(scope, config)
             scope[CALLER] = caller
+            meter = self._meter(scope, caller, config)
             with calling(caller):
                 await self._app(scope, _bounded(receive), send_with_headers)
         except _RefusedError as refused:
             if started:
                 raise ConnectionResetError from refused
             await _refusal(send_with_headers, scope, refused)
+        finally:
+            if meter is not None:
+                meter.stop()
+
+    def _meter(self, scope: Scope, caller: Caller, config: WebConfig) -> Meter:
+        """Begin to count what the request uses; refuse it where its caller used too much."""
+        accounts = accounts_of(_address(scope), caller)
+        now = time.monotonic()
+        for account in accounts[1:]:
+            if account.startswith("user ") and not self._limit(config).take(account, now):
+                raise _RefusedError(429, "too many requests; slow down", {"Retry-After": "1"})
+        try:
+            meter = self._usage.begin(accounts, free=scope["path"] in CHEAP)
+        except OverLimitError as error:
+            retry = {"Retry-After": str(error.retry_seconds)}
+            raise _RefusedError(429, str(error), retry) from None
+        scope[ACCOUNTS], scope[METER] = accounts, meter
+        return meter
 
     def _check_request(self, scope: Scope, config: WebConfig) -> None:
         """Refuse what needs no look at who sends it."""

@@ -7,6 +7,8 @@ from typing import Any
 
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from exporter.serve.access.proxies import Network, is_trusted
+
 MOST_CONNECTIONS = 512
 MOST_OF_AN_ADDRESS = 128
 # A whole request, or the next one on the same connection, has to arrive within this time twice.
@@ -18,6 +20,8 @@ class PatientProtocol(H11Protocol):
     address can take all connections. A new one takes the place of the oldest idle one."""
 
     allowed_names: frozenset[str] = frozenset()
+    # Their connections are those of many callers.
+    trusted: tuple[Network, ...] = ()
     opened = 0.0
     _watch: asyncio.TimerHandle | None = None
     _seen: Any = None
@@ -42,7 +46,8 @@ class PatientProtocol(H11Protocol):
         address = self.client[0] if self.client else ""
         everyone = [c for c in self.connections if isinstance(c, PatientProtocol)]
         of_address = [c for c in everyone if (c.client or ("",))[0] == address]
-        for crowd, most in ((of_address, MOST_OF_AN_ADDRESS), (everyone, MOST_CONNECTIONS)):
+        own = MOST_CONNECTIONS if is_trusted(address, self.trusted) else MOST_OF_AN_ADDRESS
+        for crowd, most in ((of_address, own), (everyone, MOST_CONNECTIONS)):
             if len(crowd) <= most:
                 continue
             idle = [c for c in crowd if c is not self and c.is_idle()]

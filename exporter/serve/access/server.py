@@ -20,6 +20,7 @@ from exporter.serve.access.audit import AuditLog, AuditLogError
 from exporter.serve.access.guard import Guard
 from exporter.serve.access.origins import own_names
 from exporter.serve.access.protocol import PatientProtocol
+from exporter.serve.access.proxies import TrustedProxies, networks_of
 from exporter.serve.access.sign_in import SignIn
 from exporter.serve.access.tls import server_context
 from exporter.serve.access.web_config import WebConfig, WebConfigError, load_web_config
@@ -74,7 +75,11 @@ class GuardedServer:
             audit=self.audit,
             names=own_names(settings.allowed_hosts),
             projects=projects,
+            caller_seconds=settings.caller_seconds,
         )
+        self._trusted = networks_of(settings.trusted_proxies)
+        if self._trusted:
+            app.add_middleware(TrustedProxies, trusted=self._trusted)
         self._changed = asyncio.Event()
         self._stopped = False
         self._server = self._make()
@@ -150,8 +155,10 @@ class GuardedServer:
         context, tls = self._context, self._config.tls_server_config
         names = frozenset(tls.client_allowed_sans) if tls else frozenset()
         config = server.config
-        config.http = type("Patient", (PatientProtocol,), {"allowed_names": names})
-        # Addresses are those of the connection: whoever may claim another gets round the limits.
+        config.http = type(
+            "Patient", (PatientProtocol,), {"allowed_names": names, "trusted": self._trusted}
+        )
+        # Headers of proxies are read by TrustedProxies alone.
         config.proxy_headers = False
         if context is not None:
             config.ssl_context_factory = lambda *_: context

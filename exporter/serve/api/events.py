@@ -7,23 +7,23 @@ import math
 import secrets
 import threading
 import time
-from collections import Counter, OrderedDict
-from collections.abc import AsyncIterable, Callable
+from collections import OrderedDict
+from collections.abc import AsyncIterable, AsyncIterator, Callable
 from typing import Any
 
 import orjson
-from fastapi import APIRouter, Depends, HTTPException, Request
+from fastapi import APIRouter, Depends, Request
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
 from exporter.assess.assessment import FleetAssessment
 from exporter.serve.access.guard import caller_of
 from exporter.serve.access.roles import Visibility
-from exporter.serve.api.schemas import problems_of
+from exporter.serve.access.usage import ACCOUNTS, Stream, Streams, accounts_of
 from exporter.serve.api.views import brief, fleet_dict
 
 LOOK_SECONDS = 0.5
-MOST_LISTENERS = 200
-MOST_OF_AN_ADDRESS = 50
+MOST_STREAMS = 200
+MOST_STREAMS_OF_A_CALLER = 50
 MOST_RIGHTS = 64
 RETRY_MILLISECONDS = 3000
 Now = tuple[int | None, float | None]
@@ -143,7 +143,7 @@ def router(
     """``/events``."""
     routes = APIRouter(prefix="/api/v1", tags=["events"])
     by_rights: OrderedDict[Visibility, Changes] = OrderedDict()
-    listeners: Counter[str] = Counter()
+    streams = Streams(MOST_STREAMS, MOST_STREAMS_OF_A_CALLER)
 
     def changes_for(rights: Visibility) -> Changes:
         """Listeners with the same rights share one."""
@@ -154,29 +154,16 @@ def router(
             by_rights.popitem(last=False)
         return by_rights[rights]
 
-    async def place(request: Request) -> AsyncIterable[None]:
+    async def opened(request: Request) -> AsyncIterator[None]:
         address = request.client.host if request.client else ""
-        retry = {"Retry-After": "30"}
-        if listeners[address] >= MOST_OF_AN_ADDRESS:
-            raise HTTPException(
-                429, f"{MOST_OF_AN_ADDRESS} streams of this address are open", headers=retry
-            )
-        if listeners.total() >= MOST_LISTENERS:
-            raise HTTPException(503, f"{MOST_LISTENERS} callers listen already", headers=retry)
-        listeners[address] += 1
+        stream = streams.open(request.scope.get(ACCOUNTS) or accounts_of(address, None))
+        request.state.stream = stream
         try:
             yield
         finally:
-            listeners[address] -= 1
-            if not listeners[address]:
-                del listeners[address]
+            streams.close(stream)
 
-    @routes.get(
-        "/events",
-        response_class=EventSourceResponse,
-        dependencies=[Depends(place)],
-        responses=problems_of(429, 503),
-    )
+    @routes.get("/events", response_class=EventSourceResponse, dependencies=[Depends(opened)])
     async def events(request: Request) -> AsyncIterable[ServerSentEvent]:
         """Events named ``assessment``: the fleet, the sites that changed (in the form of
         ``/sites?view=brief``, without readings), under ``now`` the state of charge and the battery
@@ -185,9 +172,10 @@ def router(
         site, unless ``Last-Event-ID`` says what the caller knows.
         """
         known, shown = request.headers.get("last-event-id", ""), None
+        stream: Stream = request.state.stream
         changes = changes_for(seen())
         expires = caller_of(request).expires or math.inf
-        while not stopping() and time.time() < expires:
+        while not (stopping() or stream.evicted) and time.time() < expires:
             assessment = latest()
             if assessment is not shown:
                 shown = assessment

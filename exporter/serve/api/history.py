@@ -72,7 +72,7 @@ def router(latest: Callable[[], FleetAssessment], stored: InfluxQL | None) -> AP
             found = await read(stored, metric, query.site, since, until, query.points, tags)
         except NoAnswerError as error:
             log.info("a history has no answer: %s", error)
-            raise HTTPException(503, error.reason) from error
+            raise HTTPException(error.status, error.reason) from error
         return reply(request, found)
 
     return routes

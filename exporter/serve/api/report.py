@@ -91,7 +91,7 @@ def router(
             return reply_bytes(request, await as_pdf(html), "application/pdf")
         except NoAnswerError as error:
             log.info("a report has no answer: %s", error)
-            raise HTTPException(503, error.reason) from error
+            raise HTTPException(error.status, error.reason) from error
         except NoPdfError as error:
             raise HTTPException(503, str(error)) from error
 

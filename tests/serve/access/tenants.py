@@ -198,7 +198,10 @@ def serving(
         alertmanager=alertmanager,
     )
     guarded = GuardedServer(
-        app, load_settings(web_config=path, change_token=CHANGE_TOKEN, audit_log=audit_log)
+        app,
+        load_settings(
+            web_config=path, change_token=CHANGE_TOKEN, audit_log=audit_log, caller_seconds=3600
+        ),
     )
     listener = socket.create_server(("127.0.0.1", 0), backlog=100)
     url = f"http://127.0.0.1:{listener.getsockname()[1]}"

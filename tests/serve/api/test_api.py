@@ -240,18 +240,22 @@ def test_openapi_describes_every_route(served: ServedFleet) -> None:
             assert parameter["in"] == "path" or parameter.get("description"), (path, parameter)
 
 
-def test_one_address_cannot_take_all_streams(
-    served: ServedFleet, monkeypatch: pytest.MonkeyPatch
+def test_a_new_stream_takes_the_place_of_the_oldest_of_its_address(
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(events, "MOST_OF_AN_ADDRESS", 2)
-    with contextlib.ExitStack() as stack:
-        codes = []
-        for _ in range(4):
-            connection = http.client.HTTPConnection("127.0.0.1", served.port, timeout=30)
-            stack.enter_context(contextlib.closing(connection))
-            connection.request("GET", "/api/v1/events")
-            codes.append(connection.getresponse().status)
-    assert codes == [200, 200, 429, 429]
+    monkeypatch.setattr(events, "MOST_STREAMS_OF_A_CALLER", 2)
+    served = ServedFleet(plan(2))
+    with served.serving(), contextlib.ExitStack() as opened:
+        listeners = [Listener(served) for _ in range(4)]
+        for listener in listeners:
+            opened.callback(listener.close)
+            assert listener.reply.status == 200
+            assert listener.event()[1]["full"]
+        # The first two end; the last two go on.
+        assert not any(listener.reply.read().strip() for listener in listeners[:2])
+        served.scrape()
+        for listener in listeners[2:]:
+            assert not listener.event()[1]["full"]
 
 
 @pytest.mark.parametrize(
