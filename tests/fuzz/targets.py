@@ -44,7 +44,7 @@ from exporter.serve.metrics import FleetCollector, registry
 from exporter.store.line_protocol import snapshot_lines, tag, text
 from tests.ask.phrases import read
 from tests.drivers.bridge import BATTERY, SYSTEM, site_trees
-from tests.fuzz import device_targets
+from tests.fuzz import device_targets, mqtt_targets
 from tests.serve.test_metrics import NUMBERS
 
 ANY_TEXT = st.text(st.characters(codec=None, exclude_categories=()), max_size=30)
@@ -351,12 +351,17 @@ TARGETS: dict[str, Callable[..., None]] = {
     "modbus-registers": device_targets.modbus_registers(_shown),
     "template-replies": device_targets.template_reply(_shown, VALUES),
     "template-files": device_targets.template_file(ANY_TEXT, VALUES),
+    "mqtt-packets": mqtt_targets.mqtt_packets,
+    "mqtt-messages": mqtt_targets.mqtt_messages(_shown),
+    "telemetry": mqtt_targets.telemetry,
 }
 # Inputs in one call of a target, where it is more than one.
 INPUTS_EACH = {
     "site-replies": REPLIES,
     "modbus-registers": device_targets.EACH,
     "template-replies": device_targets.EACH,
+    "mqtt-messages": mqtt_targets.EACH,
+    "telemetry": mqtt_targets.EACH,
 }
 
 
