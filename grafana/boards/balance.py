@@ -27,7 +27,15 @@ from grafana.kit.dashboard import (
     pack_variable,
     page_variable,
 )
-from grafana.kit.levels import CELLS, READINGS, SITE, either, of_packs, over_time
+from grafana.kit.levels import (
+    CELLS,
+    READINGS,
+    SITE,
+    cadence_variable,
+    either,
+    of_packs,
+    over_time,
+)
 from grafana.kit.panels import Spec, colour, lines, shades
 from grafana.kit.queries import ON_SITE, influx, influx_table, never_empty, or_missing, prom_table
 from grafana.kit.tables import (
@@ -36,8 +44,9 @@ from grafana.kit.tables import (
     PACK_URL,
     WRAPPED,
     Column,
-    joined,
+    highest,
     listing,
+    one_row_each,
     ordered,
     pack_column,
     severity_column,
@@ -45,7 +54,7 @@ from grafana.kit.tables import (
     spread_column,
     transform,
 )
-from grafana.kit.wear_fields import newest
+from grafana.kit.wear_fields import sources
 
 ONE = '{site="$site"}'
 CHOSEN = f'{SITE} AND "pack" =~ /^$pack$/'
@@ -76,6 +85,7 @@ def build() -> Dashboard:
         kept_variable(),
         page_variable(),
         READINGS.variable(),
+        cadence_variable(),
         CELLS.variable(),
     ]
     made = dashboard("fleetscope-cells", variables)
@@ -167,10 +177,6 @@ def _packs() -> table.Panel:
         by='"pack", "cell"',
         detail=CELLS,
     )
-    counted = (
-        f'SELECT count("last") AS "cells", spread("last") AS "now" FROM {cells} '
-        'WHERE $timeFilter GROUP BY "pack"'
-    )
     names = {
         "spread_rest_v": "rest",
         "soh_reported_percent": "reported",
@@ -181,6 +187,13 @@ def _packs() -> table.Panel:
         "efficiency_percent": "efficiency",
         "efficiency_uncertainty_percent": "unsure",
     }
+    kept = ", ".join(f'last("{name}") AS "{name}"' for name in names.values())
+    history = sources(names, CHOSEN, '"pack"', CELLS)
+    # One query, so that a pack that was never analysed keeps the columns of its history.
+    query = (
+        f'SELECT count("last") AS "cells", spread("last") AS "now", {kept} FROM {cells}, '
+        f'{history} GROUP BY "pack"'
+    )
     spec = Spec(
         title="Packs compared",
         description="Each pack with single cells: how many there are, how far apart they stand now "
@@ -191,26 +204,26 @@ def _packs() -> table.Panel:
         size=(14, 6),
         unit=look.NUMBER,
         empty="No single cells are stored for this site in this time range",
-        targets=[influx_table(counted, "A"), influx_table(newest(names, CHOSEN, '"pack"'), "B")],
-        transformations=[joined("pack"), ordered("pack")],
+        targets=[influx_table(query)],
+        # Cells and history are rows of their own.
+        transformations=[one_row_each("pack", ("cells", "now", *names.values())), ordered("pack")],
     )
     volts, percent = look.UNITS["V"], look.UNITS["%"]
     return listing(
         spec,
         [
             pack_column(),
-            Column("cells", "Cells", 60, decimals=0),
-            spread_column("now", volts, PACK_URL, "Apart now"),
-            Column("rest", "Apart at rest", 84, volts, 3),
-            Column("reported", "SOH reported", 88, percent, 1),
-            Column("measured", "SOH measured", 88, percent, 1),
-            Column("doubt", "±", 64, percent, 1),
-            Column("estimated", "SOH estimated", 88, percent, 1),
-            Column("cycles", "Full cycles", 76, decimals=1),
-            Column("efficiency", "Round trip", 80, percent, 1),
-            Column("unsure", "± ", 64, percent, 1),
+            Column(highest("cells"), "Cells", 60, decimals=0),
+            spread_column(highest("now"), volts, PACK_URL, "Apart now"),
+            Column(highest("rest"), "Apart at rest", 84, volts, 3),
+            Column(highest("reported"), "SOH reported", 88, percent, 1),
+            Column(highest("measured"), "SOH measured", 88, percent, 1),
+            Column(highest("doubt"), "±", 64, percent, 1),
+            Column(highest("estimated"), "SOH estimated", 88, percent, 1),
+            Column(highest("cycles"), "Full cycles", 76, decimals=1),
+            Column(highest("efficiency"), "Round trip", 80, percent, 1),
+            Column(highest("unsure"), "± ", 64, percent, 1),
         ],
-        drop=["Time", "Time 1", "Time 2"],
     )
 
 
@@ -300,7 +313,8 @@ def _furthest() -> table.Panel:
         empty=NO_CELLS,
         targets=[],
     )
-    return furthest(spec, "voltage_v", look.UNITS["V"], 3, look.CELL_VOLTS_OFF)
+    worst = look.LIMITS.cell_spread_critical
+    return furthest(spec, "voltage_v", look.UNITS["V"], 3, look.CELL_VOLTS_OFF, worst)
 
 
 def _warmest() -> table.Panel:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 from grafana_foundation_sdk.builders import heatmap, table, text
@@ -130,7 +131,9 @@ def temperatures(title: str, where: str, size: tuple[int, int]) -> heatmap.Panel
     return heat(spec, decimals=1)
 
 
-def furthest(spec: Spec, name: str, unit: str, decimals: int, limit: float) -> table.Panel:
+def furthest(
+    spec: Spec, name: str, unit: str, decimals: int, limit: float, worst: float = math.inf
+) -> table.Panel:
     """The cells furthest from the median of their pack, by name.
 
     Parameters
@@ -144,6 +147,8 @@ def furthest(spec: Spec, name: str, unit: str, decimals: int, limit: float) -> t
     decimals : int
     limit : float
         Distance beyond which it is coloured.
+    worst : float
+        Distance beyond which it is critical.
     """
     kept = "mean" if name == "voltage_v" else "max"
     queries = last_and_median(name, kept, f'{SITE} AND "pack" =~ /^$pack$/')
@@ -171,7 +176,7 @@ def furthest(spec: Spec, name: str, unit: str, decimals: int, limit: float) -> t
                 unit,
                 decimals,
                 url=PACK_URL,
-                more=filled(look.deviation_limits(limit)),
+                more=filled(look.deviation_limits(limit, worst=worst)),
             ),
         ],
         drop=["Time", "Time 1", "Time 2", "Time cell", "median", "distance"],

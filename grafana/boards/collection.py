@@ -209,7 +209,7 @@ def _slowest() -> table.Panel:
         transformations=[ordered("Value", descending=True)],
     )
     took = Column("Value", "Took", 90, look.SECONDS, 2)
-    return listing(spec, [*site_column(width=None), took], drop=["Time"])
+    return listing(spec, [*site_column(), took], drop=["Time"])
 
 
 def _failing() -> table.Panel:
@@ -236,7 +236,7 @@ def _failing() -> table.Panel:
     return listing(
         spec,
         [
-            *site_column(width=None),
+            *site_column(),
             Column("outcome", "Outcome"),
             Column("Value", "Times", 72, decimals=0),
         ],

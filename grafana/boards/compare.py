@@ -152,7 +152,7 @@ def _standing() -> table.Panel:
     return listing(
         spec,
         [
-            *site_column(width=None),
+            *site_column(),
             Column("battery_type", "Battery type", more=WRAPPED),
             Column("Value #B", "Value", 72),
             Column("Value #C", "Low", 72),
@@ -207,7 +207,7 @@ def _scores() -> table.Panel:
     return listing(
         spec,
         [
-            *site_column(width=None),
+            *site_column(),
             *(
                 Column(f"Value #{ref}", SHORT[m.name], 80, decimals=1, url=SITE_URL, more=scores)
                 for ref, m in zip(refs, OUTLIER_METRICS, strict=True)
@@ -249,7 +249,7 @@ def _peers() -> table.Panel:
     return listing(
         spec,
         [
-            *site_column(width=None),
+            *site_column(),
             Column("battery_type", "Battery type", more=WRAPPED),
             Column("Value #B", "Sites", 60, decimals=0),
             Column("region", "Region", more=WRAPPED),
@@ -282,7 +282,7 @@ def _furthest() -> table.Panel:
     return listing(
         spec,
         [
-            *site_column(width=None),
+            *site_column(),
             Column("metric", "In", mappings=[metrics]),
             Column(
                 "Value #B",

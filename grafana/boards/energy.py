@@ -19,12 +19,14 @@ from grafana.kit.dashboard import (
 from grafana.kit.levels import METERS, SITE, either, field, over_time
 from grafana.kit.panels import Spec, lines
 from grafana.kit.queries import influx, influx_table
-from grafana.kit.tables import WRAPPED, Column, joined, listing
+from grafana.kit.tables import WRAPPED, Column, listing
 
 CHOSEN = f'{SITE} AND "meter" =~ /^$meter$/'
 NO_METERS = "No meter of this site was imported, or nothing is stored in this time range"
 NO_COUNTER = "The meters have no such counter, or nothing is stored in this time range"
 HOURS = LEVELS[2].name
+# A phone scrolls the table instead of cutting its numbers.
+WIDE = {"custom.minWidth": 88}
 DAYS = "GROUP BY time(1d)"
 IN_ZONE = "tz('$zone')"
 
@@ -54,14 +56,16 @@ def _summary() -> table.Panel:
         "lowest": ('"active_power_w"', '"active_power_w_min"'),
         "factor": ('"power_factor"', '"power_factor_mean"'),
     }
-    powers = (
-        'SELECT mean("active_power_w") AS "mean", max("highest") AS "max", min("lowest") AS "min", '
-        f'mean("factor") AS "factor" FROM {either(fields, "meter", where=CHOSEN, detail=METERS)} '
-        'WHERE $timeFilter GROUP BY "meter"'
-    )
-    energies = (
+    grown = (
         'SELECT sum("energy_import_kwh_increase") AS "in", sum("energy_export_kwh_increase") AS '
         f'"out" FROM "{HOURS}"."meter" WHERE {CHOSEN} AND $timeFilter GROUP BY "meter"'
+    )
+    # One query, so that a meter without counters keeps their columns.
+    query = (
+        'SELECT mean("active_power_w") AS "mean", max("highest") AS "max", min("lowest") AS "min", '
+        'mean("factor") AS "factor", last("in") AS "in", last("out") AS "out" FROM '
+        f"{either(fields, 'meter', where=CHOSEN, detail=METERS)}, ({grown}) "
+        'WHERE $timeFilter GROUP BY "meter"'
     )
     spec = Spec(
         title="Meters",
@@ -71,22 +75,21 @@ def _summary() -> table.Panel:
         size=(24, 6),
         unit=look.NUMBER,
         empty=NO_METERS,
-        targets=[influx_table(powers, "A"), influx_table(energies, "B")],
-        transformations=[joined("meter")],
+        targets=[influx_table(query)],
     )
     watts, energy = look.UNITS["W"], look.UNITS["kWh"]
     return listing(
         spec,
         [
             Column("meter", "Meter", more=WRAPPED),
-            Column("mean", "Mean power", unit=watts, decimals=1),
-            Column("min", "Lowest", unit=watts, decimals=1),
-            Column("max", "Highest", unit=watts, decimals=1),
-            Column("factor", "Power factor", decimals=3),
-            Column("in", "Energy in", unit=energy, decimals=1),
-            Column("out", "Energy out", unit=energy, decimals=1),
+            Column("mean", "Mean power", unit=watts, decimals=1, more=WIDE),
+            Column("min", "Lowest", unit=watts, decimals=1, more=WIDE),
+            Column("max", "Highest", unit=watts, decimals=1, more=WIDE),
+            Column("factor", "Power factor", decimals=3, more=WIDE),
+            Column("in", "Energy in", unit=energy, decimals=1, more=WIDE),
+            Column("out", "Energy out", unit=energy, decimals=1, more=WIDE),
         ],
-        drop=["Time", "Time 1", "Time 2"],
+        drop=["Time"],
     )
 
 

@@ -25,6 +25,7 @@ from grafana.kit.dashboard import (
 from grafana.kit.levels import (
     CELLS,
     READINGS,
+    cadence_variable,
     either,
     field,
     grown,
@@ -51,6 +52,7 @@ def build() -> Dashboard:
         batteries_variable(),
         kept_variable(),
         page_variable(),
+        cadence_variable(),
         CELLS.variable(),
         READINGS.variable(),
     ]
@@ -95,7 +97,8 @@ def _voltages_now() -> barchart.Panel:
             title="Voltage of each cell against the pack's median",
             description="Cells from first to last as they stand in the pack, at the end of the "
             f"time range. Orange from {look.CELL_VOLTS_OFF:.2f} V off, half of the spread that "
-            "warns: a weak cell stands alone on one side. The scale is that of the limits, so that "
+            "warns, red where one cell alone makes the spread critical: a weak cell stands alone "
+            "on one side. The scale is that of the limits, so that "
             "a millivolt of noise stays small.",
             size=(24, 9),
             unit=look.UNITS["V"],
@@ -103,7 +106,9 @@ def _voltages_now() -> barchart.Panel:
             decimals=3,
             low=-2 * look.CELL_VOLTS_OFF,
             high=2 * look.CELL_VOLTS_OFF,
-            thresholds=look.deviation_limits(look.CELL_VOLTS_OFF, fine=look.ACCENT),
+            thresholds=look.deviation_limits(
+                look.CELL_VOLTS_OFF, fine=look.ACCENT, worst=look.LIMITS.cell_spread_critical
+            ),
             colour=look.by_threshold(),
             targets=[],
         ),

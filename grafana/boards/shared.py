@@ -73,7 +73,7 @@ def cells_that_drift(size: tuple[int, int]) -> table.Panel:
     return listing(
         spec,
         [
-            *site_column(CELLS_URL, width=None),
+            *site_column(CELLS_URL),
             pack_column(PACK_OF_SITE_URL),
             Column("cell", "Cell", 60),
             days_column("Value", f"{FAR_MV} mV in", PACK_OF_SITE_URL),
@@ -114,7 +114,7 @@ def outliers(size: tuple[int, int]) -> table.Panel:
     return listing(
         spec,
         [
-            *site_column(width=None),
+            *site_column(),
             Column(
                 "metric",
                 "In",

@@ -23,6 +23,7 @@ from grafana.kit.queries import (
     never_empty,
     prom_now,
     prom_table,
+    with_columns,
 )
 from grafana.kit.tables import (
     WRAPPED,
@@ -113,7 +114,15 @@ def _issues() -> table.Panel:
         empty="Nothing is wrong at the end of this time range",
         targets=[
             prom_table(never_empty(target, nothing), "A"),
-            influx_table(latest(fields, "issue", CHOSEN, '"code"'), "B"),
+            influx_table(
+                with_columns(
+                    latest(fields, "issue", CHOSEN, '"code"'),
+                    "code",
+                    texts=("sentence",),
+                    numbers=("key", "deduction", "since"),
+                ),
+                "B",
+            ),
             prom_table(
                 never_empty(
                     f'label_replace({level}, "component", "$1", "code", "(.*)")',
@@ -126,13 +135,6 @@ def _issues() -> table.Panel:
             joined("code"),
             only_with("target"),
             ordered("key", descending=True),
-            # How the attempt to ask failed is on System · Collection.
-            transform(
-                "extractFields",
-                source="sentence",
-                format="regexp",
-                regExp="/^(?<short>The site does not answer[^(]*|.+)/",
-            ),
         ],
     )
     none = look.as_text({NO_ISSUE: "–"})
@@ -141,8 +143,10 @@ def _issues() -> table.Panel:
         [
             severity_column("Value #A", SUBJECT, width=76),
             Column(
-                "short",
+                "sentence",
                 "Issue",
+                # How the attempt to ask failed is on System · Collection.
+                mappings=[look.without_details()],
                 url=SUBJECT,
                 more={"custom.minWidth": 150, "noValue": "Nothing is wrong", **WRAPPED},
             ),
@@ -157,7 +161,7 @@ def _issues() -> table.Panel:
             Column("deduction", "By", 48, decimals=0),
             hidden("target"),
         ],
-        drop=["key", "sentence", "Value #C", "Time", *(f"Time {n}" for n in range(1, 4))],
+        drop=["key", "Value #C", "Time", "Time level", *(f"Time {n}" for n in range(1, 4))],
     )
 
 

@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from grafana_foundation_sdk.builders import geomap, table
 from grafana_foundation_sdk.builders.dashboard import Dashboard
 from grafana_foundation_sdk.models.dashboard import GridPos
@@ -22,10 +24,12 @@ from grafana.kit.queries import (
     never_empty,
     prom,
     prom_table,
+    with_columns,
 )
 from grafana.kit.tables import (
     FILLED,
     SITE_URL,
+    WRAPPED,
     Column,
     joined,
     link,
@@ -74,6 +78,7 @@ def _whom_to_call() -> table.Panel:
         f'WHERE "component" = \'overall\' AND "rank" <= {8 * WORST} AND {AT_THE_END} '
         'GROUP BY "site" ORDER BY time DESC LIMIT 1'
     )
+    sentences = with_columns(sentences, "site", texts=("issue", "code"), numbers=("since",))
     course = f"max by (site) (fleet:health_score:by_site and on (site) {_at_the_end()})"
     nobody = NO_SITE | {"name": NO_SITES}
     spec = Spec(
@@ -111,31 +116,29 @@ def _whom_to_call() -> table.Panel:
             joined("site"),
             only_with("Value #A"),
             ordered("Value #A"),
-            # How the attempt to ask failed is on Site · Now; here it would fill the table.
-            transform(
-                "extractFields",
-                source="issue",
-                format="regexp",
-                regExp="/^(?<short>The site does not answer[^(]*|.+)/",
-            ),
         ],
     )
     actions = {rule.code: rule.action for rule in RULES}
+    site, site_id = site_column()
     return listing(
         spec,
         [
             Column(
                 "Value #B",
                 "Alert",
-                66,
+                58,
                 mappings=[look.alert_marks()],
                 url=SITE_URL,
                 more={"custom.cellOptions": FILLED, "custom.align": "left"},
             ),
-            *site_column(width=190),
+            # Narrow, so that a phone shows the beginning of what is wrong, too; long names wrap.
+            replace(site, width=150, more=WRAPPED),
+            site_id,
             Column(
-                "short",
+                "issue",
                 "Worst issue",
+                # How the attempt to ask failed is on Site · Now; here it would fill the table.
+                mappings=[look.without_details()],
                 url=SITE_URL,
                 more={"custom.minWidth": 170, "noValue": "Nothing wrong"},
             ),
@@ -167,7 +170,12 @@ def _whom_to_call() -> table.Panel:
             ),
             Column("phone", "Phone", 140, url="tel:${__value.raw}"),
         ],
-        drop=["issue", "Time health", "Value #A", "Value #D", *(f"Time {n}" for n in range(1, 8))],
+        drop=[
+            "Time health",
+            "Value #A",
+            "Value #D",
+            *(f"Time {n}" for n in range(1, 8)),
+        ],
     )
 
 

@@ -13,6 +13,7 @@ from grafana.kit.header import HEIGHT
 from grafana.kit.panels import Spec, tiles
 from grafana.kit.queries import prom_now
 from grafana.kit.tables import link, transform
+from scoring.rule import Severity
 from scoring.rules import RULES
 from scoring.status import WARNING_FROM
 
@@ -27,6 +28,14 @@ ORDER = "max by (site, name) (fleet:attention_order:by_site)"
 KEY = f"({ORDER} - on (site) group_left () 1000 * {MARK} or {ORDER})"
 RED, ORANGE = look.SEVERITY_COLOURS["critical"], look.SEVERITY_COLOURS["warning"]
 SITE_OF_SERIES = "/d/fleetscope-site/?${__url_time_range}&var-site=${__field.labels.site}"
+
+
+# What takes nothing from a score follows from something else, which says more.
+FOLLOWING = "|".join(
+    rule.code
+    for rule in RULES
+    if any(level.severity is Severity.CRITICAL and not level.points for level in rule.levels)
+)
 
 
 def build() -> Dashboard:
@@ -71,9 +80,11 @@ def _clock() -> stat.Panel:
 
 def _call_first() -> stat.Panel:
     worst = f"bottomk({TOP}, {KEY} < 69.5)"
+    issue = "fleetscope_site_issue"
     code = (
-        'topk by (site) (1, max by (site, code) (3 * fleetscope_site_issue{severity="critical"} or '
-        '2 * fleetscope_site_issue{severity="warning"}))'
+        f'topk by (site) (1, max by (site, code) (4 * {issue}{{severity="critical",code!~'
+        f'"{FOLLOWING}"}} or 3 * {issue}{{severity="critical"}} or '
+        f'2 * {issue}{{severity="warning"}}))'
     )
     spec = Spec(
         title="Call first",

@@ -3,7 +3,8 @@
 The variable's value is the retention policy to read, its text the least interval that makes sense
 there. A panel that follows it has :data:`LEAST_INTERVAL` and asks with what this module makes.
 There are three such variables, since readings, single cells and meters come at cadences of their
-own: the same levels, other least intervals.
+own: the same levels, other least intervals. Single cells that were imported come at the cadence of
+their files, which one more variable measures: full detail of it would leave gaps between columns.
 """
 
 # ruff: noqa: S608  (templates that Grafana fills in; no SQL is run here)
@@ -17,23 +18,66 @@ from grafana_foundation_sdk.builders.dashboard import QueryVariable
 from grafana_foundation_sdk.models.dashboard import VariableHide, VariableRefresh
 
 from exporter.history.rollups.plot_level import MEASUREMENT, PLACE
+from exporter.model.levels import RAW, RAW_CELL_BUCKET
 from grafana.kit.queries import INFLUXDB
 
-CHOICE_QUERY = (
-    'SELECT "choice" FROM (SELECT bottom("s", 1) AS "b", "choice" FROM (SELECT last("seconds") '
-    f'AS "s", "range_ms", "kept_from_ms", "choice" FROM "{PLACE}"."{MEASUREMENT}" GROUP BY '
-    '"level") WHERE "range_ms" >= $__to - $__from AND "kept_from_ms" <= $__from)'
-)
-"""The finest level that is meant for the range and reaches back to its beginning; refreshed when
-the time range changes."""
+CADENCE = "cell_cadence"
+CADENCE_ROWS = 500
+WITHIN_CADENCE = 0.8
+"""Share of the cadence that a level's window needs: clocks of loggers run a little off."""
+
+
+def choice_query(cadence: str = "") -> str:
+    """InfluxQL: the finest level that is meant for the range and reaches back to its beginning.
+
+    Parameters
+    ----------
+    cadence : str
+        Name of a variable of seconds, or of nothing, that a window needs at least.
+    """
+    # A variable without a value leaves 0, which every level has.
+    coarse = f' AND "s" >= 0${{{cadence}}}' if cadence else ""
+    return (
+        'SELECT "choice" FROM (SELECT bottom("s", 1) AS "b", "choice" FROM (SELECT last("seconds") '
+        f'AS "s", "range_ms", "kept_from_ms", "choice" FROM "{PLACE}"."{MEASUREMENT}" GROUP BY '
+        f'"level") WHERE "range_ms" >= $__to - $__from AND "kept_from_ms" <= $__from{coarse})'
+    )
+
+
+def cadence_query() -> str:
+    """InfluxQL: the usual seconds between rows of one cell, where they exceed the least interval
+    of full detail; nothing else."""
+    least = 60 * int(RAW_CELL_BUCKET.removesuffix("m"))
+    apart = (
+        f'SELECT elapsed("voltage_v", 1s) AS "apart" FROM "{RAW}"."cell" WHERE {SITE} AND '
+        'time >= ${__from}ms AND time <= ${__to}ms GROUP BY "pack", "cell" '
+        f"LIMIT {CADENCE_ROWS} SLIMIT 1"
+    )
+    usual = f'SELECT median("apart") * {WITHIN_CADENCE} AS "usual" FROM ({apart})'
+    return f'SELECT "usual" FROM ({usual}) WHERE "usual" > {least}'
+
+
+def cadence_variable() -> QueryVariable:
+    """The hidden variable that :func:`choice_query` needs for cells; it stands before it."""
+    return (
+        QueryVariable(CADENCE)
+        .description("Seconds between recorded rows of a cell, where they are far apart")
+        .datasource(INFLUXDB)
+        .query(cadence_query())
+        .regex(r"/^(\d+)/")
+        .refresh(VariableRefresh.ON_TIME_RANGE_CHANGED)
+        .hide(VariableHide.HIDE_VARIABLE)
+    )
 
 
 @dataclass(frozen=True, slots=True)
 class Detail:
-    """One variable: its name, and which of the least intervals of a level it takes."""
+    """One variable: its name, which of the least intervals of a level it takes, and the name of the
+    variable that holds the cadence of its rows, if there is one."""
 
     name: str
     place: int
+    cadence: str = ""
 
     @property
     def interval(self) -> str:
@@ -51,7 +95,7 @@ class Detail:
             QueryVariable(self.name)
             .description("Level of detail, by the time range")
             .datasource(INFLUXDB)
-            .query(CHOICE_QUERY)
+            .query(choice_query(self.cadence))
             .regex(self.regex)
             .refresh(VariableRefresh.ON_TIME_RANGE_CHANGED)
             .hide(VariableHide.HIDE_VARIABLE)
@@ -63,7 +107,7 @@ class Detail:
 
 
 READINGS = Detail("level", 0)
-CELLS = Detail("cell_level", 1)
+CELLS = Detail("cell_level", 1, CADENCE)
 METERS = Detail("meter_level", 2)
 DETAILS = (READINGS, CELLS, METERS)
 

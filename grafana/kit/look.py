@@ -17,8 +17,10 @@ from grafana_foundation_sdk.builders.dashboard import (
 )
 from grafana_foundation_sdk.models.dashboard import (
     DashboardRangeMapOptions,
+    DashboardRegexMapOptions,
     FieldColorModeId,
     RangeMap,
+    RegexMap,
     SpecialValueMap,
     SpecialValueMatch,
     Threshold,
@@ -221,9 +223,13 @@ def outlier_limits() -> ThresholdsConfig:
     return limits(OUTLIER, (-OUTLIER_Z, FINE), (OUTLIER_Z, OUTLIER))
 
 
-def deviation_limits(most: float, fine: str = FINE) -> ThresholdsConfig:
-    """Distance of a cell from the median of its pack, coloured beyond ``most`` either way."""
-    return limits(OUTLIER, (-most, fine), (most, OUTLIER))
+def deviation_limits(most: float, fine: str = FINE, worst: float = math.inf) -> ThresholdsConfig:
+    """Distance of a cell from the median of its pack, coloured beyond ``most`` either way, and as
+    critical beyond ``worst``."""
+    if math.isinf(worst):
+        return limits(OUTLIER, (-most, fine), (most, OUTLIER))
+    critical = STATUS_COLOURS[Status.CRITICAL]
+    return limits(critical, (-worst, OUTLIER), (-most, fine), (most, OUTLIER), (worst, critical))
 
 
 def extremes() -> dict[str, dict[str, object]]:
@@ -335,6 +341,15 @@ def issue_components() -> list[ValueMapping]:
 def as_text(texts: Mapping[str, str], colour: str | None = None) -> ValueMapping:
     """Values as texts."""
     return _map({value: (text, colour) for value, text in texts.items()})
+
+
+def without_details() -> ValueMapping:
+    """That a site does not answer, without the words of the failed attempt in brackets."""
+    shown = ValueMappingResult(text="$1")
+    options = DashboardRegexMapOptions(
+        pattern=r"/^(The site does not answer[^(]*[^( ]) *\(.*$/", result=shown
+    )
+    return RegexMap(options=options)
 
 
 def names_of(*names: str) -> ValueMapping:

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from grafana_foundation_sdk.builders.prometheus import Dataquery as PrometheusBuilder
@@ -12,6 +12,8 @@ from grafana_foundation_sdk.cog.builder import Builder
 from grafana_foundation_sdk.cog.variants import Dataquery
 from grafana_foundation_sdk.models.common import DataSourceRef
 from grafana_foundation_sdk.models.prometheus import PromQueryFormat
+
+from exporter.history.rollups.plot_level import MEASUREMENT, PLACE
 
 PROMETHEUS = DataSourceRef(type_val="prometheus", uid="fleetscope-prometheus")
 INFLUXDB = DataSourceRef(type_val="influxdb", uid="fleetscope-influxdb")
@@ -113,6 +115,33 @@ def never_empty(expr: str, labels: Mapping[str, str]) -> str:
     for label, text in labels.items():
         row = f'label_replace({row}, "{label}", "{text}", "", "")'
     return f"{expr} or on () {row}"
+
+
+def with_columns(
+    query: str, by: str, *, texts: Sequence[str] = (), numbers: Sequence[str] = ()
+) -> str:
+    """InfluxQL: the rows of a query, and one of nobody, so that no column vanishes.
+
+    That row lacks the tag, and a table drops it by what it joins. It has a value of the right type
+    in every column, since Grafana takes the type of a column from its first row.
+
+    Parameters
+    ----------
+    query : str
+        Ordered by time, the newest first, and grouped by the tag.
+    by : str
+        The tag.
+    texts, numbers : sequence of str
+        Its columns.
+    """
+    values = [f'"choice" AS "{name}"' for name in texts]
+    values += [f'"seconds" AS "{name}"' for name in numbers]
+    chosen = ", ".join(f'"{name}"' for name in (*texts, *numbers))
+    nobody = (
+        f'SELECT {", ".join(values)} FROM "{PLACE}"."{MEASUREMENT}" WHERE "level" = \'{PLACE}\' '
+        "ORDER BY time DESC LIMIT 1"
+    )
+    return f'SELECT {chosen} FROM ({query}), ({nobody}) GROUP BY "{by}" ORDER BY time DESC'
 
 
 def squeeze(text: str) -> str:

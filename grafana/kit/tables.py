@@ -108,9 +108,12 @@ def listing(spec: Spec, columns: Sequence[Column], *, drop: Iterable[str] = ()) 
     return panel.override_by_regexp("/.*/", [wrapped])
 
 
-def site_column(url: str = SITE_URL, *, width: int | None = 150) -> tuple[Column, Column]:
-    """The site's name with a link, and its id out of sight, which the link needs."""
-    return Column("name", "Site", width, url=url), hidden("site")
+def site_column(url: str = SITE_URL, *, width: int | None = None) -> tuple[Column, Column]:
+    """The site's name with a link, and its id out of sight, which the link needs.
+
+    Without a width it shares what is left, so that long names are not cut.
+    """
+    return Column("name", "Site", width, url=url, more={"custom.minWidth": 170}), hidden("site")
 
 
 def pack_column(url: str = PACK_URL, *, source: str = "pack") -> Column:
@@ -170,6 +173,19 @@ def joined(by: str, *, mode: str = "outer") -> DataTransformerConfig:
 def ordered(by: str, *, descending: bool = False) -> DataTransformerConfig:
     """Rows sorted by a column."""
     return transform("sortBy", fields={}, sort=[{"field": by, "desc": descending}])
+
+
+def one_row_each(by: str, names: Iterable[str]) -> DataTransformerConfig:
+    """Rows with the same value of a column made one: the highest of each other column, which is
+    then called as :func:`highest` says."""
+    kept = {name: {"operation": "aggregate", "aggregations": ["max"]} for name in names}
+    fields = {by: {"operation": "groupby", "aggregations": []}, **kept}
+    return transform("groupBy", fields=fields)
+
+
+def highest(name: str) -> str:
+    """The name of a column after :func:`one_row_each`."""
+    return f"{name} (max)"
 
 
 def only_with(column: str) -> DataTransformerConfig:

@@ -17,11 +17,17 @@ NOT_ANALYSED = "Not analysed at that time: the exporter does so hourly for sites
 def newest(names: Mapping[str, str], where: str, by: str = "", detail: Detail = READINGS) -> str:
     """InfluxQL: the newest of these fields at the end of the range, under other names."""
     group = f" GROUP BY {by}" if by else ""
-    sources = []
+    outer = ", ".join(f'last("{shown}") AS "{shown}"' for shown in names.values())
+    return f"SELECT {outer} FROM {sources(names, where, by, detail)} WHERE {AT_THE_END}{group}"
+
+
+def sources(names: Mapping[str, str], where: str, by: str, detail: Detail = READINGS) -> str:
+    """What stands behind FROM to have the newest of these fields under other names."""
+    group = f" GROUP BY {by}" if by else ""
+    made = []
     for suffix in ("", "_max"):
         chosen = ", ".join(f'last("{name}{suffix}") AS "{shown}"' for name, shown in names.items())
-        sources.append(
+        made.append(
             f"(SELECT {chosen} FROM {detail.of(MEASUREMENT)} WHERE {where} AND {AT_THE_END}{group})"
         )
-    outer = ", ".join(f'last("{shown}") AS "{shown}"' for shown in names.values())
-    return f"SELECT {outer} FROM {', '.join(sources)} WHERE {AT_THE_END}{group}"
+    return ", ".join(made)

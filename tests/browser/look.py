@@ -27,6 +27,7 @@ from provisioning.local import servers
 from provisioning.local.run import Run
 from provisioning.local.stack import ROOT
 from provisioning.local.web import get_json
+from tests.browser.recordings import import_recordings
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -107,6 +108,7 @@ def grafana(url: str | None) -> Iterator[str | None]:
         if prometheus is None:
             raise RuntimeError("the stack has no Prometheus")
         wait_for_data(prometheus)
+        import_recordings(stack)
         yield stack.url("grafana")
 
 

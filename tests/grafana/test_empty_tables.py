@@ -1,7 +1,8 @@
-"""Every table keeps its headings while there is nothing to show, on a real Prometheus."""
+"""Every table keeps its headings while there is nothing to show, on real servers."""
 
 from __future__ import annotations
 
+import re
 import socket
 import subprocess
 import time
@@ -11,10 +12,15 @@ from typing import Any
 
 import pytest
 
+from exporter.history.rollups.due import kept_from
+from exporter.history.rollups.plot_level import level_batch
+from exporter.history.rollups.source import Source
+from exporter.store.connection import Connection
 from grafana.generate import all_panels, dashboards
 from provisioning.local import servers
 from provisioning.local.web import RequestError, get, get_json
 from tests.stack.test_queries import filled
+from tests.store.test_influx_targets import Server, influx1, influx2, server  # noqa: F401
 
 pytestmark = pytest.mark.stack
 
@@ -31,8 +37,8 @@ TABLES = [
 @pytest.fixture(scope="module")
 def prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A Prometheus that has no targets and therefore no series."""
-    (server,) = (s for s in servers.SERVERS if s.name == "Prometheus")
-    executable = servers.find(server)
+    (wanted,) = (s for s in servers.SERVERS if s.name == "Prometheus")
+    executable = servers.find(wanted)
     if executable is None:
         pytest.skip("not installed: Prometheus; `make servers` installs it")
     folder = tmp_path_factory.mktemp("prometheus")
@@ -78,3 +84,45 @@ def test_every_column_is_there_without_any_series(prometheus: str, panel: dict[s
             query = filled(target["expr"], "a", "fleetscope_site_up", "soc_percent", regex=False)
             answer = get_json(f"{prometheus}/api/v1/query", {"query": query})
             assert answer["data"]["result"], f"query {target['refId']} leaves its column out"
+
+
+KEPT = [
+    pytest.param(panel, target["query"], id=f"{uid}: {panel['title']}")
+    for uid, dashboard in dashboards().items()
+    for panel in all_panels(dashboard)
+    if panel["type"] == "table"
+    for target in panel["targets"]
+    if '"choice" AS' in target.get("query", "")
+]
+
+
+def test_the_lists_of_what_is_wrong_keep_their_columns() -> None:
+    titles = {param.values[0]["title"] for param in KEPT}
+    assert titles == {"Whom to call first", "What is wrong, and what to do"}
+
+
+@pytest.mark.parametrize(("panel", "query"), KEPT)
+async def test_every_column_is_there_without_any_issue(
+    server: Server,  # noqa: F811
+    panel: dict[str, Any],
+    query: str,
+) -> None:
+    now = int(time.time() * 1000)
+    source = Source(Connection(server.url, "fleet", server.headers, {}))
+    target = server.target()
+    try:
+        await target.prepare()
+        batch = level_batch(kept_from(source, now), now)
+        await target.write(batch.body, batch.policy)
+        filled_in = filled(query, "a", "fleetscope_site_up", "soc_percent", regex=False)
+        (part,) = source.ask(filled_in)
+    finally:
+        source.close()
+        await target.close()
+    (renamed,) = (t for t in panel["transformations"] if t["id"] == "organize")
+    shown = set(renamed["options"]["indexByName"]) - set(renamed["options"]["excludeByName"])
+    asked = re.match(r"SELECT (.*?) FROM", query)
+    assert asked is not None
+    wanted = set(re.findall(r'"(\w+)"', asked[1]))
+    assert wanted <= set(part.columns)
+    assert len(wanted & shown) >= 3

@@ -31,7 +31,7 @@ from exporter.serve.metric_families import FAMILIES, PREFIX
 from exporter.store.cell_cadence import CellStore
 from exporter.store.line_protocol import assessment_lines, snapshot_lines
 from grafana.generate import all_panels, dashboards, files, main, stale
-from grafana.kit.levels import CHOICE_QUERY, DETAILS
+from grafana.kit.levels import DETAILS, cadence_query, choice_query
 from scoring.rules import RULES as SCORING_RULES
 from scoring.status import STATUSES
 
@@ -288,8 +288,9 @@ def test_titles_are_unique_within_a_dashboard(made: dict[str, dict[str, Any]]) -
 
 def test_every_variable_is_used(made: dict[str, dict[str, Any]]) -> None:
     for uid, dashboard in made.items():
-        text = json.dumps(dashboard["panels"])
-        for variable in dashboard["templating"]["list"]:
+        variables = dashboard["templating"]["list"]
+        text = json.dumps([dashboard["panels"], *(v.get("query", "") for v in variables)])
+        for variable in variables:
             assert re.search(rf"\$\{{?{variable['name']}\b", text), f"{uid}: {variable['name']}"
 
 
@@ -323,12 +324,17 @@ def test_every_recording_rule_of_the_fleet_is_used() -> None:
     assert {name for name in names if not re.search(rf"{re.escape(name)}(?![\w:])", text)} == set()
 
 
+# The row of nobody, which keeps the columns of a table.
+NOBODY = r', \(SELECT [^()]* FROM "rollup_1d"\."level" [^()]*\)'
+
+
 def influx_names() -> Iterator[tuple[str, str]]:
     """(measurement, name) for every tag and field that an InfluxQL query names."""
-    for query in queries("influxdb"):
+    made_of_levels = {cadence_query(), *(choice_query(detail.cadence) for detail in DETAILS)}
+    for query in (re.sub(NOBODY, "", asked) for asked in queries("influxdb")):
         if not query.startswith(("SELECT", "SHOW")):
             continue
-        if query == CHOICE_QUERY:
+        if query in made_of_levels:
             continue
         measurement = re.search(r'FROM (?:"(\$?\w+)"\.)?"(\w+)"(?!\.)', query)
         if measurement is None:
@@ -339,13 +345,12 @@ def influx_names() -> Iterator[tuple[str, str]]:
             for each in ("mean", "min", "max") if kept == "$kept" else (kept,):
                 yield measurement[2], f"{name}_{each}"
         own_names = set(re.findall(r'AS "(\w+)"', query))
-        # The cells of full detail may come with the packs of a roll-up.
-        with_packs = re.findall(r'SELECT ((?:(?!SELECT).)*?) FROM "\$\w+"\."pack"', query)
-        for name in {
-            name for part in with_packs for name in re.findall(r'"(\w+)"', part)
-        } - own_names:
-            yield "pack", name
-        of_packs = re.compile("|".join(map(re.escape, with_packs)) or "$")
+        # Cells may come with the packs of a roll-up, or with their history.
+        others = re.findall(r'SELECT ((?:(?!SELECT).)*?) FROM "\$\w+"\."(pack|wear)"', query)
+        for part, other in others:
+            for name in set(re.findall(r'"(\w+)"', part)) - own_names:
+                yield other, name
+        of_packs = re.compile("|".join(re.escape(part) for part, _ in others) or "$")
         for name in re.findall(r'(?<!\.)"(\w+)"(?!\.)', of_packs.sub("", query)):
             if name not in own_names | {measurement[2], "raw"}:
                 yield measurement[2], name

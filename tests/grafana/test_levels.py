@@ -13,15 +13,40 @@ from exporter.history.rollups.source import DAY_MS, Source
 from exporter.model.levels import LEVELS, RAW, duration_seconds
 from exporter.model.quantities import KEPT, RollupKind
 from exporter.store.connection import Connection
-from grafana.kit.levels import CELLS, CHOICE_QUERY, METERS, READINGS, Detail, field
+from exporter.store.queue import compress
+from grafana.kit.levels import (
+    CADENCE,
+    CELLS,
+    METERS,
+    READINGS,
+    Detail,
+    cadence_query,
+    choice_query,
+    field,
+)
 from tests.store.test_influx_targets import Server, influx1, influx2, server  # noqa: F401
 
 NOW = int(time.time() * 1000)
 
 
-def picked(source: Source, start: int, stop: int, detail: Detail = READINGS) -> tuple[str, str]:
+def within(query: str, start: int, stop: int) -> str:
+    """A query with the time range filled in as Grafana does."""
+    for name, value in (("from", start), ("to", stop)):
+        query = query.replace(f"${{__{name}}}", str(value)).replace(f"$__{name}", str(value))
+    return query
+
+
+def cadence(source: Source, site: str, start: int, stop: int) -> str:
+    """Value of the variable that measures the cadence of a site's cells; empty without one."""
+    parts = list(source.ask(within(cadence_query(), start, stop).replace("$site", site)))
+    return str(int(parts[0].rows[0][1])) if parts and parts[0].rows else ""
+
+
+def picked(
+    source: Source, start: int, stop: int, detail: Detail = READINGS, apart: str = ""
+) -> tuple[str, str]:
     """Value and text of the variable."""
-    query = CHOICE_QUERY.replace("$__from", str(start)).replace("$__to", str(stop))
+    query = within(choice_query(detail.cadence), start, stop).replace(f"${{{CADENCE}}}", apart)
     (part,) = source.ask(query)
     ((_, choice),) = part.rows
     found = re.search(detail.regex.strip("/").replace("(?<", "(?P<"), choice)
@@ -55,6 +80,32 @@ async def test_the_level_follows_the_range_and_what_is_kept(server: Server) -> N
         for ago, level in ((89, "raw"), (91, "rollup_5m"), (181, "rollup_15m"), (731, "rollup_1h")):
             start = NOW - ago * DAY_MS
             assert picked(source, start, start + 3_600_000)[0] == level
+    finally:
+        source.close()
+        await target.close()
+
+
+@pytest.mark.stack
+async def test_cells_that_were_recorded_seldom_are_read_from_a_coarser_level(
+    server: Server,  # noqa: F811
+) -> None:
+    source = Source(Connection(server.url, "fleet", server.headers, {}))
+    target = server.target()
+    begin = NOW - DAY_MS // 4
+    lines = [
+        f"cell,site={site},pack=1,cell={cell} voltage_v=3.3 {stamp + n % 7 * 1000}"
+        for site, minutes in (("live", 1), ("file", 15), ("ten", 10), ("slow", 60))
+        for cell in (1, 2)
+        for n, stamp in enumerate(range(begin, NOW, minutes * 60_000))
+    ]
+    try:
+        await target.prepare()
+        for batch in (level_batch(kept_from(source, NOW), NOW), compress(lines, NOW / 1000, RAW)):
+            await target.write(batch.body, batch.policy)
+        wanted = {"live": "raw", "file": "rollup_15m", "ten": "rollup_15m", "slow": "rollup_1h"}
+        for site, level in {**wanted, "none": "raw"}.items():
+            apart = cadence(source, site, begin, NOW)
+            assert picked(source, begin, NOW, CELLS, apart)[0] == level, (site, apart)
     finally:
         source.close()
         await target.close()

@@ -151,14 +151,20 @@ def test_a_status_is_not_read_off_a_score() -> None:
     assert mapped == ["Status"]
 
 
-def test_the_list_of_triage_has_room_for_more_than_twelve_sites_on_one_line_each() -> None:
+def test_the_list_of_triage_has_room_for_more_than_twelve_sites_on_the_first_screen() -> None:
     (table,) = [
         p for p in MADE["fleetscope-overview"]["panels"] if p.get("title") == "Whom to call first"
     ]
-    title_px, heading_px, row_px, cell_px = 40, 36, 36, 38
+    # A third of the names takes a second line.
+    title_px, heading_px, row_px, cell_px = 40, 36, 36 + 22 / 3, 38
     room = (table["gridPos"]["h"] * cell_px - title_px - heading_px) // row_px
     assert room >= 12
-    assert "wrapText" not in json.dumps(table["fieldConfig"])
+    wrapped = {
+        o["matcher"]["options"]
+        for o in table["fieldConfig"]["overrides"]
+        if "wrapText" in json.dumps(o)
+    }
+    assert wrapped == {"Site"}
     assert table["gridPos"]["y"] + table["gridPos"]["h"] <= 22, "on the first screen"
     shown = {o["matcher"]["options"] for o in table["fieldConfig"]["overrides"]}
     assert shown >= {"Alert", "Site", "Worst issue", "What to do first", "Trend", "Phone"}

@@ -15,7 +15,7 @@ import yaml
 from exporter.model.levels import RAW
 from exporter.model.quantities import QUANTITIES
 from grafana.generate import all_panels
-from grafana.kit.levels import DETAILS
+from grafana.kit.levels import CADENCE, DETAILS
 from provisioning.local.stack import ROOT, Stack
 from provisioning.local.web import get_json
 from simulator.scenario import SCENARIOS
@@ -145,6 +145,7 @@ def filled(
         "zone": "Europe/Madrid",
         **dict.fromkeys(("region", "vendor", "battery_type", "priority", "status", "pack"), ".*"),
         "meter": ".*",
+        CADENCE: "",
         **dict.fromkeys((detail.name for detail in DETAILS), level),
     }
     text = text.replace("'$pack'", "'battery/512'")
