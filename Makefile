@@ -17,8 +17,8 @@ SERVERS ?= 2
 
 export PYTHON DEMO_SECONDS FLEETSCOPE_DEMO_DIR GRAFANA_HOME
 
-.PHONY: help setup servers demo smoke lint types audit fuzz unit stack check test lock generate clean \
-	soak pressure rows bench chart evaluate
+.PHONY: help setup servers demo smoke lint types audit fuzz unit stack check test lock generate \
+	clean soak pressure rows bench chart evaluate containers digests
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -53,16 +53,23 @@ fuzz: setup ## a hundred thousand hostile inputs for each target (FUZZ_INPUTS=, 
 	@$(BIN)/python -m tests.fuzz
 
 unit: setup ## tests that need no server
-	@$(BIN)/python -m pytest -q -n $(WORKERS) -m "not stack"
+	@$(BIN)/python -m pytest -q -n $(WORKERS) -m "not stack and not containers"
 
 stack: servers ## tests against real servers
 	@$(BIN)/python -m pytest -q -n $(SERVERS) --dist loadfile -m stack
+
+# Some gigabytes stay in .fleetscope, so that only the first run builds everything.
+containers: setup ## run docker-compose.yml on Debian's podman and check it (root; says if it cannot)
+	@$(BIN)/python -m pytest -q -m containers tests/containers
+
+digests: setup ## pin the images of docker-compose.yml by the digests that the registries hold
+	@$(BIN)/python -m provisioning.digests
 
 check: lint types unit ## lint, types and unit tests, without servers
 
 # A machine without a way to the database of vulnerabilities can run the tests; the audit says so.
 test: export AUDIT_UNCHECKED ?= allow
-test: servers lint types audit unit stack ## everything: check, rules with promtool, stack tests
+test: servers lint types audit unit stack containers ## everything: check, rules with promtool, stack tests
 
 soak: servers ## random faults and kills for SOAK_MINUTES (10), seeded by SOAK_SEED
 	@$(BIN)/python -m tests.faults.soak

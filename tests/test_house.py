@@ -11,7 +11,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 SOURCES = ("exporter", "scoring", "simulator", "grafana", "provisioning", "tests")
 # What a folder of tests may be besides the mirror of a package.
-ACROSS = {"bench", "browser", "data", "faults", "fuzz", "oncall", "rules", "stack"}
+ACROSS = {"bench", "browser", "containers", "data", "faults", "fuzz", "oncall", "rules", "stack"}
 MOST_LINES = 500
 
 

@@ -14,10 +14,9 @@ import yaml
 ROOT = Path(__file__).parents[2]
 COMPOSE = ROOT / "docker-compose.yml"
 SERVICES: dict[str, dict[str, Any]] = yaml.safe_load(COMPOSE.read_text("utf-8"))["services"]
-# Runs once and ends, so it has neither health nor restart.
-ONE_SHOT = {"simulated-fleet"}
+# They run once and end, so they have neither health nor restart.
+ONE_SHOT = {"setup", "simulated-fleet"}
 LASTING = sorted(set(SERVICES) - ONE_SHOT)
-OWN_IMAGE = {"exporter", "simulator", "simulated-fleet"}
 
 
 def example_variables() -> dict[str, str]:
@@ -58,7 +57,6 @@ def test_service_is_watched_and_restarted(name: str) -> None:
     service = SERVICES[name]
     assert service["restart"] == "unless-stopped"
     assert service["healthcheck"]["test"][0] == "CMD"
-    assert "no-new-privileges:true" in service["security_opt"]
 
 
 @pytest.mark.parametrize("name", sorted(SERVICES))
@@ -80,17 +78,53 @@ def test_state_is_kept_in_a_volume(name: str) -> None:
     assert sources & set(volumes)
 
 
-@pytest.mark.parametrize("name", sorted(OWN_IMAGE))
-def test_own_containers_cannot_write_their_image(name: str) -> None:
-    assert SERVICES[name]["read_only"] is True
-    assert SERVICES[name]["cap_drop"] == ["ALL"]
+@pytest.mark.parametrize("name", sorted(SERVICES))
+def test_containers_can_write_and_do_little(name: str) -> None:
+    service = SERVICES[name]
+    assert service["read_only"] is True
+    assert service["cap_drop"] == ["ALL"]
+    assert service["security_opt"] == ["no-new-privileges:true"]
+    assert service["init"] is True
+    assert service["pids_limit"] == 512
+    assert re.fullmatch(r"\d+[mg]", service["mem_limit"])
+    assert not {"privileged", "cap_add", "pid", "ipc", "devices"} & set(service)
+    assert not any("docker.sock" in str(volume) for volume in service.get("volumes", []))
+
+
+def test_the_admin_token_is_given_to_influxdb_and_the_setup_alone() -> None:
+    holders = {
+        name
+        for name, service in SERVICES.items()
+        if "${FLEETSCOPE_INFLUXDB_TOKEN" in str(service.get("environment"))
+    }
+    assert holders == {"influxdb", "setup"}
+
+
+def test_each_secret_volume_belongs_to_one_container() -> None:
+    for name, service in SERVICES.items():
+        mounted = [v for v in service.get("volumes", []) if "-secrets:" in v]
+        if name == "setup":
+            assert len(mounted) == 3
+        elif name in ("exporter", "prometheus", "grafana"):
+            assert mounted == [f"{name}-secrets:/secrets:ro"]
+        else:
+            assert mounted == []
+
+
+def test_prometheus_differs_from_the_local_run_by_its_sign_in_alone() -> None:
+    folder = ROOT / "provisioning" / "prometheus"
+    plain = yaml.safe_load((folder / "prometheus.yml").read_text("utf-8"))
+    signed_in = yaml.safe_load((folder / "prometheus-sign-in.yml").read_text("utf-8"))
+    sign_in = signed_in["scrape_configs"][0].pop("basic_auth")
+    assert sign_in == {"username": "prometheus", "password_file": "/secrets/password"}
+    assert signed_in == plain
 
 
 def test_secrets_have_no_default_and_stand_in_the_example() -> None:
     example = example_variables()
     for name, service in SERVICES.items():
         for variable, value in service.get("environment", {}).items():
-            if re.search(r"PASSWORD|TOKEN", variable):
+            if re.search(r"(PASSWORD|TOKEN)$", variable) and not value.startswith("$$__file"):
                 match = re.fullmatch(r"\$\{([A-Z_]+):\?[^}]+\}", value)
                 assert match, f"{name}: {variable} has a default"
                 assert example[match[1]] == "", f"{match[1]} has a value in .env.example"
@@ -117,7 +151,7 @@ def test_grafana_is_told_every_address_that_its_files_name() -> None:
     named = {
         variable
         for path in (ROOT / "provisioning/grafana").rglob("*.yml")
-        for variable in re.findall(r"\$(FLEETSCOPE_[A-Z_]+)", path.read_text("utf-8"))
+        for variable in re.findall(r"\$\{?(FLEETSCOPE_[A-Z_]+)", path.read_text("utf-8"))
     }
     assert named <= set(SERVICES["grafana"]["environment"])
     assert len(named) == 5

@@ -9,7 +9,6 @@ import sys
 from pathlib import Path
 
 import pytest
-import yaml
 
 ROOT = Path(__file__).parents[2]
 UNIT = ROOT / "docs" / "fleetscope.service"
@@ -46,14 +45,3 @@ def test_the_image_has_a_user_of_its_own() -> None:
     assert last.index("\nUSER ") < last.index("\nENTRYPOINT ")
     assert "chmod" not in last
     assert "sudo" not in last
-
-
-@pytest.mark.parametrize("name", ["exporter", "simulator", "simulated-fleet"])
-def test_its_containers_can_write_and_do_little(name: str) -> None:
-    compose = yaml.safe_load((ROOT / "docker-compose.yml").read_text("utf-8"))
-    service = compose["services"][name]
-    assert service["read_only"] is True
-    assert service["cap_drop"] == ["ALL"]
-    assert service["security_opt"] == ["no-new-privileges:true"]
-    assert not {"privileged", "cap_add", "user", "pid", "ipc", "devices"} & set(service)
-    assert not any("docker.sock" in str(volume) for volume in service.get("volumes", []))

@@ -1,0 +1,222 @@
+"""``python -m exporter.cli.container_setup``: what the containers need before they start.
+
+docker-compose.yml runs it once at each start. It writes to ``/secrets`` what is not there yet:
+
+- ``exporter/web-config.yml`` with the users ``ops`` (people) and ``prometheus``, each with a random
+  password, ``exporter/ops-password`` and ``prometheus/password``;
+- ``exporter/influxdb-token``, which reads and writes buckets, and ``grafana/influxdb-token``, which
+  only reads them. InfluxDB's admin token stays with InfluxDB and with this program.
+
+Each folder is a volume of the one container that needs it, so its files are readable by every user
+of that container. ``--renew`` makes new passwords and tokens; restart the containers afterwards.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import bcrypt
+import yaml
+
+from exporter.config.settings import Settings, SettingsError, load_settings
+from exporter.model.http import HttpClient, Reply, RequestError
+from exporter.store.connection import Connection, connection_of, token_header
+
+FOLDER = Path("/secrets")
+WAIT_SECONDS = 300.0
+REPLY_SECONDS = 10.0
+BCRYPT_COST = 10
+# What each holder of a token may do in the organisation; the exporter makes its buckets and their
+# mappings for InfluxQL itself.
+_RIGHTS: Mapping[str, tuple[tuple[str, str], ...]] = {
+    "exporter": (
+        ("read", "buckets"),
+        ("write", "buckets"),
+        ("read", "dbrp"),
+        ("write", "dbrp"),
+        ("read", "orgs"),
+    ),
+    "grafana": (("read", "buckets"), ("read", "dbrp")),
+}
+
+
+class SetupError(Exception):
+    """The containers cannot start; the message says why."""
+
+
+def write_passwords(folder: Path, renew: bool = False) -> bool:
+    """Write the web configuration and its passwords, unless they are there.
+
+    Parameters
+    ----------
+    folder : Path
+        Holds the folders ``exporter`` and ``prometheus``.
+    renew : bool
+        Replace what is there.
+
+    Returns
+    -------
+    bool
+        Whether new passwords were written.
+    """
+    web_config = folder / "exporter" / "web-config.yml"
+    files = {
+        "ops": folder / "exporter" / "ops-password",
+        "prometheus": folder / "prometheus" / "password",
+    }
+    if not renew and web_config.exists() and all(path.exists() for path in files.values()):
+        return False
+    hashes = {}
+    for user, path in files.items():
+        password = secrets.token_urlsafe(18)
+        hashed = bcrypt.hashpw(password.encode(), bcrypt.gensalt(BCRYPT_COST))
+        hashes[user] = hashed.decode()
+        _write(path, password)
+    _write(web_config, yaml.safe_dump({"basic_auth_users": hashes}))
+    return True
+
+
+def write_tokens(connection: Connection, folder: Path, renew: bool = False) -> list[str]:
+    """Write a token of its own for each holder, unless InfluxDB takes the one that is there.
+
+    Parameters
+    ----------
+    connection : Connection
+        An InfluxDB 2.x, with its admin token.
+    folder : Path
+        Holds a folder for each holder.
+    renew : bool
+        Replace what is there.
+
+    Returns
+    -------
+    list of str
+        Holders with a new token.
+
+    Raises
+    ------
+    SetupError
+        InfluxDB does not answer, or refuses.
+    """
+    admin = HttpClient(connection.headers)
+    organisation = _organisation(admin, connection)
+    written = []
+    for holder, rights in _RIGHTS.items():
+        path = folder / holder / "influxdb-token"
+        if not renew and path.exists() and _taken(connection, path.read_text("utf-8")):
+            continue
+        description = f"fleetscope {holder}"
+        _delete_tokens(admin, connection, organisation, description)
+        permissions = [_permission(action, kind, organisation) for action, kind in rights]
+        body = {"orgID": organisation, "description": description, "permissions": permissions}
+        made = _ask(admin, "POST", f"{connection.url}/api/v2/authorizations", json=body)
+        _write(path, made["token"])
+        written.append(holder)
+    return written
+
+
+def _permission(action: str, kind: str, organisation: str) -> dict[str, Any]:
+    owner = "id" if kind == "orgs" else "orgID"
+    return {"action": action, "resource": {"type": kind, owner: organisation}}
+
+
+def _organisation(admin: HttpClient, connection: Connection) -> str:
+    """The organisation's id; waits for InfluxDB to start."""
+    until = time.monotonic() + WAIT_SECONDS
+    while True:
+        try:
+            given = {"org": connection.organisation}
+            found = _ask(admin, "GET", f"{connection.url}/api/v2/orgs", params=given)
+            return str(found["orgs"][0]["id"])
+        except RequestError as error:
+            if time.monotonic() > until:
+                raise SetupError(f"InfluxDB does not answer: {error}") from error
+            time.sleep(1.0)
+        except (LookupError, TypeError) as error:
+            raise SetupError(
+                f"InfluxDB has no organization {connection.organisation} for this token"
+            ) from error
+
+
+def _taken(connection: Connection, token: str) -> bool:
+    client = HttpClient(token_header(token.strip()))
+    reply = _reply(client, "GET", f"{connection.url}/api/v2/buckets", params={"limit": 1})
+    return reply.status == 200
+
+
+def _delete_tokens(
+    admin: HttpClient, connection: Connection, organisation: str, description: str
+) -> None:
+    """Delete the tokens that this program made before: nobody holds them any more."""
+    address = f"{connection.url}/api/v2/authorizations"
+    existing = _ask(admin, "GET", address, params={"orgID": organisation})["authorizations"]
+    for entry in existing:
+        if entry.get("description") == description:
+            _ask(admin, "DELETE", f"{address}/{entry['id']}")
+
+
+def _reply(client: HttpClient, method: str, address: str, **given: Any) -> Reply:
+    return client.request(method, address, seconds=REPLY_SECONDS, **given)
+
+
+def _ask(client: HttpClient, method: str, address: str, **given: Any) -> Any:
+    reply = _reply(client, method, address, **given)
+    if reply.status >= 300:
+        words = " ".join(reply.body.decode("utf-8", "replace").split())[:300]
+        raise SetupError(f"{address} answered {reply.status}: {words}")
+    return json.loads(reply.body) if reply.body else None
+
+
+def _write(path: Path, text: str) -> None:
+    """Replace a file at once, so that no reader sees half of it."""
+    new = path.with_name(f".{path.name}.new")
+    new.unlink(missing_ok=True)
+    new.write_text(text, "utf-8")
+    new.chmod(0o444)
+    os.replace(new, path)
+
+
+def prepare(settings: Settings, folder: Path, renew: bool = False) -> list[str]:
+    """Write everything that is missing; a sentence for each thing that was written.
+
+    Raises
+    ------
+    SetupError
+    """
+    done = []
+    if write_passwords(folder, renew):
+        done.append("Wrote new passwords; that of ops is in /secrets/ops-password of the exporter.")
+    connection = connection_of(settings)
+    if connection is None or connection.api != "v2":
+        return done
+    try:
+        written = write_tokens(connection, folder, renew)
+    except RequestError as error:
+        raise SetupError(f"InfluxDB does not answer: {error}") from error
+    return [*done, *(f"Made a token of InfluxDB for {holder}." for holder in written)]
+
+
+def main(arguments: list[str]) -> int:
+    """Prepare the volumes of the containers; returns the exit code."""
+    if set(arguments) - {"--renew"}:
+        print("usage: python -m exporter.cli.container_setup [--renew]", file=sys.stderr)
+        return 2
+    try:
+        done = prepare(load_settings(), FOLDER, "--renew" in arguments)
+    except (SetupError, SettingsError, OSError) as error:
+        print(f"the containers cannot be set up: {error}", file=sys.stderr)
+        return 1
+    for sentence in done:
+        print(sentence)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
