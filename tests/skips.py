@@ -16,6 +16,8 @@ NEEDS = (
     ("docker compose", r"\bdocker compose\b", "a docker compose in PATH"),
     ("systemd", r"\bsystemd", "apt-get install systemd"),
     ("strace", r"\bstrace\b", "apt-get install strace"),
+    ("Helm", r"\bhelm\b|\bkubeconform\b", "helm and kubeconform in PATH"),
+    ("Keycloak", r"\bKeycloak\b", "KEYCLOAK_HOME, and java in PATH"),
     ("podman", r"\bpodman\b", "root and Debian's podman"),
     ("a registry", r"\bdocker-registry\b", "apt-get install docker-registry"),
     ("recordings of devices", r"\bcaptures\b|\brecord", "a folder shared/ beside the checkout"),

@@ -58,6 +58,7 @@ NOT_IN_DASHBOARDS = {
     "access_config_last_reload_successful": "an alert watches it, the log says what is wrong",
     "cell_analysis_interval_seconds": "of the exporter's own doings; alerts watch it",
     "cell_analysis_timestamp_seconds": "an alert watches it",
+    "fleet_file_sites": "an alert compares it over the shards",
     "site_rank": "the order of attention that dashboards sort by is recorded from it",
     "site_issue_value": "alerts put it in words; dashboards show the sentence out of InfluxDB",
     "device_alarm_level": "alerts name it; dashboards show the sentence out of InfluxDB",
