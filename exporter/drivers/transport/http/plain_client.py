@@ -245,6 +245,9 @@ class _Exchange(asyncio.Protocol):
             self.transport.abort()
         if not self.done.done():
             self.done.cancel()
+        elif not self.done.cancelled():
+            # Nobody else may have asked for a failure that came with the end of the time.
+            self.done.exception()
 
     def _finish(self) -> None:
         head = self._head
