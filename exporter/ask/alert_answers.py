@@ -69,6 +69,8 @@ def _chosen(b: Builder, alerts: tuple[Alert, ...]) -> list[Alert]:
         for alert in alerts
         if (alert.site in wanted or (whole and not alert.site))
         and _LEVELS.get(alert.severity, 0) >= least
+        and (b.query.events != "begun" or not alert.known_before)
+        and (b.query.events != "ended" or alert.end is not None)
     ]
 
 
@@ -138,15 +140,21 @@ def _headline(b: Builder, fired: Fired, found: list[Alert]) -> str:
         )
     began = [alert for alert in found if not alert.known_before]
     before = len(found) - len(began)
+    if b.query.events == "ended":
+        noun = f"alert{'s' * (len(found) > 1)}"
+        return f"{len(found) or 'No'} {noun} ended, {when}." + _thin(fired)
     text = f"{len(began) or 'No'} alert{'s' * (len(began) > 1)} fired, {when}"
     if began:
         text += f"; first {_words(b, began[0])}"
     if before:
         text += f"; {before} fired already when it began"
-    text += "."
-    if fired.observed_ratio < _MOSTLY:
-        text += f" Prometheus observed {share} of the time asked."
-    return text
+    return f"{text}." + _thin(fired)
+
+
+def _thin(fired: Fired) -> str:
+    if fired.observed_ratio >= _MOSTLY:
+        return ""
+    return f" Prometheus observed {percent_words(fired.observed_ratio)} of the time asked."
 
 
 def _words(b: Builder, alert: Alert) -> str:

@@ -46,7 +46,7 @@ def cells_answer(b: Builder) -> Answer:
         raise CannotAnswerError(f"{name} gives no single cells")
     wanted = b.query.cell
     if wanted is not None:
-        rows = [line for line in rows if _is(line["pack"], line["cell"], wanted)]
+        rows = [line for line in rows if is_cell(line["pack"], line["cell"], wanted)]
         if not rows:
             raise CannotAnswerError(f"{name} has no cell {wanted}")
     key, sign, title = _order(b)
@@ -59,7 +59,7 @@ def cells_answer(b: Builder) -> Answer:
         | {key: getattr(found, key) for key in ("cell", "severity", "sentence", "since")}
         for pack in (b.view.assessment.cells.get(b.query.sites[0]) or _NO_CELLS).packs
         for found in pack.findings
-        if wanted is None or _is(pack.pack, found.cell, wanted)
+        if wanted is None or is_cell(pack.pack, found.cell, wanted)
     ]
     tables = [Table(title, _COLUMNS, b.limit(rows), len(rows))]
     if findings:
@@ -139,7 +139,7 @@ def _extreme(name: str, line: dict[str, Any], b: Builder) -> str:
     return f"{word} cell of {name}: {line['pack']} {line['cell']} with {value}."
 
 
-def _is(pack: str, label: str, wanted: str) -> bool:
+def is_cell(pack: str, label: str, wanted: str) -> bool:
     """Whether a cell is meant by its label, its number, or its pack and number: ``3/12``."""
     number = label.rsplit("/", 1)[-1]
     named = f"{pack}/{number}"

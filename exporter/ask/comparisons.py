@@ -12,6 +12,7 @@ from exporter.ask.builder import Builder, capital, figure
 from exporter.ask.catalogue import METRICS, Metric
 from exporter.ask.lookup import attribute_values
 from exporter.ask.view import reading
+from exporter.model.figures import digits
 from exporter.model.text import sites_word
 from scoring.outliers import OUTLIER_METRICS
 
@@ -60,6 +61,14 @@ def compare_sites(b: Builder, rows: list[int]) -> Answer:
         for row, site, number in zip(rows, sites, numbers, strict=True):
             line[site.id] = None if number is None else round(number, metric.decimals + 3)
             b.metric_evidence(row, metric, number)
+        line["decimals"] = max(
+            [metric.decimals]
+            + [
+                digits(number, metric.decimals, b.view.limit_of(row, number))
+                for row, number in zip(rows, numbers, strict=True)
+                if number is not None
+            ]
+        )
         known = [(v, s) for v, s in zip(numbers, sites, strict=True) if v is not None]
         if metric.worse and known:
             pick = min if metric.worse == "high" else max

@@ -9,7 +9,8 @@ import numpy as np
 from exporter.ask.answer import Answer, CannotAnswerError, Column, Table
 from exporter.ask.builder import SITE_COLUMNS, Builder, figure, in_order
 from exporter.ask.catalogue import METRICS
-from exporter.model.cell_findings import SiteCells, short_name
+from exporter.ask.cell_answers import is_cell
+from exporter.model.cell_findings import FORECAST_MV, SiteCells, short_name
 from exporter.model.text import duration_words, sites_word
 
 KNOWN = (
@@ -95,13 +96,17 @@ def _no_estimate(b: Builder, row: int) -> str:
 
 def _cells(b: Builder) -> Answer:
     """By the trend of each cell at rest."""
-    rows = in_order(b, b.mask & b.view.tests(b.query))
+    limit_mv = _limit_mv(b)
+    rows = in_order(b, b.mask & b.view.tests(b.query.but(comparisons=())))
     lines = []
     read = 0
     for row in rows:
         found = b.view.assessment.cells.get(b.view.sites[row].id)
-        read += bool(found and found.packs)
-        lines += [b.view.identity(row) | line for line in _next_limits(found)] if found else []
+        if found is None:
+            continue
+        read += bool(found.packs)
+        each = _next_limits(found, limit_mv, b.query.cell)
+        lines += [b.view.identity(row) | line for line in each]
     if not read:
         raise CannotAnswerError(
             f"no history of single cells is known for {b.of_sites()} yet; a trend needs two weeks"
@@ -125,13 +130,33 @@ def _cells(b: Builder) -> Answer:
     return b.answer(f"{head}.", [Table("Cells", _CELL_COLUMNS, shown, len(lines))], sites)
 
 
-def _next_limits(found: SiteCells) -> list[dict[str, Any]]:
-    """The next limit of each cell that gets to one."""
+def _limit_mv(b: Builder) -> int | None:
+    """The limit that the question names in mV; None for the next one of each cell.
+
+    Raises
+    ------
+    CannotAnswerError
+        If that limit is not forecast.
+    """
+    named = [round(1e3 * c.value) for c in b.query.comparisons if c.metric == "cell_spread"]
+    if len(named) < len(b.query.comparisons) or len(named) > 1 or not {*named} <= {*FORECAST_MV}:
+        limits = ", ".join(map(str, FORECAST_MV))
+        raise CannotAnswerError(f"of cells only {limits} mV from the median are forecast")
+    return named[0] if named else None
+
+
+def _next_limits(
+    found: SiteCells, limit_mv: int | None, wanted: str | None
+) -> list[dict[str, Any]]:
+    """The next limit of each cell that gets to one, or when it gets to the limit that is named."""
     packs = [pack.pack for pack in found.packs]
     lines = []
     for pack in found.packs:
         for cell in pack.cells:
-            following = next((f for f in cell.forecasts if f.days), None)
+            if wanted is not None and not is_cell(pack.pack, cell.cell, wanted):
+                continue
+            forecasts = [f for f in cell.forecasts if limit_mv in (None, f.millivolts)]
+            following = next((f for f in forecasts if f.days), None)
             if following is None:
                 continue
             lines.append(

@@ -14,7 +14,7 @@ from exporter.ask.builder import (
     issue_row,
 )
 from exporter.ask.catalogue import CONDITIONS
-from exporter.model.figures import exact
+from exporter.model.figures import digits, exact
 from exporter.model.quantities import API_KEYS, DERIVED, QUANTITIES
 from exporter.model.state_names import state_name
 from exporter.model.text import duration_words
@@ -92,6 +92,9 @@ def site_answer(b: Builder, row: int) -> Answer:
                 "quantity": name,
                 "meaning": quantity.meaning,
                 "value": value,
+                "decimals": digits(value, quantity.decimals, b.view.limit_of(row, value))
+                if isinstance(value, float | int)
+                else 0,
                 "state": state_name(name, value),
                 "unit": quantity.unit,
                 "time": taken,

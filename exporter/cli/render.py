@@ -158,7 +158,7 @@ def _table(table: dict[str, Any], width: int, titled: bool) -> Table:
             overflow="fold",
         )
     for row in table["rows"]:
-        shown.add_row(*(cell(row.get(c["key"]), c, now) for c in columns))
+        shown.add_row(*(cell(row.get(c["key"]), _of_row(c, row), now) for c in columns))
     return shown
 
 
@@ -190,7 +190,7 @@ def _longest(column: dict[str, Any], rows: list[dict[str, Any]], now: float) -> 
     """Width of the longest value, and of the longest word of the heading."""
     from rich.cells import cell_len
 
-    values = (cell(row.get(column["key"]), column, now).cell_len for row in rows)
+    values = (cell(row.get(column["key"]), _of_row(column, row), now).cell_len for row in rows)
     return max(values, default=0), max(map(cell_len, _heading(column).split()))
 
 
@@ -243,9 +243,9 @@ def cell(value: Any, column: dict[str, Any], now: float) -> Text:
         mark, style = SEVERITIES.get(value, ("", ""))
         return Text(f"{mark} {value}", style)
     if kind == "number":
-        return Text(f"{value:,.{column['decimals']}f}".replace(",", " "))
+        return Text(_number(value, column))
     if kind == "reading":
-        return Text(_plain_number(value) if isinstance(value, float | int) else str(value))
+        return Text(_number(value, column) if isinstance(value, float | int) else str(value))
     if kind == "duration":
         return Text(duration_words(value))
     if kind == "time":
@@ -253,10 +253,15 @@ def cell(value: Any, column: dict[str, Any], now: float) -> Text:
     return Text(str(value))
 
 
-def _plain_number(value: float) -> str:
-    """A number as people write it: three decimals at most, and no zeros behind them."""
-    text = f"{value:,.3f}".replace(",", " ")
-    return text.rstrip("0").rstrip(".") or "0"
+def _number(value: float, column: dict[str, Any]) -> str:
+    """A number with the digits of its column."""
+    return f"{value:,.{column['decimals']}f}".replace(",", " ")
+
+
+def _of_row(column: dict[str, Any], row: dict[str, Any]) -> dict[str, Any]:
+    """The column, with the digits of the row where each row has its own."""
+    own = column["kind"] == "reading" and "decimals" in row
+    return column | {"decimals": row["decimals"]} if own else column
 
 
 def when(moment: float, now: float) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from exporter.ask.catalogue import METRICS
 from exporter.cli.console import plain_table
 
 if TYPE_CHECKING:
@@ -13,7 +12,6 @@ if TYPE_CHECKING:
 
 _NARROWEST = 9
 _BETTER = "✓"
-_DECIMALS = {metric.label.casefold(): metric.decimals for metric in METRICS.values()}
 
 
 def print_beside(console: Console, table: dict[str, Any]) -> None:
@@ -74,5 +72,5 @@ def _value(row: dict[str, Any], site: dict[str, Any]) -> Text:
     mark = f" {_BETTER}" if site["label"] == row.get("better") else "  "
     if value is None:
         return Text("–" + mark, "dim")
-    decimals = _DECIMALS.get(row["metric"].casefold(), 3)
+    decimals = row["decimals"]
     return Text(f"{value:,.{decimals}f}".replace(",", " ") + mark)

@@ -20,10 +20,10 @@ from exporter.model.quantities import label
 from exporter.model.text import duration_words, sites_word
 from scoring.weights import HEALTHY_FROM, WARNING_FROM
 
-REFRESH_SECONDS = 2.0
 _STATUSES = tuple(name for name in MARKS if name != "UNKNOWN")
 USUAL_ROWS = 40
-_WATCHED = 200  # more lines than any terminal shows
+MOST_WATCHED = 1000
+"""Sites that can be scrolled through."""
 _SEVERITY = {"critical": "red", "warning": "yellow", "info": "dim"}
 
 
@@ -36,7 +36,7 @@ def show(
     """
     every = as_json or as_csv
     try:
-        data = fetch(url, None if every else limit if not watch else _WATCHED)
+        data = fetch(url, None if every else limit if not watch else MOST_WATCHED)
     except client.CannotAskError as error:
         print(f"fleetscope: {error}", file=sys.stderr)
         return 2
@@ -45,33 +45,13 @@ def show(
     elif as_csv:
         sys.stdout.write(_csv(data))
     elif watch:
-        data = _watch(url, data)
+        from exporter.cli.watch import watch_until_quit
+
+        data = watch_until_quit(url, data)
     else:
         console = Console()
         console.print(render(data, rows=limit, width=console.width))
     return 1 if data["fleet"]["attention"] else 0
-
-
-def _watch(url: str, data: dict[str, Any]) -> dict[str, Any]:
-    from rich.live import Live
-
-    console = Console()
-
-    def shown() -> RenderableType:
-        return render(data, console.height, width=console.width)
-
-    with Live(shown(), console=console, screen=console.is_terminal) as live:
-        try:
-            while True:
-                time.sleep(REFRESH_SECONDS)
-                try:
-                    data = fetch(url, _WATCHED)
-                    live.update(shown())
-                except client.CannotAskError as error:
-                    live.update(Group(Text(str(error), "bold red"), shown()))
-        except KeyboardInterrupt:
-            pass
-    return data
 
 
 def fetch(url: str, most: int | None = None) -> dict[str, Any]:
@@ -96,37 +76,28 @@ def _csv(data: dict[str, Any]) -> str:
 
 
 def render(
-    data: dict[str, Any], height: int | None = None, rows: int | None = None, width: int = 100
+    data: dict[str, Any],
+    rows: int | None = None,
+    width: int = 100,
+    *,
+    first: int = 0,
+    keys: bool = False,
 ) -> RenderableType:
     """The dashboard as something rich can print.
 
-    At most ``height`` lines where it is given, or so many ``rows`` of sites; a narrow ``width``
-    leaves out the scores of the components, a very narrow one since when.
+    So many ``rows`` of sites from the ``first`` on; a narrow ``width`` leaves out the scores of the
+    components, a very narrow one since when. ``keys`` names those that scroll.
     """
     fleet, sites = data["fleet"], data["sites"]
     common = [Text("⚑ " + issue["sentence"], "bold") for issue in fleet["common_issues"][:3]]
-    room = rows
-    if height:
-        # Each site takes as many lines as its reason has at this width, and one is for the rest.
-        left = max(5, height - 10 - len(common))
-        room = _fitting(sites, left, width)
-    hidden = max(0, fleet["sites"] - min(len(sites), room)) if room else 0
-    more = [Text(f"… and {hidden} more", "dim")] if hidden else []
-    table = _table(sites, fleet["attention"], room, width)
+    shown = sites[first:] if rows is None else sites[first : first + rows]
+    hidden = max(0, fleet["sites"] - first - len(shown))
+    table = _table(shown, fleet["attention"], width, first_site=sites[0] if sites else None)
+    above = [f"{first} above"] if first else []
+    below = [f"… and {hidden} more"] if hidden else []
+    notes = [*above, *below, *(["↑ ↓ PgUp PgDn scroll, q ends"] if keys else [])]
+    more = [Text(" · ".join(notes), "dim", no_wrap=True, overflow="ellipsis")] if notes else []
     return Group(_summary(fleet, width), *common, table, *more)
-
-
-def _fitting(sites: list[dict[str, Any]], lines: int, width: int) -> int:
-    """How many sites fit into so many lines."""
-    why_columns = max(20, (width - (60 if width >= 90 else 45 if width >= 70 else 30)) * 3 // 5)
-    for number, site in enumerate(sites):
-        issues = site["issues"][:1]
-        text = sum(len(i["sentence"]) + 12 for i in issues)
-        action = sum(len(i.get("action", "")) + 2 for i in issues if number == 0)
-        lines -= max(1, -(-text // why_columns)) + -(-action // why_columns)
-        if lines < 0:
-            return max(1, number)
-    return len(sites)
 
 
 def _summary(fleet: dict[str, Any], wide: int) -> Panel:
@@ -156,7 +127,11 @@ def _summary(fleet: dict[str, Any], wide: int) -> Panel:
 
 
 def _table(
-    sites: list[dict[str, Any]], attention: list[str], room: int | None, width: int
+    sites: list[dict[str, Any]],
+    attention: list[str],
+    width: int,
+    *,
+    first_site: dict[str, Any] | None,
 ) -> Table:
     table = plain_table(expand=True)
     columns: tuple[tuple[str, int, dict[str, Any]], ...] = (
@@ -171,9 +146,8 @@ def _table(
     for column, _, options in (c for c in columns if c[1] <= width):
         table.add_column(column, **options)
     wanted = set(attention)
-    shown = sites if room is None else sites[:room]
     now = time.time()
-    for site in shown:
+    for site in sites:
         mark, style = MARKS[site["status"]]
         score = "–" if site["score"] is None else f"{site['score']:.0f}"
         issues = site["issues"]
@@ -182,7 +156,7 @@ def _table(
             worst = issues[0]
             more = f"  (+{len(issues) - 1} more)" if len(issues) > 1 else ""
             why = Text(worst["sentence"] + more, _SEVERITY[worst["severity"]])
-            if site is sites[0] and worst.get("action"):
+            if site is first_site and worst.get("action"):
                 why.append(f"\n→ {worst['action']}", "default")
             since = duration_words(max(0.0, now - worst["since"]))
         elif site["missing"]:

@@ -253,6 +253,7 @@ RULES: dict[str, tuple[Rule, ...]] = {
     "forecast": (
         R("many_metrics", no="one forecast at a time, please"),
         R("cond:low_soc|lasts !comp:cells", do="empty_to_forecast"),
+        R("cell_number", do="-limit"),
         R("comp:cells !metrics", do="metrics=cell_spread -conditions"),
         R(
             "metrics !metric:soc|!lasts !metric:cell_spread !metric:soc",
@@ -272,6 +273,8 @@ RULES: dict[str, tuple[Rule, ...]] = {
             no="alerts are listed; what is behind them: 'why is Alpha critical?'",
         ),
         R("count|times", do="count"),
+        R("finish|recovered", do="events=ended"),
+        R("begin", do="events=begun"),
         R("", ask=What.ALERTS, takes="sites filters severity limit period", drops="order"),
     ),
     "timeline": (
@@ -411,7 +414,8 @@ RULES: dict[str, tuple[Rule, ...]] = {
     "value": (
         R("many_metrics", do="-metric:score"),
         R("energy", do="metrics_to_energy"),
-        R("period", do="sums_to_energy"),
+        # "Total PV power this week" is an energy, its average is not.
+        R("period !average", do="sums_to_energy"),
         R("past_only !period", do="today_or_seven_days"),
         R("period", ask=What.HISTORY, takes="sites filters metrics period"),
         R("many_sites plain !mean", ask=What.COMPARE, takes="sites filters metrics"),

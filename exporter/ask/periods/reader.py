@@ -171,7 +171,8 @@ class PeriodReader:
                 kinds["year"] = number
         if "am" in kinds and not before.keys() & {"number", "clock"}:
             del kinds["am"]
-        if len(token.word) == 1 and "digits" not in before:
+        if (len(token.word) == 1 and "digits" not in before) or token.raw == "W":
+            # A capital one is watts, not weeks.
             kinds.pop("unit", None)
         if "tomorrow" in kinds and before.keys() & {"day", "weekday", "this"}:
             del kinds["tomorrow"]
