@@ -66,10 +66,13 @@ def lines(end: float, sites: int) -> Iterator[str]:
             meter = 1000 + number * 10 + n / 60 * (0.5 + number / 10)
             yield (
                 f"site,site={site} online=1,pv_power_w={1000 + number * 100},load_power_w=500,"
-                f"grid_import_kwh={meter} {stamp}"
+                f"grid_import_kwh={meter},grid_export_kwh={meter / 2} {stamp}"
             )
             yield f"health,site={site},component=overall score={90 - number},status=0 {stamp}"
-            yield f"battery,site={site},device=battery/512 charged_kwh={meter} {stamp}"
+            yield (
+                f"battery,site={site},device=battery/512 charged_kwh={meter},"
+                f"discharged_kwh={meter * 0.9} {stamp}"
+            )
 
 
 @pytest.fixture(scope="module")
@@ -183,3 +186,74 @@ async def test_a_week_is_the_same_everywhere(served: ServedFleet) -> None:
     assert report[AWAY[0]]["availability"] == pytest.approx(1 - 2.3 / 7, abs=0.005)
     assert report["s0000"]["pv_kwh"] == pytest.approx(24 * 7, rel=0.01)
     assert report["s0005"]["import_kwh"] == pytest.approx(24 * 7, rel=0.01)
+
+
+ENERGIES = {
+    "pv_energy": ("pv_kwh", 1.0, 0.1),
+    "load_energy": ("load_kwh", 0.5, 0.0),
+    "imported_energy": ("import_kwh", 0.5, 0.1),
+    "exported_energy": ("export_kwh", 0.25, 0.05),
+    "charged_energy": ("charged_kwh", 0.5, 0.1),
+    "discharged_energy": ("discharged_kwh", 0.45, 0.09),
+}
+"""The key of the report; kWh an hour of the first site, and what each further one has more."""
+
+
+async def test_energy_of_today_yesterday_and_a_week_on_every_face(served: ServedFleet) -> None:
+    now = served.latest.time
+    midnight = now // DAY * DAY
+    spans = {
+        "today": (midnight, now),
+        "yesterday": (midnight - DAY, midnight),
+        "7d": (now - 7 * DAY, now),
+    }
+    away = (now - 7 * DAY + AWAY[1] * DAY, now - 7 * DAY + AWAY[2] * DAY)
+    for period, (begin, end) in spans.items():
+        if end - begin < 1800:
+            continue
+        report = None
+        if period != "yesterday":
+            found = served.json(f"/api/v1/report?since={period}")
+            report = {row["site"]: row for row in found["periods"]}
+        # The week of the others is asked above.
+        only = ("exported_energy", "discharged_energy") if period == "7d" else tuple(ENERGIES)
+        for metric in only:
+            key, first, more = ENERGIES[metric]
+            arguments = {"metric": metric, "period": period, "limit": 20}
+            question = (
+                f"{metric.replace('_', ' ')} {'in the last 7 days' if period == '7d' else period}"
+            )
+            answers = [
+                served.json(f"/api/v1/query?what=history&metric={metric}&period={period}&limit=20"),
+                command(served, "history", metric, "--since", period, "--limit", "20"),
+                await tool(served, "metric_history", arguments),
+                served.json(f"/api/v1/ask?q={quote(question)}"),
+            ]
+            if period == "yesterday":
+                # As a bound, yesterday is its beginning: until now.
+                del answers[1]
+            for answer in answers:
+                for row in answer["tables"][0]["rows"]:
+                    number = int(row["site"][1:])
+                    hours = (end - begin) / 3600
+                    if row["site"] == AWAY[0]:
+                        hours -= max(0.0, min(end, away[1]) - max(begin, away[0])) / 3600
+                    if metric not in ("pv_energy", "load_energy"):
+                        # A counter goes on while nobody reads it.
+                        hours = (end - begin) / 3600
+                    wanted = (first + more * number) * hours
+                    assert row["total"] == pytest.approx(wanted, rel=0.01, abs=0.02), (
+                        metric,
+                        period,
+                        row["site"],
+                    )
+                    if report is not None:
+                        shown = report[row["site"]][key]
+                        assert row["total"] == pytest.approx(shown, rel=0.004, abs=0.02)
+            if period == "yesterday":
+                # A window that is over: to the last digit, but for what MCP rounds.
+                totals = [
+                    {row["site"]: round(row["total"], 4) for row in answer["tables"][0]["rows"]}
+                    for answer in answers
+                ]
+                assert totals[0] == totals[1] == totals[2]

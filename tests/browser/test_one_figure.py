@@ -22,12 +22,13 @@ from prometheus_client import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 from typer.testing import CliRunner
 
+from exporter.ask.catalogue import METRICS
 from exporter.cli.commands import app
 from exporter.cli.mcp.server import build
 from exporter.config.fleet import Fleet
 from exporter.deliver.tickets.incident import incidents, text
 from exporter.history.influxql import InfluxQL
-from exporter.model.quantities import API_KEYS
+from exporter.model.quantities import API_KEYS, ROWS
 from exporter.model.snapshot import Snapshot
 from exporter.serve.metric_families import PREFIX
 from exporter.serve.metrics import registry
@@ -184,6 +185,61 @@ def test_the_command_line(served: ServedFleet, site: Any) -> None:
     assert "69.96" in command(served, "which", "--where", "soh<70")
     answer = json.loads(command(served, "rank", "--by", "temperature", "--json"))
     assert str(HOTTEST) in json.dumps(answer["tables"][0]["rows"][0])
+
+
+def samples_of(served: ServedFleet) -> dict[str, list[float]]:
+    """Values of the ill site in ``/metrics`` by the name of the gauge."""
+    exposed = generate_latest(registry(lambda: served.latest, lambda: NUMBERS)).decode()
+    values: dict[str, list[float]] = {}
+    for family in text_string_to_metric_families(exposed):
+        for sample in family.samples:
+            if sample.labels.get("site") == SITE:
+                values.setdefault(sample.name.removeprefix(PREFIX), []).append(sample.value)
+    return values
+
+
+async def test_every_reading_on_every_face(served: ServedFleet, site: Any) -> None:
+    """Each reading that the API gives, on the command line, over HTTP, by MCP, in /metrics."""
+    readings = {name: v for name, v in site["readings"].items() if name not in API_KEYS}
+    known = {name for name, value in readings.items() if value is not None}
+    assert len(known) >= 20
+    shown = json.loads(command(served, "site", SITE, "--json"))
+    queried = served.json(f"/api/v1/query?what=site&site={SITE}")
+    async with Client(build(served.url)) as client:
+        result = await client.call_tool("site_details", {"site": SITE})
+        by_tool = json.loads(result.content[0].text)  # type: ignore[union-attr]
+    for answer, rounded in ((shown, False), (queried, False), (by_tool, True)):
+        (table,) = [t for t in answer["tables"] if t["title"] == "Readings"]
+        rows = {row["quantity"]: row.get("value") for row in table["rows"]}
+        for name in known:
+            value = readings[name]
+            wanted = round(value, 4) if rounded and isinstance(value, float) else value
+            assert rows[name] == wanted, name
+    metrics = samples_of(served)
+    for row in ROWS:
+        if row.name in known and row.gauge is not None and row.gauge.name in metrics:
+            wanted = pytest.approx(readings[row.name] * row.gauge.scale, rel=1e-9)
+            assert any(value == wanted for value in metrics[row.gauge.name]), row.name
+
+
+def test_every_metric_in_words_and_in_tables(served: ServedFleet) -> None:
+    """A value in a sentence is the one of its row, and of the ranking, to the last digit shown."""
+    for name, metric in METRICS.items():
+        if metric.source == "past":
+            continue
+        answer = served.json(f"/api/v1/query?what=value&metric={name}&site={SITE}")
+        value = answer["tables"][0]["rows"][0][name]
+        if value is None:
+            assert "is not known" in answer["headline"]
+            continue
+        digits = answer["tables"][0]["columns"][-1]["decimals"]
+        shown = re.sub(r"[ \u202f]", "", answer["headline"].partition(" is ")[2])
+        said = re.match(r"[-−]?[\d.]+", shown)
+        assert said is not None, answer["headline"]
+        assert float(said[0].replace("−", "-")) == pytest.approx(round(value, digits)), name
+        ranked = served.json(f"/api/v1/query?what=rank&metric={name}&order=highest")
+        rows = {row["site"]: row[name] for row in ranked["tables"][0]["rows"]}
+        assert rows[SITE] == value
 
 
 @pytest.mark.parametrize(
