@@ -111,7 +111,8 @@ def candidates(address: str) -> list[Candidate]:
     found = []
     for name, driver in DRIVERS.items():
         scheme = given or driver.schemes[0]
-        if scheme not in driver.schemes or name == "template":
+        # A site that sends by itself cannot be asked.
+        if scheme not in driver.schemes or name == "template" or not driver.needs_endpoint:
             continue
         if not _needs_nothing(driver):
             continue
