@@ -19,6 +19,7 @@ from urllib.parse import parse_qs, urlsplit
 import orjson
 from pydantic import ValidationError
 
+from simulator import openems
 from simulator.devices import SiteBus
 from simulator.engine import Simulator
 from simulator.faults import SlowParams
@@ -212,6 +213,8 @@ class BridgeServer:
                 return self._health()
             case "/":
                 return _about()
+            case openems.ROUTE if bus.site.protocol == "openems":
+                return reply(openems.channels(self.simulator.state(request.site)))
             case _:
                 return failure("Not found", 404)
 

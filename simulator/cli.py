@@ -20,6 +20,7 @@ from simulator.scenario import Scenario
 
 if TYPE_CHECKING:
     from simulator.engine import Simulator
+    from simulator.modbus.server import ModbusServer
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -33,10 +34,14 @@ def _parser() -> argparse.ArgumentParser:
     serve.add_argument("--start", type=_moment, help="simulated start, ISO 8601; default now")
     serve.add_argument("--step", type=_positive, help="step of the physics in seconds")
     serve.add_argument("--mqtt", type=_address, help="broker for the sites that speak MQTT")
+    serve.add_argument("--modbus", type=_address, help="address of the sites that speak Modbus")
     make = commands.add_parser("fleet", help="write the fleet file of a scenario")
     make.add_argument("--base-url", required=True, help="where the sites are served")
     make.add_argument(
         "--mqtt-url", help="broker of the sites that speak MQTT; without it they are read over HTTP"
+    )
+    make.add_argument(
+        "--modbus-url", help="address of the sites that speak Modbus; without it, over HTTP"
     )
     make.add_argument("--output", type=Path, help="file to write; default standard output")
     known = commands.add_parser("truth", help="print the ground truth of a scenario as JSON")
@@ -76,6 +81,7 @@ async def _serve(scenario: Scenario, args: argparse.Namespace) -> None:
     server = BridgeServer(simulator)
     actual = await server.start(host, port)
     publishing = _publish(simulator, scenario, args.mqtt)
+    modbus = await _serve_modbus(simulator, scenario, args.modbus)
     sites = len(scenario.sites)
     shown = f"[{host}]" if ":" in host else host
     print(f"simulator: {sites} sites of {scenario.name} on http://{shown}:{actual}", flush=True)
@@ -86,6 +92,8 @@ async def _serve(scenario: Scenario, args: argparse.Namespace) -> None:
     await stop.wait()
     if publishing is not None:
         publishing.cancel()
+    if modbus is not None:
+        await modbus.stop()
     await server.stop()
 
 
@@ -102,6 +110,29 @@ def _publish(
     return asyncio.create_task(publish_devices(*broker, devices, before_tick=simulator.advance))
 
 
+async def _serve_modbus(
+    simulator: Simulator, scenario: Scenario, address: tuple[str, int] | None
+) -> ModbusServer | None:
+    """Serve the sites that speak Modbus, each by its units, where there is an address for them."""
+    from simulator.devices import SiteBus
+    from simulator.modbus.gx import GxUnits
+    from simulator.modbus.server import ModbusServer, Units
+    from simulator.modbus.sunspec import SunSpecUnits
+
+    found: list[tuple[str, Units]] = []
+    for site in scenario.sites:
+        if site.protocol == "modbus":
+            found.append((site.id, GxUnits(SiteBus(simulator, site.id))))
+        elif site.protocol == "sunspec":
+            found.append((site.id, SunSpecUnits(simulator, site.id)))
+    if address is None or not found:
+        return None
+    (first, units), *others = found
+    server = ModbusServer(simulator, first, units, others)
+    await server.start(*address)
+    return server
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Run a command; returns the exit status."""
     args = _parser().parse_args(arguments)
@@ -114,7 +145,9 @@ def main(arguments: list[str] | None = None) -> int:
         print(json.dumps(truth(scenario), indent=2))
     elif args.command == "fleet":
         text = yaml.safe_dump(
-            fleet(scenario, args.base_url, args.mqtt_url), sort_keys=False, allow_unicode=True
+            fleet(scenario, args.base_url, args.mqtt_url, args.modbus_url),
+            sort_keys=False,
+            allow_unicode=True,
         )
         if args.output is None:
             sys.stdout.write(text)

@@ -21,7 +21,9 @@ THRESHOLDS = {
 }
 
 
-def fleet(scenario: Scenario, base_url: str, mqtt_url: str | None = None) -> dict[str, Any]:
+def fleet(
+    scenario: Scenario, base_url: str, mqtt_url: str | None = None, modbus_url: str | None = None
+) -> dict[str, Any]:
     """The fleet file of a scenario, as plain data ready for YAML.
 
     Parameters
@@ -32,10 +34,15 @@ def fleet(scenario: Scenario, base_url: str, mqtt_url: str | None = None) -> dic
         Where the bridges listen, such as ``http://127.0.0.1:8088``.
     mqtt_url : str or None
         The broker of sites that speak MQTT; without it they are read over HTTP, as they can be too.
+    modbus_url : str or None
+        Where the sites that speak Modbus listen; without it they are read over HTTP too.
     """
     base = base_url.rstrip("/")
     return {
-        "sites": [_site(scenario, site, base) | _mqtt(site, mqtt_url) for site in scenario.sites],
+        "sites": [
+            _site(scenario, site, base) | _mqtt(site, mqtt_url) | _modbus(site, modbus_url)
+            for site in scenario.sites
+        ],
         "thresholds": dict(THRESHOLDS),
     }
 
@@ -47,7 +54,7 @@ def _site(scenario: Scenario, site: Site, base: str) -> dict[str, Any]:
         "name": site.name,
         "location": site.location,
         "api_endpoint": f"{base}/{site.id}",
-        "driver": "venus-http",
+        **_plain(site),
         "battery_type": site.battery.type,
         "capacity_kwh": site.battery.capacity_kwh,
         "solar_capacity_kw": site.solar.capacity_kw,
@@ -67,6 +74,21 @@ def _site(scenario: Scenario, site: Site, base: str) -> dict[str, Any]:
         "tags": list(site.tags),
     }
     return {key: value for key, value in entry.items() if value is not None}
+
+
+def _plain(site: Site) -> dict[str, Any]:
+    if site.protocol == "openems":
+        return {"driver": "template", "template": "openems"}
+    return {"driver": "venus-http"}
+
+
+def _modbus(site: Site, modbus_url: str | None) -> dict[str, Any]:
+    if modbus_url is None or site.protocol not in ("modbus", "sunspec"):
+        return {}
+    if site.protocol == "modbus":
+        return {"driver": "modbus-tcp", "api_endpoint": modbus_url}
+    units = [1] if site.solar.coupling == "dc" else [1, 2]
+    return {"driver": "sunspec", "api_endpoint": modbus_url, "sunspec": {"units": units}}
 
 
 def _mqtt(site: Site, mqtt_url: str | None) -> dict[str, Any]:
@@ -95,7 +117,7 @@ def _truth(scenario: Scenario, site: Site) -> dict[str, Any]:
         nominal_v=region.nominal_v,
         stepped_frequency=site.kind != "multi-rs",
         off_grid=site.off_grid,
-        battery_monitor=site.kind == "multiplus-bmv",
+        battery_monitor=site.kind == "multiplus-bmv" or site.protocol == "openems",
         neighbours=sum(1 for other in scenario.sites if other.region == site.region) - 1,
     )
     pairs = [(plan, expected_issues(plan.fault, plan.params, setting)) for plan in site.faults]

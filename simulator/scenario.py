@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from simulator.faults import FaultName, parse_params
 
-Protocol = Literal["http", "mqtt"]
+Protocol = Literal["http", "mqtt", "modbus", "sunspec", "openems"]
 Kind = Literal["multiplus-bms", "multiplus-bmv", "quattro-3p", "multi-rs", "ac-pv"]
 Coupling = Literal["dc", "on_grid", "on_output", "on_genset"]
 
@@ -159,6 +159,14 @@ class Scenario(Strict):
         return sites
 
     @model_validator(mode="after")
+    def _one_on_modbus(self) -> Self:
+        for protocol in ("modbus", "sunspec"):
+            # They share one port, where only their units tell them apart.
+            if sum(site.protocol == protocol for site in self.sites) > 1:
+                raise ValueError(f"at most one site speaks {protocol}")
+        return self
+
+    @model_validator(mode="after")
     def _regions_exist(self) -> Self:
         for site in self.sites:
             if site.region not in self.regions:
@@ -229,5 +237,7 @@ def _repeat(template: Site, number: int, seed: int) -> Site:
             "longitude": float(np.round(template.longitude + moved[1], 4)),
             "battery": battery,
             "faults": [],
+            # One site each speaks these, on ports and units of its own.
+            "protocol": template.protocol if template.protocol == "mqtt" else "http",
         }
     )

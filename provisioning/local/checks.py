@@ -185,7 +185,7 @@ class Checks:
 
     def readings_in_influxdb(self) -> Outcome:
         """Every site that answers has battery readings and counts as online."""
-        battery = self.influxql('SELECT count("voltage_v") FROM "raw"."battery" GROUP BY "site"')
+        battery = self.influxql('SELECT count("power_w") FROM "raw"."battery" GROUP BY "site"')
         online = self.influxql('SELECT last("online") FROM "raw"."site" GROUP BY "site"')
         with_battery = frozenset(
             series["tags"]["site"] for series in battery if series["values"][0][1] > 0
@@ -208,7 +208,7 @@ class Checks:
         points = self.influxql(
             'SELECT max("online"), count("online") FROM "raw"."site" GROUP BY "site"'
         )
-        battery = self.influxql('SELECT count("voltage_v") FROM "raw"."battery" GROUP BY "site"')
+        battery = self.influxql('SELECT count("power_w") FROM "raw"."battery" GROUP BY "site"')
         rows = {series["tags"]["site"]: series["values"][0] for series in points}
         never = frozenset(site for site, row in rows.items() if float(row[1]) == 0.0 and row[2] > 0)
         invented = self.wanted.offline & {series["tags"]["site"] for series in battery}

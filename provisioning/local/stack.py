@@ -166,7 +166,8 @@ def build(
     if "Mosquitto" in servers:
         programs.append(_mosquitto(folder, servers["Mosquitto"], ports.pick(1883)))
     broker = programs[0] if programs else None
-    programs.append(_simulator(simulator_port, scenario, broker))
+    modbus_port = ports.pick(1502)
+    programs.append(_simulator(simulator_port, scenario, broker, modbus_port))
     if "InfluxDB" in servers:
         programs.append(_influxdb(folder, servers["InfluxDB"], ports.pick(8086), ports.pick(8089)))
     exporter_port = ports.pick(9797)
@@ -199,6 +200,7 @@ def build(
             *(sys.executable, "-m", "simulator", "fleet", "--scenario", scenario),
             *("--base-url", urls["simulator"], "--output", str(stack.fleet_file)),
             *(("--mqtt-url", broker.url) if broker else ()),
+            *("--modbus-url", f"modbus://{LOOPBACK}:{modbus_port}"),
         ],
         cwd=ROOT,
         check=True,
@@ -219,13 +221,14 @@ def _mosquitto(folder: Path, executable: Path, port: int) -> Program:
     )
 
 
-def _simulator(port: int, scenario: str, broker: Program | None) -> Program:
+def _simulator(port: int, scenario: str, broker: Program | None, modbus_port: int) -> Program:
     return Program(
         name="simulator",
         command=[
             *(sys.executable, "-m", "simulator", "serve"),
             *("--scenario", scenario, "--listen", f"{LOOPBACK}:{port}"),
             *(("--mqtt", f"{LOOPBACK}:{broker.port}") if broker else ()),
+            *("--modbus", f"{LOOPBACK}:{modbus_port}"),
         ],
         port=port,
         ready="/_control",

@@ -1,11 +1,11 @@
-"""A Modbus TCP server of one site, with the faults of its network."""
+"""A Modbus TCP server of one site or several, with the faults of their networks."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import struct
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from simulator.engine import Simulator
@@ -34,12 +34,19 @@ class ModbusServer:
         Advanced to now before each reply.
     site : str
     units : Units
+    others : sequence of (str, Units)
+        Further sites behind the same address, as behind a gateway, with units of their own.
     """
 
-    def __init__(self, simulator: Simulator, site: str, units: Units) -> None:
+    def __init__(
+        self,
+        simulator: Simulator,
+        site: str,
+        units: Units,
+        others: Sequence[tuple[str, Units]] = (),
+    ) -> None:
         self._simulator = simulator
-        self._site = site
-        self._units = units
+        self._sites = [(site, units), *others]
         self._server: asyncio.Server | None = None
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -82,7 +89,8 @@ class ModbusServer:
         if protocol != 0 or not 2 <= length <= 254:
             return False
         body = await reader.readexactly(length - 1)
-        faults = {a.fault: a.params for a in self._simulator.faults_of(self._site)}
+        site = self._site_of(unit)
+        faults = {a.fault: a.params for a in self._simulator.faults_of(site)}
         if "offline" in faults:
             return False
         if "hang" in faults:
@@ -112,6 +120,10 @@ class ModbusServer:
         await writer.drain()
         return True
 
+    def _site_of(self, unit: int) -> str:
+        known = (site for site, units in self._sites if units.registers(unit, 0, 0) is not None)
+        return next(known, self._sites[0][0])
+
     @staticmethod
     def _fail(function: int, code: int) -> bytes:
         return bytes([function | 0x80, code])
@@ -123,7 +135,8 @@ class ModbusServer:
         address, count = struct.unpack(">HH", body[1:])
         if not 1 <= count <= _MOST_REGISTERS:
             return self._fail(function, 3)
-        registers = self._units.registers(unit, address, count)
+        asked = (units.registers(unit, address, count) for _, units in self._sites)
+        registers = next((found for found in asked if found is not None), None)
         if registers is None:
             return self._fail(function, _NO_TARGET)
         wanted = range(address, address + count)
