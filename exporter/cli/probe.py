@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import re
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,15 +12,14 @@ import yaml
 from exporter.cli.console import console, plain_table
 from exporter.cli.probing import Candidate, Exchange, ask, context_for, probe
 from exporter.config.fleet import Site
-from exporter.config.fleet_file import FleetFileError, load_fleet, parse_fleet
+from exporter.config.fleet_file import FleetFileError, load_fleet, nodes_path, parse_fleet
+from exporter.config.nodes_file import NodesFile, TakenError
 from exporter.config.settings import Settings
 from exporter.config.site_secrets import site_secrets_of
 from exporter.drivers import DRIVERS
 
 if TYPE_CHECKING:
     from rich.console import Console
-
-NODES_FILE = "nodes.yaml"
 
 
 class ProbeError(Exception):
@@ -131,7 +128,7 @@ def site_of(entry: dict[str, Any], folder: Path) -> Site:
         With every mistake in it.
     """
     try:
-        return parse_fleet(_document([entry]), folder / NODES_FILE, DRIVERS).sites[0]
+        return parse_fleet(_document([entry]), folder / "probe.yaml", DRIVERS).sites[0]
     except FleetFileError as error:
         raise ProbeError(str(error)) from None
 
@@ -154,41 +151,17 @@ def _id_of(address: str) -> str:
 def write_node(fleet: Path, entry: dict[str, Any]) -> Path:
     """Add a site to ``nodes.yaml`` beside the fleet file, which itself is never touched.
 
-    The whole file is checked before, and replaced in one step.
-
     Raises
     ------
     ProbeError
         If its id is there already, in either file, or if a file has a mistake.
     """
-    path = fleet.parent / NODES_FILE
     try:
-        known = {site.id for site in load_fleet(fleet, DRIVERS).sites}
-        entries = yaml.safe_load(path.read_text("utf-8"))["sites"] if path.exists() else []
-        known |= {entry["id"] for entry in entries}
+        NodesFile(fleet, DRIVERS).put(entry, "fleetscope probe")
+    except TakenError:
+        raise ProbeError(f"a site {entry['id']} is there already; nothing is written") from None
     except FleetFileError as error:
         raise ProbeError(str(error)) from None
-    except (OSError, yaml.YAMLError, TypeError, KeyError) as error:
-        raise ProbeError(f"{path}: cannot be read: {type(error).__name__}") from None
-    if entry["id"] in known:
-        raise ProbeError(f"a site {entry['id']} is there already; nothing is written")
-    text = _document([*entries, entry])
-    try:
-        parse_fleet(text, path, DRIVERS)
-    except FleetFileError as error:
-        raise ProbeError(str(error)) from None
-    _replace(path, text)
-    return path
-
-
-def _replace(path: Path, text: str) -> None:
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(name, path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
+    except OSError as error:
+        raise ProbeError(f"{nodes_path(fleet)}: cannot be written: {error.strerror}") from None
+    return nodes_path(fleet)

@@ -75,7 +75,9 @@ async def test_a_gx_device_is_found_and_written(tmp_path: Path) -> None:
     assert path.read_text("utf-8") == before
     assert again == 1
     assert "is there already; nothing is written" in refusal
-    assert sorted(os.listdir(tmp_path)) == ["fleet.yaml", "nodes.yaml"]
+    files = ["fleet.yaml", "nodes-audit.jsonl", "nodes.yaml"]
+    assert sorted(os.listdir(tmp_path)) == files
+    assert {site.id for site in load_fleet(path, DRIVERS).sites} == {"other", site.id}
 
 
 async def test_sunspec_and_json_devices_are_found() -> None:
