@@ -209,7 +209,7 @@ def megabytes_of(pid: int) -> dict[str, float]:
     pending = [pid]
     while pending:
         one = pending.pop()
-        with contextlib.suppress(OSError, ValueError, IndexError):
+        with contextlib.suppress(OSError, ValueError, IndexError, StopIteration):
             status = Path(f"/proc/{one}/status").read_text("utf-8")
             words = Path(f"/proc/{one}/cmdline").read_bytes().decode().split("\0")
             name = words[words.index("-m") + 1] if "-m" in words else words[0]
