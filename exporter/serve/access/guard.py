@@ -196,7 +196,8 @@ class Guard:
         accounts = accounts_of(_address(scope), caller)
         now = time.monotonic()
         for account in accounts[1:]:
-            if account.startswith("user ") and not self._limit(config).take(account, now):
+            counted = _counted(account, scope)
+            if account.startswith("user ") and not self._limit(config).take(counted, now):
                 raise _RefusedError(429, "too many requests; slow down", {"Retry-After": "1"})
         try:
             meter = self._usage.begin(accounts, free=scope["path"] in CHEAP)
@@ -209,7 +210,7 @@ class Guard:
     def _check_request(self, scope: Scope, config: WebConfig) -> None:
         """Refuse what needs no look at who sends it."""
         headers = dict(reversed(scope["headers"]))
-        if not self._limit(config).take(_address(scope), time.monotonic()):
+        if not self._limit(config).take(_counted(_address(scope), scope), time.monotonic()):
             raise _RefusedError(429, "too many requests; slow down", {"Retry-After": "1"})
         head = sum(len(name) + len(value) for name, value in scope["headers"])
         if head + len(scope["raw_path"]) + len(scope["query_string"]) > LARGEST_HEAD:
@@ -286,6 +287,12 @@ class Guard:
         if (limit.interval, limit.burst) != (self._requests.interval, self._requests.burst):
             self._requests = Buckets(limit.interval, limit.burst)
         return self._requests
+
+
+def _counted(account: str, scope: Scope) -> str:
+    """Under what a request is counted: a reader that asks too much must not keep Prometheus and
+    health checks out, which may come from the same address."""
+    return f"watch {account}" if scope["path"] in CHEAP else account
 
 
 def _unknown_caller(config: WebConfig) -> _RefusedError:

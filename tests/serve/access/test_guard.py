@@ -433,6 +433,18 @@ async def test_headers(tmp_path: Path) -> None:
         assert headers["Strict-Transport-Security"] == "max-age=60"
 
 
+async def test_a_reader_that_asks_too_much_keeps_no_health_check_out(tmp_path: Path) -> None:
+    config = {**USERS, "rate_limit": {"interval": "1h", "burst": 3}}
+    async with serving(configured(tmp_path, config)) as (url, _), client(url) as http:
+
+        async def statuses(path: str) -> list[int]:
+            headers = basic("ops", "right")
+            return [(await http.get(path, headers=headers)).status for _ in range(4)]
+
+        assert await statuses("/who") == [200, 200, 200, 429]
+        assert await statuses("/healthz") == [200, 200, 200, 429]
+
+
 async def test_the_callers_of_a_project_share_its_quota(tmp_path: Path) -> None:
     roles = {"anna": {"south": "viewer"}, "ben": {"south": "viewer"}, "ops": {"*": "viewer"}}
     users = {"basic_auth_users": {name: hashed("right") for name in roles}, "roles": roles}
