@@ -7,6 +7,7 @@ import sys
 import time
 from typing import Any
 
+from rich.cells import cell_len
 from rich.console import Console, Group, RenderableType
 from rich.markup import escape
 from rich.panel import Panel
@@ -134,13 +135,16 @@ def _table(
     first_site: dict[str, Any] | None,
 ) -> Table:
     table = plain_table(expand=True)
+    # Sentences get what names leave.
+    longest = max((cell_len(site["name"]) for site in sites), default=0)
+    name_width = max(len("Site"), min(longest, max(16, width * 2 // 5)))
     columns: tuple[tuple[str, int, dict[str, Any]], ...] = (
         # Heading, least width of the terminal, options.
         ("Status", 0, {"no_wrap": True}),
-        ("Site", 0, {"no_wrap": True, "ratio": 2, "min_width": 16, "overflow": "ellipsis"}),
+        ("Site", 0, {"no_wrap": True, "width": name_width, "overflow": "ellipsis"}),
         ("Score", 50, {"justify": "right"}),
         ("bat grid sun link", 90, {"no_wrap": True}),
-        ("Why", 0, {"ratio": 3, "min_width": 20, "overflow": "fold"}),
+        ("Why", 0, {"ratio": 1, "min_width": 20, "overflow": "fold"}),
         ("Since", 70, {"justify": "right", "no_wrap": True}),
     )
     for column, _, options in (c for c in columns if c[1] <= width):
