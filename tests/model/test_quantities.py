@@ -75,10 +75,10 @@ NEW_QUANTITY = """
 """
 OTHER_LIMIT = """
     from dataclasses import replace
-    from scoring import rules
+    from scoring import limits
 
-    rules.LIMITS["temperature_max"] = replace(rules.LIMITS["temperature_max"], default=41.0)
-    rules.CONFIGURABLE = tuple(x for x in rules.LIMITS.values() if x.configurable)
+    limits.LIMITS["temperature_max"] = replace(limits.LIMITS["temperature_max"], default=41.0)
+    limits.CONFIGURABLE = tuple(x for x in limits.LIMITS.values() if x.configurable)
 
     from exporter.assess.assessment import assess
     from exporter.cli.reference import documents

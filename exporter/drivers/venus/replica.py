@@ -36,6 +36,9 @@ SILENT_SECONDS = 70.0
 MOST_VALUES = 6000
 MOST_DEVICES = 256
 LONGEST_VALUE = 64 * 1024
+ANNOUNCEMENT = b"system/0/Serial"
+"""What a device publishes as soon as it is connected, before anybody asks it for values: it is no
+sign that values will follow."""
 FLOOD_MESSAGES = 50_000
 FLOOD_SECONDS = 10.0
 # Paths that no reading is made of are most of what a device has; the history of solar chargers
@@ -134,7 +137,8 @@ class Replica:
     Attributes
     ----------
     heard : float
-        Monotonic seconds of its latest message; what the broker had retained is no sign of life.
+        Monotonic seconds of its latest message; what the broker had retained is no sign of life,
+        nor is its announcement.
     complete : bool
         Whether all that it has was received since :meth:`expect_all`.
     flooded : bool
@@ -184,7 +188,7 @@ class Replica:
 
     def take_all(self) -> None:
         """All values have come."""
-        if not self.complete and self._devices:
+        if not self.complete and self._devices and self.heard > -math.inf:
             self.complete = True
             self._current = self._devices
 
@@ -204,7 +208,9 @@ class Replica:
         if retained or self.flooded:
             return
         now = self._monotonic()
-        silence, self.heard = now - self.heard, now
+        silence = now - self.heard
+        if topic != ANNOUNCEMENT:
+            self.heard = now
         self._window_left -= 1
         if self._window_left <= 0:
             self._open_window(now)
