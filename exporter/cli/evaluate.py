@@ -31,7 +31,7 @@ def evaluate(
 
 def _tables(folder: Path, rules: Path | None) -> str:
     from exporter.evaluation.alert_series import MetricSeries, metrics_of
-    from exporter.evaluation.alerts import RuleEngineError, fired_alerts
+    from exporter.evaluation.alerts import RuleEngineError, fired_pages
     from exporter.evaluation.recording import RecordingError, open_recording
     from exporter.evaluation.replay import DETECTORS, Replay
     from exporter.evaluation.table import false_table, found_table, innocent_table
@@ -46,7 +46,7 @@ def _tables(folder: Path, rules: Path | None) -> str:
     for time, snapshots in recording.moments():
         replay.step(time, snapshots)
     observed = replay.finish()
-    alerts = fired_alerts(observed.series, rule_files) if rule_files else ()
+    alerts = fired_pages(observed.series, rule_files) if rule_files else ()
     span, sites = (observed.begin, observed.end), len(recording.fleet.sites)
     if span[0] == span[1]:
         raise RecordingError("the recording has a single moment")

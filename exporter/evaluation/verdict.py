@@ -31,7 +31,7 @@ class Found:
     paged_seconds : float or None
         The same for the first page.
     findings : int
-        How many times a right finding began: one fault should be one.
+        How many times the same right finding began: one fault should be one.
     """
 
     label: Label
@@ -161,12 +161,14 @@ def _row(fault: str, strength: str, group: list[Found]) -> Row:
 
 def _found(label: Label, spells: Iterable[Spell], pages: Iterable[FiredAlert]) -> Found:
     right = [
-        spell.begin
+        spell
         for spell in spells
         if spell.code in label.codes and spell.begin <= label.end and spell.end >= label.begin
     ]
     paged = [page.begin for page in pages if page.begin <= label.end and page.end >= label.begin]
-    return Found(label, _delay(label, right), _delay(label, paged), len(right))
+    often = max(Counter(spell.code for spell in right).values(), default=0)
+    begins = [spell.begin for spell in right]
+    return Found(label, _delay(label, begins), _delay(label, paged), often)
 
 
 def _delay(label: Label, begins: list[float]) -> float | None:

@@ -172,6 +172,7 @@ def _whom_to_call() -> table.Panel:
         ],
         drop=[
             "Time health",
+            "Time level",
             "Value #A",
             "Value #D",
             *(f"Time {n}" for n in range(1, 8)),

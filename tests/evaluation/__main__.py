@@ -21,7 +21,7 @@ import yaml
 from exporter.config.fleet_file import parse_fleet
 from exporter.drivers import DRIVERS
 from exporter.evaluation.alert_series import MetricSeries, metrics_of
-from exporter.evaluation.alerts import FiredAlert, fired_alerts
+from exporter.evaluation.alerts import FiredAlert, fired_pages
 from exporter.evaluation.replay import DETECTORS, Observed, Replay
 from exporter.evaluation.table import false_table, found_table, innocent_table
 from exporter.evaluation.verdict import Verdict, judge
@@ -80,7 +80,7 @@ def evaluate(task: Task) -> dict[str, Verdict]:
     """Verdicts of all detectors over one fleet."""
     begun = time.process_time()
     observed = asyncio.run(observe(task))
-    alerts = fired_alerts(observed.series, RULES)
+    alerts = fired_pages(observed.series, RULES)
     span, sites = (observed.begin, observed.end), len(task.fleet.scenario.sites)
     found = {}
     for name in DETECTORS:

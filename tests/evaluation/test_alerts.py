@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from exporter.evaluation.alert_series import MetricSeries, _Runs, metrics_of
-from exporter.evaluation.alerts import fired_alerts
+from exporter.evaluation.alerts import fired_pages
 
 RULES = """\
 groups:
@@ -64,7 +64,7 @@ def test_promtool_fires_what_holds_long_enough(tmp_path: Path) -> None:
         runs = series._series[("fleetscope_site_up", (("site", site),))] = _Runs()
         for step, value in enumerate(values):
             runs.put(step, str(value))
-    found = [(a.labels["site"], a.begin, a.end, a.pages) for a in fired_alerts(series, [path])]
+    found = [(a.labels["site"], a.begin, a.end, a.pages) for a in fired_pages(series, [path])]
     assert found == [
         ('quoted \\"}\\" brace', 1240.0, 1360.0, True),
         ("until the end", 1540.0, 1600.0, True),

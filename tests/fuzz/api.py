@@ -29,7 +29,9 @@ TOKEN = "change-me-4711-4711"
 # A stream does not end.
 LEFT_OUT = {"/api/v1/events"}
 # What a question means is no matter of its schema, and the moment of a history neither.
-MEANT = {"/api/v1/ask", "/api/v1/query", "/api/v1/timeline", "/api/v1/history"}
+MEANT = {
+    *("/api/v1/ask", "/api/v1/query", "/api/v1/timeline", "/api/v1/history", "/api/v1/report"),
+}
 # A report is made of a whole year at times, on a machine that does other work.
 PATIENCE_SECONDS = 120.0
 # The guard answers so before it looks who asks.
