@@ -65,8 +65,8 @@ def build() -> Dashboard:
     made.with_panel(_whom_to_call())
     # A map that is wider than it is high would cut off the north and the south.
     below = HEIGHT + LIST_HEIGHT
-    made.with_panel(_causes().grid_pos(GridPos(x=0, y=below, w=9, h=7)))
-    made.with_panel(cells_that_drift((9, 7)).grid_pos(GridPos(x=9, y=below, w=9, h=7)))
+    made.with_panel(_causes().grid_pos(GridPos(x=0, y=below, w=10, h=7)))
+    made.with_panel(cells_that_drift((8, 7)).grid_pos(GridPos(x=10, y=below, w=8, h=7)))
     made.with_panel(_map().grid_pos(GridPos(x=18, y=below, w=6, h=14)))
     return made.with_panel(outliers((18, 7)).grid_pos(GridPos(x=0, y=below + 7, w=18, h=7)))
 
@@ -195,7 +195,7 @@ def _causes() -> table.Panel:
         description="Issues that more sites of one region or battery type have than chance allows, "
         "as the exporter and the terminal name them. Call the one behind the cause first, not each "
         "site.",
-        size=(9, 7),
+        size=(10, 7),
         unit=look.NUMBER,
         empty="Prometheus gives no answer",
         targets=[
@@ -215,15 +215,20 @@ def _causes() -> table.Panel:
         spec,
         [
             Column(
-                "code", "Issue", 190, mappings=[*look.issue_names(), look.as_text({"none": "None"})]
+                "code",
+                "Issue",
+                100,
+                mappings=[*look.issue_names(), look.as_text({"none": "None"})],
+                more=WRAPPED,
             ),
-            Column("value", "Where", 120),
-            Column("Value #A", "Sites", 56, decimals=0),
-            Column("Value #B", "Of it", 56, look.RATIO, 0),
+            Column("value", "Where", 104, more=WRAPPED),
+            Column("Value #A", "Sites", 52, decimals=0),
+            Column("Value #B", "Of it", 52, look.RATIO, 0),
             Column(
                 "advice",
                 "What to do first",
                 mappings=[look.as_text(_advice())],
+                more={"custom.minWidth": 110, **WRAPPED},
             ),
         ],
         drop=["Time", "attribute", "Value #C"],
