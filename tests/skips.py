@@ -21,6 +21,7 @@ NEEDS = (
     ("podman", r"\bpodman\b", "root and Debian's podman"),
     ("a registry", r"\bdocker-registry\b", "apt-get install docker-registry"),
     ("recordings of devices", r"\bcaptures\b|\brecord", "a folder shared/ beside the checkout"),
+    ("prom-label-proxy", r"\bnot in PATH\b", "prom-label-proxy and its peers in PATH"),
     ("bash", r"\bbash\b", "bash, and fleetscope installed beside Python"),
     ("IPv6", r"\bIPv6\b", "an IPv6 loopback address"),
     ("Pango", r"\bPango\b", "Debian's libpangoft2-1.0-0"),
