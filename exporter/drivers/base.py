@@ -112,7 +112,7 @@ class Buffered(Protocol):
     """A site that also sends what it measured earlier, or more often than once an interval."""
 
     def drain(self) -> list[Snapshot]:
-        """What came since the last call and tells of other moments than the latest Snapshot."""
+        """What came since the last call and belongs to other moments than the latest Snapshot."""
 
 
 @dataclass(frozen=True, slots=True)

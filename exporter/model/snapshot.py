@@ -164,7 +164,7 @@ class Snapshot:
     measured : float or None
         When it was measured by the device's own clock, Unix seconds; None where no device says.
     current : bool
-        Whether it tells of now. What does not is stored and changes no state.
+        Whether it is of now. What is not is stored and changes no state.
     """
 
     site: str

@@ -16,7 +16,7 @@ class Seen:
     """What became of a point's time.
 
     ``time`` is its own time, or, by a clock that is not believed, the time of receipt or what the
-    node's clock had before it. ``is_late`` says that it tells of an earlier moment and not of now.
+    node's clock had before it. ``is_late`` says that it belongs to an earlier moment.
     """
 
     time: float

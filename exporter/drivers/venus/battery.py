@@ -132,7 +132,7 @@ def _read_cells(tree: Tree, into: Collector) -> tuple[Cells | None, Extremes | N
 
 
 def read_each_cell(tree: Tree, into: Collector) -> Cells | None:
-    """The cells of a tree one by one: what is missing or implausible among them is told apart."""
+    """The cells of a tree one by one: what is missing is kept apart from what is implausible."""
     volts: dict[Cell, float] = {}
     celsius: dict[Cell, float] = {}
     for path, value in tree.items():
