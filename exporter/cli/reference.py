@@ -20,6 +20,7 @@ from pydantic.fields import FieldInfo
 from exporter.cli.devices_page import devices
 from exporter.cli.markdown import page, table
 from exporter.cli.scoring_reference import scoring
+from exporter.config.dispatch_block import DispatchBlock
 from exporter.config.driver_options import Declarations, block_of
 from exporter.config.fleet import Contact, Fleet, Project, Site
 from exporter.config.fleet_keys import PROJECT_KEYS, SITE_KEYS, THRESHOLD_KEYS
@@ -35,6 +36,8 @@ from exporter.model.snapshot import OUTCOME_MEANINGS
 from exporter.serve.metric_families import FAMILIES, PREFIX
 from scoring.outliers import OUTLIER_METRICS
 
+SITE_BLOCKS = ("thresholds", "contact", "maintenance", "mute_times", "dispatch")
+"""Keys of a site that have a text of their own."""
 FOLDER = Path(__file__).resolve().parents[2] / "docs"
 
 
@@ -221,7 +224,7 @@ def _shown(default: object) -> str:
 
 def fleet_file() -> str:
     """Reference of the fleet file."""
-    site = _fields(Site, SITE_KEYS, skip=("thresholds", "contact", "maintenance", "mute_times"))
+    site = _fields(Site, SITE_KEYS, skip=SITE_BLOCKS)
     return page(
         "Fleet file",
         "YAML or JSON, checked whole by `fleetscope check-config FILE`. It is read again when it "
@@ -243,6 +246,10 @@ def fleet_file() -> str:
         "those above. What devices in the field do, and what is made of it: "
         "[field-notes.md](field-notes.md).",
         *driver_options(DRIVERS),
+        "## `dispatch`",
+        "A block of a site: whether it takes orders, and within which limits "
+        "([dispatch.md](dispatch.md)). Powers are in kW.",
+        table(("key", "type", "default", "meaning"), _option_rows(DispatchBlock)),
         "## `thresholds`",
         table(("key", "type", "default", "meaning"), _fields(Thresholds, THRESHOLD_KEYS)),
         "The fleet's frequency band is for 50 Hz and moves by 10 Hz for sites of 60 Hz; the band "

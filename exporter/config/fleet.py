@@ -19,6 +19,7 @@ from pydantic import (
     ValidationInfo,
 )
 
+from exporter.config.dispatch_block import NO_DISPATCH, DispatchBlock
 from exporter.config.driver_options import DEFAULT_DRIVER, DriverOptions
 from exporter.config.endpoints import check_endpoint
 from exporter.config.field_types import Number, Text, field_error
@@ -169,6 +170,7 @@ class Site(_Model):
     thresholds: ThresholdOverrides = ThresholdOverrides()
     maintenance: Annotated[tuple[MaintenanceWindow, ...], Field(max_length=1000)] = ()
     mute_times: Annotated[tuple[MuteTime, ...], Field(max_length=1000)] = ()
+    dispatch: DispatchBlock = NO_DISPATCH
     # No key of the file: the options are keys of the site, and fleet_file.py puts them here.
     _options: DriverOptions | None = PrivateAttr(None)
 

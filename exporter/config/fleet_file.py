@@ -13,6 +13,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from exporter.config.dispatch_block import DispatchBlock
 from exporter.config.driver_options import (
     DEFAULT_DRIVER,
     Declarations,
@@ -57,6 +58,7 @@ _KEYS: dict[str, list[str]] = {
     "mute_times": list(MuteTime.model_fields),
     "sites.maintenance": list(MaintenanceWindow.model_fields),
     "sites.mute_times": list(MuteTime.model_fields),
+    "sites.dispatch": list(DispatchBlock.model_fields),
 }
 
 

@@ -196,6 +196,16 @@ class Settings(BaseSettings):
         description="Link-local, metadata or group networks, separated by commas, in which sites "
         "may be nevertheless, such as 169.254.7.0/24",
     )
+    dispatch: Literal["off", "dry", "on"] = Field(
+        "off",
+        description="Orders to sites: off, dry (orders are judged and nothing is written to any "
+        "device) or on; a site also needs dispatch.enabled in the fleet file; see dispatch.md",
+    )
+    dispatch_journal: Path | None = Field(
+        None,
+        description="SQLite file in which every order is kept, of this exporter alone; needed for "
+        "orders",
+    )
     interval_seconds: float = Field(
         10.0, ge=1, le=3600, description="Seconds between scrapes of a site that sets none itself"
     )
@@ -352,6 +362,8 @@ class Settings(BaseSettings):
                 object.__setattr__(self, name, SecretStr(_read_secret(path)))
             except ValueError as error:
                 wrong.append(f"{variable}_FILE: {error}")
+        if self.dispatch != "off" and self.dispatch_journal is None:
+            wrong.append(f"{PREFIX}DISPATCH={self.dispatch} needs {PREFIX}DISPATCH_JOURNAL")
         if self.llm_url is not None and not self.llm_model:
             wrong.append(f"{PREFIX}LLM_URL needs {PREFIX}LLM_MODEL")
         if self.site_secrets is not None and self.site_secrets_file is not None:

@@ -232,6 +232,7 @@ FIELDS = [
     "off_grid",
     "tags",
     "thresholds",
+    "dispatch",
 ]
 
 
