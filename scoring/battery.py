@@ -73,8 +73,8 @@ def assess_battery(
         they hold as they are.
     noticed : tuple of Finding
         What drivers noticed of batteries.
-    held : mapping of code to int array, shape (N,)
-        Severities at the judgement before; see :func:`scoring.issues.judge`.
+    held : mapping of code to HeldIssue
+        The judgement before; see :func:`scoring.issues.judge`.
 
     Returns
     -------

@@ -44,8 +44,8 @@ def assess_connectivity(
     offline : bool array, shape (N,)
     noticed : tuple of Finding
         What drivers noticed of the link.
-    held : mapping of code to int array, shape (N,)
-        Severities at the judgement before; see :func:`scoring.issues.judge`.
+    held : mapping of code to HeldIssue
+        The judgement before; see :func:`scoring.issues.judge`.
 
     Returns
     -------

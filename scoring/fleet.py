@@ -75,8 +75,8 @@ class FleetInputs:
         Group numbers, -1 in none; no group spans projects.
     project : int array
         Group numbers; every site is in one. Sites are compared within their project alone.
-    held : mapping of code to int array
-        Severities at the judgement before; see :func:`scoring.issues.judge`.
+    held : mapping of code to HeldIssue
+        The judgement before; see :func:`scoring.issues.judge`.
     """
 
     ids: list[str]

@@ -114,8 +114,8 @@ def assess_ac_input(
         NaN where no such source feeds the site.
     nominal : Nominal
     answering : bool array, shape (N,)
-    held : mapping of code to int array, shape (N,)
-        Severities at the judgement before; see :func:`scoring.issues.judge`.
+    held : mapping of code to HeldIssue
+        The judgement before; see :func:`scoring.issues.judge`.
 
     References
     ----------
@@ -171,8 +171,8 @@ def assess_grid(
         ``grid_frequency_min`` and ``grid_frequency_max``: the band in Hz, both ends inside it.
     noticed : tuple of Finding
         What drivers noticed of grids.
-    held : mapping of code to int array, shape (N,)
-        Severities at the judgement before; see :func:`scoring.issues.judge`.
+    held : mapping of code to HeldIssue
+        The judgement before; see :func:`scoring.issues.judge`.
 
     Returns
     -------

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 import numpy as np
@@ -16,8 +16,22 @@ FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
 IntArray = NDArray[np.int8]
 
-Held = Mapping[str, IntArray]
-"""Code of an issue to the severities that it had, shape (N,)."""
+
+@dataclass(frozen=True, slots=True)
+class HeldIssue:
+    """What the judgement before said of one kind of issue, arrays of shape (N,).
+
+    ``severity`` holds values of :class:`Severity`, ``threshold`` the limit that decided, and
+    ``inside_seconds`` for how long the value has been inside it by now.
+    """
+
+    severity: IntArray
+    threshold: FloatArray
+    inside_seconds: FloatArray
+
+
+Held = Mapping[str, HeldIssue]
+"""What the judgement before said, by the code of the issue."""
 NOTHING_HELD: Held = MappingProxyType({})
 
 __all__ = [
@@ -27,6 +41,7 @@ __all__ = [
     "Finding",
     "FloatArray",
     "Held",
+    "HeldIssue",
     "IntArray",
     "Severity",
     "component",
@@ -41,7 +56,8 @@ class Finding:
     ``severity`` holds values of :class:`Severity`; ``value`` and ``threshold`` are in the rule's
     unit, NaN where there is none; ``deduction`` is in points of the component's 100; ``cap`` is
     what the issue holds the overall score to at most, 100 where it does not. ``ends_at`` is the
-    value at which an issue ends whose value is back inside its limit, NaN elsewhere.
+    value at which an issue ends whose value is back inside its limit, NaN elsewhere;
+    ``inside_seconds`` is for how long it has been inside.
     """
 
     rule: Rule
@@ -51,6 +67,7 @@ class Finding:
     deduction: FloatArray
     cap: FloatArray
     ends_at: FloatArray
+    inside_seconds: FloatArray
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,14 +116,15 @@ def judge(
         Where the rule applies; of a level that is a state, where that state is.
     compared : float array, shape (N,), optional
         The value as it is compared with the limit, where it is not ``value`` itself.
-    held : mapping of code to int array, shape (N,)
-        Severities at the judgement before. A level that held then goes on until the value is back
-        inside its limit by the limit's ``release``.
+    held : mapping of code to HeldIssue
+        The judgement before. A level that held then goes on until the value is back inside its
+        limit by the limit's ``release``, and has been inside for its ``settle_seconds``.
     """
     count = value.shape[0]
     severity = np.zeros(count, dtype=np.int8)
     deduction, cap = np.zeros(count), np.full(count, NO_CAP)
     threshold, ends_at = np.full(count, np.nan), np.full(count, np.nan)
+    inside = np.zeros(count)
     compared = value if compared is None else compared
     before = held.get(rule.code)
     for level in reversed(rule.levels):
@@ -118,17 +136,24 @@ def judge(
         if level.side is not Side.STATE:
             sign = 1.0 if level.side is Side.BELOW else -1.0
             beyond = sign * compared < sign * limit
-            end = limit
-            if before is not None:
-                release = LIMITS[level.limit].release
-                end = np.where(before >= level.severity, limit + sign * release, limit)
-            holds = where & (sign * compared < sign * end)
-            ends_at[holds] = np.where(beyond, np.nan, end)[holds]
+            holds = where & beyond
+            ends_at[holds], inside[holds] = np.nan, 0.0
+            if before is not None and before.severity.any():
+                row = LIMITS[level.limit]
+                end = limit + sign * row.release
+                stays = sign * compared < sign * end
+                stays |= ~np.isnan(compared) & (before.inside_seconds < row.settle_seconds)
+                # Not where the value was beyond the limit of the other side.
+                same_side = sign * before.threshold <= sign * limit
+                kept = where & stays & ~beyond & same_side & (before.severity >= level.severity)
+                kept &= severity < level.severity
+                ends_at[kept], inside[kept] = end[kept], before.inside_seconds[kept]
+                holds |= kept
         severity[holds] = level.severity
         deduction[holds] = level.points
         cap[holds] = level.holds_to
         threshold[holds] = limit[holds]
-    return Finding(rule, severity, value, threshold, deduction, cap, ends_at)
+    return Finding(rule, severity, value, threshold, deduction, cap, ends_at, inside)
 
 
 def component(
@@ -138,6 +163,8 @@ def component(
     applicable: BoolArray | dict[str, BoolArray],
 ) -> Component:
     """Score a component: 100 less every deduction, not below 0, NaN without any input.
+
+    Of the findings of one family only the largest deduction counts.
 
     Parameters
     ----------
@@ -154,6 +181,29 @@ def component(
     else:
         wanted = np.broadcast_to(applicable, present.shape)
     present = present & wanted
+    findings = once_each(findings)
     score = 100.0 - np.sum([f.deduction for f in findings], axis=0)
     score = np.where(present.any(axis=0), np.maximum(score, 0.0), np.nan)
     return Component(name, score, findings, tuple(inputs), present, wanted)
+
+
+def once_each(findings: tuple[Finding, ...]) -> tuple[Finding, ...]:
+    """Findings of which each family deducts its largest number of points only, once a site.
+
+    Of two that deduct the same the first counts.
+    """
+    most: dict[str, FloatArray] = {}
+    for finding in findings:
+        family, points = finding.rule.family, finding.deduction
+        if family and points.any():
+            most[family] = np.maximum(most.get(family, 0.0), points)
+    found = []
+    for finding in findings:
+        family, points = finding.rule.family, finding.deduction
+        counted = finding
+        if family in most and points.any():
+            counts = (points > 0) & (points == most[family])
+            most[family] = np.where(counts, np.inf, most[family])
+            counted = replace(finding, deduction=np.where(counts, points, 0.0))
+        found.append(counted)
+    return tuple(found)

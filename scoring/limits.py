@@ -6,6 +6,11 @@ import math
 
 from scoring.rule import Limit
 
+SETTLE_SECONDS = 300.0
+"""For how long a grid or a generator must stay inside its limits until an issue of it ends. EN
+50160 counts events of voltage by the minute, and frequency by means of ten seconds; a source that
+leaves its band every few minutes has one fault."""
+
 LIMITS: dict[str, Limit] = {
     limit.name: limit
     for limit in (
@@ -39,9 +44,17 @@ LIMITS: dict[str, Limit] = {
             configurable=True,
             less_than="grid_frequency_max",
             release=0.05,
+            settle_seconds=SETTLE_SECONDS,
         ),
         Limit(
-            "grid_frequency_max", 50.5, "Hz", lowest=40, highest=70, configurable=True, release=0.05
+            "grid_frequency_max",
+            50.5,
+            "Hz",
+            lowest=40,
+            highest=70,
+            configurable=True,
+            release=0.05,
+            settle_seconds=SETTLE_SECONDS,
         ),
         Limit(
             "temperature_max", 45.0, "°C", lowest=-20, highest=100, configurable=True, release=1.0
@@ -78,15 +91,17 @@ LIMITS: dict[str, Limit] = {
             release=2.0,
         ),
         Limit("soc_without_grid", math.nan, "%", release=2.0),
-        Limit("grid_frequency_low", math.nan, "Hz", release=0.02),
-        Limit("grid_frequency_high", math.nan, "Hz", release=0.02),
-        Limit("grid_voltage_low", math.nan, "V", release=2.0),
-        Limit("grid_voltage_high", math.nan, "V", release=2.0),
+        Limit("grid_frequency_low", math.nan, "Hz", release=0.02, settle_seconds=SETTLE_SECONDS),
+        Limit("grid_frequency_high", math.nan, "Hz", release=0.02, settle_seconds=SETTLE_SECONDS),
+        Limit("grid_voltage_low", math.nan, "V", release=2.0, settle_seconds=SETTLE_SECONDS),
+        Limit("grid_voltage_high", math.nan, "V", release=2.0, settle_seconds=SETTLE_SECONDS),
         Limit("grid_unsteady", 0.05, "Hz", release=0.005),
-        Limit("ac_input_frequency_low", math.nan, "Hz", release=0.2),
-        Limit("ac_input_frequency_high", math.nan, "Hz", release=0.2),
-        Limit("ac_input_voltage_low", math.nan, "V", release=2.0),
-        Limit("ac_input_voltage_high", math.nan, "V", release=2.0),
+        Limit("ac_input_frequency_low", math.nan, "Hz", release=0.2, settle_seconds=SETTLE_SECONDS),
+        Limit(
+            "ac_input_frequency_high", math.nan, "Hz", release=0.2, settle_seconds=SETTLE_SECONDS
+        ),
+        Limit("ac_input_voltage_low", math.nan, "V", release=2.0, settle_seconds=SETTLE_SECONDS),
+        Limit("ac_input_voltage_high", math.nan, "V", release=2.0, settle_seconds=SETTLE_SECONDS),
         Limit("pv_underperforming", 0.50),
         Limit("pv_low", 0.75),
         Limit("offline_after_seconds", math.nan, "s"),

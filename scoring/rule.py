@@ -55,6 +55,9 @@ class Limit:
     release : float
         How far back inside the limit a value must come for its issue to end, in ``unit``, so that a
         value that hovers at its limit is one issue and not fifty. At least 0.
+    settle_seconds : float
+        How long a value must have stayed inside the limit for its issue to end, so that one that
+        swings far across its limit is one issue as well. At least 0.
     """
 
     name: str
@@ -67,6 +70,7 @@ class Limit:
     less_than: str = ""
     note: str = ""
     release: float = 0.0
+    settle_seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +139,10 @@ class Rule:
         Whether it ends in a visit to the site.
     as_percent : bool
         Whether value and limit are ratios that sentences show in percent.
+    family : str
+        Rules of one family judge one cause: of those that hold, only the largest deduction counts.
+    source : str
+        Where limit and deduction come from.
     """
 
     code: str
@@ -148,3 +156,5 @@ class Rule:
     input: str = ""
     visit: bool = False
     as_percent: bool = False
+    family: str = ""
+    source: str = ""

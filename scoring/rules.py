@@ -163,6 +163,7 @@ GRID_FREQUENCY = Rule(
     "Grid frequency is {value}, beyond {limit}",
     "Compare with other sites of the region: if they agree it is the utility, else the meter.",
     input="grid_frequency_hz",
+    family="grid frequency",
 )
 GRID_FREQUENCY_DEVIATION = Rule(
     "grid_frequency_deviation",
@@ -189,6 +190,7 @@ GRID_FREQUENCY_DEVIATION = Rule(
     f"Grid frequency is {{value}}, more than {FREQUENCY_NEAR_HZ:g} Hz off nominal",
     "Watch it; it is within the band.",
     input="grid_frequency_hz",
+    family="grid frequency",
 )
 GRID_VOLTAGE = Rule(
     "grid_voltage",
@@ -226,6 +228,7 @@ GRID_UNSTEADY = Rule(
     "Grid frequency varies by {value} (standard deviation), more than {limit}",
     "Watch it; a weak grid or a generator is the usual cause.",
     input="grid_frequency_hz",
+    family="grid frequency",
 )
 NOMINAL_NOT_SET = Rule(
     "nominal_not_set",

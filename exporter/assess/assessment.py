@@ -21,7 +21,7 @@ from exporter.model.cell_findings import CellFinding, SiteCells
 from exporter.model.snapshot import Outcome
 from scoring.common import CommonIssue, common_issues
 from scoring.fleet import FleetInputs, FleetScores, assess_fleet
-from scoring.issues import BoolArray, FloatArray, Held, Severity
+from scoring.issues import BoolArray, FloatArray, Held, HeldIssue, Severity
 from scoring.rules import (
     CELL_FINDING,
     SITE_OFFLINE,
@@ -253,7 +253,7 @@ def assess(
         region=state.region,
         battery_type=state.battery_type,
         project=state.project,
-        held=_severities(previous, state),
+        held=_held(previous, state, now),
     )
     scores = assess_fleet(inputs)
     issues = _issues(state, scores, wall, _beginnings(previous), worst_cells)
@@ -301,18 +301,27 @@ def _noticed(state: FleetState) -> dict[str, BoolArray]:
     return found
 
 
-def _severities(previous: FleetAssessment | None, state: FleetState) -> Held:
-    """Severities of an Assessment by code, in the rows of the present fleet."""
+def _held(previous: FleetAssessment | None, state: FleetState, now: float) -> Held:
+    """What an Assessment said, by code, in the rows of the present fleet."""
     if previous is None:
         return {}
-    found = {f.rule.code: f.severity for f in previous.scores.findings if f.severity.any()}
+    passed = now - previous.monotonic
+    found = {
+        f.rule.code: HeldIssue(f.severity, f.threshold, f.inside_seconds + passed)
+        for f in previous.scores.findings
+        if f.severity.any()
+    }
     if previous.fleet is state.fleet:
         return found
     rows = {site.id: row for row, site in enumerate(previous.fleet.sites)}
     before = np.array([rows.get(site, -1) for site in state.ids], dtype=np.int64)
     return {
-        code: np.where(before >= 0, severity[before], 0).astype(np.int8)
-        for code, severity in found.items()
+        code: HeldIssue(
+            np.where(before >= 0, held.severity[before], 0).astype(np.int8),
+            held.threshold[before],
+            held.inside_seconds[before],
+        )
+        for code, held in found.items()
     }
 
 

@@ -9,6 +9,7 @@ from exporter.collect.state import BatteryState, SiteRecord
 from exporter.model.figures import judged
 from exporter.model.quantities import API_KEYS, DERIVED
 from exporter.model.text import duration_words
+from scoring.limits import LIMITS
 from scoring.rule import Rule
 from scoring.rules import (
     BATTERY_SOH,
@@ -53,14 +54,25 @@ def sentence_of(
         value, threshold, unit=rule.unit, decimals=rule.decimals, as_percent=rule.as_percent
     )
     if not math.isnan(ends_at):
-        _, end = judged(value, ends_at, unit=rule.unit, decimals=0, as_percent=rule.as_percent)
         side = "below" if ends_at > threshold else "above"
         subject = rule.subject[0].upper() + rule.subject[1:]
-        return f"{subject} is {shown}; it was {side} {limit}, and the issue ends at {end}"
+        end = _end(rule, value, threshold, ends_at)
+        return f"{subject} is {shown}; it was {side} {limit}, and the issue ends {end}"
     if detail is None:
         add = _DETAILS.get(rule.code)
         detail = add(record, value, threshold) if add else _notices(rule, record)
     return rule.sentence.format(value=shown, limit=limit, detail=detail)
+
+
+def _end(rule: Rule, value: float, threshold: float, ends_at: float) -> str:
+    """When an issue ends whose value is back inside its limit."""
+    _, end = judged(value, ends_at, unit=rule.unit, decimals=0, as_percent=rule.as_percent)
+    settle = max(LIMITS[level.limit].settle_seconds for level in rule.levels if level.limit)
+    if not settle:
+        return f"at {end}"
+    well_inside = value > ends_at if ends_at > threshold else value < ends_at
+    after = f"after {duration_words(settle)} inside"
+    return after if well_inside else f"at {end} {after}"
 
 
 def _worst_battery(rule: Rule, record: SiteRecord, value: float) -> tuple[BatteryState, str] | None:

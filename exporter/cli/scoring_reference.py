@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from exporter.cli.markdown import page, table
 from exporter.model.figures import exact, with_unit
+from exporter.model.text import duration_words
 from scoring.battery import STEEP_BELOW_PERCENT, STEEP_FROM_PERCENT
 from scoring.cells.imbalance import DEFAULT_LIMITS
 from scoring.limits import LIMITS
@@ -46,8 +47,9 @@ def scoring() -> str:
         "one column is what the issue holds the overall score to at most.",
         table(("component", "when", "points", "severity", "at most", "code"), deductions),
         "An issue with a limit ends once its value is back inside by a margin, so that a value "
-        "that hovers at its limit is one issue and not fifty. Until then its sentence says so.",
-        table(("limit", "margin"), _margins()),
+        "that hovers at its limit is one issue and not fifty. Some must have stayed inside for a "
+        "while as well. Until then its sentence says so.",
+        table(("limit", "margin", "inside for"), _margins()),
         "Connectivity is 100 times the share of scrapes that worked in the last hour, of which a "
         "partial one counts half, and falls to 0 as the last one ages from 2 intervals to 3 "
         "intervals and 10 s.",
@@ -75,9 +77,13 @@ def scoring() -> str:
     )
 
 
-def _margins() -> list[tuple[str, str]]:
+def _margins() -> list[tuple[str, str, str]]:
     return [
-        (f"`{limit.name}`", with_unit(exact(limit.release), limit.unit))
+        (
+            f"`{limit.name}`",
+            with_unit(exact(limit.release), limit.unit),
+            duration_words(limit.settle_seconds) if limit.settle_seconds else "–",
+        )
         for limit in LIMITS.values()
         if limit.release
     ]

@@ -6,6 +6,7 @@ import pytest
 
 from exporter.assess.assessment import FleetAssessment, Issue, assess
 from exporter.collect.state import FleetState
+from scoring.limits import SETTLE_SECONDS
 from tests.assess.test_assessment import WALL, fleet, snapshot
 
 BATTERY_VALUES = [
@@ -19,17 +20,20 @@ GRID_VALUES = [
     ("grid_frequency_hz", "grid_frequency", 49.48, 49.52, 49.56),
     ("grid_frequency_hz", "grid_frequency_deviation", 50.12, 50.09, 50.07),
 ]
+SETTLE_STEP_SECONDS = SETTLE_SECONDS + 1
 
 
-def issues_of(kind: str, quantity: str, values: list[float]) -> list[dict[str, Issue]]:
+def issues_of(
+    kind: str, quantity: str, values: list[float], seconds: float = 10.0
+) -> list[dict[str, Issue]]:
     """Issues by code after each of some values."""
     state = FleetState(fleet("a"), 10.0)
     found: list[dict[str, Issue]] = []
     before: FleetAssessment | None = None
     for step, value in enumerate(values):
-        now = 1000.0 + 10 * step
+        now = 1000.0 + seconds * step
         state.apply(snapshot("a", **{"battery": {}, kind: {quantity: value}}), now)
-        before = assess(state, now, WALL + 10 * step, before)
+        before = assess(state, now, WALL + seconds * step, before)
         found.append({issue.code: issue for issue in before.issues[0]})
     return found
 
@@ -41,7 +45,9 @@ def issues_of(kind: str, quantity: str, values: list[float]) -> list[dict[str, I
 def test_an_issue_ends_only_well_inside_its_limit(
     kind: str, quantity: str, code: str, beyond: float, inside: float, over: float
 ) -> None:
-    found = issues_of(kind, quantity, [inside, beyond, inside, beyond, inside, over, inside])
+    step = 10.0 if kind == "battery" else SETTLE_STEP_SECONDS
+    values = [inside, beyond, inside, beyond, inside, over, inside]
+    found = issues_of(kind, quantity, values, step)
     assert [code in issues for issues in found] == [False, True, True, True, True, False, False]
     assert len({issues[code].since for issues in found[1:5]}) == 1, "it is one issue"
     assert len({issues[code].threshold for issues in found[1:5]}) == 1, "the limit stays the limit"
@@ -62,6 +68,20 @@ def test_a_critical_issue_becomes_a_warning_by_its_own_margin() -> None:
         for issues in found
     ]
     assert severities == ["critical", "critical", "warning", "warning", None]
+
+
+def test_a_frequency_that_swings_far_across_its_limit_is_one_issue() -> None:
+    found = issues_of("grid", "grid_frequency_hz", [49.38, 49.62] * 4, seconds=120)
+    assert all("grid_frequency" in issues for issues in found)
+    assert len({issues["grid_frequency"].since for issues in found}) == 1
+    assert found[1]["grid_frequency"].sentence == (
+        "Grid frequency is 49.62 Hz; it was below 49.5 Hz, and the issue ends after 5 min inside"
+    )
+
+
+def test_an_issue_of_the_other_side_is_not_held() -> None:
+    found = issues_of("grid", "grid_frequency_hz", [49.38, 50.62, 50.0, 50.0, 50.0, 50.0])
+    assert [issues["grid_frequency"].threshold for issues in found] == [49.5] + 5 * [50.5]
 
 
 def test_a_missing_value_holds_no_issue() -> None:

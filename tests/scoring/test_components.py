@@ -11,9 +11,9 @@ from scoring.battery import assess_battery
 from scoring.connectivity import assess_connectivity
 from scoring.devices import assess_devices
 from scoring.grid import Nominal, assess_ac_input, assess_grid, steadiness
-from scoring.issues import Component, FloatArray, Severity
+from scoring.issues import Component, FloatArray, Severity, judge, once_each
 from scoring.limits import LIMITS
-from scoring.rules import RULES
+from scoring.rules import GRID_FREQUENCY, GRID_UNSTEADY, GRID_VOLTAGE, RULES
 
 DEFAULTS = {name: limit.default for name, limit in LIMITS.items() if limit.configurable}
 
@@ -396,3 +396,14 @@ def test_every_rule_has_words_that_format() -> None:
             assert not level.limit or level.limit in LIMITS
             assert level.when or level.limit
     assert len({rule.code for rule in RULES}) == len(RULES)
+
+
+def test_rules_of_one_family_deduct_once() -> None:
+    """A frequency far outside its band is unsteady as well, and that is one cause."""
+    one = np.array([True])
+    far = judge(GRID_FREQUENCY, np.array([48.0]), {}, one)
+    unsteady = judge(GRID_UNSTEADY, np.array([0.2]), {}, one)
+    voltage = judge(GRID_VOLTAGE, np.array([190.0]), {"grid_voltage_low": 207.0}, one)
+    found = once_each((unsteady, far, voltage))
+    assert [float(f.deduction[0]) for f in found] == [0.0, 40.0, 20.0]
+    assert [int(f.severity[0]) for f in found] == [1, 2, 2], "each is still named"
