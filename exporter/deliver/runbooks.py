@@ -3,48 +3,28 @@
 from __future__ import annotations
 
 import sys
+from functools import cache
 from pathlib import Path
 
-from scoring.rules import (
-    BATTERY_SILENT,
-    BATTERY_SOC,
-    BATTERY_SOH,
-    BATTERY_TEMPERATURE,
-    CELL_FINDING,
-    CELL_SPREAD,
-    DEVICE_ALARM,
-    GRID_FREQUENCY,
-    GRID_LOST,
-    GRID_VOLTAGE,
-    SITE_OFFLINE,
-)
+import orjson
 
 _FOLDERS = (
     Path(__file__).resolve().parents[2] / "docs",
     Path(sys.prefix) / "share" / "fleetscope" / "docs",
 )
-RUNBOOKS: dict[str, tuple[str, str]] = {
-    BATTERY_SILENT.code: ("FleetscopeBatterySilent", "FleetscopeBatterySilent"),
-    BATTERY_SOC.code: ("FleetscopeBatterySocCritical", "FleetscopeBatterySocCritical"),
-    BATTERY_SOH.code: ("FleetscopeBatterySohWarning", "FleetscopeBatterySohCritical"),
-    BATTERY_TEMPERATURE.code: (
-        "FleetscopeBatteryTemperatureWarning",
-        "FleetscopeBatteryTemperatureCritical",
-    ),
-    CELL_FINDING.code: ("FleetscopeCellTrend", "FleetscopeCellTrend"),
-    CELL_SPREAD.code: ("FleetscopeCellSpreadWarning", "FleetscopeCellSpreadCritical"),
-    DEVICE_ALARM.code: ("FleetscopeDeviceAlarm", "FleetscopeDeviceAlarm"),
-    GRID_FREQUENCY.code: (
-        "FleetscopeGridFrequencyOutOfBand",
-        "FleetscopeGridFrequencyOutOfBand",
-    ),
-    GRID_LOST.code: ("FleetscopeGridLost", "FleetscopeGridLost"),
-    GRID_VOLTAGE.code: ("FleetscopeGridVoltageOutOfBand", "FleetscopeGridVoltageOutOfBand"),
-    SITE_OFFLINE.code: ("FleetscopeSiteOffline", "FleetscopeSiteOffline"),
-}
-"""Code of an issue to the runbooks for a warning and for critical."""
-OTHERS = ("FleetscopeSiteWarning", "FleetscopeSiteCritical")
-"""Those of an issue without an alert of its own."""
+ISSUE_RUNBOOKS = Path(__file__).with_name("issue_runbooks.json")
+"""Code of an issue to its runbooks, out of the rows of alerts in ``provisioning/prometheus``."""
+OTHER_ISSUES = "other"
+
+
+@cache
+def issue_runbooks() -> dict[str, tuple[str, str]]:
+    """Code of an issue to its runbooks for a warning and for critical.
+
+    :data:`OTHER_ISSUES` stands for all without an alert of their own.
+    """
+    found = orjson.loads(ISSUE_RUNBOOKS.read_bytes())
+    return {code: (warning, critical) for code, (warning, critical) in found.items()}
 
 
 def runbooks_text() -> str:

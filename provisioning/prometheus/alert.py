@@ -34,6 +34,8 @@ class Alert:
         Templates of Go.
     worst : str
         Template of the worst value of the last hour, of alerts whose value rises and falls.
+    issue : str
+        Code of the issue that it fires for, where ``cause`` is not that code.
     dashboard : str
         Uid of the dashboard to look at, after ``fleetscope-``, with its variables.
     why : str
@@ -53,6 +55,7 @@ class Alert:
     keep: str = ""
     labels: dict[str, str] = field(default_factory=dict)
     worst: str = ""
+    issue: str = ""
     dashboard: str = ""
     why: str = ""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from provisioning.prometheus.alert import Alert
+from scoring.rules import CELL_FINDING
 
 REMARK = """\
 Alerts on single cells, from the hourly analysis of their stored history; docs/cells.md says what
@@ -24,6 +25,7 @@ ALERTS = (
         scope="site",
         level="warning",
         cause="cell_trend",
+        issue=CELL_FINDING.code,
         labels={"millivolts": ""},
         summary='{{ $labels.name }}: cell {{ reReplaceAll ".*/" "" $labels.pack }}/{{ '
         '$labels.cell }} reaches 100 mV in about {{ $value | printf "%.0f" }} days',

@@ -75,6 +75,7 @@ ALERTS = (
         scope="site",
         level="critical",
         cause="offline",
+        issue=SITE_OFFLINE.code,
         labels={"status": ""},
         summary="{{ $labels.name }} is offline",
         description=f"{_SITE} has been offline for at least 1 minute.{{{{- "

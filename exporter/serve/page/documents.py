@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import orjson
 
 from exporter.config.settings import Settings
-from exporter.deliver.runbooks import OTHERS, RUNBOOKS
+from exporter.deliver.runbooks import OTHER_ISSUES, issue_runbooks
 from exporter.model.extras import missing
 from exporter.model.quantities import API_KEYS, OTHER_LABELS, ROWS
 from scoring.rules import CELL_WARMER_BY_C
@@ -22,8 +23,10 @@ LIBRARY_PATH = "/cells/three.min.js"
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """The parts of a page; ``library``: whether it loads the one for surfaces."""
+    """The parts of a page within the frame that all have; ``library``: whether it loads the one
+    for surfaces."""
 
+    title: str
     html: str
     styles: tuple[str, ...]
     scripts: tuple[str, ...] = ()
@@ -54,6 +57,7 @@ class Links:
 
 
 FLEET = Parts(
+    "Fleetscope",
     "page.html",
     ("page.css",),
     (
@@ -62,12 +66,13 @@ FLEET = Parts(
     ),
 )
 CELLS = Parts(
+    "Cells · Fleetscope",
     "cells.html",
     ("page.css", "cells.css"),
     ("base.js", "theme.js", "axes.js", "cell_grid.js", "surface.js", "heatmap.js", "cells.js"),
     library=True,
 )
-RUNBOOK = Parts("runbooks.html", ("page.css", "runbooks.css"))
+RUNBOOK = Parts("Runbooks · Fleetscope", "runbooks.html", ("page.css", "runbooks.css"))
 
 
 def document(
@@ -85,16 +90,25 @@ def document(
     absent = missing("surface") if parts.library else None
     library = parts.library and absent is None
     style = "\n".join(_read(name) for name in parts.styles)
-    html = _read(parts.html).replace("/* style */", style, 1)
-    scripts = "'none'"
+    scripts, tags = "'none'", []
     if parts.scripts:
         constants = [*_tables(), f"const NO_LIBRARY = {_json(absent or '')};"]
         constants.append(f"const LINKS = {_json(asdict(links or Links()))};")
         script = "\n".join([*constants, *(_read(name) for name in parts.scripts)])
-        html = html.replace("/* script */", script, 1)
         scripts = _hash(script) + (" 'self'" if library else "")
-    tag = f'<script src="{LIBRARY_PATH.removeprefix("/")}" defer></script>' if library else ""
-    html = html.replace("<!-- library -->", tag, 1).replace("<!-- content -->", content, 1)
+        tags.append(f'<script type="module">{script}</script>')
+    if library:
+        tags.append(f'<script src="{LIBRARY_PATH.removeprefix("/")}" defer></script>')
+    html = _filled(
+        {
+            "<!-- title -->": parts.title,
+            "/* style */": style,
+            "<!-- body -->": _read(parts.html),
+            "<!-- look -->": _read("look.html"),
+            "<!-- scripts -->": "\n".join(tags),
+            "<!-- content -->": content,
+        }
+    )
     policy = (
         "default-src 'none'",
         f"script-src {scripts}",
@@ -111,6 +125,14 @@ def document(
     return html.encode(), "; ".join(policy)
 
 
+def _filled(parts: Mapping[str, str]) -> str:
+    """The frame with each part in place of its mark."""
+    html = _read("frame.html")
+    for mark, text in parts.items():
+        html = html.replace(mark, text.rstrip("\n"), 1)
+    return html
+
+
 def _tables() -> list[str]:
     """The rows and limits that pages show; ``SECOND_KEYS`` repeat the figure of another key."""
     rows = {
@@ -118,13 +140,14 @@ def _tables() -> list[str]:
     }
     others = {name: {"label": text} for name, text in OTHER_LABELS.items()}
     statuses = [["HEALTHY", HEALTHY_FROM], ["GOOD", GOOD_FROM], ["WARNING", WARNING_FROM]]
+    runbooks = issue_runbooks()
     return [
         f"const QUANTITIES = {_json(rows | others)};",
         f"const SECOND_KEYS = new Set({_json(sorted(API_KEYS))});",
         f"const STATUS_FROM = {_json(statuses)};",
         f"const CELL_WARMER_BY = {CELL_WARMER_BY_C};",
-        f"const RUNBOOKS = {_json(RUNBOOKS)};",
-        f"const OTHER_RUNBOOKS = {_json(OTHERS)};",
+        f"const RUNBOOKS = {_json(runbooks)};",
+        f"const OTHER_RUNBOOKS = {_json(runbooks[OTHER_ISSUES])};",
     ]
 
 

@@ -11,10 +11,11 @@ import pytest
 import yaml
 
 from exporter.config.settings import load_settings
-from exporter.deliver.runbooks import OTHERS, RUNBOOKS, runbooks
+from exporter.deliver.runbooks import ISSUE_RUNBOOKS, OTHER_ISSUES, issue_runbooks, runbooks
 from exporter.serve.page import Links
 from exporter.serve.page.documents import CELLS, FLEET, document
 from provisioning.prometheus.generate import files
+from provisioning.prometheus.generate import issue_runbooks as issue_runbooks_text
 from scoring.rules import RULES
 from tests.serve.api.served import ServedFleet, plan
 
@@ -90,15 +91,25 @@ def test_every_runbook_has_its_anchor(served: ServedFleet) -> None:
 
 
 def test_an_issue_leads_to_the_runbook_of_its_alert() -> None:
+    assert ISSUE_RUNBOOKS.read_text("utf-8") == issue_runbooks_text(), "run make generate"
     alerts = {}
     for text in files().values():
         for group in yaml.safe_load(text)["groups"]:
             alerts |= {rule["alert"]: rule["expr"] for rule in group["rules"] if "alert" in rule}
-    codes = {rule.code for rule in RULES}
-    assert set(RUNBOOKS) <= codes
-    for code, names in RUNBOOKS.items():
+    found = issue_runbooks()
+    assert set(found) <= {OTHER_ISSUES} | {rule.code for rule in RULES}
+    for code, names in found.items():
         for name in names:
             assert name in runbooks()
-            if code not in ("site_offline", "cell_finding", "battery_temperature"):
+            if code not in ("site_offline", "cell_finding", "battery_temperature", OTHER_ISSUES):
                 assert f'code="{code}"' in alerts[name], name
-    assert set(OTHERS) <= set(runbooks())
+    assert found["battery_soc"] == ("FleetscopeBatterySocWarning", "FleetscopeBatterySocCritical")
+    assert found["grid_lost"] == ("FleetscopeGridLost", "FleetscopeGridLost")
+
+
+@pytest.mark.parametrize("path", ["/", "/cells", "/runbooks"])
+def test_every_mark_of_the_frame_is_filled(served: ServedFleet, path: str) -> None:
+    html = served.ask(path)[2].decode()
+    assert html.count("<!doctype html>") == html.count("<title>") == html.count("<style>") == 1
+    assert "<!--" not in html
+    assert "/* style */" not in html
