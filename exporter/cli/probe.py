@@ -17,6 +17,7 @@ from exporter.config.nodes_file import NodesFile, TakenError
 from exporter.config.settings import Settings
 from exporter.config.site_secrets import site_secrets_of
 from exporter.drivers import DRIVERS
+from exporter.model.audit_file import AuditFile, AuditLogError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -44,7 +45,7 @@ def run_probe(settings: Settings, addresses: list[str], site_id: str | None, *, 
     for address, best in zip(addresses, answered, strict=True):
         if write and best is not None:
             entry = best.candidate.entry | {"id": _id_of(address)}
-            path = write_node(settings.fleet or Path(), entry)
+            path = write_node(settings.fleet or Path(), entry, settings.audit_log)
             printed.print(f"written to {path}: site {entry['id']}", markup=False, soft_wrap=True)
     return 0 if all(answered) else 1
 
@@ -148,16 +149,19 @@ def _id_of(address: str) -> str:
     return re.sub(r"[^A-Za-z0-9_.-]+", "_", host).strip("_.-") or "site"
 
 
-def write_node(fleet: Path, entry: dict[str, Any]) -> Path:
+def write_node(fleet: Path, entry: dict[str, Any], audit_log: Path | None) -> Path:
     """Add a site to ``nodes.yaml`` beside the fleet file, which itself is never touched.
 
     Raises
     ------
     ProbeError
-        If its id is there already, in either file, or if a file has a mistake.
+        If its id is there already, in either file, if a file has a mistake, or if the audit log
+        cannot be opened.
     """
     try:
-        NodesFile(fleet, DRIVERS).put(entry, "fleetscope probe")
+        NodesFile(fleet, DRIVERS, AuditFile(audit_log)).put(entry, "fleetscope probe")
+    except AuditLogError as error:
+        raise ProbeError(f"FLEETSCOPE_AUDIT_LOG: {error}") from None
     except TakenError:
         raise ProbeError(f"a site {entry['id']} is there already; nothing is written") from None
     except FleetFileError as error:

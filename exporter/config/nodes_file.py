@@ -1,17 +1,15 @@
 """``nodes.yaml``: sites that were registered over the API, beside the fleet file.
 
 Its sites are those of the fleet file by the same models and checks. People do not write it, and
-this program never writes the fleet file. Every change is one line of ``nodes-audit.jsonl``.
+this program never writes the fleet file. Every change is an event ``node`` of the audit log.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import tempfile
 import threading
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +17,8 @@ import yaml
 
 from exporter.config.driver_options import Declarations
 from exporter.config.fleet_file import FleetFileError, load_fleet, nodes_path, parse_fleet
+from exporter.model.audit_file import AuditFile
 
-AUDIT_FILE = "nodes-audit.jsonl"
 MOST_NODES = 10_000
 
 
@@ -40,12 +38,14 @@ class NodesFile:
     fleet_path : Path
         The fleet file; ``nodes.yaml`` stands in its folder.
     drivers : Declarations
+    audit : AuditFile
     """
 
-    def __init__(self, fleet_path: Path, drivers: Declarations) -> None:
+    def __init__(self, fleet_path: Path, drivers: Declarations, audit: AuditFile) -> None:
         self._fleet_path = fleet_path
         self._path = nodes_path(fleet_path)
         self._drivers = drivers
+        self._audit = audit
         self._lock = threading.Lock()
 
     def all(self) -> dict[str, dict[str, Any]]:
@@ -70,7 +70,7 @@ class NodesFile:
         site : mapping
             Keys of the fleet file.
         by : str
-            Who does so, for the audit.
+            Who does so, for the audit log.
         replaces : str or None
             Id of the site that it replaces, which is its own.
 
@@ -91,7 +91,8 @@ class NodesFile:
         if replaces is None and len(known) >= MOST_NODES:
             raise TakenError(f"{MOST_NODES} sites are registered already")
         self._write({**known, name: dict(site)})
-        self._audit("change" if replaces else "add", name, by)
+        change = "change" if replaces else "add"
+        self._audit.record("node", name=by, change=change, site=name, project=site.get("project"))
 
     def remove(self, name: str, by: str) -> None:
         """Remove a registered site.
@@ -102,10 +103,12 @@ class NodesFile:
         """
         with self._lock:
             known = self.all()
-            if known.pop(name, None) is None:
+            removed = known.pop(name, None)
+            if removed is None:
                 raise UnknownNodeError(name)
             self._write(known)
-            self._audit("remove", name, by)
+            project = removed.get("project")
+            self._audit.record("node", name=by, change="remove", site=name, project=project)
 
     def _written_by_hand(self) -> set[str]:
         return {site.id for site in load_fleet(self._fleet_path, self._drivers).sites}
@@ -134,11 +137,6 @@ class NodesFile:
             except BaseException:
                 temporary.unlink(missing_ok=True)
                 raise
-
-    def _audit(self, action: str, site: str, by: str) -> None:
-        entry = {"time": datetime.now(UTC).isoformat(), "by": by, "action": action, "site": site}
-        with self._path.with_name(AUDIT_FILE).open("a", encoding="utf-8") as file:
-            file.write(json.dumps(entry, ensure_ascii=False) + "\n")
 
 
 __all__ = ["FleetFileError", "NodesFile", "TakenError", "UnknownNodeError"]

@@ -22,7 +22,7 @@ from exporter.deliver.schedule import Deliveries, load_side_files
 from exporter.drivers import DRIVERS
 from exporter.history.influxql import InfluxQL
 from exporter.intake.telemetry import Batch
-from exporter.serve.access.server import GuardedServer
+from exporter.serve.access.server import GuardedServer, open_audit_log
 from exporter.serve.access.visible import VisibleAssessment, delivering, visibility
 from exporter.serve.access.visible_past import VisiblePast
 from exporter.serve.api.telemetry import Intake
@@ -55,6 +55,7 @@ class ServerProcess:
         stored = InfluxQL.from_settings(settings)
         self._pool = Pool(settings, self._publication)
         files = load_side_files(settings)
+        audit = open_audit_log(settings)
         visible = VisibleAssessment(lambda: self._publication().assessment)
 
         def of_tickets() -> FleetAssessment:
@@ -73,7 +74,7 @@ class ServerProcess:
             of_projects=registry(visible, None),
             seen=visibility,
             reload=lambda: channel.send(Reload()),
-            nodes=NodesFile(settings.fleet, DRIVERS) if settings.fleet else None,
+            nodes=NodesFile(settings.fleet, DRIVERS, audit) if settings.fleet else None,
             telemetry=Intake(lambda: self._publication().assessment.fleet, self._push),
             stalled=self._stalled,
             version=self._publication,
@@ -82,7 +83,7 @@ class ServerProcess:
             links=Links.of(settings),
         )
         self._server = GuardedServer(
-            app, settings, lambda: self._publication().assessment.fleet.projects
+            app, settings, lambda: self._publication().assessment.fleet.projects, audit
         )
         self._timers = Timers(time.monotonic)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import sys
 from datetime import datetime
@@ -30,14 +31,13 @@ def simulation() -> Simulator:
     return Simulator(Scenario.load("demo"), clock=lambda: 1000.0, start=NOON)
 
 
-async def fleetscope(*arguments: str) -> tuple[int, str]:
+async def fleetscope(*arguments: str, **environment: str) -> tuple[int, str]:
     """The exit status and the output of the command."""
-    environment = {**os.environ, "COLUMNS": "200"}
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "exporter", "probe", *arguments),
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
-        env=environment,
+        env=os.environ | {"COLUMNS": "200"} | environment,
     )
     output, _ = await process.communicate()
     return process.returncode or 0, output.decode()
@@ -58,9 +58,10 @@ async def test_a_gx_device_is_found_and_written(tmp_path: Path) -> None:
     server = ModbusServer(simulator, "site_alpha", GxUnits(SiteBus(simulator, "site_alpha")))
     url = f"modbus://127.0.0.1:{await server.start()}"
     path = fleet_file(tmp_path, {"id": "other", "api_endpoint": "http://192.0.2.1"})
+    audit = {"FLEETSCOPE_AUDIT_LOG": str(tmp_path / "audit.jsonl")}
     before = path.read_text("utf-8")
     try:
-        status, output = await fleetscope(url, "--write", "--fleet", str(path))
+        status, output = await fleetscope(url, "--write", "--fleet", str(path), **audit)
         again, refusal = await fleetscope(url, "--write", "--fleet", str(path))
     finally:
         await server.stop()
@@ -75,7 +76,9 @@ async def test_a_gx_device_is_found_and_written(tmp_path: Path) -> None:
     assert path.read_text("utf-8") == before
     assert again == 1
     assert "is there already; nothing is written" in refusal
-    files = ["fleet.yaml", "nodes-audit.jsonl", "nodes.yaml"]
+    (event,) = (tmp_path / "audit.jsonl").read_text("utf-8").splitlines()
+    assert json.loads(event)["site"] == site.id
+    files = ["audit.jsonl", "fleet.yaml", "nodes.yaml"]
     assert sorted(os.listdir(tmp_path)) == files
     assert {site.id for site in load_fleet(path, DRIVERS).sites} == {"other", site.id}
 

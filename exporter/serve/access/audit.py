@@ -1,24 +1,17 @@
-"""The audit log: who signed in or failed to, saw contacts, and changed something.
+"""What the HTTP server adds to the audit log: sign-ins, reads of contacts, changes.
 
-One JSON object a line, appended. No line holds a password, a token, or a user name that the
-configuration does not have, since that may be a password in the wrong field.
+No line holds a password, a token, or a user name that the configuration does not have, since that
+may be a password in the wrong field.
 """
 
 from __future__ import annotations
 
-import logging
-import os
 from collections import Counter, OrderedDict
 from collections.abc import Sequence
-from datetime import UTC, datetime
-from pathlib import Path
 
-import orjson
-
+from exporter.model.audit_file import AuditFile
 from exporter.serve.access.rate_limits import Buckets
 from exporter.serve.access.roles import Caller
-
-log = logging.getLogger(__name__)
 
 # The same is not written again for so long: Prometheus reads contacts every 15 s.
 REPEATED_SECONDS = 3600.0
@@ -29,37 +22,20 @@ TOTAL_BURST, TOTAL_SECONDS = 200, 0.2
 MOST_SITES_NAMED = 20
 
 
-class AuditLogError(Exception):
-    """The audit log cannot be opened."""
-
-
-class AuditLog:
-    """Appends events to a file; without a path it does nothing.
-
-    The file is opened again when it was moved, so that logrotate needs no signal.
+class AccessAudit:
+    """Records what callers did; without a file of their own, only what they changed.
 
     Parameters
     ----------
-    path : Path or None
-
-    Raises
-    ------
-    AuditLogError
+    file : AuditFile
     """
 
-    def __init__(self, path: Path | None) -> None:
-        self._path = path
-        self._descriptor: int | None = None
-        self._broken = False
+    def __init__(self, file: AuditFile) -> None:
+        self._file = file
         self._written: OrderedDict[tuple[str, ...], float] = OrderedDict()
         self._by_address = Buckets(ADDRESS_SECONDS, ADDRESS_BURST)
         self._all = Buckets(TOTAL_SECONDS, TOTAL_BURST)
         self._suppressed: Counter[str] = Counter()
-        if path is not None:
-            try:
-                self._open(path)
-            except OSError as error:
-                raise AuditLogError(f"{path}: {error.strerror}") from None
 
     def signed_in(self, caller: Caller, address: str, now: float) -> None:
         """A sign-in that was right; ``now`` in monotonic seconds, here and below."""
@@ -84,7 +60,7 @@ class AuditLog:
 
     def changed(self, caller: Caller, address: str, action: str, path: str, status: int) -> None:
         """A request that changes something, and how it was answered."""
-        self._append("action", address, caller, action=action, path=path[:200], status=status)
+        self._record("action", address, caller, action=action, path=path[:200], status=status)
 
     def configured(self, what: str, **fields: object) -> None:
         """A file that is in force from now on."""
@@ -114,45 +90,12 @@ class AuditLog:
         return True
 
     def _append(self, event: str, address: str, caller: Caller | None, **fields: object) -> None:
-        if self._path is None:
-            return
-        who = {"method": caller.method or None, "name": caller.name} if caller else {}
-        entry = {
-            "time": datetime.now(UTC).isoformat(timespec="milliseconds"),
-            "event": event,
-            "address": address or None,
-            **who,
-            **fields,
-        }
-        line = orjson.dumps({k: v for k, v in entry.items() if v is not None}) + b"\n"
-        try:
-            # One write is one whole line, whoever else appends.
-            os.write(self._current(self._path), line)
-        except OSError as error:
-            if not self._broken:
-                log.error("the audit log cannot be written: %s", error.strerror)
-            self._broken = True
-        else:
-            self._broken = False
+        if self._file.is_kept:
+            self._record(event, address, caller, **fields)
 
-    def _current(self, path: Path) -> int:
-        """The open file that the path names now."""
-        if self._descriptor is not None:
-            held = os.fstat(self._descriptor)
-            try:
-                named = path.stat()
-            except FileNotFoundError:
-                named = None
-            if named and (named.st_dev, named.st_ino) == (held.st_dev, held.st_ino):
-                return self._descriptor
-            os.close(self._descriptor)
-            self._descriptor = None
-        return self._open(path)
-
-    def _open(self, path: Path) -> int:
-        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
-        self._descriptor = os.open(path, flags, 0o600)
-        return self._descriptor
+    def _record(self, event: str, address: str, caller: Caller | None, **fields: object) -> None:
+        who = {"name": caller.name, "method": caller.method} if caller else {}
+        self._file.record(event, address=address, **who, **fields)
 
 
 CONTACTS_HEADER = "fleetscope-contacts"

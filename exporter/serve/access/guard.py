@@ -17,7 +17,7 @@ from starlette.routing import Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from exporter.config.fleet import Project
-from exporter.serve.access.audit import CONTACTS_HEADER, AuditLog
+from exporter.serve.access.audit import CONTACTS_HEADER, AccessAudit
 from exporter.serve.access.origins import is_foreign, is_own
 from exporter.serve.access.rate_limits import Buckets, ProjectQuotas
 from exporter.serve.access.roles import (
@@ -125,7 +125,7 @@ class Guard:
     config : callable
         The web configuration in force.
     sign_in : SignIn
-    audit : AuditLog
+    audit : AccessAudit
     names : frozenset of str
         Host names that the server answers to besides addresses, where nobody has to sign in.
     projects : callable
@@ -139,7 +139,7 @@ class Guard:
         app: ASGIApp,
         config: Callable[[], WebConfig],
         sign_in: SignIn,
-        audit: AuditLog,
+        audit: AccessAudit,
         names: frozenset[str] = frozenset(),
         projects: Callable[[], Mapping[str, Project]] = dict,
         caller_seconds: float = 60.0,

@@ -16,7 +16,8 @@ from fastapi import FastAPI
 from exporter.config.fleet import Project
 from exporter.config.settings import Settings
 from exporter.config.watched_file import WatchedFile
-from exporter.serve.access.audit import AuditLog, AuditLogError
+from exporter.model.audit_file import AuditFile, AuditLogError
+from exporter.serve.access.audit import AccessAudit
 from exporter.serve.access.guard import Guard
 from exporter.serve.access.origins import own_names
 from exporter.serve.access.protocol import PatientProtocol
@@ -27,6 +28,20 @@ from exporter.serve.access.web_config import WebConfig, WebConfigError, load_web
 from exporter.serve.application import Server
 
 log = logging.getLogger(__name__)
+
+
+def open_audit_log(settings: Settings) -> AuditFile:
+    """The audit log of the settings.
+
+    Raises
+    ------
+    SystemExit
+        If it cannot be opened.
+    """
+    try:
+        return AuditFile(settings.audit_log)
+    except AuditLogError as error:
+        raise SystemExit(f"fleetscope: FLEETSCOPE_AUDIT_LOG: {error}") from None
 
 
 class GuardedServer:
@@ -47,6 +62,7 @@ class GuardedServer:
         app: FastAPI,
         settings: Settings,
         projects: Callable[[], Mapping[str, Project]] = dict,
+        audit: AuditFile | None = None,
     ) -> None:
         self._app = app
         self._host, self._port = settings.host_port
@@ -59,10 +75,7 @@ class GuardedServer:
             "web configuration", self._load, self._files, loaded, WebConfigError
         )
         token = settings.change_token
-        try:
-            self.audit = AuditLog(settings.audit_log)
-        except AuditLogError as error:
-            raise SystemExit(f"fleetscope: FLEETSCOPE_AUDIT_LOG: {error}") from None
+        self.audit = AccessAudit(audit or open_audit_log(settings))
         self._sign_in = SignIn(
             frozenset(name.strip() for name in settings.contact_users.split(",") if name.strip()),
             token.get_secret_value() if token else None,

@@ -15,7 +15,8 @@ from collections.abc import Iterator, Mapping
 import bcrypt
 from pydantic import SecretStr
 
-from exporter.serve.access.audit import AuditLog
+from exporter.model.audit_file import AuditFile
+from exporter.serve.access.audit import AccessAudit
 from exporter.serve.access.failures import Failures
 from exporter.serve.access.oidc import RefusedTokenError, TokenVerifier
 from exporter.serve.access.oidc_config import Oidc
@@ -50,14 +51,14 @@ class SignIn:
         Users of the web configuration who may see contacts and endpoints.
     token : str or None
         The token for whatever changes state; None: there is none.
-    audit : AuditLog, optional
+    audit : AccessAudit, optional
         Where failures are noted.
     """
 
     def __init__(
-        self, contact_users: frozenset[str], token: str | None, audit: AuditLog | None = None
+        self, contact_users: frozenset[str], token: str | None, audit: AccessAudit | None = None
     ) -> None:
-        self._audit = audit or AuditLog(None)
+        self._audit = audit or AccessAudit(AuditFile(None))
         self._contact_users = contact_users
         self._token = token.encode() if token else None
         self._salt = os.urandom(16)

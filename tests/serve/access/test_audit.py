@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import stat
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from exporter.serve.access.audit import ADDRESS_BURST, AuditLog, AuditLogError, contacts_header
+from exporter.model.audit_file import AuditFile, AuditLogError
+from exporter.serve.access.audit import ADDRESS_BURST, AccessAudit, contacts_header
 from exporter.serve.access.failures import Failures
 from exporter.serve.access.roles import EVERY_PROJECT, Caller, Role
 from exporter.serve.access.server import GuardedServer
@@ -88,7 +91,7 @@ async def test_no_secret_is_in_it(tmp_path: Path) -> None:
 
 def test_a_flood_of_failures_is_counted_and_not_written(tmp_path: Path) -> None:
     path = tmp_path / "audit.jsonl"
-    audit = AuditLog(path)
+    audit = AccessAudit(AuditFile(path))
     for _ in range(10_000):
         audit.sign_in_failed("password", "", "192.0.2.1", 100.0)
     assert len(read(path)) == ADDRESS_BURST
@@ -103,7 +106,7 @@ def test_a_flood_of_failures_is_counted_and_not_written(tmp_path: Path) -> None:
 
 def test_a_moved_file_is_followed(tmp_path: Path) -> None:
     path, moved = tmp_path / "audit.jsonl", tmp_path / "audit.jsonl.1"
-    audit = AuditLog(path)
+    audit = AccessAudit(AuditFile(path))
     audit.changed(ANNA, "192.0.2.1", "order", "/api/v1/orders", 202)
     path.rename(moved)
     audit.changed(ANNA, "192.0.2.1", "order", "/api/v1/orders", 409)
@@ -117,13 +120,13 @@ def test_a_moved_file_is_followed(tmp_path: Path) -> None:
 def test_what_stands_there_stays(tmp_path: Path) -> None:
     path = tmp_path / "audit.jsonl"
     path.write_text('{"event":"earlier"}\n', "utf-8")
-    AuditLog(path).configured("fleet file", sites=3)
+    AccessAudit(AuditFile(path)).configured("fleet file", sites=3)
     assert [e["event"] for e in read(path)] == ["earlier", "configured"]
 
 
 def test_texts_of_callers_cannot_make_lines(tmp_path: Path) -> None:
     path = tmp_path / "audit.jsonl"
-    audit = AuditLog(path)
+    audit = AccessAudit(AuditFile(path))
     audit.refused(ANNA, "192.0.2.1", "read", '/x\n{"event":"made-up"}' + "y" * 1000, 0.0)
     assert [e["event"] for e in read(path)] == ["refused"]
     assert len(path.read_text("utf-8")) < 500
@@ -131,18 +134,39 @@ def test_texts_of_callers_cannot_make_lines(tmp_path: Path) -> None:
 
 def test_a_place_that_cannot_be_written_ends_the_start(tmp_path: Path) -> None:
     with pytest.raises(AuditLogError, match="No such file or directory"):
-        AuditLog(tmp_path / "absent" / "audit.jsonl")
+        AuditFile(tmp_path / "absent" / "audit.jsonl")
     link = tmp_path / "link"
     link.symlink_to(tmp_path / "elsewhere")
     with pytest.raises(AuditLogError):
-        AuditLog(link)
+        AuditFile(link)
     settings = configured(tmp_path, None, audit_log=tmp_path)
     with pytest.raises(SystemExit, match="FLEETSCOPE_AUDIT_LOG"):
         GuardedServer(application(), settings)
 
 
-def test_without_a_path_nothing_is_written() -> None:
-    AuditLog(None).signed_in(Caller("x", ((EVERY_PROJECT, Role.ADMIN),), method="oidc"), "", 0.0)
+def test_without_a_file_changes_go_to_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    audit = AccessAudit(AuditFile(None))
+    audit.signed_in(Caller("x", ((EVERY_PROJECT, Role.ADMIN),), method="oidc"), "", 0.0)
+    assert not caplog.records
+    audit.changed(ANNA, "192.0.2.1", "order", "/api/v1/orders", 202)
+    (record,) = caplog.records
+    assert json.loads(record.getMessage().removeprefix("audit: "))["name"] == "anna"
+
+
+def test_processes_append_whole_lines(tmp_path: Path) -> None:
+    path = tmp_path / "audit.jsonl"
+    script = (
+        "import sys; from pathlib import Path; from exporter.model.audit_file import AuditFile\n"
+        "file = AuditFile(Path(sys.argv[1]))\n"
+        "for n in range(500): file.record('order', name=sys.argv[2], number=n, words='x' * 2000)"
+    )
+    command = (sys.executable, "-c", script, str(path))
+    writers = [subprocess.Popen([*command, name]) for name in ("a", "b", "c")]
+    assert [writer.wait(60) for writer in writers] == [0, 0, 0]
+    events = read(path)
+    for name in ("a", "b", "c"):
+        assert [e["number"] for e in events if e["name"] == name] == list(range(500))
 
 
 def test_the_header_names_some_sites_and_counts_all() -> None:

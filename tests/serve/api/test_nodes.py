@@ -29,7 +29,8 @@ def folder(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def service(folder: Path) -> Iterator[ServiceProcess]:
-    with serving(folder / "fleet.yaml", change_token=TOKEN) as process:
+    audit = str(folder / "audit.jsonl")
+    with serving(folder / "fleet.yaml", change_token=TOKEN, audit_log=audit) as process:
         until(lambda: process.get("/readyz")[0])
         yield process
 
@@ -48,6 +49,10 @@ def ask(
             return reply.status, json.loads(body) if body else None
     except urllib.error.HTTPError as error:
         return error.code, json.loads(error.read())
+
+
+def audited(folder: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (folder / "audit.jsonl").read_text().splitlines()]
 
 
 def ids(service: ServiceProcess) -> set[str]:
@@ -79,12 +84,13 @@ def test_a_node_is_registered_sends_is_changed_and_removed(
     until(lambda: ids(service) == {"byhand"})
     assert not (folder / "nodes.yaml").exists()
     assert (folder / "fleet.yaml").read_bytes() == before
-    audit = [json.loads(line) for line in (folder / "nodes-audit.jsonl").read_text().splitlines()]
-    assert [(e["action"], e["site"]) for e in audit] == [
+    events = audited(folder)
+    assert [(e["change"], e["site"]) for e in events if e["event"] == "node"] == [
         ("add", "north"),
         ("change", "north"),
         ("remove", "north"),
     ]
+    assert [e["status"] for e in events if e["event"] == "action"] == [201, 200, 204]
 
 
 @pytest.mark.parametrize(
@@ -107,7 +113,8 @@ def test_what_is_refused_changes_nothing(
     assert code == status
     assert words in answer["detail"]
     assert "secretpass" not in answer["detail"]
-    assert {p.name for p in folder.iterdir()} <= {"fleet.yaml", "log"}
+    assert {p.name for p in folder.iterdir()} <= {"fleet.yaml", "log", "audit.jsonl"}
+    assert "node" not in {event["event"] for event in audited(folder)}
 
 
 def test_sites_of_the_fleet_file_are_not_changed_here(service: ServiceProcess) -> None:
@@ -151,7 +158,8 @@ def test_only_admins_of_the_project_may(folder: Path) -> None:
         }
 
     node = {"id": "a", "driver": "push", "project": "north"}
-    with serving(folder / "fleet.yaml", web_config=str(folder / "web.yaml")) as process:
+    files = {"web_config": str(folder / "web.yaml"), "audit_log": str(folder / "audit.jsonl")}
+    with serving(folder / "fleet.yaml", **files) as process:
         assert ask(process, "POST", document=node, Accept="*/*")[0] == 401
         assert ask(process, "POST", document=node, **basic("viewer"))[0] == 403
         south = node | {"id": "b", "project": "south"}
@@ -162,5 +170,8 @@ def test_only_admins_of_the_project_may(folder: Path) -> None:
         assert [n["id"] for n in listed] == ["a"]
         assert ask(process, "DELETE", "/b", **basic("north"))[0] in (403, 404)
         assert ask(process, "DELETE", "/a", **basic("viewer"))[0] == 403
-        audit = (folder / "nodes-audit.jsonl").read_text().splitlines()
-        assert [json.loads(line)["by"] for line in audit] == ["north", "root"]
+        events = [e for e in audited(folder) if e["event"] == "node"]
+        assert [(e["name"], e["project"]) for e in events] == [
+            ("north", "north"),
+            ("root", "south"),
+        ]
