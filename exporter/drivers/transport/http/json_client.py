@@ -69,6 +69,7 @@ class HttpClient:
 
     async def close(self) -> None:
         """Close what is open."""
+        self.plain.close()
         await self.session.close()
 
     def forget_addresses(self) -> None:

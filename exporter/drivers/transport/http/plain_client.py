@@ -1,4 +1,5 @@
-"""GET over plain HTTP from one address: what most sites are, at a third of a general client's cost.
+"""GET over plain HTTP from one address: what most sites are, at a fraction of a general client's
+cost.
 
 A reply that begins as nearly all do (its whole head in the first piece, a status that is final, no
 transfer encoding) is read here. Any other goes, from its first byte, to aiohttp's own parser, so
@@ -13,48 +14,29 @@ import ipaddress
 import re
 import socket
 from dataclasses import dataclass
-from typing import Any, NamedTuple
-
-from aiohttp.client_exceptions import ClientOSError, ClientPayloadError, ServerDisconnectedError
 
 from exporter.config.addresses import Network, is_refused
-from exporter.drivers.transport.http.connections import (
-    LARGEST_REPLY,
-    AddressRefusedError,
-    BoundedHandler,
-    too_large,
+from exporter.drivers.transport.http.connections import AddressRefusedError, BoundedHandler
+from exporter.drivers.transport.http.exchanges import (
+    SUPPORTED,
+    ConnectTimeoutError,
+    Exchange,
+    Exchanges,
+    Reply,
 )
+from exporter.drivers.transport.http.reply_head import MEDIA_TYPE
+
+__all__ = ["ConnectTimeoutError", "PlainClient", "PlainEndpoint", "Reply", "plain_endpoint"]
 
 ADDRESS_SECONDS = 60.0
 _PLAIN_BASE = re.compile(
     r"http://(?P<host>[A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(?::(?P<port>\d{1,5}))?"
     r"(?P<path>(?:/[A-Za-z0-9._~/-]*)?)\Z"
 )
-_HEAD_END = b"\r\n\r\n"
-_STATUS = re.compile(rb"HTTP/1\.[01] ([2-5]\d\d)(?: [^\r\n]*)?\r\n")
-# Field lines as RFC 9110 has them; what differs is for aiohttp to judge.
-_FIELDS = re.compile(rb"(?:\r\n[!#$%&'*+.^_`|~0-9A-Za-z-]+:[\t\x20-\x7e\x80-\xff]*)*\Z")
-_MEDIA_TYPE = re.compile(r"[a-z0-9!#$&^_.+-]+/[a-z0-9!#$&^_.+-]+\Z")
-_UNKNOWN = 2**62
-_NO_BODY = frozenset({204, 304})
-_LENGTH = re.compile(rb"\s*(\d{1,15})\s*\Z")
 _ALWAYS_SENT = (
     "Accept: application/json\r\nAccept-Encoding: identity\r\nUser-Agent: fleetscope\r\n"
     "Connection: close\r\n"
 )
-
-
-class ConnectTimeoutError(TimeoutError):
-    """No connection within the time for connecting."""
-
-
-class Reply(NamedTuple):
-    """What a site answered."""
-
-    status: int
-    content_type: str
-    encoding: str
-    body: bytes | bytearray
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +63,7 @@ def plain_endpoint(base: str) -> PlainEndpoint | None:
 
 
 class PlainClient:
-    """Asks sites at addresses that are allowed.
+    """Asks sites at addresses that are allowed. Belongs to one event loop.
 
     Parameters
     ----------
@@ -92,10 +74,21 @@ class PlainClient:
     def __init__(self, allowed: tuple[Network, ...]) -> None:
         self._allowed = allowed
         self._addresses: dict[tuple[str, int], tuple[float, asyncio.Future[list[str]]]] = {}
+        self._exchanges = Exchanges() if SUPPORTED else None
 
     def forget_addresses(self) -> None:
         """Resolve every host name anew."""
         self._addresses.clear()
+
+    def close(self) -> None:
+        """End all requests under way."""
+        if self._exchanges is not None:
+            self._exchanges.close()
+
+    @property
+    def under_way(self) -> int:
+        """Requests that are under way."""
+        return self._exchanges.under_way if self._exchanges is not None else 0
 
     async def get(
         self,
@@ -105,7 +98,8 @@ class PlainClient:
         connect_seconds: float,
         total_seconds: float,
     ) -> Reply | None:
-        """GET ``target``; None where the host has several addresses, which another client tries.
+        """GET ``target``; None where another client is needed: the host has several addresses, or
+        the system has no epoll.
 
         Raises
         ------
@@ -114,50 +108,44 @@ class PlainClient:
         ConnectTimeoutError, TimeoutError
         OSError, aiohttp.ClientError, aiohttp.http.HttpProcessingError
         """
+        if self._exchanges is None:
+            return None
+        loop = asyncio.get_running_loop()
+        until = loop.time() + total_seconds
+        address = endpoint.host
+        if not _is_literal(address):
+            async with asyncio.timeout_at(until):
+                found = await self._resolved(address, endpoint.port)
+            if found is None:
+                return None
+            address = found
+        if _refused(address, self._allowed):
+            raise AddressRefusedError
         credentials = f"Authorization: {authorization}\r\n" if authorization else ""
         request = (
             f"GET {endpoint.path}{target} HTTP/1.1\r\nHost: {endpoint.header}\r\n"
             f"{_ALWAYS_SENT}{credentials}\r\n"
         ).encode("latin-1")
-        loop = asyncio.get_running_loop()
-        begun = loop.time()
-        exchange = _Exchange(loop, request)
+        exchange = self._exchanges.begin(address, endpoint.port, request, connect_seconds, until)
         try:
-            async with asyncio.timeout_at(begun + total_seconds) as limit:
-                address = await self._address(endpoint.host, endpoint.port)
-                if address is None:
-                    return None
-                limit.reschedule(min(loop.time() + connect_seconds, begun + total_seconds))
-                await loop.create_connection(lambda: exchange, address, endpoint.port)
-                limit.reschedule(begun + total_seconds)
-                return await exchange.done or await _unusual(exchange)
-        except TimeoutError:
-            if exchange.transport is None and loop.time() < begun + total_seconds:
-                raise ConnectTimeoutError from None
-            raise
+            reply = await exchange.done
+            if reply is None:
+                async with asyncio.timeout_at(until):
+                    reply = await _unusual(exchange, loop)
         finally:
             exchange.end()
+        return reply
 
-    async def _address(self, host: str, port: int) -> str | None:
+    async def _resolved(self, host: str, port: int) -> str | None:
         """The one address of a host; None where it has several."""
-        if _is_literal(host):
-            found = [host]
-        else:
-            found = await self._resolved(host, port)
-        if len(found) != 1:
-            return None
-        if _refused(found[0], self._allowed):
-            raise AddressRefusedError
-        return found[0]
-
-    async def _resolved(self, host: str, port: int) -> list[str]:
         loop = asyncio.get_running_loop()
         until, lookup = self._addresses.get((host, port), (0.0, None))
         failed = lookup is not None and lookup.done() and lookup.exception() is not None
         if lookup is None or failed or (lookup.done() and loop.time() > until):
             lookup = asyncio.ensure_future(_look_up(host, port))
             self._addresses[host, port] = (loop.time() + ADDRESS_SECONDS, lookup)
-        return await asyncio.shield(lookup)
+        found = await asyncio.shield(lookup)
+        return found[0] if len(found) == 1 else None
 
 
 async def _look_up(host: str, port: int) -> list[str]:
@@ -180,166 +168,40 @@ def _refused(address: str, allowed: tuple[Network, ...]) -> bool:
     return is_refused(ipaddress.ip_address(address.partition("%")[0]), allowed)
 
 
-class _Exchange(asyncio.Protocol):
-    """One request and its reply.
+class _Continued(BoundedHandler):
+    """aiohttp's reader of a reply whose first bytes were read before."""
 
-    ``done`` becomes the Reply, or None once an unusual one is with ``handler``.
-    """
-
-    __slots__ = ("_data", "_expected", "_head", "_loop", "_request", "done", "handler", "transport")
-
-    def __init__(self, loop: asyncio.AbstractEventLoop, request: bytes) -> None:
-        self._loop = loop
-        self._request = request
-        self._data: bytes | bytearray = b""
-        self._head: _Head | None = None
-        self._expected = _UNKNOWN
-        self.done: asyncio.Future[Reply | None] = loop.create_future()
-        self.handler: Any = None
-        self.transport: Any = None
+    def __init__(self, loop: asyncio.AbstractEventLoop, data: bytes) -> None:
+        super().__init__(loop)
+        self._before = data
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """See :class:`asyncio.Protocol`."""
-        self.transport = transport
-        self.transport.write(self._request)
-
-    def data_received(self, data: bytes) -> None:
-        """See :class:`asyncio.Protocol`."""
-        if self._head is None:
-            self._head = head = _usual_head(data)
-            if head is None:
-                self._hand_over(data)
-                return
-            self._data = data
-            if head.length is not None:
-                self._expected = head.size + head.length
-        else:
-            if self._data.__class__ is bytes:
-                self._data = bytearray(self._data)
-            self._data += data
-        size = len(self._data)
-        if size > LARGEST_REPLY:
-            self._fail(too_large())
-        elif size == self._expected:
-            self._finish()
-        elif size > self._expected:
-            self._hand_over(bytes(self._data))
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """See :class:`asyncio.Protocol`."""
-        if self.done.done():
-            return
-        if self._head is None:
-            failure: Exception = ServerDisconnectedError()
-            if isinstance(exc, OSError):
-                failure = ClientOSError(*exc.args)
-            self._fail(failure)
-        elif exc is not None or self._head.length is not None:
-            self._fail(ClientPayloadError())
-        else:
-            self._finish()
-
-    def end(self) -> None:
-        """Close the connection, whatever state it is in."""
-        if self.transport is not None and not self.transport.is_closing():
-            self.transport.abort()
-        if not self.done.done():
-            self.done.cancel()
-        elif not self.done.cancelled():
-            # Nobody else may have asked for a failure that came with the end of the time.
-            self.done.exception()
-
-    def _finish(self) -> None:
-        head = self._head
-        if head is None or self.done.done():
-            return
-        end = len(self._data) if head.length is None else self._expected
-        body = self._data[head.size : end]
-        self.done.set_result(Reply(head.status, head.content_type, head.encoding, body))
-
-    def _fail(self, failure: Exception) -> None:
-        if not self.done.done():
-            self.done.set_exception(failure)
-        self.end()
-
-    def _hand_over(self, data: bytes) -> None:
-        """Let aiohttp read this reply, from its first byte."""
-        handler = self.handler = BoundedHandler(self._loop)
-        handler.connection_made(self.transport)
-        handler.set_response_params(read_until_eof=True, auto_decompress=False)
-        self.transport.set_protocol(handler)
-        handler.data_received(data)
-        if not self.done.done():
-            self.done.set_result(None)
+        super().connection_made(transport)
+        self.set_response_params(read_until_eof=True, auto_decompress=False)
+        self.data_received(self._before)
 
 
-class _Head(NamedTuple):
-    """The head of a reply: its size in bytes, and the length of the body where it is given."""
-
-    size: int
-    status: int
-    length: int | None
-    content_type: str
-    encoding: str
-
-
-def _usual_head(data: bytes) -> _Head | None:
-    """The head of a reply that begins as nearly all do; None for any other."""
-    end = data.find(_HEAD_END)
-    status = _STATUS.match(data)
-    if end < 0 or status is None:
-        return None
-    fields = data[status.end() - 2 : end].lower()
-    if b"\ntransfer-encoding" in fields or not _FIELDS.match(fields):
-        return None
-    code = int(status[1])
-    length: int | None = None
-    at = fields.find(b"\ncontent-length:")
-    if at >= 0:
-        found = _LENGTH.match(_value(fields, at))
-        if found is None or b"\ncontent-length:" in fields[at + 1 :]:
-            return None
-        length = int(found[1])
-    if code in _NO_BODY:
-        length = 0
-    return _Head(
-        size=end + 4,
-        status=code,
-        length=length,
-        content_type=_media_type(fields),
-        encoding=_text(fields, b"\ncontent-encoding:") or "identity",
-    )
-
-
-def _value(fields: bytes, at: int) -> bytes:
-    """The value of the field whose line begins at ``at``."""
-    begin = fields.index(b":", at) + 1
-    end = fields.find(b"\r\n", begin)
-    return fields[begin:end] if end >= 0 else fields[begin:]
-
-
-def _text(fields: bytes, name: bytes) -> str:
-    at = fields.find(name)
-    if at < 0:
-        return ""
-    return _value(fields, at).partition(b";")[0].strip().decode("latin-1")
-
-
-def _media_type(fields: bytes) -> str:
-    found = _text(fields, b"\ncontent-type:")
-    return found if _MEDIA_TYPE.match(found) else "application/octet-stream"
-
-
-async def _unusual(exchange: _Exchange) -> Reply:
+async def _unusual(exchange: Exchange, loop: asyncio.AbstractEventLoop) -> Reply:
     """The reply as aiohttp reads it, without what announces it (1xx)."""
-    handler = exchange.handler
-    while True:
-        message, payload = await handler.read()
-        if not 100 <= message.code <= 199 or message.code == 101:
-            break
-    body = await payload.read()
+    connection, data = exchange.detach()
+    handler = _Continued(loop, data)
+    try:
+        await loop.create_connection(lambda: handler, sock=connection)
+    except BaseException:
+        connection.close()
+        raise
+    try:
+        while True:
+            message, payload = await handler.read()
+            if not 100 <= message.code <= 199 or message.code == 101:
+                break
+        body = await payload.read()
+    finally:
+        if handler.transport is not None:
+            handler.transport.abort()
     content_type = message.headers.get("Content-Type", "").partition(";")[0].strip().lower()
-    if not _MEDIA_TYPE.match(content_type):
+    if not MEDIA_TYPE.match(content_type):
         content_type = "application/octet-stream"
     return Reply(
         status=message.code,
