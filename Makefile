@@ -17,7 +17,7 @@ SERVERS ?= 2
 
 export PYTHON DEMO_SECONDS FLEETSCOPE_DEMO_DIR GRAFANA_HOME
 
-.PHONY: help setup servers demo smoke lint types audit fuzz unit stack check test lock generate \
+.PHONY: help setup servers demo smoke lint types audit fuzz unit quick stack check test lock generate \
 	clean soak pressure rows bench chart evaluate containers digests
 
 help: ## list the targets
@@ -55,6 +55,9 @@ fuzz: setup ## a hundred thousand hostile inputs for each target (FUZZ_INPUTS=, 
 unit: setup ## tests that need no server
 	@$(BIN)/python -m pytest -q -n $(WORKERS) -m "not stack and not containers"
 
+quick: setup ## the unit tests but those that start processes or try many examples
+	@$(BIN)/python -m pytest -q -n $(WORKERS) -m "not stack and not containers and not slow"
+
 stack: servers ## tests against real servers
 	@$(BIN)/python -m pytest -q -n $(SERVERS) --dist loadfile -m stack
 
@@ -65,7 +68,7 @@ containers: setup ## run docker-compose.yml on Debian's podman and check it (roo
 digests: setup ## pin the images of docker-compose.yml by the digests that the registries hold
 	@$(BIN)/python -m provisioning.digests
 
-check: lint types unit ## lint, types and unit tests, without servers
+check: lint types quick ## lint, types and the quick unit tests, without servers
 
 # A machine without a way to the database of vulnerabilities can run the tests; the audit says so.
 test: export AUDIT_UNCHECKED ?= allow

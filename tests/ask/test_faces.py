@@ -64,6 +64,7 @@ COMMANDS = (
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("arguments", "code"), COMMANDS)
 def test_every_command_in_every_form(url: str, arguments: list[str], code: int) -> None:
     for columns in (40, 120):
@@ -291,6 +292,7 @@ def environment() -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": os.getcwd()}
 
 
+@pytest.mark.slow
 async def test_an_assistant_over_stdio(url: str) -> None:
     command = ["-m", "exporter", "mcp", "--url", url]
     parameters = StdioServerParameters(command=sys.executable, args=command, env=environment())
@@ -298,6 +300,7 @@ async def test_an_assistant_over_stdio(url: str) -> None:
         await drive(client)
 
 
+@pytest.mark.slow
 async def test_an_assistant_over_http(url: str) -> None:
     command = [sys.executable, "-m", "exporter", "mcp", "--url", url, "--http", "127.0.0.1:0"]
     process = await asyncio.create_subprocess_exec(
@@ -316,6 +319,7 @@ async def test_an_assistant_over_http(url: str) -> None:
         await process.wait()
 
 
+@pytest.mark.slow
 async def test_half_a_request_holds_no_connection_of_the_server_for_assistants(url: str) -> None:
     listener = socket.create_server(("127.0.0.1", 0))
     port = listener.getsockname()[1]

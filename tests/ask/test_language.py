@@ -62,6 +62,7 @@ async def answered(answerer: Answerer, asked: Query) -> None:
         raise NoSuchReadingError from error
 
 
+@pytest.mark.slow
 async def test_every_question_about_now_has_an_answer(
     answerer: Answerer, directory: Directory
 ) -> None:

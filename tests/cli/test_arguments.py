@@ -17,6 +17,8 @@ from exporter.cli.question_commands import COMMANDS, OPTIONS, run
 from tests.ask.test_faces import COMMANDS as TYPED
 from tests.ask.test_faces import environment
 
+pytestmark = pytest.mark.slow
+
 
 def stripped(text: str) -> Any:
     """An answer without the session, which is another each time."""

@@ -24,6 +24,8 @@ from tests.drivers.bridge import unused_url
 from tests.drivers.json_peer import JsonPeer
 from tests.drivers.template.replies import RECORDED
 
+pytestmark = pytest.mark.slow
+
 NOON = datetime.fromisoformat("2026-06-21T11:00:00+00:00")
 
 

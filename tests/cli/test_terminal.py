@@ -21,6 +21,8 @@ import pytest
 
 from tests.ask.conftest import assessment, url
 
+pytestmark = pytest.mark.slow
+
 __all__ = ["assessment", "url"]
 
 ENOUGH_SECONDS = 60.0

@@ -284,6 +284,7 @@ async def test_jobs_of_the_service_run_inside_the_loop() -> None:
     assert set(loops) == {asyncio.get_running_loop()}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("step", [3600.0, -3600.0])
 async def test_a_step_of_the_clock_leaves_no_gap_and_no_double(
     step: float, monkeypatch: pytest.MonkeyPatch

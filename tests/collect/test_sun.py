@@ -24,6 +24,7 @@ SITES = np.array(
 )
 
 
+@pytest.mark.slow
 async def test_each_minute_is_that_of_the_model() -> None:
     found = await outlook(["a", "b", "c", "d"], TIME, SITES)
     for step in range(STEPS):

@@ -14,6 +14,8 @@ from exporter.config.reload import FleetFile
 from exporter.config.shards import Shard, parse_shard, shard_of
 from exporter.drivers import DRIVERS
 
+pytestmark = pytest.mark.slow
+
 IDS = [f"site_{n:05d}" for n in range(4000)]
 
 

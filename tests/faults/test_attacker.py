@@ -43,6 +43,7 @@ BOMBS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("text", "words"), BOMBS.values(), ids=BOMBS.keys())
 def test_bombs_are_refused_in_few_words(text: str, words: str) -> None:
     with pytest.raises(FleetFileError) as caught:
@@ -51,6 +52,7 @@ def test_bombs_are_refused_in_few_words(text: str, words: str) -> None:
     assert len(str(caught.value)) < 200_000
 
 
+@pytest.mark.slow
 def test_a_file_that_hurts_its_reader_does_not_hurt_the_exporter(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

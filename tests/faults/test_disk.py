@@ -65,6 +65,7 @@ async def left(folder: Path) -> tuple[list[int], dict[Fate, int]]:
     return found, counts
 
 
+@pytest.mark.slow
 async def test_a_flipped_bit_costs_its_record_alone(tmp_path: Path) -> None:
     """Anywhere: in a record, in the header of its page, in the tree, in the header of the file."""
     rng = random.Random(20261121)

@@ -12,6 +12,8 @@ from tests.fuzz.api import exercise, exercise_all, exercise_roles, operations
 from tests.serve.api.influx import influx
 from tests.serve.api.served import ServedFleet, plan
 
+pytestmark = pytest.mark.slow
+
 SEED = 20261121
 ASK_INFLUXDB = {"/api/v1/history", "/api/v1/report", "/api/v1/query", "/api/v1/ask"}
 

@@ -9,6 +9,8 @@ from hypothesis import HealthCheck, settings
 
 from tests.fuzz.targets import TARGETS
 
+pytestmark = pytest.mark.slow
+
 SHORT = settings(
     max_examples=150,
     deadline=None,

@@ -12,6 +12,7 @@ from tests.serve.test_processes import _History, listening
 VALUES = 50 * 1000
 
 
+@pytest.mark.slow
 async def test_what_one_request_reads_is_bounded() -> None:
     with listening(_History) as url:
         stored = InfluxQL(url, "fleet", {})

@@ -97,6 +97,7 @@ OTHER_LIMIT = """
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("program", [NEW_QUANTITY, OTHER_LIMIT], ids=["quantity", "limit"])
 def test_one_row_is_enough(program: str) -> None:
     done = subprocess.run(

@@ -18,6 +18,8 @@ from simulator.cli import main
 from simulator.faults import ISSUE_CODES, Setting, expected_issues
 from simulator.fleetfile import truth
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 
 

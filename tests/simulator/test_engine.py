@@ -62,6 +62,7 @@ def check(demo: Scenario, site_id: str, states: list[SiteState], *, skip: str = 
             assert state.soh > 90.0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("site_id", HEALTHY)
 def test_healthy_sites_have_nothing_wrong_at_any_hour(
     demo: Scenario, week: dict[str, list[SiteState]], site_id: str

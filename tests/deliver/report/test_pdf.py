@@ -7,6 +7,8 @@ from ctypes.util import find_library
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 needs_pango = pytest.mark.skipif(
     find_library("pangoft2-1.0") is None, reason="Pango is not installed: no PDF to look at"
 )

@@ -63,6 +63,7 @@ def check(readings: dict[str, float] | Any) -> None:
         assert math.isnan(value) or QUANTITIES[name].plausible(value), (name, value)
 
 
+@pytest.mark.slow
 @given(TREES, TREES)
 @settings(max_examples=100, deadline=None, derandomize=True)
 def test_no_tree_raises_or_gives_a_value_outside_its_limits(

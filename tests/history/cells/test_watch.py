@@ -22,6 +22,7 @@ def watch() -> CellWatch:
     return CellWatch(InfluxQL(SILENT, "fleet", {}), time.time)
 
 
+@pytest.mark.slow
 def test_every_site_is_told_of_and_the_work_is_counted() -> None:
     sites = ["alpha", "beta", "gamma"]
     job = {"url": SILENT, "database": "fleet", "headers": {}, "sites": sites, "spread_seconds": 3}

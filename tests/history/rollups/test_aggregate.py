@@ -214,6 +214,7 @@ sample = st.tuples(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=300, deadline=None)
 @given(
     st.lists(sample, max_size=120, unique_by=lambda s: s[:2]).map(sorted),

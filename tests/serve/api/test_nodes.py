@@ -18,6 +18,8 @@ import yaml
 
 from tests.service_process import ServiceProcess, serving, until, write_fleet
 
+pytestmark = pytest.mark.slow
+
 TOKEN = "a-token-for-changes"
 
 

@@ -55,6 +55,7 @@ def site(service: ServiceProcess, name: str) -> dict[str, Any]:
     return found
 
 
+@pytest.mark.slow
 def test_a_point_is_scored_and_silence_is_offline(service: ServiceProcess) -> None:
     battery = {"device": "battery/1", "readings": {"soc_percent": 55, "soh_percent": 60}}
 
@@ -107,6 +108,7 @@ def test_a_node_that_sends_too_often_is_held_up(service: ServiceProcess) -> None
     assert codes == {202, 429}
 
 
+@pytest.mark.slow
 def test_many_nodes_at_once(service: ServiceProcess) -> None:
     time.sleep(3)  # the requests of this one address are limited too
 

@@ -167,6 +167,7 @@ def cut_outcomes(whole: bytes) -> set[Outcome]:
     return outcomes
 
 
+@pytest.mark.slow
 @given(st.dictionaries(st.text(max_size=5), JSON, min_size=1), st.booleans())
 @settings(max_examples=25, deadline=None, derandomize=True)
 def test_a_document_cut_at_any_byte_is_truncated(document: object, plain: bool) -> None:
