@@ -210,12 +210,13 @@ SITE: tuple[Quantity, ...] = (
     ),
     Quantity(
         name="genset_power_w",
-        label="generator power",
+        label="power at the generator input",
         measurement=Measurement.SITE,
         unit="W",
         minimum=-POWER_WATTS,
         maximum=POWER_WATTS,
-        meaning="Power delivered by the generator",
+        meaning="Power that comes in at the generator input; negative where power flows out of it, "
+        "as where PV feeds that side",
         questions=(
             Question(
                 "genset_power",

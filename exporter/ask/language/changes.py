@@ -179,6 +179,11 @@ def needing_attention(parts: Parts, *_: Any) -> None:
     parts.conditions.append(Condition("needs_attention"))
 
 
+def only_first(parts: Parts, *_: Any) -> None:
+    """The first alone, where no number is given."""
+    parts.limit = parts.limit or 1
+
+
 def count(parts: Parts, *_: Any) -> None:
     """How many."""
     parts.count = True
@@ -210,6 +215,7 @@ CHANGES: dict[str, Change] = {
         metrics_to_problems,
         group_of_filters,
         needing_attention,
+        only_first,
         count,
         with_cost,
     )

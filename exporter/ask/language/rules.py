@@ -83,7 +83,7 @@ RULES: dict[str, tuple[Rule, ...]] = {
         ),
         R("degree !history", no="the fastest in what? Name a metric, such as scrape duration"),
         R(
-            "first !order !attention !number",
+            "first !order !attention !number !contact",
             no="the first by what? Say it as in 'worst site' or 'first 5 by score'",
         ),
         R("two_periods", no="one period at a time, please"),
@@ -111,7 +111,11 @@ RULES: dict[str, tuple[Rule, ...]] = {
             "loose_number|loose_comparison",
             no="it is not clear what {number} belongs to; say it as in 'SOH below 80 %' or 'top 5'",
         ),
-        R("unit !comparisons", no="a unit without a number was not understood"),
+        R(
+            "unit !comparisons !amount:power",
+            no="a unit stands there without a number; values come in the units of the glossary, "
+            "so leave it out",
+        ),
         R(
             "loose_attribute",
             no="no known {attribute} is named; to compare all of them, ask 'by {attribute}'",
@@ -206,6 +210,7 @@ RULES: dict[str, tuple[Rule, ...]] = {
         R("attention", go="attention"),
         R("tests !mean|metrics", go="which"),
         R("severity", go="attention"),
+        R("group period !average", do="sums_to_energy"),
         # Groups come worst first, as what is asked for by "which region is worst".
         R("group", ask=What.VALUE, takes="filters metrics group_by period", drops="order"),
         R("order", go="rank"),
@@ -227,6 +232,7 @@ RULES: dict[str, tuple[Rule, ...]] = {
     "contact": (
         R("period", no="whom to call is known for now only; ask it without a period"),
         R("attention !tests", do="needing_attention"),
+        R("first !tests !sites", do="needing_attention only_first"),
         R(
             "",
             ask=What.CONTACT,
@@ -292,6 +298,7 @@ RULES: dict[str, tuple[Rule, ...]] = {
         ),
     ),
     "why": (
+        R("!sites order:worst !period", do="-why +attention", go="attention"),
         R(
             "!one_site",
             no="one site at a time can be explained; name one, such as 'why is Alpha critical?'",

@@ -19,6 +19,7 @@ _SCALE = {
     ("points", ""): 1.0,
     ("%", ""): 1.0,
 }
+_FLOWS = {energy: (power, sign) for energy, power, sign in STATES.values()}
 _MIRRORED = str.maketrans("<>", "><")
 _BY_UNIT = {
     "°F": "temperature",
@@ -98,6 +99,7 @@ class Sorter:
         found.severity = "critical" if self._take("severity") else None
         found.groups = self._take("group")
         own = {METRICS[metric].unit for metric in found.metrics} | {"kWh"}
+        own |= {unit for unit, wanted in _SCALE if wanted in own}
         found.units = [unit for unit in self._take("unit") if unit not in own]
         loose = self._take("number")
         found.loose = "" if found.cell is not None and len(loose) == 1 else next(iter(loose), "")
@@ -224,9 +226,7 @@ class Sorter:
         made = _comparison(metric, operator.value, number, unit)
         used = {id(i) for i in (operator, state, number, unit)}
         self._items = [i for i in self._items if id(i) not in used]
-        if sign == ">":
-            return made
-        return Comparison(metric, made.operator.translate(_MIRRORED), -made.value)
+        return made if sign == ">" else _mirrored(made)
 
     def _durations(self) -> list[Lasting]:
         """How long conditions must have held."""
@@ -314,7 +314,16 @@ class Sorter:
         return next((a for a in self._take("attr") if a not in named and a not in groups), "")
 
 
+def _mirrored(made: Comparison) -> Comparison:
+    return Comparison(made.metric, made.operator.translate(_MIRRORED), -made.value)
+
+
 def _comparison(metric: str, operator: str, number: Item, unit: Item | None) -> Comparison:
+    if unit is not None and unit.value in ("W", "kW") and metric in _FLOWS:
+        # "Discharge faster than 3 kW": the power, with the sign of that direction.
+        power, sign = _FLOWS[metric]
+        made = _comparison(power, operator, number, unit)
+        return made if sign == ">" else _mirrored(made)
     if unit is not None and unit.value in ("kWh", "MWh") and METRICS[metric].unit == "W":
         metric = ENERGY[metric]
     wanted, value = METRICS[metric].unit, number.number
