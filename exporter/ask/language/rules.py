@@ -303,7 +303,8 @@ RULES: dict[str, tuple[Rule, ...]] = {
             "!one_site",
             no="one site at a time can be explained; name one, such as 'why is Alpha critical?'",
         ),
-        R("period", no="an explanation is given for now only; ask it without a period"),
+        # What was wrong then: the issues of that time, and what was known before.
+        R("period", go="timeline"),
         R(
             "",
             ask=What.EXPLAIN,
