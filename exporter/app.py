@@ -28,6 +28,7 @@ from exporter.config.fleet import Fleet
 from exporter.config.reload import FleetFile
 from exporter.config.settings import Settings
 from exporter.config.shards import parse_shard
+from exporter.config.side_file import SideFileError
 from exporter.config.site_secrets import site_secrets_of
 from exporter.config.unknown_settings import mistyped
 from exporter.drivers import DRIVERS, DriverContext
@@ -38,6 +39,8 @@ from exporter.drivers.transport.modbus.gateway import ModbusTransport
 from exporter.drivers.transport.mqtt.broker import MqttTransport
 from exporter.drivers.transport.mqtt.connection import Login
 from exporter.drivers.transport.push import PushTransport
+from exporter.energy.price_feed import PriceFeed
+from exporter.energy.tariff_file import load_tariffs
 from exporter.history.cells.renewal import CellWatch
 from exporter.history.cells.wear import wear_lines
 from exporter.history.influxql import InfluxQL, NoAnswerError
@@ -63,6 +66,7 @@ STORE_ASSESSMENT_SECONDS = 10.0
 WATCH_FILE_SECONDS = 2.0
 SUN_SECONDS = 60.0
 CLOCK_SECONDS = 1.0
+PRICES_SECONDS = 60.0
 FIRST_ROUND_SECONDS = 60.0
 RECALL_SECONDS = 10.0
 
@@ -93,6 +97,7 @@ class Collector:
         self._stopping = False
         self._writer = writer_of(settings, rng)
         self._rollups = self._live_rollups()
+        self._prices = self._price_feed()
         self._http = HttpClient(settings.networks)
         self._secrets = site_secrets_of(settings)
         self._push = PushTransport()
@@ -154,6 +159,8 @@ class Collector:
         self._poller.every(WATCH_FILE_SECONDS, self._watch_file, "watch-file")
         self._poller.every(CLOCK_SECONDS, self._clock_steps.look, "clock")
         self._poller.every(SUN_SECONDS, self._sun, "sun")
+        if self._prices is not None:
+            self._poller.every(PRICES_SECONDS, self._prices.turn, "prices")
         sites = sites_word(len(self._file.fleet.sites))
         host = self._settings.host_port[0]
         address = f"{f'[{host}]' if ':' in host else host}:{self._listener.getsockname()[1]}"
@@ -183,6 +190,8 @@ class Collector:
         await asyncio.gather(watching_cells, recalling, first_sun, return_exceptions=True)
         await self._server.ended()
         await self._http.close()
+        if self._prices is not None:
+            self._prices.close()
         if self._stored is not None:
             await self._stored.close()
         log.info("stopped")
@@ -216,6 +225,15 @@ class Collector:
         return LiveRollups(
             RollupProcess(connection), self._writer, lambda: self._state.ids, time.time
         )
+
+    def _price_feed(self) -> PriceFeed | None:
+        if self._writer is None or self._settings.tariffs is None:
+            return None
+        try:
+            tariffs = load_tariffs(self._settings.tariffs)
+        except SideFileError as error:
+            raise SystemExit(f"fleetscope: {error}") from error
+        return PriceFeed(tariffs, self._writer, time.time) if tariffs.series else None
 
     def _publication(self) -> Publication:
         return Publication(self._latest, self._numbers(), self._waiting_for())

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from exporter.ask.catalogue import Metric
 from exporter.ask.query import Period
 from exporter.ask.statements import ask, no_answer
-from exporter.history.energy import Energy, Question, energy_of_counter, energy_of_power
+from exporter.history.energy import Question, energy_of_counter, energy_of_power, of_site
 from exporter.history.influxql import InfluxQL, NoAnswerError, Series
 from exporter.history.level_choice import beginning, enough_for, level_of, table
 from exporter.history.rollups.fields import FIELDS
@@ -306,16 +306,8 @@ async def _energies(
         found, level = await read(stored, question, asked)
     except NoAnswerError as error:
         raise no_answer(error) from error
-    devices: dict[str, dict[str, Energy]] = defaultdict(dict)
-    for (site, device), energy in found.items():
-        if sites is None or site in sites:
-            devices[site][device] = energy
-    histories = {}
-    for site, each in devices.items():
-        # Of several batteries the active one, or the one of which most is known.
-        most = max(each.values(), key=lambda energy: energy.seconds)
-        energy = each.get(active.get(site, ""), most)
-        histories[site] = History(
+    histories = {
+        site: History(
             energy.times,
             energy.steps_kwh,
             *(math.nan, math.nan, math.nan),
@@ -324,6 +316,8 @@ async def _energies(
             resets=energy.resets,
             glitches=energy.glitches,
         )
+        for site, energy in of_site(found, sites, active).items()
+    }
     return histories, asked, level
 
 

@@ -9,6 +9,7 @@ import typer
 
 from exporter.cli import mcp_command, questions
 from exporter.cli.cells import cells
+from exporter.cli.energy import energy
 from exporter.cli.evaluate import evaluate
 from exporter.cli.import_files import import_files
 from exporter.cli.report import report
@@ -46,6 +47,7 @@ mcp_command.register(app)
 app.command("import")(import_files)
 app.command("cells")(cells)
 app.command("evaluate")(evaluate)
+app.command("energy")(energy)
 
 FleetOption = Annotated[
     Path | None, typer.Option("--fleet", help="Fleet file (FLEETSCOPE_FLEET).", metavar="FILE")

@@ -296,6 +296,11 @@ class Settings(BaseSettings):
     prices: Path | None = Field(
         None, description="Price list, YAML; without it no cost is shown (docs/report.md)"
     )
+    tariffs: Path | None = Field(
+        None,
+        description="What energy costs, earns and stands for in CO2, by site and time, YAML "
+        "(docs/energy.md)",
+    )
     report: Path | None = Field(
         None, description="When the report is made and where it goes, YAML (docs/report.md)"
     )

@@ -18,6 +18,7 @@ from exporter.config.side_file import SideFileError, load
 from exporter.deliver.report.report_file import ReportPlan
 from exporter.deliver.tickets.ticket_file import TicketPlan
 from exporter.deliver.tickets.updater import TicketUpdater
+from exporter.energy.tariff_file import TariffFile, load_tariffs
 from exporter.history.influxql import InfluxQL
 
 log = logging.getLogger(__name__)
@@ -34,6 +35,7 @@ class SideFiles:
     prices: PriceList | None = None
     report: ReportPlan | None = None
     tickets: TicketPlan | None = None
+    tariffs: TariffFile | None = None
 
 
 def load_side_files(settings: Settings) -> SideFiles:
@@ -51,6 +53,7 @@ def load_side_files(settings: Settings) -> SideFiles:
             prices=load_prices(settings.prices) if settings.prices else None,
             report=load(settings.report, ReportPlan) if settings.report else None,
             tickets=load(settings.tickets, TicketPlan) if settings.tickets else None,
+            tariffs=load_tariffs(settings.tariffs) if settings.tariffs else None,
         )
     except SideFileError as error:
         raise SystemExit(f"fleetscope: {error}") from error

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Literal
 
 import numpy as np
 
@@ -18,6 +19,8 @@ LOOKBACK_SECONDS = 3600.0
 COUNTER_LOOKBACK_SECONDS = 86_400.0
 """Of few sites; of many it is an hour, since much would have to be read."""
 _FEW_SITES = 6
+Part = Literal["net", "in", "out"]
+"""Which sign of a power counts: all, above 0 only, or below 0 only (as an energy above 0)."""
 
 
 @dataclass(slots=True)
@@ -65,6 +68,10 @@ class Question:
         Length of the steps in which the course is given; they begin at multiples of it since 1970.
     extra : str
         Another condition on tags.
+    part : Part
+        Of a power. Within a window of a roll-up both signs are netted.
+    levels : sequence of Level or None
+        Roll-ups to read, the finest first; None for those that are meant for the length.
     """
 
     measurement: str
@@ -75,6 +82,8 @@ class Question:
     count: int
     step_seconds: int
     extra: str = ""
+    part: Part = "net"
+    levels: Sequence[Level] | None = None
 
     @property
     def where(self) -> str:
@@ -90,11 +99,22 @@ class Question:
         """The statement that adds up whole windows of a roll-up."""
         also = f" AND {self.where}" if self.where else ""
         groups = ", ".join(name(tag) for tag in self.by)
+        # A longer step would net both signs over all of it.
+        step = level.seconds if self.part != "net" else max(self.step_seconds, level.seconds)
         return (
             f"SELECT {columns} FROM {table(level, self.measurement)} "  # noqa: S608
-            f"WHERE {between(start, end)}{also} "
-            f"GROUP BY time({max(self.step_seconds, level.seconds)}s), {groups} fill(none)"
+            f"WHERE {between(start, end)}{also} GROUP BY time({step}s), {groups} fill(none)"
         )
+
+    def wanted(self, values: FloatArray) -> FloatArray:
+        """What counts of powers or energies."""
+        if self.part == "net":
+            return values
+        return np.maximum(values if self.part == "in" else -values, 0.0)
+
+    def wanted_of(self, value: float) -> float:
+        """The same of one."""
+        return value if self.part == "net" else max(value if self.part == "in" else -value, 0.0)
 
 
 class _Steps:
@@ -133,6 +153,32 @@ class _Steps:
         return {key: self._found[key] for key in self._by_step}
 
 
+def of_site(
+    energies: Mapping[tuple[str, str], Energy],
+    sites: Collection[str] | None,
+    active: Mapping[str, str],
+) -> dict[str, Energy]:
+    """The energy of each site: of several batteries the active one, or the one known longest.
+
+    Parameters
+    ----------
+    energies : mapping of (site id, device) to Energy
+    sites : collection of str or None
+        Which sites; None for all.
+    active : mapping of site id to device
+        The battery that counts where a site has several.
+    """
+    devices: dict[str, dict[str, Energy]] = {}
+    for (site, device), energy in energies.items():
+        if sites is None or site in sites:
+            devices.setdefault(site, {})[device] = energy
+    found = {}
+    for site, each in devices.items():
+        most = max(each.values(), key=lambda energy: energy.seconds)
+        found[site] = each.get(active.get(site, ""), most)
+    return found
+
+
 def _key(series: Series) -> tuple[str, str]:
     return series.tags["site"], series.tags.get("device", "")
 
@@ -165,7 +211,8 @@ async def energy_of_power(
     exporter.history.influxql.NoAnswerError
     """
     q, steps = question, _Steps(question.step_seconds)
-    plan = await split(stored, q.measurement, q.field, f"{q.field}_wh", q.start, q.end, q.where)
+    rolled = f"{q.field}_wh"
+    plan = await split(stored, q.measurement, q.field, rolled, q.start, q.end, q.where, q.levels)
     asked = statements if statements is not None else []
     if plan.level is not None and plan.older is not None:
         columns = f"sum({name(f'{q.field}_mean')}), count({name(f'{q.field}_mean')})"
@@ -174,14 +221,16 @@ async def energy_of_power(
             for time, total, count in series.rows:
                 if total is not None:
                     seconds = plan.level.seconds
-                    steps.add(series, time / 1000, total * seconds / 3.6e6, count * seconds)
+                    kwh = q.wanted_of(total * seconds / 3.6e6)
+                    steps.add(series, time / 1000, kwh, count * seconds)
     if plan.level is not None and plan.rolled_start < plan.rolled_end:
         columns = f"sum({name(f'{q.field}_wh')}), sum({name(f'{q.field}_seconds')})"
         asked.append(q.of_windows(columns, plan.level, plan.rolled_start, plan.rolled_end))
         for series in await stored.select(asked[-1]):
             for time, watt_hours, seconds in series.rows:
                 if watt_hours is not None:
-                    steps.add(series, time / 1000, watt_hours / 1000, seconds or 0.0)
+                    kwh = q.wanted_of(watt_hours / 1000)
+                    steps.add(series, time / 1000, kwh, seconds or 0.0)
     for edge in plan.edges:
         read = await detail(
             stored,
@@ -196,12 +245,13 @@ async def energy_of_power(
             asked,
         )
         for series in read:
-            _add_power(steps, series, edge, q.step_seconds)
+            _add_power(steps, series, edge, q)
     return steps.done(), plan.level
 
 
-def _add_power(steps: _Steps, series: Series, edge: tuple[float, float], step_seconds: int) -> None:
+def _add_power(steps: _Steps, series: Series, edge: tuple[float, float], q: Question) -> None:
     times, watts = samples(series)
+    watts, step_seconds = q.wanted(watts), q.step_seconds
     held = held_ms(np.zeros(len(times), dtype=np.int64), times)
     start_ms, end_ms = round(edge[0] * 1000), round(edge[1] * 1000)
     cut = spans(times, held, step_seconds * 1000, start_ms, end_ms)
@@ -225,7 +275,8 @@ async def energy_of_counter(
     exporter.history.influxql.NoAnswerError
     """
     q, steps = question, _Steps(question.step_seconds)
-    plan = await split(stored, q.measurement, q.field, f"{q.field}_last", q.start, q.end, q.where)
+    rolled = f"{q.field}_last"
+    plan = await split(stored, q.measurement, q.field, rolled, q.start, q.end, q.where, q.levels)
     asked = statements if statements is not None else []
     if plan.level is not None and plan.rolled_start < plan.rolled_end:
         columns = ", ".join(

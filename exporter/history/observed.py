@@ -67,6 +67,7 @@ async def split(
     start: float,
     end: float,
     where: str,
+    levels: Sequence[Level] | None = None,
 ) -> Split:
     """How to read a range of a field.
 
@@ -80,12 +81,14 @@ async def split(
         Unix seconds.
     where : str
         Condition on tags; may be empty.
+    levels : sequence of Level, optional
+        Roll-ups to choose from, the finest first; else those that are enough for the length.
 
     Raises
     ------
     NoAnswerError
     """
-    levels = enough_for(end - start) or LEVELS[:1]
+    levels = levels or enough_for(end - start) or LEVELS[:1]
     level = await level_of(stored, measurement, field, start, end, where, levels)
     if level is None:
         return Split(start, end, None, start, start)

@@ -19,6 +19,7 @@ from exporter.assess.assessment import FleetAssessment
 from exporter.assess.costs import PriceList
 from exporter.config.nodes_file import NodesFile
 from exporter.deliver.alertmanager import Alertmanager
+from exporter.energy.tariff_file import TariffFile
 from exporter.history.alert_history import AlertHistory
 from exporter.history.influxql import InfluxQL
 from exporter.serve import api, page
@@ -56,6 +57,7 @@ def make_app(
     alerts: AlertHistory | None = None,
     alertmanager: Alertmanager | None = None,
     links: page.Links | None = None,
+    tariffs: TariffFile | None = None,
 ) -> FastAPI:
     """The application.
 
@@ -95,6 +97,8 @@ def make_app(
         Where alerts are read and silenced; None where no settings name one.
     links : Links or None
         Addresses that the page links to.
+    tariffs : TariffFile or None
+        What energy costs by site and time.
     """
     app = FastAPI(
         title="Fleetscope",
@@ -150,7 +154,7 @@ def make_app(
     if telemetry is not None:
         app.include_router(telemetry_router(telemetry))
     app.include_router(page.router(links))
-    api.include(app, latest, stored, prices, lambda: bool(app.state.stopping), seen)
+    api.include(app, latest, stored, prices, lambda: bool(app.state.stopping), seen, tariffs)
     app.include_router(site_alerts.router(latest, alertmanager))
     app.include_router(answers_router(Answerer(latest, stored, prices, alerts), model, seen))
     if pool is not None:

@@ -81,6 +81,7 @@ class ServerProcess:
             pool=self._pool,
             alertmanager=Alertmanager.from_settings(settings),
             links=Links.of(settings),
+            tariffs=files.tariffs,
         )
         self._server = GuardedServer(
             app, settings, lambda: self._publication().assessment.fleet.projects, audit

@@ -67,6 +67,7 @@ class Worker:
             model=LanguageModel.from_settings(settings),
             seen=visibility,
             alerts=VisibleAlerts(alerts, visible) if alerts is not None else None,
+            tariffs=self._files.tariffs,
         )
         self._tasks: dict[int, asyncio.Task[None]] = {}
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from scoring.flows import self_consumption, self_sufficiency, share
+
 LEAST_CYCLES = 1.0
 """Below it, what a battery holds more or less than before says more than its losses."""
 
@@ -37,18 +39,7 @@ def balance(
         found["throughput_kwh"] = charged + discharged
         if capacity_kwh and charge_change is not None and charged >= LEAST_CYCLES * capacity_kwh:
             stored = charge_change / 100 * capacity_kwh
-            found["efficiency"] = _share(discharged, charged - stored)
-    pv, exported = kwh["pv_kwh"], kwh["export_kwh"]
-    if pv is not None and exported is not None:
-        found["self_consumption"] = _share(pv - exported, pv)
-    load, imported = kwh["load_kwh"], kwh["import_kwh"]
-    if load is not None and imported is not None:
-        found["self_sufficiency"] = _share(load - imported, load)
+            found["efficiency"] = share(discharged, charged - stored)
+    found["self_consumption"] = self_consumption(kwh["pv_kwh"], kwh["export_kwh"])
+    found["self_sufficiency"] = self_sufficiency(kwh["load_kwh"], kwh["import_kwh"])
     return found
-
-
-def _share(part: float, whole: float) -> float | None:
-    """A share from 0 to 1; None where readings contradict each other."""
-    if whole <= 0 or not -0.01 <= part / whole <= 1.01:
-        return None
-    return min(max(part / whole, 0.0), 1.0)

@@ -11,6 +11,8 @@ import re
 from collections.abc import Callable, Collection
 
 from exporter.assess.assessment import FleetAssessment
+from exporter.energy.market_prices import KEPT_AT
+from exporter.energy.market_prices import MEASUREMENT as PRICE
 from exporter.history.influxql import InfluxQL, NoAnswerError, Series
 from exporter.model.levels import RAW
 from exporter.serve.access.visible import visibility
@@ -22,6 +24,8 @@ _SOURCE = re.compile(rf"FROM ({_QUOTED}(?:\.{_QUOTED})*) WHERE ")
 _OR = re.compile(r"\bOR\b", re.IGNORECASE)
 # It holds what the exporter itself did, which is about all projects.
 _OF_THE_EXPORTER = '"event"'
+# Prices belong to no site.
+_OF_EVERYBODY = f'FROM "{KEPT_AT}"."{PRICE}" '
 
 
 class VisiblePast(InfluxQL):
@@ -48,7 +52,9 @@ class VisiblePast(InfluxQL):
         LookupError
             Outside a request.
         """
-        if visibility().projects is None:
+        if visibility().projects is None or statement.count("FROM ") == statement.count(
+            _OF_EVERYBODY
+        ):
             return await self._stored.select(statement, retention)
         sites = {site.id for site in self._visible().fleet.sites}
         if not sites or f"FROM {_OF_THE_EXPORTER} " in statement:

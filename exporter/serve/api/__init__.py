@@ -8,11 +8,13 @@ from fastapi import FastAPI
 
 from exporter.assess.assessment import FleetAssessment
 from exporter.assess.costs import PriceList
+from exporter.energy.tariff_file import TariffFile
 from exporter.history.influxql import InfluxQL
 from exporter.serve.access.roles import Visibility
 from exporter.serve.api import (
     comparisons,
     documentation,
+    energy,
     events,
     fleet,
     history,
@@ -31,6 +33,7 @@ def include(
     prices: PriceList | None,
     stopping: Callable[[], bool],
     seen: Callable[[], Visibility],
+    tariffs: TariffFile | None = None,
 ) -> None:
     """Add every router, problem details, documentation, and HEAD.
 
@@ -46,6 +49,7 @@ def include(
         Whether the server is about to stop, which ends streams.
     seen : callable
         What the caller of the request under way sees.
+    tariffs : TariffFile or None
     """
     problems.install(app)
     app.include_router(fleet.router(latest))
@@ -53,6 +57,7 @@ def include(
     app.include_router(comparisons.router(latest))
     app.include_router(history.router(latest, stored))
     app.include_router(surface.router(latest, stored))
+    app.include_router(energy.router(latest, stored, tariffs))
     app.include_router(report.router(latest, stored, prices, seen))
     app.include_router(events.router(latest, stopping, seen))
     documentation.install(app)

@@ -41,6 +41,7 @@ class Influx:
     def __init__(self, url: str, pid: int) -> None:
         self.url = url
         self.pid = pid
+        self.rolled = False
 
     def query(self, statement: str) -> None:
         data = urllib.parse.urlencode({"q": statement}).encode()

@@ -1,0 +1,1 @@
+"""Energy: accounts, tariffs, forecasts, plans."""
