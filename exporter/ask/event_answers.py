@@ -60,12 +60,13 @@ async def events_answer(b: Builder, stored: InfluxQL) -> Answer:
     shown_sites = order[: b.query.limit or 20]
     lines = [_event_line(b, event) for site in shown_sites for event in by_site[site]]
     going_on = sum(any(e.ongoing for e in by_site[site]) for site in order)
-    headline = _headline(b, len(order), verb, going_on)
+    reaches_now = event_log.reaches_now(b.view, period)
+    headline = _headline(b, len(order), verb, going_on, at_end="" if reaches_now else " at the end")
     if order:
         event = by_site[order[0]][0]
         title = b.view.directory.titles[order[0]]
         headline += f" First {title}: {event.sentence}, {duration_words(event.seconds)} in all" + (
-            ", still now." if event.ongoing else "."
+            f", still {'now' if reaches_now else 'at the end'}." if event.ongoing else "."
         )
     for site in shown_sites:
         for event in by_site[site]:
@@ -125,7 +126,7 @@ def _event_line(b: Builder, event: Event) -> dict[str, Any]:
     }
 
 
-def _headline(b: Builder, count: int, verb: str, going_on: int) -> str:
+def _headline(b: Builder, count: int, verb: str, going_on: int, *, at_end: str) -> str:
     """How many sites had issues, as far as the period was observed."""
     assert b.coverage is not None
     when = b.period.words or "in the period"
@@ -138,6 +139,6 @@ def _headline(b: Builder, count: int, verb: str, going_on: int) -> str:
         )
     some = capital(sites_word(count) if count else "no sites")
     still = "do" if b.query.what is not What.WHICH else "with it"
-    text = f"{some} of {b.of_sites()} {verb}, {when}; {going_on or 'none'} still {still}."
+    text = f"{some} of {b.of_sites()} {verb}, {when}; {going_on or 'none'} still {still}{at_end}."
     thin = b.coverage.below(MOSTLY)
     return f"{text} {b.coverage.sentence()}" if thin else text

@@ -26,7 +26,8 @@ class Event:
     """An issue of a site within a period.
 
     ``first`` and ``last`` are Unix seconds; ``seconds`` is how long it was active within the
-    period; ``times`` counts how often it began.
+    period; ``times`` counts how often it began; ``ongoing`` whether it was active at the end of the
+    period.
     """
 
     site: str
@@ -96,6 +97,10 @@ async def fetch(
     read = _of_detail if level is None else _of_rollup
     found = {key: read(key, tables, period, level) for key in tables[0]}
     kept = {key: event for key, event in found.items() if event is not None}
+    late = period.end.timestamp() - 2 * STORED_EVERY_SECONDS
+    for event in kept.values():
+        # What is active now is known better than what was stored.
+        event.ongoing &= event.last > late and not reaches_now(view, period)
     _add_present(kept, view, period, wanted)
     return list(kept.values()), asked, level
 
@@ -121,6 +126,7 @@ def _of_detail(
         last=ends.get("time", period.end.timestamp()),
         seconds=min(worst["count"] * STORED_EVERY_SECONDS, period.seconds),
         times=max(1, int(times.get("times", 1))),
+        ongoing=True,
     )
 
 
@@ -147,6 +153,7 @@ def _of_rollup(
         last=last.get("time", period.end.timestamp()),
         seconds=min(worst["seconds"] or 0.0, period.seconds),
         times=max(1, int(ends.get("ends", 0)) + int(last.get("last") == 1)),
+        ongoing=last.get("last") == 1,
     )
 
 
@@ -159,6 +166,7 @@ def _event(
     last: float,
     seconds: float,
     times: int,
+    ongoing: bool,
 ) -> Event:
     return Event(
         site=key[0],
@@ -172,7 +180,7 @@ def _event(
         last=last,
         seconds=seconds,
         times=times,
-        ongoing=False,
+        ongoing=ongoing,
     )
 
 
@@ -184,13 +192,18 @@ def _key(tags: dict[str, str]) -> tuple[str, str]:
     return tags["site"], tags["code"]
 
 
+def reaches_now(view: View, period: Period) -> bool:
+    """Whether a period ends so late that what is active now was active at its end."""
+    now = view.assessment.time
+    return period.start.timestamp() <= now <= period.end.timestamp() + 60
+
+
 def _add_present(
     found: dict[tuple[str, str], Event], view: View, period: Period, wanted: set[str]
 ) -> None:
     """What is active now, which InfluxDB may not have yet."""
-    now = view.assessment.time
-    start, end = period.start.timestamp(), period.end.timestamp()
-    if not start <= now <= end + 60:
+    now, start = view.assessment.time, period.start.timestamp()
+    if not reaches_now(view, period):
         return
     for site, issues in zip(view.sites, view.assessment.issues, strict=True):
         if site.id not in wanted:

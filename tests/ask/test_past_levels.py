@@ -148,6 +148,7 @@ def test_a_week_out_of_roll_ups_is_what_full_detail_says(server: Influx) -> None
         assert after.first == pytest.approx(before.first, abs=900)
         assert after.last == pytest.approx(before.last, abs=10)
         assert after.seconds == pytest.approx(before.seconds, rel=0.01)
+        assert after.ongoing == before.ongoing == (key == ("beta", "cell_spread"))
     assert has["alpha", "battery_temperature"].times == 2
     assert {level for level, _ in rolled.values()} == {"rollup_15m"}
     for name in NAMES:

@@ -139,3 +139,17 @@ def test_all_observed_needs_no_word(server: Influx) -> None:
     answer = ask(server, "problems at Alpha in the last 20 minutes")
     assert answer.headline.startswith("1 site of 1 site asked about needed attention")
     assert "bserved" not in answer.headline
+
+
+@pytest.mark.parametrize(
+    ("window", "end"),
+    [
+        ("between 13:20 and 13:35", "; 1 still with it at the end."),
+        ("between 13:20 and 13:50", "; none still with it at the end."),
+        ("since 13:20", "; none still with it."),
+    ],
+)
+def test_what_goes_on_at_the_end_of_a_window_is_not_over(
+    server: Influx, window: str, end: str
+) -> None:
+    assert end in ask(server, f"was Beta offline {window}").headline
