@@ -54,6 +54,8 @@ class VenusDevice:
     trees : callable
     garble : callable
         From a payload to what is sent in its stead.
+    settle : callable or None
+        Takes the path and value of each message to ``W/``; None: nothing can be set.
     """
 
     def __init__(
@@ -61,10 +63,13 @@ class VenusDevice:
         portal: str,
         trees: Trees,
         garble: Callable[[bytes], bytes] = lambda payload: payload,
+        settle: Callable[[str, Any], None] | None = None,
     ) -> None:
         self.portal = portal
         self._trees = trees
         self._garble = garble
+        self._settle = settle
+        self._asked: set[str] = set()
         self._sent: dict[str, Any] = {}
         self._alive_until = -1.0
         self._heartbeat_due = 0.0
@@ -82,6 +87,17 @@ class VenusDevice:
                 return
         self._full = True
 
+    def ask(self, path: str) -> None:
+        """Take a message to ``R/``: the value is published once more."""
+        self._asked.add(path)
+
+    def write(self, path: str, payload: bytes) -> None:
+        """Take a message to ``W/``."""
+        with contextlib.suppress(orjson.JSONDecodeError, TypeError, KeyError, ValueError):
+            value = orjson.loads(payload)["value"]
+            if self._settle is not None:
+                self._settle(path, value)
+
     def publish(self, client: Client, now: float) -> None:
         """Publish what is due."""
         trees = self._trees()
@@ -96,6 +112,9 @@ class VenusDevice:
         else:
             missing = object()
             self._send(client, {t: v for t, v in topics.items() if self._sent.get(t, missing) != v})
+        for path in self._asked & topics.keys():
+            self._put(client, path, topics[path])
+        self._asked.clear()
         for gone in self._sent.keys() - topics.keys():
             client.publish(f"N/{self.portal}/{gone}", b"")
         self._sent = topics
@@ -133,12 +152,20 @@ async def publish_devices(
         parts = topic.split("/")
         if len(parts) == 3 and parts[2] == "keepalive" and parts[1] in devices:
             devices[parts[1]].keep_alive(payload, loop.time())
+        elif len(parts) > 3 and parts[1] in devices:
+            path = "/".join(parts[2:])
+            if parts[0] == "R":
+                devices[parts[1]].ask(path)
+            else:
+                devices[parts[1]].write(path, payload)
 
     while True:
         try:
             name = f"venus-{next(iter(devices))}"
             async with connected(host, port, name, receive, **login) as (client, receiving):
-                client.subscribe("R/+/keepalive")
+                for portal in devices:
+                    client.subscribe(f"R/{portal}/#")
+                    client.subscribe(f"W/{portal}/#")
                 for device in devices.values():
                     device.announce(client)
                 ping_due = loop.time()

@@ -158,6 +158,11 @@ class Poller:
         await self._timers.stop()
         self._scheduler.shutdown(wait=False)
 
+    def driver_of(self, site_id: str) -> Driver | None:
+        """The driver of a site; None for one that is not polled."""
+        target = self._targets.get(site_id)
+        return None if target is None else target.driver
+
     @property
     def lag_seconds(self) -> float:
         """Longest delay of a scrape behind its time, in this minute and the one before."""

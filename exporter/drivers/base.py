@@ -6,6 +6,7 @@ is Writable. All that it reads ends in a Snapshot.
 
 from __future__ import annotations
 
+import math
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -182,8 +183,12 @@ class Writable(Protocol):
             When the device refused it or did not answer; its detail quotes the device.
         """
 
-    async def release(self, name: str) -> None:
-        """Give a value back to the device's own control. Raises as :meth:`write` does."""
+    async def release(self, name: str, before: float = math.nan) -> None:
+        """Give a value back to the device's own control.
+
+        ``before`` is what the device had in force before the first write, NaN where it had
+        nothing; a device that cannot forget a value gets this one. Raises as :meth:`write` does.
+        """
 
     async def read_setpoint(self, name: str) -> float:
         """The value that the device has in force, NaN without one. Raises as :meth:`write`."""

@@ -6,12 +6,13 @@ import asyncio
 import contextlib
 import struct
 from collections.abc import Mapping, Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from simulator.engine import Simulator
 from simulator.faults import SlowParams
 
 _READ = (3, 4)
+_WRITE = 16
 _ILLEGAL_FUNCTION, _ILLEGAL_ADDRESS, _FAILURE, _NO_TARGET = 1, 2, 4, 11
 _MOST_REGISTERS = 125
 _RUBBISH = b"HTTP/1.1 502 Bad Gateway\r\n\r\n"
@@ -23,6 +24,14 @@ class Units(Protocol):
     def registers(self, unit: int, address: int, count: int) -> Mapping[int, int] | None:
         """Registers of a unit by address, at least those asked for that it has; None where the
         unit does not exist."""
+
+
+@runtime_checkable
+class SettableUnits(Units, Protocol):
+    """Units of which registers can be set."""
+
+    def write(self, unit: int, address: int, words: Sequence[int]) -> int:
+        """Set registers; returns a Modbus exception code, 0 where they are set."""
 
 
 class ModbusServer:
@@ -130,6 +139,8 @@ class ModbusServer:
 
     def _answer(self, unit: int, body: bytes) -> bytes:
         function = body[0]
+        if function == _WRITE and len(body) > 6:
+            return self._write(unit, body)
         if function not in _READ or len(body) != 5:
             return self._fail(function, _ILLEGAL_FUNCTION)
         address, count = struct.unpack(">HH", body[1:])
@@ -144,3 +155,15 @@ class ModbusServer:
             return self._fail(function, _ILLEGAL_ADDRESS)
         words = [registers[number] for number in wanted]
         return struct.pack(f">BB{count}H", function, 2 * count, *words)
+
+    def _write(self, unit: int, body: bytes) -> bytes:
+        """Set registers, of a site that takes any."""
+        address, count, size = struct.unpack(">HHB", body[1:6])
+        if size != 2 * count or len(body) != 6 + size:
+            return self._fail(_WRITE, 3)
+        words = struct.unpack(f">{count}H", body[6:])
+        for _, units in self._sites:
+            if isinstance(units, SettableUnits) and units.registers(unit, 0, 0) is not None:
+                code = units.write(unit, address, words)
+                return self._fail(_WRITE, code) if code else body[:5]
+        return self._fail(_WRITE, _ILLEGAL_FUNCTION)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Mapping
 from typing import Annotated, Self
 
@@ -46,7 +47,7 @@ class ToyPolled(Driver):
     async def write(self, name: str, value: float) -> None:
         self.setpoints[name] = value
 
-    async def release(self, name: str) -> None:
+    async def release(self, name: str, before: float = math.nan) -> None:
         self.setpoints.pop(name, None)
 
     async def read_setpoint(self, name: str) -> float:

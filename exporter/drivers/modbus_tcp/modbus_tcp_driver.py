@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Self
 from urllib.parse import urlsplit
 
-from exporter.drivers.base import Driver, DriverContext, Endpoint
+from exporter.drivers.base import Capability, Driver, DriverContext, Endpoint
 from exporter.drivers.modbus_tcp.gx_bridge import GxBridge
 from exporter.drivers.modbus_tcp.gx_map import gx_map
 from exporter.drivers.modbus_tcp.gx_options import GX_MAP, ModbusTcpOptions
+from exporter.drivers.modbus_tcp.gx_setpoint import GxSetpoint
 from exporter.drivers.template.template_driver import gateway_of
 from exporter.drivers.template.template_file import load_template
 from exporter.drivers.template.template_reader import TemplateReader
 from exporter.drivers.template.template_sources import ModbusSource
 from exporter.drivers.venus.scrape import Budget, VenusOptions
+from exporter.drivers.venus.setpoint import CAPABILITIES
 from exporter.drivers.venus.site_reader import SiteReader
-from exporter.model.snapshot import Snapshot
+from exporter.model.snapshot import Outcome, ScrapeError, Snapshot
 
 _GX_UNIT = 100
 # As over HTTP, with the list of services: system, battery, inverter, and another in turn.
@@ -24,7 +28,7 @@ _BUDGET = Budget(requests=4, others=1, meter_seconds=20.0, other_seconds=60.0)
 
 
 class ModbusTcpDriver(Driver):
-    """Reads one site over Modbus TCP. Pollable."""
+    """Reads one site over Modbus TCP. Pollable, and Writable where it is a GX device."""
 
     options = ModbusTcpOptions
     schemes = ("modbus",)
@@ -40,6 +44,7 @@ class ModbusTcpDriver(Driver):
         options = endpoint.options
         assert isinstance(options, ModbusTcpOptions)
         self._transport = context.transports.modbus
+        self._setpoint: GxSetpoint | None = None
         if options.modbus.map == GX_MAP:
             parts = urlsplit(endpoint.url)
             self._gateway = self._transport.gateway(parts.hostname or "", parts.port)
@@ -55,6 +60,7 @@ class ModbusTcpDriver(Driver):
     ) -> SiteReader:
         block = options.modbus
         unit = _GX_UNIT if block.unit is None else block.unit
+        self._setpoint = GxSetpoint(self._gateway, unit)
         bridge = GxBridge(self._gateway, gx_map(), unit, block.units, context.monotonic)
         chosen = VenusOptions.model_validate(
             {"serial": options.serial, "ignored_devices": options.ignored_devices}
@@ -69,6 +75,28 @@ class ModbusTcpDriver(Driver):
     async def scrape(self) -> Snapshot:
         """Read the site once; see :class:`exporter.drivers.base.Pollable`."""
         return await self._reader.scrape()
+
+    def capabilities(self) -> Mapping[str, Capability]:
+        """The power at the AC input of a GX; see :class:`exporter.drivers.base.Writable`."""
+        return {} if self._setpoint is None else CAPABILITIES
+
+    async def write(self, name: str, value: float) -> None:
+        """Set it."""
+        await self._of(name).write(value)
+
+    async def release(self, name: str, before: float = math.nan) -> None:
+        """Give it back to the device."""
+        del before
+        await self._of(name).release()
+
+    async def read_setpoint(self, name: str) -> float:
+        """What is in force."""
+        return await self._of(name).read()
+
+    def _of(self, name: str) -> GxSetpoint:
+        if self._setpoint is None:
+            raise ScrapeError(Outcome.MALFORMED, f"{name}: the map has no such set-point")
+        return self._setpoint
 
     async def close(self) -> None:
         """Give the connection back."""

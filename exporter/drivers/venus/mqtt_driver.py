@@ -11,6 +11,7 @@ import contextlib
 import logging
 import math
 import re
+from collections.abc import Mapping
 from typing import Annotated, Self
 from urllib.parse import urlsplit
 
@@ -19,12 +20,14 @@ from pydantic import AfterValidator, Field
 
 from exporter.config.endpoints import ascii_host
 from exporter.config.field_types import field_error
-from exporter.drivers.base import Driver, DriverContext, Endpoint
+from exporter.drivers.base import Capability, Driver, DriverContext, Endpoint
 from exporter.drivers.transport.http.options import HttpOptions
 from exporter.drivers.transport.mqtt.broker import Broker, Subscription
 from exporter.drivers.transport.mqtt.connection import Address
+from exporter.drivers.venus.mqtt_setpoint import MqttSetpoint
 from exporter.drivers.venus.replica import Replica
 from exporter.drivers.venus.scrape import Budget, VenusOptions
+from exporter.drivers.venus.setpoint import CAPABILITIES
 from exporter.drivers.venus.site_reader import SiteReader
 from exporter.model.snapshot import Outcome, ScrapeError, Snapshot
 
@@ -65,7 +68,7 @@ class VenusMqttOptions(VenusOptions):
 
 
 class VenusMqttDriver(Driver):
-    """Keeps the latest of what one site publishes. Subscribed."""
+    """Keeps the latest of what one site publishes. Subscribed and Writable."""
 
     options = VenusMqttOptions
     schemes = ("mqtt", "mqtts")
@@ -86,6 +89,8 @@ class VenusMqttDriver(Driver):
         self._subscription: Subscription | None = None
         self._error: ScrapeError | None = None
         self._sign = asyncio.Event()
+        self._portal: str | None = None
+        self._setpoint = MqttSetpoint(self._replica, self._topics)
 
     @classmethod
     def open(cls, endpoint: Endpoint, context: DriverContext) -> Self:
@@ -110,6 +115,32 @@ class VenusMqttDriver(Driver):
                 self._error = ScrapeError(Outcome.MALFORMED, "MQTT: the subscription failed")
             await asyncio.sleep(_RETRY_SECONDS)
 
+    # -- set-points, see exporter.drivers.base.Writable -----------------------------------------
+
+    def capabilities(self) -> Mapping[str, Capability]:
+        """The power at the AC input."""
+        return CAPABILITIES
+
+    async def write(self, name: str, value: float) -> None:
+        """Set it."""
+        del name
+        await self._setpoint.write(value)
+
+    async def release(self, name: str, before: float = math.nan) -> None:
+        """Give it back to the device."""
+        del name, before
+        await self._setpoint.release()
+
+    async def read_setpoint(self, name: str) -> float:
+        """What is in force."""
+        del name
+        return await self._setpoint.read()
+
+    def _topics(self) -> tuple[Broker, str, str] | None:
+        if self._broker is None or self._portal is None or self._subscription is None:
+            return None
+        return self._broker, self._prefix, self._portal
+
     # -- the subscription ---------------------------------------------------------------------
 
     async def _subscribe(self) -> None:
@@ -119,6 +150,7 @@ class VenusMqttDriver(Driver):
         broker = self._context.transports.mqtt.broker(self._endpoint.site, url, address)
         self._broker = broker
         portal = self._options.portal or await self._discover(broker)
+        self._portal = portal
         topics = f"{self._prefix}N/{portal}/"
         replica = self._replica
         subscription = Subscription(topics.encode(), (f"{topics}#",), replica)

@@ -146,6 +146,8 @@ class Replica:
     on_sign : callable or None
         Called when a publication is complete, when the site is heard again after a silence, and
         when it floods.
+    watched : dict
+        Topic of a value that no reading is made of, to what takes its payload.
     """
 
     def __init__(self, monotonic: Callable[[], float]) -> None:
@@ -155,6 +157,7 @@ class Replica:
         self.flooded = False
         self.dropped = 0
         self.on_sign: Callable[[], None] | None = None
+        self.watched: dict[bytes, Callable[[bytes], None]] = {}
         self._has_heartbeat = False
         self._devices: dict[bytes, Device] = {}
         self._values = 0
@@ -219,6 +222,8 @@ class Replica:
             self.expect_all()
             self._current_heard = -math.inf
             self._sign()
+        if self.watched and (watcher := self.watched.get(topic)) is not None:
+            watcher(payload)
         end = topic.find(b"/", topic.find(b"/") + 1)
         if end > 0:
             self._put(topic[:end], topic[end + 1 :], payload)

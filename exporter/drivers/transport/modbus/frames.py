@@ -1,7 +1,7 @@
 """Frames of Modbus TCP: requests as bytes, and what a reply says. Pure, no I/O.
 
 Source: MODBUS Application Protocol Specification V1.1b3 and MODBUS Messaging on TCP/IP V1.0b,
-unchanged since 2012 and 2006. Two functions of it are all that reading needs, so this is smaller
+unchanged since 2012 and 2006. Three functions of it are all that is needed, so this is smaller
 than the part of a library that would have to be wrapped. It keeps apart what libraries merge:
 a reply of another transaction, a reply cut short, silence, and an answer that is no Modbus.
 """
@@ -30,6 +30,10 @@ class Function(IntEnum):
     HOLDING = 3
     INPUT = 4
 
+
+WRITE_MULTIPLE = 16
+_WRITE = struct.Struct(">HHHBBHHB")
+_WRITTEN = struct.Struct(">BHH")
 
 EXCEPTIONS = {
     1: "illegal function",
@@ -85,6 +89,27 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True)
+class WriteRequest:
+    """Registers of a unit that are set from ``address`` on, each from 0 to 65535."""
+
+    unit: int
+    address: int
+    words: tuple[int, ...]
+
+    def __str__(self) -> str:
+        last = self.address + len(self.words) - 1
+        return f"unit {self.unit} writing registers {self.address}-{last}"
+
+    def frame(self, transaction: int) -> bytes:
+        """The bytes of the request."""
+        count = len(self.words)
+        length = 7 + 2 * count
+        head = (transaction, 0, length, self.unit, WRITE_MULTIPLE)
+        body = struct.pack(f">{count}H", *self.words)
+        return _WRITE.pack(*head, self.address, count, 2 * count) + body
+
+
+@dataclass(frozen=True, slots=True)
 class Header:
     """Head of a reply: its transaction, its unit, and how many bytes follow."""
 
@@ -131,3 +156,22 @@ def parse_registers(request: Request, header: Header, body: bytes) -> tuple[int,
         detail = f"{request}: the reply has {len(body) - 2} bytes of data, {wanted} are expected"
         raise ScrapeError(Outcome.MALFORMED, detail)
     return struct.unpack(f">{request.count}H", body[2:])
+
+
+def check_written(request: WriteRequest, header: Header, body: bytes) -> None:
+    """Check the reply to a write, which repeats where and how many registers were set.
+
+    Raises
+    ------
+    ExceptionReplyError
+        Where the device refuses the request.
+    ScrapeError
+        With outcome ``malformed`` for any other reply.
+    """
+    if header.unit != request.unit:
+        detail = f"{request}: the reply is from unit {header.unit}"
+        raise ScrapeError(Outcome.MALFORMED, detail)
+    if body[0] == WRITE_MULTIPLE | _EXCEPTION and len(body) == 2:
+        raise ExceptionReplyError(body[1], str(request))
+    if body != _WRITTEN.pack(WRITE_MULTIPLE, request.address, len(request.words)):
+        raise ScrapeError(Outcome.MALFORMED, f"{request}: the reply does not confirm the write")

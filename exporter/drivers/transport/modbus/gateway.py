@@ -14,7 +14,10 @@ from exporter.drivers.transport.http.connections import AddressRefusedError
 from exporter.drivers.transport.modbus.frames import (
     HEADER_BYTES,
     ExceptionReplyError,
+    Header,
     Request,
+    WriteRequest,
+    check_written,
     parse_header,
     parse_registers,
 )
@@ -65,11 +68,35 @@ class Gateway:
         ScrapeError
             For every other failure; its outcome says which.
         """
+        header, body = await self._exchange(request)
+        try:
+            return parse_registers(request, header, body)
+        except ExceptionReplyError:
+            raise
+        except ScrapeError:
+            self.close()
+            raise
+
+    async def write(self, request: WriteRequest) -> None:
+        """Set registers of a unit, in a transaction of their own. Raises as :meth:`read` does.
+
+        Values are absolute, so that a write that is repeated on a new connection harms none.
+        """
+        header, body = await self._exchange(request)
+        try:
+            check_written(request, header, body)
+        except ExceptionReplyError:
+            raise
+        except ScrapeError:
+            self.close()
+            raise
+
+    async def _exchange(self, request: Request | WriteRequest) -> tuple[Header, bytes]:
         async with self._lock:
             try:
                 return await self._transact(request)
             except ConnectionResetError:
-                # The device closed the connection since it was used last: reading twice harms none.
+                # The device closed the connection since it was used last: asking twice harms none.
                 self.close()
                 return await self._once(request)
 
@@ -80,7 +107,7 @@ class Gateway:
         self._reader = self._writer = None
         self._used = False
 
-    async def _once(self, request: Request) -> tuple[int, ...]:
+    async def _once(self, request: Request | WriteRequest) -> tuple[Header, bytes]:
         try:
             return await self._transact(request)
         except ConnectionResetError as error:
@@ -89,7 +116,7 @@ class Gateway:
                 Outcome.REFUSED, f"{request}: the connection was closed without an answer"
             ) from error
 
-    async def _transact(self, request: Request) -> tuple[int, ...]:
+    async def _transact(self, request: Request | WriteRequest) -> tuple[Header, bytes]:
         """One request and its reply. A connection whose state is not known is dropped."""
         reader, writer = await self._connected(request)
         fresh, self._used = not self._used, True
@@ -125,19 +152,14 @@ class Gateway:
         except ScrapeError:
             self.close()
             raise
-        try:
-            if header.transaction != transaction:
-                detail = f"{request}: the reply is of transaction {header.transaction}, out of step"
-                raise ScrapeError(Outcome.MALFORMED, detail)
-            return parse_registers(request, header, body)
-        except ExceptionReplyError:
-            raise
-        except ScrapeError:
+        if header.transaction != transaction:
             self.close()
-            raise
+            detail = f"{request}: the reply is of transaction {header.transaction}, out of step"
+            raise ScrapeError(Outcome.MALFORMED, detail)
+        return header, body
 
     async def _connected(
-        self, request: Request
+        self, request: Request | WriteRequest
     ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         reader, writer = self._reader, self._writer
         if reader is not None and writer is not None:

@@ -86,6 +86,26 @@ def decode(
     return math.nan if value in (form.missing if missing is None else missing) else float(value)
 
 
+def encode(value: float, kind: WordType, order: WordOrder = WordOrder.BIG) -> tuple[int, ...]:
+    """A number as registers, the reverse of :func:`decode`.
+
+    Raises
+    ------
+    ValueError
+        If the type cannot hold it, or would mean "not available" by it.
+    """
+    form = _FORMS[kind]
+    given = value if kind in (WordType.F32, WordType.F64) else round(value)
+    try:
+        packed = struct.pack(form.format, given)
+    except (struct.error, OverflowError) as error:
+        raise ValueError(f"{value:g} is outside {kind}") from error
+    if given in form.missing or struct.unpack(form.format, packed)[0] in form.missing:
+        raise ValueError(f"{value:g} means no value in {kind}")
+    words = struct.unpack(f">{form.registers}H", packed)
+    return words if order is WordOrder.BIG else words[::-1]
+
+
 def decode_text(words: Sequence[int]) -> str:
     """Registers as text of two characters each, without what pads it."""
     packed = struct.pack(f">{len(words)}H", *words)

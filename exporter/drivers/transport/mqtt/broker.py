@@ -148,6 +148,11 @@ class Broker:
                 for name in subscription.filters:
                     self._connection.unsubscribe(name)
 
+    @property
+    def is_connected(self) -> bool:
+        """Whether there is a connection now."""
+        return self._connection is not None
+
     async def connected(self) -> None:
         """Wait until there is a connection."""
         await self._up.wait()

@@ -1,0 +1,402 @@
+"""The dispatcher: takes requests, judges them site by site, and sees to it that orders end.
+
+It runs in the process that polls, whose drivers it uses. What it knows is in the journal first.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+import time
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from exporter.config.fleet import Fleet
+from exporter.control.admission import Admission, judged
+from exporter.control.gate import DispatchMode, WriteGate
+from exporter.control.in_force import Surroundings
+from exporter.control.journal import Journal, Remembered
+from exporter.control.order_views import OrderBook, SiteOrders, view_of
+from exporter.control.records import OnRow, Records
+from exporter.control.requests import DispatchOffError, DispatchRequest, ReleaseRequest
+from exporter.control.site_control import SiteControl
+from exporter.control.site_inputs import InputReader
+from exporter.drivers.base import Driver, Writable
+from exporter.model.orders import (
+    LONGEST_SECONDS,
+    Order,
+    OrderAction,
+    OrderEvent,
+    OrderSource,
+    OrderState,
+    OrderStatus,
+)
+
+log = logging.getLogger(__name__)
+
+STOP_SECONDS = 8.0
+CHANGE_SECONDS = 5.0
+CLOCK_BACK_SECONDS = 60.0
+
+
+class Dispatcher:
+    """All orders of one exporter.
+
+    Parameters
+    ----------
+    path : Path
+        The journal.
+    mode : DispatchMode
+    inputs : InputReader
+    driver_of : callable
+        The driver of a site, by its id; None for one that is not polled.
+    on_row : callable
+        Called for each row that took effect.
+    wall, monotonic : callables
+
+    Raises
+    ------
+    JournalError
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        mode: DispatchMode,
+        inputs: InputReader,
+        driver_of: Callable[[str], Driver | None],
+        on_row: OnRow = lambda _status, _event: None,
+        wall: Callable[[], float] = time.time,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.mode = mode
+        self._inputs = inputs
+        self._wall = wall
+        self._monotonic = monotonic
+        self._driver_of = driver_of
+        self._on_row = on_row
+        self._journal = Journal(path)
+        self._records = Records(self._journal, self._took_effect)
+        self._counts: dict[str, int] = {state.value: 0 for state in OrderState}
+        self._ended: frozenset[str] = frozenset()
+        self._controls: dict[str, SiteControl] = {}
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._around = Surroundings(
+            records=self._records,
+            gate=WriteGate(mode, self._is_enabled),
+            driver_of=driver_of,
+            inputs_of=inputs.of,
+            wall=wall,
+            monotonic=monotonic,
+        )
+
+    async def start(self) -> None:
+        """Take up what an earlier run left: what is overdue is released first.
+
+        Drivers must be there already.
+        """
+        self._records.start()
+        now = self._wall()
+        behind = now < self._journal.latest_time - CLOCK_BACK_SECONDS
+        left = self._records.open
+        for status in left:
+            if behind and status.end is None:
+                # By a clock that ran back nobody knows how long it would stay in force.
+                reason = {"reason": "the system clock is behind the journal"}
+                event = OrderEvent(status.order.id, OrderState.CANCELLED, now, "start", reason)
+                status = self._records.note(event)  # noqa: PLW2901 - its status from here on
+            if status.end is None or status.owes_release:
+                self._control(status.order.site).take(status)
+        if left:
+            log.warning("%d orders of an earlier run are taken up or released", len(left))
+        for site in list(self._controls):
+            self._work(site)
+
+    async def stop(self) -> None:
+        """End every order and release every device, in some seconds."""
+        await self._end(self._controls, "the exporter stopped", STOP_SECONDS)
+        for task in self._tasks.values():
+            task.cancel()
+        if self._tasks:
+            await asyncio.wait(self._tasks.values())
+        await self._records.stop(1.0)
+
+    async def prepare(self, fleet: Fleet) -> None:
+        """End the orders of sites that a new fleet file removes, changes or excludes, while their
+        drivers are still there."""
+        after = {site.id: site for site in fleet.sites}
+        ending = []
+        for name, control in self._controls.items():
+            old, new = self._inputs.site(name), after.get(name)
+            same = new is not None and old is not None and new.identity == old.identity
+            if not (same and new is not None and new.dispatch.enabled):
+                ending.append(control.site)
+        await self._end(ending, "the fleet file changed", CHANGE_SECONDS)
+
+    def observe(self, site: str) -> None:
+        """A Snapshot of a site was taken into the fleet state."""
+        control = self._controls.get(site)
+        if control is not None:
+            control.wake()
+
+    # -- requests -------------------------------------------------------------------------------
+
+    async def dispatch(self, request: DispatchRequest) -> dict[str, Any]:
+        """Judge a request, write its orders to the journal and begin to carry them out.
+
+        Returns
+        -------
+        dict
+            As ``POST /api/v1/dispatch`` answers.
+
+        Raises
+        ------
+        DispatchOffError, KeyReusedError, JournalError
+        """
+        if self.mode is DispatchMode.OFF:
+            raise DispatchOffError
+        known = await self._known(request)
+        if known is not None:
+            return known
+        dry = request.dry_run or self.mode is DispatchMode.DRY
+        now = self._wall()
+        found = judged(request, self._inputs.of, self._driver_of, self._controls.get, now)
+        dispatch = f"d-{secrets.token_hex(6)}"
+        made = [self._order(request, dispatch, one, now, dry=dry) for one in found]
+        orders = [
+            (order, _first_rows(order, one, request, now))
+            for order, one in zip(made, found, strict=True)
+        ]
+        answer = _answer(dispatch, self.mode, orders, found, now, dry=dry)
+        statuses = await self._records.make(orders, _remembered(request, answer))
+        self._carry_out(statuses)
+        return answer
+
+    async def release(self, request: ReleaseRequest) -> dict[str, Any]:
+        """Release sites; those of which nothing is known to be in force as well, where the
+        switches allow it.
+
+        Raises
+        ------
+        DispatchOffError, KeyReusedError, JournalError
+        """
+        known = await self._known(request)
+        if known is not None:
+            return known
+        now = self._wall()
+        dispatch = f"d-{secrets.token_hex(6)}"
+        found = []
+        for site in request.sites:
+            control = self._controls.get(site)
+            forced = control is not None and not control.at_rest
+            able = isinstance(self._driver_of(site), Writable) and self._around.gate.allows(site)
+            if forced or able:
+                found.append(self._release_order(request, dispatch, site, now))
+            elif control is not None:
+                for status in control.statuses:
+                    control.cancel(status.order.id, request.issuer, request.reason)
+        rows = [(o, [_row(o, s, now) for s in _ACCEPTED]) for o in found]
+        answer = {
+            "dispatch": dispatch,
+            "mode": self.mode.value,
+            "orders": [{"id": o.id, "site": o.site, "state": "accepted"} for o in found],
+            "nothing_to_release": sorted(set(request.sites) - {o.site for o in found}),
+        }
+        statuses = await self._records.make(rows, _remembered(request, answer))
+        self._carry_out(statuses)
+        return answer
+
+    def cancel(self, orders: Iterable[str], actor: str, reason: str) -> list[str]:
+        """End orders before their time; returns those that were found."""
+        found = []
+        for name in orders:
+            status = self._records.status(name)
+            if status is not None and status.end is None:
+                self._control(status.order.site).cancel(name, actor, reason)
+                self._work(status.order.site)
+                found.append(name)
+        return found
+
+    async def approve(self, orders: Iterable[str], actor: str, role: str) -> list[str]:
+        """Accept orders that wait for it; returns those that did."""
+        waiting = [
+            status
+            for name in orders
+            if (status := self._records.status(name)) is not None
+            and status.state is OrderState.AWAITING_APPROVAL
+        ]
+        now = self._wall()
+        rows = [
+            OrderEvent(s.order.id, OrderState.ACCEPTED, now, actor, {"role": role}) for s in waiting
+        ]
+        if rows:
+            await self._records.add(*rows)
+        self._carry_out([s for r in rows if (s := self._records.status(r.order)) is not None])
+        return [row.order for row in rows]
+
+    def book(self) -> OrderBook:
+        """What is known of all orders, to be published."""
+        sites: list[SiteOrders] = []
+        for name, control in self._controls.items():
+            if not control.idle:
+                sites.append(view_of(name, control, self._inputs.of(name)))
+        return OrderBook(
+            mode=self.mode.value,
+            journal_failure=self._records.failure,
+            counts=dict(self._counts),
+            sites=tuple(sites),
+            writes=self._around.gate.writes,
+        )
+
+    # -- the rest -------------------------------------------------------------------------------
+
+    def _is_enabled(self, site: str) -> bool:
+        found = self._inputs.site(site)
+        return found is not None and found.dispatch.enabled
+
+    def _took_effect(self, status: OrderStatus, event: OrderEvent) -> None:
+        self._counts[event.state.value] += 1
+        self._on_row(status, event)
+
+    async def _known(self, request: DispatchRequest | ReleaseRequest) -> dict[str, Any] | None:
+        if not request.key:
+            return None
+        found = await self._records.remembered(request.issuer, request.key, request.digest)
+        return None if found is None else dict(found)
+
+    def _control(self, site: str) -> SiteControl:
+        control = self._controls.get(site)
+        if control is None:
+            control = self._controls[site] = SiteControl(site, self._around)
+        return control
+
+    def _carry_out(self, statuses: Sequence[OrderStatus]) -> None:
+        for status in statuses:
+            if status.end is None:
+                self._control(status.order.site).take(status)
+                self._work(status.order.site)
+
+    def _work(self, site: str) -> None:
+        """Have the control of a site run while it has something to do."""
+        task = self._tasks.get(site)
+        if task is not None and not task.done():
+            return
+        self._tasks[site] = asyncio.create_task(self._run(site))
+
+    async def _run(self, site: str) -> None:
+        control = self._controls[site]
+        while not control.idle:
+            await control.run()
+        # Nothing is awaited between the last look and this, so that no order is lost.
+        if control.idle:
+            del self._controls[site]
+            del self._tasks[site]
+
+    async def _end(self, sites: Iterable[str], reason: str, seconds: float) -> None:
+        """Cancel the orders of sites and wait until their devices are free, or the time is over."""
+        controls = [self._controls[site] for site in sites if site in self._controls]
+        for control in controls:
+            for status in control.statuses:
+                control.cancel(status.order.id, "dispatcher", reason)
+        end = self._monotonic() + seconds
+        while self._monotonic() < end and not all(c.idle for c in controls):  # noqa: ASYNC110
+            await asyncio.sleep(0.02)
+        forced = [c.site for c in controls if not c.at_rest]
+        if forced:
+            log.error("%s: not known to be released: %s", ", ".join(forced[:20]), reason)
+
+    def _order(
+        self, request: DispatchRequest, dispatch: str, one: Admission, now: float, *, dry: bool
+    ) -> Order:
+        return Order(
+            id=f"o-{secrets.token_hex(6)}",
+            dispatch=dispatch,
+            sequence=self._records.take_sequence(),
+            site=one.site,
+            action=request.action,
+            power_w=one.wanted_w,
+            start=request.start if request.start is not None else now,
+            expires=request.expires,
+            ramp_w_per_s=request.ramp_w_per_s,
+            source=request.source,
+            issuer=request.issuer,
+            role=request.role,
+            address=request.address,
+            reason=request.reason,
+            dry_run=dry,
+        )
+
+    def _release_order(
+        self, request: ReleaseRequest, dispatch: str, site: str, now: float
+    ) -> Order:
+        return Order(
+            id=f"o-{secrets.token_hex(6)}",
+            dispatch=dispatch,
+            sequence=self._records.take_sequence(),
+            site=site,
+            action=OrderAction.RELEASE,
+            power_w=0.0,
+            start=now,
+            expires=now + LONGEST_SECONDS,
+            ramp_w_per_s=None,
+            source=OrderSource.FALLBACK,
+            issuer=request.issuer,
+            role=request.role,
+            address=request.address,
+            reason=request.reason,
+            dry_run=False,
+        )
+
+
+_ACCEPTED = (OrderState.DRAFTED, OrderState.ACCEPTED)
+
+
+def _row(order: Order, state: OrderState, now: float, **evidence: Any) -> OrderEvent:
+    return OrderEvent(order.id, state, now, order.issuer, evidence)
+
+
+def _first_rows(
+    order: Order, one: Admission, request: DispatchRequest, now: float
+) -> list[OrderEvent]:
+    """The rows with which an order begins."""
+    rows = [_row(order, OrderState.DRAFTED, now)]
+    if one.refusals:
+        return [*rows, _row(order, OrderState.REFUSED, now, **one.evidence())]
+    if order.dry_run:
+        return [*rows, _row(order, OrderState.DRY, now, **one.evidence())]
+    if request.needs_approval:
+        return [*rows, _row(order, OrderState.AWAITING_APPROVAL, now, **one.evidence())]
+    return [*rows, _row(order, OrderState.ACCEPTED, now, **one.evidence())]
+
+
+def _answer(
+    dispatch: str,
+    mode: DispatchMode,
+    orders: Sequence[tuple[Order, Sequence[OrderEvent]]],
+    found: Sequence[Admission],
+    now: float,
+    *,
+    dry: bool,
+) -> dict[str, Any]:
+    return {
+        "dispatch": dispatch,
+        "time": now,
+        "mode": mode.value,
+        "dry_run": dry,
+        "wanted_w": sum(one.wanted_w for one in found),
+        "allowed_w": sum(one.allowed_w for one in found),
+        "orders": [
+            {"id": order.id, "site": order.site, "state": rows[-1].state.value, **one.shown()}
+            for (order, rows), one in zip(orders, found, strict=True)
+        ],
+    }
+
+
+def _remembered(
+    request: DispatchRequest | ReleaseRequest, answer: dict[str, Any]
+) -> Remembered | None:
+    if not request.key:
+        return None
+    return Remembered(request.issuer, request.key, request.digest, answer)

@@ -1,0 +1,255 @@
+"""Orders to devices over a real broker and over Modbus: written, read back, measured, ended."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+
+from exporter.control.journal import JournalReader
+from exporter.model.orders import OrderState
+from simulator.controlled import ControlledSite
+from tests.control.conftest import REVERSION_SECONDS
+from tests.control.world import (
+    World,
+    heard,
+    listening,
+    modbus_site,
+    mqtt_site,
+    published,
+    until,
+    world_of,
+)
+from tests.drivers.mosquitto import Mosquitto, mosquitto, needs_mosquitto
+
+pytestmark = [pytest.mark.stack, pytest.mark.usefixtures("short_times")]
+S = OrderState
+PROTOCOLS = [pytest.param("mqtt", marks=needs_mosquitto), "modbus"]
+
+
+@pytest.fixture(scope="module")
+def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mosquitto]:
+    with mosquitto(tmp_path_factory.mktemp("mosquitto")) as running:
+        yield running
+
+
+@contextlib.asynccontextmanager
+async def one_site(
+    protocol: str, broker: Mosquitto, site: ControlledSite, **changed: float
+) -> AsyncIterator[World]:
+    """A world of one site over a protocol."""
+    async with contextlib.AsyncExitStack() as opened:
+        if protocol == "mqtt":
+            await opened.enter_async_context(published(broker.port, site))
+            described = mqtt_site(broker.port, **changed)
+        else:
+            port = await opened.enter_async_context(listening(site))
+            described = modbus_site(port, **changed)
+        world = await opened.enter_async_context(world_of([described]))
+        await heard(world)
+        yield world
+
+
+@contextlib.asynccontextmanager
+async def controlled(
+    protocol: str, broker: Mosquitto, site: ControlledSite, folder: Path, **changed: float
+) -> AsyncIterator[World]:
+    """The same with a dispatcher that is on."""
+    async with one_site(protocol, broker, site, **changed) as world:
+        dispatcher = world.begin(folder / "orders.sqlite")
+        await dispatcher.start()
+        try:
+            yield world
+        finally:
+            await dispatcher.stop()
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+async def test_an_order_is_followed_and_released(
+    protocol: str, broker: Mosquitto, tmp_path: Path
+) -> None:
+    site = ControlledSite()
+    async with controlled(protocol, broker, site, tmp_path) as world:
+        order = await world.order("charge", 2.0)
+        await world.comes_to(order, S.EFFECTIVE)
+        assert abs(site.battery_w - 2000) <= 100
+        await world.release()
+        await until(lambda: not site.forced)
+        assert world.states(order)[:5] == [
+            *("drafted", "accepted", "sent", "acknowledged", "effective")
+        ]
+        await until(lambda: world.states(order)[-1] == "superseded")
+        assert site.writes[-1][1] is None
+    reader = JournalReader(tmp_path / "orders.sqlite")
+    assert reader.broken_at() is None
+    assert not reader.orders(live=True)
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+@pytest.mark.parametrize(("action", "power"), [("discharge", -1500), ("hold", 0)])
+async def test_each_action(
+    protocol: str, action: str, power: float, broker: Mosquitto, tmp_path: Path
+) -> None:
+    site = ControlledSite(load_w=900, pv_w=3000)
+    async with controlled(protocol, broker, site, tmp_path) as world:
+        order = await world.order(action, abs(power) / 1000)
+        await world.comes_to(order, S.EFFECTIVE)
+        assert abs(site.battery_w - power) <= 100
+    # The exporter stopped.
+    assert not site.forced
+    assert world.states(order)[-2:] == ["cancelled", "released"]
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+async def test_an_order_expires_and_is_released(
+    protocol: str, broker: Mosquitto, tmp_path: Path
+) -> None:
+    # Without a reversion of its own, so that only a release ends it.
+    site = ControlledSite(reversion_seconds=None)
+    async with controlled(protocol, broker, site, tmp_path) as world:
+        order = await world.order("charge", 1.0, seconds=4.0)
+        await world.comes_to(order, S.SENT)
+        await world.comes_to(order, S.RELEASED)
+        assert "expired" in world.states(order)
+        assert not site.forced
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+async def test_a_later_order_takes_over_without_a_release_between(
+    protocol: str, broker: Mosquitto, tmp_path: Path
+) -> None:
+    site = ControlledSite()
+    async with controlled(protocol, broker, site, tmp_path) as world:
+        first = await world.order("charge", 1.0)
+        await world.comes_to(first, S.ACKNOWLEDGED)
+        second = await world.order("discharge", 1.0)
+        await world.comes_to(second, S.EFFECTIVE)
+        assert world.states(first)[-1] == "superseded"
+        assert all(value is not None for _, value in site.writes)
+        assert world.evidence(second, S.SENT)["takes_over"] == first
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+async def test_a_limit_that_nobody_published_makes_it_ineffective(
+    protocol: str, broker: Mosquitto, tmp_path: Path
+) -> None:
+    site = ControlledSite(max_charge_w=700, reversion_seconds=None)
+    async with controlled(protocol, broker, site, tmp_path) as world:
+        order = await world.order("charge", 3.0)
+        await world.comes_to(order, S.INEFFECTIVE)
+        evidence = world.evidence(order, S.INEFFECTIVE)
+        assert evidence["measured_w"] == 700
+        assert "700 W, 3000 W are wanted" in evidence["reason"]
+        await world.comes_to(order, S.RELEASED)
+        assert not site.forced
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+async def test_limits_of_the_battery_lower_the_order(
+    protocol: str, broker: Mosquitto, tmp_path: Path
+) -> None:
+    site = ControlledSite(charge_limit_a=20, discharge_limit_a=40)
+    async with controlled(protocol, broker, site, tmp_path) as world:
+        answer = await world.dispatch("charge", 3.0)
+        (found,) = answer["orders"]
+        assert found["allowed_w"] == pytest.approx(20 * 52)
+        assert [limit["code"] for limit in found["limits"]] == ["battery_limit"]
+        await world.comes_to(found["id"], S.EFFECTIVE)
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+async def test_a_local_schedule_that_overrides_is_named(
+    protocol: str, broker: Mosquitto, tmp_path: Path
+) -> None:
+    site = ControlledSite(schedule_w=-400.0)
+    async with controlled(protocol, broker, site, tmp_path) as world:
+        order = await world.order("charge", 1.0)
+        await world.comes_to(order, S.INEFFECTIVE)
+        await world.comes_to(order, S.RELEASED)
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+async def test_a_set_point_of_somebody_else_ends_the_order(
+    protocol: str, broker: Mosquitto, tmp_path: Path
+) -> None:
+    site = ControlledSite(own_setpoint_w=-2500.0)
+    async with controlled(protocol, broker, site, tmp_path) as world:
+        order = await world.order("charge", 1.0)
+        await until(lambda: {"failed", "ineffective"} & set(world.states(order)))
+        reasons = [e.evidence.get("reason", "") for _, e in world.rows]
+        assert any("the device holds -2500 W" in reason for reason in reasons)
+        site.own_setpoint_w = None
+        await world.comes_to(order, S.RELEASED)
+        assert not site.forced
+
+
+async def test_a_device_that_refuses_is_quoted(broker: Mosquitto, tmp_path: Path) -> None:
+    site = ControlledSite(refuses=True)
+    async with controlled("modbus", broker, site, tmp_path) as world:
+        order = await world.order("charge", 1.0)
+        await world.comes_to(order, S.RELEASED)
+        assert "exception 4 (device failure)" in world.evidence(order, S.FAILED)["reason"]
+
+
+@needs_mosquitto
+async def test_a_device_that_ignores_a_write_fails_the_order(
+    broker: Mosquitto, tmp_path: Path
+) -> None:
+    site = ControlledSite(refuses=True)
+    async with controlled("mqtt", broker, site, tmp_path) as world:
+        order = await world.order("charge", 1.0)
+        await world.comes_to(order, S.RELEASED)
+        assert "the device holds none" in world.evidence(order, S.FAILED)["reason"]
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+async def test_a_release_that_is_ignored_is_tried_until_the_device_is_free(
+    protocol: str, broker: Mosquitto, tmp_path: Path
+) -> None:
+    site = ControlledSite(keeps=True, reversion_seconds=None)
+    async with controlled(protocol, broker, site, tmp_path) as world:
+        order = await world.order("charge", 1.0, seconds=3.0)
+        await world.comes_to(order, S.EXPIRED)
+        assert world.dispatcher is not None
+        dispatcher = world.dispatcher
+        await until(lambda: "still holds" in dispatcher.book().sites[0].failure)
+        assert not world.has(order, S.RELEASED)
+        site.keeps = False
+        await world.comes_to(order, S.RELEASED)
+        assert not site.forced
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+async def test_the_lease_is_kept_up_and_lapses_without_a_dispatcher(
+    protocol: str, broker: Mosquitto, tmp_path: Path
+) -> None:
+    site = ControlledSite(reversion_seconds=REVERSION_SECONDS)
+    async with one_site(protocol, broker, site) as world:
+        dispatcher = world.begin(tmp_path / "orders.sqlite")
+        await dispatcher.start()
+        order = await world.order("charge", 1.0)
+        await world.comes_to(order, S.EFFECTIVE)
+        writes = len(site.writes)
+        await until(lambda: len(site.writes) > writes + 1)
+        assert site.lapses == 0
+        # As a crash would: nothing is released, nothing is written any more.
+        for task in dispatcher._tasks.values():
+            task.cancel()
+        await asyncio.gather(*dispatcher._tasks.values(), return_exceptions=True)
+        await until(lambda: not site.forced)
+        assert site.lapses == 1
+        await dispatcher._records.stop(5.0)
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+async def test_a_ramp_is_walked(protocol: str, broker: Mosquitto, tmp_path: Path) -> None:
+    site = ControlledSite(load_w=0, pv_w=0)
+    async with controlled(protocol, broker, site, tmp_path) as world:
+        order = await world.order("charge", 2.0, ramp_w_per_s=1000.0)
+        await world.comes_to(order, S.EFFECTIVE)
+        values = [value for _, value in site.writes if value is not None]
+        assert values[0] < 700
+        assert values[-1] > 1900
