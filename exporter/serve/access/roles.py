@@ -91,7 +91,16 @@ OWN_CREDENTIALS: frozenset[tuple[str, str]] = frozenset({("POST", "/api/v1/telem
 
 # They hold nothing of any fleet; whoever is signed in may read them.
 _WITHOUT_FLEET = frozenset(
-    {"/", "/cells", "/cells/three.min.js", "/runbooks", "/api/v1", "/openapi.json", "/docs"}
+    {
+        "/",
+        "/cells",
+        "/cells/three.min.js",
+        "/energy",
+        "/runbooks",
+        "/api/v1",
+        "/openapi.json",
+        "/docs",
+    }
 )
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 

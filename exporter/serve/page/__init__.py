@@ -1,4 +1,4 @@
-"""The pages at ``/``, ``/cells`` and ``/runbooks``: without outside requests, for any browser.
+"""The pages at ``/``, ``/cells``, ``/energy``, ``/runbooks``: no outside requests, any browser.
 
 Their parts lie beside this module and are put together once; what they show comes from the API.
 """
@@ -14,7 +14,15 @@ from fastapi import APIRouter, Request, Response
 from exporter.model.extras import missing
 from exporter.serve.api.problems import problem
 from exporter.serve.api.replies import reply_bytes
-from exporter.serve.page.documents import CELLS, FLEET, LIBRARY_PATH, RUNBOOK, Links, document
+from exporter.serve.page.documents import (
+    CELLS,
+    ENERGY,
+    FLEET,
+    LIBRARY_PATH,
+    RUNBOOK,
+    Links,
+    document,
+)
 from exporter.serve.page.runbooks import runbooks_html
 
 __all__ = ["Links", "document", "router"]
@@ -33,7 +41,7 @@ def router(links: Links | None = None) -> APIRouter:
         Addresses that pages link to.
     """
     routes = APIRouter()
-    for path, parts in (("/", FLEET), ("/cells", CELLS)):
+    for path, parts in (("/", FLEET), ("/cells", CELLS), ("/energy", ENERGY)):
         routes.add_api_route(path, _page(*document(parts, links)), include_in_schema=False)
 
     @routes.get("/runbooks", include_in_schema=False)

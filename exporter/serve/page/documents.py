@@ -72,6 +72,12 @@ CELLS = Parts(
     ("base.js", "theme.js", "axes.js", "cell_grid.js", "surface.js", "heatmap.js", "cells.js"),
     library=True,
 )
+ENERGY = Parts(
+    "Energy · Fleetscope",
+    "energy.html",
+    ("page.css", "energy.css"),
+    ("base.js", "theme.js", "axes.js", "sankey.js", "energy.js"),
+)
 RUNBOOK = Parts("Runbooks · Fleetscope", "runbooks.html", ("page.css", "runbooks.css"))
 
 
@@ -89,7 +95,8 @@ def document(
     """
     absent = missing("surface") if parts.library else None
     library = parts.library and absent is None
-    style = "\n".join(_read(name) for name in parts.styles)
+    # The policy holds the hash of exactly what stands in the page.
+    style = "\n".join(_read(name) for name in parts.styles).rstrip("\n")
     scripts, tags = "'none'", []
     if parts.scripts:
         constants = [*_tables(), f"const NO_LIBRARY = {_json(absent or '')};"]

@@ -103,6 +103,7 @@ function siteLinks(found) {
   const id = encodeURIComponent(found.id), grafana = LINKS.grafana;
   const boards = { "Site · Now": "fleetscope-site", "Battery · Balance": "fleetscope-cells" };
   return el("p", { class: "links" }, el("a", { href: `cells?site=${id}&period=${encodeURIComponent(site.period)}` }, "Cells over time, in three dimensions"),
+    " · ", el("a", { href: `energy?site=${id}` }, "Energy: what came and where it went"),
     grafana ? Object.entries(boards).flatMap(([title, uid]) => [" · ", el("a", { href: `${grafana}/d/${uid}?var-site=${id}` }, `Grafana: ${title}`)]) : null);
 }
 

@@ -38,7 +38,7 @@ def _without_library(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", absent)
 
 
-@pytest.mark.parametrize("path", ["/", "/cells", "/runbooks"])
+@pytest.mark.parametrize("path", ["/", "/cells", "/energy", "/runbooks"])
 def test_policies_admit_no_markup_and_nothing_from_outside(served: ServedFleet, path: str) -> None:
     status, headers, body = served.ask(path)
     assert status == 200
@@ -107,7 +107,7 @@ def test_an_issue_leads_to_the_runbook_of_its_alert() -> None:
     assert found["grid_lost"] == ("FleetscopeGridLost", "FleetscopeGridLost")
 
 
-@pytest.mark.parametrize("path", ["/", "/cells", "/runbooks"])
+@pytest.mark.parametrize("path", ["/", "/cells", "/energy", "/runbooks"])
 def test_every_mark_of_the_frame_is_filled(served: ServedFleet, path: str) -> None:
     html = served.ask(path)[2].decode()
     assert html.count("<!doctype html>") == html.count("<title>") == html.count("<style>") == 1
