@@ -159,7 +159,6 @@ class Parts:
             "negated": any(c.negate for c in conditions),
             "fine": FINE in conditions,
             "went_offline": Condition("offline") in conditions,
-            "only_low_soh": conditions == [Condition("low_soh")],
             "status_condition": names & STATUS_CONDITIONS,
             "only_levels": metrics <= LEVELS,
             "no_problem_metric": metrics - set(PROBLEMS),

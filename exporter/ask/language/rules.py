@@ -142,6 +142,10 @@ RULES: dict[str, tuple[Rule, ...]] = {
             go="forecast",
         ),
         R("forecast", no="what is forecast? Known are {forecasts}"),
+        R(
+            "forecast cond:no_grid",
+            no="how long a battery lasts without grid is not estimated; known are {forecasts}",
+        ),
         R("lasts", no="how long what lasts? Known are {forecasts}"),
         R("fire !alerts", no="alerts fire; ask which alerts fire, or which issues there are"),
         R("history part:cells one_part !metrics", do="metrics=cell_spread"),
@@ -289,7 +293,7 @@ RULES: dict[str, tuple[Rule, ...]] = {
         R("many_metrics|metrics", no="only issues begin and end; leave out {metric}"),
         R("times", do="count events=begun"),
         R("recovered|finish", do="events=ended"),
-        R("begin|when|since", do="events=begun"),
+        R("begin|when|since !recovered !finish", do="events=begun"),
         R(
             "",
             ask=What.TIMELINE,
@@ -342,7 +346,7 @@ RULES: dict[str, tuple[Rule, ...]] = {
         R("", go="rank"),
     ),
     "history": (
-        R("!metrics only_low_soh", do="metrics=soh -conditions"),
+        R("!metrics conditions", do="conditions_to_metrics"),
         R("!metrics", do="metrics=score"),
         R("many_metrics", do="-metric:score"),
         R("many_metrics", no="the history of one metric at a time, please"),

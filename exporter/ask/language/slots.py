@@ -83,7 +83,8 @@ class Sorter:
         found = self.said()
         self._between()
         negated = self._negations()
-        self._than()
+        if self._than():
+            found.words.discard("op")
         found.comparisons = self._comparisons()
         found.limit = self._limit()
         found.conditions = list(dict.fromkeys(self._conditions(negated)))
@@ -242,15 +243,20 @@ class Sorter:
         by = [i.at for i in self._tagged.items if i.kind == "by"]
         return bool(metrics and min(metrics) - 1 in by and self._tagged.has("site"))
 
-    def _than(self) -> None:
-        """``is Delta hotter than Gamma``: a comparison of sites, not with a number."""
-        if len(self._tagged.sites) < 2 or any(i.kind == "number" for i in self._items):
-            return
+    def _than(self) -> bool:
+        """``is Delta hotter than Gamma``: a comparison of sites or groups, not with a number."""
+        named = [f.attribute for f in self._tagged.filters]
+        groups = len(named) > len(set(named))
+        numbers = any(i.kind == "number" for i in self._items)
+        if numbers or (len(self._tagged.sites) < 2 and not groups):
+            return False
         ops = [i for i in self._items if i.kind == "op"]
-        if ops and any(i.kind == "metric" for i in self._items):
-            self._items = [
-                Item("intent", "compare", i.at) if i.kind == "op" else i for i in self._items
-            ]
+        if not ops or not any(i.kind == "metric" for i in self._items):
+            return False
+        self._items = [
+            Item("intent", "compare", i.at) if i.kind == "op" else i for i in self._items
+        ]
+        return True
 
     def _between(self) -> None:
         """``between 50 and 70`` as at least 50 and at most 70."""
