@@ -296,14 +296,14 @@ class Collector:
         ids, known = state.ids, self._outlook
         if known is None or known.ids is not ids or not known.lasts(now):
             try:
-                known = await outlook(ids, now, state.panels())
+                known = await outlook(ids, now, state.pv_arrays.panels)
             except SunError as error:
                 log.error("expected PV power is not known: %s", error)
             if ids is not self._state.ids:
                 return
             self._outlook = known
         if known is not None and known.ids is ids:
-            self._expected = known.at(now)
+            self._expected = state.pv_arrays.of_sites(known.at(now))
 
     def _on_hangup(self) -> None:
         task = asyncio.get_running_loop().create_task(self._reload())

@@ -30,7 +30,9 @@ FOLDER = Path(__file__).parent / "dashboards"
 DOCUMENT = Path(__file__).parents[1] / "docs" / "dashboards.md"
 TABLE_BEGINS = "<!-- written by python -m grafana, out of grafana/catalogue.yaml -->"
 TABLE_ENDS = "<!-- end of what is written -->"
-SAMPLES = dict.fromkeys(("region", "vendor", "battery_type", "priority", "status"), "NAME") | {
+SAMPLES = dict.fromkeys(
+    ("kind", "region", "vendor", "battery_type", "priority", "status"), "NAME"
+) | {
     "site": "ID",
     "pack": "DEVICE",
 }

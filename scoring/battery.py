@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import MappingProxyType
 
 import numpy as np
 
@@ -45,6 +46,7 @@ def assess_battery(
     cell_found: BoolArray,
     without_grid: BoolArray,
     limits: Mapping[str, FloatArray],
+    required: Mapping[str, BoolArray] = MappingProxyType({}),
     noticed: tuple[Finding, ...] = (),
     held: Held = NOTHING_HELD,
 ) -> Component:
@@ -71,6 +73,9 @@ def assess_battery(
         of charge those of the cell spread are 0.25 and 0.40 V
         (:class:`scoring.cells.imbalance.SpreadLimits`) unless given higher; with an unknown charge
         they hold as they are.
+    required : mapping of input to bool array, shape (N,)
+        Where the site should give an input; everywhere for inputs that are left out. One that is
+        given is judged anyway.
     noticed : tuple of Finding
         What drivers noticed of batteries.
     held : mapping of code to HeldIssue
@@ -97,20 +102,28 @@ def assess_battery(
     everywhere = np.ones(soh_percent.shape, dtype=bool)
     nothing = np.full(soh_percent.shape, np.nan)
     health_unknown = np.isnan(soh_percent) & np.isnan(temperature_c) & np.isnan(cell_spread_v)
-    findings = (
-        judge(BATTERY_SOH, soh_percent, limits, everywhere, held=held),
-        judge(BATTERY_TEMPERATURE, temperature_c, limits, everywhere, held=held),
-        judge(CELL_SPREAD, cell_spread_v, spread_limits, everywhere, held=held),
-        judge(CELL_FINDING, nothing, limits, answering & cell_found),
-        judge(BATTERY_SOC, soc_percent, soc_limits, everywhere, held=held),
-        judge(BATTERY_SILENT, nothing, limits, answering & ~any_reading),
-        judge(BATTERY_HEALTH_UNKNOWN, nothing, limits, answering & any_reading & health_unknown),
-        *noticed,
-    )
     inputs = {
         "soh_percent": soh_percent,
         "temperature_c": temperature_c,
         "cell_spread_v": cell_spread_v,
         "soc_percent": soc_percent,
     }
-    return component("battery", findings, inputs, everywhere)
+    needed = {name: required.get(name, everywhere) for name in inputs}
+    has_battery = np.any(list(needed.values()), axis=0)
+    findings = (
+        judge(BATTERY_SOH, soh_percent, limits, everywhere, held=held),
+        judge(BATTERY_TEMPERATURE, temperature_c, limits, everywhere, held=held),
+        judge(CELL_SPREAD, cell_spread_v, spread_limits, everywhere, held=held),
+        judge(CELL_FINDING, nothing, limits, answering & cell_found),
+        judge(BATTERY_SOC, soc_percent, soc_limits, everywhere, held=held),
+        judge(BATTERY_SILENT, nothing, limits, answering & ~any_reading & has_battery),
+        judge(
+            BATTERY_HEALTH_UNKNOWN,
+            nothing,
+            limits,
+            answering & any_reading & health_unknown & needed["soh_percent"],
+        ),
+        *noticed,
+    )
+    applicable = {name: needed[name] | ~np.isnan(values) for name, values in inputs.items()}
+    return component("battery", findings, inputs, applicable)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scoring.battery import assess_battery
 from scoring.connectivity import assess_connectivity
 from scoring.devices import assess_devices
-from scoring.grid import Nominal, assess_ac_input, assess_grid, steadiness
+from scoring.grid import GRID_INPUTS, Nominal, assess_ac_input, assess_grid, steadiness
 from scoring.issues import (
     BoolArray,
     Component,
@@ -21,11 +21,12 @@ from scoring.issues import (
     component,
     judge,
 )
+from scoring.kinds import MAIN_READING, REQUIRED
 from scoring.notice_rules import NOTICE_RULES
 from scoring.outliers import OUTLIER_METRICS, Outliers, robust_scores
 from scoring.overall import Overall, combine
 from scoring.ranking import attention_rank, performance_rank
-from scoring.rules import PV_LOW, PV_UNDERPERFORMING
+from scoring.rules import MAIN_READING_SILENT, PV_LOW, PV_UNDERPERFORMING
 from scoring.solar import SolarResult, assess_solar
 
 BATTERY_INPUTS = (
@@ -38,6 +39,43 @@ BATTERY_INPUTS = (
 )
 """Readings of which a site with a battery gives at least one. A DC voltage alone may be that of an
 inverter or a solar charger."""
+
+
+@dataclass(frozen=True, slots=True)
+class Required:
+    """What each site should report: bool arrays of shape (N,).
+
+    Attributes
+    ----------
+    by_component : mapping of component to mapping of reading to bool array
+        Where a site should give a reading; True in every row of a component that is left out.
+    main : mapping of reading to bool array
+        Where a site is there for this reading.
+    """
+
+    by_component: Mapping[str, Mapping[str, BoolArray]] = field(default_factory=dict)
+    main: Mapping[str, BoolArray] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, profiles: Sequence[str]) -> Required:
+        """What sites should report, by their rows of :data:`scoring.kinds.REQUIRED`."""
+        found: dict[str, dict[str, BoolArray]] = {}
+        for component_name in ("battery", "grid", "solar"):
+            rows = {name: row.get(component_name, ()) for name, row in REQUIRED.items()}
+            readings = dict.fromkeys(reading for row in rows.values() for reading in row)
+            found[component_name] = {
+                reading: np.array([reading in rows[name] for name in profiles], dtype=bool)
+                for reading in readings
+            }
+        main = {
+            reading: np.array([MAIN_READING.get(name) == reading for name in profiles], dtype=bool)
+            for reading in dict.fromkeys(MAIN_READING.values())
+        }
+        return cls(found, main)
+
+    def of_component(self, name: str) -> Mapping[str, BoolArray]:
+        """Where sites should give each reading of a component."""
+        return self.by_component.get(name, {})
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +115,10 @@ class FleetInputs:
         Group numbers; every site is in one. Sites are compared within their project alone.
     held : mapping of code to HeldIssue
         The judgement before; see :func:`scoring.issues.judge`.
+    required : Required
+        What each site should report by its kind.
+    curtailed : bool array or None
+        Sites whose PV somebody holds back without saying so; None: no site.
     """
 
     ids: list[str]
@@ -104,6 +146,8 @@ class FleetInputs:
     battery_type: NDArray[np.int64]
     project: NDArray[np.int64]
     held: Held = field(default_factory=dict)
+    required: Required = field(default_factory=Required)
+    curtailed: BoolArray | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,9 +191,11 @@ def assess_fleet(inputs: FleetInputs) -> FleetScores:
         cell_found=inputs.cell_found,
         without_grid=no_grid | (read["grid_connected"] == 0),
         limits=inputs.thresholds,
+        required=inputs.required.of_component("battery"),
         noticed=tuple(f for f in noticed if f.rule.component == "battery"),
         held=inputs.held,
     )
+    of_grid = inputs.required.of_component("grid")
     grid = assess_grid(
         connected=read["grid_connected"],
         frequency_hz=read["grid_frequency_hz"],
@@ -160,6 +206,8 @@ def assess_fleet(inputs: FleetInputs) -> FleetScores:
         off_grid=no_grid,
         nominal=inputs.nominal,
         limits=inputs.thresholds,
+        required=of_grid,
+        reported={name: read[name] for name in of_grid if name not in GRID_INPUTS},
         noticed=tuple(f for f in noticed if f.rule.component == "grid"),
         held=inputs.held,
     )
@@ -181,6 +229,7 @@ def assess_fleet(inputs: FleetInputs) -> FleetScores:
             wrong_types=inputs.wrong_types,
             answering=answering,
         ),
+        _main_reading_silent(inputs, answering),
         *assess_ac_input(
             frequency_hz=read["ac_input_frequency_hz"],
             voltage_v=read["ac_input_voltage_v"],
@@ -221,9 +270,20 @@ def _noticed(inputs: FleetInputs, answering: BoolArray, no_grid: BoolArray) -> t
     )
 
 
+def _main_reading_silent(inputs: FleetInputs, answering: BoolArray) -> Finding:
+    """Sites that answer without the reading for which they are there."""
+    silent = np.zeros_like(answering)
+    for reading, where in inputs.required.main.items():
+        silent |= where & np.isnan(inputs.readings[reading])
+    return judge(MAIN_READING_SILENT, np.full(answering.shape, np.nan), {}, answering & silent)
+
+
 def _assess_solar(inputs: FleetInputs, answering: BoolArray) -> tuple[Component, SolarResult]:
     has_pv = inputs.solar_capacity_kw > 0
-    result = assess_solar(inputs.pv_ratio, [inputs.region], has_pv & answering)
+    compared_pv = has_pv & answering
+    if inputs.curtailed is not None:
+        compared_pv &= ~inputs.curtailed
+    result = assess_solar(inputs.pv_ratio, [inputs.region], compared_pv)
     compared = ~np.isnan(result.relative)
     judged = np.where(compared, result.relative, inputs.pv_ratio)
     findings = (
@@ -231,7 +291,12 @@ def _assess_solar(inputs: FleetInputs, answering: BoolArray) -> tuple[Component,
         judge(PV_LOW, judged, {}, result.low),
     )
     needed = {"pv_power_w": inputs.readings["pv_power_w"], "latitude": inputs.latitude}
-    base = component("solar", findings, needed, has_pv)
+    required = inputs.required.of_component("solar")
+    applicable = {
+        name: has_pv & (required.get(name, has_pv) | ~np.isnan(inputs.readings["pv_power_w"]))
+        for name in needed
+    }
+    base = component("solar", findings, needed, applicable)
     # Present inputs allow a judgement, but only a stretch of daylight brings one.
     return (
         Component("solar", result.score, findings, base.inputs, base.present, base.applicable),

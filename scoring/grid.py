@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 
 import numpy as np
 
@@ -33,6 +34,7 @@ from scoring.rules import (
     VOLTAGE_TOLERANCE,
 )
 
+GRID_INPUTS = ("grid_connected", "grid_frequency_hz", "grid_voltage_v")
 UNSTEADY_SAMPLES = 10
 TOGGLING_STEPS = 0.55
 
@@ -145,6 +147,8 @@ def assess_grid(
     off_grid: BoolArray,
     nominal: Nominal,
     limits: Mapping[str, FloatArray],
+    required: Mapping[str, BoolArray] = MappingProxyType({}),
+    reported: Mapping[str, FloatArray] = MappingProxyType({}),
     noticed: tuple[Finding, ...] = (),
     held: Held = NOTHING_HELD,
 ) -> Component:
@@ -169,6 +173,11 @@ def assess_grid(
     nominal : Nominal
     limits : mapping of name to float array, shape (N,)
         ``grid_frequency_min`` and ``grid_frequency_max``: the band in Hz, both ends inside it.
+    required : mapping of input to bool array, shape (N,)
+        Where the site should give an input; on every grid for inputs that are left out. One that
+        is given is judged anyway.
+    reported : mapping of name to float array, shape (N,)
+        Readings that no rule judges, and that some sites should give as ``required`` says.
     noticed : tuple of Finding
         What drivers noticed of grids.
     held : mapping of code to HeldIssue
@@ -228,7 +237,12 @@ def assess_grid(
         "grid_frequency_hz": on_grid & ~lost,
         "grid_voltage_v": on_grid & ~lost,
     }
-    return component("grid", findings, inputs, applicable)
+    applicable = {
+        name: where & (required.get(name, where) | ~np.isnan(inputs[name]))
+        for name, where in applicable.items()
+    }
+    asked = {name: (values, required[name]) for name, values in reported.items()}
+    return component("grid", findings, inputs, applicable, asked)
 
 
 def _nominal_not_set(configured: Nominal, seen: Nominal, on_grid: BoolArray) -> Finding:

@@ -161,6 +161,7 @@ def component(
     findings: tuple[Finding, ...],
     inputs: dict[str, FloatArray],
     applicable: BoolArray | dict[str, BoolArray],
+    reported: Mapping[str, tuple[FloatArray, BoolArray]] = MappingProxyType({}),
 ) -> Component:
     """Score a component: 100 less every deduction, not below 0, NaN without any input.
 
@@ -174,6 +175,9 @@ def component(
         The readings that the component uses, by name; NaN is missing.
     applicable : bool array, shape (N,), or one for each input
         Where the site should have these inputs at all.
+    reported : mapping of name to (float array, bool array), shape (N,) each
+        Readings that no rule judges, and where the site should give them. They count for the
+        coverage; none of them makes an unknown component a known one.
     """
     present = np.array([~np.isnan(values) for values in inputs.values()])
     if isinstance(applicable, dict):
@@ -184,7 +188,11 @@ def component(
     findings = once_each(findings)
     score = 100.0 - np.sum([f.deduction for f in findings], axis=0)
     score = np.where(present.any(axis=0), np.maximum(score, 0.0), np.nan)
-    return Component(name, score, findings, tuple(inputs), present, wanted)
+    if reported:
+        asked = np.array([where for _, where in reported.values()])
+        given = np.array([~np.isnan(values) for values, _ in reported.values()])
+        present, wanted = np.vstack([present, given & asked]), np.vstack([wanted, asked])
+    return Component(name, score, findings, (*inputs, *reported), present, wanted)
 
 
 def once_each(findings: tuple[Finding, ...]) -> tuple[Finding, ...]:

@@ -399,6 +399,18 @@ WRONG_TYPE = Rule(
     "Check the driver or script that publishes it; the value is not used.",
 )
 
+MAIN_READING_SILENT = Rule(
+    "main_reading_silent",
+    "devices",
+    "the reading for which a meter or data centre is there",
+    "",
+    0,
+    (Level(WARNING, 0, when="a meter without power, or a data centre without load"),),
+    "The site answers but does not give {detail}",
+    "Check the role of the meter in the fleet file, then the meter's own display.",
+    visit=True,
+)
+
 RULES: tuple[Rule, ...] = (
     BATTERY_SOH,
     BATTERY_TEMPERATURE,
@@ -423,6 +435,7 @@ RULES: tuple[Rule, ...] = (
     DEVICE_WARNING,
     IMPLAUSIBLE_READING,
     WRONG_TYPE,
+    MAIN_READING_SILENT,
     *NOTICE_RULES,
 )
 BY_CODE: dict[str, Rule] = {rule.code: rule for rule in RULES}

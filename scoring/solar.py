@@ -202,6 +202,33 @@ def expected_power(
     return Expected(power, elevation, poa)
 
 
+def sum_of_arrays(expected: Expected, site_of: NDArray[np.intp], limit_w: FloatArray) -> Expected:
+    """What sites should make, of what each of their arrays should.
+
+    Parameters
+    ----------
+    expected : Expected
+        Of M arrays.
+    site_of : int array, shape (M,)
+        Row of the site that an array belongs to; every site has at least one.
+    limit_w : float array, shape (N,)
+        What the inverters of a site give at most; NaN without a limit.
+
+    Returns
+    -------
+    Expected
+        Of N sites: powers are sums, up to the limit; the irradiance is that of the brightest array.
+    """
+    power = np.zeros(limit_w.shape)
+    np.add.at(power, site_of, expected.power_w)
+    brightest = np.full(limit_w.shape, -np.inf)
+    with np.errstate(invalid="ignore"):
+        np.maximum.at(brightest, site_of, expected.poa_w_m2)
+    elevation = np.full(limit_w.shape, np.nan)
+    elevation[site_of] = expected.elevation_deg
+    return Expected(np.where(power > limit_w, limit_w, power), elevation, brightest)
+
+
 def exclude_mask(
     elevation_deg: FloatArray,
     soc_percent: FloatArray,

@@ -9,7 +9,7 @@ from exporter.ask.query import Comparison, Condition, Query
 from exporter.config.fleet import Fleet
 
 MOST_NAMED = 50
-_INFO_LABELS = ("region", "battery_type", "vendor", "priority", "location")
+_INFO_LABELS = ("region", "battery_type", "vendor", "priority", "location", "kind")
 
 
 def label_text(value: str) -> str:

@@ -15,7 +15,7 @@ from typing import Any
 from exporter.ask.catalogue import CONDITIONS, METRICS
 from exporter.model.text import duration_words
 
-ATTRIBUTES = ("region", "location", "battery_type", "vendor", "priority", "tag")
+ATTRIBUTES = ("region", "location", "battery_type", "vendor", "priority", "tag", "kind")
 ORDERS = ("worst", "best", "highest", "lowest")
 LASTING = (">", "<", ">=", "<=")
 OPERATORS = {"<": "below", ">": "above", "<=": "at most", ">=": "at least", "=": "equal to"}

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from exporter.ask.lookup import fold, tokens
 from exporter.assess.assessment import FleetAssessment
 from exporter.config.fleet import Fleet, Site
+from exporter.config.site_kinds import DEFAULT_KIND
 from scoring.status import Status
 
 NEAR_PERCENT = 75
@@ -104,8 +105,10 @@ class SiteSearch:
 
 def _searched(site: Site) -> str:
     """What a search looks at, but for the status."""
+    # The usual kind would be found in every site.
+    kind = site.kind if site.kind != DEFAULT_KIND else None
     parts = (
         *(site.id, site.title, site.location, site.region),
-        *(site.battery_type, site.vendor, site.priority, *site.tags),
+        *(site.battery_type, site.vendor, kind, site.priority, *site.tags),
     )
     return fold("\n".join(part for part in parts if part))

@@ -14,6 +14,7 @@ from exporter.ask.builder import (
     issue_row,
 )
 from exporter.ask.catalogue import CONDITIONS
+from exporter.config.site_kinds import KIND_MEANINGS
 from exporter.model.figures import digits, exact
 from exporter.model.quantities import API_KEYS, DERIVED, QUANTITIES
 from exporter.model.state_names import state_name
@@ -104,6 +105,7 @@ def site_answer(b: Builder, row: int) -> Answer:
     facts = [
         ("Location", place.location),
         ("Region", place.region),
+        ("Kind", KIND_MEANINGS[place.kind]),
         ("Battery", place.battery_type),
         ("Vendor", place.vendor),
         ("Capacity", f"{place.capacity_kwh:g} kWh" if place.capacity_kwh else None),

@@ -18,12 +18,15 @@ from exporter.assess.site_views import SiteView, views_of
 from exporter.collect.state import COLUMN, FleetState
 from exporter.config.fleet import Fleet, Site
 from exporter.model.cell_findings import CellFinding, SiteCells
+from exporter.model.quantities import label
 from exporter.model.snapshot import Outcome
 from scoring.common import CommonIssue, common_issues
 from scoring.fleet import FleetInputs, FleetScores, assess_fleet
 from scoring.issues import BoolArray, FloatArray, Held, HeldIssue, Severity
+from scoring.kinds import MAIN_READING
 from scoring.rules import (
     CELL_FINDING,
+    MAIN_READING_SILENT,
     SITE_OFFLINE,
 )
 from scoring.solar import performance_ratio
@@ -254,6 +257,8 @@ def assess(
         battery_type=state.battery_type,
         project=state.project,
         held=_held(previous, state, now),
+        required=state.required,
+        curtailed=state.curtailed,
     )
     scores = assess_fleet(inputs)
     issues = _issues(state, scores, wall, _beginnings(previous), worst_cells)
@@ -355,6 +360,8 @@ def _issues(
             if rule is SITE_OFFLINE and not math.isnan(value):
                 since = float(state.last_success_time[row])
             detail = None
+            if rule is MAIN_READING_SILENT:
+                detail = label(MAIN_READING[state.profiles[row]])
             if rule is CELL_FINDING:
                 worst = worst_cells[state.ids[row]]
                 detail = worst.sentence
@@ -412,6 +419,7 @@ def as_dict(site: SiteAssessment) -> dict[str, Any]:
         "project": place.project,
         "vendor": place.vendor,
         "battery_type": place.battery_type,
+        "kind": place.kind,
         "priority": place.priority,
         "status": site.status.name,
         "score": site.score,

@@ -26,17 +26,26 @@ from exporter.config.fleet import Contact, Fleet, Project, Site
 from exporter.config.fleet_keys import PROJECT_KEYS, SITE_KEYS, THRESHOLD_KEYS
 from exporter.config.settings import PREFIX as ENVIRONMENT
 from exporter.config.settings import Settings
+from exporter.config.site_kinds import BLOCKS, BLOCKS_OF, KIND_MEANINGS, SITE_KINDS, PvArray
 from exporter.config.thresholds import Thresholds
 from exporter.drivers import DRIVERS
 from exporter.history.cells.wear import MEANINGS as WEAR_MEANINGS
 from exporter.history.rollups.schema import parts as rollup_parts
 from exporter.model.generated import write_or_compare
-from exporter.model.quantities import DERIVED, METER_QUANTITIES, QUANTITIES, ROWS, Measurement
+from exporter.model.quantities import (
+    DERIVED,
+    METER_QUANTITIES,
+    QUANTITIES,
+    ROWS,
+    Measurement,
+    label,
+)
 from exporter.model.snapshot import OUTCOME_MEANINGS
 from exporter.serve.metric_families import FAMILIES, PREFIX
+from scoring.kinds import REQUIRED
 from scoring.outliers import OUTLIER_METRICS
 
-SITE_BLOCKS = ("thresholds", "contact", "maintenance", "mute_times", "dispatch")
+SITE_BLOCKS = (*BLOCKS, "thresholds", "contact", "maintenance", "mute_times", "dispatch")
 """Keys of a site that have a text of their own."""
 FOLDER = Path(__file__).resolve().parents[2] / "docs"
 
@@ -241,10 +250,24 @@ def fleet_file() -> str:
         "any of the thresholds below and overrides the fleet's.",
         "Without coordinates or `solar_capacity_kw` the PV of a site cannot be judged, and its "
         "solar component is unknown.",
+        "## Kinds",
+        "Every reading that a site gives is judged, whatever its kind. What a site of its kind "
+        "should give and does not is named as missing and lowers its coverage; PV counts where the "
+        "site has a capacity of PV.",
+        table(("kind", "what it is", "what it should give", "blocks"), kind_rows()),
+        *kind_blocks(),
         "## Drivers",
         "`driver` names how a site is asked. The options of a driver are keys of the site like "
         "those above. What devices in the field do, and what is made of it: "
         "[field-notes.md](field-notes.md).",
+        "### Several ways in",
+        "`drivers` is a list of ways in to one site, the best one first; each entry has `driver`, "
+        "`api_endpoint` and the options of that driver. The first that answers is used. A better "
+        "one is used again once it has answered three times in a row, and twice as often each time "
+        "that it fails again within half an hour.",
+        "```yaml\nsites:\n  - id: depot_north\n    drivers:\n"
+        "      - {driver: venus-mqtt, api_endpoint: 'mqtt://192.0.2.10', portal: c0619ab12345}\n"
+        "      - {driver: venus-http, api_endpoint: 'http://192.0.2.10:8088'}\n```",
         *driver_options(DRIVERS),
         "## `dispatch`",
         "A block of a site: whether it takes orders, and within which limits "
@@ -272,6 +295,34 @@ def fleet_file() -> str:
         "are times of day in the site's `timezone`; an `end` that is not after `start` lies on the "
         "next day; `days` are those on which it starts, every day where it is left out.",
     )
+
+
+def kind_rows() -> list[tuple[str, str, str, str]]:
+    """Each kind: what it is, the readings that scoring wants of it, its blocks."""
+    rows = []
+    for kind in SITE_KINDS:
+        profiles = [name for name in REQUIRED if name.partition(" ")[0] == kind]
+        wanted = []
+        for profile in profiles:
+            names = [label(n) for readings in REQUIRED[profile].values() for n in readings]
+            of = profile.partition(" ")[2]
+            wanted.append((f"{of}: " if len(profiles) > 1 and of else "") + ", ".join(names))
+        blocks = ", ".join(f"`{name}`" for name in BLOCKS_OF[kind])
+        rows.append((f"`{kind}`", KIND_MEANINGS[kind], "; ".join(wanted), blocks))
+    return rows
+
+
+def kind_blocks() -> list[str]:
+    """A table of the keys of each block."""
+    parts = []
+    for name, block in BLOCKS.items():
+        rows = _option_rows(block, f"{name}.")
+        if name == "pv":
+            arrays = f"`{name}.arrays`"
+            rows = [(k, "list of arrays" if k == arrays else t, d, m) for k, t, d, m in rows]
+            rows += _option_rows(PvArray, f"{name}.arrays[].")
+        parts.append(table(("key", "type", "default", "meaning"), rows))
+    return parts
 
 
 def driver_options(drivers: Declarations) -> list[str]:

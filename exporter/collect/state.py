@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from exporter.collect.pv_arrays import PvArrays
 from exporter.config.fleet import PRIORITIES, Fleet, Site
 from exporter.config.thresholds import Thresholds
 from exporter.model.quantities import API_KEYS, BATTERY_QUANTITIES, DERIVED, SITE_QUANTITIES
@@ -26,6 +27,7 @@ from exporter.model.snapshot import (
     ReadingState,
     Snapshot,
 )
+from scoring.fleet import Required
 from scoring.grid import Nominal
 from scoring.solar import Expected, exclude_mask
 
@@ -167,10 +169,11 @@ class FleetState:
             np.array(["grid_nominal_v" in names for names in given], dtype=bool),
         )
         self.latitude = number(s.latitude for s in sites)
-        self.longitude = number(s.longitude for s in sites)
-        self.tilt = number(s.tilt for s in sites)
-        self.azimuth = number(s.azimuth for s in sites)
         self.solar_capacity_kw = number(s.solar_capacity_kw for s in sites)
+        self.curtailed = np.array([s.pv is not None and s.pv.curtailment for s in sites], bool)
+        self.pv_arrays = PvArrays.of(sites)
+        self.profiles = [s.profile for s in sites]
+        self.required = Required.of(self.profiles)
         self.priority = np.array([PRIORITIES.index(s.priority) for s in sites], dtype=np.int8)
         self.ids = [s.id for s in sites]
         # Peers never span projects: what one of them measures says nothing of another's sites.
@@ -179,12 +182,6 @@ class FleetState:
             [s.battery_type and (s.project or "", s.battery_type) for s in sites]
         )
         self.project = group_labels([(s.project or "",) for s in sites])
-
-    def panels(self) -> FloatArray:
-        """Latitude, longitude, tilt, azimuth (degrees) and PV capacity (kW), shape (5, N)."""
-        return np.array(
-            [self.latitude, self.longitude, self.tilt, self.azimuth, self.solar_capacity_kw]
-        )
 
     def apply(self, snapshot: Snapshot, now: float) -> None:
         """Take in a Snapshot; one of a site that was removed meanwhile is ignored.

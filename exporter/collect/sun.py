@@ -63,7 +63,7 @@ async def outlook(ids: Sequence[str], time: float, sites: FloatArray) -> Outlook
     time : float
         Unix seconds.
     sites : float array, shape (5, N)
-        Latitude, longitude, tilt, azimuth and capacity, as
+        Latitude, longitude, tilt, azimuth and capacity of each array, as
         :func:`scoring.solar.expected_power` takes them.
 
     Raises

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from datetime import UTC, date, datetime, time, timedelta
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal, TypeVar, get_args
 from zoneinfo import available_timezones
 
 from pydantic import (
@@ -23,8 +24,20 @@ from exporter.config.dispatch_block import NO_DISPATCH, DispatchBlock
 from exporter.config.driver_options import DEFAULT_DRIVER, DriverOptions
 from exporter.config.endpoints import check_endpoint
 from exporter.config.field_types import Number, Text, field_error
+from exporter.config.site_kinds import (
+    BLOCKS,
+    DEFAULT_KIND,
+    DEFAULT_ROLE,
+    Bess,
+    Datacentre,
+    Meter,
+    Pv,
+    SiteKind,
+)
 from exporter.config.thresholds import ThresholdOverrides, Thresholds
 
+Options = TypeVar("Options", bound=DriverOptions)
+MOST_WAYS = 5
 Priority = Literal["high", "medium", "low"]
 PRIORITIES: tuple[Priority, ...] = ("high", "medium", "low")
 _TIMEZONES = available_timezones()
@@ -137,6 +150,37 @@ class MuteTime(_Model):
     reason: Text | None = None
 
 
+Endpoint = Annotated[
+    str, StringConstraints(strict=True, max_length=500), AfterValidator(check_endpoint)
+]
+
+
+class WayIn(_Model):
+    """One of several ways in to a site: an entry of ``drivers``."""
+
+    driver: Annotated[str, AfterValidator(_check_driver)]
+    api_endpoint: Endpoint = ""
+    # As in a site: options of the driver are keys of the entry.
+    _options: DriverOptions | None = PrivateAttr(None)
+
+    @property
+    def options(self) -> DriverOptions | None:
+        """The options of its driver; None where it was made without a file."""
+        return self._options
+
+    def with_options(self, options: DriverOptions | None) -> WayIn:
+        """The same way with the options of its driver."""
+        way = self.model_copy()
+        way._options = options
+        return way
+
+    @property
+    def identity(self) -> tuple[object, ...]:
+        """Values that identify the device behind it."""
+        own = () if self._options is None else self._options.identity()
+        return self.api_endpoint, self.driver, *own
+
+
 class Site(_Model):
     """One site of the fleet."""
 
@@ -145,9 +189,9 @@ class Site(_Model):
     location: Text | None = None
     # Before the endpoint, whose form depends on it.
     driver: Annotated[str, AfterValidator(_check_driver)] = DEFAULT_DRIVER
-    api_endpoint: Annotated[
-        str, StringConstraints(strict=True, max_length=500), AfterValidator(check_endpoint)
-    ] = ""
+    api_endpoint: Endpoint = ""
+    drivers: Annotated[tuple[WayIn, ...], Field(max_length=MOST_WAYS)] = ()
+    kind: SiteKind = DEFAULT_KIND
     battery_type: Text | None = None
     capacity_kwh: Annotated[Number, Field(gt=0, le=1e7)] | None = None
     solar_capacity_kw: Annotated[Number, Field(ge=0, le=1e7)] | None = None
@@ -167,6 +211,10 @@ class Site(_Model):
     off_grid: Annotated[bool, Field(strict=True)] = False
     interval_seconds: Annotated[Number, Field(ge=1, le=3600)] | None = None
     tags: Annotated[tuple[Text, ...], Field(max_length=100)] = ()
+    bess: Bess | None = None
+    pv: Pv | None = None
+    meter: Meter | None = None
+    datacentre: Datacentre | None = None
     thresholds: ThresholdOverrides = ThresholdOverrides()
     maintenance: Annotated[tuple[MaintenanceWindow, ...], Field(max_length=1000)] = ()
     mute_times: Annotated[tuple[MuteTime, ...], Field(max_length=1000)] = ()
@@ -185,16 +233,80 @@ class Site(_Model):
         site._options = options
         return site
 
+    def with_ways(self, options: Sequence[DriverOptions | None]) -> Site:
+        """The same site with the options of each of its ``drivers``; what looks at a site's one
+        driver sees the first of them."""
+        ways = tuple(w.with_options(o) for w, o in zip(self.drivers, options, strict=True))
+        first = ways[0]
+        known = {"driver": first.driver, "api_endpoint": first.api_endpoint, "drivers": ways}
+        site = self.model_copy(update=known)
+        site._options = first.options
+        return site
+
+    @property
+    def ways(self) -> tuple[WayIn, ...]:
+        """Its ways in, the best one first."""
+        if self.drivers:
+            return self.drivers
+        only = WayIn.model_construct(driver=self.driver, api_endpoint=self.api_endpoint)
+        return (only.with_options(self._options),)
+
+    @property
+    def way_names(self) -> tuple[str, ...]:
+        """What its ways in are called: by their drivers, numbered where a driver stands twice."""
+        drivers = [way.driver for way in self.ways]
+        return tuple(
+            name if drivers.count(name) == 1 else f"{name}-{drivers[: index + 1].count(name)}"
+            for index, name in enumerate(drivers)
+        )
+
+    def options_of(self, kind: type[Options]) -> Options | None:
+        """The options of its first way in that has options of a kind."""
+        found = (way.options for way in self.ways)
+        return next((options for options in found if isinstance(options, kind)), None)
+
     @property
     def identity(self) -> tuple[object, ...]:
-        """Values that identify its device: where one changes, the site starts afresh."""
-        own = () if self._options is None else self._options.identity()
-        return self.api_endpoint, self.driver, *own
+        """Values that identify its device: where one changes, the site starts afresh. With several
+        ways in, the best one counts: another way in reaches the same device."""
+        return self.ways[0].identity
 
     @property
     def title(self) -> str:
         """Its name, or its id where it has none."""
         return self.name or self.id
+
+    @property
+    def profile(self) -> str:
+        """Its row of :data:`scoring.kinds.REQUIRED`: what it should report."""
+        if self.kind == "meter":
+            role = DEFAULT_ROLE if self.meter is None else self.meter.role
+            return f"meter {role}"
+        if self.kind == "datacentre" and self.datacentre and self.datacentre.battery_kwh:
+            return "datacentre battery"
+        return self.kind
+
+    def completed(self) -> Site:
+        """The same site with the capacities that its blocks give where it has none of its own."""
+        known: dict[str, float] = {}
+        if self.solar_capacity_kw is None and self.pv is not None and self.pv.arrays:
+            known["solar_capacity_kw"] = sum(array.kwp for array in self.pv.arrays)
+        if self.capacity_kwh is None:
+            usable = self.bess.usable_kwh if self.bess is not None else None
+            backup = self.datacentre.battery_kwh if self.datacentre is not None else None
+            if usable or backup:
+                known["capacity_kwh"] = usable or backup or 0.0
+        return self.model_copy(update=known) if known else self
+
+    @property
+    def blocks(self) -> dict[str, Any]:
+        """Its blocks by name, as plain JSON values; what is not given is left out."""
+        named = {name: getattr(self, name) for name in BLOCKS}
+        return {
+            name: block.model_dump(mode="json", exclude_none=True)
+            for name, block in named.items()
+            if block is not None
+        }
 
     @property
     def nominal_v(self) -> float:
@@ -229,5 +341,7 @@ class Fleet(_Model):
         shift = site.grid_nominal_hz - 50
         values["grid_frequency_min"] += shift
         values["grid_frequency_max"] += shift
+        if site.bess is not None and site.bess.soc_min is not None:
+            values["soc_critical"] = site.bess.soc_min
         values.update(site.thresholds.model_dump(exclude_none=True))
         return Thresholds.model_construct(**values)

@@ -5,8 +5,6 @@ from __future__ import annotations
 import difflib
 import json
 import re
-import unicodedata
-from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +13,7 @@ from pydantic_core import ErrorDetails
 
 from exporter.config.dispatch_block import DispatchBlock
 from exporter.config.driver_options import (
-    DEFAULT_DRIVER,
     Declarations,
-    DriverDeclaration,
     DriverOptions,
     block_of,
     take_options,
@@ -30,12 +26,16 @@ from exporter.config.fleet import (
     MuteTime,
     Project,
     Site,
+    WayIn,
 )
+from exporter.config.fleet_checks import cross_checks, driver_of, folded_id
 from exporter.config.positions import FleetDocument, FleetFileError, Mistake, Where, shown_text
-from exporter.config.thresholds import ThresholdOverrides, Thresholds, contradictions
+from exporter.config.site_kinds import BLOCKS, PvArray
+from exporter.config.thresholds import ThresholdOverrides, Thresholds
 
 __all__ = ["FleetFileError", "Mistake", "load_fleet", "parse_fleet"]
 
+_Options = DriverOptions | list[DriverOptions | None] | None
 _LARGEST_FILE = 64 * 1024 * 1024
 MOST_SITES = 100_000
 MOST_EXPLAINED = 2000
@@ -53,7 +53,10 @@ _KEYS: dict[str, list[str]] = {
     "thresholds": list(Thresholds.model_fields),
     "sites.thresholds": list(ThresholdOverrides.model_fields),
     "projects": list(Project.model_fields),
+    "sites.drivers": list(WayIn.model_fields),
     "sites.contact": list(Contact.model_fields),
+    **{f"sites.{name}": list(block.model_fields) for name, block in BLOCKS.items()},
+    "sites.pv.arrays": list(PvArray.model_fields),
     "maintenance": list(MaintenanceWindow.model_fields),
     "mute_times": list(MuteTime.model_fields),
     "sites.maintenance": list(MaintenanceWindow.model_fields),
@@ -88,20 +91,15 @@ def load_fleet(path: Path, drivers: Declarations, nodes: Path | None = None) -> 
     if beside == path or not beside.exists():
         return fleet
     registered = parse_fleet(_read(beside), beside, drivers).sites
-    taken = {_folded(site.id) for site in fleet.sites}
+    taken = {folded_id(site.id) for site in fleet.sites}
     mistakes = [
         Mistake(0, 0, f"sites[{index}].id", f"{site.id}: is an id of {path.name} too")
         for index, site in enumerate(registered)
-        if _folded(site.id) in taken
+        if folded_id(site.id) in taken
     ]
     if mistakes:
         raise FleetFileError(beside, mistakes)
     return fleet.model_copy(update={"sites": (*fleet.sites, *registered)})
-
-
-def _folded(name: str) -> str:
-    """Equal for ids that are alike to a reader, and to whoever is called at night."""
-    return unicodedata.normalize("NFKC", name).casefold()
 
 
 def parse_fleet(text: str, path: Path, drivers: Declarations) -> Fleet:
@@ -125,35 +123,39 @@ def parse_fleet(text: str, path: Path, drivers: Declarations) -> Fleet:
     found = [d for d in found if d["loc"] not in document.left_out]
     # To explain them takes longer than to find them.
     mistakes += [explainer.explain(detail) for detail in found[:MOST_EXPLAINED]]
-    mistakes += [*_duplicate_ids(document), *_half_coordinates(document), *_impossible(document)]
-    mistakes += [*_backward_windows(document), *_wrong_schemes(document, drivers)]
-    mistakes += _missing_endpoints(document, drivers)
-    mistakes += _wrong_projects(document)
+    mistakes += cross_checks(document, drivers)
     if fleet is None or mistakes:
         raise FleetFileError(path, mistakes)
     with_options = (
-        site.with_options(chosen) if chosen else site
+        _with_options(site, chosen).completed()
         for site, chosen in zip(fleet.sites, options, strict=True)
     )
     return fleet.model_copy(update={"sites": tuple(with_options)})
 
 
+def _with_options(site: Site, chosen: _Options) -> Site:
+    if isinstance(chosen, list):
+        return site.with_ways(chosen)
+    return site.with_options(chosen) if chosen else site
+
+
 def _options_of_sites(
     document: FleetDocument, folder: Path, drivers: Declarations
-) -> tuple[dict[str, Any], list[DriverOptions | None], list[ErrorDetails]]:
-    """The data without options of drivers; the options of each site; what is wrong with them."""
+) -> tuple[dict[str, Any], list[_Options], list[ErrorDetails]]:
+    """The data without options of drivers; the options of each site, a list for one with several
+    ways in; what is wrong with them."""
     sites = document.data.get("sites")
     if not isinstance(sites, list):
         return document.data, [], []
     common: list[Any] = []
-    options: list[DriverOptions | None] = []
+    options: list[_Options] = []
     found: list[ErrorDetails] = []
     for index, site in enumerate(sites):
         if not isinstance(site, dict):
             common.append(site)
             options.append(None)
             continue
-        rest, chosen, wrong = take_options(site, drivers, folder)
+        rest, chosen, wrong = _options_of_site(site, drivers, folder)
         common.append(rest)
         options.append(chosen)
         for detail in wrong:
@@ -162,62 +164,28 @@ def _options_of_sites(
     return document.data | {"sites": common}, options, found
 
 
-def _wrong_schemes(document: FleetDocument, drivers: Declarations) -> list[Mistake]:
-    """Endpoints that another driver can reach, but not the site's own."""
-    mistakes = []
-    for index, site in _raw_sites(document):
-        driver = _driver_of(site, drivers)
-        endpoint = site.get("api_endpoint")
-        if driver is None or not isinstance(endpoint, str):
+def _options_of_site(
+    site: dict[str, Any], drivers: Declarations, folder: Path
+) -> tuple[dict[str, Any], _Options, list[ErrorDetails]]:
+    """As :func:`take_options`, of each of its ways where it has several."""
+    entries = site.get("drivers")
+    if not isinstance(entries, list):
+        return take_options(site, drivers, folder)
+    rest: list[Any] = []
+    chosen: list[DriverOptions | None] = []
+    found: list[ErrorDetails] = []
+    for number, entry in enumerate(entries):
+        if not isinstance(entry, dict):
+            rest.append(entry)
+            chosen.append(None)
             continue
-        scheme = endpoint.partition("://")[0]
-        if scheme not in driver.schemes and any(scheme in d.schemes for d in drivers.values()):
-            message = f"the site's driver needs an endpoint with {' or '.join(driver.schemes)}"
-            mistakes.append(document.mistake(("sites", index, "api_endpoint"), message))
-    return mistakes
-
-
-def _wrong_projects(document: FleetDocument) -> list[Mistake]:
-    """Projects that the file does not list though it lists some, and those with too many sites."""
-    projects = document.data.get("projects")
-    if not isinstance(projects, dict) or not projects:
-        return []
-    mistakes = []
-    counts: Counter[str] = Counter()
-    for index, site in _raw_sites(document):
-        name = site.get("project")
-        if not isinstance(name, str):
-            continue
-        where = ("sites", index, "project")
-        if name not in projects:
-            near = difflib.get_close_matches(name, projects, n=1, cutoff=0.7)
-            hint = f"did you mean {near[0]}?" if near else f"one of: {', '.join(sorted(projects))}"
-            message = f"{shown_text(name)}: no such project under projects; {shown_text(hint)}"
-            mistakes.append(document.mistake(where, message))
-            continue
-        counts[name] += 1
-        most = projects[name].get("most_sites") if isinstance(projects[name], dict) else None
-        if isinstance(most, int) and counts[name] == most + 1:
-            message = f"the project {name} has more than its {most} sites (most_sites)"
-            mistakes.append(document.mistake(where, message))
-    return mistakes
-
-
-def _missing_endpoints(document: FleetDocument, drivers: Declarations) -> list[Mistake]:
-    """Sites without an endpoint whose driver needs one."""
-    found = []
-    for index, site in _raw_sites(document):
-        driver = _driver_of(site, drivers)
-        where = ("sites", index, "api_endpoint")
-        needs = driver is None or driver.needs_endpoint
-        if needs and "api_endpoint" not in site and where not in document.left_out:
-            found.append(document.mistake(where, "is missing; it is required"))
-    return found
-
-
-def _driver_of(site: dict[str, Any], drivers: Declarations) -> type[DriverDeclaration] | None:
-    name = site.get("driver", DEFAULT_DRIVER)
-    return drivers.get(name) if isinstance(name, str) else None
+        common, options, wrong = take_options(entry, drivers, folder)
+        rest.append(common)
+        chosen.append(options)
+        for detail in wrong:
+            detail["loc"] = ("drivers", number, *detail["loc"])
+        found += wrong
+    return site | {"drivers": rest}, chosen, found
 
 
 def _read(path: Path) -> str:
@@ -235,115 +203,6 @@ def _read(path: Path) -> str:
 
 def _limit(value: float) -> str:
     return f"{value:g}" if abs(value) < 1e6 else f"{value:.0f}"
-
-
-def _duplicate_ids(document: FleetDocument) -> list[Mistake]:
-    seen: dict[str, tuple[int, str]] = {}
-    mistakes = []
-    for index, site in _raw_sites(document):
-        name = site.get("id")
-        if not isinstance(name, str):
-            continue
-        folded = _folded(name)
-        first, other = seen.setdefault(folded, (index, name))
-        if first != index:
-            shown = shown_text(json.dumps(name))
-            but = "" if name == other else " but for capital letters"
-            message = f"{shown}: is the id of sites[{first}] too{but}; ids are unique"
-            mistakes.append(document.mistake(("sites", index, "id"), message))
-    return mistakes
-
-
-def _raw_sites(document: FleetDocument) -> list[tuple[int, dict[str, Any]]]:
-    sites = document.data.get("sites")
-    if not isinstance(sites, list):
-        return []
-    return [(index, site) for index, site in enumerate(sites) if isinstance(site, dict)]
-
-
-def _half_coordinates(document: FleetDocument) -> list[Mistake]:
-    mistakes = []
-    for index, site in _raw_sites(document):
-        for given, lacking in (("latitude", "longitude"), ("longitude", "latitude")):
-            if ("sites", index, lacking) in document.left_out:
-                continue
-            if site.get(given) is not None and site.get(lacking) is None:
-                message = f"is given without {lacking}; give both or neither"
-                mistakes.append(document.mistake(("sites", index, given), message))
-    return mistakes
-
-
-def _backward_windows(document: FleetDocument) -> list[Mistake]:
-    """Maintenance that ends before it starts, or of which one end alone has an offset."""
-    mistakes = []
-    holders: list[tuple[Where, dict[str, Any]]] = [((), document.data)]
-    holders += [(("sites", index), site) for index, site in _raw_sites(document)]
-    for where, holder in holders:
-        windows = holder.get("maintenance")
-        for index, raw in enumerate(windows if isinstance(windows, list) else ()):
-            try:
-                window = MaintenanceWindow.model_validate(raw)
-            except ValidationError:
-                continue
-            place = (*where, "maintenance", index, "end")
-            if (window.start.tzinfo is None) != (window.end.tzinfo is None):
-                message = "has an offset and start has none, or the other way; give both or neither"
-                mistakes.append(document.mistake(place, message))
-            elif window.end <= window.start:
-                mistakes.append(document.mistake(place, "must be after start"))
-    return mistakes
-
-
-def _impossible(document: FleetDocument) -> list[Mistake]:
-    """Thresholds that contradict each other, the fleet's and those laid over them by a site."""
-    given = _usable(Thresholds, document.data.get("thresholds"))
-    fleet = Thresholds.model_construct(**Thresholds().model_dump() | given)
-    mistakes = [
-        document.mistake(_cause(("thresholds",), given, message), _for_50_hz(message))
-        for message in contradictions(fleet)
-    ]
-    for index, site in _raw_sites(document):
-        own = _usable(ThresholdOverrides, site.get("thresholds"))
-        if not own:
-            continue
-        nominal = 60 if site.get("grid_nominal_hz") == 60 else 50
-        values = fleet.model_dump()
-        values["grid_frequency_min"] += nominal - 50
-        values["grid_frequency_max"] += nominal - 50
-        merged = Thresholds.model_construct(**values | own)
-        where = ("sites", index, "thresholds")
-        mistakes += [
-            document.mistake(_cause(where, own, message), f"with the fleet's: {message}")
-            for message in contradictions(merged, nominal)
-            # Two of the fleet's that contradict each other are no fault of the site.
-            if any(name in message for name in own)
-        ]
-    return mistakes
-
-
-def _cause(where: Where, given: dict[str, float], message: str) -> Where:
-    """The place of the first threshold that a message names."""
-    named = [name for name in given if name in message]
-    return (*where, min(named, key=message.index)) if named else where
-
-
-def _for_50_hz(message: str) -> str:
-    if "nominal" not in message:
-        return message
-    return f"{message}; the band of a 60 Hz site is this one moved by 10 Hz"
-
-
-def _usable(model: type[BaseModel], raw: Any) -> dict[str, float]:
-    """The entries of a mapping of thresholds that are right by themselves."""
-    if not isinstance(raw, dict):
-        return {}
-    usable: dict[str, float | None] = {}
-    for key, value in raw.items():
-        try:
-            usable |= model.model_validate({key: value}).model_dump(include={key})
-        except ValidationError:
-            continue
-    return {key: value for key, value in usable.items() if value is not None}
 
 
 class _Explainer:
@@ -388,7 +247,8 @@ class _Explainer:
         if _SECRET_KEY.search(name):
             return "unknown key; secrets come from the environment, never from this file"
         owners = [driver for driver, d in self._drivers.items() if name in d.options.model_fields]
-        if where[:1] == ("sites",) and len(where) == 3 and owners:
+        of_way = len(where) == 5 and where[2] == "drivers"
+        if where[:1] == ("sites",) and (len(where) == 3 or of_way) and owners:
             return f"is an option of the driver {' and '.join(sorted(owners))}, not of this one"
         near = difflib.get_close_matches(name, known, n=1, cutoff=0.7)
         if near:
@@ -400,10 +260,15 @@ class _Explainer:
         named = where[:1] if where[0] == "projects" and len(where) > 2 else where[:-1]
         group = ".".join(part for part in named if isinstance(part, str))
         known = list(_KEYS.get(group, ()))
-        if group.partition(".")[0] == "sites" and not (known and len(where) > 3):
-            driver = _driver_of(self._document.data["sites"][where[1]], self._drivers)
+        if group.partition(".")[0] == "sites" and not (
+            known and len(where) > 3 and group != "sites.drivers"
+        ):
+            holder, depth = self._document.data["sites"][where[1]], 2
+            if where[2] == "drivers" and len(where) > 4:
+                holder, depth = holder["drivers"][where[3]], 4
+            driver = driver_of(holder, self._drivers)
             model: type[BaseModel] | None = driver.options if driver else None
-            for part in where[2:-1]:
+            for part in where[depth:-1]:
                 info = model.model_fields.get(str(part)) if model else None
                 model = block_of(info) if info else None
             known += model.model_fields if model else ()

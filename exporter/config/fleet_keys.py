@@ -14,6 +14,9 @@ SITE_KEYS = {
     "api_endpoint": "Where it listens: `http://HOST:PORT`, or the scheme of its driver; `push` "
     "alone does without it",
     "driver": "How the site is asked; each driver has further keys ([drivers](#drivers))",
+    "drivers": "Several ways in, the best one first, instead of `driver` and `api_endpoint` "
+    "([ways in](#several-ways-in))",
+    "kind": "What the site is ([kinds](#kinds)): it decides what is missing where it is not given",
     "battery_type": "Sites of one type are compared with each other",
     "capacity_kwh": "Nominal energy of the battery, kWh; costs go by it",
     "solar_capacity_kw": "Installed PV, kW; none or 0 is a site without PV",

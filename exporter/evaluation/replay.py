@@ -89,7 +89,9 @@ class Replay:
         state, now = self._state, time - self._begin
         for snapshot in snapshots:
             state.apply(snapshot, now)
-        expected = expected_power(time, *state.panels())
+        arrays = state.pv_arrays
+        expected = arrays.of_sites(expected_power(time, *arrays.panels))
+        assert expected is not None
         passed = time - self._time if self._time else self.interval_seconds
         stale = now - STALE_INTERVALS * float(state.interval.max(initial=0.0))
         state.integrate_pv(expected, passed, stale)

@@ -340,6 +340,25 @@ SITE: tuple[Quantity, ...] = (
         kind=RollupKind.STATE,
     ),
     Quantity(
+        name="deferrable_power_w",
+        label="load that can be put off",
+        measurement=Measurement.SITE,
+        unit="W",
+        minimum=0,
+        maximum=POWER_WATTS,
+        meaning="Load that can be put off now: as the node reports it, else the fleet file's "
+        "`deferrable_kw`, up to the load of the moment",
+        gauge=Gauge("deferrable_power_watts", "Load that can be put off now"),
+        questions=(
+            Question(
+                "deferrable_power",
+                {"en": "deferrable load|deferrable power|load that can be put off"},
+                fleet="sum",
+                steady=50,
+            ),
+        ),
+    ),
+    Quantity(
         name="cpu_percent",
         label="processor load",
         measurement=Measurement.SITE,

@@ -46,6 +46,7 @@ FAMILIES: Mapping[str, Description] = MappingProxyType(
                 "region",
                 "vendor",
                 "battery_type",
+                "kind",
                 "priority",
                 "location",
                 "latitude",

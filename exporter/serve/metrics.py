@@ -178,7 +178,7 @@ def _info(assessment: FleetAssessment, sites: SiteIds) -> SiteSeries:
     for row, site in enumerate(assessment.fleet.sites):
         contact = site.contact or Contact()
         texts = (
-            *(site.title, site.region, site.vendor, site.battery_type, site.priority),
+            *(site.title, site.region, site.vendor, site.battery_type, site.kind, site.priority),
             site.location,
             *(None if n is None else f"{n:g}" for n in (site.latitude, site.longitude)),
             site.timezone,

@@ -53,6 +53,7 @@ METRICS = (
     ("Battery power in W", "fleetscope_battery_power_watts"),
     ("PV power in W", "fleetscope_pv_power_watts"),
     ("Grid power in W", "fleetscope_grid_power_watts"),
+    ("Load that can be put off in W", "fleetscope_deferrable_power_watts"),
     ("Grid frequency in Hz", "fleetscope_grid_frequency_hertz"),
     ("Scrape duration in s", "fleetscope_site_scrape_duration_seconds"),
     ("Coverage from 0 to 1", "fleetscope_site_coverage_ratio"),

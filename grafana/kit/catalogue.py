@@ -16,7 +16,7 @@ LimitName = Literal["any", "some", "score", "spread", "none"]
 Pack = Literal["Fleet", "Site", "Battery", "Energy", "Portfolio", "Dispatch", "System"]
 
 VARIABLES: dict[Scope, tuple[str, ...]] = {
-    "fleet": ("region", "vendor", "battery_type", "priority", "status"),
+    "fleet": ("kind", "region", "vendor", "battery_type", "priority", "status"),
     "group": ("site",),
     "site": ("site",),
     "battery": ("site", "pack"),

@@ -91,8 +91,9 @@ def label_variable(name: str, label: str, description: str) -> QueryVariable:
 
 
 def fleet_variables() -> list[QueryVariable | CustomVariable]:
-    """Region, vendor, battery type, priority and status: what sites are chosen by."""
+    """Kind, region, vendor, battery type, priority and status: what sites are chosen by."""
     return [
+        label_variable("kind", "Kind", "Kinds of sites: ess, bess, pv, meter, datacentre"),
         label_variable("region", "Region", "Regions of the fleet file"),
         label_variable("vendor", "Vendor", "Vendors of the fleet file"),
         label_variable("battery_type", "Battery type", "Battery types of the fleet file"),

@@ -20,7 +20,7 @@ INFLUXDB = DataSourceRef(type_val="influxdb", uid="fleetscope-influxdb")
 ALERTMANAGER = DataSourceRef(type_val="alertmanager", uid="fleetscope-alertmanager")
 MIXED = DataSourceRef(type_val="datasource", uid="-- Mixed --")
 
-INFO_LABELS = ("region", "vendor", "battery_type", "priority")
+INFO_LABELS = ("kind", "region", "vendor", "battery_type", "priority")
 CHOSEN_INFO = ",".join(f'{label}=~"${label}"' for label in INFO_LABELS)
 CHOSEN = f'{CHOSEN_INFO},status=~"$status"'
 SITES = f"fleet:health_score:by_site{{{CHOSEN}}}"

@@ -109,7 +109,7 @@ async def test_every_condition_and_metric_can_be_asked_for(answerer: Answerer) -
         dark = ("solar_score", "genset_power", "pv_performance")
         if metric.source == "past" or metric.name in dark:
             continue
-        if metric.name in ("voltage", "current", "cycles", "load_power"):
+        if metric.name in ("voltage", "current", "cycles", "load_power", "deferrable_power"):
             with pytest.raises(CannotAnswerError, match="no site has a"):
                 await ask(answerer, "value", metrics=(metric.name,))
             continue

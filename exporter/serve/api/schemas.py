@@ -109,6 +109,7 @@ class SiteHead(TypedDict):
     project: str | None
     vendor: str | None
     battery_type: str | None
+    kind: Annotated[str, Field(description="ess, bess, pv, meter or datacentre")]
     priority: str
     status: str
     score: float | None
@@ -197,6 +198,9 @@ class SiteReply(SiteBody):
     capacity_kwh: float | None
     solar_capacity_kw: float | None
     off_grid: bool
+    blocks: Annotated[
+        dict[str, dict[str, object]], Field(description="What the fleet file says of its kind")
+    ]
     thresholds: dict[str, float]
     contact: Annotated[
         Contact | None,

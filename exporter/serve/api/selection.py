@@ -13,6 +13,7 @@ from pydantic import Field
 from exporter.ask.search import SiteSearch
 from exporter.assess.assessment import FleetAssessment
 from exporter.config.fleet import Priority, Site
+from exporter.config.site_kinds import SiteKind
 from exporter.serve.api.enumerations import Parameters
 from scoring.issues import Severity
 from scoring.status import Status
@@ -41,6 +42,7 @@ class Selection(Parameters):
     region: list[str] = Field([], max_length=100, description="Only sites of these regions")
     project: list[str] = Field([], max_length=100, description="Only sites of these projects")
     vendor: list[str] = Field([], max_length=100, description="Only sites of these vendors")
+    kind: list[SiteKind] = Field([], description="Only sites of these kinds")
     battery_type: list[str] = Field([], max_length=100, description="Only these battery types")
     issue: list[str] = Field([], max_length=50, description="Only sites with one of these issues")
     attention: bool | None = Field(
@@ -78,6 +80,7 @@ class Selection(Parameters):
             and self.has("project", site.project)
             and self.has("vendor", site.vendor)
             and self.has("battery_type", site.battery_type)
+            and (not self.kind or site.kind in self.kind)
         )
 
 

@@ -46,6 +46,7 @@ def site_dict(assessment: FleetAssessment, row: int) -> dict[str, Any]:
         "capacity_kwh": place.capacity_kwh,
         "solar_capacity_kw": place.solar_capacity_kw,
         "off_grid": place.off_grid,
+        "blocks": place.blocks,
         "thresholds": _thresholds(assessment.fleet, row),
         "contact": _contact(place),
     }
@@ -76,6 +77,7 @@ def brief(assessment: FleetAssessment, row: int) -> dict[str, Any]:
         "project": place.project,
         "vendor": place.vendor,
         "battery_type": place.battery_type,
+        "kind": place.kind,
         "priority": place.priority,
         "status": Status(int(scores.overall.status[row])).name,
         "score": _number(float(scores.overall.score[row])),

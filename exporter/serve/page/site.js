@@ -114,10 +114,13 @@ function runbookOf(issue) {
   return el("a", { href: `${LINKS.runbooks}#${name.toLowerCase()}` }, "Runbook");
 }
 
+// The usual kind needs no name.
+const KINDS = { bess: "large battery", pv: "PV without a battery", meter: "meter", datacentre: "data centre" };
+
 function facts(found) {
   const age = found.last_success === null ? "has never answered" : `answered ${duration(found.time - found.last_success)} ago`;
   const texts = [
-    found.id, found.location, found.region, `${found.priority} priority`, found.battery_type,
+    found.id, found.location, found.region, `${found.priority} priority`, KINDS[found.kind], found.battery_type,
     found.capacity_kwh === null ? null : `${figure(found.capacity_kwh)} kWh`,
     found.solar_capacity_kw ? `${figure(found.solar_capacity_kw)} kW PV` : null,
     found.off_grid ? "off-grid" : null, age, `place ${found.attention_rank} in need of attention`,

@@ -1,0 +1,64 @@
+"""The PV arrays of a fleet, of which a site may have several."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from exporter.config.fleet import Site
+from scoring.solar import Expected, sum_of_arrays
+
+FloatArray = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PvArrays:
+    """All arrays of a fleet.
+
+    Attributes
+    ----------
+    panels : float array, shape (5, M)
+        Latitude, longitude, tilt, azimuth (degrees) and capacity (kW) of each; NaN where unknown.
+    site_of : int array, shape (M,)
+        Row of the site that it belongs to.
+    limit_w : float array, shape (N,)
+        What the inverters of a site give at most, W; NaN without a limit.
+    """
+
+    panels: FloatArray
+    site_of: NDArray[np.intp]
+    limit_w: FloatArray
+
+    @classmethod
+    def of(cls, sites: Sequence[Site]) -> PvArrays:
+        """The arrays of sites; a site without a block ``pv`` is one array."""
+        columns, rows = [], []
+        for row, site in enumerate(sites):
+            given: list[tuple[float | None, float | None, float | None]]
+            given = [(a.tilt, a.azimuth, a.kwp) for a in site.pv.arrays] if site.pv else []
+            for tilt, azimuth, kwp in given or [(None, None, site.solar_capacity_kw)]:
+                rows.append(row)
+                columns.append(
+                    (
+                        *(site.latitude, site.longitude),
+                        site.tilt if tilt is None else tilt,
+                        site.azimuth if azimuth is None else azimuth,
+                        kwp,
+                    )
+                )
+        limits = [site.pv.ac_limit_kw if site.pv else None for site in sites]
+        return cls(
+            np.array([[math.nan if v is None else v for v in c] for c in columns]).T.reshape(5, -1),
+            np.array(rows, dtype=np.intp),
+            np.array([math.nan if kw is None else 1000.0 * kw for kw in limits]),
+        )
+
+    def of_sites(self, expected: Expected | None) -> Expected | None:
+        """What sites should make, of what each of :attr:`panels` should."""
+        if expected is None or not self.limit_w.size:
+            return expected
+        return sum_of_arrays(expected, self.site_of, self.limit_w)
