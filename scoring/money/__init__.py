@@ -1,0 +1,1 @@
+"""What batteries earn, lose and owe: pure functions over quarter hours, events and statements."""

@@ -1,0 +1,57 @@
+"""What running a battery takes out of it: equivalent cycles, its warranty's budget, round trip."""
+
+from __future__ import annotations
+
+import math
+
+SECONDS_A_YEAR = 365.25 * 86_400.0
+
+
+def equivalent_cycles(discharged_kwh: float, usable_kwh: float) -> float:
+    """Full cycles that the discharged energy equals.
+
+    Parameters
+    ----------
+    discharged_kwh : float
+        0 or more; NaN where not known.
+    usable_kwh : float
+        Above 0.
+
+    Raises
+    ------
+    ValueError
+    """
+    if not usable_kwh > 0:
+        raise ValueError("usable energy must be above 0")
+    return discharged_kwh / usable_kwh
+
+
+def cycle_budget(cycles_a_year: float, seconds: float) -> float:
+    """Cycles that a warranty allows for a part of a year."""
+    return cycles_a_year * seconds / SECONDS_A_YEAR
+
+
+def round_trip_efficiency(
+    charged_kwh: float, discharged_kwh: float, soc_change: float, usable_kwh: float
+) -> float:
+    """E_out / (E_in - ΔSOC·E_usable), as FEMP gives it: over many cycles, ΔSOC at the edges.
+
+    Parameters
+    ----------
+    charged_kwh, discharged_kwh : float
+        At the same point of measurement; whether it includes auxiliaries is the caller's to say.
+    soc_change : float
+        State of charge at the end minus that at the start, -1 to 1.
+    usable_kwh : float
+        Above 0.
+
+    Returns
+    -------
+    float
+        NaN where what was put through is less than a tenth of the usable energy, of which a change
+        of the state of charge by a few percent would make any figure.
+    """
+    put_in = charged_kwh - soc_change * usable_kwh
+    if math.isnan(put_in) or put_in < 0.1 * usable_kwh:
+        return math.nan
+    return discharged_kwh / put_in
