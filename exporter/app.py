@@ -6,7 +6,6 @@ This process is the collector. It holds the scheduler, and nothing that answers 
 from __future__ import annotations
 
 import asyncio
-import gc
 import logging
 import os
 import random
@@ -48,6 +47,7 @@ from exporter.history.last_answers import last_answers
 from exporter.history.rollups.live import LiveRollups
 from exporter.history.rollups.rollup_process import RollupProcess
 from exporter.model.cell_findings import SiteCells
+from exporter.model.process_memory import return_large_blocks, spare_collections
 from exporter.model.snapshot import Snapshot
 from exporter.model.text import sites_word
 from exporter.serve.publication import Publication, ServiceNumbers
@@ -388,17 +388,6 @@ def raise_file_limit() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
-def spare_collections() -> None:
-    """Look for cycles of garbage rarely, and never among what stays.
-
-    A large fleet keeps millions of objects, and a full search among them stops all polling for
-    most of a second; what a scrape leaves behind is freed without one.
-    """
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(50_000, 50, 100)
-
-
 def run(settings: Settings, path: Path) -> None:
     """Run the service; returns after SIGTERM or SIGINT.
 
@@ -415,6 +404,7 @@ def run(settings: Settings, path: Path) -> None:
     fleet_file = FleetFile(path, time.time, DRIVERS, parse_shard(settings.shard))
 
     spare_collections()
+    return_large_blocks()
 
     async def main() -> None:
         await Collector(settings, fleet_file, listen(settings)).run()

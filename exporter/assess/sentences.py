@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
-from exporter.collect.state import BatteryState, SiteRecord
+from exporter.collect.battery_state import BatteryState
+from exporter.collect.state import SiteRecord
 from exporter.model.figures import judged
 from exporter.model.quantities import API_KEYS, DERIVED
 from exporter.model.text import duration_words

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from exporter.collect.state import BatteryState, FleetState, SiteRecord
+from exporter.collect.battery_state import BatteryState
+from exporter.collect.state import FleetState, SiteRecord
 from exporter.model.quantities import QUANTITIES
 from exporter.model.snapshot import Cells, Outcome, Readings
 
@@ -80,11 +81,11 @@ def views_of(
 
 def _view(record: SiteRecord, stale_after: float, now: float) -> SiteView:
     times = (
-        battery.times[name] + stale_after
+        battery.time_of(name) + stale_after
         for battery in record.batteries.values()
         if battery.active
         for name in PER_BATTERY
-        if name in battery.times
+        if name in battery.readings
     )
     return SiteView(
         outcome=record.outcome,
@@ -115,7 +116,7 @@ def _of_batteries(
         value = battery.readings.get(name, math.nan)
         # Batteries other than the active one are read in turn, not every time.
         oldest = stale_after if battery.active else math.inf
-        if not math.isnan(value) and now - battery.times[name] <= oldest:
+        if not math.isnan(value) and now - battery.time_of(name) <= oldest:
             found[device] = value
     return found
 
@@ -126,7 +127,7 @@ def _pack(battery: BatteryState) -> PackView:
         device=battery.device,
         active=battery.active,
         seen=battery.seen,
-        readings=dict(battery.readings),
+        readings=battery.readings,
         cell_min_id=battery.cell_min_id,
         cell_max_id=battery.cell_max_id,
         cells=read.cells if read else None,

@@ -36,9 +36,10 @@ STOP_SECONDS = 1.0
 # The fractional part of multiples of the golden ratio spreads any number of sites evenly, and
 # one more site moves none of those that are there.
 _GOLDEN = 0.6180339887498949
-# Sites start at so many moments of an interval, together: replies that come together cost a third
-# of the processor time of replies that each wake the program.
-_MOMENTS = 100
+# Sites start together, about so many at each of some moments of an interval: replies that come
+# together cost a third of the processor time of replies that each wake the program.
+_AT_A_MOMENT = 50
+_FEWEST_MOMENTS, _MOST_MOMENTS = 20, 100
 
 Sink = Callable[[Snapshot], None]
 
@@ -60,6 +61,11 @@ def backoff_turns(interval: float, failures: int, rng: random.Random) -> int:
     delay = min(interval * 2.0 ** min(failures - 1, 30), LONGEST_BACKOFF_SECONDS)
     turns = round(delay * (1 - 0.25 * rng.random()) / interval)
     return max(1, min(turns, int(LONGEST_BACKOFF_SECONDS // interval)))
+
+
+def moments_of(sites: int) -> int:
+    """Moments of an interval at which the scrapes of so many sites begin."""
+    return max(_FEWEST_MOMENTS, min(sites // _AT_A_MOMENT, _MOST_MOMENTS))
 
 
 @dataclass(slots=True)
@@ -108,6 +114,7 @@ class Poller:
     _scheduler: AsyncIOScheduler = field(default_factory=lambda: AsyncIOScheduler(timezone=UTC))
     _targets: dict[str, _Target] = field(default_factory=dict)
     _added: int = 0
+    _size: int = 0
     _lags: dict[int, float] = field(default_factory=dict)
     _leaving: dict[str, asyncio.Task[None]] = field(default_factory=dict)
 
@@ -131,6 +138,7 @@ class Poller:
         A site whose polling did not change and that answers keeps its rhythm.
         """
         sites = {site.id: site for site in fleet.sites}
+        self._size = len(sites)
         for site_id in [i for i in self._targets if i not in sites]:
             self._let_go(self._targets.pop(site_id))
         for site in fleet.sites:
@@ -174,7 +182,7 @@ class Poller:
         interval = site.interval_seconds or self.default_interval
         self._added += 1
         phase = (self._added * _GOLDEN % 1.0) * interval
-        grid = interval / _MOMENTS
+        grid = interval / moments_of(self._size)
         timer = self._timers.add(interval, phase, lambda lag: self._turn(target, lag), grid)
         target = _Target(site, driver, timer)
         self._targets[site.id] = target

@@ -6,6 +6,7 @@ here. Ages are counted on the monotonic clock, so that a step of the wall clock 
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,14 +14,13 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from exporter.collect.battery_state import OF_ACTIVE, OF_WORST, BatteryState, battery_figures
 from exporter.collect.pv_arrays import PvArrays
 from exporter.config.fleet import PRIORITIES, Fleet, Site
 from exporter.config.thresholds import Thresholds
-from exporter.model.quantities import API_KEYS, BATTERY_QUANTITIES, DERIVED, SITE_QUANTITIES
-from exporter.model.quantity import Derived
+from exporter.model.quantities import API_KEYS, DERIVED, SITE_QUANTITIES
 from exporter.model.snapshot import (
     MISSING,
-    BatterySnapshot,
     Implausible,
     Notice,
     Outcome,
@@ -40,29 +40,14 @@ PV_WINDOW_HOURS = 1.0
 OTHER_DEVICE_STALE_SECONDS = 900.0
 
 _SHARE = {Outcome.OK: 1.0, Outcome.PARTIAL: 0.5}
-_OF_ACTIVE = tuple(name for name in BATTERY_QUANTITIES if name not in API_KEYS)
-_OF_WORST = tuple(row for row in DERIVED.values() if row.sources)
-COLUMNS = (*SITE_QUANTITIES, *_OF_ACTIVE, *(row.name for row in _OF_WORST))
+COLUMNS = (*SITE_QUANTITIES, *OF_ACTIVE, *(row.name for row in OF_WORST))
 """Figures of a site: its own quantities, those of its active battery, and those of its worst."""
 _BATTERY_COLUMNS = slice(len(SITE_QUANTITIES), None)
 COLUMN = {name: index for index, name in enumerate(COLUMNS)}
 COLUMN |= {key: COLUMN[name] for key, name in API_KEYS.items()}
 _FREQUENCY = COLUMN["grid_frequency_hz"]
 _THRESHOLDS = tuple(Thresholds.model_fields)
-
-
-@dataclass(slots=True)
-class BatteryState:
-    """What is known of one battery: its latest readings, each with its time."""
-
-    device: str
-    active: bool
-    seen: float
-    readings: dict[str, float] = field(default_factory=dict)
-    times: dict[str, float] = field(default_factory=dict)
-    cell_min_id: str | None = None
-    cell_max_id: str | None = None
-    latest: BatterySnapshot | None = None
+_NO_TEXTS: Mapping[str, str] = {}
 
 
 @dataclass(slots=True)
@@ -79,9 +64,9 @@ class SiteRecord:
     wrong_types: int = 0
 
     batteries: dict[str, BatteryState] = field(default_factory=dict)
-    alarms: dict[str, dict[str, int]] = field(default_factory=dict)
+    alarms: dict[str, Mapping[str, int]] = field(default_factory=dict)
     alarm_times: dict[str, float] = field(default_factory=dict)
-    alarm_texts: dict[str, dict[str, str]] = field(default_factory=dict)
+    alarm_texts: dict[str, Mapping[str, str]] = field(default_factory=dict)
     notices: tuple[Notice, ...] = ()
     implausible: dict[tuple[str, str], Implausible] = field(default_factory=dict)
     outcomes: dict[Outcome, int] = field(default_factory=dict)
@@ -210,10 +195,9 @@ class FleetState:
         self.stale_after[row] = self._stale_after[row] + snapshot.silence_seconds
         self.last_success[row] = now
         self.last_success_time[row] = snapshot.time
-        for name, value in snapshot.readings.items():
-            column = COLUMN[name]
-            self.values[row, column] = value
-            self.times[row, column] = now
+        columns = _columns_of(tuple(snapshot.readings))
+        self.values[row][columns] = list(snapshot.readings.values())
+        self.times[row][columns] = now
         if "grid_frequency_hz" in snapshot.readings:
             slot = self.frequency_next[row]
             self.frequencies[row, slot] = self.values[row, _FREQUENCY]
@@ -239,10 +223,11 @@ class FleetState:
                 self.last_success[row] = now - (wall - time)
 
     def _count(self, row: int, outcome: Outcome, now: float) -> None:
-        for slot in self._slots_passed(now):
-            self.worked[:, slot] = 0
-            self.attempted[:, slot] = 0
-        self._minute = max(self._minute, int(now // 60))
+        if int(now // 60) > self._minute:
+            for slot in self._slots_passed(now):
+                self.worked[:, slot] = 0
+                self.attempted[:, slot] = 0
+            self._minute = int(now // 60)
         slot = self._minute % WINDOW_MINUTES
         self.worked[row, slot] += _SHARE.get(outcome, 0.0)
         self.attempted[row, slot] += 1
@@ -268,22 +253,22 @@ class FleetState:
             state = record.batteries.get(battery.device)
             if state is None:
                 state = record.batteries[battery.device] = BatteryState(battery.device, False, now)
-            state.active, state.seen = battery.active, now
-            for name, value in battery.readings.items():
-                state.readings[name] = value
-                state.times[name] = now
+            state.active = battery.active
+            state.take(battery.readings, now)
             if "cell_min_v" in battery.readings:
                 state.cell_min_id, state.cell_max_id = battery.cell_min_id, battery.cell_max_id
                 state.latest = battery
         for device, reported in snapshot.alarms.items():
-            record.alarms[device] = dict(reported)
+            record.alarms[device] = reported
             record.alarm_times[device] = now
-            record.alarm_texts[device] = dict(snapshot.alarm_texts.get(device, {}))
+            record.alarm_texts[device] = snapshot.alarm_texts.get(device, _NO_TEXTS)
         record.notices = snapshot.notices
         record.implausible_total += len(snapshot.implausible)
-        for device, quantity in _read_anew(snapshot, record):
-            record.implausible.pop((device, quantity), None)
-        record.implausible.update({(i.device, i.quantity): i for i in snapshot.implausible})
+        if record.implausible:
+            for device, quantity in _read_anew(snapshot, record):
+                record.implausible.pop((device, quantity), None)
+        if snapshot.implausible:
+            record.implausible.update({(i.device, i.quantity): i for i in snapshot.implausible})
         if snapshot.devices is not None:
             self._forget_gone(record, snapshot.devices)
         levels = [max(found.values()) for found in record.alarms.values() if found]
@@ -314,18 +299,10 @@ class FleetState:
         if not batteries:
             self.values[row, _BATTERY_COLUMNS] = MISSING
             return
-        first = batteries[0]
-        oldest = now - float(self.stale_after[row])
-        worst = [worst_of(batteries, figure, oldest) for figure in _OF_WORST]
         # One assignment of a list costs a tenth of one for each value.
-        self.values[row, _BATTERY_COLUMNS] = [
-            *(first.readings.get(name, MISSING) for name in _OF_ACTIVE),
-            *(value for value, _ in worst),
-        ]
-        self.times[row, _BATTERY_COLUMNS] = [
-            *(first.times.get(name, MISSING) for name in _OF_ACTIVE),
-            *(time for _, time in worst),
-        ]
+        values, times = battery_figures(batteries, now - float(self.stale_after[row]))
+        self.values[row, _BATTERY_COLUMNS] = values
+        self.times[row, _BATTERY_COLUMNS] = times
 
     def integrate_pv(self, expected: Expected, seconds: float, stale_before: float) -> None:
         """Add a moment to the window over which PV is judged.
@@ -414,35 +391,10 @@ def _read_anew(snapshot: Snapshot, record: SiteRecord) -> list[tuple[str, str]]:
     ]
 
 
-def worst_of(batteries: list[BatteryState], figure: Derived, oldest: float) -> tuple[float, float]:
-    """The worst reading among batteries and its time, both NaN where none is known.
-
-    Parameters
-    ----------
-    batteries : list of BatteryState
-        The active one first.
-    figure : Derived
-        Its ``sources`` and which extreme of them counts.
-    oldest : float
-        Monotonic seconds. Readings of the active battery from before count only where there is no
-        later one.
-    """
-    sign = 1.0 if figure.pick == "low" else -1.0
-    first = batteries[0]
-    known: list[tuple[bool, float, float]] = []
-    for battery in batteries:
-        for name in figure.sources:
-            value = battery.readings.get(name, MISSING)
-            if value == value:  # noqa: PLR0124 - not NaN, and cheaper than asking
-                time = battery.times[name]
-                if battery is not first and time < first.seen:
-                    # Batteries other than the active one are read in turn, not every time.
-                    time = first.seen
-                known.append((time < oldest, sign * value, time))
-    if not known:
-        return MISSING, MISSING
-    _, value, time = min(known)
-    return sign * value, time
+@functools.lru_cache(maxsize=256)
+def _columns_of(names: tuple[str, ...]) -> NDArray[np.int64]:
+    """The columns of quantities."""
+    return np.array([COLUMN[name] for name in names], dtype=np.int64)
 
 
 def _same_device(old: Site, new: Site) -> bool:

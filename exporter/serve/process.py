@@ -22,6 +22,7 @@ from exporter.deliver.schedule import Deliveries, load_side_files
 from exporter.drivers import DRIVERS
 from exporter.history.influxql import InfluxQL
 from exporter.intake.telemetry import Batch
+from exporter.model.process_memory import return_large_blocks, spare_collections
 from exporter.serve.access.server import GuardedServer, open_audit_log
 from exporter.serve.access.visible import VisibleAssessment, delivering, visibility
 from exporter.serve.access.visible_past import VisiblePast
@@ -167,4 +168,6 @@ async def main() -> None:
 if __name__ == "__main__":
     import uvloop
 
+    spare_collections()
+    return_large_blocks()
     uvloop.run(main())

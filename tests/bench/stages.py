@@ -16,7 +16,6 @@ import time
 from collections import defaultdict
 from typing import Any
 
-from exporter.app import spare_collections
 from exporter.assess.assessment import assess
 from exporter.collect.state import FleetState
 from exporter.config.fleet import Fleet
@@ -24,6 +23,7 @@ from exporter.drivers.base import DriverContext
 from exporter.drivers.transport.http.json_client import _parse
 from exporter.drivers.venus.http_driver import BUDGET, VenusHttpOptions
 from exporter.drivers.venus.site_reader import SiteReader
+from exporter.model.process_memory import spare_collections
 from exporter.model.snapshot import Snapshot
 from exporter.serve.publication import Encoder, Publication
 from exporter.store.cell_cadence import CellStore

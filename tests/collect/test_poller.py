@@ -6,7 +6,7 @@ import asyncio
 import logging
 import random
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -17,7 +17,7 @@ from typing import Any, ClassVar, Self
 import pytest
 from apscheduler.schedulers import base as scheduler_base
 
-from exporter.collect.poller import LONGEST_BACKOFF_SECONDS, Poller, backoff_turns
+from exporter.collect.poller import LONGEST_BACKOFF_SECONDS, Poller, backoff_turns, moments_of
 from exporter.config.fleet import Fleet
 from exporter.drivers.base import Driver, DriverContext, Endpoint
 from exporter.drivers.transport import Transports
@@ -117,10 +117,21 @@ async def test_sites_are_spread_over_the_interval() -> None:
     async with polling(scene, fleet(*ids), interval=2.0) as poller:
         due = sorted(t.timer.due for t in poller._targets.values())
     gaps = [b - a for a, b in pairwise(due)]
-    assert due[-1] - due[0] < 2.0
-    # The golden ratio leaves no gap above 2.62 times the mean one, whatever the number.
-    assert max(gaps) < 2.7 * 2.0 / 20
-    assert min(gaps) > 0.3 * 2.0 / 20
+    moment = 2.0 / moments_of(20)
+    assert due[-1] - due[0] < 2.0 + moment
+    # The golden ratio leaves no gap above 2.62 times the mean one, whatever the number; a start
+    # waits for its moment.
+    assert max(gaps) < 2.7 * 2.0 / 20 + moment
+    assert max(Counter(round(d / moment) for d in due).values()) <= 3
+
+
+@pytest.mark.parametrize(
+    ("sites", "most"), [(1, 1), (100, 9), (1000, 60), (4000, 60), (10_000, 110), (30_000, 320)]
+)
+def test_a_moment_starts_few_sites(sites: int, most: int) -> None:
+    moments = moments_of(sites)
+    phases = (number * 0.6180339887498949 % 1.0 for number in range(1, sites + 1))
+    assert max(Counter(int(phase * moments) for phase in phases).values()) <= most
 
 
 async def test_every_site_is_polled_in_turn() -> None:

@@ -17,6 +17,7 @@ from exporter.drivers.venus.layout import (
     MOST_CELLS,
     Cell,
     Extremes,
+    Layout,
     cell_label,
     cell_of,
     layout_of,
@@ -27,6 +28,7 @@ from exporter.drivers.venus.tree import (
     MOST_BATTERIES,
     Tree,
     device_id,
+    pruned,
     service_class,
     service_name,
 )
@@ -72,7 +74,13 @@ _SYSTEM_BATTERY_PATHS = {
 
 
 def read_battery(
-    service: str, tree: Tree, *, active: bool, system: Tree | None, device: str | None = None
+    service: str,
+    tree: Tree,
+    *,
+    active: bool,
+    system: Tree | None,
+    device: str | None = None,
+    layout: Layout | None = None,
 ) -> tuple[BatterySnapshot, list[Implausible]]:
     """A battery from its own tree, completed from the system tree where it speaks for the site.
 
@@ -88,6 +96,8 @@ def read_battery(
         The system tree, given for the active battery only.
     device : str or None
         Its id where the system tree knows it, else it is read from ``tree``.
+    layout : Layout or None
+        That of ``tree``, where it is known.
     """
     into = Collector(device or device_id(service, tree), "battery")
     if tree and service_class(service) == "battery":
@@ -95,7 +105,7 @@ def read_battery(
     if system is not None:
         for name, path in _SYSTEM_BATTERY_PATHS.items():
             into.fall_back(name, system.get(path))
-    cells, extremes = _read_cells(tree, into)
+    cells, extremes = _read_cells(tree, layout or layout_of(tree), into)
     _put_spread(extremes, into)
     snapshot = BatterySnapshot(
         device=into.device,
@@ -119,15 +129,16 @@ def cell_id(value: Any) -> str | None:
     return text(value)
 
 
-def _read_cells(tree: Tree, into: Collector) -> tuple[Cells | None, Extremes | None]:
+def _read_cells(
+    tree: Tree, layout: Layout, into: Collector
+) -> tuple[Cells | None, Extremes | None]:
     """Per-cell voltages and temperatures, in whichever format the device publishes them."""
-    layout = layout_of(tree)
     if not layout.has_cells:
         return None, None
     found = layout.cells(tree)
     if found is not None:
         return found
-    cells = read_each_cell(tree, into)
+    cells = read_each_cell(pruned(tree), into)
     return (cells, _extremes(cells)) if cells is not None else (None, None)
 
 

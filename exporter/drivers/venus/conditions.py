@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from exporter.drivers.venus.device_codes import ANY_CLASS, CODES, NORMAL_ALARMS, Level, meaning
-from exporter.drivers.venus.layout import layout_of
+from exporter.drivers.venus.layout import Layout, layout_of
 from exporter.drivers.venus.tree import Tree
 from exporter.drivers.venus.values import flag, number
 
@@ -41,9 +41,9 @@ class Conditions:
     information: list[str] = field(default_factory=list)
 
 
-def read_conditions(device_class: str, tree: Tree) -> Conditions:
-    """The condition of a device of a class, from its tree."""
-    paths = (*layout_of(tree).alarms, *_code_paths(device_class))
+def read_conditions(device_class: str, tree: Tree, layout: Layout | None = None) -> Conditions:
+    """The condition of a device of a class, from its tree; ``layout`` where it is known."""
+    paths = (*(layout or layout_of(tree)).alarms, *_code_paths(device_class))
     values = tuple(map(tree.get, paths))
     if not _SIMPLE.issuperset(map(type, values)):
         # The bridge writes [] for no value.

@@ -66,6 +66,8 @@ class DeviceIds:
     def keep(self, services: Iterable[str]) -> None:
         """Forget all services but these."""
         kept = set(services)
+        if self._plain.keys() <= kept and kept.issuperset(self._owners.values()):
+            return
         self._plain = {s: plain for s, plain in self._plain.items() if s in kept}
         self._owners = {plain: s for plain, s in self._owners.items() if s in kept}
 
@@ -186,6 +188,8 @@ class HungServices:
 
     def keep(self, services: Iterable[str]) -> None:
         """Forget all services but these."""
+        if not self._hangs:
+            return
         kept = set(services)
         self._hangs = {s: h for s, h in self._hangs.items() if s in kept}
 

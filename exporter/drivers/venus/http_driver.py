@@ -10,12 +10,19 @@ from __future__ import annotations
 from typing import Self
 
 from exporter.drivers.base import Driver, DriverContext, Endpoint
+from exporter.drivers.transport.http.json_client import REQUEST_SECONDS
 from exporter.drivers.venus.scrape import Budget, VenusOptions
 from exporter.drivers.venus.site_reader import SiteReader
 from exporter.model.snapshot import Snapshot
 
 # The counters of a meter are readings of the site, which are stale after three scrapes.
-BUDGET = Budget(requests=4, others=1, meter_seconds=20.0, other_seconds=60.0)
+BUDGET = Budget(
+    requests=4,
+    others=1,
+    meter_seconds=20.0,
+    other_seconds=60.0,
+    request_seconds=REQUEST_SECONDS,
+)
 
 
 class VenusHttpOptions(VenusOptions):

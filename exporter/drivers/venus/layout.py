@@ -10,12 +10,14 @@ from __future__ import annotations
 import functools
 import re
 from array import array
-from collections.abc import Callable, Mapping
+from bisect import bisect_left
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from operator import itemgetter
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from exporter.drivers.venus.not_available import not_available_edges
 from exporter.model.quantities import CELL_CELSIUS, CELL_VOLTS
@@ -26,6 +28,8 @@ from exporter.model.snapshot import Cells
 MOST_CELLS = 2048
 # Layouts that are kept; a site that makes up paths pushes out those of others, which costs time.
 _MOST_LAYOUTS = 512
+# Of services that the site does not list, such as the system itself.
+_OTHER_LAYOUTS = 4
 
 # dbus-serialbattery writes Voltages/Cell3 (format 1) or Cell/3/Volts (format 2); Lynx BMS NG
 # writes Battery/1/Cell/3/Voltage.
@@ -39,9 +43,11 @@ CELL_TEMPERATURE = re.compile(
 # Single cells have the same marks for "not available" as the extremes of their pack.
 LIKE = {"voltage_v": "cell_max_v", "temperature_c": "cell_max_temperature_c"}
 _NUMBERS = frozenset({float, int})
+_CONTAINERS = frozenset({list, dict})
 
+FloatArray = NDArray[np.float64]
 Cell = tuple[int, ...]
-Pick = Callable[[list[Any]], tuple[Any, ...]]
+Pick = Callable[[list[Any]], Sequence[Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,11 +62,14 @@ class Extremes:
 
 @dataclass(frozen=True, slots=True)
 class _CellPlaces:
-    """Where the cells of a tree are, in the order of the cells; ``None`` where it has no such."""
+    """Where the cells of a tree are, in the order of the cells.
+
+    ``pick`` gives the values of all quantities that ``limits`` names, one after another.
+    """
 
     labels: tuple[str, ...]
-    volts: Pick | None
-    celsius: Pick | None
+    limits: tuple[tuple[float, float, list[float]] | None, ...]
+    pick: Pick
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +78,8 @@ class Layout:
 
     Attributes
     ----------
+    paths : tuple of str
+        All of them, in their order.
     alarms : tuple of str
         Paths that may hold an alarm.
     mappings : tuple of str
@@ -76,10 +87,21 @@ class Layout:
     has_cells : bool
     """
 
+    paths: tuple[str, ...]
     alarms: tuple[str, ...]
     mappings: tuple[str, ...]
     has_cells: bool
     _places: _CellPlaces | None
+    _others: Pick
+
+    def has_nested(self, tree: Mapping[str, Any]) -> bool:
+        """Whether a value is a filled list or object, leaving out those of cells that
+        :meth:`cells` judges."""
+        others = self._others(list(tree.values()))
+        if _CONTAINERS.isdisjoint(map(type, others)):
+            return False
+        # Empty ones, as which the bridge writes no value, may stay.
+        return any([value for value in others if value.__class__ in _CONTAINERS])  # noqa: C419 - quicker
 
     def cells(self, tree: Mapping[str, Any]) -> tuple[Cells, Extremes] | None:
         """All cells of a tree, where every value is a plausible number; None where one is not.
@@ -92,14 +114,31 @@ class Layout:
         places = self._places
         if places is None:
             return None
-        values = list(tree.values())
-        count = len(places.labels)
-        volts = _usable(places.volts, values, count, CELL_VOLTS, "voltage_v")
-        celsius = _usable(places.celsius, values, count, CELL_CELSIUS, "temperature_c")
-        if volts is None or celsius is None:
+        raw = places.pick(list(tree.values()))
+        if not _NUMBERS.issuperset(map(type, raw)):
             return None
-        found = Cells(places.labels, volts[0], celsius[0])
-        return found, Extremes(volts[1], volts[2], celsius[1], celsius[2])
+        try:
+            read = array("d", raw)
+        except OverflowError:
+            return None
+        count = len(places.labels)
+        numbers = np.frombuffer(read).reshape(-1, count)
+        lows = np.minimum.reduce(numbers, axis=1).tolist()
+        highs = np.maximum.reduce(numbers, axis=1).tolist()
+        found: list[array[float]] = []
+        extremes: list[float] = []
+        row = 0
+        for limits in places.limits:
+            if limits is None:
+                found.append(array("d", [np.nan]) * count)
+                extremes += (np.nan, np.nan)
+                continue
+            if not _usable(numbers[row], lows[row], highs[row], limits):
+                return None
+            found.append(read[row * count : (row + 1) * count])
+            extremes += (lows[row], highs[row])
+            row += 1
+        return Cells(places.labels, *found), Extremes(*extremes)
 
 
 def layout_of(tree: Mapping[str, Any]) -> Layout:
@@ -107,14 +146,51 @@ def layout_of(tree: Mapping[str, Any]) -> Layout:
     return _layout(tuple(tree))
 
 
+class LayoutMemory:
+    """The layouts that the trees of one site had last, which they nearly always still have."""
+
+    __slots__ = ("_known",)
+
+    def __init__(self) -> None:
+        self._known: dict[str, Layout] = {}
+
+    def layout(self, service: str, tree: Mapping[str, Any]) -> Layout:
+        """The layout of the tree of a service."""
+        paths = tuple(tree)
+        known = self._known.get(service)
+        if known is None or known.paths != paths:
+            known = self._known[service] = _layout(paths)
+        return known
+
+    def keep(self, services: Collection[str]) -> None:
+        """Forget all services but these, once there are many others."""
+        if len(self._known) <= len(services) + _OTHER_LAYOUTS:
+            return
+        self._known = {s: layout for s, layout in self._known.items() if s in services}
+
+
 @functools.lru_cache(maxsize=_MOST_LAYOUTS)
 def _layout(paths: tuple[str, ...]) -> Layout:
+    places = _cell_places(paths)
+    cells = frozenset(n for n, path in enumerate(paths) if places and cell_of(path))
     return Layout(
+        paths=paths,
         alarms=tuple(path for path in paths if "Alarms/" in path),
         mappings=tuple(path for path in paths if path.startswith("ServiceMapping/")),
         has_cells=any(cell_of(path) for path in paths),
-        _places=_cell_places(paths),
+        _places=places,
+        _others=_pick([n for n in range(len(paths)) if n not in cells]),
     )
+
+
+def _pick(places: Sequence[int]) -> Pick:
+    """The values at places of a list."""
+    if places and list(places) == list(range(places[0], places[0] + len(places))):
+        stretch = slice(places[0], places[0] + len(places))
+        return lambda values: values[stretch]
+    if len(places) > 1:
+        return itemgetter(*places)
+    return lambda values: tuple(values[place] for place in places)
 
 
 def cell_of(path: str) -> tuple[str, Cell] | None:
@@ -149,45 +225,36 @@ def _cell_places(paths: tuple[str, ...]) -> _CellPlaces | None:
     if volts and celsius and volts.keys() != celsius.keys():
         return None
     order = sorted(volts or celsius)
-    # itemgetter returns no tuple for a single place, and what was cut has to be judged as well.
+    # A single cell is no pack, and what was cut has to be judged as well.
     if not 2 <= len(order) <= MOST_CELLS:
         return None
     labels = tuple(cell_label(cell) for cell in order)
     return _CellPlaces(
         labels,
-        itemgetter(*(volts[cell] for cell in order)) if volts else None,
-        itemgetter(*(celsius[cell] for cell in order)) if celsius else None,
+        (_limits("voltage_v") if volts else None, _limits("temperature_c") if celsius else None),
+        _pick([of[cell] for of in (volts, celsius) if of for cell in order]),
     )
 
 
 def _usable(
-    pick: Pick | None, values: list[Any], count: int, limits: tuple[float, float], name: str
-) -> tuple[array[float], float, float] | None:
-    """The values of one quantity with their extremes; None where one of them is not usable."""
-    if pick is None:
-        return array("d", [np.nan]) * count, np.nan, np.nan
-    raw = pick(values)
-    if not _NUMBERS.issuperset(map(type, raw)):
-        return None
-    try:
-        read = array("d", raw)
-    except OverflowError:
-        return None
-    numbers = np.frombuffer(read)
-    low, high = float(numbers.min()), float(numbers.max())
+    numbers: FloatArray, low: float, high: float, limits: tuple[float, float, list[float]]
+) -> bool:
+    """Whether all values of one quantity, with these extremes, are readings."""
+    minimum, maximum, edges = limits
     # NaN fails every comparison.
-    if not (limits[0] <= low and high <= limits[1]):
-        return None
-    edges = _edges(name)
-    if len(edges) and (edges.searchsorted(numbers) & 1).any():
-        return None
-    return read, low, high
+    if not (minimum <= low and high <= maximum):
+        return False
+    first, last = bisect_left(edges, low), bisect_left(edges, high)
+    if first == last:
+        return not first & 1
+    return not (np.searchsorted(edges, numbers) & 1).any()
 
 
 @functools.cache
-def _edges(name: str) -> np.ndarray[Any, np.dtype[np.float64]]:
-    """Ascending edges: a plausible value after an odd number of them means "not available"."""
+def _limits(name: str) -> tuple[float, float, list[float]]:
+    """Lowest and highest plausible value of a cell, and ascending edges: a plausible value after an
+    odd number of them means "not available"."""
     low, high = CELL_VOLTS if name == "voltage_v" else CELL_CELSIUS
     edges = not_available_edges(LIKE[name], "battery")
     pairs = zip(edges[::2], edges[1::2], strict=True)
-    return np.array([e for pair in pairs if pair[1] >= low and pair[0] <= high for e in pair])
+    return low, high, [e for pair in pairs if pair[1] >= low and pair[0] <= high for e in pair]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Protocol
 
@@ -10,6 +11,7 @@ from pydantic import Field
 from exporter.config.field_types import Text
 from exporter.drivers.transport.http.options import HttpOptions
 from exporter.drivers.venus.ac_input import AcInput
+from exporter.drivers.venus.layout import Layout
 from exporter.drivers.venus.readings import Collector
 from exporter.drivers.venus.tree import Tree
 from exporter.drivers.venus.values import text
@@ -46,12 +48,15 @@ class Budget:
         Devices that no figure of the site depends on.
     meter_seconds, other_seconds : float
         Time from one reading of the grid meter, or of another such device, to the next.
+    request_seconds : float
+        Time after which the bridge itself gives up a request; infinite where it never does.
     """
 
     requests: int
     others: int
     meter_seconds: float
     other_seconds: float
+    request_seconds: float = math.inf
 
 
 class Bridge(Protocol):
@@ -88,6 +93,7 @@ class Scrape:
     implausible: list[Implausible] = field(default_factory=list)
     notices: list[Notice] = field(default_factory=list)
     trees: dict[str, Tree] = field(default_factory=dict)
+    layouts: dict[str, Layout] = field(default_factory=dict)
     inputs: dict[str, AcInput] = field(default_factory=dict)
 
     def add_battery(self, found: tuple[BatterySnapshot, list[Implausible]]) -> None:

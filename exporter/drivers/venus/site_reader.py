@@ -35,6 +35,7 @@ from exporter.drivers.venus.devices import (
     GoneDevices,
     HungServices,
 )
+from exporter.drivers.venus.layout import LayoutMemory, layout_of
 from exporter.drivers.venus.scrape import (
     Bridge,
     Budget,
@@ -108,6 +109,7 @@ class SiteReader:
         self._budget = budget
         self._wall_clock = context.wall_clock
         self._monotonic = context.monotonic
+        self._layouts = LayoutMemory()
         self._identity = Identity(options.serial)
         self._services: list[str] = []
         self._services_due = -math.inf
@@ -203,7 +205,8 @@ class SiteReader:
         self._identity.check(text(system.get("Serial")))
         venus.read_system(system, scrape.readings)
         self._sources.learn(system)
-        await self._take_mapping(scrape, venus.mapped_services(system))
+        layout = scrape.layouts[venus.SYSTEM]
+        await self._take_mapping(scrape, venus.mapped_services(system, layout))
         return system
 
     async def _take_mapping(self, scrape: Scrape, mapped: dict[str, str]) -> None:
@@ -220,8 +223,11 @@ class SiteReader:
         self._ids.map(mapped)
         self._hung.keep(known)
         self._disconnected &= known
-        self._members = {s: m for s, m in self._members.items() if s in known}
-        self._information = {s: i for s, i in self._information.items() if s in known}
+        if not self._members.keys() <= known:
+            self._members = {s: m for s, m in self._members.items() if s in known}
+        if not self._information.keys() <= known:
+            self._information = {s: i for s, i in self._information.items() if s in known}
+        self._layouts.keep(known)
         if mapped:
             self._gone.update({service: self._ids.of(service) for service in known})
 
@@ -266,7 +272,10 @@ class SiteReader:
         elif not self._is_silent(service):
             # What the system tree has of a battery that is silent are its last values.
             device = self._ids.of(service, tree)
-            found = read_battery(service, tree, active=True, system=system, device=device)
+            layout = scrape.layouts.get(service) if tree else None
+            found = read_battery(
+                service, tree, active=True, system=system, device=device, layout=layout
+            )
             scrape.add_battery(found)
         return service
 
@@ -387,8 +396,9 @@ class SiteReader:
         else:
             if venus.service_class(service) == "battery" and not self._is_silent(service):
                 device = self._ids.of(service, tree)
+                layout = scrape.layouts.get(service) if tree else None
                 found = read_battery(
-                    service, tree, active=active is None, system=None, device=device
+                    service, tree, active=active is None, system=None, device=device, layout=layout
                 )
                 scrape.add_battery(found)
 
@@ -418,7 +428,7 @@ class SiteReader:
         for service, tree in trees.items():
             kind = venus.service_class(service)
             device = "system/0" if service == venus.SYSTEM else self._ids.of(service, tree)
-            found = read_conditions(kind, tree)
+            found = read_conditions(kind, tree, scrape.layouts[service])
             if _GRID_LOST in found.levels and scrape.readings.readings.get("grid_expected") == 0:
                 # What left is a generator or shore power, as it does every day.
                 found.levels[_GRID_LOST] = 0
@@ -456,7 +466,11 @@ class SiteReader:
         if not isinstance(tree, dict):
             detail = f"GET /value: the tree of {service} is not an object"
             raise ScrapeError(Outcome.MALFORMED, detail)
-        tree = venus.pruned(tree)
+        layout = self._layouts.layout(service, tree)
+        if layout.has_nested(tree):
+            tree = venus.pruned(tree)
+            layout = layout_of(tree)
+        scrape.layouts[service] = layout
         if service == venus.SYSTEM:
             return tree
         self._ids.of(service, tree)
@@ -469,7 +483,10 @@ class SiteReader:
 
     async def _get(self, scrape: Scrape, path: str, params: dict[str, str]) -> Any:
         scrape.requests_left -= 1
+        now = asyncio.get_running_loop().time()
         try:
+            if now + self._budget.request_seconds < scrape.deadline:
+                return await self._bridge.get_json(path, params)
             async with asyncio.timeout_at(scrape.deadline):
                 return await self._bridge.get_json(path, params)
         except TimeoutError as error:

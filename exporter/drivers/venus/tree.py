@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from exporter.drivers.venus.layout import layout_of
+from exporter.drivers.venus.layout import Layout, layout_of
 from exporter.drivers.venus.readings import Collector, total
 from exporter.drivers.venus.values import number, text
 from exporter.model.snapshot import MISSING
@@ -52,17 +52,11 @@ def service_list(document: Any) -> list[str]:
 
 
 _NESTED: list[None] = [None]
-_CONTAINERS = frozenset({list, dict})
 
 
 def pruned(tree: Tree) -> Tree:
     """A tree without the contents of nested values, which may be large: no reading is made of
     them, but a reading's path that holds one is of a wrong type."""
-    if _CONTAINERS.isdisjoint(map(type, tree.values())):
-        return tree
-    # Empty ones, as which the bridge writes no value, may stay.
-    if not any([value for value in tree.values() if value.__class__ in _CONTAINERS]):  # noqa: C419 - quicker
-        return tree
     kept = {
         path: value if value.__class__ is not list and value.__class__ is not dict else _NESTED
         for path, value in tree.items()
@@ -129,10 +123,13 @@ def battery_service(tree: Tree, services: Iterable[str]) -> str | None:
     return batteries[0] if batteries else None
 
 
-def mapped_services(system: Tree) -> dict[str, str]:
-    """Service name to device id, from the system tree's ``ServiceMapping``."""
+def mapped_services(system: Tree, layout: Layout | None = None) -> dict[str, str]:
+    """Service name to device id, from the system tree's ``ServiceMapping``.
+
+    ``layout`` is that of the tree, where it is known.
+    """
     found: dict[str, str] = {}
-    for path in layout_of(system).mappings:
+    for path in (layout or layout_of(system)).mappings:
         if len(found) >= MOST_SERVICES:
             break
         if name := service_name(system[path]):

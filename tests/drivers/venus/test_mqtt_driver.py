@@ -351,7 +351,7 @@ async def test_every_path_that_a_reading_is_made_of_is_kept() -> None:
         async def get_json(self, path: str, params: dict[str, str], **_: Any) -> Any:
             if path == "/services":
                 return {"services": sorted(trees)}
-            return {"value": trees[params["service"]]}
+            return {"value": Noted(trees[params["service"]])}
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(venus, "pruned", Noted)
