@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
+
+from scoring.rules import BY_CODE
 
 BoolArray = NDArray[np.bool_]
 FloatArray = NDArray[np.float64]
@@ -41,6 +43,8 @@ class CommonIssue:
         were named before for the same code are left out. NaN where there is no group.
     sentence : str
         The issue in a sentence.
+    follows : str or None
+        Code of a shared issue that brings this one about at most of its sites.
     """
 
     code: str
@@ -52,6 +56,7 @@ class CommonIssue:
     share_inside: float
     share_outside: float
     sentence: str
+    follows: str | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -226,8 +231,9 @@ def common_issues(
     Returns
     -------
     list of CommonIssue
-        Most sites first; ties by code, attribute and value. The order of the mappings matters
-        only where two attributes explain an issue equally well: the first one is named.
+        Most sites first; ties by code, attribute and value. An issue that another brings about
+        stands right after it. The order of the mappings matters only where two attributes explain
+        an issue equally well: the first one is named.
 
     Raises
     ------
@@ -301,7 +307,46 @@ def common_issues(
                     f"no {tried} explains.",
                 )
             )
-    found.sort(
-        key=lambda issue: (-issue.sites, issue.code, issue.attribute or "", issue.value or "")
+    return _causes_first(found)
+
+
+def _causes_first(found: Sequence[CommonIssue]) -> list[CommonIssue]:
+    """Most sites first, and what an issue brings about right after it."""
+    ordered = sorted(
+        found,
+        key=lambda issue: (-issue.sites, issue.code, issue.attribute or "", issue.value or ""),
     )
-    return found
+    causes = [_cause(issue, ordered) for issue in ordered]
+    result = []
+    for issue, cause in zip(ordered, causes, strict=True):
+        if cause is None:
+            result.append(issue)
+            result += [
+                replace(other, follows=issue.code, sentence=_following_sentence(other, issue))
+                for other, its in zip(ordered, causes, strict=True)
+                if its is issue
+            ]
+    return result
+
+
+def _cause(issue: CommonIssue, found: Sequence[CommonIssue]) -> CommonIssue | None:
+    """The shared issue that brings this one about at more than half of its sites."""
+    rule = BY_CODE.get(issue.code)
+    if rule is None:
+        return None
+    shared = (other for other in found if other.code in rule.follows)
+    return next((o for o in shared if 2 * _both(issue, o) > issue.sites), None)
+
+
+def _both(one: CommonIssue, other: CommonIssue) -> int:
+    return int(np.isin(one.members, other.members).sum())
+
+
+def _following_sentence(issue: CommonIssue, cause: CommonIssue) -> str:
+    # Its own verdict stands behind the last colon; without a group there is none.
+    where = issue.sentence.rstrip(".")
+    if issue.attribute is not None:
+        where = where.rpartition(": ")[0]
+    both = _both(issue, cause)
+    which = "all" if both == issue.sites else str(both)
+    return f"{where}: at {which} of them it follows from {_words(cause.code)}."

@@ -139,6 +139,8 @@ class Rule:
         Whether it ends in a visit to the site.
     as_percent : bool
         Whether value and limit are ratios that sentences show in percent.
+    follows : tuple of str
+        Codes of issues that bring this one about: whoever sees to them has seen to this one.
     family : str
         Rules of one family judge one cause: of those that hold, only the largest deduction counts.
     source : str
@@ -156,5 +158,6 @@ class Rule:
     input: str = ""
     visit: bool = False
     as_percent: bool = False
+    follows: tuple[str, ...] = ()
     family: str = ""
     source: str = ""

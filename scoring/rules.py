@@ -26,6 +26,9 @@ CELL_WARMER_BY_C = 3.0
 """Above the median of its pack, from which drawings mark a cell: the spread that data sheets of LFP
 packs commonly allow."""
 
+RAISED_BY_DEVICES = ("grid_lost", "battery_temperature", "battery_soc", "cell_spread")
+"""Issues of which devices raise an alarm of their own."""
+
 BATTERY_SOH = Rule(
     "battery_soh",
     "battery",
@@ -365,6 +368,7 @@ DEVICE_ALARM = Rule(
     "A device reports an alarm{detail}",
     "Read the alarm on the device's own display and follow its manual.",
     visit=True,
+    follows=RAISED_BY_DEVICES,
 )
 DEVICE_WARNING = Rule(
     "device_warning",
@@ -375,6 +379,7 @@ DEVICE_WARNING = Rule(
     (Level(INFO, 0, limit="warning_level", when="a device reports a warning (level 1)"),),
     "A device reports a warning{detail}",
     "Watch it; it becomes an alarm if nothing changes.",
+    follows=RAISED_BY_DEVICES,
 )
 IMPLAUSIBLE_READING = Rule(
     "implausible_reading",

@@ -402,6 +402,7 @@ def common_dicts(assessment: FleetAssessment) -> list[dict[str, Any]]:
             "sites": [assessment.fleet.sites[row].id for row in issue.members.tolist()],
             "attribute": issue.attribute,
             "value": issue.value,
+            "follows": issue.follows,
             "sentence": issue.sentence,
         }
         for issue in assessment.common

@@ -110,6 +110,12 @@ FAMILIES: Mapping[str, Description] = MappingProxyType(
             "Assessed sites of a region or battery type that explains a shared issue",
             ("code", "attribute", "value"),
         ),
+        "common_issue_rank": Description(
+            "gauge",
+            "Place of a shared issue, 1 first; `follows` is the issue that brings it about, which "
+            "stands before it",
+            ("code", "attribute", "value", "follows"),
+        ),
         "site_coverage_ratio": Description(
             "gauge",
             "Share of the inputs that a full judgement needs which the site gave",

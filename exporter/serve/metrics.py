@@ -243,13 +243,16 @@ def _issue_metrics(assessment: FleetAssessment, sites: SiteIds) -> Iterator[Metr
 
 def _common_metrics(assessment: FleetAssessment) -> Iterator[Metric]:
     shared, group = _family("common_issue_sites"), _family("common_issue_group_sites")
-    for issue in assessment.common:
+    rank = _family("common_issue_rank")
+    for place, issue in enumerate(assessment.common, start=1):
         if issue.attribute is not None and issue.value is not None:
             names = [issue.code, issue.attribute, issue.value]
             shared.add_metric(names, issue.sites)
             group.add_metric(names, issue.group_size)
+            rank.add_metric([*names, issue.follows or ""], place)
     yield shared
     yield group
+    yield rank
 
 
 def _reading_metrics(assessment: FleetAssessment, sites: SiteIds) -> Iterator[Metric]:

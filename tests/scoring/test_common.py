@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from scoring.common import CommonIssue, common_issues, upper_tail
+from scoring.rules import BY_CODE, RULES
 
 SEEDED = settings(derandomize=True, deadline=None)
 Mask = NDArray[np.bool_]
@@ -274,3 +275,31 @@ def test_different_lengths_are_refused() -> None:
         common_issues({"soc_low": mask(5)}, {"region": ["N"] * 6})
     with pytest.raises(ValueError, match=r"arrays of different lengths: \[4, 5\]"):
         common_issues({"soc_low": mask(5)}, {"region": ["N"] * 5}, np.ones(4, dtype=bool))
+
+
+def test_what_a_lost_grid_brings_about_stands_after_it() -> None:
+    active = {"device_alarm": mask(26, 0, 1, 2, 3, 4, 5, 9), "grid_lost": mask(26, 0, 1, 2, 3, 4)}
+    attributes: Attributes = {"region": regions(**{"EU: North": 6, "South": 20})}
+    grid, alarm = common_issues(active, attributes)
+    assert (grid.code, grid.follows) == ("grid_lost", None)
+    assert (alarm.code, alarm.follows, alarm.sites) == ("device_alarm", "grid_lost", 6)
+    assert alarm.sentence == (
+        "Device alarm at 6 of 6 sites of region EU: North, but at 1 of 20 elsewhere: "
+        "at 5 of them it follows from grid lost."
+    )
+
+
+def test_an_alarm_at_other_sites_follows_from_nothing() -> None:
+    active = {"device_alarm": mask(26, 0, 1, 2, 3), "grid_lost": mask(26, 3, 20, 21, 22, 23, 24)}
+    attributes: Attributes = {"region": regions(North=6, South=14, West=6)}
+    found = common_issues(active, attributes)
+    assert [(issue.code, issue.follows) for issue in found] == [
+        ("grid_lost", None),
+        ("device_alarm", None),
+    ]
+    assert "look at what this region has in common" in found[1].sentence
+
+
+def test_what_brings_an_issue_about_follows_from_nothing_itself() -> None:
+    for rule in RULES:
+        assert all(not BY_CODE[code].follows for code in rule.follows)

@@ -47,6 +47,7 @@ class CommonIssue(TypedDict):
     sites: list[str]
     attribute: str | None
     value: str | None
+    follows: str | None
     sentence: str
 
 
