@@ -17,11 +17,13 @@ from exporter.ask.issue_costs import costs
 from exporter.ask.lookup import Directory
 from exporter.ask.period_answers import answer_past
 from exporter.ask.query import LARGEST_LIMIT, WHAT_MEANINGS, Query, What, in_words
+from exporter.ask.silence_answers import silences_answer
 from exporter.ask.view import View
 from exporter.assess.assessment import FleetAssessment
 from exporter.assess.costs import PriceList
 from exporter.history.alert_history import AlertHistory
 from exporter.history.influxql import InfluxQL
+from exporter.model.silences import Silences
 
 # Askers with different rights see different fleets.
 MOST_DIRECTORIES = 8
@@ -40,6 +42,8 @@ class Answerer:
         Prices of repairs; None for no figures.
     alerts : AlertHistory, optional
         Where alerts are; None where no Prometheus is named.
+    silences : Silences, optional
+        Who knows what is silenced; None where no Alertmanager is named.
     """
 
     def __init__(
@@ -48,12 +52,14 @@ class Answerer:
         stored: InfluxQL | None = None,
         prices: PriceList | None = None,
         alerts: AlertHistory | None = None,
+        silences: Silences | None = None,
     ) -> None:
         self._latest = latest
         self._stored = stored
         self._prices = prices
         self._directories: OrderedDict[int, Directory] = OrderedDict()
         self._alerts = alerts
+        self._silences = silences
 
     def view(self, *, contacts: bool = False) -> View:
         """The latest Assessment, with the names of its sites."""
@@ -82,7 +88,7 @@ class Answerer:
         if query.what is What.COST:
             return self._cost(query)
         view = self.view(contacts=contacts)
-        if query.what is What.ALERTS:
+        if query.what in (What.ALERTS, What.SILENCES):
             return await self._alerts_of(view, query)
         if query.period is None:
             if query.what in (What.HISTORY, What.TIMELINE):
@@ -99,7 +105,14 @@ class Answerer:
         builder = Builder(view, query)
         if not builder.chosen:
             raise builder.nothing_to_ask()
-        return await alerts_answer(builder, self._alerts)
+        if query.what is What.ALERTS:
+            return await alerts_answer(builder, self._alerts)
+        if query.period is not None:
+            raise CannotAnswerError(
+                "silences are known for now; maintenance of the past is in the timeline: ask what "
+                "happened"
+            )
+        return await silences_answer(builder, self._silences)
 
     def _priced(self, view: View, query: Query, answer: Answer) -> Answer:
         """The answer, with what the issues of its sites may cost now."""
@@ -170,5 +183,6 @@ EXAMPLES = {
     What.CELLS: "which cell of Gamma is the weakest?",
     What.TIMELINE: "what happened in the last hour?",
     What.ALERTS: "which alerts are firing?",
+    What.SILENCES: "is anything silenced?",
     What.FORECAST: "when is Alpha empty?",
 }

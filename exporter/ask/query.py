@@ -49,6 +49,7 @@ class What(StrEnum):
     CONTACT = "contact"
     CELLS = "cells"
     ALERTS = "alerts"
+    SILENCES = "silences"
     FORECAST = "forecast"
     HELP = "help"
 
@@ -71,6 +72,7 @@ WHAT_MEANINGS = {
     What.TIMELINE: "what happened in a period, in order: statuses, issues, alerts, maintenance, "
     "reloads",
     What.ALERTS: "alerts that fire now, or fired in a period, as Prometheus kept them",
+    What.SILENCES: "what is silenced now, until when, by whom and why, as Alertmanager has it",
     What.FORECAST: "when something is reached: an empty battery, a limit of the cells",
     What.HELP: "what can be answered",
 }
@@ -396,6 +398,7 @@ def in_words(query: Query, titles: dict[str, str] | None = None) -> str:
         What.CONTACT: "where, and whom to call",
         What.CELLS: "single cells",
         What.ALERTS: "alerts",
+        What.SILENCES: "what is silenced",
         What.FORECAST: "when it is reached",
         What.HELP: "what can be answered",
     }[query.what]

@@ -130,6 +130,10 @@ COMMANDS = {
         "Alerts that fire now; with --since those that fired, as Prometheus kept them.",
         (*_OUT, *_CHOICE, *_PERIOD, "site", "urgent"),
     ),
+    "silences": Command(
+        "What is silenced now, until when, by whom and why; what the fleet file mutes, too.",
+        (*_OUT, *_CHOICE, "site"),
+    ),
     "forecast": Command(
         "When batteries are empty (soc) or cells reach a limit (cell_spread), where it is known.",
         (*_OUT, *_CHOICE, "site"),

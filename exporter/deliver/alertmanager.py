@@ -15,45 +15,17 @@ import orjson
 
 from exporter.config.settings import Settings
 from exporter.model.http import HttpClient, RequestError, basic
+from exporter.model.silences import NoSilencesError, Silence
 from exporter.model.workers import BlockingCalls
 
 ANSWER_SECONDS = 10.0
 CONNECT_SECONDS = 3.0
 LARGEST_ANSWER = 16 * 1024 * 1024
 AT_ONCE = 4
-ACKNOWLEDGED = "Acknowledged: "
 
 
-class AlertmanagerError(Exception):
+class AlertmanagerError(NoSilencesError):
     """Alertmanager did not answer, or refused; the text says what, and holds no secret."""
-
-
-@dataclass(frozen=True, slots=True)
-class Silence:
-    """One silence.
-
-    Attributes
-    ----------
-    id, author, comment : str
-    ends : float
-        Unix seconds.
-    site : str or None
-        The one site whose alerts it silences; None where it is wider or narrower than that.
-    alert : str or None
-        The one alert; None for all alerts of the site.
-    """
-
-    id: str
-    author: str
-    comment: str
-    ends: float
-    site: str | None
-    alert: str | None
-
-    @property
-    def acknowledges(self) -> bool:
-        """Whether somebody is at it."""
-        return self.comment.startswith(ACKNOWLEDGED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,9 +93,8 @@ class Alertmanager:
         AlertmanagerError
         """
         # Silences first: one that an alert names is then known.
-        found = await self._get("silences", [])
+        silences = await self.silences()
         try:
-            silences = [_silence(s) for s in found if s["status"]["state"] != "expired"]
             matcher = f"site={_quoted(site)}"
             params = [("filter", matcher), ("silenced", "true"), ("inhibited", "true")]
             by_id = {silence.id: silence for silence in silences}
@@ -132,7 +103,21 @@ class Alertmanager:
             raise AlertmanagerError("Alertmanager answered in a form that is not known") from error
         order = {"page": 0, "ticket": 1}
         alerts.sort(key=lambda a: (order.get(a.severity, 2), a.since, a.name))
-        return alerts, sorted(silences, key=lambda s: -s.ends)
+        return alerts, silences
+
+    async def silences(self) -> list[Silence]:
+        """Every silence that has not ended, the one that ends last first.
+
+        Raises
+        ------
+        AlertmanagerError
+        """
+        found = await self._get("silences", [])
+        try:
+            silences = [_silence(s) for s in found if s["status"]["state"] != "expired"]
+        except (KeyError, TypeError, ValueError) as error:
+            raise AlertmanagerError("Alertmanager answered in a form that is not known") from error
+        return sorted(silences, key=lambda s: -s.ends)
 
     async def silence(
         self, site: str, alert: str | None, hours: float, author: str, comment: str
@@ -220,10 +205,17 @@ def _silence(found: dict[str, Any]) -> Silence:
         id=str(found["id"]),
         author=str(found["createdBy"]),
         comment=str(found["comment"]),
+        starts=_time(found["startsAt"]),
         ends=_time(found["endsAt"]),
         site=exact.get("site") if own else None,
         alert=exact.get("alertname") if own else None,
+        matchers=", ".join(_matcher(one) for one in found["matchers"]),
     )
+
+
+def _matcher(found: dict[str, Any]) -> str:
+    sign = ("=" if found.get("isEqual", True) else "!") + ("~" if found["isRegex"] else "")
+    return f"{found['name']}{'!=' if sign == '!' else sign}{_quoted(str(found['value']))}"
 
 
 def _alert(found: dict[str, Any], silences: dict[str, Silence]) -> Alert:

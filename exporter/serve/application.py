@@ -26,6 +26,7 @@ from exporter.serve import api, page
 from exporter.serve.access.audit import contacts_header
 from exporter.serve.access.guard import REFUSALS
 from exporter.serve.access.roles import Visibility
+from exporter.serve.access.visible_silences import VisibleSilences
 from exporter.serve.api import site_alerts
 from exporter.serve.api.answers import answers_router
 from exporter.serve.api.nodes import router as nodes_router
@@ -156,7 +157,9 @@ def make_app(
     app.include_router(page.router(links))
     api.include(app, latest, stored, prices, lambda: bool(app.state.stopping), seen, tariffs)
     app.include_router(site_alerts.router(latest, alertmanager))
-    app.include_router(answers_router(Answerer(latest, stored, prices, alerts), model, seen))
+    silences = VisibleSilences(alertmanager, seen) if alertmanager is not None else None
+    answerer = Answerer(latest, stored, prices, alerts, silences)
+    app.include_router(answers_router(answerer, model, seen))
     if pool is not None:
         app.add_middleware(PoolRoutes, pool=pool)
     return app

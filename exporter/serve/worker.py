@@ -18,6 +18,7 @@ from prometheus_client import CollectorRegistry
 from exporter.ask.language_model import LanguageModel
 from exporter.config import logs
 from exporter.config.settings import Settings
+from exporter.deliver.alertmanager import Alertmanager
 from exporter.deliver.schedule import load_side_files, send_report
 from exporter.history.alert_history import AlertHistory
 from exporter.history.influxql import InfluxQL, limited_values
@@ -68,6 +69,7 @@ class Worker:
             seen=visibility,
             alerts=VisibleAlerts(alerts, visible) if alerts is not None else None,
             tariffs=self._files.tariffs,
+            alertmanager=Alertmanager.from_settings(settings),
         )
         self._tasks: dict[int, asyncio.Task[None]] = {}
 

@@ -29,8 +29,6 @@ REASONS = {
     "people": "owners, customers and installers are not known here; contacts are: 'whom do I call "
     "about Alpha?'",
     "device": "makes, versions and serial numbers of devices are not known here",
-    "silences": "silences are in Alertmanager; maintenance is known here: 'which sites are in "
-    "maintenance?'",
     "contract": "contracts and warranties are not known here",
     "prices": "the price list is the file that FLEETSCOPE_PRICES names; ask what repairs will cost",
     "imbalance": "only the imbalance of battery cells is judged",
@@ -175,6 +173,7 @@ RULES: dict[str, tuple[Rule, ...]] = {
         # "Is the temperature all right at Delta?" is about its temperature, not about what is fine.
         R("metrics fine plain !mean !sites_word", do="-fine", go="attention"),
         R("contact", go="contact"),
+        R("silences", go="silences"),
         R("alerts", go="alerts"),
         R("cell|cell_number", go="cells"),
         R("part:cells one_part one_site !intents !tests !metrics", go="cells"),
@@ -286,6 +285,17 @@ RULES: dict[str, tuple[Rule, ...]] = {
         R("finish|recovered", do="events=ended"),
         R("begin", do="events=begun"),
         R("", ask=What.ALERTS, takes="sites filters severity limit period", drops="order"),
+    ),
+    "silences": (
+        R("cost", no="a silence has no cost"),
+        R("count|times", do="-count -times"),
+        R(
+            "period",
+            no="silences are known for now; maintenance of the past: 'what happened yesterday?'",
+        ),
+        R("alerts", do="-alerts"),
+        R("attention", do="-attention"),
+        R("", ask=What.SILENCES, takes="sites filters limit", drops="order severity"),
     ),
     "timeline": (
         R("metrics !recovered !times !begin !finish", do="-order", go="value"),

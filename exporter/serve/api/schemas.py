@@ -358,9 +358,11 @@ class SilenceReply(TypedDict):
     id: str
     author: str
     comment: str
+    starts: float
     ends: float
     site: Annotated[str | None, Field(description="Null where it is not of one site alone")]
     alert: Annotated[str | None, Field(description="Null where it is not of one alert alone")]
+    matchers: str
     acknowledges: bool
 
 

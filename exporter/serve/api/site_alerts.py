@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from typing import Annotated, Any
 
 from fastapi import APIRouter, HTTPException, Query, Request, Response
@@ -13,15 +13,11 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from exporter.assess.assessment import FleetAssessment
 from exporter.config.fleet import Site
-from exporter.deliver.alertmanager import (
-    ACKNOWLEDGED,
-    Alert,
-    Alertmanager,
-    AlertmanagerError,
-    Silence,
-)
+from exporter.deliver.alertmanager import Alert, Alertmanager, AlertmanagerError
+from exporter.model.silences import ACKNOWLEDGED, Silence
 from exporter.serve.access.guard import authorise, caller_of
 from exporter.serve.access.roles import Action
+from exporter.serve.access.visible_silences import without_words
 from exporter.serve.api import schemas
 from exporter.serve.api.replies import reply
 from exporter.serve.api.selection import row_of
@@ -29,7 +25,6 @@ from exporter.serve.api.selection import row_of
 log = logging.getLogger(__name__)
 
 LONGEST_HOURS = 30 * 24
-WIDER = "a silence that is not of this site alone"
 NOT_SET = "alerts are not read: FLEETSCOPE_ALERTMANAGER_URL is not set"
 Line = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=500)]
 
@@ -171,8 +166,5 @@ def _silence(found: Silence) -> dict[str, Any]:
 
 def _alert(found: Alert, site: str, *, whole: bool) -> dict[str, Any]:
     """An alert; who sees some projects alone is not shown the words of a wider silence."""
-    silences = [
-        one if whole or one.site == site else replace(one, author="", comment=WIDER)
-        for one in found.silences
-    ]
+    silences = [one if whole or one.site == site else without_words(one) for one in found.silences]
     return asdict(found) | {"silences": [_silence(one) for one in silences]}

@@ -210,6 +210,63 @@ def test_words_of_a_wider_silence_stay_with_those_who_see_all(
         requests.delete(f"{server.url}/api/v2/silence/{made['silenceID']}", timeout=30)
 
 
+def asked(found: Tenants, caller: str, question: str) -> Any:
+    reply = found.ask(caller, "get", "/api/v1/ask", params={"q": question})
+    assert reply.status_code == 200, reply.text
+    return reply.json()
+
+
+def test_what_is_silenced_is_a_question(served: tuple[Tenants, Running]) -> None:
+    found, server = served
+    nothing = asked(found, "south_operator", "is anything silenced")
+    assert nothing["headline"] == "Alertmanager silences nothing of 6 sites."
+    (made,) = silence(found).json()["silences"]
+    end = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + 3600))
+    matcher = {"name": "region", "value": "north.*", "isRegex": True, "isEqual": False}
+    wide = requests.post(
+        f"{server.url}/api/v2/silences",
+        json={
+            "matchers": [matcher],
+            "startsAt": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+            "endsAt": end,
+            "createdBy": "somebody",
+            "comment": "northmark is sold",
+        },
+        timeout=30,
+    ).json()
+    try:
+        answer = asked(found, "all_admin", "what is muted")
+        rows = {row["comment"]: row for row in answer["tables"][0]["rows"]}
+        one = rows["fan is being changed"]
+        assert (one["site"], one["alert"], one["author"]) == (SITE, HOT, "south_operator")
+        assert one["end"] == made["ends"]
+        assert rows["northmark is sold"]["alert"] == 'region!~"north.*"'
+        assert answer["headline"].startswith("2 silences: ")
+        assert f"{HOT} of" in answer["headline"]
+        # Who sees one project reads no words of the wider one, and nothing of the other project.
+        limited = asked(found, "south_viewer", "is anything silenced")
+        assert "northmark" not in str(limited)
+        assert "north.*" not in str(limited)
+        assert len(limited["tables"][0]["rows"]) == 2
+        other = asked(found, "north_viewer", "is anything silenced")
+        assert "southmark" not in str(other)
+        narrowed = asked(found, "south_viewer", f"is anything silenced at {OTHER}")
+        assert [row["site"] for row in narrowed["tables"][0]["rows"]] == [""]
+    finally:
+        for number in (made["id"], wide["silenceID"]):
+            requests.delete(f"{server.url}/api/v2/silence/{number}", timeout=30)
+
+
+def test_silences_that_are_not_known(tmp_path: Path) -> None:
+    for source in (None, Alertmanager("http://127.0.0.1:9", {})):
+        folder = tmp_path / str(source is None)
+        folder.mkdir()
+        with tenants.serving(folder, alertmanager=source) as found:
+            answer = asked(found, "all_admin", "is anything silenced")
+            assert answer["headline"] == "Whether Alertmanager silences anything is not known."
+            assert any(text.startswith("silences: ") for text in answer["evidence"]["missing"])
+
+
 def test_without_a_setting_and_without_an_answer(tmp_path: Path) -> None:
     with tenants.serving(tmp_path) as found:
         reply = found.ask("all_admin", "get", f"/api/v1/alerts?site={SITE}")

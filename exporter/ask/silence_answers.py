@@ -1,0 +1,109 @@
+"""Answers about silences: what sends no message, until when, by whom and why."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+
+from exporter.ask.answer import Answer, Column, Table
+from exporter.ask.builder import Builder
+from exporter.ask.query import Condition, moment_words
+from exporter.model.silences import NoSilencesError, Silence, Silences
+from exporter.model.text import sites_word
+
+NOT_CONFIGURED = "silences: no Alertmanager is configured (FLEETSCOPE_ALERTMANAGER_URL)"
+WIDER = "(several)"
+MOST_ROWS = 200
+_NAMED = 3
+_COLUMNS = (
+    Column("end", "Until", "time"),
+    Column("name", "Site"),
+    Column("site", "Id"),
+    Column("alert", "Silenced"),
+    Column("author", "By"),
+    Column("comment", "Why"),
+    Column("start", "Since", "time"),
+)
+_WORK = (Column("name", "Site"), Column("site", "Id"))
+
+
+async def silences_answer(b: Builder, source: Silences | None) -> Answer:
+    """What is silenced in Alertmanager, and what the fleet file mutes, now.
+
+    A silence that is not of one site stands in every answer, since its labels decide what it
+    silences.
+    """
+    found: list[Silence] | None = None
+    if source is None:
+        b.evidence.missing.append(NOT_CONFIGURED)
+    else:
+        try:
+            found = await source.silences()
+        except NoSilencesError as error:
+            b.evidence.missing.append(f"silences: {error}")
+    wanted = set(b.chosen)
+    listed = [one for one in found or () if one.site is None or one.site in wanted]
+    rows = [_row(b, one) for one in listed]
+    tables = [Table("Silences", _COLUMNS, rows[: b.query.limit or MOST_ROWS], len(rows))]
+    muted = _in_maintenance(b)
+    if muted:
+        names = [{"site": b.view.sites[row].id, "name": b.view.sites[row].title} for row in muted]
+        tables.append(Table("In maintenance or a mute time, by the fleet file", _WORK, names,
+                            len(names)))  # fmt: skip
+    sites = dict.fromkeys(one.site for one in listed if one.site is not None)
+    headline = _headline(b, listed, known=found is not None) + _of_the_file(b, muted)
+    return b.answer(headline, tables, [b.view.directory.row(site) for site in sites])
+
+
+def _row(b: Builder, silence: Silence) -> dict[str, Any]:
+    one = silence.site is not None
+    return {
+        "end": silence.ends,
+        "name": b.view.directory.titles[silence.site] if silence.site else WIDER,
+        "site": silence.site or "",
+        "alert": (silence.alert or "all alerts") if one else silence.matchers,
+        "author": silence.author,
+        "comment": silence.comment,
+        "start": silence.starts,
+    }
+
+
+def _in_maintenance(b: Builder) -> list[int]:
+    mask = b.view.condition(Condition("maintenance")) & b.mask
+    return [int(row) for row in np.flatnonzero(mask)]
+
+
+def _headline(b: Builder, found: list[Silence], *, known: bool) -> str:
+    if not known:
+        return "Whether Alertmanager silences anything is not known."
+    if not found:
+        return f"Alertmanager silences nothing of {b.of_sites()}."
+    count = len(found)
+    said = "; ".join(_words(b, one) for one in found[:_NAMED])
+    more = f"; and {count - _NAMED} more" if count > _NAMED else ""
+    return f"{count} silence{'s' * (count > 1)}: {said}{more}."
+
+
+def _words(b: Builder, silence: Silence) -> str:
+    """``FleetscopeSiteOffline of Alpha until 12 May 13:00 by ops (fan is being changed)``."""
+    if silence.site is None:
+        what = silence.matchers or "several sites"
+    else:
+        what = f"{silence.alert or 'all alerts'} of {b.view.directory.titles[silence.site]}"
+    until = moment_words(datetime.fromtimestamp(silence.ends, UTC))
+    by = f" by {silence.author}" if silence.author else ""
+    return f"{what} until {until} UTC{by} ({silence.comment})"
+
+
+def _of_the_file(b: Builder, muted: list[int]) -> str:
+    if not muted:
+        return ""
+    names = ", ".join(b.view.sites[row].title for row in muted[:_NAMED])
+    more = f" and {len(muted) - _NAMED} more" if len(muted) > _NAMED else ""
+    verb = "are" if len(muted) > 1 else "is"
+    return (
+        f" By the fleet file {sites_word(len(muted))} {verb} in maintenance or a mute time: "
+        f"{names}{more}."
+    )
