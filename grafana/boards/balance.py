@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from grafana_foundation_sdk.builders import heatmap, table, timeseries
 from grafana_foundation_sdk.builders.dashboard import Dashboard
 
@@ -72,8 +74,7 @@ REASONS = {
     "sensor_stuck": "Reading is stuck",
     "sensor_noisy": "Reading jumps",
     "sensor_silent": "No reading",
-    "none": "Nothing yet in the history of single cells, which is judged hourly; what stands out "
-    "now is below",
+    "none": "Nothing in the hourly judgement of its history",
 }
 
 
@@ -91,10 +92,10 @@ def build() -> Dashboard:
     made = dashboard("fleetscope-cells", variables)
     made.with_panel(views())
     made.with_panel(_critical())
+    made.with_panel(_furthest()).with_panel(_warmest())
     made.with_panel(_packs()).with_panel(_named())
     made.with_panel(_deviation())
     made.with_panel(_spread()).with_panel(_fleet())
-    made.with_panel(_furthest()).with_panel(_warmest())
     collapsed(made, "Temperature of every cell", [_temperatures(), _packs_temperature()])
     collapsed(made, "Single cells, of recorded files too", [_spread_of_cells(), _band()])
     return made
@@ -109,11 +110,12 @@ def _critical() -> table.Panel:
     )
 
     nothing = {"reason": "none", "pack": "-", "cell": "-", "severity": "none"}
+    some_pack = f"max by (pack) (fleetscope_cell_spread_volts{ONE})"
 
     def of_cell(metric: str) -> str:
         """A figure of the cell in every row of it."""
         known = f"{BY} ({finding} * {ON_CELL} group_left () {metric})"
-        return never_empty(or_missing(known, f"{BY} ({finding})"), nothing)
+        return never_empty(or_missing(known, f"{BY} ({finding})"), nothing, some_pack)
 
     ahead = dict(zip("CDE", FORECAST_MV, strict=True))
     spec = Spec(
@@ -122,11 +124,11 @@ def _critical() -> table.Panel:
         "of each, how far it is from its pack's median at rest, and in how many days it will be "
         "30, 60 and 100 mV off if its trend goes on. A dash is a cell without such a trend. "
         "Renewed hourly; click on a pack to see its cells.",
-        size=(24, 6),
+        size=(24, 5),
         unit=look.NUMBER,
         empty="Prometheus gives no answer",
         targets=[
-            prom_table(never_empty(f"({severity})", nothing), "A"),
+            prom_table(never_empty(f"({severity})", nothing, some_pack), "A"),
             prom_table(of_cell(f"fleetscope_cell_deviation_volts{ONE}"), "B"),
             *(
                 prom_table(
@@ -152,7 +154,7 @@ def _critical() -> table.Panel:
         spec,
         [
             severity_column("Value #A", PACK_URL, [look.as_text({"0": "–"}, look.FINE)]),
-            pack_column(),
+            replace(pack_column(), width=150),
             Column("cell", "Cell", 60),
             Column(
                 "reason",
@@ -308,7 +310,7 @@ def _furthest() -> table.Panel:
         description="The cells whose latest voltage is furthest from the median of their pack, by "
         "name. Below the median under load and above it when charging points at a weak cell; "
         "always on one side points at balancing.",
-        size=(12, 9),
+        size=(12, 7),
         unit=look.NUMBER,
         empty=NO_CELLS,
         targets=[],
@@ -322,7 +324,7 @@ def _warmest() -> table.Panel:
         title="Temperatures furthest from the median",
         description="The cells whose latest temperature is furthest from the median of their pack, "
         "by name.",
-        size=(12, 9),
+        size=(12, 7),
         unit=look.NUMBER,
         empty=NO_TEMPERATURES,
         targets=[],

@@ -13,7 +13,7 @@ from grafana.kit.dashboard import (
     collapsed,
     dashboard,
     meter_variable,
-    metered_site_variable,
+    metered_site_variables,
     zone_variable,
 )
 from grafana.kit.levels import METERS, SITE, either, field, over_time
@@ -34,7 +34,7 @@ IN_ZONE = "tz('$zone')"
 def build() -> Dashboard:
     """The dashboard."""
     variables = [
-        metered_site_variable(),
+        *metered_site_variables(),
         meter_variable(),
         METERS.variable(),
         zone_variable(),

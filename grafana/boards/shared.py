@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from grafana_foundation_sdk.builders import table
+from grafana_foundation_sdk.builders.dashboard import QueryVariable
+from grafana_foundation_sdk.models.dashboard import VariableHide, VariableRefresh
 
 from exporter.model.cell_findings import FORECAST_MV
 from grafana.kit import look
 from grafana.kit.panels import Spec
-from grafana.kit.queries import ON_SITE, SITES, never_empty, prom_table
+from grafana.kit.queries import ON_SITE, PROMETHEUS, SITES, never_empty, prom_table
 from grafana.kit.tables import (
     CELLS_URL,
     COMPARE_URL,
@@ -20,11 +22,60 @@ from grafana.kit.tables import (
     site_column,
     transform,
 )
+from scoring.common import UTILITY_ATTRIBUTE, UTILITY_PREFIX
 from scoring.outliers import OUTLIER_METRICS
 
 FAR_MV = FORECAST_MV[-1]
 NEAREST = 8
 SOON_DAYS = 30
+# A page outranks a ticket and a ticket outranks none, whatever the scores: 1000 exceeds any score.
+MARK = (
+    '(max by (site) (2 * ALERTS{alertstate="firing",severity="page",site!=""}) or '
+    'max by (site) (ALERTS{alertstate="firing",severity="ticket",site!=""}))'
+)
+WORST_SITE = "max by (site) (-fleet:attention_order:by_site)"
+CAUSE_VARIABLE = "shared_cause"
+SHARED_CAUSE = f"${{{CAUSE_VARIABLE}}}"
+
+
+def call_order(order: str) -> str:
+    """PromQL: sites that page first, then those with a ticket, then the rest, each by ``order``."""
+    return f"({order} - on (site) group_left () 1000 * {MARK} or {order})"
+
+
+def cause_variable() -> QueryVariable:
+    """Hidden: the first cause that several sites share, in words that a phone has room for."""
+    names = "code, attribute, value"
+    first = f"topk(1, max by ({names}) (fleetscope_common_issue_rank == 1))"
+    # Numbers become labels, labels a sentence.
+    found = (
+        f'count_values by ({names}) ("sites", max by ({names}) (fleetscope_common_issue_sites)) '
+        f'* on ({names}) group_left (of) count_values by ({names}) ("of", '
+        f"max by ({names}) (fleetscope_common_issue_group_sites)) "
+        f"and on ({names}) {first}"
+    )
+    found = f'label_replace({found}, "advice", "look for what they share", "", "")'
+    found = f'label_join({found}, "kind", "/", "attribute", "code")'
+    grid = f"{UTILITY_ATTRIBUTE}/{UTILITY_PREFIX}.*"
+    found = f'label_replace({found}, "advice", "suspect the utility", "kind", "{grid}")'
+    for _ in range(3):
+        found = f'label_replace({found}, "code", "$1 $2", "code", "([^_]*)_(.*)")'
+    parts = ("code", "sites", "of", "value", "advice")
+    listed = ", ".join(f'"{part}"' for part in parts)
+    found = f'label_join({found}, "parts", "|", {listed})'
+    said = "$1 at $2 of $3 sites of $4: $5"
+    split = "|".join(["([^|]*)"] * len(parts)).replace(")|(", ")[|](")
+    found = f'label_replace({found}, "said", "{said}", "parts", "{split}")'
+    none = 'label_replace(vector(0), "said", "none", "", "")'
+    return (
+        QueryVariable(CAUSE_VARIABLE)
+        .description("The first cause that several sites share")
+        .datasource(PROMETHEUS)
+        .query(f"query_result(max by (said) ({found}) or on () {none})")
+        .regex(r'/said="((?:[^"\\]|\\.)*)"/')
+        .refresh(VariableRefresh.ON_TIME_RANGE_CHANGED)
+        .hide(VariableHide.HIDE_VARIABLE)
+    )
 
 
 def days_column(source: str, title: str, url: str) -> Column:
@@ -64,7 +115,9 @@ def cells_that_drift(size: tuple[int, int]) -> table.Panel:
         targets=[
             prom_table(
                 never_empty(
-                    f"max by (site, name, pack, cell) (bottomk({NEAREST}, {named}))", nothing
+                    f"max by (site, name, pack, cell) (bottomk({NEAREST}, {named}))",
+                    nothing,
+                    like="max by (site, pack) (fleetscope_cell_spread_volts)",
                 )
             ),
         ],
@@ -106,8 +159,8 @@ def outliers(size: tuple[int, int]) -> table.Panel:
         unit=look.NUMBER,
         empty="Prometheus gives no answer",
         targets=[
-            prom_table(never_empty(signed, nothing), "A"),
-            prom_table(never_empty(distance, nothing), "B"),
+            prom_table(never_empty(signed, nothing, WORST_SITE), "A"),
+            prom_table(never_empty(distance, nothing, WORST_SITE), "B"),
         ],
         transformations=[transform("merge"), ordered("Value #B", descending=True)],
     )

@@ -10,7 +10,14 @@ from grafana_foundation_sdk.builders import geomap, table
 from grafana_foundation_sdk.builders.dashboard import Dashboard
 from grafana_foundation_sdk.models.dashboard import GridPos
 
-from grafana.boards.shared import cells_that_drift, outliers
+from grafana.boards.shared import (
+    MARK,
+    SHARED_CAUSE,
+    call_order,
+    cause_variable,
+    cells_that_drift,
+    outliers,
+)
 from grafana.kit import look
 from grafana.kit.dashboard import dashboard, fleet_variables
 from grafana.kit.header import HEIGHT
@@ -31,6 +38,7 @@ from grafana.kit.tables import (
     SITE_URL,
     WRAPPED,
     Column,
+    hidden,
     joined,
     link,
     listing,
@@ -49,19 +57,25 @@ LIST_HEIGHT = 17
 MARKERS = 500
 NO_SITES = "No site has these properties, or Prometheus reaches no exporter"
 NO_SITE = {"site": "-"}
-# A page outranks a ticket and a ticket outranks none, whatever the scores: 1000 exceeds any score.
-MARK = (
-    '(max by (site) (2 * ALERTS{alertstate="firing",severity="page",site!=""}) or '
-    'max by (site) (ALERTS{alertstate="firing",severity="ticket",site!=""}))'
-)
+NO_CAUSE = look.as_text({"none": "None"})
 ORDER = f"max by (site, name) (fleet:attention_order:by_site{{{CHOSEN}}})"
-KEY = f"({ORDER} - on (site) group_left () 1000 * {MARK} or {ORDER})"
-WORST_SITES = f"bottomk({WORST}, {KEY})"
+WORST_SITES = f"bottomk({WORST}, {call_order(ORDER)})"
+CAUSES = "Causes that several sites share"
+CAUSES_URL = f"/d/fleetscope-overview/?${{__url_time_range}}&viewPanel=panel-[{CAUSES}]"
+GROUP_URL = (
+    "/d/fleetscope-overview/?${__url_time_range}"
+    "&var-${__data.fields.attribute}=${__data.fields.Where:percentencode}"
+)
 
 
 def build() -> Dashboard:
     """The dashboard."""
-    made = dashboard("fleetscope-overview", fleet_variables(), since="now-24h")
+    made = dashboard(
+        "fleetscope-overview",
+        [*fleet_variables(), cause_variable()],
+        since="now-24h",
+        remark=f'Shared cause: <a href="{CAUSES_URL}">{SHARED_CAUSE}</a>',
+    )
     made.with_panel(_whom_to_call())
     # A map that is wider than it is high would cut off the north and the south.
     below = HEIGHT + LIST_HEIGHT
@@ -148,12 +162,12 @@ def _whom_to_call() -> table.Panel:
                 mappings=[look.as_text(actions)],
                 more={"custom.minWidth": 150},
             ),
-            since_column(),
-            Column("Value #C", "Score", 64, decimals=0),
+            since_column(width=112),
+            Column("Value #C", "Score", 56, decimals=0),
             Column(
                 "Trend #F",
                 "Trend",
-                110,
+                88,
                 more={
                     "custom.cellOptions": {
                         "type": "sparkline",
@@ -168,7 +182,7 @@ def _whom_to_call() -> table.Panel:
                     "color": look.fixed(look.ACCENT).build(),
                 },
             ),
-            Column("phone", "Phone", 140, url="tel:${__value.raw}"),
+            Column("phone", "Phone", 132, url="tel:${__value.raw}"),
         ],
         drop=[
             "Time health",
@@ -190,61 +204,69 @@ def _causes() -> table.Panel:
     found = f"{fields} (fleetscope_common_issue_sites)"
     share = f"{found} / {fields} (fleetscope_common_issue_group_sites)"
     nothing = {"code": "none", "attribute": "-", "value": "-"}
+    # What another issue brings about is advised on as that.
+    following = (
+        "label_replace(max by (code, attribute, value, follows) "
+        '(fleetscope_common_issue_rank{follows!=""}), "advice", "follows $1", "follows", "(.*)")'
+    )
+    advised = f'label_join({found}, "advice", " ", "attribute", "code")'
+    advice = (
+        f"max by (code, attribute, value, advice) ({following} or on (code, attribute, value) "
+        f"{advised})"
+    )
     spec = Spec(
-        title="Causes that several sites share",
+        title=CAUSES,
         description="Issues that more sites of one region or battery type have than chance allows, "
-        "as the exporter and the terminal name them. Call the one behind the cause first, not each "
-        "site.",
+        "as the exporter and the terminal name them, and what follows from one right after it. "
+        "Call the one behind the cause first, not each site. Click on the region or battery type "
+        "to see its sites.",
         size=(10, 7),
         unit=look.NUMBER,
         empty="Prometheus gives no answer",
         targets=[
             prom_table(never_empty(found, nothing), "A"),
             prom_table(never_empty(share, nothing), "B"),
-            prom_table(
-                never_empty(
-                    f'label_join({found}, "advice", " ", "attribute", "code")',
-                    nothing | {"advice": "none"},
-                ),
-                "C",
-            ),
+            prom_table(never_empty(advice, nothing | {"advice": "none"}), "C"),
+            prom_table(never_empty(f"{fields} (fleetscope_common_issue_rank)", nothing), "D"),
         ],
-        transformations=[transform("merge"), ordered("Value #A", descending=True)],
+        transformations=[transform("merge"), ordered("Value #D")],
     )
     return listing(
         spec,
         [
-            Column(
-                "code",
-                "Issue",
-                100,
-                mappings=[*look.issue_names(), look.as_text({"none": "None"})],
-                more=WRAPPED,
-            ),
-            Column("value", "Where", 104, more=WRAPPED),
+            Column("code", "Issue", 124, mappings=[*look.issue_names(), NO_CAUSE]),
+            Column("value", "Where", 124, url=GROUP_URL),
             Column("Value #A", "Sites", 52, decimals=0),
             Column("Value #B", "Of it", 52, look.RATIO, 0),
             Column(
                 "advice",
                 "What to do first",
                 mappings=[look.as_text(_advice())],
-                more={"custom.minWidth": 110, **WRAPPED},
+                more={"custom.minWidth": 110},
             ),
+            hidden("attribute"),
         ],
-        drop=["Time", "attribute", "Value #C"],
+        drop=["Time", "Value #C", "Value #D"],
     )
 
 
 def _advice() -> dict[str, str]:
     """What to do first, by attribute and code, as the sentence of the terminal says it."""
-    suspect = "Suspect the utility, not the sites"
-    return {"none": "No issue is shared beyond chance"} | {
-        f"{attribute} {rule.code}": suspect
-        if attribute == UTILITY_ATTRIBUTE and rule.code.startswith(UTILITY_PREFIX)
-        else "Look at what they have in common first"
-        for attribute in ("region", "battery_type")
-        for rule in RULES
-    }
+    return (
+        {"none": "No issue is shared beyond chance"}
+        | {
+            f"follows {code}": f"It follows from: {look.name_of(code).lower()}"
+            for rule in RULES
+            for code in rule.follows
+        }
+        | {
+            f"{attribute} {rule.code}": "Suspect the utility, not the sites"
+            if attribute == UTILITY_ATTRIBUTE and rule.code.startswith(UTILITY_PREFIX)
+            else "Look at what they have in common first"
+            for attribute in ("region", "battery_type")
+            for rule in RULES
+        }
+    )
 
 
 def _map() -> geomap.Panel:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from grafana_foundation_sdk.builders import stat
+from grafana_foundation_sdk.builders import stat, text
 from grafana_foundation_sdk.builders.dashboard import Dashboard
 from grafana_foundation_sdk.models.dashboard import GridPos
 
+from grafana.boards.shared import SHARED_CAUSE, call_order, cause_variable
 from grafana.boards.trends import status_counts
+from grafana.boards.triage import CAUSES
 from grafana.kit import look
 from grafana.kit.dashboard import dashboard
 from grafana.kit.header import HEIGHT
-from grafana.kit.panels import Spec, tiles
+from grafana.kit.panels import Spec, dense, note, tiles
 from grafana.kit.queries import prom_now
 from grafana.kit.tables import link, transform
 from scoring.rule import Severity
@@ -18,14 +20,9 @@ from scoring.rules import RULES
 from scoring.status import WARNING_FROM
 
 TOP = 5
-TITLE_PX = 40  # more than 1/40 of the height of a screen of 1080 lines
-VALUE_PX = 80
-MARK = (
-    '(max by (site) (2 * ALERTS{alertstate="firing",severity="page",site!=""}) or '
-    'max by (site) (ALERTS{alertstate="firing",severity="ticket",site!=""}))'
-)
+LINE_TYPE = "3.4vh"
+"""Of the screen's height, so that a line is read from four metres on any screen."""
 ORDER = "max by (site, name) (fleet:attention_order:by_site)"
-KEY = f"({ORDER} - on (site) group_left () 1000 * {MARK} or {ORDER})"
 RED, ORANGE = look.SEVERITY_COLOURS["critical"], look.SEVERITY_COLOURS["warning"]
 SITE_OF_SERIES = "/d/fleetscope-site/?${__url_time_range}&var-site=${__field.labels.site}"
 
@@ -40,12 +37,23 @@ FOLLOWING = "|".join(
 
 def build() -> Dashboard:
     """The dashboard."""
-    made = dashboard("fleetscope-fleet-wall", since="now/d")
+    made = dashboard("fleetscope-fleet-wall", [cause_variable()], since="now/d")
     made.with_panel(_counts()).with_panel(_clock())
+    made.with_panel(_line())
     made.with_panel(_call_first())
-    top = HEIGHT + 6
-    made.with_panel(_energy().grid_pos(GridPos(x=16, y=top, w=8, h=9)))
-    return made.with_panel(_answered().grid_pos(GridPos(x=16, y=top + 9, w=8, h=8)))
+    top = HEIGHT + 4 + 3
+    made.with_panel(_energy().grid_pos(GridPos(x=16, y=top, w=8, h=8)))
+    return made.with_panel(_answered().grid_pos(GridPos(x=16, y=top + 8, w=8, h=8)))
+
+
+def _line() -> text.Panel:
+    url = f"/d/fleetscope-overview/?${{__url_time_range}}&viewPanel=panel-[{CAUSES}]"
+    description = (
+        "The first cause that several sites share: call the one behind it first, not each site. "
+        "Below are the sites that need attention most, worst at the top."
+    )
+    line = f'<b>Call first.</b> Shared cause: <a href="{url}">{SHARED_CAUSE}</a>'
+    return note("", description, (24, 3), dense(line, LINE_TYPE))
 
 
 def _counts() -> stat.Panel:
@@ -53,15 +61,16 @@ def _counts() -> stat.Panel:
     spec = Spec(
         title="Sites by status",
         description="All sites now, in each of the five statuses.",
-        size=(18, 6),
+        size=(18, 4),
         unit=look.NUMBER,
         empty="–",
         low=0,
         colour=look.by_threshold(),
         targets=targets,
-        overrides=overrides,
+        # In type of the same size as the value.
+        overrides={n: dict(p) | {"unit": f"prefix:{n} "} for n, p in overrides.items()},
     )
-    return tiles(spec, background=True, columns=True, value=VALUE_PX, title=TITLE_PX)
+    return tiles(spec, background=True, columns=True, value=None)
 
 
 def _clock() -> stat.Panel:
@@ -69,17 +78,17 @@ def _clock() -> stat.Panel:
         title="Clock",
         description="The time of the browser, as of the last refresh: a clock that stands still is "
         "a screen that does.",
-        size=(6, 6),
+        size=(6, 4),
         unit="time:HH:mm",
         empty="Prometheus gives no answer",
         colour=look.fixed("text"),
         targets=[prom_now("time() * 1000", "Now")],
     )
-    return tiles(spec, columns=True, value=VALUE_PX + 10, title=TITLE_PX)
+    return tiles(spec, columns=True, value=None)
 
 
 def _call_first() -> stat.Panel:
-    worst = f"bottomk({TOP}, {KEY} < 69.5)"
+    worst = f"bottomk({TOP}, {call_order(ORDER)} < 69.5)"
     issue = "fleetscope_site_issue"
     code = (
         f'topk by (site) (1, max by (site, code) (4 * {issue}{{severity="critical",code!~'
@@ -90,7 +99,7 @@ def _call_first() -> stat.Panel:
         title="Call first",
         description=f"The {TOP} sites that need attention most, those that page first, with their "
         "worst issue and their score. Red pages, orange has a ticket or a warning.",
-        size=(16, 17),
+        size=(16, 16),
         unit=look.SCORE,
         empty="Nobody has to be called",
         decimals=0,
@@ -116,7 +125,7 @@ def _call_first() -> stat.Panel:
         ],
         overrides={"/.*/": link("Open the site", SITE_OF_SERIES)},
     )
-    return tiles(spec, background=True, rows=True, names=True, value=TITLE_PX + 4, title=TITLE_PX)
+    return tiles(spec, background=True, rows=True, names=True, value=None)
 
 
 def _energy() -> stat.Panel:
@@ -125,25 +134,25 @@ def _energy() -> stat.Panel:
         title="PV energy today",
         description="What the PV of all sites made since midnight, out of its power by the minute; "
         "a minute without a reading counts nothing.",
-        size=(8, 9),
+        size=(8, 8),
         unit="watth",
         empty="No PV is known",
         decimals=1,
         colour=look.fixed("text"),
-        targets=[prom_now(made, "PV")],
+        targets=[prom_now(made, "PV today")],
     )
-    return tiles(spec, columns=True, value=VALUE_PX, title=TITLE_PX)
+    return tiles(spec, columns=True, both=True, value=None)
 
 
 def _answered() -> stat.Panel:
     spec = Spec(
         title="Answered today",
         description="Share of the time since midnight in which sites answered, over all of them.",
-        size=(8, 9),
+        size=(8, 8),
         unit=look.RATIO,
         empty="No site was asked",
         decimals=1,
         colour=look.fixed("text"),
-        targets=[prom_now("avg(avg_over_time(fleetscope_site_up[$__range]))", "Available")],
+        targets=[prom_now("avg(avg_over_time(fleetscope_site_up[$__range]))", "Answered")],
     )
-    return tiles(spec, columns=True, value=VALUE_PX, title=TITLE_PX)
+    return tiles(spec, columns=True, both=True, value=None)

@@ -33,7 +33,11 @@ ALL = VariableOption(selected=True, text="All", value="$__all")
 
 
 def dashboard(
-    uid: str, variables: Sequence[Builder[VariableModel]] = (), *, since: str = "now-6h"
+    uid: str,
+    variables: Sequence[Builder[VariableModel]] = (),
+    *,
+    since: str = "now-6h",
+    remark: str = "",
 ) -> Dashboard:
     """A dashboard of the catalogue with its variables and its header, and nothing else yet.
 
@@ -45,6 +49,8 @@ def dashboard(
         Chosen above, in this order.
     since : str
         Beginning of the time range at first.
+    remark : str
+        HTML of a last line in the header.
     """
     entry = catalogue()[uid]
     made = (
@@ -60,7 +66,7 @@ def dashboard(
     )
     for variable in (*variables, age_variable(entry)):
         made.with_variable(variable)
-    for panel in header(entry):
+    for panel in header(entry, remark):
         made.with_panel(panel)
     return made
 
@@ -154,17 +160,26 @@ def _sites(name: str, label: str, query: str) -> QueryVariable:
     )
 
 
-def metered_site_variable() -> QueryVariable:
-    """A site of which meters are stored, by its id."""
-    return (
-        QueryVariable("site")
-        .label("Site")
-        .description("Sites whose meters were imported")
+def metered_site_variables() -> list[QueryVariable]:
+    """A site of which meters are stored, by its name, worst first; and, hidden, their ids."""
+    metered = (
+        QueryVariable("metered")
+        .description("Ids of the sites whose meters were imported")
         .datasource(INFLUXDB)
         .query('SHOW TAG VALUES FROM "meter" WITH KEY = "site"')
         .refresh(VariableRefresh.ON_TIME_RANGE_CHANGED)
         .sort(VariableSort.NATURAL_ASC)
+        .multi(True)
+        .include_all(True)
+        .current(ALL)
+        .hide(VariableHide.HIDE_VARIABLE)
     )
+    of_them = f'{INFO}{{site=~"$metered"}}'
+    order = f"(fleet:attention_order:by_site or {ON_SITE} 1000 * {INFO})"
+    return [
+        metered,
+        _sites("site", "Site", f"sort({order} * {ON_SITE} group_left (name) {of_them})"),
+    ]
 
 
 def pack_variable() -> QueryVariable:

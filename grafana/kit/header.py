@@ -2,27 +2,31 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from grafana_foundation_sdk.builders import stat, text
 from grafana_foundation_sdk.builders.dashboard import QueryVariable, ThresholdsConfig
 from grafana_foundation_sdk.models.dashboard import VariableHide, VariableRefresh
 
 from grafana.kit import look
 from grafana.kit.catalogue import Entry, LimitName, catalogue
-from grafana.kit.panels import Spec, note, tiles
+from grafana.kit.panels import Spec, dense, note, tiles
 from grafana.kit.queries import CHOSEN, CHOSEN_INFO, PROMETHEUS, prom_now
 from grafana.kit.tables import link
 from scoring.status import STATUSES, Status
 
 HEIGHT = 3
 TEXT_WIDTH, TILES_WIDTH = 12, 12
-WALL = "fleetscope-fleet-wall"  # larger type, to be read from four metres
-USUAL_PX, WALL_PX = (12, 12), (20, 13)  # of the decision, and of the rest
+WALL = "fleetscope-fleet-wall"
+# To be read from four metres: a share of the screen, whatever its size.
+TYPE, WALL_TYPE = "12px", "2.7vh"
+WHOLE_SCREEN = "&kiosk=true&autofitpanels=true"
 AGE_VARIABLE = "data_age"
 TRIAGE = "fleetscope-overview"
 UNKNOWN_AGE = 'label_replace(vector(0) / 0, "age", "of unknown age", "", "")'
 SITE = "fleetscope-site"
 COLLECTION = "fleetscope-collection"
-FIRING_PAGES = 'ALERTS{alertstate="firing",severity="page"}'
+FIRING_PAGES = 'ALERTS{alertstate="firing",severity="page",site!=""}'
 OLD = 5  # times the age at which data is old: red
 
 _WARNING = look.STATUS_COLOURS[Status.WARNING]
@@ -36,19 +40,21 @@ LIMITS: dict[LimitName, ThresholdsConfig] = {
 }
 
 
-def header(entry: Entry) -> tuple[text.Panel, stat.Panel]:
+def header(entry: Entry, remark: str = "") -> tuple[text.Panel, stat.Panel]:
     """Three rows of the grid: text with links, and four tiles.
 
     Parameters
     ----------
     entry : Entry
+    remark : str
+        HTML of a last line, in which variables are filled in.
     """
-    return _text(entry), _tiles(entry)
+    return _text(entry, remark), _tiles(entry)
 
 
 def age_variable(entry: Entry) -> QueryVariable:
     """Hidden: the age of the data in words, which the header's line shows."""
-    counted = f'count_values("age", round({_age(entry)}))'
+    counted = f'count_values("age", {_age(entry)})'
     in_words = f'label_replace({counted}, "age", "$1 s old", "age", "(.*)")'
     return (
         QueryVariable(AGE_VARIABLE)
@@ -61,7 +67,7 @@ def age_variable(entry: Entry) -> QueryVariable:
     )
 
 
-def _text(entry: Entry) -> text.Panel:
+def _text(entry: Entry, remark: str) -> text.Panel:
     groups = (("↑", entry.up), ("↔", entry.across), ("↓", entry.down))
     links = " ".join(
         f"{arrow} " + " · ".join(_link(entry, catalogue()[uid]) for uid in uids)
@@ -72,21 +78,19 @@ def _text(entry: Entry) -> text.Panel:
         f"{entry.title} is for the {' and the '.join(entry.personas)}. It is read from "
         f"{' and '.join(entry.sources)} and is old from {entry.fresh_s} s on."
     )
-    decision_px, line_px = WALL_PX if entry.uid == WALL else USUAL_PX
     line = (
-        f"<b>{entry.title}</b> for {', '.join(entry.personas)}: "
-        f'<b style="font-size: {decision_px}px">{entry.decision}</b> '
+        f"<b>{entry.title}</b> for {', '.join(entry.personas)}: <b>{entry.decision}</b> "
         f"As of ${{__to:date:DD MMM HH:mm}}, data ${{{AGE_VARIABLE}}}."
     )
-    style = f"font-size: {line_px}px; line-height: 1.2"
-    return note(
-        "", description, (TEXT_WIDTH, HEIGHT), f'<div style="{style}">{line}<br>{links}</div>'
-    )
+    lines = "<br>".join(part for part in (line, links, remark) if part)
+    content = dense(lines, WALL_TYPE if entry.uid == WALL else TYPE)
+    return note("", description, (TEXT_WIDTH, HEIGHT), content)
 
 
 def _url(entry: Entry, target: Entry) -> str:
     kept = "".join(f"&${{{name}:queryparam}}" for name in entry.carried(target))
-    return f"/d/{target.uid}?${{__url_time_range}}{kept}"
+    shown = WHOLE_SCREEN if target.uid == WALL else ""
+    return f"/d/{target.uid}?${{__url_time_range}}{kept}{shown}"
 
 
 def _link(entry: Entry, target: Entry) -> str:
@@ -139,14 +143,19 @@ def _tiles(entry: Entry) -> stat.Panel:
             | link("Collection", _url(entry, catalogue()[COLLECTION])),
         },
     )
-    large = entry.uid == WALL
-    return tiles(
-        spec,
-        background=True,
-        columns=True,
-        value=54 if large else 20,
-        title=28 if large else 14,
-    )
+    if entry.uid != WALL:
+        return tiles(spec, background=True, columns=True, value=20)
+    return tiles(_named_by_value(spec), background=True, columns=True, value=None)
+
+
+def _named_by_value(spec: Spec) -> Spec:
+    """Tiles whose names stand beside their values, in type of the same size."""
+    overrides = {
+        name: dict(properties) | {"unit": f"prefix:{name} "}
+        for name, properties in spec.overrides.items()
+    }
+    overrides["Data age"]["unit"] = "suffix: s old"
+    return replace(spec, overrides=overrides)
 
 
 def _status(entry: Entry) -> tuple[str, str, dict[str, object]]:
@@ -174,7 +183,7 @@ def _status(entry: Entry) -> tuple[str, str, dict[str, object]]:
 def _pages(entry: Entry) -> str:
     """PromQL: the number of sites that page, of those that are chosen."""
     if entry.scope in ("site", "battery"):
-        sites = 'ALERTS{alertstate="firing",severity="page",site!="",site="$site"}'
+        sites = 'ALERTS{alertstate="firing",severity="page",site="$site"}'
         return f"count(count by (alertname) ({sites})) or vector(0)"
     if entry.scope == "group":
         sites = 'ALERTS{alertstate="firing",severity="page",site=~"$site|$peers"}'
@@ -188,5 +197,7 @@ def _pages(entry: Entry) -> str:
 def _age(entry: Entry) -> str:
     """PromQL: seconds since the data was read or judged."""
     if entry.scope in ("site", "battery"):
-        return 'time() - max(fleetscope_site_last_success_timestamp_seconds{site="$site"})'
-    return "time() - min(fleetscope_assessment_timestamp_seconds)"
+        newest = 'max(fleetscope_site_last_success_timestamp_seconds{site="$site"})'
+    else:
+        newest = "min(fleetscope_assessment_timestamp_seconds)"
+    return f"round(time() - {newest})"

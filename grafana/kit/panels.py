@@ -194,18 +194,20 @@ def tiles(
     background: bool = False,
     sparkline: bool = False,
     names: bool = False,
+    both: bool = False,
     columns: bool = False,
     rows: bool = False,
     small: bool = False,
-    value: int = 36,
+    value: int | None = 36,
     title: int = 14,
 ) -> stat.Panel:
     """Single values in large type.
 
     ``background`` colours the tile and not the figure; ``names`` shows the series' name in place
-    of its value; ``columns`` puts several values side by side whatever the shape, ``rows``
-    below each other; ``small`` keeps the type from filling a large panel, and ``value`` and
-    ``title`` are then its sizes in pixels.
+    of its value, and ``both`` names a single value, too; ``columns`` puts several values side by
+    side whatever the shape, ``rows`` below each other; ``small`` keeps the type from filling a
+    large panel, and ``value`` and ``title`` are then its sizes in pixels. A ``value`` of None fills
+    the panel with values alone, or with ``both``.
     """
     panel = dress(stat.Panel(), spec)
     panel.reduce_options(common.ReduceDataOptions().calcs(["lastNotNull"]).values(False))
@@ -213,9 +215,11 @@ def tiles(
     colour = kinds.BigValueColorMode
     panel.color_mode(colour.BACKGROUND_SOLID if background else colour.VALUE)
     panel.justify_mode(kinds.BigValueJustifyMode.CENTER)
-    panel.text_mode(kinds.BigValueTextMode.NAME if names else kinds.BigValueTextMode.AUTO)
+    mode = kinds.BigValueTextMode
+    alone = mode.VALUE if value is None else mode.AUTO
+    panel.text_mode(mode.NAME if names else mode.VALUE_AND_NAME if both else alone)
     panel.wide_layout(False)
-    if columns or rows or small:
+    if (columns or rows or small) and value is not None:
         panel.text(common.VizTextDisplayOptions().title_size(title).value_size(value))
     way = kinds.VizOrientation
     return panel.orientation(way.VERTICAL if columns else way.HORIZONTAL if rows else way.AUTO)
@@ -259,6 +263,14 @@ def note(title: str, description: str, size: tuple[int, int], content: str) -> t
     """Text in HTML, in which variables are filled in. An empty title leaves the bar out."""
     panel = text.Panel().title(title).description(description).span(size[0]).height(size[1])
     return panel.mode(TextMode.HTML).content(content).transparent(True)
+
+
+def dense(content: str, size: str) -> str:
+    """HTML in lines that stand close together, in type of that size.
+
+    Grafana drops ``line-height``, and of its own elements headings have the least.
+    """
+    return f'<h3 style="font-size: {size}; margin: 0">{content}</h3>'
 
 
 def timeline(spec: Spec) -> statetimeline.Panel:

@@ -101,7 +101,7 @@ def or_missing(expr: str, wanted: str) -> str:
     return f"{expr} or (0 / 0) * {wanted}"
 
 
-def never_empty(expr: str, labels: Mapping[str, str]) -> str:
+def never_empty(expr: str, labels: Mapping[str, str], like: str = "") -> str:
     """PromQL: ``expr``, or one row without a value, so that a table keeps its headings.
 
     Parameters
@@ -110,10 +110,17 @@ def never_empty(expr: str, labels: Mapping[str, str]) -> str:
         With at most the labels named.
     labels : mapping
         Label to its text in that row; one of them says why there is nothing else.
+    like : str
+        PromQL of a series that lends that row its labels where it has them, so that its links lead
+        to a site that exists.
     """
     row = "vector(0) / 0"
+    if like:
+        row = f"topk(1, {like}) * (0 / 0) or on () {row}"
     for label, text in labels.items():
-        row = f'label_replace({row}, "{label}", "{text}", "", "")'
+        # The pattern of a label that is absent.
+        given = f'"{label}", ""' if like else '"", ""'
+        row = f'label_replace({row}, "{label}", "{text}", {given})'
     return f"{expr} or on () {row}"
 
 

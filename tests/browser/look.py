@@ -3,7 +3,9 @@
 ``python -m tests.browser.look FOLDER`` starts the stack with the scenario ``dashboards``, waits
 until it has data, opens each dashboard at four widths and in both themes, and exits 1 on a panel
 or console error, a cut label in the header, text in a tile or table with a contrast below 4.5:1, a
-table without headings, or more than 14 open panels. ``--grafana URL`` looks at one that runs.
+table without headings, more than 14 open panels, a red figure without a link, a link that leads
+nowhere, or type on Fleet · Wall that is lower than a fortieth of the screen. ``--grafana URL``
+looks at one that runs.
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qs, urlsplit
 
 from rich.console import Console
 
@@ -35,11 +38,16 @@ if TYPE_CHECKING:
 DASHBOARDS = sorted((ROOT / "grafana" / "dashboards").rglob("*.json"))
 WIDTHS = {390: 844, 1280: 800, 1920: 1080, 3840: 2160}
 """Width of the screen to its height, pixels."""
-LEAST_WIDTH = {"fleetscope-fleet-wall": 1280}
+WALL = "fleetscope-fleet-wall"
+LEAST_WIDTH = {WALL: 1280}
 """Pixels below which a dashboard is not meant to be read."""
+WALL_SHARE = 1 / 40
+"""Of the screen's height that type on the wall takes at least."""
 THEMES = ("dark", "light")
 MOST_OPEN = 14
-LOADED_SECONDS = 60.0
+SPARE_PX = 24
+UIDS = {path.stem for path in DASHBOARDS}
+LOADED_SECONDS = 120.0
 DATA_SECONDS = 240.0
 
 JUDGE = Path(__file__).with_name("look.js").read_text("utf-8")
@@ -54,6 +62,8 @@ class Look:
     took_seconds: float = 0.0
     own_bytes: int = 0
     """Transferred until the first screen is there, for its JSON and its queries."""
+    links: list[tuple[str, str]] = field(default_factory=list)
+    """Title of a panel, and where a link on it leads."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -148,7 +158,8 @@ def look(
     page.on("requestfinished", lambda request: _finished(request, seen))
     try:
         began = time.monotonic()
-        page.goto(f"{url}/d/{path.stem}/?orgId=1&theme={theme}&kiosk&refresh={query}")
+        fitted = "&autofitpanels=true" if path.stem == WALL else ""
+        page.goto(f"{url}/d/{path.stem}/?orgId=1&theme={theme}&kiosk&refresh={query}{fitted}")
         settle(page)
         seen.took_seconds = time.monotonic() - began
         opening_bytes = seen.own_bytes
@@ -164,12 +175,42 @@ def look(
         seen.wrong += [f"table without headings: {title}" for title in judged["bare"]]
         if judged["open"] > MOST_OPEN:
             seen.wrong.append(f"{judged['open']} open panels, {MOST_OPEN} at most")
+        seen.wrong += [f"red without a link: {text}" for text in sorted(set(judged["dead"]))]
+        seen.links = [(title, href) for title, href in judged["links"]]
+        seen.wrong += [f"dead link: {panel}: {href}" for panel, href in seen.links if dead(href)]
+        if path.stem == WALL:
+            seen.wrong += _of_the_wall(judged["smallest"], height, WIDTHS.get(width, 1080))
         text = page.inner_text("body")
         seen.wrong += [f"not on the page: {title}" for title in titles(path) if title not in text]
         seen.own_bytes = opening_bytes
     finally:
         page.close()
     return seen
+
+
+def dead(href: str) -> bool:
+    """Whether a link leads nowhere: to no dashboard of ours, without its time or its subject."""
+    address = urlsplit(href)
+    if address.scheme in ("tel", "mailto"):
+        return not address.path
+    given = parse_qs(address.query, keep_blank_values=True)
+    if "${" in href or any(value in ([""], ["-"]) for value in given.values()):
+        return True
+    if address.path.endswith("/cells"):  # of the exporter's page
+        return not given.keys() >= {"site", "since", "until"}
+    known = address.path.strip("/").removeprefix("d/").partition("/")[0] in UIDS
+    return not known or not given.keys() >= {"from", "to"}
+
+
+def _of_the_wall(smallest: list[Any], height: int, screen: int) -> list[str]:
+    """What is wrong with the wall: type that is too low, or more than one screen."""
+    pixels, text = smallest
+    wrong = []
+    if pixels < WALL_SHARE * screen:
+        wrong.append(f"type of {pixels:.0f} px, {WALL_SHARE * screen:.0f} at least: {text}")
+    if height > screen + SPARE_PX:
+        wrong.append(f"{height} px on a screen of {screen}")
+    return wrong
 
 
 def titles(path: Path) -> list[str]:

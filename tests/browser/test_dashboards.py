@@ -10,17 +10,19 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 import yaml
 from rich.console import Console
 
+from grafana.kit.catalogue import catalogue
 from provisioning.local import servers
 from provisioning.local.run import Run
 from provisioning.local.stack import Stack
 from provisioning.local.web import get_json
 from simulator.scenario import SCENARIOS
-from tests.browser.look import DASHBOARDS, look, settle
+from tests.browser.look import DASHBOARDS, JUDGE, look, settle
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -140,6 +142,56 @@ def test_a_panel_in_error_is_noticed(stack: Stack, browser: Browser, tmp_path: P
     assert any(fault.startswith("panel in error") for fault in seen.wrong)
 
 
+def subject(href: str) -> tuple[str, tuple[str, ...]]:
+    """What makes a link one of its kind: where it leads, and what it chooses there."""
+    address = urlsplit(href)
+    given = sorted(parse_qs(address.query))
+    return address.path, tuple(name for name in given if name.startswith(("var-", "viewPanel")))
+
+
+def test_every_kind_of_link_leads_to_its_dashboard_with_subject_and_time(
+    stack: Stack, browser: Browser, tmp_path: Path
+) -> None:
+    """One of each kind is clicked; `look` judges the address of every other."""
+    clicked: set[tuple[str, tuple[str, ...]]] = set()
+    page = browser.new_page(viewport={"width": 1600, "height": 2400})
+    try:
+        for path in DASHBOARDS:
+            source = f"{grafana_url(stack)}/d/{path.stem}/?orgId=1&kiosk&refresh=&var-site={SITE}"
+            page.goto(source)
+            settle(page)
+            judged = page.evaluate(JUDGE)
+            assert judged["dead"] == [], "red without a link"
+            for _, href in judged["links"]:
+                kind = subject(href)
+                if kind in clicked or not kind[0].startswith("/d/"):
+                    continue
+                clicked.add(kind)
+                _click(page, href)
+                page.goto(source)
+                page.locator(f"a[href='{href}']").first.wait_for()
+    finally:
+        page.close()
+    reached = {path.split("/")[2] for path, _ in clicked}
+    assert reached == set(catalogue())
+
+
+def _click(page: Page, href: str) -> None:
+    """Follow a link, and see that the dashboard that it names is there, of what it names."""
+    address = urlsplit(href)
+    entry = catalogue()[address.path.split("/")[2]]
+    page.locator(f"a[href='{href}']").first.click()
+    page.wait_for_url(re.compile(rf"/d/{entry.uid}/?[^/]*\?"))
+    chosen, found = parse_qs(address.query), parse_qs(urlsplit(page.url).query)
+    for name, values in chosen.items():
+        if name.startswith("var-") or name in ("from", "to"):
+            assert found.get(name) == values, (href, page.url)
+    if "viewPanel" in chosen:
+        page.get_by_role("heading").first.wait_for()
+    else:
+        page.get_by_text(entry.decision).first.wait_for()
+
+
 def test_triage_leads_to_the_site_and_on_to_its_cells(stack: Stack, browser: Browser) -> None:
     page = browser.new_page(viewport={"width": 1280, "height": 2000})
     try:
@@ -197,6 +249,16 @@ def test_every_view_of_the_cells_is_one_click_away(
         )
         assert "since=" in page.url
         page.locator("#worst tbody tr").first.wait_for()
+    finally:
+        page.close()
+
+
+def test_a_table_of_stored_rows_says_why_it_has_none(stack: Stack, browser: Browser) -> None:
+    page = browser.new_page(viewport={"width": 1280, "height": 1000})
+    try:
+        page.goto(f"{grafana_url(stack)}/d/fleetscope-site-readings/?kiosk&var-site=nobody")
+        settle(page)
+        assert page.get_by_text("Nothing stored for this site in this time range").count() == 2
     finally:
         page.close()
 

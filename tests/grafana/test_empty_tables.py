@@ -1,4 +1,4 @@
-"""Every table keeps its headings while there is nothing to show, on real servers."""
+"""What a table shows while there is nothing to show, on real servers: its headings, or why."""
 
 from __future__ import annotations
 
@@ -126,3 +126,32 @@ async def test_every_column_is_there_without_any_issue(
     wanted = set(re.findall(r'"(\w+)"', asked[1]))
     assert wanted <= set(part.columns)
     assert len(wanted & shown) >= 3
+
+
+STORED = [
+    pytest.param(panel, id=f"{uid}: {panel['title']}")
+    for uid, dashboard in dashboards().items()
+    for panel in all_panels(dashboard)
+    if panel["type"] == "table"
+    and all(target["datasource"]["type"] == "influxdb" for target in panel["targets"])
+]
+
+
+async def test_a_table_of_stored_rows_alone_says_why_it_has_none(server: Server) -> None:  # noqa: F811
+    """InfluxDB names no columns where it has no rows, so that a sentence stands in their place."""
+    source = Source(Connection(server.url, "fleet", server.headers, {}))
+    target = server.target()
+    try:
+        await target.prepare()
+        for param in STORED:
+            (panel,) = param.values
+            for asked in panel["targets"]:
+                query = filled(
+                    asked["query"], "a", "fleetscope_site_up", "soc_percent", regex=False
+                )
+                assert source.ask(query) == [], panel["title"]
+            said = panel["fieldConfig"]["defaults"]["noValue"]
+            assert re.search("time range|this battery|of this site", said, re.IGNORECASE), said
+    finally:
+        source.close()
+        await target.close()
