@@ -65,6 +65,7 @@ ASSESS_SECONDS = 2.0
 STORE_ASSESSMENT_SECONDS = 10.0
 WATCH_FILE_SECONDS = 2.0
 SUN_SECONDS = 60.0
+WINDOW_SECONDS = 10.0
 CLOCK_SECONDS = 1.0
 PRICES_SECONDS = 60.0
 FIRST_ROUND_SECONDS = 60.0
@@ -92,7 +93,7 @@ class Collector:
         self._cell_issues: frozenset[str] = frozenset()
         self._outlook: Outlook | None = None
         self._expected: Expected | None = None
-        self._integrated = time.monotonic()
+        self._integrated = self._observed = time.monotonic()
         self._reloading = asyncio.Lock()
         self._stopping = False
         self._writer = writer_of(settings, rng)
@@ -161,6 +162,7 @@ class Collector:
         self._poller.every(SUN_SECONDS, self._sun, "sun")
         if self._prices is not None:
             self._poller.every(PRICES_SECONDS, self._prices.turn, "prices")
+        self._poller.every(WINDOW_SECONDS, self._observe, "window")
         sites = sites_word(len(self._file.fleet.sites))
         host = self._settings.host_port[0]
         address = f"{f'[{host}]' if ':' in host else host}:{self._listener.getsockname()[1]}"
@@ -266,6 +268,12 @@ class Collector:
         self._assess_seconds = time.thread_time() - before
         self._published = self._publication()
         self._server.publish()
+
+    def _observe(self) -> None:
+        """Add this moment to the recent past of all sites."""
+        now = time.monotonic()
+        self._state.observe(now, time.time(), now - self._observed, self._expected)
+        self._observed = now
 
     def _store_assessment(self) -> None:
         if self._writer is None:

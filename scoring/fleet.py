@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +28,8 @@ from scoring.overall import Overall, combine
 from scoring.ranking import attention_rank, performance_rank
 from scoring.rules import MAIN_READING_SILENT, PV_LOW, PV_UNDERPERFORMING
 from scoring.solar import SolarResult, assess_solar
+from scoring.window_findings import WindowInputs, assess_window
+from scoring.window_rules import PV_SHIFTED
 
 BATTERY_INPUTS = (
     "soc_percent",
@@ -92,6 +94,10 @@ class FleetInputs:
         The last W grid frequencies.
     pv_ratio : float array
         From :func:`scoring.solar.performance_ratio`.
+    pv_current : bool array
+        Where the window of ``pv_ratio`` reaches up to now.
+    solar_before : scoring.solar.SolarResult or None
+        The judgement before, which holds through the time that cannot be judged.
     worked, attempted : float arrays
         Scrapes of the last hour.
     age_s, interval_s, offline_after_s : float arrays
@@ -113,6 +119,10 @@ class FleetInputs:
         Group numbers, -1 in none; no group spans projects.
     project : int array
         Group numbers; every site is in one. Sites are compared within their project alone.
+    azimuth_given : bool array
+        Where the fleet file says which way the PV array faces.
+    window : mapping of name to float array
+        Figures of the recent past, from :mod:`scoring.window`; unknown where left out.
     held : mapping of code to HeldIssue
         The judgement before; see :func:`scoring.issues.judge`.
     required : Required
@@ -145,6 +155,10 @@ class FleetInputs:
     region: NDArray[np.int64]
     battery_type: NDArray[np.int64]
     project: NDArray[np.int64]
+    azimuth_given: BoolArray
+    pv_current: BoolArray
+    solar_before: SolarResult | None = None
+    window: Mapping[str, FloatArray] = field(default_factory=dict)
     held: Held = field(default_factory=dict)
     required: Required = field(default_factory=Required)
     curtailed: BoolArray | None = None
@@ -179,7 +193,7 @@ def assess_fleet(inputs: FleetInputs) -> FleetScores:
     offline = inputs.tried & (never | (inputs.age_s > inputs.offline_after_s))
     answering = inputs.tried & ~offline
     no_grid = inputs.off_grid | (read["grid_expected"] == 0)
-    noticed = _noticed(inputs, answering, no_grid)
+    noticed = (*_noticed(inputs, answering, no_grid), *_past(inputs, answering, no_grid))
     any_battery = np.any([~np.isnan(read[name]) for name in BATTERY_INPUTS], axis=0)
     battery = assess_battery(
         soh_percent=read["battery_lowest_soh_percent"],
@@ -211,7 +225,9 @@ def assess_fleet(inputs: FleetInputs) -> FleetScores:
         noticed=tuple(f for f in noticed if f.rule.component == "grid"),
         held=inputs.held,
     )
-    solar, solar_result = _assess_solar(inputs, answering)
+    solar, solar_result = _assess_solar(
+        inputs, answering, tuple(f for f in noticed if f.rule.component == "solar")
+    )
     connectivity = assess_connectivity(
         worked=inputs.worked,
         attempted=inputs.attempted,
@@ -278,17 +294,40 @@ def _main_reading_silent(inputs: FleetInputs, answering: BoolArray) -> Finding:
     return judge(MAIN_READING_SILENT, np.full(answering.shape, np.nan), {}, answering & silent)
 
 
-def _assess_solar(inputs: FleetInputs, answering: BoolArray) -> tuple[Component, SolarResult]:
+def _past(inputs: FleetInputs, answering: BoolArray, no_grid: BoolArray) -> tuple[Finding, ...]:
+    return assess_window(
+        WindowInputs(
+            figures=inputs.window,
+            readings=inputs.readings,
+            limits=inputs.thresholds,
+            answering=answering,
+            no_grid=no_grid,
+            has_pv=inputs.solar_capacity_kw > 0,
+            azimuth_given=inputs.azimuth_given,
+            held=inputs.held,
+        )
+    )
+
+
+def _assess_solar(
+    inputs: FleetInputs, answering: BoolArray, past: tuple[Finding, ...]
+) -> tuple[Component, SolarResult]:
+    """The solar component; ``past`` are the findings over the recent past."""
     has_pv = inputs.solar_capacity_kw > 0
-    compared_pv = has_pv & answering
+    # Where the sun of the fleet file is not the site's own, a comparison with it means nothing.
+    shifted = np.any([f.severity > 0 for f in past if f.rule is PV_SHIFTED], axis=0)
+    judged_pv = has_pv & answering & ~shifted
     if inputs.curtailed is not None:
-        compared_pv &= ~inputs.curtailed
-    result = assess_solar(inputs.pv_ratio, [inputs.region], compared_pv)
+        judged_pv &= ~inputs.curtailed
+    result = assess_solar(inputs.pv_ratio, [inputs.region], judged_pv & inputs.pv_current)
+    if inputs.solar_before is not None:
+        result = result.or_before(inputs.solar_before, judged_pv)
     compared = ~np.isnan(result.relative)
     judged = np.where(compared, result.relative, inputs.pv_ratio)
     findings = (
         judge(PV_UNDERPERFORMING, judged, {}, result.underperforming),
         judge(PV_LOW, judged, {}, result.low),
+        *past,
     )
     needed = {"pv_power_w": inputs.readings["pv_power_w"], "latitude": inputs.latitude}
     required = inputs.required.of_component("solar")
@@ -298,10 +337,8 @@ def _assess_solar(inputs: FleetInputs, answering: BoolArray) -> tuple[Component,
     }
     base = component("solar", findings, needed, applicable)
     # Present inputs allow a judgement, but only a stretch of daylight brings one.
-    return (
-        Component("solar", result.score, findings, base.inputs, base.present, base.applicable),
-        result,
-    )
+    score = np.where(np.isnan(result.score), np.nan, base.score)
+    return replace(base, score=score), result
 
 
 def _outliers(inputs: FleetInputs) -> dict[str, Outliers]:

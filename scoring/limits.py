@@ -11,6 +11,42 @@ SETTLE_SECONDS = 300.0
 50160 counts events of voltage by the minute, and frequency by means of ten seconds; a source that
 leaves its band every few minutes has one fault."""
 
+_OF_THE_PAST = (
+    # name, default, unit, highest, release, less than, note
+    (
+        "temperature_long",
+        40.0,
+        "°C",
+        100.0,
+        0.0,
+        "",
+        "Battery temperature in °C for long stays; see `hot_hours`",
+    ),
+    ("hot_hours", 6.0, "h", 24.0, 1.0, "", ""),
+    ("soh_fall_info", 0.5, "%", 10.0, 0.05, "soh_fall_warning", ""),
+    ("soh_fall_warning", 1.0, "%", 10.0, 0.1, "", ""),
+    ("soc_stuck_ratio", 0.15, "", 1.0, 0.0, "", ""),
+    ("energy_gap_ratio", 0.25, "", 5.0, 0.02, "", ""),
+    ("charge_refused_seconds", 900.0, "s", 86400.0, 0.0, "", ""),
+    ("grid_excursions", 3.0, "", 1000.0, 0.0, "", ""),
+    ("voltage_outside_ratio", 0.05, "", 1.0, 0.005, "", ""),
+    ("grid_outages", 2.0, "", 1000.0, 0.0, "", ""),
+    ("voltage_unbalance_ratio", 0.03, "", 1.0, 0.002, "", ""),
+    ("pv_shift_hours", 1.0, "h", 12.0, 0.0, "", ""),
+    (
+        "pv_night_ratio",
+        0.05,
+        "",
+        1.0,
+        0.0,
+        "",
+        "Share of PV energy made while the sun is down; above it for information",
+    ),
+    ("pv_soiling_ratio", 0.12, "", 1.0, 0.02, "", ""),
+    ("latency_ratio", 3.0, "", 1000.0, 0.5, "", ""),
+)
+"""Limits of what the recent past says; their sources stand with their rules."""
+
 LIMITS: dict[str, Limit] = {
     limit.name: limit
     for limit in (
@@ -107,6 +143,23 @@ LIMITS: dict[str, Limit] = {
         Limit("offline_after_seconds", math.nan, "s"),
         Limit("scrapes_worked_warning", 0.50, release=0.05),
         Limit("scrapes_worked_info", 0.95, release=0.02),
+        *(
+            Limit(
+                name,
+                default,
+                unit,
+                lowest=0,
+                highest=highest,
+                above_lowest=True,
+                configurable=True,
+                release=release,
+                less_than=less_than,
+                note=note,
+            )
+            for name, default, unit, highest, release, less_than, note in _OF_THE_PAST
+        ),
+        Limit("modules_offline", 0.0),
+        Limit("modules_blocking", 0.0),
         Limit("alarm_level", 2.0),
         Limit("warning_level", 1.0),
     )

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from scoring.notice_rules import NOTICE_RULES
 from scoring.rule import Level, Rule, Severity, Side
+from scoring.window_rules import WINDOW_RULES
 
 BELOW, ABOVE, STATE = Side.BELOW, Side.ABOVE, Side.STATE
 INFO, WARNING, CRITICAL = Severity.INFO, Severity.WARNING, Severity.CRITICAL
@@ -43,6 +44,7 @@ BATTERY_SOH = Rule(
     "Check the warranty terms and plan a capacity test; order a replacement if it confirms.",
     input="soh_percent",
     visit=True,
+    family="state of health",
 )
 BATTERY_TEMPERATURE = Rule(
     "battery_temperature",
@@ -58,6 +60,7 @@ BATTERY_TEMPERATURE = Rule(
     "Reduce charge and discharge power, then check ventilation and ambient temperature on site.",
     input="temperature_c",
     visit=True,
+    family="temperature",
 )
 CELL_SPREAD = Rule(
     "cell_spread",
@@ -220,6 +223,7 @@ GRID_VOLTAGE = Rule(
     "Grid voltage is {value}, beyond {limit}",
     "Compare phases and neighbouring sites; report a lasting deviation to the utility.",
     input="grid_voltage_v",
+    family="grid voltage",
 )
 GRID_UNSTEADY = Rule(
     "grid_unsteady",
@@ -313,6 +317,7 @@ PV_UNDERPERFORMING = Rule(
     "Check string fuses, isolators and the inverter's error log, then look for new shade.",
     visit=True,
     as_percent=True,
+    family="PV",
 )
 PV_LOW = Rule(
     "pv_low",
@@ -324,6 +329,7 @@ PV_LOW = Rule(
     "PV makes {value} of what the sun and its neighbours say it should",
     "Look for dirt, snow or new shade at the next visit.",
     as_percent=True,
+    family="PV",
 )
 SITE_OFFLINE = Rule(
     "site_offline",
@@ -441,6 +447,7 @@ RULES: tuple[Rule, ...] = (
     IMPLAUSIBLE_READING,
     WRONG_TYPE,
     MAIN_READING_SILENT,
+    *WINDOW_RULES,
     *NOTICE_RULES,
 )
 BY_CODE: dict[str, Rule] = {rule.code: rule for rule in RULES}

@@ -47,3 +47,28 @@ def median_slope(x: FloatArray, y: FloatArray, *, most_points: int) -> float:
         keep = np.linspace(0, x.size - 1, most_points).round().astype(int)
         x, y = x[keep], y[keep]
     return float(np.median(pair_slopes(x, y)))
+
+
+def slope_interval(x: FloatArray, y: FloatArray, z: float = 1.645) -> tuple[float, float, float]:
+    """Median slope and its interval after Sen (1968); 90 % by default.
+
+    Parameters
+    ----------
+    x, y : float arrays, shape (N,), N at least 3
+        x ascending; y without NaN.
+    z : float
+        Quantile of the normal distribution for the interval.
+
+    References
+    ----------
+    P. K. Sen, "Estimates of the regression coefficient based on Kendall's tau", JASA 63(324), 1968,
+    pp. 1379-1389; the variance for ties after M. G. Kendall, "Rank Correlation Methods", 1970.
+    """
+    slopes = np.sort(pair_slopes(x, y))
+    count = x.size
+    _, ties = np.unique(y, return_counts=True)
+    variance = count * (count - 1) * (2 * count + 5) - (ties * (ties - 1) * (2 * ties + 5)).sum()
+    reach = z * math.sqrt(max(float(variance), 0.0) / 18.0)
+    low = max(int((slopes.size - reach) / 2), 0)
+    high = min(math.ceil((slopes.size + reach) / 2), slopes.size - 1)
+    return float(np.median(slopes)), float(slopes[low]), float(slopes[high])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 
 import numpy as np
@@ -73,6 +73,26 @@ class SolarResult:
     low: BoolArray
     neighbour_median: FloatArray
     neighbours: IntArray
+
+    def or_before(self, before: SolarResult, where: BoolArray) -> SolarResult:
+        """This judgement, and where it has none the one before.
+
+        Parameters
+        ----------
+        before : SolarResult
+            Of the same sites.
+        where : bool array, shape (N,)
+            Where a judgement of before may go on.
+        """
+        kept = where & np.isnan(self.score) & ~np.isnan(before.score)
+        if not kept.any():
+            return self
+        return SolarResult(
+            *(
+                np.where(kept, getattr(before, field.name), getattr(self, field.name))
+                for field in fields(self)
+            )
+        )
 
 
 def expected_power(

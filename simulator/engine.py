@@ -325,8 +325,8 @@ class Simulator:
         self._flow: Flows = flow
         self._islanded = islanded
         hours = dt / 3.6e6
-        self._charged += np.clip(battery, 0.0, None) * hours
-        self._discharged += np.clip(-battery, 0.0, None) * hours
+        self._charged += np.clip(battery, 0.0, None) * hours * over.counter_factor
+        self._discharged += np.clip(-battery, 0.0, None) * hours * over.counter_factor
         self._pv_energy += (flow.pv_ac + flow.pv_dc) * hours
         self._pv_today += (flow.pv_ac + flow.pv_dc) * hours
         self._imported += np.clip(flow.grid, 0.0, None) * hours
@@ -345,8 +345,9 @@ class Simulator:
         root = np.sqrt(np.maximum(emf**2 + 4.0 * resistance * target, 0.0))
         current = (root - emf) / (2.0 * resistance)
         charge, discharge = cells.limits()
-        charge, discharge = np.where(held, 0.0, charge), np.where(held, 0.0, discharge)
-        current = np.clip(current, -discharge, charge)
+        charge = np.where(over.refuses_charge[rows], 0.0, charge)
+        discharge = np.where(over.refuses_discharge[rows], 0.0, discharge)
+        current = np.where(held, 0.0, np.clip(current, -discharge, charge))
         cells.step(current, dt, self._room[rows])
         for row in np.flatnonzero(spread):
             weak = cells.cells // 3
@@ -392,6 +393,7 @@ class Simulator:
         line = self._grid.line_voltage(row, self._open_line[row], grid)
         if not np.isnan(over.voltage[row]):
             line = np.full(3, over.voltage[row])
+        line[0] *= 1.0 - over.unbalance[row]
         frequency = self._frequency[row] + over.frequency_offset[row]
         if not np.isnan(over.frequency[row]):
             frequency = over.frequency[row]
@@ -400,9 +402,10 @@ class Simulator:
         if not np.isnan(over.temperature[row]):
             temperatures = temperatures - temperatures.mean() + over.temperature[row]
         soh = float(bank.soh[pack])
+        soc = bank.soc[pack] if np.isnan(over.soc_shown[row]) else over.soc_shown[row]
         return SiteState(
             time=self.time,
-            soc=100.0 * float(bank.soc[pack]),
+            soc=100.0 * float(soc),
             soh=100.0 * soh,
             battery_voltage=float(self._voltage[row]),
             battery_current=float(self._current[row]),
@@ -411,6 +414,7 @@ class Simulator:
             max_charge_current=float(self._charge_limit[row]),
             max_discharge_current=float(self._discharge_limit[row]),
             charge_voltage=CHARGE_LIMIT_V * bank.cells,
+            modules_offline=int(over.modules_offline[row]),
             capacity_ah=float(bank.design.capacity_ah[pack]),
             cell_voltages=bank.voltages[pack].tolist(),
             cell_temperatures=temperatures.tolist(),

@@ -31,6 +31,11 @@ FaultName = Literal[
     "implausible",
     "battery_silent",
     "rename_battery",
+    "soc_shown",
+    "current_refused",
+    "modules_offline",
+    "counter_factor",
+    "unbalance",
 ]
 
 FAULTS: tuple[str, ...] = get_args(FaultName)
@@ -66,6 +71,23 @@ ISSUE_CODES = (
     "device_silent",
     "device_gone",
     "device_id_clash",
+    "grid_excursions",
+    "grid_voltage_band",
+    "grid_outages",
+    "grid_unbalance",
+    "soh_falling",
+    "battery_hot_long",
+    "soc_stuck",
+    "soc_contradicted",
+    "energy_gap",
+    "charge_refused",
+    "discharge_refused",
+    "modules_offline",
+    "modules_blocking",
+    "pv_shifted",
+    "pv_soiled",
+    "scrapes_slow",
+    "sensor_stuck",
 )
 
 
@@ -144,6 +166,36 @@ class RenameParams(Params):
     name: str = Field(default="socketcan_can1_vi1_uc998877", pattern=r"^[A-Za-z0-9_]+$")
 
 
+class SocShownParams(Params):
+    """State of charge that the BMS shows whatever the cells hold, in percent."""
+
+    value: float = Field(ge=0.0, le=100.0)
+
+
+class RefusedParams(Params):
+    """What the BMS does not allow."""
+
+    direction: Literal["charge", "discharge"] = "charge"
+
+
+class ModulesParams(Params):
+    """Modules that do not answer."""
+
+    count: int = Field(default=1, ge=1, le=64)
+
+
+class CounterParams(Params):
+    """Share of the energy that the battery's counters count."""
+
+    factor: float = Field(ge=0.0, le=3.0)
+
+
+class UnbalanceParams(Params):
+    """How far the first phase lies below the others, as a share of its voltage."""
+
+    ratio: float = Field(ge=0.0, le=0.5)
+
+
 PARAMS: dict[str, type[Params]] = {
     "soh": SohParams,
     "frequency": FrequencyParams,
@@ -155,6 +207,11 @@ PARAMS: dict[str, type[Params]] = {
     "alarm": AlarmParams,
     "slow": SlowParams,
     "rename_battery": RenameParams,
+    "soc_shown": SocShownParams,
+    "current_refused": RefusedParams,
+    "modules_offline": ModulesParams,
+    "counter_factor": CounterParams,
+    "unbalance": UnbalanceParams,
 }
 
 
@@ -286,7 +343,18 @@ def expected_issues(  # noqa: PLR0911 - one for each fault
             slow = ("site_offline", "scrapes_failing", "device_silent")
             return NO_ANSWER if seconds >= 30.0 else _expected(may=slow)
         case _:
-            return _PLAIN[fault]
+            return _PLAIN[fault] if fault in _PLAIN else _of_the_past(parsed)
+
+
+def _of_the_past(params: Params) -> Expected:
+    """What shows only over hours: not while a fault has just begun."""
+    match params:
+        case RefusedParams(direction=direction):
+            return _expected(f"{direction}_refused", may=("battery_soc",))
+        case UnbalanceParams(ratio=ratio):
+            return _expected(*("grid_unbalance",) if ratio > 0.06 else (), may=("grid_voltage",))
+        case _:
+            raise ValueError(f"nothing is expected of {type(params).__name__}")
 
 
 def _frequency(params: FrequencyParams, setting: Setting) -> Expected:
@@ -337,4 +405,9 @@ _PLAIN: dict[str, Expected] = {
     "implausible": _expected("implausible_reading", may=("battery_silent", "scrapes_failing")),
     "battery_silent": _expected("battery_silent", may=("device_gone",)),
     "rename_battery": _expected(),
+    "soc_shown": _expected(
+        one_of=("soc_stuck", "soc_contradicted", "energy_gap"), may=("battery_soc",)
+    ),
+    "modules_offline": _expected("modules_offline"),
+    "counter_factor": _expected("energy_gap"),
 }

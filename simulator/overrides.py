@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from simulator.faults import (
     CellSpreadParams,
+    CounterParams,
     FaultName,
     FrequencyParams,
     LowSocParams,
+    ModulesParams,
     Params,
+    RefusedParams,
     ShadeParams,
+    SocShownParams,
     SohParams,
     TemperatureParams,
+    UnbalanceParams,
     VoltageParams,
 )
 
@@ -51,6 +57,16 @@ class Overrides:
         Share of the PV power that is left, 0 to 1.
     grid_lost : bool array
         True where the grid is gone.
+    soc_shown : array
+        State of charge that the BMS shows, 0 to 1.
+    refuses_charge, refuses_discharge : bool array
+        True where the BMS allows no current in this direction.
+    modules_offline : array
+        Number of modules that do not answer.
+    counter_factor : array
+        Share of the energy that the battery's counters count.
+    unbalance : array
+        How far the first phase lies below the others, as a share.
     """
 
     frequency: Floats
@@ -61,6 +77,12 @@ class Overrides:
     spread: Floats
     pv_factor: Floats
     grid_lost: NDArray[np.bool_]
+    soc_shown: Floats
+    refuses_charge: NDArray[np.bool_]
+    refuses_discharge: NDArray[np.bool_]
+    modules_offline: Floats
+    counter_factor: Floats
+    unbalance: Floats
 
     @classmethod
     def none(cls, count: int) -> Overrides:
@@ -78,27 +100,33 @@ class Overrides:
             spread=nothing(),
             pv_factor=np.ones(count),
             grid_lost=np.zeros(count, dtype=np.bool_),
+            soc_shown=nothing(),
+            refuses_charge=np.zeros(count, dtype=np.bool_),
+            refuses_discharge=np.zeros(count, dtype=np.bool_),
+            modules_offline=np.zeros(count),
+            counter_factor=np.ones(count),
+            unbalance=np.zeros(count),
         )
 
     def take(self, row: int, active: Iterable[ActiveFault]) -> float | None:
         """Enter the faults of one site; returns the SOH (percent) that they ask for, if any."""
         soh = None
         for item in active:
-            match item.params:
+            params = item.params
+            if type(params) in _HELD:
+                name, value_of = _HELD[type(params)]
+                getattr(self, name)[row] = value_of(params)
+                continue
+            match params:
                 case SohParams(value=value):
                     soh = value
                 case FrequencyParams(value=None, offset=offset):
                     self.frequency_offset[row] = offset
                 case FrequencyParams(value=value):
                     self.frequency[row] = value
-                case CellSpreadParams(volts=volts):
-                    self.spread[row] = volts
-                case TemperatureParams(celsius=celsius):
-                    self.temperature[row] = celsius
-                case LowSocParams(value=value):
-                    self.soc[row] = value / 100.0
-                case VoltageParams(value=value):
-                    self.voltage[row] = value
+                case RefusedParams(direction=direction):
+                    refuses = {"charge": self.refuses_charge, "discharge": self.refuses_discharge}
+                    refuses[direction][row] = True
                 case ShadeParams(factor=factor):
                     self.pv_factor[row] *= factor
                 case _ if item.fault == "pv_dead":
@@ -106,3 +134,16 @@ class Overrides:
                 case _ if item.fault == "grid_lost":
                     self.grid_lost[row] = True
         return soh
+
+
+_HELD: dict[type[Params], tuple[str, Callable[[Any], float]]] = {
+    CellSpreadParams: ("spread", lambda p: p.volts),
+    TemperatureParams: ("temperature", lambda p: p.celsius),
+    LowSocParams: ("soc", lambda p: p.value / 100.0),
+    VoltageParams: ("voltage", lambda p: p.value),
+    SocShownParams: ("soc_shown", lambda p: p.value / 100.0),
+    ModulesParams: ("modules_offline", lambda p: p.count),
+    CounterParams: ("counter_factor", lambda p: p.factor),
+    UnbalanceParams: ("unbalance", lambda p: p.ratio),
+}
+"""Parameters to the array that they are entered in, and the value."""

@@ -24,6 +24,7 @@ class SiteState:
     max_charge_current: float
     max_discharge_current: float
     charge_voltage: float
+    modules_offline: int
     capacity_ah: float
     cell_voltages: list[float]
     cell_temperatures: list[float]

@@ -15,7 +15,7 @@ import numpy as np
 
 from exporter.assess.sentences import sentence_of
 from exporter.assess.site_views import SiteView, views_of
-from exporter.collect.state import COLUMN, FleetState
+from exporter.collect.state import COLUMN, PV_PAUSE_SECONDS, FleetState
 from exporter.config.fleet import Fleet, Site
 from exporter.model.cell_findings import CellFinding, SiteCells
 from exporter.model.quantities import label
@@ -29,7 +29,7 @@ from scoring.rules import (
     MAIN_READING_SILENT,
     SITE_OFFLINE,
 )
-from scoring.solar import performance_ratio
+from scoring.solar import SolarResult, performance_ratio
 from scoring.status import STATUSES, Status
 from scoring.weights import WEIGHTS
 
@@ -256,6 +256,10 @@ def assess(
         region=state.region,
         battery_type=state.battery_type,
         project=state.project,
+        azimuth_given=state.azimuth_given,
+        pv_current=state.pv_idle_s <= PV_PAUSE_SECONDS,
+        solar_before=_solar_before(previous, state),
+        window=state.window.figures(wall, readings, state.constants),
         held=_held(previous, state, now),
         required=state.required,
         curtailed=state.curtailed,
@@ -304,6 +308,13 @@ def _noticed(state: FleetState) -> dict[str, BoolArray]:
             mask = found.setdefault(notice.code, np.zeros(len(state.records), dtype=bool))
             mask[row] = True
     return found
+
+
+def _solar_before(previous: FleetAssessment | None, state: FleetState) -> SolarResult | None:
+    """What an Assessment said of PV, if it is of the present fleet."""
+    if previous is None or previous.fleet is not state.fleet:
+        return None
+    return previous.scores.solar
 
 
 def _held(previous: FleetAssessment | None, state: FleetState, now: float) -> Held:

@@ -24,6 +24,7 @@ from scoring.rules import (
     SITE_OFFLINE,
     WRONG_TYPE,
 )
+from scoring.window_rules import CHARGE_REFUSED, DISCHARGE_REFUSED, SOC_CONTRADICTED
 
 MOST_NAMED = 5
 
@@ -160,6 +161,18 @@ def _shortened(names: list[str]) -> str:
     return ", ".join(names[:MOST_NAMED]) + (", …" if len(names) > MOST_NAMED else "")
 
 
+def _cells_at_rest(record: SiteRecord, value: float, threshold: float) -> str:
+    for battery in record.batteries.values():
+        low, high = (battery.readings.get(n, math.nan) for n in ("cell_min_v", "cell_max_v"))
+        if battery.active and not math.isnan(low + high):
+            return f" ({low:.2f} to {high:.2f} V)"
+    return ""
+
+
+def _for_so_long(record: SiteRecord, value: float, threshold: float) -> str:
+    return f" (for {duration_words(value)})"
+
+
 _DETAILS: dict[str, Callable[[SiteRecord, float, float], str]] = {
     BATTERY_SOH.code: _which_battery(BATTERY_SOH),
     BATTERY_TEMPERATURE.code: _which_battery(BATTERY_TEMPERATURE),
@@ -171,5 +184,8 @@ _DETAILS: dict[str, Callable[[SiteRecord, float, float], str]] = {
     SITE_OFFLINE.code: _silence,
     NOMINAL_NOT_SET.code: _nominal,
     GRID_LOST.code: _other_supply,
+    SOC_CONTRADICTED.code: _cells_at_rest,
+    CHARGE_REFUSED.code: _for_so_long,
+    DISCHARGE_REFUSED.code: _for_so_long,
 }
 """What the sentence of a rule adds; other rules add what drivers noticed under their code."""

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from exporter.collect.battery_state import OF_ACTIVE, OF_WORST, BatteryState, battery_figures
 from exporter.collect.pv_arrays import PvArrays
+from exporter.collect.site_window import OBSERVED, Moment, SiteConstants, SiteWindow
 from exporter.config.fleet import PRIORITIES, Fleet, Site
 from exporter.config.thresholds import Thresholds
 from exporter.model.quantities import API_KEYS, DERIVED, SITE_QUANTITIES
@@ -37,6 +38,7 @@ SITE_TIMEOUT_SECONDS = 10.0
 WINDOW_MINUTES = 60
 FREQUENCY_WINDOW = 90
 PV_WINDOW_HOURS = 1.0
+PV_PAUSE_SECONDS = 900.0
 OTHER_DEVICE_STALE_SECONDS = 900.0
 
 _SHARE = {Outcome.OK: 1.0, Outcome.PARTIAL: 0.5}
@@ -87,6 +89,7 @@ class FleetState:
         self.fleet = fleet
         self._minute = -1
         self.row: dict[str, int] = {}
+        self.window = SiteWindow(0)
         self._reset(0)
         self.reconfigure(fleet)
 
@@ -106,6 +109,7 @@ class FleetState:
         self.pv_expected_wh: FloatArray = np.zeros(count)
         self.pv_hours: FloatArray = np.zeros(count)
         self.pv_expected_w: FloatArray = np.full(count, np.nan)
+        self.pv_idle_s: FloatArray = np.full(count, np.inf)
         self.records: list[SiteRecord] = [SiteRecord() for _ in range(count)]
 
     def reconfigure(self, fleet: Fleet) -> None:
@@ -128,6 +132,7 @@ class FleetState:
             getattr(self, name)[keep_to] = old_array[keep_from]
         for source, target in zip(keep_from, keep_to, strict=True):
             self.records[target] = records[source]
+        self.window.keep(len(fleet.sites), keep_from, keep_to)
         self.fleet = fleet
         self.row = {site.id: index for index, site in enumerate(fleet.sites)}
         self._configure(fleet.sites)
@@ -167,6 +172,17 @@ class FleetState:
             [s.battery_type and (s.project or "", s.battery_type) for s in sites]
         )
         self.project = group_labels([(s.project or "",) for s in sites])
+        self.azimuth_given = self.pv_arrays.azimuth_given
+        self.constants = SiteConstants(
+            nominal=self.nominal,
+            frequency_min_hz=self.thresholds["grid_frequency_min"],
+            frequency_max_hz=self.thresholds["grid_frequency_max"],
+            long_stay_c=self.thresholds["temperature_long"],
+            longitude=number(s.longitude for s in sites),
+            curtailed=self.curtailed,
+            capacity_kwh=number(s.capacity_kwh for s in sites),
+            region=self.region,
+        )
 
     def apply(self, snapshot: Snapshot, now: float) -> None:
         """Take in a Snapshot; one of a site that was removed meanwhile is ignored.
@@ -308,8 +324,8 @@ class FleetState:
         """Add a moment to the window over which PV is judged.
 
         The window holds about an hour of time that can be judged (daylight, battery not full,
-        PV not held back) and stands still through the rest, so that an array found dead in the
-        evening is still dead at night.
+        PV not held back), and begins anew after a longer pause: what was before it was made under
+        another sky than what neighbours make now.
 
         Parameters
         ----------
@@ -329,6 +345,8 @@ class FleetState:
             counted = ~exclude_mask(expected.elevation_deg, soc, held_back)
             counted &= (self.times[:, column] >= stale_before) & ~np.isnan(made)
             counted &= expected.power_w > 0
+        begins = counted & (self.pv_idle_s > PV_PAUSE_SECONDS)
+        self.pv_idle_s = np.where(counted, 0.0, self.pv_idle_s + seconds)
         hours = seconds / 3600.0
         keep = math.exp(-hours / PV_WINDOW_HOURS)
         for total, rate in (
@@ -336,7 +354,26 @@ class FleetState:
             (self.pv_expected_wh, expected.power_w),
             (self.pv_hours, np.ones_like(made)),
         ):
+            total[begins] = 0.0
             total[counted] = total[counted] * keep + rate[counted] * hours
+
+    def fresh(self, now: float, names: Iterable[str] = COLUMNS) -> dict[str, FloatArray]:
+        """Readings that are not stale at ``now`` (monotonic), by name, shape (N,); NaN if they
+        are."""
+        found = {}
+        for name in names:
+            column = COLUMN[name]
+            fresh = now - self.times[:, column] <= self.stale_after
+            found[name] = np.where(fresh, self.values[:, column], np.nan)
+        return found
+
+    def observe(self, now: float, wall: float, seconds: float, expected: Expected | None) -> None:
+        """Add a moment (monotonic and Unix seconds), so long after the one before, to the window of
+        the recent past; ``expected`` is what the sun allows."""
+        answering = now - self.last_success <= self.stale_after
+        readings = self.fresh(now, OBSERVED)
+        moment = Moment(wall, seconds, answering, readings, self.duration, expected)
+        self.window.observe(moment, self.constants)
 
     def state_of(self, site: str, quantity: str, now: float) -> ReadingState:
         """Which of the four states the latest reading of a quantity is in."""
@@ -369,6 +406,7 @@ _STATE = (
     "pv_expected_wh",
     "pv_hours",
     "pv_expected_w",
+    "pv_idle_s",
 )
 
 

@@ -64,13 +64,17 @@ def _threshold_meaning(limit: Limit) -> str:
         for level in reversed(rule.levels):
             if level.limit != limit.name:
                 continue
-            subject = f"{rule.subject[0].upper()}{rule.subject[1:]} in {limit.unit}"
+            unit = f" in {limit.unit}" if limit.unit else ""
+            subject = f"{rule.subject[0].upper()}{rule.subject[1:]}{unit}"
             side = (
                 f"{level.further:g} {limit.unit} further"
                 if level.further
                 else f"{level.side.value} it"
             )
             parts.append(f"{side} {_DEGREES[level.severity]}")
+    if not parts:
+        return limit.note
+    parts = list(dict.fromkeys(parts))
     return f"{subject}; {', '.join(parts)}" + (f"; {limit.note}" if limit.note else "")
 
 

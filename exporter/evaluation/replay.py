@@ -95,6 +95,7 @@ class Replay:
         passed = time - self._time if self._time else self.interval_seconds
         stale = now - STALE_INTERVALS * float(state.interval.max(initial=0.0))
         state.integrate_pv(expected, passed, stale)
+        state.observe(now, time, passed, expected)
         latest = self._latest = assess(state, now, time, self._latest)
         self._time = time
         share = pv_share(latest, expected)

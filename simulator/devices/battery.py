@@ -29,7 +29,7 @@ def battery_tree(site: Site, state: SiteState) -> Tree:
 
 
 @lru_cache(maxsize=20000)
-def _bms_fixed(site_id: str, product: str, serial: str, modules: int, cells: int) -> Tree:
+def _bms_fixed(site_id: str, product: str, serial: str, cells: int) -> Tree:
     tree: Tree = {
         "Mgmt/ProcessName": "can-bms",
         "Mgmt/ProcessVersion": "1.0",
@@ -47,8 +47,6 @@ def _bms_fixed(site_id: str, product: str, serial: str, modules: int, cells: int
         "TimeToGo": [],
         "Info/BatteryLowVoltage": round(2.9 * cells, 1),
         "System/NrOfCellsPerBattery": cells,
-        "System/NrOfModulesOnline": modules,
-        "System/NrOfModulesOffline": 0,
         "System/NrOfModulesBlockingCharge": 0,
         "System/NrOfModulesBlockingDischarge": 0,
         "System/NrOfBatteries": 1,
@@ -65,9 +63,7 @@ def _bms(site: Site, state: SiteState) -> Tree:
     low, high = volts.index(min(volts)), volts.index(max(volts))
     cold, hot = heat.index(min(heat)), heat.index(max(heat))
     product = pack.product or pack.type
-    tree = _bms_fixed(
-        site.id, product, digits(site, "battery").upper(), pack.modules, pack.cells
-    ).copy()
+    tree = _bms_fixed(site.id, product, digits(site, "battery").upper(), pack.cells).copy()
     tree.update(
         {
             "Soc": round(state.soc, 1),
@@ -85,6 +81,8 @@ def _bms(site: Site, state: SiteState) -> Tree:
             "Io/AllowToCharge": int(state.max_charge_current > 0.0),
             "Io/AllowToDischarge": int(state.max_discharge_current > 0.0),
             "Io/AllowToBalance": 1,
+            "System/NrOfModulesOnline": pack.modules - state.modules_offline,
+            "System/NrOfModulesOffline": state.modules_offline,
             "System/MinCellVoltage": round(volts[low], 3),
             "System/MaxCellVoltage": round(volts[high], 3),
             "System/MinVoltageCellId": _cell_id(site, low),

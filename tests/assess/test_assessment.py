@@ -455,34 +455,6 @@ def test_an_outage_of_a_region_is_told_as_one() -> None:
     ]
 
 
-def test_pv_is_judged_by_neighbours_over_daylight_and_held_at_night() -> None:
-    import numpy as np
-
-    from scoring.solar import Expected
-
-    ids = ["a", "b", "c", "d", "e"]
-    where = {"latitude": 40.0, "longitude": 0.0, "solar_capacity_kw": 5.0, "region": "here"}
-    state = FleetState(fleet(*ids, **where), 10.0)
-    day = Expected(np.full(5, 3000.0), np.full(5, 40.0), np.full(5, 800.0))
-    now = 1000.0
-    for _ in range(60):
-        now += 60.0
-        for site in ids:
-            made = 300.0 if site == "c" else 2000.0
-            state.apply(snapshot(site, {}, {"pv_power_w": made}), now)
-        state.integrate_pv(day, 60.0, now - 30.0)
-    result = assess(state, now, WALL)
-    assert [set(codes(s)) for s in result] == [set(), set(), {"pv_underperforming"}, set(), set()]
-    assert result.site(2).status is Status.WARNING
-    night = Expected(np.zeros(5), np.full(5, -20.0), np.zeros(5))
-    for _ in range(30):
-        now += 60.0
-        for site in ids:
-            state.apply(snapshot(site, {}, {"pv_power_w": 0.0}), now)
-        state.integrate_pv(night, 60.0, now - 30.0)
-    assert "pv_underperforming" in codes(assess(state, now, WALL).site(2))
-
-
 def test_pv_without_coordinates_is_unknown_and_says_so() -> None:
     site = judge(fleet("a", solar_capacity_kw=5.0), [snapshot("a", {}, {"pv_power_w": 0.0})]).site(
         0

@@ -45,6 +45,16 @@ class Case:
         What the simulator does; None: the fault from begin to end.
     by_day : bool
         Whether it begins in the morning of the site.
+    codes : frozenset of str or None
+        What a right monitor says, where it is not what the simulator expects of the fault.
+    tolerated : frozenset of str
+        What it may say in addition.
+    after_hours : float
+        Time without it at the beginning, from which a monitor knows what is usual.
+    fleet_file : dict
+        What the fleet file says of the site, and is not so.
+    phases : int
+        Least number of phases of the site.
     """
 
     name: str
@@ -56,6 +66,11 @@ class Case:
     innocent: bool = False
     plan: Plan | None = None
     by_day: bool = False
+    codes: frozenset[str] | None = None
+    tolerated: frozenset[str] = frozenset()
+    after_hours: float = 0.0
+    fleet_file: dict[str, Any] = field(default_factory=dict)
+    phases: int = 1
 
     def plans(self, begin: float) -> list[FaultPlan]:
         """What the simulator does, from a moment in seconds after its start."""
@@ -68,6 +83,8 @@ class Case:
         """The truth of it, for a simulation that starts at a Unix time."""
         expected = expected_issues(self.fault, self.params, _setting(site, scenario))
         codes = expected.must_show | expected.must_show_one_of
+        if self.codes is not None:
+            codes = self.codes
         return Label(
             site=site.id,
             fault=self.name,
@@ -75,7 +92,7 @@ class Case:
             begin=start + begin,
             end=start + begin + self.hours * HOUR,
             codes=frozenset() if self.innocent else codes,
-            tolerated=expected.may_show,
+            tolerated=expected.may_show | self.tolerated,
             paging=self.paging,
             innocent=self.innocent,
         )
@@ -252,7 +269,7 @@ def _setting(site: Site, scenario: Scenario) -> Setting:
 
 def suits(case: Case, site: Site, scenario: Scenario) -> bool:
     """Whether a site can have a case: its devices show it, and its grid is the one meant."""
-    if site.faults or site.kind == "multiplus-bmv":
+    if site.faults or site.kind == "multiplus-bmv" or site.phases < case.phases:
         return False
     if case.fault in {"frequency", "voltage", "grid_lost"}:
         return scenario.regions[site.region].nominal_hz == 50 and not site.off_grid
@@ -265,6 +282,8 @@ class Mixed:
 
     scenario: Scenario
     labels: tuple[Label, ...]
+    fleet_file: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """What the fleet file says of sites and is not so, by site."""
 
 
 def mixed(
@@ -311,6 +330,7 @@ def _fill(
     sites = {site.id: site for site in scenario.sites}
     free = [scenario.sites[i] for i in rng.permutation(len(scenario.sites))]
     labels: list[Label] = []
+    changes: dict[str, dict[str, Any]] = {}
     left: list[Case] = []
     for case in cases:
         site = next((s for s in free if suits(case, s, scenario)), None)
@@ -321,8 +341,13 @@ def _fill(
         begin = _begin(case, site, start, rng)
         sites[site.id] = site.model_copy(update={"faults": case.plans(begin)})
         labels.append(case.label(site, scenario, start, begin))
+        if case.fleet_file:
+            changes[site.id] = {
+                key: value(site) if callable(value) else value
+                for key, value in case.fleet_file.items()
+            }
     filled = scenario.model_copy(update={"sites": list(sites.values())})
-    return Mixed(filled, tuple(labels)), left
+    return Mixed(filled, tuple(labels), changes), left
 
 
 def _begin(case: Case, site: Site, start: float, rng: np.random.Generator) -> float:
@@ -333,4 +358,5 @@ def _begin(case: Case, site: Site, start: float, rng: np.random.Generator) -> fl
         begin = (wait if wait >= 2.0 else wait + 24.0) * HOUR
     else:
         begin = float(rng.uniform(2.0, 20.0)) * HOUR
+    begin += case.after_hours * HOUR
     return begin - begin % MINUTE

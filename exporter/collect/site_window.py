@@ -1,0 +1,410 @@
+"""The recent past of every site as bins of an hour and of a day: fixed memory, whatever comes.
+
+A restart fills it again from InfluxDB, through the same :meth:`SiteWindow.observe`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scoring.grid import Nominal
+from scoring.rules import VOLTAGE_TOLERANCE
+from scoring.solar import Expected, exclude_mask
+from scoring.window import (
+    DAY_SECONDS,
+    DAYS,
+    HOUR_SECONDS,
+    HOURLY_SUMS,
+    HOURS,
+    Daily,
+    Hourly,
+    energy_gap_kwh,
+    quick_figures,
+    slow_figures,
+)
+from scoring.window_findings import STILL_HOURS
+
+FloatArray = NDArray[np.float64]
+BoolArray = NDArray[np.bool_]
+IntArray = NDArray[np.int64]
+
+LONGEST_STEP_SECONDS = 3600.0
+"""A longer step was not observed: at most this much of it counts."""
+MEAN_SECONDS = 600.0
+"""EN 50160 judges voltages by means of ten minutes."""
+NIGHT_BELOW_DEG = -4.0
+FREQUENCY_MARGIN_HZ = 0.05
+"""How far back inside its band a frequency must come before it can leave it again."""
+REST_C_RATE = 0.025
+"""Below this current a battery rests; in an hour its voltage then tells its charge."""
+SOC_MOVED_PERCENT = 0.5
+FULL_PERCENT, EMPTY_PERCENT = 99.0, 1.0
+CHARGEABLE_C = (5.0, 45.0)
+"""Where data sheets of LFP cells allow charging without limits; outside a BMS may refuse it."""
+QUICK_SECONDS, SLOW_SECONDS = 60.0, 3600.0
+STEPPED_ABOVE_HZ = 0.1
+"""VE.Bus shows frequency in steps of about 0.26 Hz, in which a good grid stands still."""
+
+
+OBSERVED = (
+    "grid_frequency_hz",
+    "grid_frequency_step_hz",
+    "grid_voltage_v",
+    "grid_voltage_min_v",
+    "grid_voltage_max_v",
+    "grid_connected",
+    "pv_power_w",
+    "pv_disabled",
+    "battery_hottest_c",
+    "battery_lowest_soh_percent",
+    "soc_percent",
+    "voltage_v",
+    "current_a",
+    "power_w",
+    "temperature_c",
+    "cell_max_v",
+    "charge_limit_a",
+    "discharge_limit_a",
+    "charged_kwh",
+    "discharged_kwh",
+)
+"""Readings that the window takes in."""
+
+
+@dataclass(frozen=True, slots=True)
+class SiteConstants:
+    """What the past is counted against, arrays of shape (N,).
+
+    ``frequency_min_hz`` and ``frequency_max_hz`` are for the nominal frequency of the fleet file;
+    ``capacity_kwh`` is NaN where unknown; ``region`` numbers regions, -1 in none; ``curtailed`` are
+    sites whose PV somebody holds back without saying so.
+    """
+
+    nominal: Nominal
+    frequency_min_hz: FloatArray
+    frequency_max_hz: FloatArray
+    long_stay_c: FloatArray
+    longitude: FloatArray
+    capacity_kwh: FloatArray
+    region: IntArray
+    curtailed: BoolArray
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """What is known of all sites at one moment.
+
+    Attributes
+    ----------
+    wall, seconds : float
+        Unix time, and time since the moment before.
+    answering : bool array, shape (N,)
+    readings : mapping of name to float array, shape (N,)
+        Fresh values; NaN is missing, and so is a name that is not in it.
+    durations : float array, shape (N,)
+        Of the latest scrape, s.
+    expected : Expected or None
+        What the sun allows.
+    """
+
+    wall: float
+    seconds: float
+    answering: BoolArray
+    readings: Mapping[str, FloatArray]
+    durations: FloatArray
+    expected: Expected | None
+
+    def of(self, name: str) -> FloatArray:
+        """A reading of all sites."""
+        found = self.readings.get(name)
+        return np.full(self.answering.shape, np.nan) if found is None else found
+
+
+_ROWS = (
+    "_hourly",
+    "_daily",
+    "_voltage",
+    "_voltage_time",
+    "_inside",
+    "_connected",
+    "_soc",
+    "_moved_wh",
+    "_refused",
+    "_resting",
+    "_full_cell_v",
+    "_value",
+    "_still",
+)
+
+
+class SiteWindow:
+    """Bins and running states of all sites, by row."""
+
+    def __init__(self, count: int) -> None:
+        self._hour = self._day = self._mean_slot = -1
+        self._quick: dict[str, FloatArray] = {}
+        self._slow: dict[str, FloatArray] = {}
+        self._quick_at = self._slow_at = -math.inf
+        self._reset(count)
+
+    def _reset(self, count: int) -> None:
+        self._hourly = np.zeros((count, HOURS, len(Hourly)), dtype=np.float32)
+        self._hourly[:, :, Hourly.SOC :] = np.nan
+        self._daily = np.zeros((count, DAYS, len(Daily)), dtype=np.float32)
+        self._daily[:, :, Daily.HOTTEST] = np.nan
+        self._voltage = np.zeros((count, 2))
+        self._voltage_time = np.zeros(count)
+        self._inside = np.ones(count, dtype=np.bool_)
+        self._connected = np.full(count, np.nan)
+        self._soc = np.full(count, np.nan)
+        self._moved_wh = np.zeros(count)
+        self._refused = np.zeros((count, 2))
+        self._resting = np.zeros(count)
+        self._full_cell_v = np.full(count, np.nan)
+        self._value = np.full((count, len(STILL_HOURS)), np.nan)
+        self._still = np.zeros((count, len(STILL_HOURS)))
+
+    def keep(self, count: int, before: list[int], after: list[int]) -> None:
+        """Take a new number of rows, of which some go on from rows of before."""
+        old = {name: getattr(self, name) for name in _ROWS}
+        self._reset(count)
+        for name, values in old.items():
+            getattr(self, name)[after] = values[before]
+        self._quick_at = self._slow_at = -math.inf
+
+    def adopt(self, other: SiteWindow) -> None:
+        """Add what another window holds of the time before this one began.
+
+        Its rows are those of this one.
+        """
+        if other._hour < 0:
+            return
+        if self._hour < 0:
+            self._hour, self._day = other._hour, other._day
+        other._turn(self._hour, self._day)
+        sums = (slice(None), slice(None), HOURLY_SUMS)
+        self._hourly[sums] += other._hourly[sums]
+        last = (slice(None), slice(None), slice(Hourly.SOC, None))
+        mine = self._hourly[last]
+        self._hourly[last] = np.where(np.isnan(mine), other._hourly[last], mine)
+        hottest = np.fmax(self._daily[:, :, Daily.HOTTEST], other._daily[:, :, Daily.HOTTEST])
+        self._daily += np.nan_to_num(other._daily, nan=0.0)
+        self._daily[:, :, Daily.HOTTEST] = hottest
+        for name in ("_soc", "_full_cell_v"):
+            own = getattr(self, name)
+            own[np.isnan(own)] = getattr(other, name)[np.isnan(own)]
+        self._quick_at = self._slow_at = -math.inf
+
+    def observe(self, moment: Moment, constants: SiteConstants) -> None:
+        """Take in a moment, not earlier than the one before."""
+        seconds = min(max(moment.seconds, 0.0), LONGEST_STEP_SECONDS)
+        hour, day = int(moment.wall // HOUR_SECONDS), int(moment.wall // DAY_SECONDS)
+        self._turn(max(hour, self._hour), max(day, self._day))
+        hourly, daily = self._hourly[:, hour % HOURS], self._daily[:, day % DAYS]
+        up = moment.answering
+        hourly[up, Hourly.OBSERVED] += seconds
+        daily[up, Daily.OBSERVED] += seconds
+        known = up & ~np.isnan(moment.durations)
+        for sums, count, time in (
+            (hourly, Hourly.SCRAPES, Hourly.SCRAPE_TIME),
+            (daily, Daily.SCRAPES, Daily.SCRAPE_TIME),
+        ):
+            sums[known, count] += 1
+            sums[known, time] += moment.durations[known]
+        with np.errstate(invalid="ignore", divide="ignore"):
+            self._observe_grid(moment, constants, seconds, hourly, daily)
+            self._observe_battery(moment, constants, seconds, hourly, daily)
+            if moment.expected is not None:
+                self._observe_sun(moment, constants, seconds, daily, moment.expected)
+            self._observe_sensors(moment, seconds)
+
+    def _turn(self, hour: int, day: int) -> None:
+        """Begin the bins up to an hour and a day, both counted from 1970."""
+        for passed in range(max(self._hour + 1, hour - HOURS + 1), hour + 1):
+            self._hourly[:, passed % HOURS] = 0.0
+            self._hourly[:, passed % HOURS, Hourly.SOC :] = np.nan
+        for passed in range(max(self._day + 1, day - DAYS + 1), day + 1):
+            self._daily[:, passed % DAYS] = 0.0
+            self._daily[:, passed % DAYS, Daily.HOTTEST] = np.nan
+        self._hour, self._day = hour, day
+
+    def _observe_grid(
+        self,
+        moment: Moment,
+        constants: SiteConstants,
+        seconds: float,
+        hourly: NDArray[np.float32],
+        daily: NDArray[np.float32],
+    ) -> None:
+        hz, low_v = moment.of("grid_frequency_hz"), moment.of("grid_voltage_min_v")
+        high_v, mean_v = moment.of("grid_voltage_max_v"), moment.of("grid_voltage_v")
+        seen = constants.nominal.as_seen(hz, low_v)
+        step = np.nan_to_num(moment.of("grid_frequency_step_hz"), nan=0.0)
+        nearest = np.clip(seen.hz, hz - step, hz + step / 2)
+        shifted = seen.hz - constants.nominal.hz
+        low, high = constants.frequency_min_hz + shifted, constants.frequency_max_hz + shifted
+        left = self._inside & ((nearest < low) | (nearest > high))
+        hourly[left, Hourly.EXCURSIONS] += 1
+        margin = FREQUENCY_MARGIN_HZ
+        back = (nearest >= low + margin) & (nearest <= high - margin)
+        self._inside = (self._inside & ~left) | back
+
+        connected = moment.of("grid_connected")
+        daily[(self._connected == 1) & (connected == 0), Daily.OUTAGES] += 1
+        self._connected = np.where(np.isnan(connected), self._connected, connected)
+
+        unbalance = np.maximum(high_v - mean_v, mean_v - low_v) / mean_v
+        usable = (mean_v > 0) & (low_v > 0) & ~np.isnan(unbalance)
+        hourly[usable, Hourly.UNBALANCE_TIME] += seconds
+        hourly[usable, Hourly.UNBALANCE] += unbalance[usable] * seconds
+        self._average_voltage(moment.wall, seconds, seen, np.column_stack([low_v, high_v]), daily)
+
+    def _average_voltage(
+        self,
+        wall: float,
+        seconds: float,
+        seen: Nominal,
+        volts: FloatArray,
+        daily: NDArray[np.float32],
+    ) -> None:
+        """Means of ten minutes of the lowest and the highest phase; a lost grid has no voltage."""
+        slot = int(wall // MEAN_SECONDS)
+        if slot != self._mean_slot:
+            complete = self._voltage_time >= MEAN_SECONDS / 2
+            mean = self._voltage / np.maximum(self._voltage_time, 1e-9)[:, None] / seen.v[:, None]
+            outside = (mean[:, 0] < 1 - VOLTAGE_TOLERANCE) | (mean[:, 1] > 1 + VOLTAGE_TOLERANCE)
+            daily[complete, Daily.VOLTAGE_MEANS] += 1
+            daily[complete & outside, Daily.VOLTAGE_OUTSIDE] += 1
+            self._voltage[:], self._voltage_time[:] = 0.0, 0.0
+            self._mean_slot = slot
+        usable = (volts[:, 0] > 0) & ~np.isnan(volts[:, 1])
+        self._voltage[usable] += volts[usable] * seconds
+        self._voltage_time[usable] += seconds
+
+    def _observe_battery(
+        self,
+        moment: Moment,
+        constants: SiteConstants,
+        seconds: float,
+        hourly: NDArray[np.float32],
+        daily: NDArray[np.float32],
+    ) -> None:
+        hottest, soh = moment.of("battery_hottest_c"), moment.of("battery_lowest_soh_percent")
+        known = ~np.isnan(hottest)
+        hourly[known, Hourly.TEMPERATURE_TIME] += seconds
+        hourly[hottest > constants.long_stay_c, Hourly.HOT_TIME] += seconds
+        daily[:, Daily.HOTTEST] = np.fmax(daily[:, Daily.HOTTEST], hottest)
+        known = ~np.isnan(soh)
+        daily[known, Daily.SOH_TIME] += seconds
+        daily[known, Daily.SOH] += soh[known] * seconds
+
+        soc, power, current = moment.of("soc_percent"), moment.of("power_w"), moment.of("current_a")
+        energy = np.nan_to_num(power, nan=0.0) * seconds / 3600.0
+        hourly[:, Hourly.CHARGED_WH] += np.maximum(energy, 0.0)
+        hourly[:, Hourly.DISCHARGED_WH] += np.maximum(-energy, 0.0)
+        for last, name in (
+            (Hourly.SOC, "soc_percent"),
+            (Hourly.CHARGED_KWH, "charged_kwh"),
+            (Hourly.DISCHARGED_KWH, "discharged_kwh"),
+        ):
+            value = moment.of(name)
+            hourly[~np.isnan(value), last] = value[~np.isnan(value)]
+
+        moved = ~(np.abs(soc - self._soc) < SOC_MOVED_PERCENT)
+        # At its ends the state of charge stands still although energy goes through.
+        ends = ((soc >= FULL_PERCENT) & (energy >= 0)) | ((soc <= EMPTY_PERCENT) & (energy <= 0))
+        self._moved_wh = np.where(moved | ends, 0.0, self._moved_wh + energy)
+        self._soc = np.where(moved, soc, self._soc)
+
+        temperature = moment.of("temperature_c")
+        normal = ~((temperature < CHARGEABLE_C[0]) | (temperature > CHARGEABLE_C[1]))
+        for column, name in enumerate(("charge_limit_a", "discharge_limit_a")):
+            refused = normal & (moment.of(name) == 0)
+            self._refused[:, column] = np.where(refused, self._refused[:, column] + seconds, 0.0)
+
+        ampere_hours = constants.capacity_kwh * 1000.0 / moment.of("voltage_v")
+        rests = np.abs(current) <= REST_C_RATE * ampere_hours
+        self._resting = np.where(rests, self._resting + seconds, 0.0)
+        full = np.where(soc >= FULL_PERCENT, moment.of("cell_max_v"), np.nan)
+        self._full_cell_v = np.fmax(self._full_cell_v, full)
+
+    def _observe_sun(
+        self,
+        moment: Moment,
+        constants: SiteConstants,
+        seconds: float,
+        daily: NDArray[np.float32],
+        expected: Expected,
+    ) -> None:
+        made = np.maximum(moment.of("pv_power_w"), 0.0) * seconds / 3600.0
+        allowed = np.nan_to_num(expected.power_w, nan=0.0) * seconds / 3600.0
+        held_back = exclude_mask(
+            np.full(made.shape, 90.0), moment.of("soc_percent"), moment.of("pv_disabled") == 1
+        )
+        held_back |= constants.curtailed
+        counted = ~np.isnan(made) & ~np.isnan(expected.elevation_deg) & ~held_back
+        hour = ((moment.wall + constants.longitude * 240.0) / HOUR_SECONDS) % 24.0 - 12.0
+        night = counted & (expected.elevation_deg < NIGHT_BELOW_DEG)
+        daily[night, Daily.PV_NIGHT_WH] += made[night]
+        day = counted & ~night
+        daily[day, Daily.PV_MADE_WH] += made[day]
+        daily[day, Daily.PV_EXPECTED_WH] += allowed[day]
+        daily[day, Daily.PV_MADE_HOUR] += (made * hour)[day]
+        daily[day, Daily.PV_EXPECTED_HOUR] += (allowed * hour)[day]
+
+    def _observe_sensors(self, moment: Moment, seconds: float) -> None:
+        stepped = moment.of("grid_frequency_step_hz") > STEPPED_ABOVE_HZ
+        for column, name in enumerate(STILL_HOURS):
+            value = moment.of(name)
+            if name == "grid_frequency_hz":
+                value = np.where(stepped, np.nan, value)
+            elif name == "voltage_v":
+                # The voltage of a battery at rest does stand still.
+                value = np.where(self._resting > 0, np.nan, value)
+            same = (value == self._value[:, column]) & (value != 0)
+            self._still[:, column] = np.where(same, self._still[:, column] + seconds, 0.0)
+            self._value[:, column] = value
+
+    def figures(
+        self, wall: float, readings: Mapping[str, FloatArray], constants: SiteConstants
+    ) -> dict[str, FloatArray]:
+        """Figures of the window, by name, arrays of shape (N,); see :mod:`scoring.window`.
+
+        Those that need a pass over all bins are a minute or an hour old at most.
+        """
+        soh = readings["battery_lowest_soh_percent"]
+        capacity = constants.capacity_kwh * np.where(np.isnan(soh), 1.0, soh / 100.0)
+        states = self._states(readings["soc_percent"], capacity)
+        if self._hour < 0:
+            return states
+        hours_back = (self._hour - np.arange(HOURS)) % HOURS
+        days_back = (self._day - np.arange(DAYS)) % DAYS
+        if not 0 <= wall - self._quick_at < QUICK_SECONDS:
+            self._quick = quick_figures(self._hourly, self._daily, hours_back, days_back)
+            gap = energy_gap_kwh(self._hourly, hours_back, capacity)
+            with np.errstate(invalid="ignore", divide="ignore"):
+                self._quick["energy_gap_ratio"] = gap / capacity
+            self._quick_at = wall
+        if not 0 <= wall - self._slow_at < SLOW_SECONDS:
+            self._slow = slow_figures(self._daily, days_back, constants.region)
+            self._slow_at = wall
+        return self._quick | self._slow | states
+
+    def _states(self, soc_percent: FloatArray, capacity_kwh: FloatArray) -> dict[str, FloatArray]:
+        with np.errstate(invalid="ignore", divide="ignore"):
+            stuck = np.abs(self._moved_wh) / (1000.0 * capacity_kwh)
+        return {
+            "soc_stuck_ratio": np.where(np.isnan(soc_percent), np.nan, stuck),
+            "charge_refused_s": self._refused[:, 0].copy(),
+            "discharge_refused_s": self._refused[:, 1].copy(),
+            "rest_s": self._resting.copy(),
+            "full_cell_v": self._full_cell_v.copy(),
+        } | {
+            f"{name} still_h": self._still[:, column] / HOUR_SECONDS
+            for column, name in enumerate(STILL_HOURS)
+        }

@@ -1,0 +1,317 @@
+"""What the recent past of every site says: sums by hour and by day in, figures out.
+
+Twenty-four hours and thirty-five days are kept, in single precision, so that the memory of a site
+is fixed: :data:`BYTES_PER_SITE`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import IntEnum
+from types import MappingProxyType
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scoring.slopes import slope_interval
+
+FloatArray = NDArray[np.float64]
+BinArray = NDArray[np.float32]
+BoolArray = NDArray[np.bool_]
+IntArray = NDArray[np.int64]
+
+HOURS, DAYS = 24, 35
+HOUR_SECONDS, DAY_SECONDS = 3600.0, 86400.0
+
+
+class Hourly(IntEnum):
+    """Columns of the bins of an hour: sums, in seconds unless said otherwise; the last three are
+    last values, NaN without any."""
+
+    OBSERVED = 0
+    """Time in which the site answered."""
+    EXCURSIONS = 1
+    """Times that the frequency left its band."""
+    UNBALANCE_TIME = 2
+    UNBALANCE = 3
+    """Phase unbalance times time."""
+    TEMPERATURE_TIME = 4
+    HOT_TIME = 5
+    """Time above the limit for long stays."""
+    SCRAPES = 6
+    SCRAPE_TIME = 7
+    """Sum of the durations of scrapes."""
+    CHARGED_WH = 8
+    DISCHARGED_WH = 9
+    """By the battery's power."""
+    SOC = 10
+    CHARGED_KWH = 11
+    DISCHARGED_KWH = 12
+    """By the battery's counters."""
+
+
+class Daily(IntEnum):
+    """Columns of the bins of a day (UTC): sums; the last one is an extreme, NaN without any."""
+
+    OBSERVED = 0
+    SOH_TIME = 1
+    SOH = 2
+    """State of health times time, % s."""
+    VOLTAGE_MEANS = 3
+    """Ten-minute means of the phase voltages."""
+    VOLTAGE_OUTSIDE = 4
+    """Those of them outside the band."""
+    OUTAGES = 5
+    SCRAPES = 6
+    SCRAPE_TIME = 7
+    PV_MADE_WH = 8
+    """PV energy while nothing held it back."""
+    PV_EXPECTED_WH = 9
+    """What a clear sky allowed in that time."""
+    PV_MADE_HOUR = 10
+    """PV energy times the local solar hour from noon, Wh h."""
+    PV_EXPECTED_HOUR = 11
+    PV_NIGHT_WH = 12
+    """PV energy while the sun is well below the horizon."""
+    HOTTEST = 13
+    """°C."""
+
+
+HOURLY_SUMS, DAILY_SUMS = slice(0, Hourly.SOC), slice(0, Daily.HOTTEST)
+BYTES_PER_SITE = 4 * (HOURS * len(Hourly) + DAYS * len(Daily))
+
+WEEK_DAYS = 7
+LEAST_DAYS, LEAST_SPAN_DAYS = 14, 21
+"""Of a trend of the state of health."""
+MONTH_DAYS = 30.44
+LEAST_MEANS = 144
+"""Ten-minute means of one day: with fewer nothing is said of a week."""
+LEAST_OBSERVED_SECONDS = 6 * HOUR_SECONDS
+LEAST_SUNNY_DAYS = 3
+SUNNY_RATIO = 0.25
+"""Of a clear sky: below it a day says nothing of when PV is made."""
+EFFICIENCY = 0.97
+"""Of charging a lithium battery, as energy counters see it."""
+LOSSES, RESOLUTION = 0.1, 0.01
+"""What may explain a gap in an hour: of the energy that went through, and of the capacity."""
+LEAST_BALANCE_HOURS = 6
+SOILING_DAYS = 5
+FEWEST_NEIGHBOURS = 3
+
+FIGURES: Mapping[str, str] = MappingProxyType(
+    {
+        "observed_ratio": "share of the last 24 hours in which the site answered",
+        "frequency_excursions": "times in 24 hours that the frequency left its band",
+        "voltage_outside_ratio": "share of the ten-minute means of a week outside the band",
+        "grid_outages": "outages of the grid in seven days",
+        "voltage_unbalance_ratio": "mean phase unbalance over 24 hours",
+        "hot_h": "hours of the last 24 above the limit for long stays",
+        "energy_gap_ratio": "what counters and state of charge differ by in 24 hours, of capacity",
+        "latency_s": "mean duration of the scrapes of the last hour or two",
+        "latency_ratio": "the same as a multiple of the week before",
+        "soh_slope": "trend of the state of health, % a month",
+        "soh_slope_low": "lower end of its 90 % interval",
+        "soh_slope_high": "upper end of its 90 % interval",
+        "soh_days": "days with a state of health",
+        "pv_shift_h": "hours by which PV energy comes later than the sun allows",
+        "pv_shift_beside_h": "the same beside the neighbours, whose clouds are its own",
+        "pv_night_ratio": "share of PV energy made while the sun is well below the horizon",
+        "pv_soiling_ratio": "loss of PV yield beside its neighbours since its best days",
+    }
+)
+"""Names of the figures, and what each is."""
+
+
+def quick_figures(
+    hourly: BinArray, daily: BinArray, hours_back: IntArray, days_back: IntArray
+) -> dict[str, FloatArray]:
+    """Figures that change within minutes.
+
+    Parameters
+    ----------
+    hourly : float32 array, shape (N, HOURS, len(Hourly))
+    daily : float32 array, shape (N, DAYS, len(Daily))
+    hours_back : int array, shape (HOURS,)
+        How many hours ago each bin is; 0 is the one that is being filled.
+    days_back : int array, shape (DAYS,)
+        The same in days.
+
+    Returns
+    -------
+    dict of name to float array, shape (N,)
+        See :data:`FIGURES`; NaN where the data carry nothing. ``energy_gap_ratio`` is in kWh here,
+        since bins know no capacity.
+    """
+    day = hourly[:, :, HOURLY_SUMS].sum(axis=1, dtype=np.float64)
+    week = daily[:, days_back < WEEK_DAYS, DAILY_SUMS].sum(axis=1, dtype=np.float64)
+    observed = day[:, Hourly.OBSERVED]
+    seen_week = week[:, Daily.OBSERVED] > 0
+    hot_h = day[:, Hourly.HOT_TIME] / HOUR_SECONDS
+    found = {
+        "observed_ratio": np.minimum(observed / (HOURS * HOUR_SECONDS), 1.0),
+        "frequency_excursions": np.where(observed > 0, day[:, Hourly.EXCURSIONS], np.nan),
+        "voltage_outside_ratio": _ratio(
+            week[:, Daily.VOLTAGE_OUTSIDE], week[:, Daily.VOLTAGE_MEANS], LEAST_MEANS
+        ),
+        "grid_outages": np.where(seen_week, week[:, Daily.OUTAGES], np.nan),
+        "voltage_unbalance_ratio": _ratio(
+            day[:, Hourly.UNBALANCE], day[:, Hourly.UNBALANCE_TIME], LEAST_OBSERVED_SECONDS
+        ),
+        "hot_h": np.where(day[:, Hourly.TEMPERATURE_TIME] > 0, hot_h, np.nan),
+    }
+    return found | _latency(hourly, daily, hours_back, days_back)
+
+
+def energy_gap_kwh(hourly: BinArray, hours_back: IntArray, capacity_kwh: FloatArray) -> FloatArray:
+    """Energy by which counters and state of charge contradict each other in a day, kWh, at least 0.
+
+    Parameters
+    ----------
+    hourly, hours_back
+        As in :func:`quick_figures`.
+    capacity_kwh : float array, shape (N,)
+        What the battery holds now, its state of health counted; NaN where unknown.
+
+    Returns
+    -------
+    float array, shape (N,)
+        The sum over hours, each less what losses, meters and the resolution of the charge may
+        explain. NaN with less than six hours, or where either is unknown.
+    """
+    order = np.argsort(-hours_back)
+    columns = [Hourly.SOC, Hourly.CHARGED_KWH, Hourly.DISCHARGED_KWH]
+    last = hourly[:, order][:, :, columns].astype(np.float64)
+    step = np.diff(last, axis=1)
+    stored = step[:, :, 0] / 100.0 * capacity_kwh[:, None]
+    charged, discharged = step[:, :, 1], step[:, :, 2]
+    gap = np.abs(EFFICIENCY * charged - discharged - stored)
+    explained = LOSSES * (charged + discharged) + RESOLUTION * capacity_kwh[:, None]
+    # A counter that was reset says nothing of that hour.
+    known = ~np.isnan(gap) & (charged >= 0) & (discharged >= 0)
+    total = np.where(known, np.maximum(gap - explained, 0.0), 0.0).sum(axis=1)
+    return np.where(known.sum(axis=1) >= LEAST_BALANCE_HOURS, total, np.nan)
+
+
+def slow_figures(
+    daily: BinArray, days_back: IntArray, neighbourhood: IntArray
+) -> dict[str, FloatArray]:
+    """Figures that change within days.
+
+    Parameters
+    ----------
+    daily, days_back
+        As in :func:`quick_figures`.
+    neighbourhood : int array, shape (N,)
+        Number of the region of each site, -1 in none.
+    """
+    found = _health(daily, days_back)
+    found |= _sun(daily, days_back, neighbourhood)
+    found["pv_soiling_ratio"] = _soiling(daily, days_back, neighbourhood)
+    return found
+
+
+def _ratio(part: FloatArray, whole: FloatArray, least: float) -> FloatArray:
+    out = np.full(part.shape, np.nan)
+    np.divide(part, whole, out=out, where=whole >= least)
+    return out
+
+
+def _latency(
+    hourly: BinArray, daily: BinArray, hours_back: IntArray, days_back: IntArray
+) -> dict[str, FloatArray]:
+    """The last one to two hours against the days before today."""
+    recent = hourly[:, hours_back < 2, HOURLY_SUMS].sum(axis=1, dtype=np.float64)
+    now = _ratio(recent[:, Hourly.SCRAPE_TIME], recent[:, Hourly.SCRAPES], 6)
+    days = daily[:, (days_back >= 1) & (days_back <= WEEK_DAYS)].astype(np.float64)
+    mean = _ratio(days[:, :, Daily.SCRAPE_TIME], days[:, :, Daily.SCRAPES], 24)
+    past = np.full(len(daily), np.nan)
+    enough = (~np.isnan(mean)).sum(axis=1) >= 3
+    if enough.any():
+        past[enough] = np.nanmedian(mean[enough], axis=1)
+    return {"latency_s": now, "latency_ratio": _ratio(now, past, 1e-3)}
+
+
+def _health(daily: BinArray, days_back: IntArray) -> dict[str, FloatArray]:
+    """Trend of the state of health by the median of all slopes, and its interval."""
+    order = np.argsort(-days_back)
+    days = -days_back[order].astype(np.float64)
+    bins = daily[:, order].astype(np.float64)
+    mean = _ratio(bins[:, :, Daily.SOH], bins[:, :, Daily.SOH_TIME], 1.0)
+    known = ~np.isnan(mean)
+    count = known.sum(axis=1)
+    slope, low, high = (np.full(count.shape, np.nan) for _ in range(3))
+    # Most batteries show one value for weeks; only those that moved need the slopes of all pairs.
+    for row in np.flatnonzero(count >= LEAST_DAYS).tolist():
+        x, y = days[known[row]], mean[row, known[row]]
+        if x[-1] - x[0] < LEAST_SPAN_DAYS:
+            continue
+        found = (0.0, 0.0, 0.0) if np.ptp(y) < 1e-6 else slope_interval(x, y)
+        slope[row], low[row], high[row] = (MONTH_DAYS * value for value in found)
+    return {
+        "soh_slope": slope,
+        "soh_slope_low": low,
+        "soh_slope_high": high,
+        "soh_days": count.astype(np.float64),
+    }
+
+
+def _sun(daily: BinArray, days_back: IntArray, neighbourhood: IntArray) -> dict[str, FloatArray]:
+    """How much later PV energy comes than the sun allows, over the last days that had sun.
+
+    Clouds that come every afternoon shift a whole region, and so do wrong coordinates of all of it:
+    both figures are given, alone and beside the neighbours.
+    """
+    week = daily[:, days_back < WEEK_DAYS].astype(np.float64)
+    expected = week[:, :, Daily.PV_EXPECTED_WH]
+    sunny = (expected > 0) & (week[:, :, Daily.PV_MADE_WH] > SUNNY_RATIO * expected)
+    total = np.where(sunny[:, :, None], week, 0.0)[:, :, DAILY_SUMS].sum(axis=1)
+    enough = np.where(sunny.sum(axis=1) >= LEAST_SUNNY_DAYS, 1.0, np.nan)
+    shift = enough * (
+        _ratio(total[:, Daily.PV_MADE_HOUR], total[:, Daily.PV_MADE_WH], 1.0)
+        - _ratio(total[:, Daily.PV_EXPECTED_HOUR], total[:, Daily.PV_EXPECTED_WH], 1.0)
+    )
+    night = week[:, :, Daily.PV_NIGHT_WH].sum(axis=1)
+    everything = night + week[:, :, Daily.PV_MADE_WH].sum(axis=1)
+    common = _neighbour_median(shift[:, None], neighbourhood)[:, 0]
+    return {
+        "pv_shift_h": shift,
+        "pv_shift_beside_h": shift - common,
+        "pv_night_ratio": _ratio(night, everything, 1.0),
+    }
+
+
+def _soiling(daily: BinArray, days_back: IntArray, neighbourhood: IntArray) -> FloatArray:
+    """Share of the yield lost beside the neighbours since the best days of the window.
+
+    A loss that came at once is no soiling: the middle of the window must lie between its ends.
+    """
+    order = np.argsort(-days_back)
+    bins = daily[:, order].astype(np.float64)
+    expected = bins[:, :, Daily.PV_EXPECTED_WH]
+    yields = _ratio(bins[:, :, Daily.PV_MADE_WH], expected, 1.0)
+    # A day with little light says nothing.
+    yields[yields < SUNNY_RATIO] = np.nan
+    relative = yields / _neighbour_median(yields, neighbourhood)
+    lost = np.full(len(bins), np.nan)
+    for row in np.flatnonzero((~np.isnan(relative)).sum(axis=1) >= 4 * SOILING_DAYS).tolist():
+        series = relative[row][~np.isnan(relative[row])]
+        middle = series.size // 2
+        early = float(np.median(series[:SOILING_DAYS]))
+        between = float(np.median(series[middle - SOILING_DAYS // 2 :][:SOILING_DAYS]))
+        late = float(np.median(series[-SOILING_DAYS:]))
+        slow = 0.2 * (early - late) < early - between < 0.8 * (early - late)
+        lost[row] = max(0.0, 1.0 - late / early) if slow else 0.0
+    return lost
+
+
+def _neighbour_median(values: FloatArray, neighbourhood: IntArray) -> FloatArray:
+    """Median of the neighbours with a value, shape (N, D), the site itself among them; NaN with
+    fewer than three others."""
+    median = np.full(values.shape, np.nan)
+    for group in np.unique(neighbourhood[neighbourhood >= 0]).tolist():
+        members = np.flatnonzero(neighbourhood == group)
+        own = values[members]
+        enough = (~np.isnan(own)).sum(axis=0) > FEWEST_NEIGHBOURS
+        if enough.any():
+            median[np.ix_(members, np.flatnonzero(enough))] = np.nanmedian(own[:, enough], axis=0)
+    return median
