@@ -1,4 +1,4 @@
-"""Command line: ``python -m simulator serve | fleet | truth``."""
+"""Command line: ``python -m simulator serve | fleet | truth | portfolio``."""
 
 from __future__ import annotations
 
@@ -45,6 +45,11 @@ def _parser() -> argparse.ArgumentParser:
     )
     make.add_argument("--output", type=Path, help="file to write; default standard output")
     known = commands.add_parser("truth", help="print the ground truth of a scenario as JSON")
+    month = commands.add_parser("portfolio", help="write a month of three large plants as files")
+    month.add_argument("--output", type=Path, required=True, help="folder to write into")
+    month.add_argument("--month", type=_month, default="2026-03", help="a month as 2026-03")
+    month.add_argument("--zone", default="Europe/London", help="time zone of the market")
+    month.add_argument("--seed", type=int, default=1)
     for command in (serve, make, known):
         command.add_argument("--scenario", required=True, help="a file, or demo or scale")
         command.add_argument("--sites", type=int, help="number of sites")
@@ -57,6 +62,11 @@ def _address(text: str) -> tuple[str, int]:
     if host != "localhost" and not ip_address(host).is_loopback:
         raise argparse.ArgumentTypeError(f"{host} is not a loopback address")
     return host, int(port)
+
+
+def _month(text: str) -> tuple[int, int]:
+    moment = datetime.strptime(text, "%Y-%m").replace(tzinfo=UTC)
+    return moment.year, moment.month
 
 
 def _positive(text: str) -> float:
@@ -136,6 +146,12 @@ async def _serve_modbus(
 def main(arguments: list[str] | None = None) -> int:
     """Run a command; returns the exit status."""
     args = _parser().parse_args(arguments)
+    if args.command == "portfolio":
+        from simulator.portfolio.files import write_month
+
+        year, month = args.month
+        write_month(args.output, year, month, args.zone, args.seed)
+        return 0
     try:
         scenario = Scenario.load(args.scenario, sites=args.sites)
     except (OSError, ValueError, yaml.YAMLError) as error:

@@ -7,12 +7,12 @@ import math
 SECONDS_A_YEAR = 365.25 * 86_400.0
 
 
-def equivalent_cycles(discharged_kwh: float, usable_kwh: float) -> float:
-    """Full cycles that the discharged energy equals.
+def equivalent_cycles(charged_kwh: float, discharged_kwh: float, usable_kwh: float) -> float:
+    """(E_in + E_out) / (2·E_usable): full cycles that the energy put through equals.
 
     Parameters
     ----------
-    discharged_kwh : float
+    charged_kwh, discharged_kwh : float
         0 or more; NaN where not known.
     usable_kwh : float
         Above 0.
@@ -23,7 +23,7 @@ def equivalent_cycles(discharged_kwh: float, usable_kwh: float) -> float:
     """
     if not usable_kwh > 0:
         raise ValueError("usable energy must be above 0")
-    return discharged_kwh / usable_kwh
+    return (charged_kwh + discharged_kwh) / (2 * usable_kwh)
 
 
 def cycle_budget(cycles_a_year: float, seconds: float) -> float:

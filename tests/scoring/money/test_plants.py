@@ -49,7 +49,7 @@ def test_delay_and_accuracy_by_hand() -> None:
 
 
 def test_wear_by_hand() -> None:
-    assert equivalent_cycles(500.0, 100.0) == 5.0
+    assert equivalent_cycles(520.0, 480.0, 100.0) == 5.0
     assert cycle_budget(365.25, 86_400.0) == pytest.approx(1.0)
     # 110 kWh in, of which 10 are still there: 90 out of 100.
     assert round_trip_efficiency(110.0, 90.0, 0.1, 100.0) == pytest.approx(0.9)
