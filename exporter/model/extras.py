@@ -8,7 +8,6 @@ EXTRAS = {
     "import": ("pyarrow", "fleetscope import"),
     "report": ("weasyprint", "the report as PDF"),
     "mcp": ("mcp", "fleetscope mcp"),
-    "surface": ("jupyter_threejs_sage", "the surface of cells on the page"),
     "oidc": ("jwt", "sign-in with tokens (oidc)"),
 }
 """For each extra the library that it brings, and what needs it."""

@@ -46,6 +46,8 @@ WALL_SHARE = 1 / 40
 THEMES = ("dark", "light")
 MOST_OPEN = 14
 SPARE_PX = 24
+OURS = re.compile(r"/api/(ds/query|datasources|dashboards)|/apis/dashboard")
+"""Addresses of what a dashboard itself costs, beside the files of Grafana."""
 UIDS = {path.stem for path in DASHBOARDS}
 LOADED_SECONDS = 120.0
 DATA_SECONDS = 240.0
@@ -227,7 +229,7 @@ def settle(page: Page) -> None:
     deadline = time.monotonic() + LOADED_SECONDS
     while bars.count():
         if time.monotonic() > deadline:
-            raise TimeoutError("panels still load")
+            raise TimeoutError(f"panels still load at {page.url}")
         page.wait_for_timeout(200)
     # What has come into view asks a moment later.
     page.wait_for_timeout(1000)
@@ -250,7 +252,7 @@ def _response(response: Any, seen: Look) -> None:
 
 
 def _finished(request: Any, seen: Look) -> None:
-    if re.search(r"/api/(ds/query|datasources|dashboards)|/apis/dashboard", request.url):
+    if OURS.search(request.url):
         seen.own_bytes += request.sizes()["responseBodySize"]
 
 

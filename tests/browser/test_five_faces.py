@@ -19,6 +19,7 @@ from exporter.assess.costs import PriceList
 from exporter.cli.commands import app
 from exporter.cli.mcp.server import build
 from exporter.history.influxql import InfluxQL
+from tests.browser.pages import browsers, opened
 from tests.serve.api.influx import influx
 from tests.serve.api.served import ODD_NAMES, START, ServedFleet, plan
 
@@ -161,6 +162,31 @@ def test_the_page_says_the_same(served: ServedFleet) -> None:
     found = [(site, name, float(score), why) for site, name, score, why in shown]
     assert found[: len(wanted)] == [(s, n, round(score), why) for s, n, score, why in wanted]
     assert all(score >= 90 for _, _, score, _ in found[len(wanted) :])
+
+
+def test_the_page_shows_what_happened_in_the_whole_fleet(served: ServedFleet) -> None:
+    wanted = served.json("/api/v1/timeline?period=7d&tz=UTC")
+    assert wanted["tables"][0]["rows"], "a site was away"
+    with browsers() as launch, opened(launch("--disable-gpu"), served.url, width=390) as seen:
+        page = seen.page
+        page.click("#happened-box summary")
+        page.click("#happened-7d")
+        seen.until("document.querySelectorAll('#happened tbody tr').length > 0")
+        # The period ends with the question, so that the words may differ by a minute.
+        assert page.inner_text("#happened p").split(":")[0] == wanted["headline"].split(":")[0]
+        shown = page.evaluate(
+            "[...document.querySelectorAll('#happened table:first-of-type tbody tr')]"
+            ".map((row) => row.textContent)"
+        )
+        for row, text in zip(wanted["tables"][0]["rows"], shown, strict=False):
+            assert row["what"] in text
+        assert page.locator("#happened tbody a").count() > 0, "a site is a link"
+        page.fill("#happened-period", "when pigs fly")
+        page.press("#happened-period", "Enter")
+        seen.until("document.querySelector('#happened').textContent.includes('no period')")
+        assert seen.overflow() <= 0
+        assert seen.violations() == []
+        seen.wrong = [line for line in seen.wrong if "422" not in line]
 
 
 async def test_a_week_is_the_same_everywhere(served: ServedFleet) -> None:

@@ -70,6 +70,33 @@ def test_an_operator_acknowledges_and_ends_it(served: Tenants, browser: Browser)
         seen.wrong = [line for line in seen.wrong if "422" not in line]
 
 
+def test_what_is_silenced_stands_on_the_page(served: Tenants, browser: Browser) -> None:
+    shown = "document.querySelector('#silences-title').textContent.includes('ilenced')"
+    with opened(browser, served.url, user="south_viewer", ready=shown) as seen:
+        seen.until(
+            "document.querySelector('#silences-title').textContent === 'Nothing is silenced'"
+        )
+    wanted = {"site": SITE, "alert": HOT, "hours": 1, "comment": "fan <b>is</b> being changed"}
+    reply = served.ask("south_operator", "post", "/api/v1/alerts/silence", json=wanted)
+    assert reply.status_code == 200, reply.text
+    (made,) = reply.json()["silences"]
+    try:
+        with opened(browser, served.url, user="south_viewer", ready=shown) as seen:
+            page = seen.page
+            seen.until(
+                "document.querySelector('#silences-title').textContent === 'Silenced or muted: 1'"
+            )
+            page.click("#silences-title")
+            row = page.inner_text("#silences tbody tr")
+            assert HOT in row
+            assert "fan <b>is</b> being changed" in row
+            assert "south_operator" in row
+            assert seen.violations() == []
+    finally:
+        body = {"site": SITE, "silence": made["id"]}
+        served.ask("south_operator", "post", "/api/v1/alerts/expire", json=body)
+
+
 def test_a_viewer_sees_alerts_and_cannot_silence(served: Tenants, browser: Browser) -> None:
     path = f"/#/site/{SITE}"
     with opened(browser, served.url, path, user="south_viewer", ready=THERE) as seen:

@@ -94,7 +94,6 @@ _WITHOUT_FLEET = frozenset(
     {
         "/",
         "/cells",
-        "/cells/three.min.js",
         "/energy",
         "/runbooks",
         "/api/v1",

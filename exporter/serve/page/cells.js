@@ -62,19 +62,12 @@ function keep() {
   history.replaceState(null, "", `?${given}`);
 }
 
-// The library comes after this script, so that the values are asked for meanwhile.
-const loaded = new Promise((resolve) => {
-  if (document.readyState === "complete") resolve();
-  else document.addEventListener("DOMContentLoaded", resolve);
-});
-
 async function load() {
   const turn = (view.turn += 1);
   byId("figure").setAttribute("aria-busy", "true");
   try {
     const asked = ask(`api/v1/surface?${question()}`);
     asked.catch(() => {});
-    await loaded;
     // Made while the server reads.
     if (!view.drawn) makeView();
     const reply = await asked;
@@ -118,9 +111,7 @@ function show() {
 function makeView() {
   const { drawn } = view, wanted = byId("shape").value === "surface";
   if (wanted && drawn instanceof Surface) return "";
-  const absent = NO_LIBRARY ? `No surface: ${NO_LIBRARY}.`
-    : typeof THREE === "undefined" ? "No surface: its library could not be loaded." : "";
-  const canvas = wanted && !absent ? surfaceCanvas() : null;
+  const canvas = wanted ? surfaceCanvas() : null;
   if (canvas) {
     drawn?.close();
     view.drawn = new Surface(byId("host"), pointed, canvas);
@@ -130,7 +121,7 @@ function makeView() {
     drawn?.close();
     view.drawn = new Heatmap(byId("host"), pointed);
   }
-  return wanted ? absent || "No surface: this browser has no WebGL." : "";
+  return wanted ? "No surface: this browser has no WebGL." : "";
 }
 
 function packChoices(grid) {

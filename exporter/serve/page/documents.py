@@ -12,25 +12,21 @@ import orjson
 
 from exporter.config.settings import Settings
 from exporter.deliver.runbooks import OTHER_ISSUES, issue_runbooks
-from exporter.model.extras import missing
 from exporter.model.quantities import API_KEYS, OTHER_LABELS, ROWS
 from scoring.rules import CELL_WARMER_BY_C
 from scoring.status import GOOD_FROM, HEALTHY_FROM, WARNING_FROM
 
 _FOLDER = Path(__file__).parent
-LIBRARY_PATH = "/cells/three.min.js"
 
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """The parts of a page within the frame that all have; ``library``: whether it loads the one
-    for surfaces."""
+    """The parts of a page within the frame that all have."""
 
     title: str
     html: str
     styles: tuple[str, ...]
     scripts: tuple[str, ...] = ()
-    library: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,15 +58,17 @@ FLEET = Parts(
     ("page.css",),
     (
         *("base.js", "theme.js", "axes.js", "answers.js", "drawings.js", "history.js"),
-        *("alerts.js", "site.js", "fleet.js"),
+        *("alerts.js", "timeline.js", "site.js", "fleet.js"),
     ),
 )
 CELLS = Parts(
     "Cells · Fleetscope",
     "cells.html",
     ("page.css", "cells.css"),
-    ("base.js", "theme.js", "axes.js", "cell_grid.js", "surface.js", "heatmap.js", "cells.js"),
-    library=True,
+    (
+        *("base.js", "theme.js", "axes.js", "cell_grid.js", "webgl.js", "surface.js"),
+        *("heatmap.js", "cells.js"),
+    ),
 )
 ENERGY = Parts(
     "Energy · Fleetscope",
@@ -93,26 +91,21 @@ def document(
     content : str
         HTML of a page without a script.
     """
-    absent = missing("surface") if parts.library else None
-    library = parts.library and absent is None
     # The policy holds the hash of exactly what stands in the page.
     style = "\n".join(_read(name) for name in parts.styles).rstrip("\n")
-    scripts, tags = "'none'", []
+    scripts, tag = "'none'", ""
     if parts.scripts:
-        constants = [*_tables(), f"const NO_LIBRARY = {_json(absent or '')};"]
-        constants.append(f"const LINKS = {_json(asdict(links or Links()))};")
+        constants = [*_tables(), f"const LINKS = {_json(asdict(links or Links()))};"]
         script = "\n".join([*constants, *(_read(name) for name in parts.scripts)])
-        scripts = _hash(script) + (" 'self'" if library else "")
-        tags.append(f'<script type="module">{script}</script>')
-    if library:
-        tags.append(f'<script src="{LIBRARY_PATH.removeprefix("/")}" defer></script>')
+        scripts = _hash(script)
+        tag = f'<script type="module">{script}</script>'
     html = _filled(
         {
             "<!-- title -->": parts.title,
             "/* style */": style,
             "<!-- body -->": _read(parts.html),
             "<!-- look -->": _read("look.html"),
-            "<!-- scripts -->": "\n".join(tags),
+            "<!-- script -->": tag,
             "<!-- content -->": content,
         }
     )

@@ -30,6 +30,8 @@ function take(event) {
   showList();
   showFreshness();
   if (site.id !== null) refreshSite();
+  refreshHappened();
+  refreshSilences();
   // A status that changed may be what is searched for.
   if (search.text) runSearch();
 }
@@ -272,6 +274,7 @@ function setUp() {
   });
   setUpTheme();
   setUpAsking();
+  setUpTimeline();
   window.addEventListener("hashchange", route);
   let resizing = null;
   window.addEventListener("resize", () => {

@@ -221,9 +221,7 @@ async function refreshTimeline(id, period, current) {
   try {
     const answer = await ask(`api/v1/timeline?${new URLSearchParams({ site: id, period, tz: ZONE })}`);
     if (!current()) return;
-    put(box, el("h3", {}, "What happened"), el("p", {}, isolated(answer.headline)),
-      observedText(answer) ? el("p", { class: "muted" }, observedText(answer)) : null,
-      ...answer.tables.map((table) => answerTable({ ...table, columns: table.columns.filter(({ key }) => key !== "name" && key !== "site") })));
+    put(box, el("h3", {}, "What happened"), ...timelineView(answer, ["name", "site"]));
   } catch (error) {
     if (current()) put(box, el("h3", {}, "What happened"), el("p", { class: "note" }, `It is not known: ${error.message}.`));
   }

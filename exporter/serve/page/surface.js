@@ -2,6 +2,7 @@
 
 const WIDE = 2.4, DEEP = 1.5, TALL = 0.75;
 const TURN = Math.PI / 24;
+const DOT_PIXELS = 3, MARK_PIXELS = 11;
 
 // The canvas of a surface; null where the browser has no WebGL.
 function surfaceCanvas() {
@@ -11,96 +12,43 @@ function surfaceCanvas() {
 
 class Surface {
   constructor(host, pointed, canvas) {
-    this.host = host;
-    this.pointed = pointed;
-    this.canvas = canvas;
+    Object.assign(this, { host, pointed, canvas, shapes: [], marked: null });
     this.labels = el("div", { class: "labels", "aria-hidden": "true" });
-    host.replaceChildren(this.canvas, this.labels);
-    this.renderer = new THREE.WebGLRenderer({ canvas, context: canvas.getContext("webgl2"), antialias: true, alpha: true });
-    this.renderer.setPixelRatio(Math.min(2, devicePixelRatio));
-    this.camera = new THREE.PerspectiveCamera(38, 1, 0.05, 50);
-    this.controls = new THREE.OrbitControls(this.camera, this.canvas);
-    this.controls.target.set(0, TALL * 0.4, 0);
-    this.controls.enablePan = false;
-    this.controls.minDistance = 0.8;
-    this.controls.maxDistance = 8;
-    this.controls.maxPolarAngle = Math.PI * 0.55;
-    // The wheel scrolls the page until the view has the focus.
-    this.controls.enableZoom = false;
-    this.controls.addEventListener("change", () => this.draw());
-    this.canvas.addEventListener("focus", () => { this.controls.enableZoom = true; });
-    this.canvas.addEventListener("blur", () => { this.controls.enableZoom = false; });
-    this.canvas.addEventListener("pointerdown", (event) => { if (event.pointerType === "touch") this.controls.enableZoom = true; this.canvas.focus({ preventScroll: true }); });
-    this.canvas.addEventListener("pointermove", (event) => this.pointAt(event));
-    this.canvas.addEventListener("keydown", (event) => this.key(event));
+    host.replaceChildren(canvas, this.labels);
+    this.painter = new Painter(canvas.getContext("webgl2"));
+    this.camera = new OrbitCamera({
+      target: [0, TALL * 0.4, 0], opening: (38 / 180) * Math.PI, nearest: 0.8, furthest: 8, lowest: Math.PI * 0.55,
+    });
+    this.input = new OrbitInput(canvas, this.camera, () => this.draw());
+    canvas.addEventListener("pointermove", (event) => this.pointAt(event));
+    canvas.addEventListener("keydown", (event) => this.key(event));
     this.sizes = new ResizeObserver(() => this.resize());
     this.sizes.observe(host);
-    this.materials = {
-      mesh: new THREE.MeshLambertMaterial({ vertexColors: true, side: THREE.DoubleSide }),
-      points: new THREE.PointsMaterial({ vertexColors: true, size: 0.012 }),
-      lines: new THREE.LineBasicMaterial(),
-      marker: new THREE.MeshBasicMaterial(),
-    };
-    this.warm();
-  }
-
-  // A few points of each kind, so that shaders are ready when the values arrive.
-  warm() {
-    const geometry = new THREE.BufferGeometry();
-    for (const name of ["position", "normal", "color"]) geometry.setAttribute(name, new THREE.BufferAttribute(new Float32Array(9), 3));
-    const { mesh, points, lines, marker } = this.materials, scene = this.lit();
-    scene.add(new THREE.Mesh(geometry, mesh), new THREE.Points(geometry, points), new THREE.LineSegments(geometry, lines), new THREE.Mesh(geometry, marker));
-    for (const part of scene.children) part.frustumCulled = false;
-    this.renderer.setSize(1, 1, false);
-    this.renderer.render(scene, this.camera);
-    geometry.dispose();
-  }
-
-  lit() {
-    const sun = new THREE.DirectionalLight(0xffffff, 0.55), scene = new THREE.Scene();
-    sun.position.set(1, 3, 2);
-    scene.add(new THREE.AmbientLight(0xffffff, 0.62), sun);
-    return scene;
   }
 
   close() {
     this.sizes.disconnect();
-    this.controls.dispose();
-    this.renderer.dispose();
-    this.renderer.forceContextLoss();
+    this.painter.close();
   }
 
   // As near as the whole box with its labels fits in.
   reset() {
-    const direction = new THREE.Vector3(0.45, 0.62, 0.8).normalize(), { target } = this.controls;
-    const corners = [-1, 1].flatMap((x) => [0, TALL].flatMap((y) => [-1, 1].map((z) => new THREE.Vector3(x * (WIDE / 2 + 0.25), y, z * (DEEP / 2 + 0.2)))));
-    for (let distance = 1.2; distance < this.controls.maxDistance; distance *= 1.05) {
-      this.camera.position.copy(target).addScaledVector(direction, distance);
-      this.camera.lookAt(target);
-      this.camera.updateMatrixWorld();
-      if (corners.every((corner) => { const at = corner.clone().project(this.camera); return Math.abs(at.x) < 0.97 && Math.abs(at.y) < 0.94; })) break;
+    const { camera } = this, [x, y, z] = unit([0.45, 0.62, 0.8]);
+    Object.assign(camera, { around: Math.atan2(x, z), down: Math.acos(y) });
+    const corners = [-1, 1].flatMap((sx) => [0, TALL].flatMap((sy) => [-1, 1].map((sz) => [sx * (WIDE / 2 + 0.25), sy, sz * (DEEP / 2 + 0.2)])));
+    for (camera.distance = 1.2; camera.distance < camera.furthest; camera.distance *= 1.05) {
+      const view = camera.matrix();
+      if (corners.every((corner) => { const at = camera.project(corner, view); return at && Math.abs(at[0]) < 0.97 && Math.abs(at[1]) < 0.94; })) break;
     }
-    this.controls.update();
     this.draw();
   }
 
   turn(sideways, upwards) {
-    const offset = this.camera.position.clone().sub(this.controls.target);
-    const at = new THREE.Spherical().setFromVector3(offset);
-    at.theta += sideways * TURN;
-    at.phi = Math.min(this.controls.maxPolarAngle, Math.max(0.02, at.phi - upwards * TURN));
-    this.camera.position.copy(this.controls.target).add(offset.setFromSpherical(at));
-    this.controls.update();
+    this.camera.turn(sideways * TURN, -upwards * TURN);
     this.draw();
   }
 
-  zoom(factor) {
-    const offset = this.camera.position.clone().sub(this.controls.target);
-    const distance = Math.min(this.controls.maxDistance, Math.max(this.controls.minDistance, offset.length() * factor));
-    this.camera.position.copy(this.controls.target).add(offset.setLength(distance));
-    this.controls.update();
-    this.draw();
-  }
+  zoom(factor) { this.input.zoom(factor); }
 
   key(event) {
     if (event.altKey || event.ctrlKey || event.metaKey) return;
@@ -117,23 +65,22 @@ class Surface {
   }
 
   show(grid) {
-    const first = !this.grid;
-    this.scene?.traverse((part) => part.geometry?.dispose());
-    this.grid = grid;
-    this.scale = scaleOf(grid);
-    this.scene = this.lit();
-    this.materials.lines.color.set(style("--muted"));
-    this.materials.marker.color.set(style("--text"));
-    const [mesh, points] = this.meshes();
-    this.scene.add(mesh, points, this.frame());
-    this.marker = new THREE.Mesh(new THREE.SphereGeometry(0.014), this.materials.marker);
-    this.marker.visible = false;
-    this.scene.add(this.marker);
+    const first = !this.grid, { gl } = this.painter;
+    for (const { shape } of this.shapes) this.painter.remove(shape);
+    Object.assign(this, { grid, scale: scaleOf(grid), marked: null });
+    const { faces, dots } = this.meshes();
+    this.shapes = [
+      { shape: faces, kind: "mesh", mode: gl.TRIANGLES },
+      { shape: dots, kind: "points", mode: gl.POINTS, with: { size: DOT_PIXELS * this.pixels } },
+      { shape: this.frame(), kind: "plain", mode: gl.LINES, with: { tint: tintOf("--muted") } },
+    ];
     this.canvas.setAttribute("aria-label", `Surface of ${QUANTITY_NAMES[grid.quantity]}: ${grid.cells.length} cells over ${grid.steps} steps. ` +
       "Arrow keys turn it, plus and minus zoom, Home resets; Shift with the arrow keys reads single values.");
     this.resize();
     if (first) this.reset();
   }
+
+  get pixels() { return Math.min(2, devicePixelRatio); }
 
   x(step) { return WIDE * ((step + 0.5) / this.grid.steps - 0.5); }
   z(place) { return DEEP * (this.grid.places > 1 ? place / (this.grid.places - 1) - 0.5 : 0); }
@@ -141,8 +88,9 @@ class Surface {
 
   meshes() {
     const { cells, steps, values } = this.grid, colour = colouring(this.scale), count = cells.length;
-    const positions = new Float32Array(3 * values.length), colours = new Uint8Array(3 * values.length);
-    const normals = new Float32Array(3 * values.length), tall = TALL / (this.scale.high - this.scale.low);
+    // Four bytes for three, as WebGL reads them fastest.
+    const positions = new Float32Array(3 * values.length), colours = new Uint8Array(4 * values.length);
+    const normals = new Int8Array(4 * values.length), tall = TALL / (this.scale.high - this.scale.low);
     const wide = WIDE / steps, deep = this.grid.places > 1 ? DEEP / (this.grid.places - 1) : DEEP;
     // Rise from one neighbour to the other; none where one of them was not read.
     const rise = (before, after) => {
@@ -159,12 +107,12 @@ class Surface {
         positions[at + 2] = z;
         if (Number.isNaN(value)) continue;
         positions[at + 1] = this.y(value);
-        colour(value, colours, at);
+        colour(value, colours, 4 * n);
         const x = -rise(step ? n - 1 : n, step + 1 < steps ? n + 1 : n) / wide, y = -rise(n - up, n + down) / deep;
-        const length = Math.hypot(x, 1, y);
-        normals[at] = x / length;
-        normals[at + 1] = 1 / length;
-        normals[at + 2] = y / length;
+        const length = Math.sqrt(x * x + 1 + y * y) / 127;
+        normals[4 * n] = x / length;
+        normals[4 * n + 1] = 1 / length;
+        normals[4 * n + 2] = y / length;
       }
     }
     // Four neighbours that were all read make a face: a gap in time or a missing cell stays open.
@@ -181,20 +129,11 @@ class Surface {
       }
     }
     for (let n = 0; n < values.length; n += 1) if (!used[n] && !Number.isNaN(values[n])) alone.push(n);
-    const geometry = (index) => {
-      const whole = new THREE.BufferGeometry();
-      whole.setAttribute("position", new THREE.BufferAttribute(positions, 3));
-      whole.setAttribute("normal", new THREE.BufferAttribute(normals, 3));
-      whole.setAttribute("color", new THREE.BufferAttribute(colours, 3, true));
-      whole.setIndex(new THREE.BufferAttribute(index, 1));
-      return whole;
+    const arrays = { position: positions, normal: normals, color: colours };
+    return {
+      faces: this.painter.shape(arrays, faces.subarray(0, made)),
+      dots: this.painter.shape({ position: positions, color: colours }, Uint32Array.from(alone)),
     };
-    // Inside of the frame, which is always in view: nothing to work out for what is left out.
-    const seen = (part) => Object.assign(part, { frustumCulled: false });
-    return [
-      seen(new THREE.Mesh(geometry(faces.subarray(0, made)), this.materials.mesh)),
-      seen(new THREE.Points(geometry(Uint32Array.from(alone)), this.materials.points)),
-    ];
   }
 
   frame() {
@@ -204,39 +143,46 @@ class Surface {
     for (const sx of [-x, x]) for (const sz of [-z, z]) lines.push(sx, 0, sz, sx, sx === -x || sz === -z ? TALL : 0, sz);
     const zero = this.y(0);
     if (zero > 0 && zero < TALL) for (const sz of [-z, z]) lines.push(-x, zero, sz, x, zero, sz);
-    const geometry = new THREE.BufferGeometry();
-    geometry.setAttribute("position", new THREE.Float32BufferAttribute(lines, 3));
-    return new THREE.LineSegments(geometry, this.materials.lines);
+    return this.painter.shape({ position: new Float32Array(lines) });
   }
 
   resize() {
     const { clientWidth: width, clientHeight: height } = this.host;
     if (!width || !height) return;
-    this.renderer.setSize(width, height, false);
+    Object.assign(this.canvas, { width: Math.round(width * this.pixels), height: Math.round(height * this.pixels) });
     this.camera.aspect = width / height;
-    this.camera.updateProjectionMatrix();
     this.draw();
   }
 
   draw() {
-    if (!this.scene || this.waiting) return;
+    if (!this.grid || this.waiting) return;
     this.waiting = requestAnimationFrame(() => {
       this.waiting = null;
-      this.renderer.render(this.scene, this.camera);
+      this.paint();
       this.writeLabels();
     });
   }
 
+  paint() {
+    const { painter, canvas } = this, view = this.camera.matrix();
+    painter.begin(canvas.width, canvas.height);
+    for (const { shape, kind, mode, with: more } of this.shapes) painter.draw(shape, kind, mode, view, more);
+    if (!this.marked) return;
+    const mark = painter.shape({ position: new Float32Array(this.marked) });
+    painter.draw(mark, "plain", painter.gl.POINTS, view, { tint: tintOf("--text"), size: MARK_PIXELS * this.pixels });
+    painter.remove(mark);
+  }
+
   writeLabels() {
-    const { grid, scale, camera, host } = this, made = [];
-    const [ex, ez] = [Math.sign(camera.position.x) || 1, Math.sign(camera.position.z) || 1];
+    const { grid, scale, camera, host } = this, made = [], view = camera.matrix(), [atX, , atZ] = camera.position;
+    const [ex, ez] = [Math.sign(atX) || 1, Math.sign(atZ) || 1];
     const few = host.clientWidth < 600;
     const put = (x, y, z, text, extra = "") => {
-      const at = new THREE.Vector3(x, y, z).project(camera);
-      if (at.z > 1) return;
+      const at = camera.project([x, y, z], view);
+      if (!at) return;
       const label = el("span", { class: extra }, text);
-      label.style.left = `${((at.x + 1) / 2) * host.clientWidth}px`;
-      label.style.top = `${((1 - at.y) / 2) * host.clientHeight}px`;
+      label.style.left = `${((at[0] + 1) / 2) * host.clientWidth}px`;
+      label.style.top = `${((1 - at[1]) / 2) * host.clientHeight}px`;
       made.push(label);
     };
     const front = ez * (DEEP / 2 + 0.14), side = ex * (WIDE / 2 + 0.12);
@@ -255,22 +201,19 @@ class Surface {
 
   // Steps along the line of sight until it meets the surface.
   pointAt(event) {
-    if (!this.scene || event.buttons) return;
-    const box = this.canvas.getBoundingClientRect();
-    const ray = new THREE.Raycaster();
-    ray.setFromCamera({ x: (2 * (event.clientX - box.left)) / box.width - 1, y: 1 - (2 * (event.clientY - box.top)) / box.height }, this.camera);
-    const { origin, direction } = ray.ray, at = new THREE.Vector3();
+    if (!this.grid || event.buttons) return;
+    const box = this.canvas.getBoundingClientRect(), [ox, oy, oz] = this.camera.position;
+    const [dx, dy, dz] = this.camera.ray((2 * (event.clientX - box.left)) / box.width - 1, 1 - (2 * (event.clientY - box.top)) / box.height);
     const rows = this.grid.rowAt || (this.grid.rowAt = rowsByPlace(this.grid));
     let above = null;
     for (let far = 0.3; far < 9; far += 0.008) {
-      at.copy(origin).addScaledVector(direction, far);
-      const step = Math.floor((at.x / WIDE + 0.5) * this.grid.steps);
-      const place = Math.round((at.z / DEEP + 0.5) * (this.grid.places - 1));
+      const step = Math.floor(((ox + far * dx) / WIDE + 0.5) * this.grid.steps);
+      const place = Math.round(((oz + far * dz) / DEEP + 0.5) * (this.grid.places - 1));
       const row = rows[place];
       if (step < 0 || step >= this.grid.steps || row === undefined) continue;
       const value = valueOf(this.grid, row, step);
       if (Number.isNaN(value)) continue;
-      const over = at.y > this.y(value);
+      const over = oy + far * dy > this.y(value);
       if (above !== null && over !== above) {
         this.pointed.at(row, step);
         return;
@@ -281,8 +224,15 @@ class Surface {
 
   mark(row, step) {
     const value = valueOf(this.grid, row, step);
-    this.marker.visible = !Number.isNaN(value);
-    if (this.marker.visible) this.marker.position.set(this.x(step), this.y(value), this.z(this.grid.cells[row].place));
+    this.marked = Number.isNaN(value) ? null : [this.x(step), this.y(value), this.z(this.grid.cells[row].place)];
     this.draw();
   }
+}
+
+// Red, green and blue from 0 to 1 of a colour of the page's style.
+function tintOf(name) {
+  const context = el("canvas", { width: 1, height: 1 }).getContext("2d");
+  context.fillStyle = style(name);
+  context.fillRect(0, 0, 1, 1);
+  return [...context.getImageData(0, 0, 1, 1).data].slice(0, 3).map((part) => part / 255);
 }
