@@ -20,7 +20,7 @@ from scoring.rules import RULES
 from scoring.status import WARNING_FROM
 
 TOP = 5
-LINE_TYPE = "3.4vh"
+LINE_TYPE = "3.2vh"
 """Of the screen's height, so that a line is read from four metres on any screen."""
 ORDER = "max by (site, name) (fleet:attention_order:by_site)"
 RED, ORANGE = look.SEVERITY_COLOURS["critical"], look.SEVERITY_COLOURS["warning"]
@@ -41,7 +41,7 @@ def build() -> Dashboard:
     made.with_panel(_counts()).with_panel(_clock())
     made.with_panel(_line())
     made.with_panel(_call_first())
-    top = HEIGHT + 4 + 3
+    top = HEIGHT + 3 + 2
     made.with_panel(_energy().grid_pos(GridPos(x=16, y=top, w=8, h=8)))
     return made.with_panel(_answered().grid_pos(GridPos(x=16, y=top + 8, w=8, h=8)))
 
@@ -53,7 +53,7 @@ def _line() -> text.Panel:
         "Below are the sites that need attention most, worst at the top."
     )
     line = f'<b>Call first.</b> Shared cause: <a href="{url}">{SHARED_CAUSE}</a>'
-    return note("", description, (24, 3), dense(line, LINE_TYPE))
+    return note("", description, (24, 2), dense(line, LINE_TYPE))
 
 
 def _counts() -> stat.Panel:
@@ -61,7 +61,7 @@ def _counts() -> stat.Panel:
     spec = Spec(
         title="Sites by status",
         description="All sites now, in each of the five statuses.",
-        size=(18, 4),
+        size=(18, 3),
         unit=look.NUMBER,
         empty="–",
         low=0,
@@ -78,7 +78,7 @@ def _clock() -> stat.Panel:
         title="Clock",
         description="The time of the browser, as of the last refresh: a clock that stands still is "
         "a screen that does.",
-        size=(6, 4),
+        size=(6, 3),
         unit="time:HH:mm",
         empty="Prometheus gives no answer",
         colour=look.fixed("text"),

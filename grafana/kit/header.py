@@ -19,7 +19,7 @@ HEIGHT = 3
 TEXT_WIDTH, TILES_WIDTH = 12, 12
 WALL = "fleetscope-fleet-wall"
 # To be read from four metres: a share of the screen, whatever its size.
-TYPE, WALL_TYPE = "12px", "2.7vh"
+TYPE, WALL_TYPE = "12px", "2.5vh"
 WHOLE_SCREEN = "&kiosk=true&autofitpanels=true"
 AGE_VARIABLE = "data_age"
 TRIAGE = "fleetscope-overview"
@@ -149,12 +149,13 @@ def _tiles(entry: Entry) -> stat.Panel:
 
 
 def _named_by_value(spec: Spec) -> Spec:
-    """Tiles whose names stand beside their values, in type of the same size."""
+    """Tiles whose names stand beside their values, in type of the same size; a unit behind them
+    would be written smaller."""
     overrides = {
         name: dict(properties) | {"unit": f"prefix:{name} "}
         for name, properties in spec.overrides.items()
     }
-    overrides["Data age"]["unit"] = "suffix: s old"
+    overrides["Data age"]["unit"] = "prefix:Age "
     return replace(spec, overrides=overrides)
 
 

@@ -1,0 +1,139 @@
+"""What Fleet · Triage costs with a large fleet: ``python -m tests.bench.triage --sites 1000``.
+
+Starts the stack with the scenario ``dashboards`` repeated to so many sites, asked once a minute so
+that the simulator leaves room, and Grafana (``GRAFANA_HOME``). Opens Triage in one Chromium: the
+first time Grafana's own files come with it, then they are in the cache. Reported for each opening:
+when the last query was asked and answered, the slowest query, and the bytes that are ours, which
+are the dashboard's JSON and the answers to its queries, beside all bytes of Grafana.
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import io
+import shutil
+import statistics
+import tempfile
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import yaml
+from rich.console import Console
+
+from provisioning.local import servers
+from provisioning.local.run import Run
+from provisioning.local.web import get_json
+from simulator.scenario import SCENARIOS
+from tests.browser.look import OURS, browser, settle
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
+INTERVAL_SECONDS = 60
+READY_SECONDS = 150.0
+TIMINGS = """() => performance.getEntriesByType('resource')
+  .filter((e) => e.name.includes('/api/ds/query'))
+  .map((e) => [e.startTime, e.responseEnd, e.name.replace(/.*ds_type=/, '')])"""
+
+
+def scenario(sites: int) -> str:
+    """YAML of the sites of the scenario ``dashboards``, repeated."""
+    made: dict[str, Any] = yaml.safe_load((SCENARIOS / "dashboards.yaml").read_text("utf-8"))
+    kinds = made["sites"]
+    repeated = []
+    for number in range(sites):
+        site = copy.deepcopy(kinds[number % len(kinds)])
+        turn = number // len(kinds)
+        if turn:
+            site["id"] += f"_{turn}"
+            site["name"] += f" {turn + 1}"
+        repeated.append(site | {"interval_seconds": INTERVAL_SECONDS})
+    return yaml.safe_dump(made | {"sites": repeated}, allow_unicode=True)
+
+
+def wait_for(prometheus: str, sites: int) -> None:
+    """Wait until the recorded order has every site.
+
+    Raises
+    ------
+    TimeoutError
+    """
+    deadline = time.monotonic() + READY_SECONDS
+    query = {"query": "count(fleet:attention_order:by_site)"}
+    while True:
+        found = get_json(f"{prometheus}/api/v1/query", query)["data"]["result"]
+        if found and int(found[0]["value"][1]) >= sites:
+            return
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"no order of {sites} sites after {READY_SECONDS:.0f} s: {found}")
+        time.sleep(1.0)
+
+
+def opened(page: Page, url: str) -> tuple[list[list[Any]], int, int]:
+    """Times of the queries, and bytes: ours, and all others."""
+    ours = others = 0
+
+    def finished(request: Any) -> None:
+        nonlocal ours, others
+        size = request.sizes()["responseBodySize"]
+        if OURS.search(request.url):
+            ours += size
+        else:
+            others += size
+
+    page.on("requestfinished", finished)
+    page.goto(f"{url}/d/fleetscope-overview/?orgId=1&refresh=")
+    settle(page)
+    page.remove_listener("requestfinished", finished)
+    return page.evaluate(TIMINGS), ours, others
+
+
+def main() -> None:
+    """Measure with servers of its own."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--sites", type=int, default=1000)
+    parser.add_argument("--rounds", type=int, default=5)
+    options = parser.parse_args()
+    grafana, chromium = servers.find_grafana(), shutil.which("chromium")
+    if grafana is None or chromium is None:
+        raise SystemExit("Grafana (GRAFANA_HOME) and Chromium are needed")
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "scenario.yaml"
+        file.write_text(scenario(options.sites), "utf-8")
+        run = Run(Path(folder) / "run", Console(file=io.StringIO()))
+        with run.stack(
+            servers.find_all(), scenario=str(file), grafana=grafana, usual_ports=False
+        ) as stack:
+            begun = time.monotonic()
+            wait_for(str(stack.url("prometheus")), options.sites)
+            print(
+                f"{options.sites} sites judged after {time.monotonic() - begun:.0f} s", flush=True
+            )
+            measure(str(stack.url("grafana")), options.rounds, chromium)
+
+
+def measure(url: str, rounds: int, chromium: str) -> None:
+    """Open Triage several times and print what it took."""
+    ends = []
+    with browser(chromium) as opened_browser:
+        page = opened_browser.new_page(viewport={"width": 1920, "height": 1080})
+        for number in range(rounds + 1):
+            queries, ours, others = opened(page, url)
+            first, last = min(q[0] for q in queries), max(q[1] for q in queries)
+            slowest = max(queries, key=lambda q: q[1] - q[0])
+            print(
+                f"{'first opening' if not number else f'opening {number + 1}'}: "
+                f"{len(queries)} queries, asked from {first / 1000:.2f} s on, last answer "
+                f"{last / 1000:.2f} s; slowest {(slowest[1] - slowest[0]) / 1000:.2f} s "
+                f"({slowest[2][:20]}); ours {ours / 1000:.0f} kB, Grafana's {others / 1000:.0f} kB",
+                flush=True,
+            )
+            if number:
+                ends.append(last / 1000)
+    print(f"last answer with Grafana's files in the cache: median {statistics.median(ends):.2f} s")
+
+
+if __name__ == "__main__":
+    main()
