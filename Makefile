@@ -103,7 +103,7 @@ lock: ## resolve the dependencies again (needs uv, or installs it beside .venv)
 	@uv=$$(command -v uv || echo .fleetscope/uv/bin/uv); \
 	compile() { "$$uv" pip compile --universal --generate-hashes --no-emit-index-url \
 		--no-emit-find-links --no-header --python-version 3.11 --upgrade -q "$$@"; }; \
-	compile pyproject.toml --extra import --extra mcp --extra oidc --extra report -o requirements.lock; \
+	compile pyproject.toml --extra forecast --extra import --extra mcp --extra oidc --extra report -o requirements.lock; \
 	compile -c requirements.lock pyproject.toml -o requirements-core.lock; \
 	compile --extra dev -c requirements.lock pyproject.toml -o requirements-dev.lock; \
 	echo setuptools | compile -c requirements-dev.lock - -o requirements-build.lock

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 
 EXTRAS = {
+    "forecast": ("lightgbm", "the candidate that forecasts compete with"),
     "import": ("pyarrow", "fleetscope import"),
     "report": ("weasyprint", "the report as PDF"),
     "mcp": ("mcp", "fleetscope mcp"),
