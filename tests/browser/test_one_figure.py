@@ -33,6 +33,7 @@ from exporter.model.snapshot import Snapshot
 from exporter.serve.metric_families import PREFIX
 from exporter.serve.metrics import registry
 from exporter.store.line_protocol import assessment_lines, snapshot_lines
+from scoring.rules import BY_CODE
 from tests.drivers import bridge
 from tests.serve.api.influx import influx
 from tests.serve.api.served import START, ServedFleet
@@ -279,6 +280,109 @@ def test_the_report_and_the_ticket(served: ServedFleet, site: Any) -> None:
     assert "46.0" not in tickets
 
 
+FACTORS = {"kW": 1e3, "MW": 1e6}
+
+
+def agrees(shown: str, value: float, unit: str, decimals: int) -> bool:
+    """Whether a figure as people read it is the value, to the last digit that its row shows."""
+    found = re.search(r"([-−]?[\d,\u202f ]*\d(?:\.\d+)?)\s*(\S*)", shown)
+    assert found is not None, shown
+    number = float(re.sub(r"[,\u202f ]", "", found[1]).replace("−", "-"))
+    written = found[2].strip(".,;")
+    factor = FACTORS.get(written, 1.0)
+    assert factor != 1.0 or written == unit, f"{shown} is not in {unit}"
+    # A power of kilowatts has a digit behind the point, of a hundred and more none.
+    digits = decimals if factor == 1.0 else (1 if abs(number) < 99.5 else 0)
+    digits = 2 if factor == FACTORS["MW"] else digits
+    return abs(number * factor - value) <= 0.5 * factor * 10.0**-digits + 1e-9
+
+
+def described(name: str) -> tuple[str, str, int]:
+    """Label, unit and digits of a reading."""
+    row = {row.name: row for row in ROWS}[name]
+    return row.label, row.unit, row.decimals
+
+
+def test_agreement_knows_a_wrong_figure() -> None:
+    assert agrees("1,234.5 W", 1234.5, "W", 1)
+    assert agrees("1.2 kW", 1234.5, "W", 0)
+    assert agrees("−46.4 °C", -46.36, "°C", 1)
+    assert not agrees("1.3 kW", 1234.5, "W", 0)
+    assert not agrees("46.5 °C", 46.4, "°C", 1)
+    with pytest.raises(AssertionError):
+        agrees("46.4 °F", 46.4, "°C", 1)
+
+
+def test_every_figure_of_the_tickets(site: Any) -> None:
+    """Evidence, limit, score and readings of every ticket are those of the API."""
+    issues = {issue["code"]: issue for issue in site["issues"]}
+    assert len(issues) >= 4
+    for incident in incidents([site], site["time"]):
+        shown = text(incident, "1", None, markup=False)
+        issue = issues[incident.code]
+        assert issue["sentence"] in shown
+        assert issue["action"] in shown
+        assert f"score {site['score']:.0f} of 100" in shown
+        if issue["value"] is not None:
+            evidence = re.search(rf"Evidence: {incident.code} (.*?)(?:, limit (.*))?$", shown, re.M)
+            assert evidence is not None, shown
+            unit, scale = ("%", 100.0) if "%" in evidence[1] and issue["unit"] != "%" else (
+                issue["unit"], 1.0)  # fmt: skip
+            rule = BY_CODE[incident.code]
+            for words, value in ((evidence[1], issue["value"]), (evidence[2], issue["threshold"])):
+                if value is not None:
+                    digits = max(rule.decimals, 2)
+                    assert agrees(words, value * scale, unit, digits), (incident.code, words)
+        readings = re.search(r"^Readings: (.*)$", shown, re.MULTILINE)
+        assert readings is not None
+        named = {}
+        for part in readings[1].split(", "):
+            for name in site["readings"]:
+                if name in API_KEYS:
+                    continue
+                label, unit, decimals = described(name)
+                if part.startswith(f"{label} "):
+                    value = site["readings"][name]
+                    assert agrees(part.removeprefix(label), value, unit, decimals), part
+                    named[name] = value
+        assert {"battery_lowest_soh_percent", "battery_hottest_c"} <= set(named)
+        assert len(named) == len(readings[1].split(", "))
+
+
+def test_every_figure_of_the_report(served: ServedFleet, site: Any) -> None:
+    """What the document says of a site is what the report's own JSON and the API say."""
+    found = served.json("/api/v1/report?days=1")
+    html = served.ask("/api/v1/report?days=1&format=html")[2].decode()
+    (listed,) = [row for row in found["attention"] if row["site"] == SITE]
+    assert listed["score"] == site["score"]
+    assert listed["status"] == site["status"]
+    serious = [i["sentence"] for i in site["issues"] if i["severity"] != "info"]
+    assert listed["sentences"][: len(serious)] == serious
+    (block,) = [
+        squeezed(unescape(re.sub(r"<[^>]*>", " ", part)))
+        for part in html.split('<div class="site">')[1:]
+        if f"{SITE} ·" in part
+    ]
+    assert f"{site['status']} {site['score']:.0f} {SITE}" in block
+    for sentence in serious:
+        assert sentence in block
+    rows = re.findall(r"<tr><td>(.*?)</td>(.*?)</tr>", html)
+    (cells,) = [cells for name, cells in rows if f">{SITE}<" in name and cells.count("<td") > 6]
+    shown = [unescape(re.sub("<[^>]*>", "", one)) for one in re.findall(r"<td.*?</td>", cells)]
+    (period,) = [row for row in found["periods"] if row["site"] == SITE]
+    columns = ["availability", "availability_before", "observed", "mean_score", "efficiency"]
+    for name, written in zip(columns, shown, strict=False):
+        value = period[name]
+        if value is None:
+            assert written in ("–", ""), name
+            continue
+        scale = 1.0 if name == "mean_score" else 100.0
+        number = re.search(r"[\d.]+", written)
+        assert number is not None, (name, written)
+        digits = len(number[0].partition(".")[2])
+        assert abs(float(number[0]) - scale * value) <= 0.5 * 10.0**-digits + 1e-9, name
+
+
 def test_the_page(served: ServedFleet, site: Any) -> None:
     chromium = shutil.which("chromium") or shutil.which("chromium-browser")
     if chromium is None:
@@ -302,6 +406,12 @@ def test_the_page(served: ServedFleet, site: Any) -> None:
         browser.close()
     for sentence in SENTENCES:
         assert sentence in issues
+    wanted = {name: v for name, v in site["readings"].items() if name not in API_KEYS}
+    known = [name for name, value in wanted.items() if value is not None]
+    assert len(readings) == len(known)
+    for name in known:
+        label, unit, decimals = described(name)
+        assert agrees(readings[label], wanted[name], unit, decimals), name
     assert readings["hottest battery or cell"] == "46.4 °C"
     assert readings["widest cell spread"] == "0.123 V"
     assert readings["lowest state of health"] == "69.96 %"
