@@ -24,7 +24,7 @@ MARKS = {
     "GOOD": ("◐", "bright_green"),
     "WARNING": ("▲", "yellow"),
     "CRITICAL": ("■", "bold red"),
-    "OFFLINE": ("✕", "bold magenta"),
+    "OFFLINE": ("✕", "bold white on red"),
     "UNKNOWN": ("?", "dim"),
 }
 SEVERITIES = {"critical": ("■", "red"), "warning": ("▲", "yellow"), "info": ("·", "dim")}

@@ -18,7 +18,7 @@ COLOURS = {
     "discharged_kwh": "#55bdb6",
 }
 STATUS_COLOURS = {
-    "OFFLINE": "#5a3e8f",
+    "OFFLINE": "#8a0f30",
     "CRITICAL": "#bf1226",
     "WARNING": "#9a5200",
     "GOOD": "#6b9a2a",
