@@ -14,6 +14,7 @@ import signal
 import socket
 import time
 from pathlib import Path
+from typing import Any
 
 from exporter import __version__
 from exporter.assess.assessment import Issue, assess
@@ -30,6 +31,12 @@ from exporter.config.shards import parse_shard
 from exporter.config.side_file import SideFileError
 from exporter.config.site_secrets import site_secrets_of
 from exporter.config.unknown_settings import mistyped
+from exporter.control.dispatcher import Dispatcher
+from exporter.control.gate import DispatchMode
+from exporter.control.journal import JournalError
+from exporter.control.order_log import OrderLog
+from exporter.control.requests import DispatchOffError, OrderRequest
+from exporter.control.site_inputs import InputReader
 from exporter.drivers import DRIVERS, DriverContext
 from exporter.drivers.transport import Transports
 from exporter.drivers.transport.http.json_client import HttpClient
@@ -46,6 +53,7 @@ from exporter.history.influxql import InfluxQL, NoAnswerError
 from exporter.history.last_answers import last_answers
 from exporter.history.rollups.live import LiveRollups
 from exporter.history.rollups.rollup_process import RollupProcess
+from exporter.model.audit_file import AuditFile, AuditLogError
 from exporter.model.cell_findings import SiteCells
 from exporter.model.process_memory import return_large_blocks, spare_collections
 from exporter.model.snapshot import Snapshot
@@ -116,6 +124,7 @@ class Collector:
         self._stored = InfluxQL.from_settings(settings)
         self._cell_watch = self._watch_of_cells()
         self._reload_tasks: set[asyncio.Task[None]] = set()
+        self._dispatcher = self._dispatcher_of(settings)
         self._published = self._publication()
 
     def _transports(self) -> Transports:
@@ -143,6 +152,7 @@ class Collector:
             lambda: self._published,
             self._on_hangup,
             lambda batch: self._push.deliver(batch.points, batch.sent),
+            self._order,
         )
         try:
             # Nothing is polled before every process has found its configuration in order.
@@ -155,14 +165,7 @@ class Collector:
         if self._rollups is not None:
             self._rollups.start()
         self._poller.start(self._file.fleet)
-        self._poller.every(ASSESS_SECONDS, self._assess, "assess")
-        self._poller.every(STORE_ASSESSMENT_SECONDS, self._store_assessment, "store")
-        self._poller.every(WATCH_FILE_SECONDS, self._watch_file, "watch-file")
-        self._poller.every(CLOCK_SECONDS, self._clock_steps.look, "clock")
-        self._poller.every(SUN_SECONDS, self._sun, "sun")
-        if self._prices is not None:
-            self._poller.every(PRICES_SECONDS, self._prices.turn, "prices")
-        self._poller.every(WINDOW_SECONDS, self._observe, "window")
+        await self._start_jobs()
         sites = sites_word(len(self._file.fleet.sites))
         host = self._settings.host_port[0]
         address = f"{f'[{host}]' if ':' in host else host}:{self._listener.getsockname()[1]}"
@@ -180,6 +183,8 @@ class Collector:
         isolated_reader.give_up()
         first_sun.cancel()
         self._server.stop()
+        if self._dispatcher is not None:
+            await self._dispatcher.stop()
         if self._cell_watch is not None:
             await self._cell_watch.stop()
         await self._poller.stop()
@@ -197,6 +202,20 @@ class Collector:
         if self._stored is not None:
             await self._stored.close()
         log.info("stopped")
+
+    async def _start_jobs(self) -> None:
+        """Begin what is done again and again."""
+        if self._dispatcher is not None:
+            # What an earlier run left overdue is released before anything else is done.
+            await self._dispatcher.start()
+        self._poller.every(ASSESS_SECONDS, self._assess, "assess")
+        self._poller.every(STORE_ASSESSMENT_SECONDS, self._store_assessment, "store")
+        self._poller.every(WATCH_FILE_SECONDS, self._watch_file, "watch-file")
+        self._poller.every(CLOCK_SECONDS, self._clock_steps.look, "clock")
+        self._poller.every(SUN_SECONDS, self._sun, "sun")
+        if self._prices is not None:
+            self._poller.every(PRICES_SECONDS, self._prices.turn, "prices")
+        self._poller.every(WINDOW_SECONDS, self._observe, "window")
 
     async def _recall(self) -> None:
         """Take in when sites answered last before this start."""
@@ -237,6 +256,33 @@ class Collector:
             raise SystemExit(f"fleetscope: {error}") from error
         return PriceFeed(tariffs, self._writer, time.time) if tariffs.series else None
 
+    def _dispatcher_of(self, settings: Settings) -> Dispatcher | None:
+        if settings.dispatch_journal is None:
+            return None
+        inputs = InputReader(self._state, lambda: self._latest, time.time, time.monotonic)
+        try:
+            orders = OrderLog(AuditFile(settings.audit_log), self._add_lines, self._stamps)
+            return Dispatcher(
+                settings.dispatch_journal,
+                DispatchMode(settings.dispatch),
+                inputs,
+                self._poller.driver_of,
+                orders.took_effect,
+            )
+        except AuditLogError as error:
+            raise SystemExit(f"fleetscope: FLEETSCOPE_AUDIT_LOG: {error}") from error
+        except JournalError as error:
+            raise SystemExit(f"fleetscope: FLEETSCOPE_DISPATCH_JOURNAL: {error}") from error
+
+    async def _order(self, request: OrderRequest) -> tuple[int, dict[str, Any]]:
+        if self._dispatcher is None:
+            return 403, {"detail": str(DispatchOffError())}
+        return await self._dispatcher.answer(request)
+
+    def _add_lines(self, lines: list[str]) -> None:
+        if self._writer is not None:
+            self._writer.add(lines)
+
     def _publication(self) -> Publication:
         return Publication(self._latest, self._numbers(), self._waiting_for())
 
@@ -249,6 +295,8 @@ class Collector:
     def _take(self, snapshot: Snapshot) -> None:
         if snapshot.current:
             self._state.apply(snapshot, time.monotonic())
+            if self._dispatcher is not None:
+                self._dispatcher.observe(snapshot.site)
         if self._writer is not None:
             self._writer.add(snapshot_lines(snapshot))
             every = snapshot.site in self._cell_issues
@@ -326,6 +374,8 @@ class Collector:
         async with self._reloading:
             fleet = await asyncio.to_thread(self._file.reload)
             if fleet is not None and not self._stopping:
+                if self._dispatcher is not None:
+                    await self._dispatcher.prepare(fleet)
                 self._reconfigure(fleet)
                 await self._sun()
 
@@ -363,6 +413,7 @@ class Collector:
             },
             process_id=os.getpid(),
             all_sites=self._file.all_sites,
+            orders=self._dispatcher.book() if self._dispatcher is not None else None,
         )
 
 

@@ -193,6 +193,19 @@ def influxdb() -> str:
                 ("`since`", "s", f"When it began, {seconds}"),
             ],
         ),
+        "## `order`: tags `site`, `source`, `state`",
+        "A point for each row of the [journal of orders](dispatch.md).",
+        table(
+            head,
+            [
+                ("`wanted_w`", "W", "Power that was ordered, positive when charging"),
+                ("`allowed_w`", "W", "Power that limits left of it"),
+                ("`measured_w`", "W", "Battery power that was measured, where the row has one"),
+                ("`written_w`", "W", "Set-point that was written, where the row has one"),
+                ("`order`, `dispatch`", "text", "Ids of the order and of its request"),
+                ("`action`, `issuer`, `actor`, `reason`", "text", "What, by whom, and why"),
+            ],
+        ),
         "## `event`: tag `kind`",
         table(
             head, [("`text`", "text", "What the exporter did: `start`, or `reload` of the file")]

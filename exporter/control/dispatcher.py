@@ -17,10 +17,17 @@ from exporter.config.fleet import Fleet
 from exporter.control.admission import Admission, judged
 from exporter.control.gate import DispatchMode, WriteGate
 from exporter.control.in_force import Surroundings
-from exporter.control.journal import Journal, Remembered
+from exporter.control.journal import Journal, JournalError, KeyReusedError, Remembered
 from exporter.control.order_views import OrderBook, SiteOrders, view_of
 from exporter.control.records import OnRow, Records
-from exporter.control.requests import DispatchOffError, DispatchRequest, ReleaseRequest
+from exporter.control.requests import (
+    ApproveRequest,
+    CancelRequest,
+    DispatchOffError,
+    DispatchRequest,
+    OrderRequest,
+    ReleaseRequest,
+)
 from exporter.control.site_control import SiteControl
 from exporter.control.site_inputs import InputReader
 from exporter.drivers.base import Driver, Writable
@@ -36,7 +43,8 @@ from exporter.model.orders import (
 
 log = logging.getLogger(__name__)
 
-STOP_SECONDS = 8.0
+# Containers are killed ten seconds after they are asked to stop.
+STOP_SECONDS = 5.0
 CHANGE_SECONDS = 5.0
 CLOCK_BACK_SECONDS = 60.0
 
@@ -208,33 +216,59 @@ class Dispatcher:
         self._carry_out(statuses)
         return answer
 
-    def cancel(self, orders: Iterable[str], actor: str, reason: str) -> list[str]:
-        """End orders before their time; returns those that were found."""
+    def cancel(self, request: CancelRequest) -> dict[str, Any]:
+        """End orders before their time; answers which were found."""
         found = []
-        for name in orders:
+        for name in request.orders:
             status = self._records.status(name)
             if status is not None and status.end is None:
-                self._control(status.order.site).cancel(name, actor, reason)
+                control = self._control(status.order.site)
+                control.cancel(name, request.issuer, request.reason)
                 self._work(status.order.site)
                 found.append(name)
-        return found
+        return {"cancelled": found}
 
-    async def approve(self, orders: Iterable[str], actor: str, role: str) -> list[str]:
-        """Accept orders that wait for it; returns those that did."""
+    async def approve(self, request: ApproveRequest) -> dict[str, Any]:
+        """Accept orders that wait for it; answers which did.
+
+        Raises
+        ------
+        JournalError
+        """
         waiting = [
             status
-            for name in orders
+            for name in request.orders
             if (status := self._records.status(name)) is not None
             and status.state is OrderState.AWAITING_APPROVAL
         ]
         now = self._wall()
+        evidence = {"role": request.role, "reason": request.reason}
         rows = [
-            OrderEvent(s.order.id, OrderState.ACCEPTED, now, actor, {"role": role}) for s in waiting
+            OrderEvent(s.order.id, OrderState.ACCEPTED, now, request.issuer, evidence)
+            for s in waiting
         ]
         if rows:
             await self._records.add(*rows)
         self._carry_out([s for r in rows if (s := self._records.status(r.order)) is not None])
-        return [row.order for row in rows]
+        return {"approved": [row.order for row in rows]}
+
+    async def answer(self, request: OrderRequest) -> tuple[int, dict[str, Any]]:
+        """The HTTP status and body for any request; raises nothing that a caller can cause."""
+        try:
+            if isinstance(request, DispatchRequest):
+                return 200, await self.dispatch(request)
+            if isinstance(request, ReleaseRequest):
+                return 200, await self.release(request)
+            if isinstance(request, CancelRequest):
+                return 200, self.cancel(request)
+            return 200, await self.approve(request)
+        except DispatchOffError as error:
+            return 403, {"detail": str(error)}
+        except KeyReusedError:
+            detail = "this Idempotency-Key came before with another request"
+            return 409, {"detail": detail}
+        except JournalError as error:
+            return 503, {"detail": f"{error}; nothing was sent"}
 
     def book(self) -> OrderBook:
         """What is known of all orders, to be published."""

@@ -4,47 +4,55 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from exporter.control.site_control import SiteControl
 from exporter.control.site_inputs import SiteInputs
-from exporter.model.orders import OrderStatus
 
 
 @dataclass(frozen=True, slots=True)
 class SiteOrders:
-    """The orders of a site that have not ended or owe a release.
+    """What is open at a site: orders that have not ended or owe a release.
 
     Attributes
     ----------
     site : str
-    statuses : tuple of OrderStatus
-        In their sequence.
-    in_force : str
-        Id of the order that is at the device; empty without one.
-    wanted_w, allowed_w, measured_w, setpoint_w : float
-        Of the order in force; NaN without one.
+    open : int
+        How many there are.
+    order, action, source, state : str
+        The order that is at the device; empty without one.
+    since, expires : float
+        Unix seconds at which it came to its state, and at which it ends; NaN without one.
+    wanted_w, allowed_w, setpoint_w : float
+        Of the order at the device; NaN without one.
+    measured_w : float
+        Battery power, positive when charging; NaN where it is missing.
     failure : str
         Why the device could not be written to or released at the latest try.
     release_owed_since : float
         Unix seconds of the oldest end whose device is not known to be free; NaN without one.
     written_seconds : float
         Age of the latest write; NaN before the first.
-    lease_seconds : float
-        The device's own reversion time; NaN where it has none.
+    reversion_seconds : float
+        Time after which the device falls back by itself; NaN where it does not.
     """
 
     site: str
-    statuses: tuple[OrderStatus, ...]
-    in_force: str = ""
+    open: int
+    order: str = ""
+    action: str = ""
+    source: str = ""
+    state: str = ""
+    since: float = math.nan
+    expires: float = math.nan
     wanted_w: float = math.nan
     allowed_w: float = math.nan
-    measured_w: float = math.nan
     setpoint_w: float = math.nan
+    measured_w: float = math.nan
     failure: str = ""
     release_owed_since: float = math.nan
     written_seconds: float = math.nan
-    lease_seconds: float = math.nan
+    reversion_seconds: float = math.nan
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,30 +81,32 @@ class OrderBook:
 
 def view_of(site: str, control: SiteControl, inputs: SiteInputs | None) -> SiteOrders:
     """The orders of one site."""
-    statuses = tuple(control.statuses)
+    statuses = control.statuses
     owed = [status.since for status in statuses if status.owes_release]
-    current = control.in_force
-    measured_w = inputs.power_w if inputs is not None else math.nan
-    if current is None:
-        return SiteOrders(
-            site,
-            statuses,
-            failure=control.failure,
-            measured_w=measured_w,
-            release_owed_since=min(owed, default=math.nan),
-        )
-    reversion = current.capability.reversion_seconds
-    age = control.around.monotonic() - current.written_at
-    return SiteOrders(
+    found = SiteOrders(
         site=site,
-        statuses=statuses,
-        in_force=current.order.id,
-        wanted_w=current.order.power_w,
-        allowed_w=current.allowed_w,
-        measured_w=measured_w,
-        setpoint_w=current.written,
+        open=len(statuses),
+        measured_w=inputs.power_w if inputs is not None else math.nan,
         failure=control.failure,
         release_owed_since=min(owed, default=math.nan),
+    )
+    current = control.in_force
+    status = next((s for s in statuses if current and s.order.id == current.order.id), None)
+    if current is None or status is None:
+        return found
+    reversion = current.capability.reversion_seconds
+    age = control.around.monotonic() - current.written_at
+    return replace(
+        found,
+        order=current.order.id,
+        action=current.order.action.value,
+        source=current.order.source.value,
+        state=status.state.value,
+        since=status.since,
+        expires=current.order.expires,
+        wanted_w=current.order.power_w,
+        allowed_w=current.allowed_w,
+        setpoint_w=current.written,
         written_seconds=age if math.isfinite(age) else math.nan,
-        lease_seconds=math.nan if reversion is None else reversion,
+        reversion_seconds=math.nan if reversion is None else reversion,
     )

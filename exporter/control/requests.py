@@ -78,3 +78,20 @@ class ReleaseRequest(Issuer):
     """Give sites back to their own control, whatever is in force there."""
 
     sites: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CancelRequest(Issuer):
+    """End orders before their time."""
+
+    orders: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApproveRequest(Issuer):
+    """Accept orders that wait for it."""
+
+    orders: tuple[str, ...]
+
+
+OrderRequest = DispatchRequest | ReleaseRequest | CancelRequest | ApproveRequest

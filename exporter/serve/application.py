@@ -29,11 +29,13 @@ from exporter.serve.access.roles import Visibility
 from exporter.serve.access.visible_silences import VisibleSilences
 from exporter.serve.api import site_alerts
 from exporter.serve.api.answers import answers_router
+from exporter.serve.api.dispatch import router as dispatch_router
 from exporter.serve.api.nodes import router as nodes_router
 from exporter.serve.api.schemas import problems_of
 from exporter.serve.api.telemetry import Intake
 from exporter.serve.api.telemetry import router as telemetry_router
 from exporter.serve.exposition import Expositions
+from exporter.serve.order_channel import OrderChannel
 from exporter.serve.pool import Pool, PoolRoutes
 
 log = logging.getLogger(__name__)
@@ -58,6 +60,7 @@ def make_app(
     alerts: AlertHistory | None = None,
     alertmanager: Alertmanager | None = None,
     links: page.Links | None = None,
+    orders: OrderChannel | None = None,
     tariffs: TariffFile | None = None,
 ) -> FastAPI:
     """The application.
@@ -98,6 +101,8 @@ def make_app(
         Where alerts are read and silenced; None where no settings name one.
     links : Links or None
         Addresses that the page links to.
+    orders : OrderChannel or None
+        The way to the dispatcher; None where there is none.
     tariffs : TariffFile or None
         What energy costs by site and time.
     """
@@ -160,6 +165,8 @@ def make_app(
     silences = VisibleSilences(alertmanager, seen) if alertmanager is not None else None
     answerer = Answerer(latest, stored, prices, alerts, silences)
     app.include_router(answers_router(answerer, model, seen))
+    channel = orders or OrderChannel()
+    app.include_router(dispatch_router(latest, channel, lambda: bool(app.state.stopping), seen))
     if pool is not None:
         app.add_middleware(PoolRoutes, pool=pool)
     return app

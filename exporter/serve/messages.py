@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 from exporter.config.settings import Settings
+from exporter.control.requests import OrderRequest
 from exporter.intake.telemetry import Batch
 
 
@@ -37,6 +39,23 @@ class Pushed:
     """Telemetry that nodes have sent, checked and signed in."""
 
     batch: Batch
+
+
+@dataclass(frozen=True, slots=True)
+class OrderCommand:
+    """What a caller asks of the dispatcher, signed in and checked."""
+
+    number: int
+    request: OrderRequest
+
+
+@dataclass(frozen=True, slots=True)
+class OrderAnswer:
+    """The dispatcher's answer to the OrderCommand with the same number, and its HTTP status."""
+
+    number: int
+    status: int
+    body: dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)

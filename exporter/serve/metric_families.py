@@ -228,6 +228,46 @@ FAMILIES: Mapping[str, Description] = MappingProxyType(
         "page_info": Description(
             "gauge", "Address of the page as a browser reaches it; always 1", ("url",)
         ),
+        "orders_total": Description(
+            "counter", "Rows of the journal of orders since the start, by state", ("state",)
+        ),
+        "order_power_watts": Description(
+            "gauge",
+            "Battery power of the order at a site, positive when charging: wanted, allowed by "
+            "limits, and measured; absent without one",
+            ("site", "kind"),
+        ),
+        "order_info": Description(
+            "gauge",
+            "The order at a site: what it asks for, who thought of it, and its state; always 1",
+            ("site", "action", "source", "state"),
+        ),
+        "order_expires_timestamp_seconds": Description(
+            "gauge", "Unix time at which the order at a site ends", ("site",)
+        ),
+        "order_write_age_seconds": Description(
+            "gauge", "Time since the set-point of the order at a site was written last", ("site",)
+        ),
+        "order_reversion_seconds": Description(
+            "gauge",
+            "Time after which the device falls back by itself; absent where it does not",
+            ("site",),
+        ),
+        "order_release_owed_timestamp_seconds": Description(
+            "gauge",
+            "Unix time since which a site is to be released and is not known to be; absent "
+            "otherwise",
+            ("site",),
+        ),
+        "dispatch_mode": Description(
+            "gauge", "State set of FLEETSCOPE_DISPATCH: 1 for off, dry or on", ("mode",)
+        ),
+        "dispatch_journal_writable": Description(
+            "gauge", "1 while the journal of orders can be written; absent without one"
+        ),
+        "dispatch_writes_total": Description(
+            "counter", "Writes and releases that were sent to devices since the start"
+        ),
         "build_info": Description("gauge", "Version of the exporter; always 1", ("version",)),
     }
 )

@@ -14,6 +14,7 @@ from exporter.assess.assessment import FleetAssessment
 from exporter.config.fleet import Contact
 from exporter.config.maintenance import in_maintenance
 from exporter.serve.metric_families import FAMILIES, PREFIX, WITH_GAUGES
+from exporter.serve.order_metrics import order_metrics
 from exporter.serve.publication import ServiceNumbers
 from exporter.serve.site_series import Kept, Labels, SiteIds, SiteSeries
 from scoring.issues import FloatArray
@@ -70,7 +71,11 @@ class FleetCollector(Collector):
             page.add_metric([url], 1)
         yield page
         if self._numbers is not None:
-            yield from _own_metrics(self._numbers())
+            numbers = self._numbers()
+            yield from _own_metrics(numbers)
+            if numbers.orders is not None:
+                for metric in order_metrics(numbers.orders):
+                    yield _with_projects(metric, sites.projects)
 
 
 def registry(

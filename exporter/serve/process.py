@@ -30,8 +30,9 @@ from exporter.serve.api.telemetry import Intake
 from exporter.serve.application import make_app
 from exporter.serve.channel import Channel
 from exporter.serve.child import inherited
-from exporter.serve.messages import Begin, Pushed, Ready, Reload, Stop
+from exporter.serve.messages import Begin, OrderAnswer, Pushed, Ready, Reload, Stop
 from exporter.serve.metrics import registry
+from exporter.serve.order_channel import OrderChannel
 from exporter.serve.page import Links
 from exporter.serve.pool import Pool
 from exporter.serve.publication import Decoder, Delta, Publication, ServiceNumbers
@@ -63,6 +64,9 @@ class ServerProcess:
             with delivering("tickets", files.tickets.only_projects if files.tickets else ()):
                 return visible()
 
+        self._orders = OrderChannel(
+            channel.send, lambda: self._publication().numbers.orders, settings.dispatch_journal
+        )
         self._deliveries = Deliveries(files, of_tickets, self._pool.send_report)
         app = make_app(
             visible,
@@ -83,6 +87,7 @@ class ServerProcess:
             alertmanager=Alertmanager.from_settings(settings),
             links=Links.of(settings),
             tariffs=files.tariffs,
+            orders=self._orders,
         )
         self._server = GuardedServer(
             app, settings, lambda: self._publication().assessment.fleet.projects, audit
@@ -120,6 +125,8 @@ class ServerProcess:
                 self._server.audit.configured("fleet file", sites=len(message.fleet.sites))
             self._published = self._decoder.decode(message)
             self._received = time.monotonic()
+        elif isinstance(message, OrderAnswer):
+            self._orders.take(message)
 
     def _publication(self) -> Publication:
         assert self._published is not None  # nothing is served before the first one

@@ -15,6 +15,7 @@ from typing import Any
 from exporter.assess.assessment import FleetAssessment, Issue
 from exporter.assess.site_views import SiteView
 from exporter.config.fleet import Fleet
+from exporter.control.order_views import OrderBook
 from exporter.model.cell_findings import SiteCells
 from exporter.store.queue_stats import SpoolNumbers
 
@@ -33,6 +34,8 @@ class ServiceNumbers:
         The process whose use of resources is reported; None: the one that renders the metrics.
     all_sites : int or None
         Sites in the fleet file, over all shards; None where that is not known.
+    orders : OrderBook or None
+        Open orders; None where there is no dispatcher.
     """
 
     lag_seconds: float
@@ -49,6 +52,7 @@ class ServiceNumbers:
     access_files: Mapping[str, bool] = field(default_factory=dict)
     process_id: int | None = None
     all_sites: int | None = None
+    orders: OrderBook | None = None
 
 
 @dataclass(frozen=True, slots=True)

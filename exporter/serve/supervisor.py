@@ -5,12 +5,22 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from typing import Any
 
 from exporter.config.settings import Settings
+from exporter.control.requests import OrderRequest
 from exporter.intake.telemetry import Batch
 from exporter.serve.child import Child
-from exporter.serve.messages import Begin, Pushed, Ready, Reload, Stop
+from exporter.serve.messages import (
+    Begin,
+    OrderAnswer,
+    OrderCommand,
+    Pushed,
+    Ready,
+    Reload,
+    Stop,
+)
 from exporter.serve.publication import Encoder, Publication
 
 log = logging.getLogger(__name__)
@@ -36,6 +46,8 @@ class ServerSupervisor:
         Called when somebody asks over HTTP for the fleet file to be read again.
     push : callable
         Called with the telemetry that nodes have sent over HTTP.
+    order : callable
+        Answers what callers ask of the dispatcher: a status and a body.
     """
 
     def __init__(
@@ -45,12 +57,15 @@ class ServerSupervisor:
         latest: Callable[[], Publication],
         reload: Callable[[], None],
         push: Callable[[Batch], None],
+        order: Callable[[OrderRequest], Awaitable[tuple[int, dict[str, Any]]]],
     ) -> None:
         self._settings = settings
         self._listener = listener
         self._latest = latest
         self._reload = reload
         self._push = push
+        self._order = order
+        self._answering: set[asyncio.Task[None]] = set()
         self._child: Child | None = None
         self._encoder: Encoder | None = None
         self._stopping = False
@@ -126,8 +141,21 @@ class ServerSupervisor:
                     self._reload()
                 elif isinstance(message, Pushed):
                     self._push(message.batch)
+                elif isinstance(message, OrderCommand):
+                    answering = asyncio.create_task(self._answer(child, message))
+                    self._answering.add(answering)
+                    answering.add_done_callback(self._answering.discard)
         except EOFError:
             return await child.process.wait()
         finally:
             self._encoder = None
             await child.end(0.0)
+
+    async def _answer(self, child: Child, command: OrderCommand) -> None:
+        """Answer a request for orders; the reader of messages does not wait for it."""
+        try:
+            status, body = await self._order(command.request)
+        except Exception:
+            log.exception("a request for orders failed")
+            status, body = 500, {"detail": "the exporter made a mistake; its log says which"}
+        child.channel.send(OrderAnswer(command.number, status, body))

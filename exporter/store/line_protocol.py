@@ -99,6 +99,20 @@ def event_line(kind: str, words: str, time: float) -> str:
     return f"{_series('event', 'kind', kind)} text={text(words)} {milliseconds(time)}"
 
 
+def order_line(
+    site: str,
+    source: str,
+    state: str,
+    figures: Mapping[str, float],
+    texts: Mapping[str, str],
+    time: float,
+) -> str:
+    """The line of an order that has come to a state, or is in one."""
+    fields = _fields(figures) + [f"{name}={text(value)}" for name, value in texts.items()]
+    series = _series("order", "site", site, "source", source, "state", state)
+    return f"{series} {','.join(fields)} {milliseconds(time)}"
+
+
 def assessment_lines(
     assessment: FleetAssessment, cleared: Iterable[tuple[str, Issue]]
 ) -> list[str]:

@@ -12,8 +12,8 @@ import pytest
 from exporter.control.dispatcher import Dispatcher
 from exporter.control.gate import DispatchMode
 from exporter.control.journal import JournalError, JournalReader, KeyReusedError
-from exporter.control.requests import DispatchOffError
-from exporter.model.orders import OrderSource, OrderState
+from exporter.control.requests import ApproveRequest, DispatchOffError, DispatchRequest
+from exporter.model.orders import OrderAction, OrderSource, OrderState
 from simulator.controlled import ControlledSite
 from tests.control.world import World, heard, listening, modbus_site, until, world_of
 
@@ -123,7 +123,11 @@ async def test_a_plan_waits_for_approval_and_yields_to_people(sites: Sites) -> N
     plan = {"source": OrderSource.PLAN, "needs_approval": True}
     waiting = await sites.world.order("charge", 1.0, **plan)
     assert sites.world.states(waiting)[-1] == "awaiting_approval"
-    assert await dispatcher.approve([waiting], "boss", "operator") == [waiting]
+    approval = ApproveRequest(
+        issuer="boss", role="operator", address="", reason="go", orders=(waiting,)
+    )
+    assert await dispatcher.answer(approval) == (200, {"approved": [waiting]})
+    assert (await dispatcher.answer(approval))[1] == {"approved": []}
     await sites.world.comes_to(waiting, S.ACKNOWLEDGED)
     manual = await sites.world.order("discharge", 1.0)
     await sites.world.comes_to(manual, S.ACKNOWLEDGED)
@@ -138,8 +142,6 @@ async def test_an_order_that_begins_later_waits(sites: Sites) -> None:
     dispatcher = await sites.start()
     world = sites.world
     assert world.dispatcher is not None
-    from tests.control.world import DispatchRequest, OrderAction
-
     request = DispatchRequest(
         issuer="ops",
         role="operator",
@@ -189,7 +191,7 @@ async def test_an_order_in_force_goes_on_after_a_restart(sites: Sites) -> None:
     writes = len(sites.first.writes)
     again = await sites.start()
     await until(lambda: len(sites.first.writes) > writes)
-    assert again.book().sites[0].in_force == order
+    assert again.book().sites[0].order == order
     assert sites.world.states(order).count("sent") == 1
     await again.stop()
     assert not sites.first.forced

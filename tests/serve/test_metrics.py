@@ -12,6 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from exporter.assess.assessment import FleetAssessment, assess
 from exporter.collect.state import FleetState
+from exporter.control.order_views import OrderBook
 from exporter.serve.metric_families import FAMILIES, PREFIX
 from exporter.serve.metrics import ALARMS_SHOWN, registry
 from exporter.serve.publication import ServiceNumbers
@@ -31,6 +32,7 @@ NUMBERS = ServiceNumbers(
     reload_successful=True,
     reload_time=WALL,
     all_sites=8,
+    orders=OrderBook("off"),
 )
 
 Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]

@@ -1,0 +1,102 @@
+"""A device in a process of its own, and calls to a service that may give it orders."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from simulator.controlled import ControlledSite, modbus_server
+from tests.service_process import ServiceProcess
+
+TOKEN = "a-token-for-orders-1"
+
+
+class Device:
+    """A controllable site as a Modbus server in a thread of its own, with the wire recorded."""
+
+    def __init__(self, site: ControlledSite) -> None:
+        self.site = site
+        self.port = 0
+        self.functions: list[int] = []
+        self._loop = asyncio.new_event_loop()
+        self._started = threading.Event()
+        self._server: Any = None
+        self._thread = threading.Thread(target=self._serve, daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+        assert self._started.wait(20)
+
+    def stop(self) -> None:
+        asyncio.run_coroutine_threadsafe(self._server.stop(), self._loop).result(20)
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(20)
+
+    def _serve(self) -> None:
+        asyncio.set_event_loop(self._loop)
+        self._server = modbus_server(self.site)
+        answer = self._server._answer
+
+        def recorded(unit: int, body: bytes) -> bytes:
+            self.functions.append(body[0])
+            found: bytes = answer(unit, body)
+            return found
+
+        self._server._answer = recorded
+        self.port = self._loop.run_until_complete(self._server.start())
+        self._started.set()
+        self._loop.run_forever()
+        self._loop.close()
+
+
+@contextmanager
+def device(site: ControlledSite) -> Iterator[Device]:
+    running = Device(site)
+    running.start()
+    try:
+        yield running
+    finally:
+        running.stop()
+
+
+def write_fleet(path: Path, ports: dict[str, int], **dispatch: Any) -> None:
+    block = {"enabled": True, "max_charge_kw": 5, "max_discharge_kw": 5} | dispatch
+    sites = [
+        {
+            "id": name,
+            "driver": "modbus-tcp",
+            "api_endpoint": f"modbus://127.0.0.1:{port}",
+            "capacity_kwh": 10,
+            "dispatch": block,
+        }
+        for name, port in ports.items()
+    ]
+    path.write_text(json.dumps({"sites": sites}), "utf-8")
+
+
+def ask(
+    service: ServiceProcess,
+    method: str,
+    path: str,
+    document: Any = None,
+    token: str = TOKEN,
+    **headers: str,
+) -> tuple[int, Any]:
+    raw = None if document is None else json.dumps(document).encode()
+    request = urllib.request.Request(f"{service.url}/api/v1/{path}", raw, method=method)
+    request.add_header("Content-Type", "application/json")
+    request.add_header("Authorization", f"Bearer {token}")
+    for name, value in headers.items():
+        request.add_header(name.replace("_", "-"), value)
+    try:
+        with urllib.request.urlopen(request, timeout=60) as reply:
+            return reply.status, json.loads(reply.read())
+    except urllib.error.HTTPError as error:
+        return error.code, json.loads(error.read())

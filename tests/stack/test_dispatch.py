@@ -1,0 +1,131 @@
+"""Orders through the whole service: API, journal, dispatcher, a device on the wire, kill -9."""
+
+from __future__ import annotations
+
+import json
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from exporter.control.journal import JournalReader
+from exporter.model.orders import OrderState
+from simulator.controlled import ControlledSite
+from tests.service_process import ServiceProcess, serving, until
+from tests.stack.dispatch_service import TOKEN, Device, ask, device, write_fleet
+
+pytestmark = pytest.mark.stack
+WRITE = 16
+
+
+@pytest.fixture
+def alpha() -> Iterator[Device]:
+    # It never lapses by itself: only a release ends what is in force.
+    with device(ControlledSite(reversion_seconds=None)) as running:
+        yield running
+
+
+@pytest.fixture
+def folder(tmp_path: Path, alpha: Device) -> Path:
+    write_fleet(tmp_path / "fleet.yaml", {"alpha": alpha.port})
+    return tmp_path
+
+
+def service_of(folder: Path, mode: str, **more: str):  # type: ignore[no-untyped-def]
+    return serving(
+        folder / "fleet.yaml",
+        dispatch=mode,
+        dispatch_journal=str(folder / "orders.sqlite"),
+        change_token=TOKEN,
+        audit_log=str(folder / "audit.jsonl"),
+        **more,
+    )
+
+
+def ready(service: ServiceProcess) -> None:
+    until(lambda: service.get("/readyz")[0] == 200)
+
+
+def charge(service: ServiceProcess, kw: float = 2.0, **more: object) -> tuple[int, dict]:  # type: ignore[type-arg]
+    body = {"targets": ["alpha"], "action": "charge", "kw": kw, "reason": "peak"} | more
+    headers = {"Idempotency_Key": str(body.pop("key"))} if "key" in body else {}
+    return ask(service, "POST", "dispatch", body, **headers)
+
+
+def state(service: ServiceProcess, order: str) -> str:
+    status, found = ask(service, "GET", f"orders/{order}")
+    assert status == 200
+    return str(found["order"]["state"])
+
+
+def test_an_order_from_the_api_to_the_device_and_back(folder: Path, alpha: Device) -> None:
+    with service_of(folder, "on") as service:
+        ready(service)
+        until(lambda: charge(service, dry_run=True)[1]["orders"][0]["state"] == "dry")
+        status, answer = charge(service, dry_run=False, key="once")
+        assert status == 200
+        (made,) = answer["orders"]
+        assert (made["state"], made["allowed_w"]) == ("accepted", 2000)
+        assert "current limits of the battery" in made["unchecked"]
+        assert charge(service, dry_run=False, key="once")[1] == answer
+        assert charge(service, kw=3.0, dry_run=False, key="once")[0] == 409
+        until(lambda: state(service, made["id"]) == "effective")
+        assert abs(alpha.site.battery_w - 2000) <= 100
+        dispatched = ask(service, "GET", f"dispatch/{answer['dispatch']}")[1]
+        assert dispatched["counts"] == {"effective": 1}
+        assert abs(dispatched["measured_w"] - 2000) <= 100
+        label = 'order_power_watts{kind="allowed",site="alpha"}'
+        until(lambda: service.metric(label) == 2000)
+        until(lambda: service.metric('orders_total{state="effective"}') == 1)
+        status, released = ask(
+            service, "POST", "dispatch", {"targets": "all", "action": "release", "reason": "enough"}
+        )
+        assert status == 200
+        until(lambda: state(service, released["orders"][0]["id"]) == "released")
+        assert not alpha.site.forced
+        rows = ask(service, "GET", "dispatch/logs?site=alpha&limit=3")[1]
+        assert rows["rows"][0]["state"] == "released"
+        more = ask(service, "GET", f"dispatch/logs?before={rows['next']}")[1]["rows"]
+        assert more[0]["number"] == rows["next"] - 1
+        listed = ask(service, "GET", "orders?open=true")[1]
+        assert listed["orders"] == []
+    audited = [json.loads(line) for line in (folder / "audit.jsonl").read_text().splitlines()]
+    of_orders = [e for e in audited if e["event"] == "order"]
+    assert {"accepted", "superseded", "released", "dry"} <= {e["state"] for e in of_orders}
+    assert all(e["address"] == "127.0.0.1" for e in of_orders)
+
+
+def test_a_dry_run_writes_not_one_byte(folder: Path, alpha: Device) -> None:
+    with service_of(folder, "dry") as service:
+        ready(service)
+        until(lambda: charge(service, dry_run=False)[1]["orders"][0]["state"] == "dry")
+        body = {"targets": "all", "action": "release", "reason": "r"}
+        assert ask(service, "POST", "dispatch", body)[1]["orders"] == []
+        reads = len(alpha.functions)
+        until(lambda: len(alpha.functions) > reads + 5)
+        service.stop()
+    assert WRITE not in alpha.functions
+    assert alpha.site.writes == []
+
+
+def test_kill_9_leaves_no_battery_forced(folder: Path, alpha: Device) -> None:
+    with service_of(folder, "on") as service:
+        ready(service)
+        until(lambda: charge(service, dry_run=True)[1]["orders"][0]["state"] == "dry")
+        answer = charge(service, dry_run=False, seconds=10)[1]
+        order = answer["orders"][0]["id"]
+        until(lambda: alpha.site.forced)
+        service.process.send_signal(signal.SIGKILL)
+        service.process.wait(60)
+    assert alpha.site.forced
+    # The order is overdue when this one is up, or a little later.
+    with service_of(folder, "on") as again:
+        until(lambda: not alpha.site.forced)
+        until(lambda: state(again, order) == "released")
+        again.stop()
+    reader = JournalReader(folder / "orders.sqlite")
+    assert reader.broken_at() is None
+    end = reader.order(order)
+    assert end is not None
+    assert (end.end, end.state) == (OrderState.EXPIRED, OrderState.RELEASED)
