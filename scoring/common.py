@@ -16,6 +16,8 @@ IntArray = NDArray[np.intp]
 
 UTILITY_PREFIX = "grid_"
 UTILITY_ATTRIBUTE = "region"
+REGION_SITES = 3
+"""Sites of a region that see the same at once: from then on it is the grid, not a site."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -350,3 +352,20 @@ def _following_sentence(issue: CommonIssue, cause: CommonIssue) -> str:
     both = _both(issue, cause)
     which = "all" if both == issue.sites else str(both)
     return f"{where}: at {which} of them it follows from {_words(cause.code)}."
+
+
+def seen_in_region(affected: BoolArray, region: IntArray, assessed: BoolArray) -> BoolArray:
+    """Sites whose region sees the same: at least three of its sites, and at least half of them.
+
+    Parameters
+    ----------
+    affected, assessed : bool arrays, shape (N,)
+    region : int array, shape (N,)
+        Number of each region, -1 in none.
+    """
+    known = region >= 0
+    count = int(region.max(initial=-1)) + 1
+    hits = np.bincount(region[known & affected], minlength=count)
+    size = np.bincount(region[known & (assessed | affected)], minlength=count)
+    together = (hits >= REGION_SITES) & (2 * hits >= size)
+    return affected & known & together[region] if count else np.zeros_like(affected)

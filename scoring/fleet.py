@@ -8,7 +8,8 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from scoring.battery import assess_battery
+from scoring.battery import STEEP_BELOW_PERCENT, STEEP_FROM_PERCENT, assess_battery
+from scoring.confidence import Confidence, confidence_of
 from scoring.connectivity import assess_connectivity
 from scoring.devices import assess_devices
 from scoring.grid import GRID_INPUTS, Nominal, assess_ac_input, assess_grid, steadiness
@@ -23,12 +24,12 @@ from scoring.issues import (
 )
 from scoring.kinds import MAIN_READING, REQUIRED
 from scoring.notice_rules import NOTICE_RULES
-from scoring.outliers import OUTLIER_METRICS, Outliers, robust_scores
+from scoring.outliers import OUTLIER_METRICS, Outliers, believed, odd_in_several, robust_scores
 from scoring.overall import Overall, combine
 from scoring.ranking import attention_rank, performance_rank
 from scoring.rules import MAIN_READING_SILENT, PV_LOW, PV_UNDERPERFORMING
 from scoring.solar import SolarResult, assess_solar
-from scoring.window_findings import WindowInputs, assess_window
+from scoring.window_findings import STILL_HOURS, WindowInputs, assess_window, still
 from scoring.window_rules import PV_SHIFTED
 
 BATTERY_INPUTS = (
@@ -169,7 +170,8 @@ class FleetScores:
     """The judgement: arrays of shape (N,).
 
     ``outliers`` has one entry for each of :data:`scoring.outliers.OUTLIER_METRICS`, by name.
-    ``attention`` and ``performance`` are ranks from 1.
+    ``attention`` and ``performance`` are ranks from 1. ``odd`` are sites a little odd in several of
+    these metrics at once, by ``odd_score`` (:func:`scoring.outliers.odd_in_several`).
     """
 
     components: tuple[Component, ...]
@@ -180,6 +182,9 @@ class FleetScores:
     outliers: Mapping[str, Outliers]
     attention: NDArray[np.intp]
     performance: NDArray[np.intp]
+    confidence: Confidence
+    odd_score: FloatArray
+    odd: BoolArray
 
 
 def assess_fleet(inputs: FleetInputs) -> FleetScores:
@@ -257,6 +262,8 @@ def assess_fleet(inputs: FleetInputs) -> FleetScores:
     )
     components = (battery, grid, solar, connectivity)
     overall = combine(components, devices, offline)
+    outliers = _outliers(inputs)
+    odd_score, odd = odd_in_several(outliers)
     rank_inputs = (overall.score, overall.status, inputs.priority, inputs.ids)
     return FleetScores(
         components=components,
@@ -264,9 +271,12 @@ def assess_fleet(inputs: FleetInputs) -> FleetScores:
         overall=overall,
         offline=offline,
         solar=solar_result,
-        outliers=_outliers(inputs),
+        outliers=outliers,
+        odd_score=odd_score,
+        odd=odd,
         attention=attention_rank(*rank_inputs),
         performance=performance_rank(*rank_inputs),
+        confidence=_confidence(inputs, components, overall, solar_result, offline),
     )
 
 
@@ -292,6 +302,32 @@ def _main_reading_silent(inputs: FleetInputs, answering: BoolArray) -> Finding:
     for reading, where in inputs.required.main.items():
         silent |= where & np.isnan(inputs.readings[reading])
     return judge(MAIN_READING_SILENT, np.full(answering.shape, np.nan), {}, answering & silent)
+
+
+def _confidence(
+    inputs: FleetInputs,
+    components: tuple[Component, ...],
+    overall: Overall,
+    solar: SolarResult,
+    offline: BoolArray,
+) -> Confidence:
+    stuck = [still(inputs.window, name) for name in STILL_HOURS]
+    count = np.zeros(offline.shape)
+    for mask in stuck:
+        if mask is not None:
+            count += mask
+    worked = np.full(offline.shape, np.nan)
+    np.divide(inputs.worked, inputs.attempted, out=worked, where=inputs.attempted > 0)
+    return confidence_of(
+        components,
+        overall,
+        solar,
+        worked_share=worked,
+        stuck=count,
+        unusable=inputs.implausible + inputs.wrong_types,
+        observed_ratio=inputs.window.get("observed_ratio", np.full(offline.shape, np.nan)),
+        offline=offline,
+    )
 
 
 def _past(inputs: FleetInputs, answering: BoolArray, no_grid: BoolArray) -> tuple[Finding, ...]:
@@ -343,8 +379,19 @@ def _assess_solar(
 
 def _outliers(inputs: FleetInputs) -> dict[str, Outliers]:
     groupings = (inputs.battery_type, inputs.region, inputs.project)
-    values = {**inputs.readings, "pv_performance_ratio": inputs.pv_ratio}
-    return {
-        metric.name: robust_scores(values[metric.input], groupings, floor=metric.floor)
-        for metric in OUTLIER_METRICS
+    nothing = np.full(inputs.pv_ratio.shape, np.nan)
+    soc = inputs.readings["soc_percent"]
+    # At either end of the charge cells lie apart in every battery.
+    steep = (soc < STEEP_BELOW_PERCENT) | (soc >= STEEP_FROM_PERCENT)
+    values = {
+        **inputs.readings,
+        "pv_performance_ratio": np.where(inputs.pv_current, inputs.pv_ratio, np.nan),
+        "soh_trend_percent_month": inputs.window.get("soh_slope", nothing),
+        "cell_widest_spread_v": np.where(steep, np.nan, inputs.readings["cell_widest_spread_v"]),
     }
+    return believed(
+        {
+            metric.name: robust_scores(values[metric.input], groupings, floor=metric.floor)
+            for metric in OUTLIER_METRICS
+        }
+    )

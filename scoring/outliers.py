@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -11,6 +12,8 @@ from numpy.typing import NDArray
 
 THRESHOLD = 3.5
 """Robust z beyond which a site is an outlier."""
+FEWEST_METRICS = 3
+"""Of which a site is judged together."""
 
 FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
@@ -124,6 +127,14 @@ OUTLIER_METRICS: tuple[OutlierMetric, ...] = (
         unit="V",
         worse="high",
         description="Cells further apart than in comparable batteries.",
+    ),
+    OutlierMetric(
+        name="soh_trend",
+        input="soh_trend_percent_month",
+        floor=0.1,
+        unit="% a month",
+        worse="low",
+        description="State of health falling faster than that of comparable batteries.",
     ),
     OutlierMetric(
         name="pv_performance",
@@ -325,3 +336,75 @@ def sigma_scores(
     judged = grouping >= 0
     z[judged] = (values[judged] - mean[judged]) / np.maximum(deviation[judged], floor)
     return SigmaOutliers(z, grouping, mean, deviation, members, np.abs(z) > threshold)
+
+
+DISCOVERY_RATE = 0.05
+"""Share of the flags that may be chance."""
+
+
+def benjamini_hochberg(p: FloatArray, rate: float = DISCOVERY_RATE) -> BoolArray:
+    """Which of many tests to believe, so that at most a share of them is chance.
+
+    Parameters
+    ----------
+    p : float array, any shape
+        Probabilities by chance; NaN is no test.
+    rate : float, 0 to 1
+
+    References
+    ----------
+    Y. Benjamini and Y. Hochberg, "Controlling the false discovery rate", JRSS B 57(1), 1995,
+    pp. 289-300. It holds for tests that depend positively on each other as well (Benjamini and
+    Yekutieli 2001), as those of one battery do.
+    """
+    tests = np.sort(p[~np.isnan(p)])
+    passed = np.flatnonzero(tests <= rate * np.arange(1, tests.size + 1) / max(tests.size, 1))
+    if not passed.size:
+        return np.zeros(p.shape, dtype=np.bool_)
+    believed: BoolArray = p <= tests[passed[-1]]
+    return believed
+
+
+def upper_tail(z: FloatArray) -> FloatArray:
+    """Probability that a standard normal value exceeds z; NaN stays NaN."""
+    return np.array([0.5 * math.erfc(v / math.sqrt(2.0)) for v in z.ravel()]).reshape(z.shape)
+
+
+def believed(found: Mapping[str, Outliers], rate: float = DISCOVERY_RATE) -> dict[str, Outliers]:
+    """Outliers with only those flagged that hold over all sites and metrics together.
+
+    A flag needs both: beyond the threshold, and believed among so many tests. In a small fleet the
+    threshold decides, in one of thousands the number of tests.
+    """
+    z = np.array([outliers.z for outliers in found.values()])
+    # Only what lies far out can pass, and the tail of the rest is not worth its time.
+    far = np.abs(z) > THRESHOLD / 2
+    p = np.where(np.isnan(z), np.nan, 1.0)
+    p[far] = np.minimum(2.0 * upper_tail(np.abs(z[far])), 1.0)
+    mask = benjamini_hochberg(p, rate)
+    return {
+        name: replace(outliers, flagged=outliers.flagged & mask[row])
+        for row, (name, outliers) in enumerate(found.items())
+    }
+
+
+def odd_in_several(found: Mapping[str, Outliers]) -> tuple[FloatArray, BoolArray]:
+    """Sites that are a little odd in several ways, though in none of them an outlier.
+
+    Returns
+    -------
+    score : float array, shape (N,)
+        Sum of the robust z of all metrics, towards the bad side, over the root of their number
+        (Stouffer 1949): a standard normal value where nothing is odd. NaN with fewer than three
+        metrics.
+    odd : bool array, shape (N,)
+        Those believed among all sites (:func:`benjamini_hochberg`).
+    """
+    signs = {metric.name: -1.0 if metric.worse == "low" else 1.0 for metric in OUTLIER_METRICS}
+    z = np.array([signs[name] * outliers.z for name, outliers in found.items()])
+    # One metric alone far out is its own flag.
+    z = np.clip(z, -THRESHOLD, THRESHOLD)
+    known = (~np.isnan(z)).sum(axis=0)
+    score = np.nansum(z, axis=0) / np.sqrt(np.maximum(known, 1))
+    score = np.where(known >= FEWEST_METRICS, score, np.nan)
+    return score, benjamini_hochberg(upper_tail(score))

@@ -186,6 +186,7 @@ def explain_answer(b: Builder, row: int) -> Answer:
         f"Coverage {100 * float(overall.coverage[row]):.0f} %: the share of the wanted inputs "
         "that the site gave"
     )
+    b.evidence.notes.append(_confidence(b, row))
     b.missing_of(row)
     b.show("fleetscope_site_component_score")
     b.show("fleetscope_site_issue_value")
@@ -204,6 +205,19 @@ def explain_answer(b: Builder, row: int) -> Answer:
         _issue_table(b, row),
     ]
     return b.answer(headline, tables, [row])
+
+
+def _confidence(b: Builder, row: int) -> str:
+    """How sure the score is."""
+    found = b.view.assessment.scores.confidence
+    sure, quality = b.view.number(found.confidence, row), b.view.number(found.quality, row)
+    if sure is None or quality is None:
+        return "Confidence in the score is unknown: the site does not answer"
+    return (
+        f"Confidence in the score {100 * sure:.0f} %, data quality {100 * quality:.0f} %: inputs "
+        "given, scrapes that worked, readings that move, neighbours to compare PV with, and a day "
+        "of past"
+    )
 
 
 def _step(component: dict[str, Any]) -> str:

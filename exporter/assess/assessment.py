@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from exporter.assess.sentences import sentence_of
+from exporter.assess.sentences import ALSO_ELSEWHERE, of_the_grid, sentence_of
 from exporter.assess.site_views import SiteView, views_of
 from exporter.collect.state import COLUMN, PV_PAUSE_SECONDS, FleetState
 from exporter.config.fleet import Fleet, Site
@@ -24,6 +24,7 @@ from scoring.common import CommonIssue, common_issues
 from scoring.fleet import FleetInputs, FleetScores, assess_fleet
 from scoring.issues import BoolArray, FloatArray, Held, HeldIssue, Severity
 from scoring.kinds import MAIN_READING
+from scoring.outlook import days_until
 from scoring.rules import (
     CELL_FINDING,
     MAIN_READING_SILENT,
@@ -277,7 +278,12 @@ def assess(
         fleet=state.fleet,
         scores=scores,
         readings=readings
-        | {"pv_expected_w": state.pv_expected_w, "pv_performance_ratio": pv_ratio},
+        | {"pv_expected_w": state.pv_expected_w, "pv_performance_ratio": pv_ratio}
+        | _outlook(inputs)
+        | {
+            "data_quality_ratio": scores.confidence.quality,
+            "confidence_ratio": scores.confidence.confidence,
+        },
         ages=ages,
         up=state.up.copy(),
         duration=state.duration.copy(),
@@ -308,6 +314,25 @@ def _noticed(state: FleetState) -> dict[str, BoolArray]:
             mask = found.setdefault(notice.code, np.zeros(len(state.records), dtype=bool))
             mask[row] = True
     return found
+
+
+def _outlook(inputs: FleetInputs) -> dict[str, FloatArray]:
+    """When the state of health reaches its next limit, as far as the past carries it."""
+    window, limits = inputs.window, inputs.thresholds
+    soh = inputs.readings["battery_lowest_soh_percent"]
+    warning, critical = limits["battery_soh_warning"], limits["battery_soh_critical"]
+    limit = np.where(soh > warning, warning, critical)
+    nothing = np.full(soh.shape, np.nan)
+    names = ("soh_slope", "soh_slope_low", "soh_slope_high")
+    slope, low, high = (window.get(name, nothing) for name in names)
+    found = days_until(soh, limit, slope, low, high)
+    latest = np.where(np.isinf(found.latest), np.nan, found.latest)
+    return {
+        "soh_trend_percent_month": slope,
+        "soh_limit_days": found.days,
+        "soh_limit_earliest_days": found.earliest,
+        "soh_limit_latest_days": latest,
+    }
 
 
 def _solar_before(previous: FleetAssessment | None, state: FleetState) -> SolarResult | None:
@@ -364,6 +389,7 @@ def _issues(
     found: list[list[Issue]] = [[] for _ in state.records]
     for finding in scores.findings:
         rule = finding.rule
+        of_grid = of_the_grid(finding, state.region, ~scores.offline)
         for row in np.flatnonzero(finding.severity):
             record = state.records[row]
             since = beginnings.get((state.ids[row], rule.code), wall)
@@ -380,6 +406,8 @@ def _issues(
             sentence = sentence_of(
                 rule, record, value, threshold, detail, ends_at=float(finding.ends_at[row])
             )
+            if of_grid[row]:
+                sentence += ALSO_ELSEWHERE
             found[row].append(
                 Issue(
                     code=rule.code,
@@ -439,6 +467,8 @@ def as_dict(site: SiteAssessment) -> dict[str, Any]:
         "weights": dict(WEIGHTS),
         "effective_weights": site.weights,
         "coverage": round(site.coverage, 4),
+        "confidence": site.readings.get("confidence_ratio"),
+        "data_quality": site.readings.get("data_quality_ratio"),
         "missing": list(site.missing),
         "attention_rank": site.attention_rank,
         "performance_rank": site.performance_rank,

@@ -5,11 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
+import numpy as np
+
 from exporter.collect.battery_state import BatteryState
 from exporter.collect.state import SiteRecord
 from exporter.model.figures import judged
 from exporter.model.quantities import API_KEYS, DERIVED
 from exporter.model.text import duration_words
+from scoring.common import UTILITY_PREFIX, IntArray, seen_in_region
+from scoring.issues import BoolArray, Finding, Severity
 from scoring.limits import LIMITS
 from scoring.rule import Rule
 from scoring.rules import (
@@ -27,6 +31,17 @@ from scoring.rules import (
 from scoring.window_rules import CHARGE_REFUSED, DISCHARGE_REFUSED, SOC_CONTRADICTED
 
 MOST_NAMED = 5
+ALSO_ELSEWHERE = (
+    "; most sites of the region see it too, so it is the grid's fault and not this site's"
+)
+
+
+def of_the_grid(finding: Finding, region: IntArray, assessed: BoolArray) -> BoolArray:
+    """Sites whose issue is the grid's, since their region sees it at the same time, shape (N,)."""
+    active = finding.severity > Severity.NONE
+    if not finding.rule.code.startswith(UTILITY_PREFIX) or not active.any():
+        return np.zeros(active.shape, dtype=np.bool_)
+    return seen_in_region(active, region, assessed)
 
 
 def sentence_of(

@@ -135,9 +135,9 @@ COMMANDS = {
         (*_OUT, *_CHOICE, "site"),
     ),
     "forecast": Command(
-        "When batteries are empty (soc) or cells reach a limit (cell_spread), where it is known.",
+        "When batteries are empty (soc), or cells or health reach a limit (cell_spread, soh).",
         (*_OUT, *_CHOICE, "site"),
-        Words("metric", "soc or cell_spread.", 0, completes="metrics"),
+        Words("metric", "soc, cell_spread or soh.", 0, completes="metrics"),
         defaults=(("metric", "soc"),),
     ),
     "history": Command(

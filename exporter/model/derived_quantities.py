@@ -179,4 +179,72 @@ DERIVED_ROWS: tuple[Derived, ...] = (
             ),
         ),
     ),
+    Derived(
+        name="data_quality_ratio",
+        label="data quality",
+        unit="",
+        meaning="Share of what a full judgement needs that the site gives: fresh, moving and "
+        "within physics",
+        decimals=2,
+        worse="low",
+        gauge=Gauge("site_data_quality_ratio", "Quality of the site's data, 0 to 1"),
+        questions=(
+            Question(
+                "data_quality", {"en": "data quality|quality of the data", "de": "datenqualität"}
+            ),
+        ),
+    ),
+    Derived(
+        name="confidence_ratio",
+        label="confidence in the score",
+        unit="",
+        meaning="How sure the score is, never above the data quality; none of a site that does not "
+        "answer",
+        decimals=2,
+        worse="low",
+        gauge=Gauge("site_confidence_ratio", "How sure the site's score is, 0 to 1"),
+        questions=(
+            Question("confidence", {"en": "confidence|confidence in the score", "de": "konfidenz"}),
+        ),
+    ),
+    Derived(
+        name="soh_trend_percent_month",
+        label="trend of the state of health",
+        unit="%",
+        meaning="Change of the state of health a month, median of all slopes of 35 days",
+        decimals=2,
+        worse="low",
+        gauge=Gauge(
+            "battery_soh_trend_ratio_per_month", "Change of the state of health a month", scale=0.01
+        ),
+        questions=(
+            Question("soh_trend", {"en": "soh trend|trend of the state of health|soh slope"}),
+        ),
+    ),
+    Derived(
+        name="soh_limit_days",
+        label="days until the state of health reaches its limit",
+        unit="d",
+        meaning="By the trend of 35 days, until the next limit of the state of health; only where "
+        "the trend is sure",
+        decimals=0,
+        worse="low",
+        gauge=Gauge("battery_soh_limit_days", "Days until the state of health reaches its limit"),
+    ),
+    Derived(
+        name="soh_limit_earliest_days",
+        label="the same at the earliest",
+        unit="d",
+        meaning="Earliest end of the 90 % interval of the days until that limit",
+        decimals=0,
+        worse="low",
+    ),
+    Derived(
+        name="soh_limit_latest_days",
+        label="the same at the latest",
+        unit="d",
+        meaning="Latest end of that interval; none where the trend may as well end",
+        decimals=0,
+        worse="low",
+    ),
 )

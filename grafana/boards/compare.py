@@ -57,9 +57,11 @@ METRICS = (
     ("Grid frequency in Hz", "fleetscope_grid_frequency_hertz"),
     ("Scrape duration in s", "fleetscope_site_scrape_duration_seconds"),
     ("Coverage from 0 to 1", "fleetscope_site_coverage_ratio"),
+    ("Confidence in the score from 0 to 1", "fleetscope_site_confidence_ratio"),
 )
 SHORT = {
     "soh": "Health",
+    "soh_trend": "Trend",
     "temperature": "Temp.",
     "cell_spread": "Spread",
     "pv_performance": "PV",
@@ -185,13 +187,13 @@ def _readings() -> timeseries.Panel:
 
 
 def _scores() -> table.Panel:
-    refs = "BCDE"
+    refs = "BCDEF"
     spec = Spec(
         title="Robust scores",
         description="How far each chosen site is from the median of its peers in state of health, "
-        "temperature, cell spread and PV performance, in robust z: 0.6745 times the distance, over "
-        f"the median distance of the peers. Coloured beyond {look.OUTLIER_Z:g} either way. A dash: "
-        "no value, or no group is large enough.",
+        "its trend, temperature, cell spread and PV performance, in robust z: 0.6745 times the "
+        f"distance, over the median distance of the peers. Coloured beyond {look.OUTLIER_Z:g} "
+        "either way. A dash: no value, or no group is large enough.",
         size=(12, 9),
         unit=look.NUMBER,
         empty=NONE_CHOSEN,
@@ -214,7 +216,7 @@ def _scores() -> table.Panel:
                 for ref, m in zip(refs, OUTLIER_METRICS, strict=True)
             ),
         ],
-        drop=["Value #A", *(f"Time {n}" for n in range(1, 6))],
+        drop=["Value #A", *(f"Time {n}" for n in range(1, 7))],
     )
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy import stats
 
-from scoring.common import CommonIssue, common_issues, upper_tail
+from scoring.common import CommonIssue, common_issues, seen_in_region, upper_tail
 from scoring.rules import BY_CODE, RULES
 
 SEEDED = settings(derandomize=True, deadline=None)
@@ -303,3 +303,10 @@ def test_an_alarm_at_other_sites_follows_from_nothing() -> None:
 def test_what_brings_an_issue_about_follows_from_nothing_itself() -> None:
     for rule in RULES:
         assert all(not BY_CODE[code].follows for code in rule.follows)
+
+
+def test_what_most_of_a_region_sees_is_the_regions() -> None:
+    region = np.array([0, 0, 0, 0, 1, 1, 1, -1])
+    affected = np.array([True, True, True, False, True, False, False, True])
+    everywhere = np.ones(8, dtype=bool)
+    assert seen_in_region(affected, region, everywhere).tolist() == [True] * 3 + [False] * 5

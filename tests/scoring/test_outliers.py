@@ -12,7 +12,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from scoring.outliers import OUTLIER_METRICS, OutlierMetric, robust_scores, sigma_scores
+from scoring.outliers import (
+    OUTLIER_METRICS,
+    OutlierMetric,
+    believed,
+    benjamini_hochberg,
+    odd_in_several,
+    robust_scores,
+    sigma_scores,
+)
 
 SEEDED = settings(derandomize=True, deadline=None)
 Array = NDArray[np.float64]
@@ -283,6 +291,7 @@ def test_metric_table() -> None:
         "soh": (1.0, "%", "low"),
         "temperature": (1.5, "°C", "high"),
         "cell_spread": (0.01, "V", "high"),
+        "soh_trend": (0.1, "% a month", "low"),
         "pv_performance": (0.05, "1", "low"),
     }
     assert len({m.input for m in OUTLIER_METRICS}) == len(OUTLIER_METRICS)
@@ -301,3 +310,39 @@ def test_only_the_bad_side_concerns(worse: str, expected: list[bool]) -> None:
     result = robust_scores(values, whole_fleet(12), floor=1.0)
     metric = OutlierMetric("x", "x", 1.0, "%", worse, "A metric.")  # type: ignore[arg-type]
     np.testing.assert_array_equal(metric.concerns(result), expected + [False] * 10)
+
+
+def test_the_share_of_chance_among_flags_is_bounded() -> None:
+    """Ten thousand comparisons of noise make a handful of flags at 3.5, and none is believed."""
+    rng = np.random.default_rng(11)
+    noise = rng.standard_normal((10_000, 1)).ravel()
+    found = {"soh": robust_scores(noise, [np.zeros(10_000, dtype=int)], floor=0.1)}
+    assert found["soh"].flagged.any()
+    assert not believed(found)["soh"].flagged.any()
+    noise[:20] += 8.0
+    found = {"soh": robust_scores(noise, [np.zeros(10_000, dtype=int)], floor=0.1)}
+    assert np.flatnonzero(believed(found)["soh"].flagged).tolist() == list(range(20))
+
+
+def test_benjamini_and_hochberg_on_their_own_example() -> None:
+    """The fifteen probabilities of section 3.2 of their paper: four are believed at 0.05."""
+    p = [0.0001, 0.0004, 0.0019, 0.0095, 0.0201, 0.0278, 0.0298, 0.0344]
+    p += [0.0459, 0.3240, 0.4262, 0.5719, 0.6528, 0.7590, 1.0]
+    assert benjamini_hochberg(np.array(p)).sum() == 4
+    assert benjamini_hochberg(np.array([np.nan, 0.9])).sum() == 0
+
+
+def test_a_site_a_little_odd_in_several_ways() -> None:
+    rng = np.random.default_rng(5)
+    groups = [np.zeros(200, dtype=int)]
+    names = ("soh", "temperature", "cell_spread", "pv_performance")
+    sign = {"soh": -1, "temperature": 1, "cell_spread": 1, "pv_performance": -1}
+    found = {}
+    for name in names:
+        values = rng.standard_normal(200)
+        values[7] = 2.7 * sign[name]
+        found[name] = robust_scores(values, groups, floor=0.1)
+    assert not any(found[name].flagged[7] for name in names)
+    score, odd = odd_in_several(found)
+    assert np.flatnonzero(odd).tolist() == [7]
+    assert score[7] > 4

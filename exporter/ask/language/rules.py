@@ -50,8 +50,8 @@ class Rule:
 
 
 FORECASTS = (
-    "when a battery is empty, by its own estimate ('when is Alpha empty?'), and when a cell "
-    "reaches a limit ('when will a cell of Alpha reach its limit?')"
+    "when a battery is empty, by its own estimate ('when is Alpha empty?'), when a cell reaches a "
+    "limit ('when will a cell of Alpha reach its limit?'), and when its health does"
 )
 R = Rule
 TESTS = "conditions comparisons"
@@ -265,7 +265,7 @@ RULES: dict[str, tuple[Rule, ...]] = {
         R("cell_number", do="-limit"),
         R("comp:cells !metrics", do="metrics=cell_spread -conditions"),
         R(
-            "metrics !metric:soc|!lasts !metric:cell_spread !metric:soc",
+            "metrics !metric:soc|!lasts !metric:cell_spread !metric:soc !metric:soh",
             no="of {metric} there is no forecast; known are {forecasts}",
         ),
         R(

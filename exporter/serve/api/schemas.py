@@ -141,6 +141,13 @@ class SiteBody(SiteHead):
         ),
     ]
     coverage: Annotated[float, Field(description="Share of the inputs that are known, 0 to 1")]
+    confidence: Annotated[
+        float | None,
+        Field(description="How sure the score is, 0 to 1; null where the site does not answer"),
+    ]
+    data_quality: Annotated[
+        float | None, Field(description="Quality of the site's data, 0 to 1; bounds the confidence")
+    ]
     performance_rank: Annotated[int, Field(description="1 performs best")]
     issues: list[Issue]
     outlier_scores: Annotated[dict[str, float], Field(description="Robust z by metric")]
