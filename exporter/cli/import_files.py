@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from exporter.cli.extras import require
+from exporter.cli.import_rules import RuleChanges
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -154,6 +154,23 @@ def import_files(
             "--rollups/--no-rollups", help="Renew the roll-ups of the range when all is imported."
         ),
     ] = True,
+    table: Annotated[
+        str | None,
+        typer.Option(
+            "--table",
+            help="Into the ledger: settlement, prices, dispatch, events, tickets or pipeline.",
+            rich_help_panel=_FILES,
+        ),
+    ] = None,
+    books: Annotated[
+        Path | None,
+        typer.Option(
+            "--books",
+            envvar="FLEETSCOPE_BOOKS",
+            help="File of the ledger, made where it is absent.",
+            rich_help_panel=_FILES,
+        ),
+    ] = None,
     state: Annotated[
         Path | None,
         typer.Option("--state", help="Folder for progress and bad rows.", metavar="DIR"),
@@ -168,6 +185,13 @@ def import_files(
     Exits 0 if all was imported, 1 if a file was not, 3 if files were read only in part, 130 if it
     was stopped.
     """
+    if table is not None:
+        from exporter.cli.import_tables import TableImport
+
+        TableImport(table, books, mapping, timezone, state).run(
+            folder, only_check=only_check, as_json=as_json
+        )
+        return
     require("import")
     from rich.console import Console
 
@@ -242,68 +266,6 @@ def _understand(
         if rule.timezone is not None:
             load_zone(rule.timezone)
     return [changes.applied(rule) for rule in changes.checked(rules)], sites, common
-
-
-@dataclass(frozen=True)
-class RuleChanges:
-    """What options change in rules that leave it open.
-
-    Attributes
-    ----------
-    units, quantities, where : list of str
-        As the options give them, with an equals sign each.
-    value_column : str or None
-    """
-
-    units: list[str]
-    quantities: list[str]
-    where: list[str]
-    value_column: str | None
-
-    def checked(self, rules: list[FileRule]) -> list[FileRule]:
-        """The rules.
-
-        Raises
-        ------
-        LayoutError
-            If an option cannot be used.
-        """
-        from exporter.history.importing.layout import LayoutError
-        from exporter.history.importing.units import conversion, kind
-
-        for option, texts, expected in (
-            ("--unit", self.units, "QUANTITY=UNIT, cell.voltage_v=mV"),
-            ("--quantity", self.quantities, "USUAL=OTHER quantity"),
-            ("--where", self.where, "COLUMN=TEXT"),
-        ):
-            for text in texts:
-                left, equals, right = text.partition("=")
-                if not equals or not left:
-                    raise LayoutError(f"{option} {text}: expected {expected}")
-                if option == "--unit":
-                    conversion(kind(left), right)
-                elif option == "--quantity" and kind(left) and kind(right) and left == right:
-                    raise LayoutError(f"{option} {text}: expected {expected}")
-        return rules
-
-    def applied(self, rule: FileRule) -> FileRule:
-        """A rule with the options' changes."""
-        changes: dict[str, Any] = {}
-        quantity = _pairs(self.quantities).get(str(rule.quantity), rule.quantity)
-        if quantity != rule.quantity:
-            changes["quantity"] = quantity
-        if quantity is not None and rule.unit is None:
-            units = _pairs(self.units)
-            changes["unit"] = units.get(quantity) or units.get(str(rule.quantity))
-        if self.value_column is not None and rule.value_column is None:
-            changes["value_column"] = self.value_column
-        if self.where and not rule.where:
-            changes["where"] = _pairs(self.where)
-        return rule.model_copy(update=changes)
-
-
-def _pairs(texts: list[str]) -> dict[str, str]:
-    return {left: right for left, _, right in (text.partition("=") for text in texts)}
 
 
 def _sites(options: list[str]) -> dict[str, str]:
