@@ -25,7 +25,7 @@ from exporter.drivers.base import (
     Subscribed,
     endpoint_of,
     open_driver,
-    read_snapshot,
+    reader_of,
 )
 from exporter.model.snapshot import Outcome, ScrapeError, Snapshot
 
@@ -81,6 +81,9 @@ class _Target:
     site: Site
     driver: Driver
     timer: Timer
+    read: Callable[[], Awaitable[Snapshot | None]]
+    drain: Callable[[], list[Snapshot]] | None
+    sends: bool
     not_before: float = 0.0
     failures: int = 0
     task: asyncio.Task[None] | None = None
@@ -184,7 +187,10 @@ class Poller:
         phase = (self._added * _GOLDEN % 1.0) * interval
         grid = interval / moments_of(self._size)
         timer = self._timers.add(interval, phase, lambda lag: self._turn(target, lag), grid)
-        target = _Target(site, driver, timer)
+        # What a driver can do is asked once: a check against a protocol costs as much as a reading.
+        sends = isinstance(driver, Subscribed)
+        drain = driver.drain if isinstance(driver, Buffered) else None
+        target = _Target(site, driver, timer, reader_of(driver), drain, sends)
         self._targets[site.id] = target
         if isinstance(driver, Subscribed):
             target.subscription = asyncio.create_task(driver.subscribe())
@@ -241,8 +247,8 @@ class Poller:
         snapshot = await self._snapshot(target, now)
         if self._targets.get(target.site.id) is not target:
             return
-        if isinstance(target.driver, Buffered):
-            for earlier in target.driver.drain():
+        if target.drain is not None:
+            for earlier in target.drain():
                 self.sink(earlier)
         if snapshot is None:
             return
@@ -252,7 +258,7 @@ class Poller:
             target.failures += 1
             turns = 1
             # Of a site that sends by itself nothing is asked, so that it need not be spared.
-            if not isinstance(target.driver, Subscribed):
+            if not target.sends:
                 turns = backoff_turns(target.timer.interval, target.failures, self.rng)
         # Half a turn early, so that a turn that comes a little early still counts.
         target.not_before = now + (turns - 0.5) * target.timer.interval
@@ -262,7 +268,7 @@ class Poller:
     async def _snapshot(self, target: _Target, started: float) -> Snapshot | None:
         """One scrape; a failed one is a measurement, and this is where it becomes one."""
         try:
-            return await read_snapshot(target.driver)
+            return await target.read()
         except ScrapeError as error:
             outcome, detail = error.outcome, error.detail
         except Exception as error:

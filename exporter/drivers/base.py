@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol, Self, runtime_checkable
 
@@ -210,16 +210,19 @@ def endpoint_of(site: Site, kind: type[Driver]) -> Endpoint:
     return Endpoint(site.id, site.api_endpoint, options)
 
 
-async def read_snapshot(driver: Driver) -> Snapshot | None:
-    """The next Snapshot of a site: by asking it, or of what it sent; None where nothing is new.
+def reader_of(driver: Driver) -> Callable[[], Awaitable[Snapshot | None]]:
+    """What reads the next Snapshot of a site: it asks the site, or takes what the site sent.
 
-    Raises
-    ------
-    ScrapeError
-        See :class:`Pollable` and :class:`Subscribed`.
+    It gives None where nothing is new, and raises ScrapeError; see :class:`Pollable` and
+    :class:`Subscribed`.
     """
     if isinstance(driver, Pollable):
-        return await driver.scrape()
+        return driver.scrape
     if isinstance(driver, Subscribed):
-        return await driver.latest()
+        return driver.latest
     raise TypeError(f"{type(driver).__name__} is neither Pollable nor Subscribed")
+
+
+async def read_snapshot(driver: Driver) -> Snapshot | None:
+    """The next Snapshot of a site, once; see :func:`reader_of`."""
+    return await reader_of(driver)()

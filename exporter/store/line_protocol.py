@@ -58,15 +58,21 @@ def snapshot_lines(snapshot: Snapshot) -> list[str]:
         f"outcome={text(snapshot.outcome.value)}",
         *_fields(snapshot.readings),
     ]
-    lines = [f"{_series('site', 'site', snapshot.site)} {','.join(fields)} {stamp}"]
+    site = tag(snapshot.site)
+    lines = [f"site,site={site} {','.join(fields)} {stamp}"]
     for battery in snapshot.batteries:
-        lines += _battery_lines(snapshot.site, battery, stamp)
+        lines += _battery_lines(site, battery, stamp)
     for device, levels in snapshot.alarms.items():
-        series = _series("alarm", "site", snapshot.site, "device", device)
-        lines += [
-            f"{series},alarm={tag(name)} level={level}.0 {stamp}" for name, level in levels.items()
-        ]
+        series = f"alarm,site={site},device={tag(device)}"
+        lines += [f"{series}{end}{stamp}" for end in _alarm_ends(tuple(levels.items()))]
     return lines
+
+
+# The devices of a fleet report the same alarms, nearly always at the same levels.
+@lru_cache(maxsize=4096)
+def _alarm_ends(levels: tuple[tuple[str, int], ...]) -> list[str]:
+    """What follows the device and precedes the stamp, in the line of each alarm."""
+    return [f",alarm={tag(name)} level={level}.0 " for name, level in levels]
 
 
 def _battery_lines(site: str, battery: BatterySnapshot, stamp: int) -> Iterable[str]:
@@ -76,8 +82,8 @@ def _battery_lines(site: str, battery: BatterySnapshot, stamp: int) -> Iterable[
     if battery.cell_max_id:
         fields.append(f"cell_max_id={text(battery.cell_max_id)}")
     if fields:
-        series = _series("battery", "site", site, "device", battery.device)
-        yield f"{series} {','.join(fields)} {stamp}"
+        device = tag(battery.device)
+        yield f"battery,site={site},device={device} {','.join(fields)} {stamp}"
 
 
 def cell_line(

@@ -101,7 +101,7 @@ class Layout:
         if _CONTAINERS.isdisjoint(map(type, others)):
             return False
         # Empty ones, as which the bridge writes no value, may stay.
-        return any([value for value in others if value.__class__ in _CONTAINERS])  # noqa: C419 - quicker
+        return any([v for v in others if v and v.__class__ in _CONTAINERS])  # noqa: C419 - quicker
 
     def cells(self, tree: Mapping[str, Any]) -> tuple[Cells, Extremes] | None:
         """All cells of a tree, where every value is a plausible number; None where one is not.
