@@ -149,31 +149,32 @@ def subject(href: str) -> tuple[str, tuple[str, ...]]:
     return address.path, tuple(name for name in given if name.startswith(("var-", "viewPanel")))
 
 
-def test_every_kind_of_link_leads_to_its_dashboard_with_subject_and_time(
-    stack: Stack, browser: Browser, tmp_path: Path
+@pytest.fixture(scope="module")
+def clicked() -> set[tuple[str, tuple[str, ...]]]:
+    """Kinds of links that were followed."""
+    return set()
+
+
+@pytest.mark.parametrize("path", [pytest.param(path, id=path.stem) for path in DASHBOARDS])
+def test_links_lead_to_their_dashboard_with_subject_and_time(
+    stack: Stack, browser: Browser, clicked: set[tuple[str, tuple[str, ...]]], path: Path
 ) -> None:
     """One of each kind is clicked; `look` judges the address of every other."""
-    clicked: set[tuple[str, tuple[str, ...]]] = set()
     page = browser.new_page(viewport={"width": 1600, "height": 2400})
     try:
-        for path in DASHBOARDS:
-            source = f"{grafana_url(stack)}/d/{path.stem}/?orgId=1&kiosk&refresh=&var-site={SITE}"
-            page.goto(source)
-            settle(page)
-            judged = page.evaluate(JUDGE)
-            assert judged["dead"] == [], "red without a link"
-            for _, href in judged["links"]:
-                kind = subject(href)
-                if kind in clicked or not kind[0].startswith("/d/"):
-                    continue
+        page.goto(f"{grafana_url(stack)}/d/{path.stem}/?orgId=1&kiosk&refresh=&var-site={SITE}")
+        settle(page)
+        judged = page.evaluate(JUDGE)
+        assert judged["dead"] == [], "red without a link"
+        for _, href in judged["links"]:
+            kind = subject(href)
+            if kind not in clicked and kind[0].startswith("/d/"):
                 clicked.add(kind)
                 _click(page, href)
-                page.goto(source)
+                page.go_back()
                 page.locator(f"a[href='{href}']").first.wait_for()
     finally:
         page.close()
-    reached = {path.split("/")[2] for path, _ in clicked}
-    assert reached == set(catalogue())
 
 
 def _click(page: Page, href: str) -> None:
