@@ -53,6 +53,7 @@ from exporter.history.influxql import InfluxQL, NoAnswerError
 from exporter.history.last_answers import last_answers
 from exporter.history.rollups.live import LiveRollups
 from exporter.history.rollups.rollup_process import RollupProcess
+from exporter.history.window_refill import read_window
 from exporter.model.audit_file import AuditFile, AuditLogError
 from exporter.model.cell_findings import SiteCells
 from exporter.model.process_memory import return_large_blocks, spare_collections
@@ -78,6 +79,7 @@ CLOCK_SECONDS = 1.0
 PRICES_SECONDS = 60.0
 FIRST_ROUND_SECONDS = 60.0
 RECALL_SECONDS = 10.0
+REFILL_SECONDS = 300.0
 
 
 class Collector:
@@ -87,7 +89,7 @@ class Collector:
         self._listener = listener
         self._settings = settings
         self._file = fleet_file
-        self._started = time.monotonic()
+        self._started, self._began = time.monotonic(), time.time()
         self._state = FleetState(fleet_file.fleet, settings.interval_seconds)
         rng = random.Random()  # noqa: S311 - jitter, not a secret
         self._stamps = Stamps(time.time, rng.randrange(LIVES))
@@ -228,6 +230,20 @@ class Collector:
             log.info("when sites answered last before this start is not known: %s", error)
         else:
             self._state.recall(answered, time.monotonic(), time.time())
+        await self._refill()
+
+    async def _refill(self) -> None:
+        """Fill the window of the recent past with what was stored before this start."""
+        assert self._stored is not None
+        ids = self._state.ids
+        try:
+            async with asyncio.timeout(REFILL_SECONDS):
+                before = await read_window(self._stored, ids, self._state.constants, self._began)
+        except (NoAnswerError, TimeoutError) as error:
+            log.info("the past of the sites is not read back: %s", error)
+            return
+        if ids is self._state.ids:
+            self._state.window.adopt(before)
 
     def _watch_of_cells(self) -> CellWatch | None:
         if self._stored is None:

@@ -30,11 +30,15 @@ from simulator.fleetfile import fleet as fleet_of
 from simulator.scenario import Scenario
 from tests.evaluation.cases import DAY, FAULTS, LOOK_ALIKES, Mixed, mixed
 from tests.evaluation.direct import DirectWorld
+from tests.evaluation.past_cases import HOURS_INNOCENT, HOURS_LONG, WEEKS_INNOCENT, WEEKS_LONG
 from tests.evaluation.world import World
 
 ROOT = Path(__file__).parents[2]
 RULES = sorted((ROOT / "provisioning/prometheus/rules").glob("*.yml"))
 DOCUMENT = ROOT / "docs/detection.md"
+PARTS = ("driver", "hours", "weeks", "healthy")
+BY_DRIVER = frozenset({"wrong_types", "implausible", "battery_silent", "alarm", "rename_battery"})
+"""Faults that show in bytes; others act through the state of the simulator, and need no driver."""
 BEGIN, END = "<!-- figures begin -->", "<!-- figures end -->"
 STARTS = (
     datetime(2025, 3, 18, tzinfo=UTC),
@@ -64,7 +68,7 @@ async def observe(task: Task) -> Observed:
         task.fleet.scenario,
         clock=lambda: task.start,
         start=datetime.fromtimestamp(task.start, UTC),
-        step_seconds=min(30.0, task.step),
+        step_seconds=min(30.0 if task.step <= 120.0 else 150.0, task.step),
     )
     described = fleet_of(task.fleet.scenario, "http://127.0.0.1:9")
     for site in described["sites"]:
@@ -96,19 +100,45 @@ def evaluate(task: Task) -> dict[str, Verdict]:
     return found
 
 
-def tasks(seeds: list[int], sites: int, healthy: int, healthy_days: float) -> list[Task]:
-    """All fleets: those with cases, and healthy ones."""
+def tasks(
+    seeds: list[int],
+    sites: int,
+    healthy: int,
+    healthy_days: float,
+    parts: frozenset[str] = frozenset(PARTS),
+) -> list[Task]:
+    """All fleets: those with cases, and healthy ones.
+
+    Parameters
+    ----------
+    parts : frozenset of str
+        Of :data:`PARTS`: what needs the driver, what shows within hours, what needs weeks, and
+        healthy fleets.
+    """
+    of_driver = [case for case in (*FAULTS, *LOOK_ALIKES) if case.fault in BY_DRIVER]
+    others = [case for case in (*FAULTS, *LOOK_ALIKES) if case.fault not in BY_DRIVER]
+    played = (
+        # part, its cases, days, seconds a step, whether without drivers
+        ("driver", of_driver, 1.0, 60.0, False),
+        ("hours", [*others, *HOURS_LONG, *HOURS_INNOCENT], 1.75, 60.0, True),
+        ("weeks", [*WEEKS_LONG, *WEEKS_INNOCENT], 35.0, 900.0, True),
+    )
     made = []
     for seed in seeds:
         start = STARTS[seed // 2 % len(STARTS)].timestamp()
-        for number, fleet in enumerate(
-            mixed([*FAULTS, *LOOK_ALIKES], sites=sites, start=start, seed=seed)
-        ):
-            made.append(Task(f"seed {seed}, fleet {number}", fleet, start, 1.5 * DAY, 60.0))
-        if healthy:
+        for number, (part, cases, days, step, direct) in enumerate(played):
+            # An even number more, so that odd seeds stay odd.
+            fleets = mixed(cases, sites=sites, start=start, seed=seed + 100 * number)
+            made += [
+                Task(f"seed {seed}, {part} {index}", fleet, start, days * DAY, step, direct)
+                for index, fleet in enumerate(fleets if part in parts else ())
+            ]
+        if healthy and "healthy" in parts:
             scenario = Scenario.load("scale", sites=healthy).model_copy(update={"seed": seed})
-            fleet = Mixed(scenario, ())
-            made.append(Task(f"seed {seed}, healthy", fleet, start, healthy_days * DAY, 120.0))
+            span = healthy_days * DAY
+            made.append(
+                Task(f"seed {seed}, healthy", Mixed(scenario, ()), start, span, 300.0, direct=True)
+            )
     return made
 
 
@@ -129,14 +159,23 @@ def main() -> None:
     parser.add_argument("--sites", type=int, default=40, help="sites of a fleet with faults")
     parser.add_argument("--healthy", type=int, default=40, help="sites of a healthy fleet")
     parser.add_argument("--healthy-days", type=float, default=7.0)
+    parser.add_argument("--parts", default=",".join(PARTS), help="which fleets")
     parser.add_argument("--write", action="store_true", help="put the tables into the document")
     parser.add_argument("--processes", type=int, default=os.cpu_count() or 1)
     options = parser.parse_args()
     seeds = [int(seed) for seed in options.seeds.split(",")]
     total = run(
-        tasks(seeds, options.sites, options.healthy, options.healthy_days), options.processes
+        tasks(
+            seeds,
+            options.sites,
+            options.healthy,
+            options.healthy_days,
+            frozenset(options.parts.split(",")),
+        ),
+        options.processes,
     )
-    ordered = {c.name + c.strength: i for i, c in enumerate([*FAULTS, *LOOK_ALIKES])}
+    every = [*FAULTS, *HOURS_LONG, *WEEKS_LONG, *LOOK_ALIKES, *HOURS_INNOCENT, *WEEKS_INNOCENT]
+    ordered = {c.name + c.strength: i for i, c in enumerate(every)}
     for verdict in total.values():
         verdict.found.sort(key=lambda f: ordered[f.label.fault + f.label.strength])
     figures = "\n".join([found_table(total), false_table(total), innocent_table(total)])
