@@ -13,6 +13,7 @@ from exporter.model.text import plain_line
 
 USUAL_URL = "http://127.0.0.1:9797"
 ASK_SECONDS = 30.0
+POST_SECONDS = 60.0
 EXIT_CANNOT_ANSWER = 2
 _ZONES = "/zoneinfo/"
 
@@ -96,10 +97,31 @@ def fetch(
     CannotAskError
     """
     given = {k: v for k, v in (parameters or {}).items() if v not in (None, [], (), False, "")}
-    address = f"{url.rstrip('/')}/api/v1/{path}"
-    http = HttpClient(_headers(), os.environ.get("FLEETSCOPE_API_CA_FILE"))
+    return _request("GET", url, path, _headers(), seconds or ASK_SECONDS, params=given)
+
+
+def post(url: str, path: str, body: Any, headers: dict[str, str] | None = None) -> Any:
+    """The JSON that the exporter answers to POST of a JSON body, signed in as :func:`fetch` is.
+
+    Raises
+    ------
+    CannotAskError
+    """
+    sent = _headers() | (headers or {})
+    found = _request("POST", url, path, sent, POST_SECONDS, json=body)
     try:
-        reply = http.request("GET", address, params=given, seconds=seconds or ASK_SECONDS)
+        return _plain(json.loads(found))
+    except ValueError as error:
+        raise CannotAskError(f"{url} answers, but not as an exporter does") from error
+
+
+def _request(
+    method: str, url: str, path: str, headers: dict[str, str], seconds: float, **given: Any
+) -> bytes:
+    address = f"{url.rstrip('/')}/api/v1/{path}"
+    http = HttpClient(headers, os.environ.get("FLEETSCOPE_API_CA_FILE"))
+    try:
+        reply = http.request(method, address, seconds=seconds, **given)
     except RequestError as error:
         raise CannotAskError(_without_address(error, address)) from error
     finally:

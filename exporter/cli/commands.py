@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from exporter.cli import mcp_command, questions
+from exporter.cli import mcp_command, orders, questions
 from exporter.cli.cells import cells
 from exporter.cli.energy import energy
 from exporter.cli.evaluate import evaluate
@@ -47,6 +47,9 @@ mcp_command.register(app)
 app.command("import")(import_files)
 app.command("cells")(cells)
 app.command("evaluate")(evaluate)
+app.command("dispatch")(orders.dispatch)
+app.command("orders")(orders.orders)
+app.command("release")(orders.release)
 app.command("energy")(energy)
 
 FleetOption = Annotated[

@@ -112,7 +112,7 @@ COMMANDS = {
         Words("site", _SITE, completes="sites"),
     ),
     "explain": Command(
-        "Every point that a site lost and why, and what is unknown.",
+        "Every point that a site lost and why, and what is unknown; of an order what became of it.",
         (*_OUT, "evidence"),
         Words("site", _SITE, completes="sites"),
     ),
@@ -181,5 +181,10 @@ def run(name: str, given: dict[str, Any]) -> int:
         return conversation.ask_once(
             url, text, session, as_json=as_json, as_csv=as_csv, evidence=evidence
         )[0]
+    if name == "explain" and str(given.get("site")).startswith("o-"):
+        from exporter.cli import orders
+
+        if orders.is_order(given["site"]):
+            return orders.explain_order(url, given["site"], as_json=as_json)
     parameters = query_request.parameters(name, **given)
     return query_request.ask(url, as_json, as_csv, evidence, **parameters)

@@ -15,6 +15,7 @@ from typing import Any
 
 from exporter.config.fleet import Fleet
 from exporter.control.admission import Admission, judged
+from exporter.control.foreign_setpoints import ForeignSetpoints
 from exporter.control.gate import DispatchMode, WriteGate
 from exporter.control.in_force import Surroundings
 from exporter.control.journal import Journal, JournalError, KeyReusedError, Remembered
@@ -91,6 +92,8 @@ class Dispatcher:
         self._ended: frozenset[str] = frozenset()
         self._controls: dict[str, SiteControl] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._watching: asyncio.Task[None] | None = None
+        self._foreign = ForeignSetpoints(inputs.enabled, driver_of, self._controls.__contains__)
         self._around = Surroundings(
             records=self._records,
             gate=WriteGate(mode, self._is_enabled),
@@ -121,11 +124,13 @@ class Dispatcher:
             log.warning("%d orders of an earlier run are taken up or released", len(left))
         for site in list(self._controls):
             self._work(site)
+        if self.mode is not DispatchMode.OFF:
+            self._watching = asyncio.create_task(self._foreign.watch())
 
     async def stop(self) -> None:
         """End every order and release every device, in some seconds."""
         await self._end(self._controls, "the exporter stopped", STOP_SECONDS)
-        for task in self._tasks.values():
+        for task in (*self._tasks.values(), *filter(None, [self._watching])):
             task.cancel()
         if self._tasks:
             await asyncio.wait(self._tasks.values())
@@ -282,6 +287,7 @@ class Dispatcher:
             counts=dict(self._counts),
             sites=tuple(sites),
             writes=self._around.gate.writes,
+            foreign=dict(self._foreign.found),
         )
 
     # -- the rest -------------------------------------------------------------------------------

@@ -70,6 +70,8 @@ class OrderBook:
         Sites with something open.
     writes : int
         Writes and releases sent to devices since the start.
+    foreign : mapping
+        Set-points in force that nobody ordered here, W by site id.
     """
 
     mode: str
@@ -77,6 +79,7 @@ class OrderBook:
     counts: Mapping[str, int] = field(default_factory=dict)
     sites: tuple[SiteOrders, ...] = ()
     writes: int = 0
+    foreign: Mapping[str, float] = field(default_factory=dict)
 
 
 def view_of(site: str, control: SiteControl, inputs: SiteInputs | None) -> SiteOrders:

@@ -77,6 +77,10 @@ class InputReader:
         row = self._state.row.get(site_id)
         return None if row is None else self._state.fleet.sites[row]
 
+    def enabled(self) -> list[str]:
+        """Ids of the sites that take orders."""
+        return [site.id for site in self._state.fleet.sites if site.dispatch.enabled]
+
     def of(self, site_id: str) -> SiteInputs | None:
         """The inputs of a site; None for one that the fleet file does not have."""
         state, row, now = self._state, self._state.row.get(site_id), self._monotonic()

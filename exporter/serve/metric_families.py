@@ -259,6 +259,11 @@ FAMILIES: Mapping[str, Description] = MappingProxyType(
             "otherwise",
             ("site",),
         ),
+        "site_foreign_setpoint_watts": Description(
+            "gauge",
+            "Set-point in force at a site that takes orders, without an order of this exporter",
+            ("site",),
+        ),
         "dispatch_mode": Description(
             "gauge", "State set of FLEETSCOPE_DISPATCH: 1 for off, dry or on", ("mode",)
         ),

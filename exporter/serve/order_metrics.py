@@ -35,6 +35,10 @@ def order_metrics(book: OrderBook) -> Iterator[Metric]:
     for state, count in book.counts.items():
         rows.add_metric([state], count)
     yield rows
+    foreign = _gauge("site_foreign_setpoint_watts")
+    for site, value in book.foreign.items():
+        foreign.add_metric([site], value)
+    yield foreign
     yield from _of_sites(book.sites)
 
 

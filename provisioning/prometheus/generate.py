@@ -18,6 +18,7 @@ from exporter.model.generated import write_or_compare
 from provisioning.prometheus import (
     battery_alerts,
     cell_alerts,
+    dispatch_alerts,
     exporter_alerts,
     fleet_alerts,
     site_alerts,
@@ -35,6 +36,7 @@ _EVERY_FILE = (
 _FILES = (
     ("battery-alerts.yml", "fleetscope-batteries", battery_alerts),
     ("cell-alerts.yml", "fleetscope-cells", cell_alerts),
+    ("dispatch-alerts.yml", "fleetscope-dispatch", dispatch_alerts),
     ("exporter-alerts.yml", "fleetscope-exporter", exporter_alerts),
     ("fleet-alerts.yml", "fleetscope-fleet", fleet_alerts),
     ("site-alerts.yml", "fleetscope-sites", site_alerts),
