@@ -255,6 +255,4 @@ def _limits(name: str) -> tuple[float, float, list[float]]:
     """Lowest and highest plausible value of a cell, and ascending edges: a plausible value after an
     odd number of them means "not available"."""
     low, high = CELL_VOLTS if name == "voltage_v" else CELL_CELSIUS
-    edges = not_available_edges(LIKE[name], "battery")
-    pairs = zip(edges[::2], edges[1::2], strict=True)
-    return low, high, [e for pair in pairs if pair[1] >= low and pair[0] <= high for e in pair]
+    return low, high, not_available_edges(LIKE[name], "battery", low, high)

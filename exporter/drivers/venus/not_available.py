@@ -78,10 +78,13 @@ NOT_AVAILABLE: tuple[NotAvailable, ...] = (
 
 
 @functools.cache
-def not_available_edges(quantity: str, device_class: str) -> list[float]:
+def not_available_edges(
+    quantity: str, device_class: str, low: float = -math.inf, high: float = math.inf
+) -> list[float]:
     """Ascending edges of the numbers that mean "not available", two for each stretch of them.
 
-    A value lies in one where :func:`bisect.bisect_left` finds it after an odd number of edges.
+    A value from ``low`` to ``high`` lies in one where :func:`bisect.bisect_left` finds it after an
+    odd number of edges. Stretches beyond are left out.
     """
     values = {
         value
@@ -91,12 +94,13 @@ def not_available_edges(quantity: str, device_class: str) -> list[float]:
     }
     edges: list[float] = []
     # Two steps of a 32-bit float to either side. Those of neighbours overlap, as at 864000.
-    for low, high in sorted((v - abs(v) * 2.0**-22, v + abs(v) * 2.0**-22) for v in values):
-        if edges and low <= edges[-1]:
-            edges[-1] = max(edges[-1], high)
+    for begin, end in sorted((v - abs(v) * 2.0**-22, v + abs(v) * 2.0**-22) for v in values):
+        if edges and begin <= edges[-1]:
+            edges[-1] = max(edges[-1], end)
         else:
-            edges += [math.nextafter(low, -math.inf), high]
-    return edges
+            edges += [math.nextafter(begin, -math.inf), end]
+    pairs = zip(edges[::2], edges[1::2], strict=True)
+    return [edge for pair in pairs if pair[1] >= low and pair[0] <= high for edge in pair]
 
 
 def is_not_available(quantity: str, value: float, device_class: str) -> bool:

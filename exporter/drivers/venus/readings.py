@@ -47,9 +47,9 @@ class Collector:
         """Record a JSON value; returns it as a number, NaN if it cannot be used."""
         kind = raw.__class__
         if kind is float or kind is int:
-            low, high, not_available = self._limits[name]
+            low, high, edges = self._limits[name]
             # NaN fails both comparisons.
-            if low <= raw <= high and not bisect_left(not_available, raw) & 1:
+            if low <= raw <= high and not (edges and bisect_left(edges, raw) & 1):
                 value = self.readings[name] = float(raw)
                 return value
             return self.put(name, number(raw))
@@ -71,19 +71,22 @@ class Collector:
             raw: Any = tree.get(path)
             kind = raw.__class__
             if kind is float or kind is int:
-                low, high, not_available = limits[name]
-                if low <= raw <= high and not bisect_left(not_available, raw) & 1:
+                low, high, edges = limits[name]
+                if low <= raw <= high and not (edges and bisect_left(edges, raw) & 1):
                     readings[name] = float(raw)
                     continue
             self.take(name, raw)
 
     def put(self, name: str, value: float) -> float:
         """Record a number; returns it, or NaN if it cannot be used."""
-        low, high, not_available = self._limits[name]
-        if low <= value <= high and not bisect_left(not_available, value) & 1:
+        if value != value:  # noqa: PLR0124 - NaN, and cheaper than asking
+            self.readings[name] = MISSING
+            return MISSING
+        low, high, edges = self._limits[name]
+        if low <= value <= high and not (edges and bisect_left(edges, value) & 1):
             self.readings[name] = value
             return value
-        if math.isnan(value) or is_not_available(name, value, self.device_class):
+        if is_not_available(name, value, self.device_class):
             value = MISSING
         elif not QUANTITIES[name].plausible(value):
             hint = other_unit(name, value)
@@ -94,7 +97,8 @@ class Collector:
 
     def fall_back(self, name: str, raw: Any) -> None:
         """Record a JSON value from a second source where the first has none."""
-        if math.isnan(self.readings.get(name, MISSING)) and not self.rejected(name):
+        value = self.readings.get(name, MISSING)
+        if value != value and not self.rejected(name):  # noqa: PLR0124 - NaN
             self.take(name, raw)
 
     def take_total(self, name: str, raws: Iterable[Any]) -> float:
@@ -102,8 +106,11 @@ class Collector:
         leave a part out."""
         values = []
         for raw in raws:
-            if raw.__class__ is float:
+            kind = raw.__class__
+            if kind is float:
                 values.append(raw)
+                continue
+            if raw is None or (kind is list and not raw):
                 continue
             if is_wrong_type(raw):
                 return self.take(name, raw)
@@ -120,21 +127,18 @@ _Limits = tuple[float, float, list[float]]
 
 @functools.cache
 def _limits_of(device_class: str) -> Mapping[str, _Limits]:
-    """Lowest and highest plausible value of each quantity, and the edges of what a device of that
-    class writes where it has no value."""
-    return {
-        name: (
-            max(row.minimum, -sys.float_info.max),
-            min(row.maximum, sys.float_info.max),
-            not_available_edges(name, device_class),
-        )
-        for name, row in QUANTITIES.items()
-    }
+    """Lowest and highest plausible value of each quantity, and between them the edges of what a
+    device of that class writes where it has no value."""
+    found = {}
+    for name, row in QUANTITIES.items():
+        low, high = max(row.minimum, -sys.float_info.max), min(row.maximum, sys.float_info.max)
+        found[name] = (low, high, not_available_edges(name, device_class, low, high))
+    return found
 
 
 def total(values: Iterable[float]) -> float:
     """Sum of the values that exist; NaN where none does, infinite where one is or it overflows."""
-    known = [v for v in values if not math.isnan(v)]
+    known = [v for v in values if v == v]  # noqa: PLR0124 - not NaN
     if not known:
         return MISSING
-    return math.fsum(known) if all(abs(v) < _HUGE for v in known) else math.inf
+    return math.fsum(known) if min(known) > -_HUGE and max(known) < _HUGE else math.inf
