@@ -45,6 +45,7 @@ BATTERY_SOH = Rule(
     input="soh_percent",
     visit=True,
     family="state of health",
+    source="warranties of home storage end at 70 to 80 %",
 )
 BATTERY_TEMPERATURE = Rule(
     "battery_temperature",
@@ -61,6 +62,7 @@ BATTERY_TEMPERATURE = Rule(
     input="temperature_c",
     visit=True,
     family="temperature",
+    source="data sheets of LFP packs: charging up to 45 °C, discharging up to 55 °C",
 )
 CELL_SPREAD = Rule(
     "cell_spread",
@@ -76,6 +78,7 @@ CELL_SPREAD = Rule(
     "Let the battery balance at full charge; if the spread stays, have the named cell checked.",
     input="cell_spread_v",
     visit=True,
+    source="makers of LFP packs call 50 to 100 mV balanced; above 150 mV a cell limits the pack",
 )
 CELL_FINDING = Rule(
     "cell_finding",
@@ -94,6 +97,7 @@ CELL_FINDING = Rule(
     "The history of its cells: {detail}",
     "Look at the cell on Battery · Balance; have it checked before it reaches its limit.",
     visit=True,
+    source="docs/cells.md",
 )
 BATTERY_SOC = Rule(
     "battery_soc",
@@ -114,6 +118,7 @@ BATTERY_SOC = Rule(
     "State of charge is {value}, below {limit}",
     "Check why it was not charged: PV, grid set-point, charge limits; charge it soon.",
     input="soc_percent",
+    source="below a tenth an LFP cell leaves its plateau, and the load ends soon",
 )
 BATTERY_SILENT = Rule(
     "battery_silent",
@@ -125,6 +130,7 @@ BATTERY_SILENT = Rule(
     "The site answers but gives no battery reading at all",
     "Check the BMS cable and the battery monitor setting on the site's controller.",
     visit=True,
+    source="missing is not perfect",
 )
 BATTERY_HEALTH_UNKNOWN = Rule(
     "battery_health_unknown",
@@ -144,6 +150,7 @@ BATTERY_HEALTH_UNKNOWN = Rule(
     "not fully known",
     "Find out whether the BMS can report them to the site's controller; until it does, a failing "
     "battery may go unnoticed.",
+    source="missing is not perfect",
 )
 GRID_LOST = Rule(
     "grid_lost",
@@ -155,6 +162,7 @@ GRID_LOST = Rule(
     "There is no grid at the AC input{detail}",
     "Ask whether the utility has an outage; if not, check the main breaker and the AC input.",
     input="grid_connected",
+    source="the site says so itself",
 )
 GRID_FREQUENCY = Rule(
     "grid_frequency",
@@ -170,6 +178,7 @@ GRID_FREQUENCY = Rule(
     "Compare with other sites of the region: if they agree it is the utility, else the meter.",
     input="grid_frequency_hz",
     family="grid frequency",
+    source="EN 50160 and EN 50549: 49.5 to 50.5 Hz",
 )
 GRID_FREQUENCY_DEVIATION = Rule(
     "grid_frequency_deviation",
@@ -197,6 +206,7 @@ GRID_FREQUENCY_DEVIATION = Rule(
     "Watch it; it is within the band.",
     input="grid_frequency_hz",
     family="grid frequency",
+    source="ENTSO-E: 0.1 Hz of deviation is the normal range of a synchronous area",
 )
 GRID_VOLTAGE = Rule(
     "grid_voltage",
@@ -224,6 +234,7 @@ GRID_VOLTAGE = Rule(
     "Compare phases and neighbouring sites; report a lasting deviation to the utility.",
     input="grid_voltage_v",
     family="grid voltage",
+    source="EN 50160: 10 % around nominal",
 )
 GRID_UNSTEADY = Rule(
     "grid_unsteady",
@@ -236,6 +247,7 @@ GRID_UNSTEADY = Rule(
     "Watch it; a weak grid or a generator is the usual cause.",
     input="grid_frequency_hz",
     family="grid frequency",
+    source="a large synchronous area stays near 0.02 Hz",
 )
 NOMINAL_NOT_SET = Rule(
     "nominal_not_set",
@@ -246,6 +258,7 @@ NOMINAL_NOT_SET = Rule(
     (Level(INFO, 0, when="a grid of another nominal voltage or frequency than assumed"),),
     "The grid looks like {detail}, which the fleet file does not say; it is judged as such",
     "Set grid_nominal_hz and grid_nominal_v of the site in the fleet file.",
+    source="supplies of the world: 50 or 60 Hz, 100 to 240 V",
 )
 AC_INPUT_FREQUENCY = Rule(
     "ac_input_frequency",
@@ -272,6 +285,7 @@ AC_INPUT_FREQUENCY = Rule(
     "Frequency of the generator or shore power is {value}, beyond {limit}",
     "Check the generator's governor and its load.",
     input="ac_input_frequency_hz",
+    source="ISO 8528-5, class G1",
 )
 AC_INPUT_VOLTAGE = Rule(
     "ac_input_voltage",
@@ -298,6 +312,7 @@ AC_INPUT_VOLTAGE = Rule(
     "Voltage of the generator or shore power is {value}, beyond {limit}",
     "Check the generator's regulator, its load and the cable.",
     input="ac_input_voltage_v",
+    source="EN 50160",
 )
 PV_UNDERPERFORMING = Rule(
     "pv_underperforming",
@@ -318,6 +333,7 @@ PV_UNDERPERFORMING = Rule(
     visit=True,
     as_percent=True,
     family="PV",
+    source="half of a system is more than one string of most",
 )
 PV_LOW = Rule(
     "pv_low",
@@ -330,6 +346,7 @@ PV_LOW = Rule(
     "Look for dirt, snow or new shade at the next visit.",
     as_percent=True,
     family="PV",
+    source="one string of three or four",
 )
 SITE_OFFLINE = Rule(
     "site_offline",
@@ -348,6 +365,7 @@ SITE_OFFLINE = Rule(
     "The site does not answer{detail}",
     "Check its internet connection and power; ask the contact whether the site is live.",
     visit=True,
+    source="three missed scrapes are no accident",
 )
 SCRAPES_FAILING = Rule(
     "scrapes_failing",
@@ -363,6 +381,7 @@ SCRAPES_FAILING = Rule(
     "Check the site's link; a slow or overloaded controller shows as timeouts.",
     visit=True,
     as_percent=True,
+    source="the last hour of the site itself",
 )
 DEVICE_ALARM = Rule(
     "device_alarm",
@@ -375,6 +394,7 @@ DEVICE_ALARM = Rule(
     "Read the alarm on the device's own display and follow its manual.",
     visit=True,
     follows=RAISED_BY_DEVICES,
+    source="the device says so itself",
 )
 DEVICE_WARNING = Rule(
     "device_warning",
@@ -386,6 +406,7 @@ DEVICE_WARNING = Rule(
     "A device reports a warning{detail}",
     "Watch it; it becomes an alarm if nothing changes.",
     follows=RAISED_BY_DEVICES,
+    source="the device says so itself",
 )
 IMPLAUSIBLE_READING = Rule(
     "implausible_reading",
@@ -397,6 +418,7 @@ IMPLAUSIBLE_READING = Rule(
     "A device reports a value outside physics{detail}",
     "Check the sensor, its wiring and the device's firmware; the value is not scored.",
     visit=True,
+    source="docs/glossary.md: the physical limits of each quantity",
 )
 
 WRONG_TYPE = Rule(
@@ -408,6 +430,7 @@ WRONG_TYPE = Rule(
     (Level(INFO, 0, when="a value that is no number where one belongs"),),
     "A device reports a value of a wrong type{detail}",
     "Check the driver or script that publishes it; the value is not used.",
+    source="docs/glossary.md",
 )
 
 MAIN_READING_SILENT = Rule(

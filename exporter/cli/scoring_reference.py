@@ -7,11 +7,15 @@ from exporter.model.figures import exact, with_unit
 from exporter.model.text import duration_words
 from scoring.battery import STEEP_BELOW_PERCENT, STEEP_FROM_PERCENT
 from scoring.cells.imbalance import DEFAULT_LIMITS
+from scoring.confidence import PER_STUCK_SENSOR, PER_UNUSABLE_VALUE, WITHOUT_PAST
 from scoring.limits import LIMITS
+from scoring.outliers import DISCOVERY_RATE
 from scoring.rule import NO_CAP, Level, Rule
 from scoring.rules import DEAD_PV_RATIO, RULES, UNKNOWN_HEALTH_CAP
 from scoring.status import GOOD_FROM, HEALTHY_FROM, WARNING_FROM
 from scoring.weights import CRITICAL_CAP, WARNING_CAP, WEIGHTS
+from scoring.window import BYTES_PER_SITE, DAYS, FIGURES, HOURS
+from scoring.window_findings import STILL_HOURS
 
 
 def scoring() -> str:
@@ -68,12 +72,36 @@ def scoring() -> str:
         "the same clouds; three with a value are needed. With fewer, only PV that makes next to "
         f"nothing (below {100 * DEAD_PV_RATIO:g} % of a clear sky) is a warning. At night the last "
         "judgement stays.",
+        "## Over time",
+        f"Of each site a window is kept, {BYTES_PER_SITE / 1024:.1f} kB: sums of {HOURS} hours and "
+        f"{DAYS} days. A restart fills it again from InfluxDB, a day by five minutes and what is "
+        "before it from the roll-up of an hour. Its figures:",
+        table(("figure", "what it is"), [(f"`{k}`", v) for k, v in FIGURES.items()]),
+        "An issue of the grid that at least three sites of a region have, and at least half of "
+        "them, is the grid's and says so. Issues of one cause (frequency; voltage; charge; heat; "
+        "health; PV) deduct once: the largest counts.",
+        "## Confidence",
+        "Data quality is the coverage times the share of scrapes that worked in the last hour, "
+        f"less {100 * PER_STUCK_SENSOR:g} % for each reading that stands still longer than its "
+        f"kind ever does and {100 * PER_UNUSABLE_VALUE:g} % for each value outside physics. "
+        "Confidence is the weighted share of the components' inputs (PV without neighbours counts "
+        f"half), less up to {100 * WITHOUT_PAST:g} % for a day of past that is not known, and "
+        "never above the data quality. Neither changes a score.",
+        table(
+            ("reading", "stands still after"),
+            [(f"`{k}`", f"{v:g} h") for k, v in STILL_HOURS.items()],
+        ),
+        "## Sources",
+        table(("code", "where limit and points come from"), _sources()),
         "## Issues",
         table(("code", "component", "unit", "what to do first"), issues),
         "## Outliers",
         "Robust z = 0.6745 · (x - median) / MAD against the narrowest of battery type, region and "
         "fleet that has at least five members with a value (Iglewicz and Hoaglin, 1993); beyond "
-        "3.5 is an outlier. MAD has a floor, so that a fleet in agreement has none.",
+        "3.5 is an outlier. MAD has a floor, so that a fleet in agreement has none. A flag must "
+        f"hold among all sites and metrics as well, so that at most {100 * DISCOVERY_RATE:g} % of "
+        "all flags are chance (Benjamini and Hochberg, 1995). Spread is not compared at the ends "
+        "of the charge, PV only with neighbours of the same moment.",
     )
 
 
@@ -87,6 +115,10 @@ def _margins() -> list[tuple[str, str, str]]:
         for limit in LIMITS.values()
         if limit.release
     ]
+
+
+def _sources() -> list[tuple[str, str]]:
+    return [(f"`{rule.code}`", rule.source) for rule in RULES if rule.source]
 
 
 def _when(rule: Rule, level: Level) -> str:

@@ -10,8 +10,12 @@ from exporter.evaluation.replay import DETECTORS
 from exporter.evaluation.table import found_table
 from exporter.evaluation.verdict import Verdict, judge, rows
 from exporter.model.snapshot import Outcome
+from scoring.rules import BY_CODE
+from scoring.window_rules import WINDOW_RULES
+from simulator.faults import expected_issues
 from tests.evaluation.__main__ import STARTS, Task, observe
 from tests.evaluation.cases import FAULTS, HOUR, LOOK_ALIKES, Case, mixed
+from tests.evaluation.past_cases import HOURS_INNOCENT, HOURS_LONG, WEEKS_INNOCENT, WEEKS_LONG
 
 START = STARTS[0].timestamp()
 
@@ -27,9 +31,27 @@ def played(cases: list[Case], hours: float) -> dict[str, Verdict]:
     return total
 
 
+EVERY = (*FAULTS, *LOOK_ALIKES, *HOURS_LONG, *HOURS_INNOCENT, *WEEKS_LONG, *WEEKS_INNOCENT)
+
+
 def test_names_and_strengths_are_unique() -> None:
-    keys = [(case.name, case.strength) for case in (*FAULTS, *LOOK_ALIKES)]
+    keys = [(case.name, case.strength) for case in EVERY]
     assert len(keys) == len(set(keys))
+
+
+def test_codes_of_cases_are_known() -> None:
+    for case in EVERY:
+        assert (case.codes or set()) | case.tolerated <= BY_CODE.keys(), case.name
+
+
+def test_every_rule_over_time_has_a_case() -> None:
+    claimed: set[str] = set()
+    for case in (*HOURS_LONG, *WEEKS_LONG):
+        expected = expected_issues(case.fault, case.params)
+        claimed |= case.codes or expected.must_show | expected.must_show_one_of
+    # Nothing of the simulator brings these about.
+    missing = {"grid_voltage_band", "modules_blocking"}
+    assert {rule.code for rule in WINDOW_RULES} - claimed == missing
 
 
 def test_every_case_is_played_once_and_no_site_has_two() -> None:

@@ -51,6 +51,5 @@ async def test_what_was_stored_is_what_was_seen(tmp_path: Path) -> None:
     assert found["grid_outages"][1] == 2
     assert found["hot_h"][1] == pytest.approx(8, abs=0.3)
     assert found["observed_ratio"][1] == pytest.approx(20 / 24, abs=0.02)
-    assert found["voltage_outside_ratio"][1] == 0
     assert found["latency_s"][1] == pytest.approx(0.4)
     assert np.isnan(found["grid_outages"][0]), "a new site has no past"
