@@ -13,6 +13,7 @@ from exporter.cli.energy import energy
 from exporter.cli.evaluate import evaluate
 from exporter.cli.import_files import import_files
 from exporter.cli.report import report
+from exporter.cli.settlement import settlement
 from exporter.cli.ticket import ticket
 
 app = typer.Typer(
@@ -51,6 +52,7 @@ app.command("dispatch")(orders.dispatch)
 app.command("orders")(orders.orders)
 app.command("release")(orders.release)
 app.command("energy")(energy)
+app.command("settlement")(settlement)
 
 FleetOption = Annotated[
     Path | None, typer.Option("--fleet", help="Fleet file (FLEETSCOPE_FLEET).", metavar="FILE")

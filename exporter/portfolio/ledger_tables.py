@@ -22,7 +22,7 @@ class LedgerColumn:
     """A column: its name, what it holds, and the headings that files use for it.
 
     Headings are compared without case, blanks, ``_`` and ``-``. ``default`` stands where a file
-    has no such column or an empty cell; None makes a value necessary.
+    has no such column or an empty cell; None makes a value necessary, an empty text leaves it open.
     """
 
     name: str
@@ -140,6 +140,7 @@ TABLES: Mapping[str, LedgerTable] = {
                 LedgerColumn("severity", headings=("level", "priority"), default="warning"),
                 _START,
                 LedgerColumn("end", ColumnType.TIME, ("endtime", "until", "to", "cleared"), ""),
+                LedgerColumn("available", ColumnType.NUMBER, ("availableshare", "left"), "", "0"),
             ),
             key=("site", "device", "code", "start"),
             period="start",

@@ -10,6 +10,7 @@ from enum import StrEnum
 import numpy as np
 
 from scoring.issues import FloatArray
+from scoring.money.amounts import rounded
 
 Key = tuple[str, ...]
 """What a row of a settlement is about: site, service, start of the settlement period."""
@@ -95,8 +96,8 @@ def reconcile(
     """Differences statement - own by key and cause; for each key they add up exactly.
 
     Volume is Δq·p at one's own price, price is q·Δp at the stated volume, so that both together
-    are the difference of the products; the rest is what the statement's amount is beyond its own
-    product and penalty, such as rounding or an error of addition.
+    are the difference of the products, each rounded as it is paid. The rest is what is left, such
+    as the rounding of products or an error of addition.
     """
     found: list[tuple[Key, Cause, Decimal]] = []
     for key in sorted({*own, *stated}):
@@ -111,8 +112,8 @@ def _of(own: Line | None, stated: Line | None) -> Iterable[tuple[Cause, Decimal]
     elif own is None:
         each = [(Cause.UNEXPECTED, stated.amount)]
     else:
-        volume = (stated.volume - own.volume) * own.price
-        price = stated.volume * (stated.price - own.price)
+        volume = rounded((stated.volume - own.volume) * own.price)
+        price = rounded(stated.volume * (stated.price - own.price))
         penalty = own.penalty - stated.penalty
         rest = stated.amount - own.amount - volume - price - penalty
         each = [

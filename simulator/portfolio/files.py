@@ -13,9 +13,23 @@ import numpy as np
 import yaml
 
 from simulator.portfolio.market import SETTLEMENT_SECONDS, Market, market
-from simulator.portfolio.operation import MINUTES, Operation, operate, trading_value
+from simulator.portfolio.operation import (
+    LEFT,
+    MINUTES,
+    RESPONSE_HOURS,
+    Operation,
+    operate,
+    trading_value,
+)
 from simulator.portfolio.plants import PLANTS
-from simulator.portfolio.statements import RUNS, Row, due, stated
+from simulator.portfolio.statements import (
+    CAPACITY_PRICE,
+    RESPONSE_PRICE,
+    RUNS,
+    Row,
+    due,
+    stated,
+)
 
 
 def write_month(folder: Path, year: int, month: int, zone: str, seed: int) -> dict[str, Any]:
@@ -167,11 +181,12 @@ def _events(folder: Path, operations: Sequence[Operation]) -> None:
     events = [event for operation in operations for event in operation.events]
     _table(
         folder / "events.csv",
-        ("site", "device", "code", "category", "severity", "start", "end"),
+        ("site", "device", "code", "category", "severity", "start", "end", "available"),
         (
             (
                 *(e.plant, e.trouble.device, e.trouble.code, e.trouble.category),
                 *(e.trouble.severity, _iso(e.start), _iso(e.end)),
+                LEFT.get(e.trouble.category, 1.0),
             )
             for e in events
         ),
@@ -232,6 +247,22 @@ def _contracts(zone: str) -> dict[str, Any]:
                 "usable_kwh": plant.usable_kwh,
                 "charge_efficiency": plant.charge_efficiency,
                 "discharge_efficiency": plant.discharge_efficiency,
+                "services": [
+                    {"name": "energy", "pays": "energy", "market": "SIM", "seconds": 1800},
+                    {
+                        "name": "response",
+                        "pays": "availability",
+                        "mw": plant.response_mw,
+                        "price": float(RESPONSE_PRICE),
+                        "hours": [int(hour) for hour in RESPONSE_HOURS],
+                    },
+                    {
+                        "name": "capacity",
+                        "pays": "capacity",
+                        "mw": plant.power_kw / 1000,
+                        "price": float(CAPACITY_PRICE),
+                    },
+                ],
                 "cycles_a_year": 730,
                 "end_of_life_soh": 70,
                 "guarantees": [

@@ -15,7 +15,8 @@ RESPONSE_HOURS = (7.0, 15.0)
 """Local hours in which power is kept for frequency response, and nothing is traded."""
 MINUTES = QUARTER_SECONDS // 60
 _HOURS = QUARTER_SECONDS / 3600.0
-_DERATED_TO = 0.5
+LEFT = {"forced": 0.0, "derating": 0.5}
+"""The share of its power that is left to a plant in a trouble of each category."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,10 +150,7 @@ def _share(count: int, troubles: Sequence[Trouble]) -> FloatArray:
     """The share of its power that a plant can give."""
     share = np.ones(count)
     for one in troubles:
-        if one.category == "forced":
-            share[one.first : one.last] = 0.0
-        elif one.category == "derating":
-            share[one.first : one.last] = _DERATED_TO
+        share[one.first : one.last] = LEFT.get(one.category, 1.0)
     return share
 
 

@@ -54,7 +54,9 @@ def due(operation: Operation, market: Market) -> list[Row]:
     """What a plant should be paid: energy by half hour, response and capacity by day."""
     plant, rows = operation.plant, []
     each = SETTLEMENT_SECONDS // QUARTER_SECONDS
-    energy = operation.actual_kw.reshape(-1, each).sum(axis=1) * QUARTER_SECONDS / 3600.0 / 1000.0
+    # The meter gives tenths of a kilowatt.
+    metered = np.round(operation.actual_kw, 1)
+    energy = metered.reshape(-1, each).sum(axis=1) * QUARTER_SECONDS / 3600.0 / 1000.0
     periods = zip(
         market.times[::each].tolist(), market.price[::each].tolist(), energy.tolist(), strict=True
     )

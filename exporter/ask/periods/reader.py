@@ -38,12 +38,19 @@ _ISO = re.compile(
     r"(\d{4})-(\d{2})-(\d{2})"
     r"(?:[Tt ](\d{1,2}):(\d{2})(?::(\d{2})(?:\.\d+)?)?\s?([Zz]|[+-]\d{2}:?\d{2})?)?(?![\d:])"
 )
+_ISO_MONTH = re.compile(r"(\d{4})-(\d{2})(?![-\d:])")
 _DOTTED = re.compile(r"(\d{1,2})\.(\d{1,2})\.(\d{4})?(?!\d)")
 _CLOCK = re.compile(r"(\d{1,2}):(\d{2})(?::\d{2})?(?![\d:])")
 _DASH = re.compile(r"\s*[-–/]\s*")
+_IN_ONE_PIECE = (
+    (_ISO, "iso"),
+    (_ISO_MONTH, "iso_month"),
+    (_DOTTED, "dotted"),
+    (_CLOCK, "clock"),
+)
 FORMS = (
     "expected one such as 30m, 7d, today, this week, since Monday, 13:10, between 13:10 and 13:20, "
-    "2026-03-01, 2026-03-01T13:10 or from 2026-03-01 to 2026-03-08"
+    "2026-03, 2026-03-01, 2026-03-01T13:10 or from 2026-03-01 to 2026-03-08"
 )
 
 
@@ -153,7 +160,7 @@ class PeriodReader:
     def _special(self, index: int) -> _Word | None:
         """A date or a time of day that stands in one piece."""
         start = self._tokens[index].start
-        for pattern, kind in ((_ISO, "iso"), (_DOTTED, "dotted"), (_CLOCK, "clock")):
+        for pattern, kind in _IN_ONE_PIECE:
             match = pattern.match(self._text, start)
             if match:
                 after = (n for n, t in enumerate(self._tokens) if t.start >= match.end())

@@ -89,6 +89,12 @@ def _month(c: Calendar, month: str, year: float | None) -> Span:
     return _whole(start, c.day(start.replace(day=28), 4).replace(day=1))
 
 
+def _iso_month(c: Calendar, match: re.Match[str]) -> Span:
+    if not 1 <= int(match[2]) <= 12:
+        raise QueryError(f"{match[0]} is no month")
+    return _month(c, match[2], float(match[1]))
+
+
 def _month_day(c: Calendar, day: float, month: str, year: float | None, clock: time | None) -> Span:
     if not 1 <= day <= 31 or day != int(day):
         raise QueryError(f"{day:g} is no day of a month")
@@ -226,10 +232,11 @@ def _rows(*rows: tuple[str, Callable[..., Span]]) -> tuple[Row, ...]:
 
 HELD = {
     *("moment", "named", "time", "hour", "number", "digits", "unit", "weekday", "weekday!"),
-    *("month", "month!", "year", "day", "part", "iso", "dotted"),
+    *("month", "month!", "year", "day", "part", "iso", "iso_month", "dotted"),
 }
 NAMED = _rows(
     ("iso", _iso),
+    ("iso_month", _iso_month),
     ("iso time", lambda c, match, clock: at(c.on(_iso(c, match).start, clock), alone=clock)),
     ("dotted", lambda c, match: _days(c, _dotted(c, match))),
     ("dotted time", lambda c, match, clock: at(c.on(_dotted(c, match), clock), alone=clock)),

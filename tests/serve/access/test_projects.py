@@ -19,10 +19,10 @@ from exporter.ask.answerer import EXAMPLES
 from exporter.ask.query import What
 from exporter.deliver.alertmanager import Alertmanager
 from exporter.history.alert_history import AlertHistory
-from exporter.history.influxql import InfluxQL, NoAnswerError
+from exporter.history.influxql import InfluxQL
 from exporter.serve.access.roles import Action
 from exporter.serve.access.visible import VisibleAssessment, delivering
-from exporter.serve.access.visible_past import VisiblePast, limited_to
+from exporter.serve.access.visible_past import VisiblePast
 from tests import service_process
 from tests.history.prometheus import prometheus
 from tests.serve.access import tenants
@@ -452,50 +452,3 @@ def test_a_stream_ends_with_its_token(tmp_path: Path) -> None:
             # The iteration ends because the server ends it.
             assert marks_of("".join(stream.iter_lines(decode_unicode=True))) == {"southmark"}
             assert requests.get(url, headers=headers, timeout=60).status_code == 401
-
-
-LIMITED = "\"site\" = 'a' AND "
-
-
-@pytest.mark.parametrize(
-    ("statement", "expected"),
-    [
-        (
-            'SELECT mean("x") FROM "site" WHERE time > 1ms GROUP BY time(1h)',
-            f'SELECT mean("x") FROM "site" WHERE {LIMITED}time > 1ms GROUP BY time(1h)',
-        ),
-        (
-            'SELECT sum("x") FROM "db"."raw"."site" WHERE ("a" = \'1\' OR "a" = \'2\')',
-            f'SELECT sum("x") FROM "db"."raw"."site" WHERE {LIMITED}("a" = \'1\' OR "a" = \'2\')',
-        ),
-        (
-            'SELECT "s" FROM (SELECT difference("x") AS "s" FROM "health" WHERE time > 1ms '
-            'GROUP BY "site") WHERE "s" != 0 OR "s" > 1',
-            f'SELECT "s" FROM (SELECT difference("x") AS "s" FROM "health" WHERE {LIMITED}'
-            'time > 1ms GROUP BY "site") WHERE "s" != 0 OR "s" > 1',
-        ),
-        (
-            'SELECT "x" FROM "site" WHERE "text" = \' OR FROM "other" WHERE \'',
-            f'SELECT "x" FROM "site" WHERE {LIMITED}"text" = \' OR FROM "other" WHERE \'',
-        ),
-    ],
-)
-def test_statements_are_limited(statement: str, expected: str) -> None:
-    assert limited_to({"a"}, statement) == expected
-
-
-@pytest.mark.parametrize(
-    "statement",
-    [
-        'SELECT "x" FROM "site"',
-        'SELECT "x" FROM "site" GROUP BY "site"',
-        'SELECT "x" FROM site WHERE time > 1ms',
-        'SELECT "x" FROM "site", "battery" WHERE time > 1ms',
-        'SELECT "x" FROM "site" WHERE time > 1ms OR "site" = \'b\'',
-        'SELECT "x" from "site" WHERE time > 1ms',
-        'SELECT "x" FROM (SELECT "x" FROM "site") WHERE time > 1ms',
-    ],
-)
-def test_what_cannot_be_limited_is_refused(statement: str) -> None:
-    with pytest.raises(NoAnswerError):
-        limited_to({"a"}, statement)

@@ -1,0 +1,170 @@
+"""``fleetscope settlement``: a settlement run against what should have been paid."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from zoneinfo import ZoneInfo
+
+import typer
+
+if TYPE_CHECKING:
+    from exporter.portfolio.contracts_file import Contracts, SiteContract
+    from exporter.portfolio.reconciliation import Reconciliation
+
+_SHOWN = 15
+CAUSES = {
+    "missing": "not in the statement",
+    "unexpected": "only in the statement",
+    "volume": "volume",
+    "price": "price",
+    "penalty": "penalty",
+    "rest": "rounding, or a wrong sum",
+}
+
+
+def settlement(
+    site: Annotated[
+        list[str] | None, typer.Argument(help="Ids of sites; without any all of the contracts.")
+    ] = None,
+    books: Annotated[
+        Path | None, typer.Option("--books", envvar="FLEETSCOPE_BOOKS", help="The ledger.")
+    ] = None,
+    contracts: Annotated[
+        Path | None,
+        typer.Option("--contracts", envvar="FLEETSCOPE_CONTRACTS", help="Contracts (YAML)."),
+    ] = None,
+    period: Annotated[
+        str, typer.Option("--period", help="Such as 'last month', 2026-03 or 'this week'.")
+    ] = "last month",
+    run: Annotated[
+        str | None,
+        typer.Option("--run", help="A settlement run; the latest of each line without it."),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="All differences, as JSON.")] = False,
+) -> None:
+    """Compare a settlement with what prices, measured power and events say should be paid.
+
+    Exits 0 if there is no difference, 1 if something could not be read, 3 if there are differences
+    or lines that could not be judged.
+    """
+    from exporter.config.side_file import SideFileError
+    from exporter.portfolio.contracts_file import load_contracts
+    from exporter.portfolio.ledger import Ledger, LedgerError
+    from exporter.portfolio.reconciliation import reconciliation
+
+    if books is None or contracts is None:
+        _fail("name the ledger and the contracts: --books FILE --contracts FILE")
+    try:
+        terms = load_contracts(contracts)
+        sites = _sites(terms, site or [])
+        start, end = _period(period, ZoneInfo(terms.zone))
+        with Ledger(books, read_only=True) as ledger:
+            found = reconciliation(ledger, terms, sites, start, end, run)
+    except (SideFileError, LedgerError) as error:
+        _fail(str(error))
+    if as_json:
+        typer.echo(json.dumps(_document(found, terms, start, end), indent=2))
+    else:
+        _show(found, terms, (start, end))
+    raise typer.Exit(3 if found.differences or found.missing else 0)
+
+
+def _sites(terms: Contracts, wanted: list[str]) -> list[SiteContract]:
+    known = {site.id: site for site in terms.sites}
+    unknown = [name for name in wanted if name not in known]
+    if unknown:
+        _fail(f"no contract of {', '.join(unknown)}; there are those of {', '.join(known)}")
+    return [known[name] for name in wanted] if wanted else list(known.values())
+
+
+def _period(text: str, zone: ZoneInfo) -> tuple[float, float]:
+    from exporter.ask.periods.reader import read_period
+    from exporter.ask.query import QueryError
+
+    try:
+        found = read_period(text, datetime.now(zone), zone)
+    except QueryError as error:
+        _fail(f"--period {text}: {error}")
+    return found.start.timestamp(), found.end.timestamp()
+
+
+def _document(found: Reconciliation, terms: Contracts, start: float, end: float) -> dict[str, Any]:
+    return {
+        "start": start,
+        "end": end,
+        "currency": terms.currency,
+        "run": found.run,
+        "own": str(found.own),
+        "stated": str(found.stated),
+        "lines": found.lines,
+        "by_cause": {cause.value: str(amount) for cause, amount in found.by_cause().items()},
+        "not_judged": {"lines": dict(found.missing), "amount": str(found.unjudged)},
+        "differences": [
+            {
+                "site": d.site,
+                "service": d.service,
+                "start": datetime.fromtimestamp(d.start, UTC).isoformat(),
+                "cause": d.cause.value,
+                "amount": str(d.amount),
+            }
+            for d in found.differences
+        ],
+    }
+
+
+def _show(found: Reconciliation, terms: Contracts, period: tuple[float, float]) -> None:
+    from exporter.cli.console import console, plain_table
+
+    out, zone = console(), ZoneInfo(terms.zone)
+    begin, end = (datetime.fromtimestamp(time, zone) for time in period)
+    which = f"run {found.run}" if found.run else "the latest run of each line"
+    out.print(
+        f"Settlement {begin:%d %b %Y} to {end:%d %b %Y %H:%M} ({terms.zone}), {which}",
+        markup=False,
+        style="bold",
+    )
+    if not found.lines:
+        out.print("The ledger has no lines of that period that could be compared.")
+    whole = found.stated - found.own
+    out.print(
+        f"Stated {_money(found.stated, terms)}, due {_money(found.own, terms)}: "
+        f"{_money(whole, terms, signed=True)} over {found.lines:,} lines.",
+        soft_wrap=True,
+    )
+    for reason, count in found.missing.items():
+        out.print(f"{count:,} lines are not judged: {reason}.", markup=False)
+    if found.missing:
+        out.print(f"They state {_money(found.unjudged, terms)}.")
+    if not found.differences:
+        return
+    causes = plain_table("Cause", "Amount")
+    for cause, amount in sorted(found.by_cause().items(), key=lambda pair: pair[1]):
+        causes.add_row(CAUSES[cause.value], _money(amount, terms, signed=True))
+    out.print(causes)
+    table = plain_table("Site", "Service", "From", "Cause", "Amount")
+    largest = sorted(found.differences, key=lambda d: -abs(d.amount))
+    for d in largest[:_SHOWN]:
+        moment = datetime.fromtimestamp(d.start, zone)
+        table.add_row(
+            d.site,
+            d.service,
+            f"{moment:%d %b %H:%M}",
+            CAUSES[d.cause.value],
+            _money(d.amount, terms, signed=True),
+        )
+    out.print(table)
+    if len(largest) > _SHOWN:
+        out.print(f"and {len(largest) - _SHOWN} smaller ones; --json has them all")
+
+
+def _money(amount: Decimal, terms: Contracts, *, signed: bool = False) -> str:
+    return f"{amount:{'+' if signed else ''},.2f} {terms.currency}"
+
+
+def _fail(reason: str) -> NoReturn:
+    typer.echo(f"fleetscope: {reason}", err=True)
+    raise typer.Exit(1)
