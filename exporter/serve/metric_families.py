@@ -228,6 +228,27 @@ FAMILIES: Mapping[str, Description] = MappingProxyType(
         "page_info": Description(
             "gauge", "Address of the page as a browser reaches it; always 1", ("url",)
         ),
+        "plant_power_watts": Description(
+            "gauge",
+            "Of the sites of a project that take orders: battery power now (positive when "
+            "charging), what they could give (up) and take (down) more than now within all "
+            "limits, and the same as contracted",
+            ("project", "kind"),
+        ),
+        "plant_energy_joules": Description(
+            "gauge",
+            "Of these sites: energy above the floor and below the ceiling of their state of "
+            "charge, and usable between both",
+            ("project", "kind"),
+        ),
+        "plant_soc_ratio": Description(
+            "gauge", "Their state of charge, weighted by usable energy", ("project",)
+        ),
+        "plant_sites": Description(
+            "gauge",
+            "Sites of a project that take orders, and those that answer",
+            ("project", "kind"),
+        ),
         "orders_total": Description(
             "counter", "Rows of the journal of orders since the start, by state", ("state",)
         ),

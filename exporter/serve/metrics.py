@@ -14,7 +14,7 @@ from exporter.assess.assessment import FleetAssessment
 from exporter.config.fleet import Contact
 from exporter.config.maintenance import in_maintenance
 from exporter.serve.metric_families import FAMILIES, PREFIX, WITH_GAUGES
-from exporter.serve.order_metrics import order_metrics
+from exporter.serve.order_metrics import order_metrics, plant_metrics
 from exporter.serve.publication import ServiceNumbers
 from exporter.serve.site_series import Kept, Labels, SiteIds, SiteSeries
 from scoring.issues import FloatArray
@@ -61,6 +61,7 @@ class FleetCollector(Collector):
         yield from _reading_metrics(assessment, sites)
         for metric in _cell_metrics(assessment):
             yield _with_projects(metric, sites.projects)
+        yield from plant_metrics(assessment)
         yield _single("fleet_sites", len(assessment.fleet.sites))
         yield _single("assessment_timestamp_seconds", assessment.time)
         build = _family("build_info")

@@ -7,7 +7,9 @@ from collections.abc import Iterator
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
+from exporter.assess.assessment import FleetAssessment
 from exporter.control.order_views import OrderBook, SiteOrders
+from exporter.control.plant_view import plant_of
 from exporter.serve.metric_families import FAMILIES, PREFIX
 
 _SINGLE = {
@@ -73,3 +75,41 @@ def _gauge(name: str) -> GaugeMetricFamily:
 def _counter(name: str) -> CounterMetricFamily:
     described = FAMILIES[name]
     return CounterMetricFamily(PREFIX + name, described.help, labels=described.labels)
+
+
+_POWERS = {
+    "battery": "battery_power_w",
+    "up": "up_w",
+    "down": "down_w",
+    "contracted_up": "contracted_up_w",
+    "contracted_down": "contracted_down_w",
+}
+_ENERGIES = {"above_floor": "energy_above_floor_kwh", "below_ceiling": "energy_below_ceiling_kwh"}
+_JOULES = 3.6e6
+
+
+def plant_metrics(assessment: FleetAssessment) -> Iterator[Metric]:
+    """The sites that take orders as one plant for each project; nothing without such sites."""
+    by_project: dict[str, list[int]] = {}
+    for row, site in enumerate(assessment.fleet.sites):
+        if site.dispatch.enabled:
+            by_project.setdefault(site.project or "", []).append(row)
+    power, energy = _gauge("plant_power_watts"), _gauge("plant_energy_joules")
+    soc, sites = _gauge("plant_soc_ratio"), _gauge("plant_sites")
+    for project, rows in by_project.items():
+        figures = plant_of(assessment, rows).figures
+        for kind, name in _POWERS.items():
+            _add(power, [project, kind], figures[name].value)
+        for kind, name in _ENERGIES.items():
+            _add(energy, [project, kind], figures[name].value * _JOULES)
+        usable = sum(figures[name].value for name in _ENERGIES.values())
+        _add(energy, [project, "usable"], usable * _JOULES)
+        _add(soc, [project], figures["soc_percent"].value / 100)
+        _add(sites, [project, "all"], float(len(rows)))
+        _add(sites, [project, "online"], figures["online"].value)
+    yield from (power, energy, soc, sites)
+
+
+def _add(family: GaugeMetricFamily, labels: list[str], value: float) -> None:
+    if not math.isnan(value):
+        family.add_metric(labels, value)

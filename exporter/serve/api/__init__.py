@@ -12,6 +12,7 @@ from exporter.energy.tariff_file import TariffFile
 from exporter.history.influxql import InfluxQL
 from exporter.serve.access.roles import Visibility
 from exporter.serve.api import (
+    aggregate,
     comparisons,
     documentation,
     energy,
@@ -55,6 +56,7 @@ def include(
     app.include_router(fleet.router(latest))
     app.include_router(sites.router(latest, stored=stored is not None))
     app.include_router(comparisons.router(latest))
+    app.include_router(aggregate.router(latest))
     app.include_router(history.router(latest, stored))
     app.include_router(surface.router(latest, stored))
     app.include_router(energy.router(latest, stored, tariffs))

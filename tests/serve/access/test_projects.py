@@ -98,6 +98,7 @@ ROUTES: dict[tuple[str, str], tuple[Action | str | None, list[str]]] = {
         ],
     ),
     ("get", "/api/v1/names"): (Action.READ, [""]),
+    ("get", "/api/v1/aggregate"): (Action.READ, ["", f"?site={SITE}", "?region=nowhere"]),
     ("post", "/api/v1/dispatch"): (Action.ORDER, [""]),
     ("get", "/api/v1/dispatch/logs"): (Action.READ, [""]),
     ("get", "/api/v1/dispatch/events"): (Action.READ, [""]),
