@@ -13,46 +13,21 @@ from typing import Any
 
 import numpy as np
 
-from exporter.assess.sentences import ALSO_ELSEWHERE, of_the_grid, sentence_of
+from exporter.assess.issues import Issue, issues_of, number_or_none, worst_cells
 from exporter.assess.site_views import SiteView, views_of
 from exporter.collect.state import COLUMN, PV_PAUSE_SECONDS, FleetState
 from exporter.config.fleet import Fleet, Site
-from exporter.model.cell_findings import CellFinding, SiteCells
-from exporter.model.quantities import label
+from exporter.model.cell_findings import SiteCells
 from exporter.model.snapshot import Outcome
 from scoring.common import CommonIssue, common_issues
 from scoring.fleet import FleetInputs, FleetScores, assess_fleet
 from scoring.issues import BoolArray, FloatArray, Held, HeldIssue, Severity
-from scoring.kinds import MAIN_READING
 from scoring.outlook import days_until
-from scoring.rules import (
-    CELL_FINDING,
-    MAIN_READING_SILENT,
-    SITE_OFFLINE,
-)
 from scoring.solar import SolarResult, performance_ratio
 from scoring.status import STATUSES, Status
 from scoring.weights import WEIGHTS
 
-
-@dataclass(frozen=True, slots=True)
-class Issue:
-    """One active issue of one site.
-
-    ``value`` and ``threshold`` are in ``unit``, None where there is none; ``since`` is Unix
-    seconds; ``deduction`` is in points of its component.
-    """
-
-    code: str
-    component: str
-    severity: str
-    value: float | None
-    threshold: float | None
-    unit: str
-    deduction: float
-    sentence: str
-    action: str
-    since: float
+__all__ = ["FleetAssessment", "Issue", "SiteAssessment", "UnseenShard", "as_dict", "assess"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,11 +59,39 @@ class SiteAssessment:
     properties: dict[str, str]
 
 
+@dataclass(frozen=True, slots=True)
+class UnseenShard:
+    """A shard of whose sites nothing is known now.
+
+    Attributes
+    ----------
+    shard : str
+        As it is written, ``1/4``.
+    sites : tuple of str
+        Ids of its sites.
+    since : float or None
+        Unix seconds at which it answered last; None: not yet.
+    reason : str
+        What became of the last request to it.
+    """
+
+    shard: str
+    sites: tuple[str, ...]
+    since: float | None
+    reason: str
+
+    @property
+    def sentence(self) -> str:
+        """Why its sites are not known."""
+        return f"shard {self.shard} does not answer: {self.reason}"
+
+
 @dataclass(frozen=True)
 class FleetAssessment:
     """The whole fleet at one moment, ``time`` in Unix and ``monotonic`` in monotonic seconds.
 
-    Arrays are in fleet file order.
+    Arrays are in fleet file order. ``inputs`` are kept by a shard that others ask, else None.
+    ``unseen`` are the shards of which nothing is known, where several poll the fleet.
     """
 
     time: float
@@ -106,6 +109,8 @@ class FleetAssessment:
     records: tuple[SiteView, ...]
     cells: Mapping[str, SiteCells] = field(default_factory=dict)
     """What the stored history of single cells says, by site id; renewed hourly."""
+    inputs: FleetInputs | None = None
+    unseen: tuple[UnseenShard, ...] = ()
 
     @cached_property
     def common(self) -> list[CommonIssue]:
@@ -128,17 +133,22 @@ class FleetAssessment:
     @cached_property
     def mean(self) -> float | None:
         """Mean overall score of the assessed sites, offline ones counting 0."""
-        return _number(float(np.nanmean(self._known))) if self._known.size else None
+        return number_or_none(float(np.nanmean(self._known))) if self._known.size else None
 
     @cached_property
     def median(self) -> float | None:
         """Median overall score of the assessed sites, offline ones counting 0."""
-        return _number(float(np.nanmedian(self._known))) if self._known.size else None
+        return number_or_none(float(np.nanmedian(self._known))) if self._known.size else None
 
     @property
     def _known(self) -> FloatArray:
         score = self.scores.overall.score
         return score[~np.isnan(score)]
+
+    @property
+    def unseen_sites(self) -> int:
+        """Number of sites whose shard does not answer."""
+        return sum(len(shard.sites) for shard in self.unseen)
 
     @property
     def untried(self) -> int:
@@ -161,10 +171,12 @@ class FleetAssessment:
         return SiteAssessment(
             site=self.fleet.sites[row],
             status=Status(int(overall.status[row])),
-            score=_number(float(overall.score[row])),
-            components={c.name: _number(float(c.score[row])) for c in self.scores.components},
+            score=number_or_none(float(overall.score[row])),
+            components={
+                c.name: number_or_none(float(c.score[row])) for c in self.scores.components
+            },
             weights={
-                c.name: _number(float(overall.weights[index, row]))
+                c.name: number_or_none(float(overall.weights[index, row]))
                 for index, c in enumerate(self.scores.components)
             },
             coverage=float(overall.coverage[row]),
@@ -190,8 +202,8 @@ class FleetAssessment:
             up=None if math.isnan(self.up[row]) else bool(self.up[row]),
             outcome=view.outcome,
             detail=view.detail,
-            last_success=_number(float(self.last_success[row])),
-            scrape_seconds=_number(float(self.duration[row])),
+            last_success=number_or_none(float(self.last_success[row])),
+            scrape_seconds=number_or_none(float(self.duration[row])),
             properties=view.properties,
         )
 
@@ -205,6 +217,8 @@ def assess(
     wall: float,
     previous: FleetAssessment | None = None,
     cells: Mapping[str, SiteCells] | None = None,
+    *,
+    keep_inputs: bool = False,
 ) -> FleetAssessment:
     """Judge the fleet as it is known now. The state stays as it is.
 
@@ -218,9 +232,60 @@ def assess(
         change since is the same object in both, so that a reader of both compares the rest alone.
     cells : mapping of site id to SiteCells, optional
         What the stored history of single cells says.
+    keep_inputs : bool
+        Keep what the judgement rests on in the Assessment.
     """
     cells = {} if cells is None else cells
-    worst_cells = _worst_cells(cells)
+    inputs = inputs_of(state, now, previous, cells)
+    scores = assess_fleet(inputs)
+    issues = issues_of(state, scores, wall, beginnings_of(previous), worst_cells(cells))
+    views = None
+    if previous is not None and previous.fleet is state.fleet:
+        views = previous.records
+        pairs = zip(previous.issues, issues, strict=True)
+        issues = tuple([old if old == new else new for old, new in pairs])
+    return FleetAssessment(
+        time=wall,
+        monotonic=now,
+        fleet=state.fleet,
+        scores=scores,
+        readings=shown_readings(inputs, scores, state.pv_expected_w),
+        ages=now - state.times,
+        up=state.up.copy(),
+        duration=state.duration.copy(),
+        last_success=state.last_success_time.copy(),
+        pv_ratio=inputs.pv_ratio,
+        pv_expected_w=state.pv_expected_w,
+        issues=issues,
+        records=views_of(state, now, views),
+        cells=cells,
+        inputs=inputs if keep_inputs else None,
+    )
+
+
+def shown_readings(
+    inputs: FleetInputs, scores: FleetScores, pv_expected_w: FloatArray
+) -> dict[str, FloatArray]:
+    """Readings, and the figures that an Assessment shows like readings."""
+    return (
+        dict(inputs.readings)
+        | {"pv_expected_w": pv_expected_w, "pv_performance_ratio": inputs.pv_ratio}
+        | _outlook(inputs)
+        | {
+            "data_quality_ratio": scores.confidence.quality,
+            "confidence_ratio": scores.confidence.confidence,
+        }
+    )
+
+
+def inputs_of(
+    state: FleetState,
+    now: float,
+    previous: FleetAssessment | None,
+    cells: Mapping[str, SiteCells],
+) -> FleetInputs:
+    """What the judgement rests on; parameters as in :func:`assess`."""
+    found_cells = worst_cells(cells)
     ages = now - state.times
     with np.errstate(invalid="ignore"):
         fresh = ages <= state.stale_after[:, None]
@@ -230,7 +295,7 @@ def assess(
     pv_ratio = performance_ratio(
         state.pv_made_wh, state.pv_expected_wh, state.pv_hours, state.solar_capacity_kw
     )
-    inputs = FleetInputs(
+    return FleetInputs(
         ids=state.ids,
         readings=readings,
         thresholds=state.thresholds,
@@ -247,7 +312,7 @@ def assess(
         wrong_types=np.array([float(r.wrong_types) for r in state.records]),
         notices=_noticed(state),
         cell_found=np.fromiter(
-            (site in worst_cells for site in state.ids), np.bool_, len(state.ids)
+            (site in found_cells for site in state.ids), np.bool_, len(state.ids)
         ),
         off_grid=state.off_grid,
         nominal=state.nominal,
@@ -265,45 +330,6 @@ def assess(
         required=state.required,
         curtailed=state.curtailed,
     )
-    scores = assess_fleet(inputs)
-    issues = _issues(state, scores, wall, _beginnings(previous), worst_cells)
-    views = None
-    if previous is not None and previous.fleet is state.fleet:
-        views = previous.records
-        pairs = zip(previous.issues, issues, strict=True)
-        issues = tuple([old if old == new else new for old, new in pairs])
-    return FleetAssessment(
-        time=wall,
-        monotonic=now,
-        fleet=state.fleet,
-        scores=scores,
-        readings=readings
-        | {"pv_expected_w": state.pv_expected_w, "pv_performance_ratio": pv_ratio}
-        | _outlook(inputs)
-        | {
-            "data_quality_ratio": scores.confidence.quality,
-            "confidence_ratio": scores.confidence.confidence,
-        },
-        ages=ages,
-        up=state.up.copy(),
-        duration=state.duration.copy(),
-        last_success=state.last_success_time.copy(),
-        pv_ratio=pv_ratio,
-        pv_expected_w=state.pv_expected_w,
-        issues=issues,
-        records=views_of(state, now, views),
-        cells=cells,
-    )
-
-
-def _worst_cells(cells: Mapping[str, SiteCells]) -> dict[str, CellFinding]:
-    """What the history says of the worst cell of each site, where it is a warning or worse."""
-    found = {}
-    for site, analysed in cells.items():
-        worst = analysed.worst_finding()
-        if worst is not None:
-            found[site] = worst
-    return found
 
 
 def _noticed(state: FleetState) -> dict[str, BoolArray]:
@@ -366,7 +392,7 @@ def _held(previous: FleetAssessment | None, state: FleetState, now: float) -> He
     }
 
 
-def _beginnings(previous: FleetAssessment | None) -> dict[tuple[str, str], float]:
+def beginnings_of(previous: FleetAssessment | None) -> dict[tuple[str, str], float]:
     """When each active issue of an Assessment began, by site id and code."""
     if previous is None:
         return {}
@@ -376,61 +402,6 @@ def _beginnings(previous: FleetAssessment | None) -> dict[tuple[str, str], float
         if issues
         for issue in issues
     }
-
-
-def _issues(
-    state: FleetState,
-    scores: FleetScores,
-    wall: float,
-    beginnings: Mapping[tuple[str, str], float],
-    worst_cells: Mapping[str, CellFinding],
-) -> tuple[tuple[Issue, ...], ...]:
-    """Issues with their sentences, worst first, each with its beginning."""
-    found: list[list[Issue]] = [[] for _ in state.records]
-    for finding in scores.findings:
-        rule = finding.rule
-        of_grid = of_the_grid(finding, state.region, ~scores.offline)
-        for row in np.flatnonzero(finding.severity):
-            record = state.records[row]
-            since = beginnings.get((state.ids[row], rule.code), wall)
-            value, threshold = float(finding.value[row]), float(finding.threshold[row])
-            if rule is SITE_OFFLINE and not math.isnan(value):
-                since = float(state.last_success_time[row])
-            detail = None
-            if rule is MAIN_READING_SILENT:
-                detail = label(MAIN_READING[state.profiles[row]])
-            if rule is CELL_FINDING:
-                worst = worst_cells[state.ids[row]]
-                detail = worst.sentence
-                since = since if worst.since is None else worst.since
-            sentence = sentence_of(
-                rule, record, value, threshold, detail, ends_at=float(finding.ends_at[row])
-            )
-            if of_grid[row]:
-                sentence += ALSO_ELSEWHERE
-            found[row].append(
-                Issue(
-                    code=rule.code,
-                    component=rule.component,
-                    severity=Severity(int(finding.severity[row])).name.lower(),
-                    value=_number(value),
-                    threshold=_number(threshold),
-                    unit=rule.unit,
-                    deduction=float(finding.deduction[row]),
-                    sentence=sentence,
-                    action=rule.action,
-                    since=since,
-                )
-            )
-    order = {"critical": 0, "warning": 1, "info": 2}
-    for issues in found:
-        if len(issues) > 1:
-            issues.sort(key=lambda i: (order[i.severity], -i.deduction, i.code))
-    return tuple(map(tuple, found))
-
-
-def _number(value: float) -> float | None:
-    return None if math.isnan(value) else value
 
 
 def common_dicts(assessment: FleetAssessment) -> list[dict[str, Any]]:

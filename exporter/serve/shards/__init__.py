@@ -1,0 +1,1 @@
+"""A fleet that several exporters poll, answered as one: what shards show each other."""
