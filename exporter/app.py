@@ -94,7 +94,8 @@ class Collector:
         rng = random.Random()  # noqa: S311 - jitter, not a secret
         self._stamps = Stamps(time.time, rng.randrange(LIVES))
         self._clock_steps = ClockSteps(time.time, time.monotonic)
-        self._latest = assess(self._state, time.monotonic(), self._stamps())
+        shown = settings.shard_token is not None
+        self._latest = assess(self._state, time.monotonic(), self._stamps(), keep_inputs=shown)
         self._assess_seconds = 0.0
         self._stored_issues: dict[tuple[str, str], Issue] = {}
         self._cells = CellStore(
@@ -300,7 +301,8 @@ class Collector:
             self._writer.add(lines)
 
     def _publication(self) -> Publication:
-        return Publication(self._latest, self._numbers(), self._waiting_for())
+        whole = self._file.whole if self._settings.shard_urls else None
+        return Publication(self._latest, self._numbers(), self._waiting_for(), whole)
 
     def _waiting_for(self) -> str | None:
         untried = int(self._latest.untried)
@@ -326,7 +328,10 @@ class Collector:
             self._state.integrate_pv(self._expected, seconds, now - 3 * interval)
         self._integrated = now
         cells = self._cell_watch.latest(self._state.ids) if self._cell_watch is not None else None
-        self._latest = assess(self._state, now, self._stamps(), self._latest, cells)
+        shown = self._settings.shard_token is not None
+        self._latest = assess(
+            self._state, now, self._stamps(), self._latest, cells, keep_inputs=shown
+        )
         found = zip(self._latest.fleet.sites, self._latest.issues, strict=True)
         self._cell_issues = frozenset(site.id for site, i in found if i and has_cell_issue(i))
         self._assess_seconds = time.thread_time() - before

@@ -272,10 +272,9 @@ def _sun(daily: BinArray, days_back: IntArray, neighbourhood: IntArray) -> dict[
     )
     night = week[:, :, Daily.PV_NIGHT_WH].sum(axis=1)
     everything = night + week[:, :, Daily.PV_MADE_WH].sum(axis=1)
-    common = _neighbour_median(shift[:, None], neighbourhood)[:, 0]
     return {
         "pv_shift_h": shift,
-        "pv_shift_beside_h": shift - common,
+        "pv_shift_beside_h": beside_neighbours(shift, neighbourhood),
         "pv_night_ratio": _ratio(night, everything, 1.0),
     }
 
@@ -302,6 +301,11 @@ def _soiling(daily: BinArray, days_back: IntArray, neighbourhood: IntArray) -> F
         slow = 0.2 * (early - late) < early - between < 0.8 * (early - late)
         lost[row] = max(0.0, 1.0 - late / early) if slow else 0.0
     return lost
+
+
+def beside_neighbours(values: FloatArray, neighbourhood: IntArray) -> FloatArray:
+    """Values less the median of the neighbours, shape (N,); NaN with fewer than three others."""
+    return values - _neighbour_median(values[:, None], neighbourhood)[:, 0]
 
 
 def _neighbour_median(values: FloatArray, neighbourhood: IntArray) -> FloatArray:

@@ -144,6 +144,9 @@ class Builder:
     def answer(self, headline: str, tables: list[Table], rows: Iterable[int]) -> Answer:
         """The finished answer about some rows."""
         listed = list(rows)
+        if unseen := self._unseen():
+            headline = f"{headline} {unseen}."
+            self.evidence.missing.append(unseen)
         return Answer(
             query=self.query,
             understood=in_words(self.query, self.view.directory.titles),
@@ -154,6 +157,14 @@ class Builder:
             attention=bool(self.view.needing_attention(listed)),
             coverage=self.coverage,
         )
+
+    def _unseen(self) -> str:
+        """Which sites that the answer is about nobody sees now."""
+        found = self.view.assessment
+        named = set(self.query.sites)
+        lost = {site for shard in found.unseen for site in shard.sites}
+        about_now = self.query.period is None
+        return found.unseen_sentence if about_now and (not named or named & lost) else ""
 
     def nothing_to_ask(self) -> CannotAnswerError:
         """No site is left by the filters."""

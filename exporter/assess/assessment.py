@@ -19,6 +19,7 @@ from exporter.collect.state import COLUMN, PV_PAUSE_SECONDS, FleetState
 from exporter.config.fleet import Fleet, Site
 from exporter.model.cell_findings import SiteCells
 from exporter.model.snapshot import Outcome
+from exporter.model.text import sites_word
 from scoring.common import CommonIssue, common_issues
 from scoring.fleet import FleetInputs, FleetScores, assess_fleet
 from scoring.issues import BoolArray, FloatArray, Held, HeldIssue, Severity
@@ -151,6 +152,22 @@ class FleetAssessment:
         return sum(len(shard.sites) for shard in self.unseen)
 
     @property
+    def unseen_sentence(self) -> str:
+        """Which share of the fleet nobody sees now, and why; empty where all of it is seen."""
+        if not self.unseen:
+            return ""
+        sites = len(self.fleet.sites)
+        share = 100 * self.unseen_sites / sites
+        shards = ", ".join(shard.shard for shard in self.unseen)
+        which = "shard" if len(self.unseen) == 1 else "shards"
+        do = "does" if len(self.unseen) == 1 else "do"
+        are = "is" if self.unseen_sites == 1 else "are"
+        return (
+            f"{self.unseen_sites} of {sites_word(sites)} ({share:.0f} %) {are} not seen: "
+            f"{which} {shards} {do} not answer"
+        )
+
+    @property
     def untried(self) -> int:
         """Number of sites of which no scrape has ended yet."""
         return int(np.isnan(self.up).sum())
@@ -236,7 +253,7 @@ def assess(
         Keep what the judgement rests on in the Assessment.
     """
     cells = {} if cells is None else cells
-    inputs = inputs_of(state, now, previous, cells)
+    inputs = inputs_of(state, now, wall, previous, cells)
     scores = assess_fleet(inputs)
     issues = issues_of(state, scores, wall, beginnings_of(previous), worst_cells(cells))
     views = None
@@ -281,6 +298,7 @@ def shown_readings(
 def inputs_of(
     state: FleetState,
     now: float,
+    wall: float,
     previous: FleetAssessment | None,
     cells: Mapping[str, SiteCells],
 ) -> FleetInputs:

@@ -14,21 +14,36 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from exporter.assess.assessment import FleetAssessment, UnseenShard, beginnings_of, inputs_of
+from exporter.assess.assessment import (
+    FleetAssessment,
+    UnseenShard,
+    beginnings_of,
+    inputs_of,
+    shown_readings,
+)
 from exporter.assess.issues import Issue, issue_beside_peers, worst_first
+from exporter.assess.sentences import of_the_grid
 from exporter.assess.site_views import SiteView, views_of
 from exporter.collect.state import FleetState
 from exporter.config.fleet import Fleet
 from exporter.model.cell_findings import SiteCells
 from scoring.fleet import FleetInputs, FleetScores, assess_fleet
+from scoring.issues import HeldIssue
 from scoring.rules import PV_LOW, PV_UNDERPERFORMING
+from scoring.window import beside_neighbours
 
 Rows = NDArray[np.intp]
 Arrays = dict[str, Any]
 """Arrays by name whose first axis is the site, nested where a field is a mapping or dataclass."""
 
-OF_FLEET = frozenset({"ids", "region", "battery_type", "project", "priority"})
-"""Inputs that follow from the fleet file and number its groups: every fleet has its own."""
+OF_FLEET = frozenset(
+    {
+        *("ids", "region", "battery_type", "project", "priority", "thresholds", "nominal"),
+        *("off_grid", "latitude", "solar_capacity_kw", "azimuth_given", "required", "curtailed"),
+        "solar_before",
+    }
+)
+"""Inputs that follow from the fleet file or from the Assessment before: a part has none of them."""
 _OF_PEERS = frozenset({PV_LOW.code, PV_UNDERPERFORMING.code})
 """Issues that depend on neighbours."""
 STATE = ("ages", "up", "duration", "last_success", "pv_expected_w")
@@ -118,14 +133,24 @@ class MergedFleet:
         """
         blank = self._blank
         places = [_Place.of(part, blank.row) for part in parts]
-        inputs = inputs_of(blank, now, None, {})
+        # What peers decided before is in the Assessment before, as far as it is of this fleet.
+        inputs = inputs_of(blank, now, wall, self._previous, {})
         placed = {
             f.name: self._laid(
                 getattr(inputs, f.name), [(p, p.part.inputs.get(f.name)) for p in places]
             )
             for f in _input_fields(inputs)
         }
-        inputs = replace(inputs, **placed)
+        by_peers = {code: v for code, v in inputs.held.items() if code in _OF_PEERS}
+        held = {
+            code: HeldIssue(**v) if isinstance(v, dict) else v
+            for code, v in placed.pop("held").items()
+            if code not in _OF_PEERS
+        }
+        window = dict(placed.pop("window"))
+        if "pv_shift_h" in window:
+            window["pv_shift_beside_h"] = beside_neighbours(window["pv_shift_h"], blank.region)
+        inputs = replace(inputs, **placed, held=held | by_peers, window=window)
         scores = assess_fleet(inputs)
         state: Arrays = {
             "ages": now - blank.times,
@@ -142,8 +167,7 @@ class MergedFleet:
             monotonic=now,
             fleet=self.fleet,
             scores=scores,
-            readings=dict(inputs.readings)
-            | {"pv_expected_w": state["pv_expected_w"], "pv_performance_ratio": inputs.pv_ratio},
+            readings=shown_readings(inputs, scores, state["pv_expected_w"]),
             pv_ratio=inputs.pv_ratio,
             issues=self._issues(scores, inputs, places, wall),
             records=self._records(places, unseen),
@@ -170,13 +194,13 @@ class MergedFleet:
                 for f in fields(blank)
             }
             return replace(blank, **parts)
-        assert isinstance(blank, Mapping)
-        # Codes of issues that no site of a blank fleet has.
-        kinds = {n: np.asarray(v).dtype for _, value in given for n, v in value.items()}
-        absent = {n: np.zeros(len(self._blank.ids), dtype) for n, dtype in kinds.items()}
+        if blank is None and not given:
+            return None
+        # Names that a blank fleet does not have, such as codes of issues that some site has.
+        known = {n: _nothing_like(v, len(self._blank.ids)) for _, g in given for n, v in g.items()}
         return {
             name: self._laid(values, [(place, value.get(name)) for place, value in given])
-            for name, values in (absent | dict(blank)).items()
+            for name, values in (known | dict(blank or {})).items()
         }
 
     def _issues(
@@ -193,12 +217,14 @@ class MergedFleet:
         found: list[list[Issue]] = [[] for _ in inputs.ids]
         for finding in scores.findings:
             code = finding.rule.code
+            of_grid = of_the_grid(finding, inputs.region, ~scores.offline)
             for row in np.flatnonzero(finding.severity).tolist():
                 own = known.get((row, code))
                 since = beginnings.get((inputs.ids[row], code), wall)
                 if own is not None and (self._previous is None or code not in _OF_PEERS):
                     since = own.since
-                found[row].append(issue_beside_peers(finding, row, own, since))
+                issue = issue_beside_peers(finding, row, own, since, elsewhere=bool(of_grid[row]))
+                found[row].append(issue)
         return tuple(worst_first(issues) for issues in found)
 
     def _records(
@@ -244,6 +270,14 @@ def _plain(value: Any) -> Any:
     if is_dataclass(value) and not isinstance(value, type):
         return {f.name: _plain(getattr(value, f.name)) for f in fields(value)}
     return value
+
+
+def _nothing_like(value: Any, sites: int) -> Any:
+    """Zeros, of the shape and kind of an array or of nested ones, for so many sites."""
+    if isinstance(value, Mapping):
+        return {name: _nothing_like(part, sites) for name, part in value.items()}
+    empty = np.nan if value.dtype.kind == "f" else 0
+    return np.full((sites, *value.shape[1:]), empty, value.dtype)
 
 
 def _unseen(

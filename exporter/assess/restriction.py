@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from exporter.assess.assessment import FleetAssessment
+from exporter.assess.assessment import FleetAssessment, UnseenShard
 from exporter.config.fleet import Fleet, Site
 from scoring.rule import Rule
 
@@ -65,8 +65,18 @@ def restricted(assessment: FleetAssessment, fleet: Fleet) -> FleetAssessment:
         issues=tuple(assessment.issues[row] for row in rows),
         records=tuple(assessment.records[row] for row in rows),
         cells={site: found for site, found in assessment.cells.items() if site in kept},
+        inputs=None,
+        unseen=_unseen_within(assessment, kept),
         **whole,
     )
+
+
+def _unseen_within(assessment: FleetAssessment, kept: set[str]) -> tuple[UnseenShard, ...]:
+    parts = (
+        replace(shard, sites=tuple(site for site in shard.sites if site in kept))
+        for shard in assessment.unseen
+    )
+    return tuple(shard for shard in parts if shard.sites)
 
 
 def _within(site: Site, projects: frozenset[str] | None) -> bool:

@@ -123,6 +123,9 @@ def _summary(fleet: dict[str, Any], wide: int) -> Panel:
         else "no site has answered yet"
     )
     at = time.strftime("%H:%M:%S", time.gmtime(fleet["time"]))
+    # Exporters of before do not say it.
+    if unseen := fleet.get("unseen"):
+        lines.append(Text(f"{unseen['sentence']}; nothing is known of them", "bold yellow"))
     title = f"Fleetscope · {sites_word(fleet['sites'])} · {at} UTC"
     return Panel(Group(*lines, bar, Text(scores)), title=title, title_align="left")
 

@@ -48,6 +48,11 @@ class FleetFile:
         return self._part
 
     @property
+    def whole(self) -> Fleet:
+        """The fleet of all shards."""
+        return self._file.value
+
+    @property
     def all_sites(self) -> int:
         """Number of sites in the file, over all shards."""
         return len(self._file.value.sites)

@@ -19,14 +19,14 @@ from pydantic_settings import (
 )
 
 from exporter.config.dotenv_file import read_dotenv
-from exporter.config.shards import parse_shard
+from exporter.config.shards import Shard, parse_shard
 from exporter.model.levels import DEFAULT_RETENTION, LEVELS
 
 PREFIX = "FLEETSCOPE_"
 SHORTEST_TOKEN = 16
 _LISTEN = re.compile(r"(?:\[(?P<v6>[0-9A-Fa-f:.]+)\]|(?P<host>[^:\[\]\s]+)):(?P<port>\d{1,5})\Z")
 _SECRETS = (
-    *("influxdb_token", "influxdb_password", "change_token", "llm_token"),
+    *("influxdb_token", "influxdb_password", "change_token", "llm_token", "shard_token"),
     *("prometheus_password", "alertmanager_password"),
 )
 _RETENTION = re.compile(r"(?:inf|[1-9]\d{0,5}[hdw])\Z")
@@ -63,6 +63,10 @@ def _check_url(value: str) -> str:
     if port == 0:
         raise ValueError(f"the port is not a number from 1 to 65535; {expected}")
     return value.rstrip("/")
+
+
+def _check_urls(value: str) -> str:
+    return ",".join(_check_url(part.strip()) for part in value.split(",")) if value else ""
 
 
 def _check_shard(value: str) -> str:
@@ -139,6 +143,20 @@ class Settings(BaseSettings):
         "0/1",
         description="Which part of the fleet file this exporter polls: INDEX/COUNT, 0/4 to 3/4 for "
         "four exporters with the same file; the option --shard wins",
+    )
+    shard_urls: Annotated[str, AfterValidator(_check_urls)] = Field(
+        "",
+        description="Addresses of the HTTP servers of all shards in their order, separated by "
+        "commas; with them this exporter answers for the whole fleet, except on /metrics",
+    )
+    shard_token: SecretStr | None = Field(
+        None,
+        description="Token with which shards ask each other, of 16 characters or more; without "
+        "it a shard shows its sites to none",
+    )
+    shard_token_file: Path | None = Field(None, description="File that holds that token")
+    shard_ca_file: Path | None = Field(
+        None, description="Authorities, PEM, that the certificates of shards are checked against"
     )
     web_config: Path | None = Field(
         None,
@@ -374,12 +392,14 @@ class Settings(BaseSettings):
         if self.site_secrets is not None and self.site_secrets_file is not None:
             variable = f"{PREFIX}SITE_SECRETS"
             wrong.append(f"{variable} and {variable}_FILE are both set; keep one")
-        token = self.change_token
-        if token is not None and len(token.get_secret_value()) < SHORTEST_TOKEN:
-            wrong.append(
-                f"{PREFIX}CHANGE_TOKEN: expected {SHORTEST_TOKEN} characters or more, such as "
-                "'openssl rand -hex 32' prints"
-            )
+        for name in ("change_token", "shard_token"):
+            token = getattr(self, name)
+            if token is not None and len(token.get_secret_value()) < SHORTEST_TOKEN:
+                wrong.append(
+                    f"{PREFIX}{name.upper()}: expected {SHORTEST_TOKEN} characters or more, such "
+                    "as 'openssl rand -hex 32' prints"
+                )
+        wrong += self._wrong_shards()
         if wrong:
             raise ValueError("\n  ".join(wrong))
         return self
@@ -388,6 +408,25 @@ class Settings(BaseSettings):
     def rollup_retention(self) -> dict[str, str]:
         """How long each roll-up is kept, by the name of its level."""
         return {x.name: getattr(self, f"influxdb_retention_{x.bucket}") for x in LEVELS}
+
+    def _wrong_shards(self) -> list[str]:
+        wrong = []
+        count = self.shard_of_count.count
+        if self.shard_urls and len(self.shard_addresses) != count:
+            wrong.append(f"{PREFIX}SHARD_URLS: expected {count} addresses, one for each shard")
+        if self.shard_urls and self.shard_token is None:
+            wrong.append(f"{PREFIX}SHARD_URLS needs {PREFIX}SHARD_TOKEN")
+        return wrong
+
+    @property
+    def shard_of_count(self) -> Shard:
+        """The shard that this exporter is."""
+        return parse_shard(self.shard)
+
+    @property
+    def shard_addresses(self) -> list[str]:
+        """Addresses of all shards in their order; empty where none are named."""
+        return self.shard_urls.split(",") if self.shard_urls else []
 
     @property
     def networks(self) -> tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]:

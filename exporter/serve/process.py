@@ -36,6 +36,8 @@ from exporter.serve.order_channel import OrderChannel
 from exporter.serve.page import Links
 from exporter.serve.pool import Pool
 from exporter.serve.publication import Decoder, Delta, Publication, ServiceNumbers
+from exporter.serve.shards.shard_fleet import ShardFleet
+from exporter.serve.shards.shard_route import router as shard_router
 
 log = logging.getLogger(__name__)
 
@@ -55,14 +57,18 @@ class ServerProcess:
         self._published: Publication | None = None
         self._received = time.monotonic()
         stored = InfluxQL.from_settings(settings)
-        self._pool = Pool(settings, self._publication)
+        self._shards = ShardFleet(settings, self._publication) if settings.shard_urls else None
+        answered = self._shards.publication if self._shards else self._publication
+        self._pool = Pool(settings, answered)
         files = load_side_files(settings)
         audit = open_audit_log(settings)
-        visible = VisibleAssessment(lambda: self._publication().assessment)
+        own = VisibleAssessment(lambda: self._publication().assessment)
+        visible = VisibleAssessment(lambda: answered().assessment) if self._shards else own
 
         def of_tickets() -> FleetAssessment:
+            # Each shard opens those of its own sites.
             with delivering("tickets", files.tickets.only_projects if files.tickets else ()):
-                return visible()
+                return own()
 
         self._orders = OrderChannel(
             channel.send, lambda: self._publication().numbers.orders, settings.dispatch_journal
@@ -71,12 +77,10 @@ class ServerProcess:
         app = make_app(
             visible,
             lambda: self._publication().waiting,
-            registry(
-                visible, self._numbers, lambda: _page_url(settings, self._server.scheme, port)
-            ),
+            registry(own, self._numbers, lambda: _page_url(settings, self._server.scheme, port)),
             VisiblePast(stored, visible) if stored is not None else None,
             files.prices,
-            of_projects=registry(visible, None),
+            of_projects=registry(own, None),
             seen=visibility,
             reload=lambda: channel.send(Reload()),
             nodes=NodesFile(settings.fleet, DRIVERS, audit) if settings.fleet else None,
@@ -89,6 +93,15 @@ class ServerProcess:
             tariffs=files.tariffs,
             orders=self._orders,
         )
+        if settings.shard_token is not None:
+            app.include_router(
+                shard_router(
+                    lambda: self._publication().assessment,
+                    self._stalled,
+                    settings.shard,
+                    settings.shard_token.get_secret_value(),
+                )
+            )
         self._server = GuardedServer(
             app, settings, lambda: self._publication().assessment.fleet.projects, audit
         )
@@ -102,10 +115,13 @@ class ServerProcess:
         self._timers.every(WATCH_FILE_SECONDS, self._server.watch, "web configuration")
         watching = asyncio.create_task(self._timers.run())
         serving = asyncio.create_task(self._server.serve(listener))
+        gathering = asyncio.create_task(self._shards.run()) if self._shards else None
         self._deliveries.start()
         while not isinstance(message := await self._channel.receive(), Stop):
             self._take(message)
         self._server.stop()
+        if gathering is not None:
+            gathering.cancel()
         await self._timers.stop()
         await watching
         await self._deliveries.stop()

@@ -59,12 +59,14 @@ class ServiceNumbers:
 class Publication:
     """An Assessment as a reader sees it.
 
-    ``waiting`` says what the service waits for until it is ready, None once it is.
+    ``waiting`` says what the service waits for until it is ready, None once it is. ``whole`` is
+    the fleet of all shards, None where this exporter does not answer for it.
     """
 
     assessment: FleetAssessment
     numbers: ServiceNumbers
     waiting: str | None = None
+    whole: Fleet | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +74,7 @@ class Delta:
     """What a reader needs to get from the Publication before to this one.
 
     ``fleet`` is None where it is the same; then rows and ids that are absent are the same too.
+    ``whole_fleet`` is None where that of all shards is the same.
     """
 
     numbers: ServiceNumbers
@@ -82,6 +85,7 @@ class Delta:
     issues: dict[int, tuple[Issue, ...]]
     cells: dict[str, SiteCells]
     cells_gone: tuple[str, ...]
+    whole_fleet: Fleet | None = None
 
 
 class Encoder:
@@ -89,12 +93,15 @@ class Encoder:
 
     def __init__(self) -> None:
         self._sent: FleetAssessment | None = None
+        self._sent_whole: Fleet | None = None
 
     def encode(self, publication: Publication) -> Delta:
         """What the reader does not have yet."""
         now, before = publication.assessment, self._sent
         same = before is not None and before.fleet is now.fleet
         self._sent = now
+        whole = publication.whole if publication.whole is not self._sent_whole else None
+        self._sent_whole = publication.whole
         return Delta(
             numbers=publication.numbers,
             waiting=publication.waiting,
@@ -108,6 +115,7 @@ class Encoder:
                 if not (same and before and before.cells.get(site) is found)
             },
             cells_gone=tuple(before.cells.keys() - now.cells.keys()) if same and before else (),
+            whole_fleet=whole,
         )
 
 
@@ -119,6 +127,7 @@ class Decoder:
         self._records: list[SiteView] = []
         self._issues: list[tuple[Issue, ...]] = []
         self._cells: dict[str, SiteCells] = {}
+        self._whole: Fleet | None = None
 
     def decode(self, delta: Delta) -> Publication:
         """The Publication that the Delta leads to."""
@@ -136,6 +145,7 @@ class Decoder:
             kept = {site: found for site, found in self._cells.items() if site not in gone}
             self._cells = kept | delta.cells
         assert self._fleet is not None  # the first Delta has one
+        self._whole = delta.whole_fleet or self._whole
         assessment = FleetAssessment(
             fleet=self._fleet,
             records=tuple(self._records),
@@ -143,7 +153,7 @@ class Decoder:
             cells=self._cells,
             **delta.whole,
         )
-        return Publication(assessment, delta.numbers, delta.waiting)
+        return Publication(assessment, delta.numbers, delta.waiting, self._whole)
 
 
 def _changed(now: tuple[Any, ...], before: tuple[Any, ...]) -> dict[int, Any]:

@@ -183,3 +183,18 @@ def test_a_mistyped_variable_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyP
         "FLEETSCOPE_COLOUR is no setting and changes nothing",
         "FLEETSCOPE_INFLUX_URL is no setting and changes nothing; FLEETSCOPE_INFLUXDB_URL is",
     ]
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"shard_urls": "http://a,http://b"}, "expected 1 addresses"),
+        ({"shard": "0/2", "shard_urls": "http://a"}, "expected 2 addresses"),
+        ({"shard": "0/2", "shard_urls": "http://a,http://b"}, "needs FLEETSCOPE_SHARD_TOKEN"),
+        ({"shard": "0/2", "shard_urls": "http://a,ftp://b"}, "SHARD_URLS: expected http://"),
+        ({"shard_token": "short"}, "SHARD_TOKEN: expected 16 characters"),
+    ],
+)
+def test_shards_that_could_not_ask_each_other(given: dict[str, str], words: str) -> None:
+    with pytest.raises(SettingsError, match=words):
+        load_settings(**given)

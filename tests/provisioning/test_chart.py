@@ -49,6 +49,19 @@ def test_each_pod_polls_its_own_shard() -> None:
     assert names.index("POD_IP") < names.index("FLEETSCOPE_ALLOWED_HOSTS")
 
 
+def test_shards_know_each_other_by_the_names_of_their_pods() -> None:
+    (found,) = of_kind(rendered("shards=3", "shardTokenSecret=s"), "StatefulSet")
+    (container,) = found["spec"]["template"]["spec"]["containers"]
+    env = {entry["name"]: entry for entry in container["env"]}
+    urls = env["FLEETSCOPE_SHARD_URLS"]["value"].split(",")
+    service = found["spec"]["serviceName"]
+    pods = [f"{found['metadata']['name']}-{n}" for n in range(3)]
+    assert urls == [f"http://{pod}.{service}:9797" for pod in pods]
+    # The server answers to the name that the others ask for.
+    assert f"$(POD_NAME).{service}" in env["FLEETSCOPE_ALLOWED_HOSTS"]["value"].split(",")
+    assert env["FLEETSCOPE_SHARD_TOKEN"]["valueFrom"]["secretKeyRef"]["name"] == "s"
+
+
 def test_settings_of_the_chart_are_settings_of_the_program() -> None:
     every = ("influxdb.url=http://i", "influxdb.token=a", "prometheusUrl=http://p")
     every += ("siteSecretsSecret=s", "webConfigSecret=w")

@@ -8,17 +8,19 @@ import re
 from collections import deque
 from dataclasses import replace
 from typing import Annotated, Self
-from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field
 
-from exporter.config.endpoints import ascii_host
 from exporter.config.field_types import Text, field_error
 from exporter.drivers.base import Driver, DriverContext, Endpoint
 from exporter.drivers.push.device_clock import CLOCK_SECONDS, DeviceClock
 from exporter.drivers.transport.http.options import HttpOptions
-from exporter.drivers.transport.mqtt.broker import Broker, Subscription
-from exporter.drivers.transport.mqtt.connection import Address
+from exporter.drivers.transport.mqtt.broker import (
+    Broker,
+    Subscription,
+    resubscribe,
+    topic_prefix,
+)
 from exporter.intake.telemetry import Point, TelemetryError, parse
 from exporter.model.snapshot import Notice, Outcome, ScrapeError, Snapshot
 
@@ -27,7 +29,6 @@ log = logging.getLogger(__name__)
 SILENT_INTERVALS = 3
 MOST_WAITING = 10_000
 MOST_KNOWN = 4096
-_RETRY_SECONDS = 1.0
 _DIGEST = re.compile(r"[0-9a-f]{64}\Z")
 
 
@@ -117,24 +118,18 @@ class PushDriver(Driver):
         """See :class:`exporter.drivers.base.Subscribed`."""
         site, url = self._endpoint.site, self._endpoint.url
         with self._context.transports.push.receiving(site, self._take):
-            while True:
-                try:
-                    if url:
-                        await self._listen(site, url)
-                    await asyncio.Event().wait()
-                except ScrapeError as error:
-                    log.warning("site %s: %s", site, error.detail)
-                await asyncio.sleep(_RETRY_SECONDS)
+            if url:
+                await resubscribe(site, self._listen, self._failed)
+            await asyncio.Event().wait()
 
-    async def _listen(self, site: str, url: str) -> None:
-        parts = urlsplit(url)
-        tls = parts.scheme == "mqtts"
-        host = ascii_host((parts.hostname or "").replace("%25", "%"))
-        address = Address(host, parts.port or (8883 if tls else 1883), tls, self._options.trust)
-        broker = self._context.transports.mqtt.broker(site, url, address)
+    def _failed(self, error: ScrapeError) -> None:
+        log.warning("site %s: %s", self._endpoint.site, error.detail)
+
+    async def _listen(self) -> None:
+        site, url = self._endpoint.site, self._endpoint.url
+        broker = self._context.transports.mqtt.broker(site, url, self._options.trust)
         self._broker = broker
-        path = parts.path.strip("/")
-        prefix = f"{path}/fleet/{site}/" if path else f"fleet/{site}/"
+        prefix = f"{topic_prefix(url)}fleet/{site}/"
         subscription = Subscription(prefix.encode(), (f"{prefix}telemetry",), self, qos=1)
         with broker.listening(subscription):
             await asyncio.Event().wait()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -23,14 +22,10 @@ from exporter.drivers.template.template_model import Source, Template, filled
 from exporter.drivers.template.template_reader import TemplateReader
 from exporter.drivers.template.template_values import NOT_READ, Raw
 from exporter.drivers.transport.http.options import HttpOptions
-from exporter.drivers.transport.mqtt.broker import Broker, Subscription
-from exporter.drivers.venus.mqtt_driver import address_of
+from exporter.drivers.transport.mqtt.broker import Broker, Subscription, resubscribe
 from exporter.drivers.venus.values import text
 from exporter.model.snapshot import Outcome, ScrapeError, Snapshot
 
-log = logging.getLogger(__name__)
-
-_RETRY_SECONDS = 1.0
 _LARGEST_MESSAGE = 65_536
 
 
@@ -190,20 +185,15 @@ class TemplateMqttDriver(Driver):
 
     async def subscribe(self) -> None:
         """See :class:`exporter.drivers.base.Subscribed`."""
-        while True:
-            try:
-                await self._listen()
-            except ScrapeError as error:
-                self._error = error
-            except Exception:
-                log.exception("site %s: the subscription failed", self._endpoint.site)
-                self._error = ScrapeError(Outcome.MALFORMED, "MQTT: the subscription failed")
-            await asyncio.sleep(_RETRY_SECONDS)
+        await resubscribe(self._endpoint.site, self._listen, self._failed)
+
+    def _failed(self, error: ScrapeError) -> None:
+        self._error = error
 
     async def _listen(self) -> None:
         """Listen to every topic until cancelled."""
         url = self._endpoint.url
-        broker = self._mqtt.broker(self._endpoint.site, url, address_of(url, self._options))
+        broker = self._mqtt.broker(self._endpoint.site, url, self._options.trust)
         self._broker = broker
         filters: dict[str, list[str]] = {}
         for topic in self._messages.topics:

@@ -8,30 +8,28 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 import math
 import re
 from collections.abc import Mapping
 from typing import Annotated, Self
-from urllib.parse import urlsplit
 
 import orjson
 from pydantic import AfterValidator, Field
 
-from exporter.config.endpoints import ascii_host
 from exporter.config.field_types import field_error
 from exporter.drivers.base import Capability, Driver, DriverContext, Endpoint
-from exporter.drivers.transport.http.options import HttpOptions
-from exporter.drivers.transport.mqtt.broker import Broker, Subscription
-from exporter.drivers.transport.mqtt.connection import Address
+from exporter.drivers.transport.mqtt.broker import (
+    Broker,
+    Subscription,
+    resubscribe,
+    topic_prefix,
+)
 from exporter.drivers.venus.mqtt_setpoint import MqttSetpoint
 from exporter.drivers.venus.replica import Replica
 from exporter.drivers.venus.scrape import Budget, VenusOptions
 from exporter.drivers.venus.setpoint import CAPABILITIES
 from exporter.drivers.venus.site_reader import SiteReader
 from exporter.model.snapshot import Outcome, ScrapeError, Snapshot
-
-log = logging.getLogger(__name__)
 
 KEEPALIVE_SECONDS = 30.0
 # A device that lives begins at once; over a slow link all that it has takes a minute.
@@ -40,7 +38,6 @@ FULL_PUBLISH_SECONDS = 15.0
 DISCOVERY_SECONDS = 2.0
 LOST_PORTAL_SECONDS = 300.0
 FLOOD_PAUSE_SECONDS = 60.0
-_RETRY_SECONDS = 1.0
 _PORTAL = re.compile(r"[A-Za-z0-9]{1,64}\Z")
 _SUPPRESS = orjson.dumps({"keepalive-options": ["suppress-republish"]})
 # Everything is in memory: every device is read every time.
@@ -84,7 +81,7 @@ class VenusMqttDriver(Driver):
         self._context = context
         self._replica = Replica(context.monotonic)
         self._reader = SiteReader(endpoint.site, self._replica, options, context, _BUDGET)
-        self._prefix = _topic_prefix(endpoint.url)
+        self._prefix = topic_prefix(endpoint.url)
         self._broker: Broker | None = None
         self._subscription: Subscription | None = None
         self._error: ScrapeError | None = None
@@ -105,15 +102,10 @@ class VenusMqttDriver(Driver):
 
     async def subscribe(self) -> None:
         """See :class:`exporter.drivers.base.Subscribed`."""
-        while True:
-            try:
-                await self._subscribe()
-            except ScrapeError as error:
-                self._error = error
-            except Exception:
-                log.exception("site %s: the subscription failed", self._endpoint.site)
-                self._error = ScrapeError(Outcome.MALFORMED, "MQTT: the subscription failed")
-            await asyncio.sleep(_RETRY_SECONDS)
+        await resubscribe(self._endpoint.site, self._listen, self._failed)
+
+    def _failed(self, error: ScrapeError) -> None:
+        self._error = error
 
     # -- set-points, see exporter.drivers.base.Writable -----------------------------------------
 
@@ -143,11 +135,11 @@ class VenusMqttDriver(Driver):
 
     # -- the subscription ---------------------------------------------------------------------
 
-    async def _subscribe(self) -> None:
+    async def _listen(self) -> None:
         """Listen to the site until something ends it; returns where its portal is to be sought."""
         url = self._endpoint.url
-        address = address_of(url, self._options)
-        broker = self._context.transports.mqtt.broker(self._endpoint.site, url, address)
+        transport = self._context.transports.mqtt
+        broker = transport.broker(self._endpoint.site, url, self._options.trust)
         self._broker = broker
         portal = self._options.portal or await self._discover(broker)
         self._portal = portal
@@ -289,17 +281,3 @@ class _Portals:
             if len(self.portals) < 100:
                 self.portals.add(portal)
             self.heard.set()
-
-
-def address_of(url: str, options: HttpOptions) -> Address:
-    """The broker at an endpoint, and what its certificate must be."""
-    parts = urlsplit(url)
-    tls = parts.scheme == "mqtts"
-    host = ascii_host((parts.hostname or "").replace("%25", "%"))
-    return Address(host, parts.port or (8883 if tls else 1883), tls, options.trust)
-
-
-def _topic_prefix(url: str) -> str:
-    """What stands before ``N/`` in the topics of a shared broker: the path of its endpoint."""
-    path = urlsplit(url).path.strip("/")
-    return f"{path}/" if path else ""

@@ -89,7 +89,9 @@ authorise`). A route of an unsafe method that is absent here needs :attr:`Action
 OPEN = frozenset({"/healthz", "/readyz"})
 """They report that the process lives, and nothing of the fleet: health checks have no password."""
 
-OWN_CREDENTIALS: frozenset[tuple[str, str]] = frozenset({("POST", "/api/v1/telemetry")})
+OWN_CREDENTIALS: frozenset[tuple[str, str]] = frozenset(
+    {("POST", "/api/v1/telemetry"), ("GET", "/api/v1/shard")}
+)
 """Method and path of routes that check credentials of their own, such as those of a node."""
 
 # They hold nothing of any fleet; whoever is signed in may read them.

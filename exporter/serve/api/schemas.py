@@ -52,6 +52,26 @@ class CommonIssue(TypedDict):
 
 
 @with_config(_CLOSED)
+class UnseenShard(TypedDict):
+    """A shard that does not answer."""
+
+    shard: str
+    sites: int
+    since: Annotated[float | None, Field(description="When it answered last")]
+    reason: str
+
+
+@with_config(_CLOSED)
+class Unseen(TypedDict):
+    """The part of the fleet that nobody sees now."""
+
+    sites: int
+    ratio: float
+    sentence: str
+    shards: list[UnseenShard]
+
+
+@with_config(_CLOSED)
 class FleetReply(TypedDict):
     """The fleet as a whole."""
 
@@ -63,6 +83,7 @@ class FleetReply(TypedDict):
     median_score: float | None
     attention: Annotated[list[str], Field(description="Ids of sites, worst first")]
     common_issues: list[CommonIssue]
+    unseen: Annotated[Unseen | None, Field(description="Where several exporters share the fleet")]
 
 
 class Page(TypedDict):

@@ -33,6 +33,22 @@ def fleet_dict(assessment: FleetAssessment) -> dict[str, Any]:
         "median_score": assessment.median,
         "attention": [assessment.fleet.sites[row].id for row in assessment.needing_attention()],
         "common_issues": common_dicts(assessment),
+        "unseen": _unseen(assessment),
+    }
+
+
+def _unseen(assessment: FleetAssessment) -> dict[str, Any] | None:
+    """The part of the fleet that nobody sees now; None where all of it is seen."""
+    if not assessment.unseen:
+        return None
+    return {
+        "sites": assessment.unseen_sites,
+        "ratio": round(assessment.unseen_sites / len(assessment.fleet.sites), 4),
+        "sentence": assessment.unseen_sentence,
+        "shards": [
+            {"shard": s.shard, "sites": len(s.sites), "since": s.since, "reason": s.reason}
+            for s in assessment.unseen
+        ],
     }
 
 

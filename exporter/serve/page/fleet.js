@@ -88,7 +88,7 @@ function showFreshness() {
 }
 
 function showGlance() {
-  const { counts, sites, mean_score: mean, median_score: median, attention, common_issues: common } = fleet.about;
+  const { counts, sites, mean_score: mean, median_score: median, attention, common_issues: common, unseen } = fleet.about;
   for (const status of STATUSES) {
     const button = byId(`status-${status}`);
     button.hidden = status === "UNKNOWN" && !counts.UNKNOWN && !fleet.status.has(status);
@@ -96,7 +96,8 @@ function showGlance() {
   }
   byId("bar").replaceChildren(stacked(counts, sites));
   byId("scores").textContent = `${sites} sites, ${attention.length} need attention. ` +
-    (mean === null ? "No site has answered yet." : `Fleet score ${figure(mean, 0)} mean, ${figure(median, 0)} median.`);
+    (mean === null ? "No site has answered yet." : `Fleet score ${figure(mean, 0)} mean, ${figure(median, 0)} median.`) +
+    (unseen ? ` ${unseen.sentence}.` : "");
   byId("common").replaceChildren(...common.slice(0, 5).map((issue) => el("li", {}, "⚑ ", isolated(issue.sentence))));
   showRegions();
 }

@@ -19,3 +19,10 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{- define "fleetscope.tokenSecret" -}}
 {{- .Values.influxdb.existingSecret | default (printf "%s-influxdb" (include "fleetscope.name" .)) }}
 {{- end }}
+
+{{- define "fleetscope.shardUrls" -}}
+{{- $name := include "fleetscope.name" . }}
+{{- range $index := until (int .Values.shards) }}{{ if $index }},{{ end }}
+{{- printf "%s://%s-%d.%s:9797" $.Values.shardScheme $name $index $name }}
+{{- end }}
+{{- end }}

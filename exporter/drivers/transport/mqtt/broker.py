@@ -11,11 +11,14 @@ import contextlib
 import logging
 import random
 import secrets
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Protocol
+from urllib.parse import urlsplit
 
 from exporter.config.addresses import Network
+from exporter.config.endpoints import ascii_host
+from exporter.drivers.transport.http.trust import SYSTEM_TRUST, Trust
 from exporter.drivers.transport.mqtt import packets
 from exporter.drivers.transport.mqtt.connection import (
     Address,
@@ -27,6 +30,7 @@ from exporter.model.snapshot import Outcome, ScrapeError
 
 log = logging.getLogger(__name__)
 
+RETRY_SECONDS = 1.0
 FIRST_WAIT_SECONDS = 1.0
 LONGEST_WAIT_SECONDS = 60.0
 # A connection that lasted this long is opened again without a longer wait than the first one.
@@ -243,6 +247,45 @@ class Broker:
                     return
 
 
+def address_of(url: str, trust: Trust) -> Address:
+    """The broker at an endpoint, and what its certificate must be."""
+    parts = urlsplit(url)
+    tls = parts.scheme == "mqtts"
+    host = ascii_host((parts.hostname or "").replace("%25", "%"))
+    return Address(host, parts.port or (8883 if tls else 1883), tls, trust)
+
+
+def topic_prefix(url: str) -> str:
+    """What topics at a shared broker begin with: the path of its endpoint."""
+    path = urlsplit(url).path.strip("/")
+    return f"{path}/" if path else ""
+
+
+async def resubscribe(
+    site: str, listen: Callable[[], Awaitable[None]], failed: Callable[[ScrapeError], None]
+) -> None:
+    """Listen until cancelled: again, a second after each end.
+
+    Parameters
+    ----------
+    site : str
+        For the log.
+    listen : callable
+        Subscribes and receives. It may return, to be called again.
+    failed : callable
+        Takes why it ended.
+    """
+    while True:
+        try:
+            await listen()
+        except ScrapeError as error:
+            failed(error)
+        except Exception:
+            log.exception("site %s: the subscription failed", site)
+            failed(ScrapeError(Outcome.MALFORMED, "MQTT: the subscription failed"))
+        await asyncio.sleep(RETRY_SECONDS)
+
+
 @dataclass(slots=True)
 class MqttTransport:
     """MQTT for all sites.
@@ -260,12 +303,13 @@ class MqttTransport:
     allowed: tuple[Network, ...] = ()
     _brokers: dict[tuple[Address, str], Broker] = field(default_factory=dict)
 
-    def broker(self, site: str, url: str, address: Address) -> Broker:
+    def broker(self, site: str, url: str, trust: Trust = SYSTEM_TRUST) -> Broker:
         """The broker of a site, which it shares with all others that sign in as the same user.
 
         The caller listens at once: a broker that nobody listens to is forgotten.
         """
         user, _ = self.login(site, url)
+        address = address_of(url, trust)
         self._brokers = {key: b for key, b in self._brokers.items() if b.in_use}
         key = (address, user)
         broker = self._brokers.get(key)
