@@ -18,7 +18,7 @@ SERVERS ?= 2
 export PYTHON DEMO_SECONDS FLEETSCOPE_DEMO_DIR GRAFANA_HOME
 
 .PHONY: help setup servers demo smoke lint types audit fuzz unit quick stack check test lock generate \
-	clean soak pressure rows bench chart evaluate containers digests
+	clean advisories soak pressure rows bench chart evaluate containers digests
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -48,6 +48,10 @@ types: setup ## mypy, strict
 
 audit: setup ## hashes, consistency, known vulnerabilities of dependencies (AUDIT_UNCHECKED=allow)
 	@$(BIN)/python -m provisioning.audit
+
+# The file is kept with its date, for machines that cannot ask the database.
+advisories: setup ## write advisories.json from the packaging authority's database (ADVISORY_DATABASE)
+	@$(BIN)/python -m provisioning.advisories
 
 fuzz: setup ## a hundred thousand hostile inputs for each target (FUZZ_INPUTS=, FUZZ_TARGET=)
 	@$(BIN)/python -m tests.fuzz
