@@ -2,8 +2,10 @@
 
 docker-compose.yml runs it once at each start. It writes to ``/secrets`` what is not there yet:
 
-- ``exporter/web-config.yml`` with the users ``ops`` (people) and ``prometheus``, each with a random
-  password, ``exporter/ops-password`` and ``prometheus/password``;
+- ``web-config.yml`` for exporter, Prometheus and Alertmanager, with a user and a random password
+  for each that asks them: ``ops`` (people), ``exporter``, ``prometheus``, ``grafana``, ``health``;
+- in the folder of each user its own ``password``; that of ``ops`` is ``exporter/ops-password``, and
+  ``health`` is the header by which a health check signs in;
 - ``exporter/influxdb-token``, which reads and writes buckets, and ``grafana/influxdb-token``, which
   only reads them. InfluxDB's admin token stays with InfluxDB and with this program.
 
@@ -13,6 +15,7 @@ of that container. ``--renew`` makes new passwords and tokens; restart the conta
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import secrets
@@ -33,6 +36,20 @@ FOLDER = Path("/secrets")
 WAIT_SECONDS = 300.0
 REPLY_SECONDS = 10.0
 BCRYPT_COST = 10
+# Where each user's password is kept. A health check knows only its header.
+_PASSWORDS: Mapping[str, str] = {
+    "ops": "exporter/ops-password",
+    "exporter": "exporter/password",
+    "prometheus": "prometheus/password",
+    "grafana": "grafana/password",
+    "health": "health/password",
+}
+# Who may ask each server.
+_USERS: Mapping[str, tuple[str, ...]] = {
+    "exporter": ("ops", "prometheus"),
+    "prometheus": ("ops", "exporter", "grafana", "health"),
+    "alertmanager": ("ops", "exporter", "grafana", "prometheus", "health"),
+}
 # What each holder of a token may do in the organisation; the exporter makes its buckets and their
 # mappings for InfluxQL itself.
 _RIGHTS: Mapping[str, tuple[tuple[str, str], ...]] = {
@@ -51,36 +68,46 @@ class SetupError(Exception):
     """The containers cannot start; the message says why."""
 
 
-def write_passwords(folder: Path, renew: bool = False) -> bool:
-    """Write the web configuration and its passwords, unless they are there.
+def write_passwords(folder: Path, renew: bool = False) -> list[str]:
+    """Write passwords and web configurations, unless they are there.
 
     Parameters
     ----------
     folder : Path
-        Holds the folders ``exporter`` and ``prometheus``.
+        Holds a folder for each container.
     renew : bool
         Replace what is there.
 
     Returns
     -------
-    bool
-        Whether new passwords were written.
+    list of str
+        Users with a new password.
     """
-    web_config = folder / "exporter" / "web-config.yml"
-    files = {
-        "ops": folder / "exporter" / "ops-password",
-        "prometheus": folder / "prometheus" / "password",
-    }
-    if not renew and web_config.exists() and all(path.exists() for path in files.values()):
-        return False
-    hashes = {}
-    for user, path in files.items():
-        password = secrets.token_urlsafe(18)
-        hashed = bcrypt.hashpw(password.encode(), bcrypt.gensalt(BCRYPT_COST))
-        hashes[user] = hashed.decode()
-        _write(path, password)
-    _write(web_config, yaml.safe_dump({"basic_auth_users": hashes}))
-    return True
+    passwords, new = {}, []
+    for user, file in _PASSWORDS.items():
+        path = folder / file
+        if renew or not path.exists():
+            _write(path, secrets.token_urlsafe(18))
+            new.append(user)
+        passwords[user] = path.read_text("utf-8")
+    for server, users in _USERS.items():
+        header = base64.b64encode(f"health:{passwords['health']}".encode()).decode()
+        if "health" in users:
+            _write(folder / server / "health", f"Authorization: Basic {header}")
+        path = folder / server / "web-config.yml"
+        if path.exists() and set(users) <= _users_of(path) and not set(users) & set(new):
+            continue
+        hashes = {user: _hashed(passwords[user]) for user in users}
+        _write(path, yaml.safe_dump({"basic_auth_users": hashes}))
+    return new
+
+
+def _hashed(password: str) -> str:
+    return bcrypt.hashpw(password.encode(), bcrypt.gensalt(BCRYPT_COST)).decode()
+
+
+def _users_of(path: Path) -> set[str]:
+    return set(yaml.safe_load(path.read_text("utf-8"))["basic_auth_users"])
 
 
 def write_tokens(connection: Connection, folder: Path, renew: bool = False) -> list[str]:
@@ -191,8 +218,10 @@ def prepare(settings: Settings, folder: Path, renew: bool = False) -> list[str]:
     SetupError
     """
     done = []
-    if write_passwords(folder, renew):
-        done.append("Wrote new passwords; that of ops is in /secrets/ops-password of the exporter.")
+    if new := write_passwords(folder, renew):
+        done.append(f"Made passwords for {', '.join(new)}.")
+    if "ops" in new:
+        done.append("That of ops is in /secrets/ops-password of the exporter.")
     connection = connection_of(settings)
     if connection is None or connection.api != "v2":
         return done

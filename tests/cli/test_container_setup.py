@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import gzip
 import stat
 from collections.abc import Iterator
@@ -23,51 +24,87 @@ from tests.faults.store import TOKEN, influxdb2
 
 @pytest.fixture
 def volumes(tmp_path: Path) -> Path:
-    for name in ("exporter", "prometheus", "grafana"):
+    for name in ("alertmanager", "exporter", "grafana", "health", "prometheus"):
         (tmp_path / name).mkdir()
     return tmp_path
 
 
-def hashes(folder: Path) -> dict[str, str]:
-    return dict(
-        yaml.safe_load((folder / "exporter/web-config.yml").read_text())["basic_auth_users"]
-    )
+def hashes(folder: Path, server: str = "exporter") -> dict[str, str]:
+    text = (folder / server / "web-config.yml").read_text("utf-8")
+    return dict(yaml.safe_load(text)["basic_auth_users"])
 
 
-def test_passwords_open_the_web_configuration(volumes: Path) -> None:
-    assert container_setup.write_passwords(volumes)
-    config = WebConfig.model_validate(
-        yaml.safe_load((volumes / "exporter/web-config.yml").read_text())
-    )
-    assert set(config.basic_auth_users) == {"ops", "prometheus"}
-    for user, file in (("ops", "exporter/ops-password"), ("prometheus", "prometheus/password")):
-        password = (volumes / file).read_bytes()
-        assert len(password) >= 20
-        assert bcrypt.checkpw(password, hashes(volumes)[user].encode())
-        assert stat.S_IMODE((volumes / file).stat().st_mode) == 0o444
+USERS = {
+    "exporter": {"ops", "prometheus"},
+    "prometheus": {"ops", "exporter", "grafana", "health"},
+    "alertmanager": {"ops", "exporter", "grafana", "prometheus", "health"},
+}
+FILES = {
+    "ops": "exporter/ops-password",
+    "exporter": "exporter/password",
+    "prometheus": "prometheus/password",
+    "grafana": "grafana/password",
+    "health": "health/password",
+}
+
+
+def test_passwords_open_the_web_configurations(volumes: Path) -> None:
+    assert set(container_setup.write_passwords(volumes)) == set(FILES)
+    WebConfig.model_validate(yaml.safe_load((volumes / "exporter/web-config.yml").read_text()))
+    for server, users in USERS.items():
+        found = hashes(volumes, server)
+        assert set(found) == users
+        for user in users:
+            path = volumes / FILES[user]
+            assert len(path.read_bytes()) >= 20
+            assert bcrypt.checkpw(path.read_bytes(), found[user].encode())
+            assert stat.S_IMODE(path.stat().st_mode) == 0o444
+
+
+@pytest.mark.parametrize("server", ["prometheus", "alertmanager"])
+def test_the_header_of_a_health_check_signs_in(volumes: Path, server: str) -> None:
+    container_setup.write_passwords(volumes)
+    name, _, header = (volumes / server / "health").read_text("utf-8").partition(": Basic ")
+    assert name == "Authorization"
+    user, _, password = base64.b64decode(header).decode().partition(":")
+    assert bcrypt.checkpw(password.encode(), hashes(volumes, server)[user].encode())
 
 
 def test_passwords_stay_until_they_are_renewed(volumes: Path) -> None:
     container_setup.write_passwords(volumes)
-    first = hashes(volumes)
-    assert not container_setup.write_passwords(volumes)
-    assert hashes(volumes) == first
-    assert container_setup.write_passwords(volumes, renew=True)
-    assert hashes(volumes).items().isdisjoint(first.items())
+    first = {server: hashes(volumes, server) for server in USERS}
+    assert container_setup.write_passwords(volumes) == []
+    assert {server: hashes(volumes, server) for server in USERS} == first
+    assert set(container_setup.write_passwords(volumes, renew=True)) == set(FILES)
+    for server, before in first.items():
+        assert hashes(volumes, server).items().isdisjoint(before.items())
 
 
-def test_a_lost_password_is_replaced_with_its_hash(volumes: Path) -> None:
+def test_a_lost_password_is_replaced_with_its_hashes_and_no_other(volumes: Path) -> None:
     container_setup.write_passwords(volumes)
-    (volumes / "prometheus/password").unlink()
-    assert container_setup.write_passwords(volumes)
-    password = (volumes / "prometheus/password").read_bytes()
-    assert bcrypt.checkpw(password, hashes(volumes)["prometheus"].encode())
+    ops = (volumes / FILES["ops"]).read_bytes()
+    (volumes / FILES["prometheus"]).unlink()
+    assert container_setup.write_passwords(volumes) == ["prometheus"]
+    password = (volumes / FILES["prometheus"]).read_bytes()
+    for server in ("exporter", "alertmanager"):
+        assert bcrypt.checkpw(password, hashes(volumes, server)["prometheus"].encode())
+    assert (volumes / FILES["ops"]).read_bytes() == ops
+
+
+def test_volumes_of_an_earlier_version_keep_their_passwords(volumes: Path) -> None:
+    container_setup.write_passwords(volumes)
+    ops = (volumes / FILES["ops"]).read_bytes()
+    for name in ("prometheus/web-config.yml", "exporter/password", "grafana/password"):
+        (volumes / name).unlink()
+    assert set(container_setup.write_passwords(volumes)) == {"exporter", "grafana"}
+    assert (volumes / FILES["ops"]).read_bytes() == ops
+    assert bcrypt.checkpw(ops, hashes(volumes, "prometheus")["ops"].encode())
 
 
 def test_influxdb_1_needs_no_tokens(volumes: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FLEETSCOPE_INFLUXDB_URL", "http://127.0.0.1:9")
     monkeypatch.setenv("FLEETSCOPE_INFLUXDB_API", "v1")
-    assert len(container_setup.prepare(load_settings(), volumes)) == 1
+    assert len(container_setup.prepare(load_settings(), volumes)) == 2
     assert not (volumes / "grafana/influxdb-token").exists()
 
 

@@ -80,7 +80,8 @@ class Running:
 
     def promql(self, query: str) -> list[dict[str, Any]]:
         """Samples of an instant query; none while Prometheus does not answer."""
-        status, body = self.get("prometheus", f"/api/v1/query?{urlencode({'query': query})}")
+        path = f"/api/v1/query?{urlencode({'query': query})}"
+        status, body = self.get("prometheus", path, self.ops())
         return json.loads(body)["data"]["result"] if status == 200 else []
 
     def rows(self) -> int | None:

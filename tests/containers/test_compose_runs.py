@@ -96,6 +96,57 @@ class TestSignIn:
         until(lambda: running.promql('up{job="fleetscope"} == 1'), START_SECONDS)
         until(lambda: running.promql('fleetscope_site_info{phone!=""}'), START_SECONDS)
 
+    @pytest.mark.parametrize(
+        ("name", "path"),
+        [
+            ("prometheus", "/api/v1/query?query=up"),
+            ("prometheus", "/metrics"),
+            ("alertmanager", "/api/v2/alerts"),
+            ("alertmanager", "/metrics"),
+        ],
+    )
+    def test_prometheus_and_alertmanager_ask_for_a_password(
+        self, running: Running, name: str, path: str
+    ) -> None:
+        assert running.get(name, path)[0] == 401
+        assert running.get(name, path, basic("ops", "not-the-password"))[0] == 401
+        assert running.get(name, path, running.ops())[0] == 200
+
+    def test_the_exporter_asks_prometheus_and_alertmanager(self, running: Running) -> None:
+        site = "/api/v1/alerts?site=site_alpha"
+        until(lambda: running.get("exporter", site, running.ops())[0] == 200, START_SECONDS)
+        asked = "/api/v1/query?what=alerts"
+        until(lambda: running.get("exporter", asked, running.ops())[0] == 200, START_SECONDS)
+
+    def test_prometheus_reaches_alertmanager(self, running: Running) -> None:
+        def sent() -> bool:
+            text = running.get("prometheus", "/metrics", running.ops())[1]
+            counted = {
+                name: sum(
+                    float(line.rpartition(" ")[2])
+                    for line in text.splitlines()
+                    if line.startswith(f"prometheus_notifications_{name}_total{{")
+                )
+                for name in ("sent", "errors")
+            }
+            return counted["sent"] > counted["errors"]
+
+        until(sent, 300.0)
+
+    @pytest.mark.parametrize(
+        "path",
+        [
+            "fleetscope-prometheus/api/v1/query?query=up",
+            "fleetscope-alertmanager/api/v2/alerts",
+        ],
+    )
+    def test_grafana_signs_in(self, running: Running, path: str) -> None:
+        if "grafana/grafana" in running.left_out:
+            pytest.skip("GRAFANA_HOME names no Grafana")
+        sign_in = basic("admin", running.secrets["FLEETSCOPE_GRAFANA_ADMIN_PASSWORD"])
+        asked = f"/api/datasources/proxy/uid/{path}"
+        until(lambda: running.get("grafana", asked, sign_in)[0] == 200, START_SECONDS)
+
     def test_a_command_in_the_container_signs_in(self, running: Running) -> None:
         # Its exit code says that sites need attention.
         shown = running.project.execute("exporter", "fleetscope", "status", check=False)
@@ -103,17 +154,21 @@ class TestSignIn:
 
     def test_a_container_sees_its_own_secrets_only(self, running: Running) -> None:
         listed = running.project.execute("prometheus", "ls", "/secrets").split()
-        assert listed == ["password"]
+        assert listed == ["health", "password", "web-config.yml"]
+        listed = running.project.execute("alertmanager", "ls", "/secrets").split()
+        assert listed == ["health", "web-config.yml"]
         listed = running.project.execute("exporter", "ls", "/secrets").split()
-        assert set(listed) <= {"influxdb-token", "ops-password", "web-config.yml"}
+        own = {"influxdb-token", "ops-password", "password", "web-config.yml"}
+        assert set(listed) <= own
 
     def test_no_secret_is_logged(self, running: Running) -> None:
-        files = ("/secrets/ops-password", "/secrets/influxdb-token")
+        files = ("/secrets/ops-password", "/secrets/influxdb-token", "/secrets/password")
         kept = {
             running.project.execute("exporter", "cat", file, check=False).strip() for file in files
         }
         kept |= {value for name, value in running.secrets.items() if name.startswith("FLEETSCOPE")}
-        logs = "".join(running.project.log(name) for name in ("setup", "exporter"))
+        logged = ("setup", "exporter", "prometheus", "alertmanager")
+        logs = "".join(running.project.log(name) for name in logged)
         assert not [secret for secret in kept - {""} if secret in logs]
 
 
@@ -174,7 +229,8 @@ except urllib.error.HTTPError as error:
 
 def test_the_alert_of_the_offline_site_arrives(running: Running) -> None:
     def found() -> bool:
-        return "FleetscopeSiteOffline" in running.get("alertmanager", "/api/v2/alerts")[1]
+        alerts = running.get("alertmanager", "/api/v2/alerts", running.ops())[1]
+        return "FleetscopeSiteOffline" in alerts
 
     until(found, 300.0)
 
@@ -194,7 +250,7 @@ def test_what_waited_in_the_queue_survives_the_upgrade(running: Running) -> None
 
 
 def test_a_second_start_keeps_passwords_and_tokens(running: Running) -> None:
-    files = ["/secrets/ops-password", "/secrets/web-config.yml"]
+    files = ["/secrets/ops-password", "/secrets/password", "/secrets/web-config.yml"]
     if images.influxdb2() is not None:
         files.append("/secrets/influxdb-token")
     before = running.project.execute("exporter", "cat", *files)
