@@ -1,7 +1,8 @@
 """The templates of messages for chats, in which no value can become markup.
 
 Messages hold names of sites and texts of devices. In Slack and what reads its format, ``<…>`` is a
-link or calls everybody; in Mattermost ``@channel`` and ``[…](…)`` do.
+link or calls everybody; in Mattermost ``@channel`` and ``[…](…)`` do. All make links of bare
+addresses.
 """
 
 from __future__ import annotations
@@ -15,7 +16,11 @@ _REPLACED = (
     (">", "&gt;"),
     (r"@(channel|here|all|everyone)\b", "@\u200b${1}"),
     (r"\]\(", "]\u200b("),
+    ("://", ":\u200b//"),
+    (r"\b(?i:www)\.", "www\u200b."),
 )
+# Alertmanager's own address, out of its command line.
+_OWN = re.compile(r"\.ExternalURL$")
 # Written by the renderer from settings, not from values.
 _SHARED = ("grafana_url", "runbooks_url")
 
@@ -35,7 +40,7 @@ def chat_templates(text: str) -> str:
 
 def _escaped(match: re.Match[str]) -> str:
     left, expression, right = match.groups()
-    if _CONTROL.match(expression):
+    if _CONTROL.match(expression) or _OWN.match(expression):
         return match[0]
     expression = f'printf "%v" ({expression})'
     for pattern, replacement in _REPLACED:

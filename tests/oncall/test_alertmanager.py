@@ -235,7 +235,8 @@ def test_the_words_of_a_message(on_call: OnCall) -> None:
 def test_no_name_becomes_markup_in_a_chat(on_call: OnCall) -> None:
     on_call.start_alertmanager()
     evil = (
-        "<!channel> <http://evil.example.com|login> @channel @all [login](http://evil.example.com)"
+        "<!channel> <http://evil.example.com|login> @channel @all [login](http://evil.example.com) "
+        "https://evil.example.com WWW.evil.example.com"
     )
     alert = {
         "labels": labels("FleetscopeSiteOffline", **ALPHA, name=evil, priority="high"),
@@ -253,9 +254,13 @@ def test_no_name_becomes_markup_in_a_chat(on_call: OnCall) -> None:
     message = until(lambda: on_call.receiver.posts.get("/chat"), "a message")[0]["attachments"][0]
     for part in (message["title"], message["text"], message["fallback"]):
         assert "&lt;!channel&gt;" in part
-        for markup in ("<", ">", "@channel", "@all", "]("):
-            assert markup not in part
-    assert "/d/x?var-site=alpha&var-pack=1&from=" in message["text"]
+        for markup in ("<", ">", "@channel", "@all", "](", "://evil", "www.evil"):
+            assert markup not in part.lower()
+    # Our own links work.
+    assert (
+        "Look: https://grafana.example.com/d/x?var-site=alpha&var-pack=1&from=" in message["text"]
+    )
+    assert f"{on_call.alertmanager}/#/silences/new?filter=" in message["text"]
     # Whoever reads plain JSON gets the text as it is.
     page = until(lambda: on_call.receiver.posts.get("/pages"), "a page")[0]
     assert page["alerts"][0]["annotations"]["action"] == evil

@@ -18,6 +18,7 @@ from exporter.model.text import duration_words
 from scoring.rules import BY_CODE, RULES
 
 _MARKUP = re.compile(r"([\\`*_{}\[\]<>#|~!])")
+_WWW = re.compile(r"\b(www)\.", re.IGNORECASE)
 LONGEST_TITLE = 200
 MOST_NAMED = 50
 
@@ -101,8 +102,9 @@ def unseen(site: dict[str, Any]) -> frozenset[str]:
 
 
 def escaped(text: str) -> str:
-    """A text escaped for Markdown and Jira's markup; an @ notifies nobody."""
-    return _MARKUP.sub(r"\\\1", text).replace("@", "@\u200b")
+    """A text escaped for Markdown and Jira's markup; no @ notifies, and no address is a link."""
+    plain = _MARKUP.sub(r"\\\1", text).replace("@", "@\u200b").replace("://", ":\u200b//")
+    return _WWW.sub("\\1\u200b.", plain)
 
 
 def title(incident: Incident) -> str:
