@@ -319,6 +319,7 @@ class Project(_Model):
 
     name: Text | None = None
     most_sites: Annotated[int, Field(strict=True, ge=1, le=100_000)] | None = None
+    share: Annotated[int, Field(strict=True, ge=1, le=100)] = 4
     requests_per_minute: Annotated[int, Field(strict=True, ge=1, le=100_000)] | None = None
 
 

@@ -47,6 +47,7 @@ SITE_KEYS = {
 PROJECT_KEYS = {
     "name": "What people call it",
     "most_sites": "Sites that it may have; a file with more is refused",
+    "share": "How many times the limits of one caller all its callers have together",
     "requests_per_minute": "Requests that its callers may send together",
 }
 _DEGREES = {

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import logging
+import socket
 from collections.abc import Callable, Iterator
+from typing import Protocol, runtime_checkable
 
 import orjson
 import uvicorn
@@ -39,6 +42,8 @@ from exporter.serve.order_channel import OrderChannel
 from exporter.serve.pool import Pool, PoolRoutes
 
 log = logging.getLogger(__name__)
+
+RETIRED_LOOK_SECONDS = 0.5
 
 
 def make_app(
@@ -113,7 +118,8 @@ def make_app(
         redoc_url=None,
         responses=problems_of(*REFUSALS),
     )
-    app.state.stopping = False
+    # None once the server stops; another number after each change of who may sign in.
+    app.state.era = 0
 
     whole, partial = Expositions(registry, version), Expositions(of_projects or registry, version)
 
@@ -160,7 +166,7 @@ def make_app(
     if telemetry is not None:
         app.include_router(telemetry_router(telemetry))
     app.include_router(page.router(links))
-    api.include(app, latest, stored, prices, lambda: bool(app.state.stopping), seen, tariffs)
+    api.include(app, latest, stored, prices, lambda: app.state.era, seen, tariffs)
     app.include_router(site_alerts.router(latest, alertmanager))
     silences = VisibleSilences(alertmanager, seen) if alertmanager is not None else None
     answerer = Answerer(latest, stored, prices, alerts, silences)
@@ -170,6 +176,14 @@ def make_app(
     if pool is not None:
         app.add_middleware(PoolRoutes, pool=pool)
     return app
+
+
+@runtime_checkable
+class Retirable(Protocol):
+    """A connection that answers one more request and closes then."""
+
+    def retire(self) -> None:
+        """Close after the answer under way, or the next one."""
 
 
 class Server(uvicorn.Server):
@@ -188,11 +202,34 @@ class Server(uvicorn.Server):
         )
         super().__init__(config)
         self._app = app
+        self._retired = False
 
     def stop(self) -> None:
         """Answer what is under way and end; streams end by themselves."""
-        self._app.state.stopping = True
+        self._app.state.era = None
+        self._retired = False
         self.should_exit = True
+
+    def retire(self) -> None:
+        """Accept nothing any more, and end with the last connection."""
+        self._retired = True
+        self.should_exit = True
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """See :class:`uvicorn.Server`; of one that is retired, no connection is cut."""
+        if self._retired:
+            for server in self.servers:
+                server.close()
+            for sock in sockets or []:
+                sock.close()
+            for connection in list(self.server_state.connections):
+                if isinstance(connection, Retirable):
+                    connection.retire()
+            # uvicorn has no event for a connection that ended.
+            while self._retired and self.server_state.connections:  # noqa: ASYNC110
+                await asyncio.sleep(RETIRED_LOOK_SECONDS)
+            sockets = None
+        await super().shutdown(sockets)
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:

@@ -8,7 +8,7 @@ import itertools
 from collections import Counter, OrderedDict
 from collections.abc import AsyncIterator
 
-from exporter.serve.access.usage import MOST_ACCOUNTS, Accounts, OverLimitError, share_of
+from exporter.serve.access.usage import MOST_ACCOUNTS, Account, Accounts, OverLimitError
 
 
 class BusyError(Exception):
@@ -44,12 +44,12 @@ class Turns:
         self._most_waiting = most_waiting
         self._most_waiting_of_a_caller = most_waiting_of_a_caller
         self._retry_seconds = retry_seconds
-        self._working: Counter[str] = Counter()
+        self._working: Counter[Account] = Counter()
         self._in_work = 0
         self._waiting: dict[asyncio.Future[None], Accounts] = {}
         # The number of the last turn of each account.
         self._turns = itertools.count(1)
-        self._last: OrderedDict[str, int] = OrderedDict()
+        self._last: OrderedDict[Account, int] = OrderedDict()
 
     @contextlib.asynccontextmanager
     async def turn(self, accounts: Accounts) -> AsyncIterator[None]:
@@ -87,7 +87,7 @@ class Turns:
     def _check_room(self, accounts: Accounts) -> None:
         waiting = Counter(account for held in self._waiting.values() for account in held)
         for account in accounts:
-            if waiting[account] >= self._most_waiting_of_a_caller * share_of(account):
+            if waiting[account] >= self._most_waiting_of_a_caller * account.share:
                 raise OverLimitError(
                     f"{waiting[account]} requests like this one wait already",
                     self._retry_seconds,
@@ -100,7 +100,7 @@ class Turns:
         while self._in_work < self._at_once:
             best, first = None, (float(self._of_a_caller), 0)
             for future, accounts in self._waiting.items():
-                held = max((self._working[a] / share_of(a) for a in accounts), default=-1.0)
+                held = max((self._working[a] / a.share for a in accounts), default=-1.0)
                 rank = (held, max((self._last.get(a, 0) for a in accounts), default=0))
                 if held < self._of_a_caller and rank < first:
                     best, first = future, rank

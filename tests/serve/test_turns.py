@@ -6,10 +6,11 @@ import asyncio
 
 import pytest
 
-from exporter.serve.access.usage import OverLimitError
+from exporter.serve.access.usage import Account, Accounts, OverLimitError
 from exporter.serve.turns import BusyError, Turns
 
-A, B, C = ("address a",), ("address b",), ("address c", "user c")
+A, B = (Account("address a"),), (Account("address b"),)
+C = (Account("address c"), Account("user c"))
 
 
 class Work:
@@ -21,12 +22,12 @@ class Work:
         self.tasks: dict[str, asyncio.Task[None]] = {}
         self.ends: dict[str, asyncio.Event] = {}
 
-    async def ask(self, name: str, accounts: tuple[str, ...]) -> None:
+    async def ask(self, name: str, accounts: Accounts) -> None:
         self.ends[name] = asyncio.Event()
         self.tasks[name] = asyncio.create_task(self._hold(name, accounts))
         await asyncio.sleep(0)
 
-    async def _hold(self, name: str, accounts: tuple[str, ...]) -> None:
+    async def _hold(self, name: str, accounts: Accounts) -> None:
         async with self.turns.turn(accounts):
             self.order.append(name)
             await self.ends[name].wait()
@@ -60,7 +61,7 @@ async def test_one_caller_leaves_a_place_for_others() -> None:
     assert work.order == ["a0"]
     await work.ask("c", C)
     assert work.order == ["a0", "c"]
-    await work.ask("c2", ("address elsewhere", "user c"))
+    await work.ask("c2", (Account("address elsewhere"), Account("user c")))
     await work.end("c")
     # The user's second request comes from another address and has its turn now.
     assert work.order == ["a0", "c", "c2"]

@@ -19,7 +19,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from exporter.config.fleet import Project
 from exporter.serve.access.audit import CONTACTS_HEADER, AccessAudit
 from exporter.serve.access.origins import is_foreign, is_own
-from exporter.serve.access.rate_limits import Buckets, ProjectQuotas
+from exporter.serve.access.rate_limits import Buckets
 from exporter.serve.access.roles import (
     OPEN,
     OWN_CREDENTIALS,
@@ -145,7 +145,6 @@ class Guard:
         caller_seconds: float = 60.0,
     ) -> None:
         self._projects = projects
-        self._quotas = ProjectQuotas()
         self._app = app
         self._config = config
         self._sign_in = sign_in
@@ -193,7 +192,7 @@ class Guard:
 
     def _meter(self, scope: Scope, caller: Caller, config: WebConfig) -> Meter:
         """Begin to count what the request uses; refuse it where its caller used too much."""
-        accounts = accounts_of(_address(scope), caller)
+        accounts = accounts_of(_address(scope), caller, self._projects())
         now = time.monotonic()
         for account in accounts[1:]:
             counted = _counted(account, scope)
@@ -259,17 +258,7 @@ class Guard:
             self._audit.refused(caller, _address(scope), action, scope["path"], now)
             raise _RefusedError(403, _needed(action))
         self._audit.signed_in(caller, _address(scope), time.monotonic())
-        self._check_quota(caller)
         return caller
-
-    def _check_quota(self, caller: Caller) -> None:
-        """Refuse what is beyond the requests of the caller's projects."""
-        projects = caller.visibility.projects
-        spent = projects and self._quotas.exhausted(projects, self._projects(), time.monotonic())
-        if spent:
-            raise _RefusedError(
-                429, f"the project {spent} has used its requests_per_minute", {"Retry-After": "5"}
-            )
 
     def _note(self, scope: Scope, message: Message) -> None:
         """Note what an answer gave to its caller, and what its request changed."""

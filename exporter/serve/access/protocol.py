@@ -13,6 +13,7 @@ MOST_CONNECTIONS = 512
 MOST_OF_AN_ADDRESS = 128
 # A whole request, or the next one on the same connection, has to arrive within this time twice.
 IDLE_SECONDS = 10.0
+_CLOSE = (b"connection", b"close")
 
 
 class PatientProtocol(H11Protocol):
@@ -23,6 +24,7 @@ class PatientProtocol(H11Protocol):
     # Their connections are those of many callers.
     trusted: tuple[Network, ...] = ()
     opened = 0.0
+    _retired = False
     _watch: asyncio.TimerHandle | None = None
     _seen: Any = None
 
@@ -56,6 +58,29 @@ class PatientProtocol(H11Protocol):
                 return False
             min(idle, key=lambda c: c.opened).transport.abort()
         return True
+
+    def retire(self) -> None:
+        """Close after the next answer that can still say so.
+
+        Closing an idle connection at once would cut a request that is on its way.
+        """
+        self._retired = True
+        self._end_soon()
+
+    def handle_events(self) -> None:
+        """See :class:`H11Protocol`."""
+        super().handle_events()
+        if self._retired:
+            self._end_soon()
+
+    def _end_soon(self) -> None:
+        cycle = self.cycle
+        if self.is_idle() or cycle.response_started:
+            return
+        headers = list(cycle.scope["headers"])
+        if _CLOSE not in headers:
+            # As if the caller had asked for it: the answer has the header too.
+            cycle.scope["headers"] = [*headers, _CLOSE]
 
     def is_idle(self) -> bool:
         """Whether no request is being answered."""

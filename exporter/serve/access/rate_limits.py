@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping
-
-from exporter.config.fleet import Project
 
 MOST_CLIENTS = 4096
 
@@ -38,42 +35,3 @@ class Buckets:
         if len(self._full) > MOST_CLIENTS:
             self._full.popitem(last=False)
         return True
-
-
-class ProjectQuotas:
-    """The requests that callers of each project may send together.
-
-    Parameters are those of the fleet file in force, so a new file counts at once.
-    """
-
-    def __init__(self) -> None:
-        self._buckets: dict[int, Buckets] = {}
-
-    def exhausted(
-        self, projects: Iterable[str], quotas: Mapping[str, Project], now: float
-    ) -> str | None:
-        """Count a request for each of its caller's projects; the first that has none left.
-
-        Parameters
-        ----------
-        projects : iterable of str
-        quotas : mapping of project to Project
-        now : float
-            Monotonic seconds.
-        """
-        limits = {
-            name: quotas[name].requests_per_minute
-            for name in projects
-            if name in quotas and quotas[name].requests_per_minute
-        }
-        for name, most in limits.items():
-            if most and not self._of(most).has(name, now):
-                return name
-        for name, most in limits.items():
-            if most:
-                self._of(most).take(name, now)
-        return None
-
-    def _of(self, most: int) -> Buckets:
-        """Buckets that hold a minute's requests."""
-        return self._buckets.setdefault(most, Buckets(60.0 / most, most))

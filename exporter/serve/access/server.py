@@ -65,6 +65,7 @@ class GuardedServer:
         audit: AuditFile | None = None,
     ) -> None:
         self._app = app
+        app.state.era = 0
         self._host, self._port = settings.host_port
         self._path = settings.web_config
         try:
@@ -118,10 +119,11 @@ class GuardedServer:
 
     async def serve(self, listener: socket.socket) -> None:
         """Serve on a socket that listens, until :meth:`stop`."""
-        leaving: list[asyncio.Task[None]] = []
+        leaving: dict[asyncio.Task[None], Server] = {}
         with listener:
             while True:
                 self._changed.clear()
+                tls = self._config.tls_server_config
                 server = self._server
                 task = asyncio.create_task(server.serve(sockets=[listener.dup()]))
                 changed = asyncio.create_task(self._changed.wait())
@@ -129,9 +131,15 @@ class GuardedServer:
                 changed.cancel()
                 if self._stopped or task.done():
                     break
-                server.should_exit = True
-                leaving = [*(t for t in leaving if not t.done()), task]
+                if self._config.tls_server_config == tls:
+                    server.retire()
+                else:
+                    # What was agreed on certificates before holds no longer.
+                    server.should_exit = True
+                leaving = {t: s for t, s in leaving.items() if not t.done()} | {task: server}
                 self._server = self._make()
+            for replaced in leaving.values():
+                replaced.stop()
             await asyncio.gather(task, *leaving)
 
     def stop(self) -> None:
@@ -151,6 +159,8 @@ class GuardedServer:
             "web configuration taken: %s, %d users", self.scheme, len(self._config.basic_auth_users)
         )
         self.audit.configured("web configuration", users=len(self._config.basic_auth_users))
+        # Event streams end, and their callers sign in anew.
+        self._app.state.era += 1
         self._changed.set()
 
     def _load(self) -> tuple[WebConfig, ssl.SSLContext | None]:

@@ -10,24 +10,48 @@ from __future__ import annotations
 import ipaddress
 import math
 from collections import Counter, OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 
+from exporter.config.fleet import Project
+from exporter.serve.access.rate_limits import Buckets
 from exporter.serve.access.roles import Caller
 
 ACCOUNTS = "fleetscope.accounts"
 METER = "fleetscope.meter"
 """Names in the scope of a request: its accounts, and its :class:`Meter`."""
 
+_USUAL = Project()
 MOST_ACCOUNTS = 8192
 MOST_UNDER_WAY = 100
-# Of a project, whose users share it; of everybody else one.
-_PROJECT_SHARE = 4
 _IPV6_NETWORK_BITS = 64
 # Seconds of processor time that an account may use at once are refilled in two minutes.
 _REFILL_SECONDS = 120.0
 
-Accounts = tuple[str, ...]
+
+class Account(str):
+    """Whom a request counts against, by name, with the quota that is in force.
+
+    Attributes
+    ----------
+    share : int
+        How many times the limits of one caller it has.
+    requests_per_minute : int or None
+        Most requests; None without a limit of its own.
+    """
+
+    share: int
+    requests_per_minute: int | None
+
+    def __new__(cls, name: str, share: int = 1, requests_per_minute: int | None = None) -> Account:
+        """An account; equal to every other one of its name."""
+        made = super().__new__(cls, name)
+        made.share, made.requests_per_minute = share, requests_per_minute
+        return made
+
+
+Accounts = tuple[Account, ...]
 
 
 class OverLimitError(Exception):
@@ -44,7 +68,9 @@ class OverLimitError(Exception):
         self.retry_seconds = max(1, math.ceil(retry_seconds))
 
 
-def accounts_of(address: str, caller: Caller | None) -> Accounts:
+def accounts_of(
+    address: str, caller: Caller | None, quotas: Mapping[str, Project] = MappingProxyType({})
+) -> Accounts:
     """The accounts of a request.
 
     Parameters
@@ -53,18 +79,16 @@ def accounts_of(address: str, caller: Caller | None) -> Accounts:
         Of the client. Of IPv6 the network counts: one machine has 2^64 addresses.
     caller : Caller or None
         None, or a caller without a password, has no account of a user.
+    quotas : mapping of project to Project
+        Those of the fleet file in force, so that a new file counts at once.
     """
-    found = [f"address {_network(address)}"]
+    found = [Account(f"address {_network(address)}")]
     if caller is not None and caller.name not in ("anyone", "nobody"):
-        found.append(f"user {caller.name[:256]}")
-        projects = caller.visibility.projects
-        found += [f"project {name}" for name in sorted(projects or ())]
+        found.append(Account(f"user {caller.name[:256]}"))
+        for name in sorted(caller.visibility.projects or ()):
+            quota = quotas.get(name, _USUAL)
+            found.append(Account(f"project {name}", quota.share, quota.requests_per_minute))
     return tuple(found)
-
-
-def share_of(account: str) -> int:
-    """How many times the limit of one caller an account has."""
-    return _PROJECT_SHARE if account.startswith("project ") else 1
 
 
 def _network(address: str) -> str:
@@ -128,7 +152,7 @@ class TimeBudgets:
     def charge(self, accounts: Accounts, seconds: float, now: float) -> None:
         """Note a use."""
         for account in accounts:
-            self._used[account] = (self._of(account, now) + seconds / share_of(account), now)
+            self._used[account] = (self._of(account, now) + seconds / account.share, now)
             self._used.move_to_end(account)
         while len(self._used) > MOST_ACCOUNTS:
             self._used.popitem(last=False)
@@ -158,7 +182,8 @@ class Usage:
         self._now = now
         self._budgets = TimeBudgets(seconds)
         self._clock = SharedClock(now)
-        self._under_way: Counter[str] = Counter()
+        self._under_way: Counter[Account] = Counter()
+        self._requests: dict[int, Buckets] = {}
 
     def begin(self, accounts: Accounts, *, free: bool = False) -> Meter:
         """The meter of a request that begins now.
@@ -173,16 +198,31 @@ class Usage:
         ------
         OverLimitError
         """
+        self._count(accounts)
         if not free:
             if wait := self._budgets.wait(accounts, self._now()):
                 raise OverLimitError(
                     "what was asked before took all the processor time that a caller may use", wait
                 )
             for account in accounts:
-                if self._under_way[account] >= MOST_UNDER_WAY * share_of(account):
+                if self._under_way[account] >= MOST_UNDER_WAY * account.share:
                     raise OverLimitError(f"{self._under_way[account]} requests are under way", 1)
         self._under_way.update(accounts)
         return Meter(self, accounts, self._clock.enter())
+
+    def _count(self, accounts: Accounts) -> None:
+        """Count a request for every account, or for none where one has none left."""
+        now = self._now()
+        counted = [
+            (account, self._requests.setdefault(most, Buckets(60.0 / most, most)))
+            for account in accounts
+            if (most := account.requests_per_minute)
+        ]
+        for account, buckets in counted:
+            if not buckets.has(account, now):
+                raise OverLimitError(f"the {account} has used its requests_per_minute", 5)
+        for account, buckets in counted:
+            buckets.take(account, now)
 
     def charge(self, accounts: Accounts, seconds: float) -> None:
         """Note processor time that was used elsewhere."""
@@ -232,11 +272,11 @@ class Streams:
         stream = Stream(accounts)
         for account in accounts:
             held = self._of(account)
-            if len(held) >= self._most_of_a_caller * share_of(account):
+            if len(held) >= self._most_of_a_caller * account.share:
                 self._evict(held[0])
         if len(self._open) >= self._most:
             counts = Counter(account for one in self._open for account in one.accounts)
-            largest = max(counts, key=lambda account: counts[account] / share_of(account))
+            largest = max(counts, key=lambda account: counts[account] / account.share)
             self._evict(self._of(largest)[0])
         self._open[stream] = None
         return stream
@@ -245,7 +285,7 @@ class Streams:
         """The stream has ended."""
         self._open.pop(stream, None)
 
-    def _of(self, account: str) -> list[Stream]:
+    def _of(self, account: Account) -> list[Stream]:
         return [stream for stream in self._open if account in stream.accounts]
 
     def _evict(self, stream: Stream) -> None:

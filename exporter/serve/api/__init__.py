@@ -32,7 +32,7 @@ def include(
     latest: Callable[[], FleetAssessment],
     stored: InfluxQL | None,
     prices: PriceList | None,
-    stopping: Callable[[], bool],
+    era: Callable[[], int | None],
     seen: Callable[[], Visibility],
     tariffs: TariffFile | None = None,
 ) -> None:
@@ -46,8 +46,8 @@ def include(
     stored : InfluxQL or None
         Where readings are stored; None where they are not.
     prices : PriceList or None
-    stopping : callable
-        Whether the server is about to stop, which ends streams.
+    era : callable
+        None once the server stops, else a number; streams end when it changes.
     seen : callable
         What the caller of the request under way sees.
     tariffs : TariffFile or None
@@ -61,6 +61,6 @@ def include(
     app.include_router(surface.router(latest, stored))
     app.include_router(energy.router(latest, stored, tariffs))
     app.include_router(report.router(latest, stored, prices, seen))
-    app.include_router(events.router(latest, stopping, seen))
+    app.include_router(events.router(latest, era, seen))
     documentation.install(app)
     app.add_middleware(HeadRequests)

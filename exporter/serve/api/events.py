@@ -137,7 +137,7 @@ def now_of(assessment: FleetAssessment, row: int) -> Now:
 
 def router(
     latest: Callable[[], FleetAssessment],
-    stopping: Callable[[], bool],
+    era: Callable[[], int | None],
     seen: Callable[[], Visibility],
 ) -> APIRouter:
     """``/events``."""
@@ -175,7 +175,8 @@ def router(
         stream: Stream = request.state.stream
         changes = changes_for(seen())
         expires = caller_of(request).expires or math.inf
-        while not (stopping() or stream.evicted) and time.time() < expires:
+        begun = era()
+        while era() == begun is not None and not stream.evicted and time.time() < expires:
             assessment = latest()
             if assessment is not shown:
                 shown = assessment

@@ -6,11 +6,12 @@ import math
 
 import pytest
 
-from exporter.serve.access import usage
+from exporter.config.fleet import Project
 from exporter.serve.access.roles import EVERY_PROJECT, Caller, Role
 from exporter.serve.access.usage import (
     MOST_ACCOUNTS,
     MOST_UNDER_WAY,
+    Account,
     OverLimitError,
     SharedClock,
     Streams,
@@ -19,7 +20,8 @@ from exporter.serve.access.usage import (
     accounts_of,
 )
 
-A, B = ("address 192.0.2.1",), ("address 192.0.2.2",)
+A, B = (Account("address 192.0.2.1"),), (Account("address 192.0.2.2"),)
+OPS = Account("user ops")
 
 
 class Clock:
@@ -54,6 +56,29 @@ def test_whose_a_request_is(address: str, caller: Caller | None, accounts: tuple
     assert accounts_of(address, caller) == accounts
 
 
+def test_a_project_has_the_quota_of_the_fleet_file() -> None:
+    caller = Caller("ops", (("a", Role.VIEWER), ("b", Role.VIEWER)))
+    quotas = {"a": Project(share=2, requests_per_minute=30)}
+    *_, a, b = accounts_of("192.0.2.1", caller, quotas)
+    assert (a.share, a.requests_per_minute) == (2, 30)
+    assert (b.share, b.requests_per_minute) == (4, None)
+
+
+def test_a_request_counts_in_every_project_or_in_none() -> None:
+    clock = Clock()
+    used = Usage(60.0, clock)
+    a, b = Account("project a", requests_per_minute=2), Account("project b", requests_per_minute=1)
+    used.begin((a, b))
+    with pytest.raises(OverLimitError, match="project b has used its requests_per_minute"):
+        used.begin((a, b))
+    used.begin((a,))
+    with pytest.raises(OverLimitError, match="project a"):
+        used.begin((a,), free=True)
+    clock.now += 30.0
+    used.begin((a,))
+    used.begin((Account("project c"),))
+
+
 def test_time_is_shared_out_among_those_who_use_it() -> None:
     clock = Clock()
     shared = SharedClock(clock)
@@ -79,10 +104,11 @@ def test_a_budget_is_spent_and_refilled() -> None:
     assert budgets.wait((*B, *A), 30.0) == pytest.approx(30.0)
     assert budgets.wait(A, 60.0) == 0
     # A project has four times as much.
-    budgets.charge(("project x",), 240.0, 0.0)
-    assert budgets.wait(("project x",), 0.0) == 0
+    x = (Account("project x", share=4),)
+    budgets.charge(x, 240.0, 0.0)
+    assert budgets.wait(x, 0.0) == 0
     for n in range(2 * MOST_ACCOUNTS):
-        budgets.charge((f"address {n}",), 1.0, 0.0)
+        budgets.charge((Account(f"address {n}"),), 1.0, 0.0)
     assert len(budgets._used) == MOST_ACCOUNTS
 
 
@@ -101,16 +127,16 @@ def test_who_used_too_much_waits_and_nobody_else_does() -> None:
     meter = used.begin(B)
     meter.charge(11.0)
     with pytest.raises(OverLimitError):
-        used.begin(("address 192.0.2.9", *B))
+        used.begin((Account("address 192.0.2.9"), *B))
 
 
 def test_requests_at_once_are_bounded_for_each_account() -> None:
     used = Usage(10.0, Clock())
-    begun = [used.begin((*A, "user ops")) for _ in range(MOST_UNDER_WAY)]
+    begun = [used.begin((*A, OPS)) for _ in range(MOST_UNDER_WAY)]
     with pytest.raises(OverLimitError):
         used.begin(A)
     with pytest.raises(OverLimitError):
-        used.begin((*B, "user ops"))
+        used.begin((*B, OPS))
     used.begin(B).stop()
     begun[0].stop()
     used.begin(A).stop()
@@ -125,7 +151,7 @@ def test_streams_of_one_caller_end_for_its_own_and_for_those_of_others() -> None
     assert not any(one.evicted for one in many)
     many.append(streams.open(A))
     assert [one.evicted for one in many] == [True, False, False, False, False]
-    others = [streams.open((f"address {n}",)) for n in range(4)]
+    others = [streams.open((Account(f"address {n}"),)) for n in range(4)]
     # The one with the most gave way, the oldest first.
     assert [one.evicted for one in many] == [True, True, True, False, False]
     assert not any(one.evicted for one in others)
@@ -136,6 +162,6 @@ def test_streams_of_one_caller_end_for_its_own_and_for_those_of_others() -> None
 
 def test_a_user_has_one_limit_at_all_addresses() -> None:
     streams = Streams(most=100, most_of_a_caller=2)
-    opened = [streams.open((f"address {n}", "user ops")) for n in range(3)]
+    opened = [streams.open((Account(f"address {n}"), OPS)) for n in range(3)]
     assert [one.evicted for one in opened] == [True, False, False]
-    assert usage.share_of("user ops") == 1
+    assert OPS.share == 1
