@@ -51,8 +51,8 @@ from exporter.history.cells.renewal import CellWatch
 from exporter.history.cells.wear import wear_lines
 from exporter.history.influxql import InfluxQL, NoAnswerError
 from exporter.history.last_answers import last_answers
-from exporter.history.rollups.live import LiveRollups
-from exporter.history.rollups.rollup_process import RollupProcess
+from exporter.history.project_past import past_of
+from exporter.history.rollups.live import rollups_of
 from exporter.history.window_refill import read_window
 from exporter.model.audit_file import AuditFile, AuditLogError
 from exporter.model.cell_findings import SiteCells
@@ -62,10 +62,10 @@ from exporter.model.text import sites_word
 from exporter.serve.publication import Publication, ServiceNumbers
 from exporter.serve.supervisor import ServerSupervisor
 from exporter.store.cell_cadence import CellStore, has_cell_issue
-from exporter.store.connection import connection_of
-from exporter.store.line_protocol import assessment_lines, event_line, snapshot_lines
+from exporter.store.line_protocol import event_line, snapshot_lines
+from exporter.store.project_writers import writers_of
 from exporter.store.queue_stats import SpoolNumbers
-from exporter.store.writer import writer_of
+from exporter.store.writer import Writer
 from scoring.solar import Expected
 
 log = logging.getLogger(__name__)
@@ -107,8 +107,11 @@ class Collector:
         self._integrated = self._observed = time.monotonic()
         self._reloading = asyncio.Lock()
         self._stopping = False
-        self._writer = writer_of(settings, rng)
-        self._rollups = self._live_rollups()
+        self._project_of = _projects(fleet_file.fleet)
+        self._writers = writers_of(settings, rng)
+        self._rollups = (
+            rollups_of(self._writers, lambda: self._project_of) if settings.rollups else []
+        )
         self._prices = self._price_feed()
         self._http = HttpClient(settings.networks)
         self._secrets = site_secrets_of(settings)
@@ -124,7 +127,7 @@ class Collector:
             default_interval=settings.interval_seconds,
             rng=rng,
         )
-        self._stored = InfluxQL.from_settings(settings)
+        self._stored = past_of(settings, lambda: self._project_of)
         self._cell_watch = self._watch_of_cells()
         self._reload_tasks: set[asyncio.Task[None]] = set()
         self._dispatcher = self._dispatcher_of(settings)
@@ -163,10 +166,9 @@ class Collector:
         except SystemExit:
             await self._http.close()
             raise
-        if self._writer is not None:
-            self._writer.start()
-        if self._rollups is not None:
-            self._rollups.start()
+        self._writers.start()
+        for rollups in self._rollups:
+            rollups.start()
         self._poller.start(self._file.fleet)
         await self._start_jobs()
         sites = sites_word(len(self._file.fleet.sites))
@@ -191,12 +193,10 @@ class Collector:
         if self._cell_watch is not None:
             await self._cell_watch.stop()
         await self._poller.stop()
-        if self._rollups is not None:
-            await self._rollups.stop()
-        if self._writer is not None:
-            self._assess()
-            self._store_assessment()
-            await self._writer.stop()
+        await asyncio.gather(*(rollups.stop() for rollups in self._rollups))
+        self._assess()
+        self._store_assessment()
+        await self._writers.stop()
         await asyncio.gather(watching_cells, recalling, first_sun, return_exceptions=True)
         await self._server.ended()
         await self._http.close()
@@ -222,24 +222,25 @@ class Collector:
 
     async def _recall(self) -> None:
         """Take in when sites answered last before this start."""
-        if self._stored is None:
-            return
+        if self._stored is not None:
+            await asyncio.gather(*(self._recall_from(one) for one in self._stored.each()))
+
+    async def _recall_from(self, stored: InfluxQL) -> None:
         try:
             async with asyncio.timeout(RECALL_SECONDS):
-                answered = await last_answers(self._stored, self._state.ids, time.time())
+                answered = await last_answers(stored, self._state.ids, time.time())
         except (NoAnswerError, TimeoutError) as error:
             log.info("when sites answered last before this start is not known: %s", error)
         else:
             self._state.recall(answered, time.monotonic(), time.time())
-        await self._refill()
+        await self._refill(stored)
 
-    async def _refill(self) -> None:
-        """Fill the window of the recent past with what was stored before this start."""
-        assert self._stored is not None
+    async def _refill(self, stored: InfluxQL) -> None:
+        """Fill the window of the recent past with what one database held before this start."""
         ids = self._state.ids
         try:
             async with asyncio.timeout(REFILL_SECONDS):
-                before = await read_window(self._stored, ids, self._state.constants, self._began)
+                before = await read_window(stored, ids, self._state.constants, self._began)
         except (NoAnswerError, TimeoutError) as error:
             log.info("the past of the sites is not read back: %s", error)
             return
@@ -253,25 +254,22 @@ class Collector:
         return CellWatch(self._stored, time.time, queue and queue / "cells", self._store_cells)
 
     def _store_cells(self, found: SiteCells) -> None:
-        if self._writer is not None:
-            self._writer.add(wear_lines(found))
+        if (writer := self._writer_of(found.site)) is not None:
+            writer.add(wear_lines(found))
 
-    def _live_rollups(self) -> LiveRollups | None:
-        connection = connection_of(self._settings)
-        if self._writer is None or connection is None or not self._settings.rollups:
-            return None
-        return LiveRollups(
-            RollupProcess(connection), self._writer, lambda: self._state.ids, time.time
-        )
+    def _writer_of(self, site: str) -> Writer | None:
+        return self._writers.of(self._project_of.get(site))
 
     def _price_feed(self) -> PriceFeed | None:
-        if self._writer is None or self._settings.tariffs is None:
+        # Prices belong to no project.
+        writer = self._writers.of(None)
+        if writer is None or self._settings.tariffs is None:
             return None
         try:
             tariffs = load_tariffs(self._settings.tariffs)
         except SideFileError as error:
             raise SystemExit(f"fleetscope: {error}") from error
-        return PriceFeed(tariffs, self._writer, time.time) if tariffs.series else None
+        return PriceFeed(tariffs, writer, time.time) if tariffs.series else None
 
     def _dispatcher_of(self, settings: Settings) -> Dispatcher | None:
         if settings.dispatch_journal is None:
@@ -296,9 +294,9 @@ class Collector:
             return 403, {"detail": str(DispatchOffError())}
         return await self._dispatcher.answer(request)
 
-    def _add_lines(self, lines: list[str]) -> None:
-        if self._writer is not None:
-            self._writer.add(lines)
+    def _add_lines(self, site: str, lines: list[str]) -> None:
+        if (writer := self._writer_of(site)) is not None:
+            writer.add(lines)
 
     def _publication(self) -> Publication:
         whole = self._file.whole if self._settings.shard_urls else None
@@ -315,10 +313,10 @@ class Collector:
             self._state.apply(snapshot, time.monotonic())
             if self._dispatcher is not None:
                 self._dispatcher.observe(snapshot.site)
-        if self._writer is not None:
-            self._writer.add(snapshot_lines(snapshot))
+        if (writer := self._writer_of(snapshot.site)) is not None:
+            writer.add(snapshot_lines(snapshot))
             every = snapshot.site in self._cell_issues
-            self._writer.add_blocks(self._cells.blocks(snapshot, every=every))
+            writer.add_blocks(self._cells.blocks(snapshot, every=every))
 
     def _assess(self) -> None:
         before, now = time.thread_time(), time.monotonic()
@@ -345,7 +343,7 @@ class Collector:
         self._observed = now
 
     def _store_assessment(self) -> None:
-        if self._writer is None:
+        if not self._writers.by_project:
             return
         latest = self._latest
         active = {
@@ -359,7 +357,7 @@ class Collector:
             if (site, code) not in active and site in self._state.row
         ]
         self._stored_issues = active
-        self._writer.add(assessment_lines(latest, gone))
+        self._writers.add_assessment(latest, gone)
 
     async def _watch_cells(self) -> None:
         if self._cell_watch is not None:
@@ -402,6 +400,7 @@ class Collector:
 
     def _reconfigure(self, fleet: Fleet) -> None:
         self._expected = None
+        self._project_of = _projects(fleet)
         self._state.reconfigure(fleet)
         self._cells.forget(site.id for site in fleet.sites)
         self._poller.reconfigure(fleet)
@@ -409,22 +408,24 @@ class Collector:
         self._assess()
 
     def _store_event(self, kind: str, words: str) -> None:
-        if self._writer is not None:
-            self._writer.add([event_line(kind, words, time.time())])
+        # What the exporter does is about all projects.
+        if (writer := self._writers.of(None)) is not None:
+            writer.add([event_line(kind, words, time.time())])
 
     def _numbers(self) -> ServiceNumbers:
-        writer = self._writer
+        spools = self._writers.spools()
         stats = self._poller.stats
         return ServiceNumbers(
             lag_seconds=self._poller.lag_seconds,
             skipped=stats.skipped,
             clock_steps=self._clock_steps.count,
             assessment_seconds=self._assess_seconds,
-            spool=SpoolNumbers.of(writer.queue if writer else None, self._settings),
-            writes=writer.stats.writes if writer else 0,
-            write_errors=writer.stats.errors if writer else 0,
+            spool=SpoolNumbers.together(spools.values()),
+            spools=spools if set(spools) - {None} else {},
+            writes=self._writers.writes,
+            write_errors=self._writers.errors,
             cells_every=self._cell_watch.every_seconds if self._cell_watch else None,
-            rollups_time=self._rollups.stats.success_time if self._rollups else None,
+            rollups_time=min((r.stats.success_time for r in self._rollups), default=None),
             reload_successful=self._file.successful,
             reload_time=self._file.success_time,
             access_files={
@@ -436,6 +437,10 @@ class Collector:
             all_sites=self._file.all_sites,
             orders=self._dispatcher.book() if self._dispatcher is not None else None,
         )
+
+
+def _projects(fleet: Fleet) -> dict[str, str | None]:
+    return {site.id: site.project for site in fleet.sites}
 
 
 def listen(settings: Settings) -> socket.socket:

@@ -147,13 +147,16 @@ def _from_influxdb(site: str, at: str | None, commissioned: date | None) -> Site
 
     from exporter.ask.periods.reader import read_moment
     from exporter.ask.query import QueryError
+    from exporter.cli.databases import Databases
     from exporter.config.settings import SettingsError, load_settings
     from exporter.history.cells.analysis import analyse_site
     from exporter.history.influxql import InfluxQL
 
     try:
         settings = load_settings()
-        source = InfluxQL.from_settings(settings)
+        databases = Databases(settings)
+        own = databases.by_project.get(databases.of(site))
+        source = InfluxQL.from_settings(own) if own is not None else None
         until = time.time() if at is None else read_moment(at, datetime.now(UTC), UTC).timestamp()
     except (SettingsError, QueryError) as error:
         _fail(f"--at: {error}" if isinstance(error, QueryError) else str(error))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
@@ -88,13 +88,12 @@ def import_files(
             rich_help_panel=_FILES,
         ),
     ] = None,
+    project: Annotated[
+        str | None, typer.Option("--project", help="Only sites of it.", rich_help_panel=_FILES)
+    ] = None,
     timezone: Annotated[
         str | None,
-        typer.Option(
-            "--timezone",
-            help="Of local times: Europe/Berlin, UTC, +01:00.",
-            rich_help_panel=_WRITTEN,
-        ),
+        typer.Option("--timezone", help="Such as Europe/Berlin, +01:00.", rich_help_panel=_WRITTEN),
     ] = None,
     ambiguous: Annotated[
         str | None,
@@ -195,6 +194,8 @@ def import_files(
     require("import")
     from rich.console import Console
 
+    from exporter.cli.import_databases import choose_database
+    from exporter.config.settings import SettingsError
     from exporter.history.importing.layout import LayoutError
 
     console = Console(stderr=True)
@@ -212,9 +213,13 @@ def import_files(
     try:
         rules, sites, common = _understand(given, site, pattern, mapping, changes)
         plans, left_out = _plans(folder, rules, sites, common, fleet)
-    except (LayoutError, ValueError) as error:
+        settings = None
+        if not only_check:
+            settings, plans, left_out = choose_database(
+                plans, left_out, _settings(), fleet, project
+            )
+    except (LayoutError, SettingsError, ValueError) as error:
         _fail(str(error))
-    settings = None if only_check else _settings()
     outcome, seconds = _import(
         folder, plans, left_out, settings, console, state, again=again, extend=extend_retention
     )
@@ -325,7 +330,7 @@ def _settings() -> Settings:
         settings = load_settings()
     except SettingsError as error:
         _fail(str(error))
-    if settings.influxdb_url is None:
+    if settings.influxdb_url is None and settings.influxdb_projects is None:
         _fail("no InfluxDB is named; set FLEETSCOPE_INFLUXDB_URL, or use --check")
     return settings
 
@@ -450,6 +455,6 @@ def _report(outcome: Outcome, seconds: float, *, checked: bool, as_json: bool) -
     messages.show(outcome, console(), checked=checked, seconds=seconds)
 
 
-def _fail(message: str) -> Any:
+def _fail(message: str) -> NoReturn:
     typer.echo(f"fleetscope: {message}", err=True)
     raise typer.Exit(1)

@@ -12,9 +12,10 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from exporter.ask.lookup import UnknownSiteError
 from exporter.ask.periods.reader import read_span
 from exporter.ask.query import QueryError
+from exporter.cli.databases import Databases, title
 from exporter.cli.site_names import site_ids
 from exporter.config.fleet_file import FleetFileError
-from exporter.config.settings import Settings
+from exporter.config.settings import Settings, SettingsError
 from exporter.history.rollups.recount import Report, RollupError, find_stale, recount, stored_span
 from exporter.history.rollups.source import Source
 from exporter.store.connection import connection_of
@@ -24,7 +25,6 @@ from exporter.store.target import NotAllowedError, RetryLaterError
 NAMED_DAYS = 20
 _FAILURES = (
     *(NoAnswerError, RollupError, RetryLaterError, NotAllowedError, ValueError, QueryError),
-    *(UnknownSiteError, FleetFileError),
 )
 
 
@@ -57,8 +57,37 @@ def run(
     check: bool,
     force: bool,
 ) -> int:
-    """Run the command; returns the exit code: 0 done or all is right, 1 days need it, 2 failed."""
+    """Run the command on every database of the sites; returns the worst exit code.
+
+    0: done, or all is right; 1: days need it; 2: failed.
+    """
     console = Console(stderr=True)
+    try:
+        databases = Databases(settings)
+        sites = site_ids(settings, sites)
+    except (SettingsError, UnknownSiteError, FleetFileError) as error:
+        console.print(f"fleetscope: {error}", markup=False, soft_wrap=True)
+        return 2
+    if not databases.are_several:
+        return _run(console, settings, start, stop, sites, check=check, force=force)
+    codes = []
+    for project, own in databases.with_sites(sites):
+        console.print(f"{title(project)}:", markup=False)
+        one = databases.by_project[project]
+        codes.append(_run(console, one, start, stop, own, check=check, force=force))
+    return max(codes, default=0)
+
+
+def _run(
+    console: Console,
+    settings: Settings,
+    start: str | None,
+    stop: str | None,
+    sites: tuple[str, ...],
+    *,
+    check: bool,
+    force: bool,
+) -> int:
     connection = connection_of(settings)
     if connection is None:
         console.print("fleetscope: FLEETSCOPE_INFLUXDB_URL is not set")
@@ -67,7 +96,6 @@ def run(
     now_ms = round(time.time() * 1000)
     try:
         now = datetime.fromtimestamp(now_ms / 1000, UTC)
-        sites = site_ids(settings, sites)
         start_ms = parse_time(start, now) if start else None
         stop_ms = parse_end(stop, now) if stop else now_ms
         if start_ms is None:

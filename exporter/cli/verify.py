@@ -10,7 +10,8 @@ from rich.table import Table
 from exporter.ask.periods.reader import read_moment, read_span
 from exporter.ask.query import QueryError
 from exporter.cli.console import plain_table
-from exporter.config.settings import Settings
+from exporter.cli.databases import Databases, title
+from exporter.config.settings import Settings, SettingsError
 from exporter.store.connection import connection_of
 from exporter.store.influx import InfluxClient
 from exporter.store.queue import Fate
@@ -27,6 +28,25 @@ def show(settings: Settings, first: str, last: str | None, console: Console) -> 
     VerifyError
         It could not be made.
     """
+    try:
+        databases = Databases(settings)
+    except SettingsError as error:
+        raise VerifyError(str(error)) from error
+    if not databases.are_several:
+        return _show(settings, first, last, console)
+    codes = []
+    for project, own in databases.by_project.items():
+        console.print(f"{title(project)}:", markup=False)
+        try:
+            codes.append(_show(own, first, last, console))
+        except VerifyError as error:
+            # Nothing is said of this one; the others are compared all the same.
+            console.print(f"fleetscope: {error}", markup=False, soft_wrap=True)
+            codes.append(2)
+    return max(codes)
+
+
+def _show(settings: Settings, first: str, last: str | None, console: Console) -> int:
     if settings.queue_dir is None:
         raise VerifyError("the ledger is on disk only with FLEETSCOPE_QUEUE_DIR, which is not set")
     connection = connection_of(settings)

@@ -10,7 +10,14 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field, SecretStr, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    Field,
+    SecretStr,
+    StringConstraints,
+    ValidationError,
+    model_validator,
+)
 from pydantic_settings import (
     BaseSettings,
     EnvSettingsSource,
@@ -90,6 +97,8 @@ def _check_retention(value: str) -> str:
 
 
 Retention = Annotated[str, AfterValidator(_check_retention)]
+UrlText = Annotated[str, AfterValidator(_check_url)]
+DatabaseName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
 
 
 def _read_secret(path: Path) -> str:
@@ -231,10 +240,13 @@ class Settings(BaseSettings):
         None, description="InfluxDB to write to; without it nothing is stored"
     )
     influxdb_api: Literal["v1", "v2"] = Field("v2", description="v2 for InfluxDB 2.x, v1 for 1.x")
-    influxdb_database: str = Field(
-        "fleet",
-        pattern=r"^[A-Za-z0-9_-]{1,64}$",
-        description="Database (v1), or first part of the bucket names (v2)",
+    influxdb_database: DatabaseName = Field(
+        "fleet", description="Database (v1), or first part of the bucket names (v2)"
+    )
+    influxdb_projects: Path | None = Field(
+        None,
+        description="Databases of projects that have one of their own, YAML; see security.md. Read "
+        "at the start",
     )
     influxdb_retention: Retention = Field(
         "90d", description="How long full detail is kept, set when it is created"

@@ -21,13 +21,13 @@ class OrderLog:
     ----------
     audit : AuditFile
     store : callable
-        Takes lines for InfluxDB.
+        Takes the id of a site and its lines for InfluxDB.
     stamp : callable
         Unix seconds for the next point.
     """
 
     def __init__(
-        self, audit: AuditFile, store: Callable[[list[str]], None], stamp: Callable[[], float]
+        self, audit: AuditFile, store: Callable[[str, list[str]], None], stamp: Callable[[], float]
     ) -> None:
         self._audit = audit
         self._store = store
@@ -42,6 +42,7 @@ class OrderLog:
             if isinstance(value := event.evidence.get(name), int | float):
                 figures[name] = float(value)
         self._store(
+            order.site,
             [
                 order_line(
                     order.site,
@@ -58,7 +59,7 @@ class OrderLog:
                     },
                     self._stamp(),
                 )
-            ]
+            ],
         )
         if event.state in _AUDITED:
             self._audit.record(

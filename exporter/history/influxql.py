@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 from contextvars import ContextVar
 
 from exporter.config.settings import Settings
@@ -69,6 +69,18 @@ class InfluxQL:
         if connection is None:
             return None
         return cls(connection.url, connection.database, dict(connection.headers))
+
+    def of_projects(self, projects: Collection[str | None]) -> InfluxQL:
+        """The past of some projects; this database holds that of all, and limits nothing."""
+        return self
+
+    def each(self) -> Sequence[InfluxQL]:
+        """Readers of which each asks one database."""
+        return (self,)
+
+    def connection_of(self, site: str) -> Connection | None:
+        """Where a site is stored; None where it is not."""
+        return self.connection
 
     async def select(self, statement: str, retention: str = RAW) -> list[Series]:
         """The series that a statement gives, in the server's order.

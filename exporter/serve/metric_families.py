@@ -201,6 +201,17 @@ FAMILIES: Mapping[str, Description] = MappingProxyType(
             "1 while what waits is on disk, 0 while the disk cannot be written and it waits in "
             "memory; absent without a queue on disk",
         ),
+        "database_spool_ratio": Description(
+            "gauge",
+            "Share of its queue's limit that waits for the database of a project; that of all "
+            "other sites has no project. Absent where no project has a database of its own",
+            ("project",),
+        ),
+        "database_spool_oldest_timestamp_seconds": Description(
+            "gauge",
+            "Unix time of the oldest batch that waits for that database; absent while none does",
+            ("project",),
+        ),
         "influxdb_writes_total": Description("counter", "Batches sent to InfluxDB"),
         "influxdb_errors_total": Description(
             "counter", "Batches or requests that InfluxDB did not accept"

@@ -318,6 +318,15 @@ def _own_metrics(numbers: ServiceNumbers) -> Iterator[Metric]:
     ):
         if value is not None:
             yield _single(name, value)
+    if numbers.spools:
+        ratio = _family("database_spool_ratio")
+        oldest = _family("database_spool_oldest_timestamp_seconds")
+        for project, own in numbers.spools.items():
+            ratio.add_metric([project or ""], own.bytes / own.limit_bytes)
+            if own.oldest is not None:
+                oldest.add_metric([project or ""], own.oldest)
+        yield ratio
+        yield oldest
     yield _single("influxdb_writes_total", numbers.writes)
     yield _single("influxdb_errors_total", numbers.write_errors)
     if numbers.cells_every is not None:

@@ -20,7 +20,7 @@ from exporter.config.settings import Settings
 from exporter.deliver.alertmanager import Alertmanager
 from exporter.deliver.schedule import Deliveries, load_side_files
 from exporter.drivers import DRIVERS
-from exporter.history.influxql import InfluxQL
+from exporter.history.project_past import ProjectsOfSites, past_of
 from exporter.intake.telemetry import Batch
 from exporter.model.process_memory import return_large_blocks, spare_collections
 from exporter.serve.access.server import GuardedServer, open_audit_log
@@ -56,9 +56,9 @@ class ServerProcess:
         self._decoder = Decoder()
         self._published: Publication | None = None
         self._received = time.monotonic()
-        stored = InfluxQL.from_settings(settings)
         self._shards = ShardFleet(settings, self._publication) if settings.shard_urls else None
         answered = self._shards.publication if self._shards else self._publication
+        stored = past_of(settings, ProjectsOfSites(lambda: answered().assessment.fleet))
         self._pool = Pool(settings, answered)
         files = load_side_files(settings)
         audit = open_audit_log(settings)

@@ -32,6 +32,8 @@ class ServiceNumbers:
     ----------
     process_id : int or None
         The process whose use of resources is reported; None: the one that renders the metrics.
+    spools : mapping of project or None to SpoolNumbers
+        Each queue, where projects have databases of their own; None is that of all other sites.
     all_sites : int or None
         Sites in the fleet file, over all shards; None where that is not known.
     orders : OrderBook or None
@@ -49,6 +51,7 @@ class ServiceNumbers:
     rollups_time: float | None
     reload_successful: bool
     reload_time: float
+    spools: Mapping[str | None, SpoolNumbers] = field(default_factory=dict)
     access_files: Mapping[str, bool] = field(default_factory=dict)
     process_id: int | None = None
     all_sites: int | None = None

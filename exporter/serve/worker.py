@@ -21,7 +21,8 @@ from exporter.config.settings import Settings
 from exporter.deliver.alertmanager import Alertmanager
 from exporter.deliver.schedule import load_side_files, send_report
 from exporter.history.alert_history import AlertHistory
-from exporter.history.influxql import InfluxQL, limited_values
+from exporter.history.influxql import limited_values
+from exporter.history.project_past import ProjectsOfSites, past_of
 from exporter.serve.access.guard import CALLER
 from exporter.serve.access.usage import SharedClock
 from exporter.serve.access.visible import VisibleAssessment, calling, delivering, visibility
@@ -57,7 +58,7 @@ class Worker:
         self._files = load_side_files(settings)
         alerts = AlertHistory.from_settings(settings)
         self._visible = visible = VisibleAssessment(lambda: self._publication().assessment)
-        stored = InfluxQL.from_settings(settings)
+        stored = past_of(settings, ProjectsOfSites(lambda: self._publication().assessment.fleet))
         self._stored = VisiblePast(stored, visible) if stored is not None else None
         self._app = make_app(
             visible,

@@ -28,6 +28,7 @@ ROWS_IN_A_CHUNK = 20_000
 PLAIN = {"Accept-Encoding": "identity"}
 """For answers of many rows: InfluxDB takes longer to compress them than that saves on the way."""
 _REFUSED = "InfluxDB refused the query"
+_SILENT = "InfluxDB does not answer"
 
 Tags = tuple[tuple[str, str], ...]
 
@@ -45,9 +46,14 @@ class NoAnswerError(Exception):
 
     status = 503
 
-    def __init__(self, message: str, reason: str = "InfluxDB does not answer") -> None:
+    def __init__(self, message: str, reason: str = _SILENT) -> None:
         super().__init__(message)
         self.reason = reason
+
+    @property
+    def is_silence(self) -> bool:
+        """Whether nothing answered, rather than InfluxDB refused."""
+        return self.reason == _SILENT
 
 
 def target_of(settings: Settings) -> Target:

@@ -7,10 +7,11 @@ Escaped names are cached: a fleet writes the same few over and over.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
 
 from exporter.assess.assessment import FleetAssessment, Issue
+from exporter.config.fleet import Site
 from exporter.model.snapshot import BatterySnapshot, Snapshot
 
 _TAG = str.maketrans({",": "\\,", "=": "\\=", " ": "\\ ", "\n": "_", "\r": "_", "\t": "_"})
@@ -120,7 +121,9 @@ def order_line(
 
 
 def assessment_lines(
-    assessment: FleetAssessment, cleared: Iterable[tuple[str, Issue]]
+    assessment: FleetAssessment,
+    cleared: Iterable[tuple[str, Issue]],
+    sites: Callable[[Site], bool] | None = None,
 ) -> list[str]:
     """Lines of one Assessment: ``health`` of every site, ``issue`` of every active one.
 
@@ -130,11 +133,15 @@ def assessment_lines(
     cleared : iterable of (site id, Issue)
         Issues that were active in the Assessment stored before and are no more: written once,
         inactive.
+    sites : callable, optional
+        Whether lines of a site are wanted; all by default.
     """
     stamp = milliseconds(assessment.time)
     lines = []
     scores = assessment.scores
     for row, site in enumerate(assessment.fleet.sites):
+        if sites is not None and not sites(site):
+            continue
         for part in scores.components:
             value = float(part.score[row])
             if not math.isnan(value):

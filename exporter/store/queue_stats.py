@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 from exporter.config.settings import Settings
@@ -33,6 +33,20 @@ class SpoolNumbers:
     oldest: float | None = None
     longest_seconds: float | None = None
     durable: bool | None = None
+
+    @classmethod
+    def together(cls, spools: Collection[SpoolNumbers]) -> SpoolNumbers:
+        """The numbers of several queues as of one; zeros without any."""
+        known = all(spool.points for spool in spools)
+        durable = [spool.durable for spool in spools if spool.durable is not None]
+        return cls(
+            points={f: sum(s.points[f] for s in spools) for f in Fate} if known else {},
+            bytes=sum(spool.bytes for spool in spools),
+            limit_bytes=sum(spool.limit_bytes for spool in spools),
+            oldest=min((s.oldest for s in spools if s.oldest is not None), default=None),
+            longest_seconds=next((s.longest_seconds for s in spools), None),
+            durable=all(durable) if durable else None,
+        )
 
     @classmethod
     def of(cls, queue: Queue | None, settings: Settings) -> SpoolNumbers:

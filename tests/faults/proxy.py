@@ -192,8 +192,10 @@ class Proxy:
     async def _forward(self, head: bytes, body: bytes) -> bytes:
         reader, writer = await asyncio.open_connection(*self._upstream)
         first, _, rest = head.partition(b"\r\n")
-        writer.write(first + b"\r\nConnection: close\r\n" + rest + body)
-        await writer.drain()
-        answer = await reader.read(-1)
-        writer.close()
+        try:
+            writer.write(first + b"\r\nConnection: close\r\n" + rest + body)
+            await writer.drain()
+            answer = await reader.read(-1)
+        finally:
+            writer.close()
         return answer.replace(b"Connection: close\r\n", b"", 1)

@@ -61,11 +61,13 @@ class Past:
         stretch = max(3600, round((end - start) / 200 / 3600) * 3600)
         level = await self._level("health", "score", start, end)
         score = "score" if level is None else "score_mean"
+        # Sums and counts, which databases of several projects can give each for itself.
         found = await self._ask(
-            f'SELECT mean("{score}") FROM {_of(level, "health", start, end)} AND {OVERALL} '
-            f"GROUP BY time({stretch}s) fill(none)"
+            f'SELECT sum("{score}"), count("{score}") FROM {_of(level, "health", start, end)} '
+            f"AND {OVERALL} GROUP BY time({stretch}s) fill(none)"
         )
-        return [(row[0] / 1000, row[1]) for series in found for row in series.rows]
+        rows = [row for series in found for row in series.rows if row[2]]
+        return [(row[0] / 1000, row[1] / row[2]) for row in rows]
 
     async def issues(self, start: float, end: float) -> list[dict[str, Any]]:
         """One entry for each issue of each site that was active: its newest ``since``, ``active``,

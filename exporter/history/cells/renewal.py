@@ -18,6 +18,7 @@ from pathlib import Path
 from exporter.history.influxql import InfluxQL
 from exporter.model.cell_findings import SiteCells, from_json
 from exporter.model.workers import Program, ProgramError
+from exporter.store.connection import Connection
 
 log = logging.getLogger(__name__)
 
@@ -110,12 +111,21 @@ class CellWatch:
         """
         if self._stopping.is_set():
             return None
-        connection = self._stored.connection
+        connections: list[Connection] = []
+        database_of: dict[str, int] = {}
+        for site in sites:
+            connection = self._stored.connection_of(site)
+            if connection is None:
+                continue
+            if connection not in connections:
+                connections.append(connection)
+            database_of[site] = connections.index(connection)
         job = {
-            "url": connection.url,
-            "database": connection.database,
-            "headers": dict(connection.headers),
-            "sites": list(sites),
+            "databases": [
+                {"url": c.url, "database": c.database, "headers": dict(c.headers)}
+                for c in connections
+            ],
+            "sites": database_of,
             "commissioned": {site: str(day) for site, day in sites.items() if day is not None},
             "folder": str(self._folder) if self._folder else None,
             "spread_seconds": spread_seconds,

@@ -9,8 +9,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from exporter.history.rollups.due import GRACE_MS, Task, due
 from exporter.history.rollups.plot_level import level_batch
@@ -19,6 +21,7 @@ from exporter.history.rollups.source import DAY_MS
 from exporter.model.levels import LEVELS
 from exporter.model.workers import BrokenProcessPool
 from exporter.store.influx import NoAnswerError
+from exporter.store.project_writers import ProjectWriters
 from exporter.store.writer import Writer
 
 log = logging.getLogger(__name__)
@@ -161,3 +164,24 @@ class LiveRollups:
                 if self._complained:
                     log.info("roll-ups are made again")
                 self._complained = False
+
+
+def rollups_of(
+    writers: ProjectWriters, projects: Callable[[], Mapping[str, str | None]]
+) -> list[LiveRollups]:
+    """Roll-ups of each database, in a process of its own: one that hangs delays no other.
+
+    Parameters
+    ----------
+    writers : ProjectWriters
+    projects : callable
+        The project of every site that is polled, by id.
+    """
+
+    def sites_of(key: str | None) -> list[str]:
+        return [site for site, project in projects().items() if writers.key_of(project) == key]
+
+    return [
+        LiveRollups(RollupProcess(connection), writer, partial(sites_of, key), time.time)
+        for key, writer, connection in writers.connections()
+    ]

@@ -39,7 +39,6 @@ class VisiblePast(InfluxQL):
     """
 
     def __init__(self, stored: InfluxQL, visible: Callable[[], FleetAssessment]) -> None:
-        self.connection = stored.connection
         self._stored = stored
         self._visible = visible
 
@@ -52,14 +51,17 @@ class VisiblePast(InfluxQL):
         LookupError
             Outside a request.
         """
-        if visibility().projects is None or statement.count("FROM ") == statement.count(
-            _OF_EVERYBODY
-        ):
+        projects = visibility().projects
+        if statement.count("FROM ") == statement.count(_OF_EVERYBODY):
+            # They are stored with the sites of no project.
+            return await self._stored.of_projects((None,)).select(statement, retention)
+        if projects is None:
             return await self._stored.select(statement, retention)
         sites = {site.id for site in self._visible().fleet.sites}
         if not sites or f"FROM {_OF_THE_EXPORTER} " in statement:
             return []
-        found = await self._stored.select(limited_to(sites, statement), retention)
+        stored = self._stored.of_projects(projects)
+        found = await stored.select(limited_to(sites, statement), retention)
         return [series for series in found if series.tags.get("site") in {None, "", *sites}]
 
     async def close(self) -> None:
