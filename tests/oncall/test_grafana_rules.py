@@ -34,7 +34,11 @@ def test_alerts_go_to_the_one_alertmanager() -> None:
     (point,) = document["contactPoints"]
     (receiver,) = point["receivers"]
     assert receiver["type"] == "prometheus-alertmanager"
-    assert receiver["settings"] == {"url": "$FLEETSCOPE_ALERTMANAGER_URL"}
+    assert receiver["settings"] == {
+        "url": "$FLEETSCOPE_ALERTMANAGER_URL",
+        "basicAuthUser": "$FLEETSCOPE_ALERTMANAGER_USERNAME",
+        "basicAuthPassword": "${FLEETSCOPE_ALERTMANAGER_PASSWORD}",
+    }
     (policy,) = document["policies"]
     assert policy["receiver"] == point["name"]
 

@@ -56,7 +56,9 @@ def test_it_has_every_part() -> None:
 def test_service_is_watched_and_restarted(name: str) -> None:
     service = SERVICES[name]
     assert service["restart"] == "unless-stopped"
-    assert service["healthcheck"]["test"][0] == "CMD"
+    # A shell only where it keeps the password out of the list of processes.
+    signs_in = name in ("prometheus", "alertmanager")
+    assert service["healthcheck"]["test"][0] == ("CMD-SHELL" if signs_in else "CMD")
 
 
 @pytest.mark.parametrize("name", sorted(SERVICES))
@@ -104,8 +106,8 @@ def test_each_secret_volume_belongs_to_one_container() -> None:
     for name, service in SERVICES.items():
         mounted = [v for v in service.get("volumes", []) if "-secrets:" in v]
         if name == "setup":
-            assert len(mounted) == 3
-        elif name in ("exporter", "prometheus", "grafana"):
+            assert len(mounted) == 5
+        elif name in ("exporter", "prometheus", "alertmanager", "grafana"):
             assert mounted == [f"{name}-secrets:/secrets:ro"]
         else:
             assert mounted == []
@@ -115,8 +117,9 @@ def test_prometheus_differs_from_the_local_run_by_its_sign_in_alone() -> None:
     folder = ROOT / "provisioning" / "prometheus"
     plain = yaml.safe_load((folder / "prometheus.yml").read_text("utf-8"))
     signed_in = yaml.safe_load((folder / "prometheus-sign-in.yml").read_text("utf-8"))
-    sign_in = signed_in["scrape_configs"][0].pop("basic_auth")
-    assert sign_in == {"username": "prometheus", "password_file": "/secrets/password"}
+    for part in (signed_in["scrape_configs"][0], signed_in["alerting"]["alertmanagers"][0]):
+        sign_in = part.pop("basic_auth")
+        assert sign_in == {"username": "prometheus", "password_file": "/secrets/password"}
     assert signed_in == plain
 
 
@@ -154,7 +157,7 @@ def test_grafana_is_told_every_address_that_its_files_name() -> None:
         for variable in re.findall(r"\$\{?(FLEETSCOPE_[A-Z_]+)", path.read_text("utf-8"))
     }
     assert named <= set(SERVICES["grafana"]["environment"])
-    assert len(named) == 5
+    assert len(named) == 9
 
 
 def test_compose_reads_it(tmp_path: Path) -> None:

@@ -85,7 +85,24 @@ def test_every_metric_that_is_described_and_no_other_is_exposed() -> None:
         PREFIX + (name.removesuffix("_total") if m.kind == "counter" else name)
         for name, m in FAMILIES.items()
     }
-    assert own == described - {f"{PREFIX}spool_oldest_timestamp_seconds"}
+    # These are absent while nothing waits, and without databases of projects.
+    absent = ("spool_oldest_timestamp_seconds", "database_spool_ratio")
+    absent += ("database_spool_oldest_timestamp_seconds",)
+    assert own == described - {PREFIX + name for name in absent}
+
+
+def test_each_database_of_a_project_has_its_queue() -> None:
+    spools = {
+        None: SpoolNumbers(limit_bytes=100),
+        "south": SpoolNumbers(bytes=50, limit_bytes=100, oldest=WALL),
+    }
+    numbers = replace(NUMBERS, spools=spools)
+    latest = judge(fleet("a"), [snapshot("a", {})])
+    text = generate_latest(registry(lambda: latest, lambda: numbers)).decode()
+    assert 'fleetscope_database_spool_ratio{project=""} 0.0' in text
+    assert 'fleetscope_database_spool_ratio{project="south"} 0.5' in text
+    assert 'fleetscope_database_spool_oldest_timestamp_seconds{project="south"}' in text
+    assert 'fleetscope_database_spool_oldest_timestamp_seconds{project=""}' not in text
 
 
 @pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool is not installed")

@@ -25,7 +25,8 @@ def watch() -> CellWatch:
 @pytest.mark.slow
 def test_every_site_is_told_of_and_the_work_is_counted() -> None:
     sites = ["alpha", "beta", "gamma"]
-    job = {"url": SILENT, "database": "fleet", "headers": {}, "sites": sites, "spread_seconds": 3}
+    databases = [{"url": SILENT, "database": "fleet", "headers": {}}]
+    job = {"databases": databases, "sites": dict.fromkeys(sites, 0), "spread_seconds": 3}
     before = time.monotonic()
     done = subprocess.run(
         [sys.executable, "-m", "exporter.history.cells"],
