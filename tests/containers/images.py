@@ -81,12 +81,10 @@ def _make_base(engine: Engine) -> None:
         subprocess.run(
             ["debootstrap", "--variant=minbase", _RELEASE, name], check=True, capture_output=True
         )
-        packed = subprocess.Popen(
-            ["tar", "-C", name, "--exclude=./var/cache/apt/archives/*.deb", "-c", "."],
-            stdout=subprocess.PIPE,
-        )
-        engine.run("import", "-", _BASE, stdin=packed.stdout)
-        assert packed.wait() == 0
+        packing = ["tar", "-C", name, "--exclude=./var/cache/apt/archives/*.deb", "-c", "."]
+        with subprocess.Popen(packing, stdout=subprocess.PIPE) as packed:
+            engine.run("import", "-", _BASE, stdin=packed.stdout)
+        assert packed.returncode == 0
 
 
 def build_own(engine: Engine, folder: Path, tag: str) -> None:
