@@ -57,15 +57,15 @@ def settlement(
     from exporter.portfolio.reconciliation import reconciliation
 
     if books is None or contracts is None:
-        _fail("name the ledger and the contracts: --books FILE --contracts FILE")
+        fail("name the ledger and the contracts: --books FILE --contracts FILE")
     try:
         terms = load_contracts(contracts)
-        sites = _sites(terms, site or [])
-        start, end = _period(period, ZoneInfo(terms.zone))
+        sites = sites_of(terms, site or [])
+        start, end = period_of(period, ZoneInfo(terms.zone))
         with Ledger(books, read_only=True) as ledger:
             found = reconciliation(ledger, terms, sites, start, end, run)
     except (SideFileError, LedgerError) as error:
-        _fail(str(error))
+        fail(str(error))
     if as_json:
         typer.echo(json.dumps(_document(found, terms, start, end), indent=2))
     else:
@@ -73,22 +73,24 @@ def settlement(
     raise typer.Exit(3 if found.differences or found.missing else 0)
 
 
-def _sites(terms: Contracts, wanted: list[str]) -> list[SiteContract]:
+def sites_of(terms: Contracts, wanted: list[str]) -> list[SiteContract]:
+    """The contracts of the sites that are named, or all; ends the command where one is unknown."""
     known = {site.id: site for site in terms.sites}
     unknown = [name for name in wanted if name not in known]
     if unknown:
-        _fail(f"no contract of {', '.join(unknown)}; there are those of {', '.join(known)}")
+        fail(f"no contract of {', '.join(unknown)}; there are those of {', '.join(known)}")
     return [known[name] for name in wanted] if wanted else list(known.values())
 
 
-def _period(text: str, zone: ZoneInfo) -> tuple[float, float]:
+def period_of(text: str, zone: ZoneInfo) -> tuple[float, float]:
+    """Unix seconds of a period; ends the command where it is none."""
     from exporter.ask.periods.reader import read_period
     from exporter.ask.query import QueryError
 
     try:
         found = read_period(text, datetime.now(zone), zone)
     except QueryError as error:
-        _fail(f"--period {text}: {error}")
+        fail(f"--period {text}: {error}")
     return found.start.timestamp(), found.end.timestamp()
 
 
@@ -131,19 +133,19 @@ def _show(found: Reconciliation, terms: Contracts, period: tuple[float, float]) 
         out.print("The ledger has no lines of that period that could be compared.")
     whole = found.stated - found.own
     out.print(
-        f"Stated {_money(found.stated, terms)}, due {_money(found.own, terms)}: "
-        f"{_money(whole, terms, signed=True)} over {found.lines:,} lines.",
+        f"Stated {money(found.stated, terms)}, due {money(found.own, terms)}: "
+        f"{money(whole, terms, signed=True)} over {found.lines:,} lines.",
         soft_wrap=True,
     )
     for reason, count in found.missing.items():
         out.print(f"{count:,} lines are not judged: {reason}.", markup=False)
     if found.missing:
-        out.print(f"They state {_money(found.unjudged, terms)}.")
+        out.print(f"They state {money(found.unjudged, terms)}.")
     if not found.differences:
         return
     causes = plain_table("Cause", "Amount")
     for cause, amount in sorted(found.by_cause().items(), key=lambda pair: pair[1]):
-        causes.add_row(CAUSES[cause.value], _money(amount, terms, signed=True))
+        causes.add_row(CAUSES[cause.value], money(amount, terms, signed=True))
     out.print(causes)
     table = plain_table("Site", "Service", "From", "Cause", "Amount")
     largest = sorted(found.differences, key=lambda d: -abs(d.amount))
@@ -154,17 +156,19 @@ def _show(found: Reconciliation, terms: Contracts, period: tuple[float, float]) 
             d.service,
             f"{moment:%d %b %H:%M}",
             CAUSES[d.cause.value],
-            _money(d.amount, terms, signed=True),
+            money(d.amount, terms, signed=True),
         )
     out.print(table)
     if len(largest) > _SHOWN:
         out.print(f"and {len(largest) - _SHOWN} smaller ones; --json has them all")
 
 
-def _money(amount: Decimal, terms: Contracts, *, signed: bool = False) -> str:
+def money(amount: Decimal, terms: Contracts, *, signed: bool = False) -> str:
+    """An amount with its currency."""
     return f"{amount:{'+' if signed else ''},.2f} {terms.currency}"
 
 
-def _fail(reason: str) -> NoReturn:
+def fail(reason: str) -> NoReturn:
+    """End the command with a reason."""
     typer.echo(f"fleetscope: {reason}", err=True)
     raise typer.Exit(1)

@@ -72,9 +72,9 @@ class TierTerms(SideModel):
 
 
 class GuaranteeTerms(SideModel):
-    """A guaranteed figure with what is owed below it."""
+    """A guaranteed availability in percent, with what is owed below it."""
 
-    name: Literal["availability", "round_trip", "soh"]
+    name: Literal["availability"]
     target: Amount
     tiers: tuple[TierTerms, ...]
     cap: NotNegative

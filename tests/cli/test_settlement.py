@@ -1,4 +1,4 @@
-"""``fleetscope settlement`` over a month with planted errors."""
+"""``fleetscope settlement`` and ``portfolio`` over a month with planted errors."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from simulator.cli import main
 def month(tmp_path_factory: pytest.TempPathFactory) -> Path:
     made = tmp_path_factory.mktemp("month")
     assert main(["portfolio", "--output", str(made), "--month", "2026-03", "--seed", "2"]) == 0
-    for table in ("prices", "dispatch", "events"):
+    for table in ("prices", "dispatch", "events", "tickets"):
         assert invoke(made, "import", str(made / f"{table}.csv"), "--table", table).exit_code == 0
     for run in ("II", "SF"):
         path = str(made / f"settlement-{run}.csv")
@@ -73,3 +73,29 @@ def test_what_cannot_be_is_said(month: Path, arguments: tuple[str, ...], reason:
     found = invoke(month, "settlement", *arguments)
     assert found.exit_code == 1
     assert reason in found.stderr
+
+
+def test_the_portfolio_adds_up(month: Path) -> None:
+    found = invoke(month, "portfolio", "--period", "2026-03", "--json")
+    assert found.exit_code == 0
+    document = json.loads(found.output)
+    stated = sum(Decimal(site["stated"]) for site in document["sites"])
+    shared = sum(Decimal(part["total"]) for part in document["payouts"].values())
+    assert stated == shared
+    assert all(site["coverage"] == 1.0 for site in document["sites"])
+    assert all(0.9 < site["availability"] < 1 for site in document["sites"])
+
+
+def test_the_portfolio_on_a_terminal(month: Path) -> None:
+    found = invoke(month, "portfolio", "--period", "2026-03")
+    assert found.exit_code == 0
+    for words in ("yorkshire", "Owed to us", "optimiser", "100.0 %"):
+        assert words in found.output
+    # A share of some plants alone is none.
+    assert "optimiser" not in invoke(month, "portfolio", "thames", "--period", "2026-03").output
+
+
+def test_a_period_that_nobody_saw_has_no_availability(month: Path) -> None:
+    found = invoke(month, "portfolio", "--period", "2025-03")
+    assert "not known" in found.output
+    assert "0.0 %" in found.output

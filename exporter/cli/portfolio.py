@@ -1,0 +1,170 @@
+"""``fleetscope portfolio``: revenue, availability, what is owed, and who gets what."""
+
+from __future__ import annotations
+
+import json
+import math
+from datetime import datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+from zoneinfo import ZoneInfo
+
+import typer
+
+from exporter.cli.settlement import fail, money, period_of, sites_of
+
+if TYPE_CHECKING:
+    from exporter.portfolio.contracts_file import Contracts
+    from exporter.portfolio.reconciliation import Reconciliation
+    from exporter.portfolio.site_report import SiteReport
+    from scoring.money.partners import Payout
+
+
+def portfolio(
+    site: Annotated[
+        list[str] | None, typer.Argument(help="Ids of sites; without any all of the contracts.")
+    ] = None,
+    books: Annotated[
+        Path | None, typer.Option("--books", envvar="FLEETSCOPE_BOOKS", help="The ledger.")
+    ] = None,
+    contracts: Annotated[
+        Path | None,
+        typer.Option("--contracts", envvar="FLEETSCOPE_CONTRACTS", help="Contracts (YAML)."),
+    ] = None,
+    period: Annotated[
+        str, typer.Option("--period", help="Such as 'last month', 2026-03 or 'this week'.")
+    ] = "last month",
+    as_json: Annotated[bool, typer.Option("--json", help="All figures, as JSON.")] = False,
+) -> None:
+    """What each plant was paid, how available it was, what is owed for that, and who gets what."""
+    from exporter.config.side_file import SideFileError
+    from exporter.portfolio.contracts_file import load_contracts
+    from exporter.portfolio.ledger import Ledger, LedgerError
+    from exporter.portfolio.reconciliation import reconciliation
+    from exporter.portfolio.site_report import site_report
+    from scoring.money.partners import payouts
+
+    if books is None or contracts is None:
+        fail("name the ledger and the contracts: --books FILE --contracts FILE")
+    try:
+        terms = load_contracts(contracts)
+        sites = sites_of(terms, site or [])
+        start, end = period_of(period, ZoneInfo(terms.zone))
+        with Ledger(books, read_only=True) as ledger:
+            paid = {s.id: reconciliation(ledger, terms, [s], start, end) for s in sites}
+            reports = [site_report(ledger, s, start, end) for s in sites]
+    except (SideFileError, LedgerError) as error:
+        fail(str(error))
+    shares: dict[str, Payout] = {}
+    if terms.partners is not None and not site:
+        # A share of some plants alone is none: the waterfall is that of all.
+        whole = sum((one.stated + one.unjudged for one in paid.values()), Decimal(0))
+        shares = payouts(whole, terms.partners.waterfall(), terms.partners.guaranteed())
+    if as_json:
+        typer.echo(json.dumps(_document(reports, paid, shares, terms), indent=2))
+    else:
+        _show(reports, paid, shares, terms, (start, end))
+
+
+def _document(
+    reports: list[SiteReport],
+    paid: dict[str, Reconciliation],
+    shares: dict[str, Payout],
+    terms: Contracts,
+) -> dict[str, Any]:
+    return {
+        "currency": terms.currency,
+        "sites": [_site(report, paid[report.site]) for report in reports],
+        "payouts": {
+            name: {
+                "by_steps": str(payout.by_steps),
+                "by_minima": str(payout.by_minima),
+                "total": str(payout.total),
+            }
+            for name, payout in shares.items()
+        },
+    }
+
+
+def _site(report: SiteReport, paid: Reconciliation) -> dict[str, Any]:
+    available, failures = report.availability, report.failures
+    return {
+        "site": report.site,
+        "stated": str(paid.stated + paid.unjudged),
+        "due": str(paid.own),
+        "not_judged": str(paid.unjudged),
+        "availability": None if math.isnan(available.fraction) else available.fraction,
+        "coverage": available.coverage,
+        "down_seconds": {c.value: s for c, s in available.seconds.items() if s},
+        "failures": failures.failures,
+        "restoration_seconds": failures.restoration_s,
+        "repair_seconds": failures.repair_s,
+        "between_failures_seconds": failures.between_s,
+        "guarantees": [
+            {
+                "name": one.terms.name,
+                "target": str(one.terms.target),
+                "document": one.terms.document,
+                "actual": None
+                if math.isnan(one.availability.fraction)
+                else 100 * one.availability.fraction,
+                "coverage": one.availability.coverage,
+                "excluded_seconds": one.availability.excluded,
+                "met": one.verdict.met,
+                "owed": None if one.verdict.owed is None else str(one.verdict.owed),
+            }
+            for one in report.guarantees
+        ],
+        "owed": None if report.owed is None else str(report.owed),
+    }
+
+
+def _show(
+    reports: list[SiteReport],
+    paid: dict[str, Reconciliation],
+    shares: dict[str, Payout],
+    terms: Contracts,
+    period: tuple[float, float],
+) -> None:
+    from exporter.cli.console import console, plain_table
+
+    out, zone = console(), ZoneInfo(terms.zone)
+    begin, end = (datetime.fromtimestamp(time, zone) for time in period)
+    out.print(
+        f"Portfolio {begin:%d %b %Y} to {end:%d %b %Y %H:%M} ({terms.zone})",
+        markup=False,
+        style="bold",
+    )
+    table = plain_table(
+        *("Site", "Stated", "Due", "Available", "Observed", "Outages", "Restored in", "Owed to us")
+    )
+    for report in reports:
+        known, available = paid[report.site], report.availability
+        table.add_row(
+            report.site,
+            money(known.stated + known.unjudged, terms),
+            money(known.own, terms),
+            "–" if math.isnan(available.fraction) else f"{100 * available.fraction:.2f} %",
+            f"{100 * available.coverage:.1f} %",
+            str(report.failures.failures),
+            _hours(report.failures.restoration_s),
+            "not known" if report.owed is None else money(report.owed, terms),
+        )
+    out.print(table)
+    if any(paid[report.site].missing for report in reports):
+        out.print("Due leaves out periods without measured power or price: fleetscope settlement.")
+    if shares:
+        parts = plain_table("Partner", "By shares", "By minima", "In all")
+        for name, payout in shares.items():
+            parts.add_row(
+                name,
+                money(payout.by_steps, terms),
+                money(payout.by_minima, terms, signed=True),
+                money(payout.total, terms),
+            )
+        out.print(parts)
+
+
+def _hours(seconds: float | None) -> str:
+    return "–" if seconds is None else f"{seconds / 3600:.1f} h"
