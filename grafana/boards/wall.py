@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from grafana_foundation_sdk.builders import stat, text
 from grafana_foundation_sdk.builders.dashboard import Dashboard
-from grafana_foundation_sdk.models.dashboard import GridPos
 
 from grafana.boards.shared import SHARED_CAUSE, call_order, cause_variable
 from grafana.boards.trends import status_counts
 from grafana.boards.triage import CAUSES
 from grafana.kit import look
 from grafana.kit.dashboard import dashboard
-from grafana.kit.header import HEIGHT
 from grafana.kit.panels import Spec, dense, note, tiles
 from grafana.kit.queries import prom_now
 from grafana.kit.tables import link, transform
@@ -38,12 +36,11 @@ FOLLOWING = "|".join(
 def build() -> Dashboard:
     """The dashboard."""
     made = dashboard("fleetscope-fleet-wall", [cause_variable()], since="now/d")
-    made.with_panel(_counts()).with_panel(_clock())
+    # Grafana rounds heights to fill a screen: columns of several panels would end apart.
+    made.with_panel(_counts())
     made.with_panel(_line())
     made.with_panel(_call_first())
-    top = HEIGHT + 3 + 2
-    made.with_panel(_energy().grid_pos(GridPos(x=16, y=top, w=8, h=8)))
-    return made.with_panel(_answered().grid_pos(GridPos(x=16, y=top + 8, w=8, h=8)))
+    return made.with_panel(_energy()).with_panel(_answered()).with_panel(_clock())
 
 
 def _line() -> text.Panel:
@@ -61,7 +58,7 @@ def _counts() -> stat.Panel:
     spec = Spec(
         title="Sites by status",
         description="All sites now, in each of the five statuses.",
-        size=(18, 3),
+        size=(24, 3),
         unit=look.NUMBER,
         empty="–",
         low=0,
@@ -78,7 +75,7 @@ def _clock() -> stat.Panel:
         title="Clock",
         description="The time of the browser, as of the last refresh: a clock that stands still is "
         "a screen that does.",
-        size=(6, 3),
+        size=(8, 6),
         unit="time:HH:mm",
         empty="Prometheus gives no answer",
         colour=look.fixed("text"),
@@ -99,7 +96,7 @@ def _call_first() -> stat.Panel:
         title="Call first",
         description=f"The {TOP} sites that need attention most, those that page first, with their "
         "worst issue and their score. Red pages, orange has a ticket or a warning.",
-        size=(16, 16),
+        size=(24, 12),
         unit=look.SCORE,
         empty="Nobody has to be called",
         decimals=0,
@@ -129,30 +126,30 @@ def _call_first() -> stat.Panel:
 
 
 def _energy() -> stat.Panel:
-    made = "sum(sum_over_time(fleetscope_pv_power_watts[$__range:1m])) / 60"
+    made = "sum(sum_over_time(fleetscope_pv_power_watts[$__range:1m])) / 60 / 1000"
     spec = Spec(
         title="PV energy today",
         description="What the PV of all sites made since midnight, out of its power by the minute; "
         "a minute without a reading counts nothing.",
-        size=(8, 8),
-        unit="watth",
+        size=(8, 6),
+        unit="suffix: kWh PV today",
         empty="No PV is known",
         decimals=1,
         colour=look.fixed("text"),
         targets=[prom_now(made, "PV today")],
     )
-    return tiles(spec, columns=True, both=True, value=None)
+    return tiles(spec, columns=True, value=None)
 
 
 def _answered() -> stat.Panel:
     spec = Spec(
         title="Answered today",
         description="Share of the time since midnight in which sites answered, over all of them.",
-        size=(8, 8),
-        unit=look.RATIO,
+        size=(8, 6),
+        unit="suffix: % answered today",
         empty="No site was asked",
         decimals=1,
         colour=look.fixed("text"),
-        targets=[prom_now("avg(avg_over_time(fleetscope_site_up[$__range]))", "Answered")],
+        targets=[prom_now("100 * avg(avg_over_time(fleetscope_site_up[$__range]))", "Answered")],
     )
-    return tiles(spec, columns=True, both=True, value=None)
+    return tiles(spec, columns=True, value=None)

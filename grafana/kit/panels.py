@@ -194,7 +194,6 @@ def tiles(
     background: bool = False,
     sparkline: bool = False,
     names: bool = False,
-    both: bool = False,
     columns: bool = False,
     rows: bool = False,
     small: bool = False,
@@ -204,10 +203,9 @@ def tiles(
     """Single values in large type.
 
     ``background`` colours the tile and not the figure; ``names`` shows the series' name in place
-    of its value, and ``both`` names a single value, too; ``columns`` puts several values side by
-    side whatever the shape, ``rows`` below each other; ``small`` keeps the type from filling a
-    large panel, and ``value`` and ``title`` are then its sizes in pixels. A ``value`` of None fills
-    the panel with values alone, or with ``both``.
+    of its value; ``columns`` puts several values side by side whatever the shape, ``rows`` below
+    each other; ``small`` keeps the type from filling a large panel, and ``value`` and ``title`` are
+    then its sizes in pixels. A ``value`` of None fills the panel with values alone.
     """
     panel = dress(stat.Panel(), spec)
     panel.reduce_options(common.ReduceDataOptions().calcs(["lastNotNull"]).values(False))
@@ -217,7 +215,7 @@ def tiles(
     panel.justify_mode(kinds.BigValueJustifyMode.CENTER)
     mode = kinds.BigValueTextMode
     alone = mode.VALUE if value is None else mode.AUTO
-    panel.text_mode(mode.NAME if names else mode.VALUE_AND_NAME if both else alone)
+    panel.text_mode(mode.NAME if names else alone)
     panel.wide_layout(False)
     if (columns or rows or small) and value is not None:
         panel.text(common.VizTextDisplayOptions().title_size(title).value_size(value))
