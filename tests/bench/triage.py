@@ -18,6 +18,7 @@ import tempfile
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import yaml
 from rich.console import Console
@@ -71,15 +72,17 @@ def wait_for(prometheus: str, sites: int) -> None:
         time.sleep(1.0)
 
 
-def opened(page: Page, url: str) -> tuple[list[list[Any]], int, int]:
-    """Times of the queries, and bytes: ours, and all others."""
-    ours = others = 0
+def opened(page: Page, url: str) -> tuple[list[list[Any]], dict[str, int], int]:
+    """Times of the queries, bytes of ours by address, and of all others."""
+    ours: dict[str, int] = {}
+    others = 0
 
     def finished(request: Any) -> None:
-        nonlocal ours, others
-        size = request.sizes()["responseBodySize"]
+        nonlocal others
+        size = max(0, request.sizes()["responseBodySize"])
         if OURS.search(request.url):
-            ours += size
+            address = urlsplit(request.url).path[-40:]
+            ours[address] = ours.get(address, 0) + size
         else:
             others += size
 
@@ -127,9 +130,13 @@ def measure(url: str, rounds: int, chromium: str) -> None:
                 f"{'first opening' if not number else f'opening {number + 1}'}: "
                 f"{len(queries)} queries, asked from {first / 1000:.2f} s on, last answer "
                 f"{last / 1000:.2f} s; slowest {(slowest[1] - slowest[0]) / 1000:.2f} s "
-                f"({slowest[2][:20]}); ours {ours / 1000:.0f} kB, Grafana's {others / 1000:.0f} kB",
+                f"({slowest[2][:20]}); ours {sum(ours.values()) / 1000:.0f} kB, Grafana's "
+                f"{others / 1000:.0f} kB",
                 flush=True,
             )
+            if number == rounds:
+                for address, size in sorted(ours.items(), key=lambda item: -item[1]):
+                    print(f"  {size / 1000:6.1f} kB {address}")
             if number:
                 ends.append(last / 1000)
     print(f"last answer with Grafana's files in the cache: median {statistics.median(ends):.2f} s")
