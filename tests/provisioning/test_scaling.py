@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.bench.scaling import PAGE, need, page
+from tests.bench.scaling import LARGE, PAGE, SMALL, need, page
 
 
 def test_the_page_has_the_table_of_today() -> None:
@@ -17,3 +17,13 @@ def test_need_grows_with_the_sites() -> None:
     assert large.points == pytest.approx(10 * small.points)
     assert large.shards >= small.shards >= 1
     assert small.memory_mib < large.memory_mib < 10 * small.memory_mib
+
+
+def test_the_table_gives_what_was_measured_at_each_size() -> None:
+    one = need(SMALL.sites)
+    assert one.cores == pytest.approx(SMALL.scrapes * SMALL.cpu_ms / 1000)
+    assert one.memory_mib == pytest.approx(SMALL.memory_mib)
+    # The large run filled its core before it had made all scrapes, so that it shards.
+    many = need(LARGE.sites)
+    assert many.cores > LARGE.scrapes * LARGE.cpu_ms / 1000
+    assert many.shards > 1

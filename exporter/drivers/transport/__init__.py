@@ -8,6 +8,7 @@ from exporter.drivers.transport.http.site_client import HttpTransport
 from exporter.drivers.transport.modbus.gateway import ModbusTransport
 from exporter.drivers.transport.mqtt.broker import MqttTransport
 from exporter.drivers.transport.push import PushTransport
+from exporter.drivers.transport.request_budget import RequestBudgets
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,3 +19,4 @@ class Transports:
     modbus: ModbusTransport = field(default_factory=ModbusTransport)
     mqtt: MqttTransport = field(default_factory=MqttTransport)
     push: PushTransport = field(default_factory=PushTransport)
+    vrm: RequestBudgets = field(default_factory=RequestBudgets)

@@ -199,7 +199,7 @@ class VenusMqttDriver(Driver):
                 broker.publish(topic, _SUPPRESS)
             wait = FULL_PUBLISH_SECONDS
         # Firmware of old does not say when all is sent.
-        replica.take_all()
+        replica.take_what_came()
 
     async def _complete(self) -> None:
         while not (self._replica.complete or self._replica.flooded):

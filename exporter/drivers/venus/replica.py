@@ -159,6 +159,7 @@ class Replica:
         self.on_sign: Callable[[], None] | None = None
         self.watched: dict[bytes, Callable[[bytes], None]] = {}
         self._has_heartbeat = False
+        self._expected_since = -math.inf
         self._devices: dict[bytes, Device] = {}
         self._values = 0
         self._current: dict[bytes, Device] = {}
@@ -188,12 +189,22 @@ class Replica:
         if self.complete:
             self._current_heard = self.heard
         self._devices, self._values, self.complete = {}, 0, False
+        self._expected_since = self._monotonic()
 
     def take_all(self) -> None:
         """All values have come."""
         if not self.complete and self._devices and self.heard > -math.inf:
             self.complete = True
             self._current = self._devices
+
+    def take_what_came(self) -> None:
+        """Nothing more comes: take it for all that a device has which never says so itself.
+
+        A device that sends heartbeats says when all is sent. Until then what came is a part, such
+        as the announcement and changes of one that did not hear the request.
+        """
+        if not self._has_heartbeat and self.heard >= self._expected_since:
+            self.take_all()
 
     @property
     def size(self) -> int:

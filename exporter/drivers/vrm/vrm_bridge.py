@@ -13,6 +13,7 @@ from typing import Any
 
 from exporter.drivers.transport.http.json_client import NotFoundError
 from exporter.drivers.transport.http.site_client import SiteHttp
+from exporter.drivers.transport.request_budget import RequestBudget
 from exporter.drivers.venus.tree import SYSTEM
 from exporter.drivers.venus.values import number
 from exporter.model.snapshot import Outcome, ScrapeError
@@ -20,7 +21,7 @@ from exporter.model.snapshot import Outcome, ScrapeError
 LOG_SECONDS = 900.0
 """How often a site sends its values to VRM; it may be set shorter there."""
 OLDEST_SECONDS = 2 * LOG_SECONDS
-# VRM allows 200 requests in a while for each user: with this a token serves some hundred sites.
+# With the budget of a token, 600 sites can be asked once in this time.
 ASK_SECONDS = 300.0
 LIMITED_SECONDS = 900.0
 _MOST_RECORDS = 5000
@@ -37,6 +38,8 @@ class VrmBridge:
     site_number : int
         ``idSite`` in VRM.
     wall_clock, monotonic : callables
+    budget : callable
+        The budget of the token that is in force.
     measured : float
         Unix seconds of the newest value; NaN before the first.
     """
@@ -45,6 +48,7 @@ class VrmBridge:
     site_number: int
     wall_clock: Callable[[], float]
     monotonic: Callable[[], float]
+    budget: Callable[[], RequestBudget]
     measured: float = math.nan
     _trees: dict[str, dict[str, Any]] = field(default_factory=dict)
     _ask_at: float = -math.inf
@@ -57,11 +61,15 @@ class VrmBridge:
         ScrapeError
             When VRM does not answer, or has no value of the site that is fresh.
         """
-        newer = False
-        if self.monotonic() >= self._ask_at:
-            newer = await self._ask()
+        newer, waits = False, False
+        if (now := self.monotonic()) >= self._ask_at:
+            waits = not self.budget().take(now)
+            newer = not waits and await self._ask()
         age = self.wall_clock() - self.measured
         if not age <= OLDEST_SECONDS:
+            if waits:
+                detail = "VRM: it waits for its turn among the sites of its token"
+                raise ScrapeError(Outcome.TIMEOUT, detail)
             detail = f"VRM's newest value of the site is {age / 60:.0f} min old"
             if math.isnan(age):
                 detail = "VRM has no value of the site"
@@ -76,7 +84,7 @@ class VrmBridge:
         except ScrapeError as error:
             if "status 429" in error.detail:
                 # To ask on would keep the limit in force.
-                self._ask_at = self.monotonic() + LIMITED_SECONDS
+                self.budget().close(self.monotonic() + LIMITED_SECONDS)
             raise
         records = document.get("records") if isinstance(document, dict) else None
         if not isinstance(records, list):

@@ -8,6 +8,7 @@ from typing import Annotated, Self
 from pydantic import BaseModel, ConfigDict, Field
 
 from exporter.drivers.base import Driver, DriverContext, Endpoint
+from exporter.drivers.transport.request_budget import RequestBudget
 from exporter.drivers.venus.scrape import Budget, VenusOptions
 from exporter.drivers.venus.site_reader import SiteReader
 from exporter.drivers.vrm.vrm_bridge import ASK_SECONDS, OLDEST_SECONDS, VrmBridge
@@ -57,8 +58,14 @@ class VrmDriver(Driver):
         assert isinstance(options, VrmOptions)
         http = context.transports.http.site(endpoint.site, endpoint.url, options.trust)
         self._site = endpoint.site
+        transports = context.transports
+
+        def budget() -> RequestBudget:
+            authorization = transports.http.authorization(endpoint.site, endpoint.url)
+            return transports.vrm.of(authorization)
+
         self._bridge = VrmBridge(
-            http, options.vrm.installation, context.wall_clock, context.monotonic
+            http, options.vrm.installation, context.wall_clock, context.monotonic, budget
         )
         self._reader = SiteReader(endpoint.site, self._bridge, options, context, _BUDGET)
         self._notices: tuple[Notice, ...] = ()

@@ -118,6 +118,42 @@ async def test_a_limit_is_respected(clock: Clock) -> None:
         assert len(peer.requests) == 2
 
 
+async def test_the_sites_of_a_token_share_its_requests(clock: Clock) -> None:
+    """200 sites ask at the start: what is beyond the budget waits, and nobody is refused."""
+    peer = JsonPeer({TARGET: records(clock.wall())})
+    async with peer.running(), HttpClient() as http:
+        transport = HttpTransport(http, lambda site, _: f"Bearer {site[:1]}")
+        transports = Transports(transport)
+        context = DriverContext(transports, clock.wall, clock.monotonic)
+        options = VrmOptions.model_validate({"vrm": {"installation": 4711}})
+
+        def opened(site: str) -> VrmDriver:
+            return VrmDriver.open(Endpoint(site, f"{peer.url}/v2", options), context)
+
+        drivers = [opened(f"a{n}") for n in range(200)]
+        waiting = [driver for driver in drivers if not await answers(driver)]
+        assert len(peer.requests) == transports.vrm.at_once == 130
+        assert len(waiting) == 70
+        # Another token has a budget of its own.
+        assert await answers(opened("b1"))
+        turns = 0
+        while waiting:
+            clock.advance(10)
+            turns += 1
+            waiting = [driver for driver in waiting if not await answers(driver)]
+        assert turns == 70 / (10 * transports.vrm.per_second) + 0.5
+
+
+async def answers(driver: VrmDriver) -> bool:
+    """Whether a site is read; if not, it waits for its turn."""
+    try:
+        return (await driver.scrape()).outcome is Outcome.OK
+    except ScrapeError as error:
+        if "waits for its turn" not in error.detail:
+            raise
+        return False
+
+
 @pytest.mark.parametrize("body", [b"[]", b'{"records": 3}', b'{"records": [1, {"timestamp": []}]}'])
 async def test_other_documents_are_no_values(body: bytes, clock: Clock) -> None:
     peer = JsonPeer({}, raw={TARGET: body})
