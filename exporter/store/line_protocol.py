@@ -6,9 +6,11 @@ Escaped names are cached: a fleet writes the same few over and over.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
+from math import isfinite, isnan
+
+import numpy as np
 
 from exporter.assess.assessment import FleetAssessment, Issue
 from exporter.config.fleet import Site
@@ -42,7 +44,7 @@ def milliseconds(time: float) -> int:
 
 
 def _fields(readings: Mapping[str, float]) -> list[str]:
-    return [f"{name}={value!r}" for name, value in readings.items() if math.isfinite(value)]
+    return [f"{name}={value!r}" for name, value in readings.items() if isfinite(value)]
 
 
 def snapshot_lines(snapshot: Snapshot) -> list[str]:
@@ -138,45 +140,47 @@ def assessment_lines(
     """
     stamp = milliseconds(assessment.time)
     lines = []
-    scores = assessment.scores
-    for row, site in enumerate(assessment.fleet.sites):
+    scores, overall = assessment.scores, assessment.scores.overall
+    # Lists, since to take single numbers out of arrays costs more than to write them.
+    parts = [(f",component={tag(p.name)} score=", p.score.tolist()) for p in scores.components]
+    columns = zip(
+        assessment.fleet.sites,
+        assessment.issues,
+        overall.score.tolist(),
+        overall.status.astype(np.float64).tolist(),
+        scores.attention.astype(np.float64).tolist(),
+        overall.coverage.tolist(),
+        assessment.pv_expected_w.tolist(),
+        strict=True,
+    )
+    for row, (site, issues, score, status, rank, coverage, expected) in enumerate(columns):
         if sites is not None and not sites(site):
             continue
-        for part in scores.components:
-            value = float(part.score[row])
-            if not math.isnan(value):
-                series = _series("health", "site", site.id, "component", part.name)
-                lines.append(f"{series} score={value!r} {stamp}")
-        lines += _overall_lines(assessment, row, stamp)
-        expected = float(assessment.pv_expected_w[row])
-        if not math.isnan(expected):
-            lines.append(f"{_series('site', 'site', site.id)} pv_expected_w={expected!r} {stamp}")
-        lines += [_issue_line(site.id, issue, 1.0, stamp) for issue in assessment.issues[row]]
+        named = tag(site.id)
+        for end, values in parts:
+            value = values[row]
+            if not isnan(value):
+                lines.append(f"health,site={named}{end}{value!r} {stamp}")
+        if not isnan(score):
+            lines.append(
+                f"health,site={named},component=overall score={score!r},status={status},rank={rank}"
+                f",coverage={coverage!r},{_worst_fields(issues)} {stamp}"
+            )
+        if not isnan(expected):
+            lines.append(f"site,site={named} pv_expected_w={expected!r} {stamp}")
+        if issues:
+            lines += [_issue_line(site.id, issue, 1.0, stamp) for issue in issues]
     lines += [_issue_line(site_id, issue, 0.0, stamp) for site_id, issue in cleared]
     return lines
 
 
-def _overall_lines(assessment: FleetAssessment, row: int, stamp: int) -> Iterable[str]:
-    """The overall score, with the other columns of a table of sites."""
-    overall = assessment.scores.overall
-    score = float(overall.score[row])
-    if math.isnan(score):
-        return
-    fields = [
-        f"score={score!r}",
-        f"status={float(overall.status[row])}",
-        f"rank={float(assessment.scores.attention[row])}",
-        f"coverage={float(overall.coverage[row])!r}",
-    ]
-    issues = assessment.issues[row]
-    if issues:
-        fields += [f"issue={text(issues[0].sentence)}", f"since={issues[0].since!r}"]
-        fields.append(f"code={text(issues[0].code)}")
-    else:
+def _worst_fields(issues: Sequence[Issue]) -> str:
+    """The worst issue, as columns of a table of sites."""
+    if not issues:
         # An empty text, so that the last one written is not the one of an issue long gone.
-        fields += ['issue=""', 'code=""']
-    series = _series("health", "site", assessment.fleet.sites[row].id, "component", "overall")
-    yield f"{series} {','.join(fields)} {stamp}"
+        return 'issue="",code=""'
+    worst = issues[0]
+    return f"issue={text(worst.sentence)},since={worst.since!r},code={text(worst.code)}"
 
 
 def _issue_line(site: str, issue: Issue, active: float, stamp: int) -> str:
