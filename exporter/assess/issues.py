@@ -61,8 +61,11 @@ def issues_of(
     found: list[list[Issue]] = [[] for _ in state.records]
     for finding in scores.findings:
         rule = finding.rule
+        rows = np.flatnonzero(finding.severity).tolist()
+        if not rows:
+            continue
         of_grid = of_the_grid(finding, state.region, ~scores.offline)
-        for row in np.flatnonzero(finding.severity).tolist():
+        for row in rows:
             record = state.records[row]
             since = beginnings.get((state.ids[row], rule.code), wall)
             value, threshold = float(finding.value[row]), float(finding.threshold[row])
