@@ -355,9 +355,11 @@ def _assess_solar(
     judged_pv = has_pv & answering & ~shifted
     if inputs.curtailed is not None:
         judged_pv &= ~inputs.curtailed
-    result = assess_solar(inputs.pv_ratio, [inputs.region], judged_pv & inputs.pv_current)
-    if inputs.solar_before is not None:
-        result = result.or_before(inputs.solar_before, judged_pv)
+    before = inputs.solar_before
+    current = judged_pv & inputs.pv_current
+    result = assess_solar(inputs.pv_ratio, [inputs.region], current, before=before)
+    if before is not None:
+        result = result.or_before(before, judged_pv)
     compared = ~np.isnan(result.relative)
     judged = np.where(compared, result.relative, inputs.pv_ratio)
     findings = (

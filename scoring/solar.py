@@ -21,6 +21,8 @@ DEFAULT_TILT = 30.0
 INVERTER_EFFICIENCY = 0.96
 UNDERPERFORMING_BELOW = LIMITS["pv_underperforming"].default
 LOW_BELOW = LIMITS["pv_low"].default
+PV_RELEASE = LIMITS["pv_low"].release
+"""How far above its limit a yield must come for an issue to end: single clouds move it by that."""
 
 _DELTA_T_SECONDS = 69.2
 _REFRACTION_AT_HORIZON_DEG = 0.5667
@@ -384,6 +386,7 @@ def assess_solar(
     low_below: float = LOW_BELOW,
     dead_below: float = DEAD_PV_RATIO,
     min_neighbour_ratio: float = 0.05,
+    before: SolarResult | None = None,
 ) -> SolarResult:
     """Judge each site's yield by its neighbours, which clouds hit alike.
 
@@ -415,6 +418,8 @@ def assess_solar(
         Ratio below which an array without neighbours has the warning.
     min_neighbour_ratio : float, above 0
         Median ratio of the neighbours below which it is too dark to compare.
+    before : SolarResult, optional
+        The judgement before: what was below a limit must come ``PV_RELEASE`` above it.
 
     Raises
     ------
@@ -428,8 +433,13 @@ def assess_solar(
     comparable = median >= min_neighbour_ratio
     relative = np.full(value.shape, np.nan)
     np.divide(value, median, out=relative, where=comparable)
-    underperforming = (relative < underperforming_below) | (alone & (value < dead_below))
-    low = (relative < low_below) & ~underperforming
+    very_low = np.full(value.shape, underperforming_below)
+    rather_low = np.full(value.shape, low_below)
+    if before is not None:
+        very_low = very_low + PV_RELEASE * before.underperforming
+        rather_low = rather_low + PV_RELEASE * (before.low | before.underperforming)
+    underperforming = (relative < very_low) | (alone & (value < dead_below))
+    low = (relative < rather_low) & ~underperforming
     deduction = np.zeros(value.shape)
     deduction[low] = PV_LOW.levels[0].points
     deduction[underperforming] = PV_UNDERPERFORMING.levels[0].points

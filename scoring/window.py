@@ -95,6 +95,7 @@ EFFICIENCY = 0.97
 LOSSES, RESOLUTION = 0.1, 0.01
 """What may explain a gap in an hour: of the energy that went through, and of the capacity."""
 LEAST_BALANCE_HOURS = 6
+FEWEST_SCRAPES = 6
 SOILING_DAYS = 5
 FEWEST_NEIGHBOURS = 3
 
@@ -107,7 +108,7 @@ FIGURES: Mapping[str, str] = MappingProxyType(
         "voltage_unbalance_ratio": "mean phase unbalance over 24 hours",
         "hot_h": "hours of the last 24 above the limit for long stays",
         "energy_gap_ratio": "what counters and state of charge differ by in 24 hours, of capacity",
-        "latency_s": "mean duration of the scrapes of the last hour or two",
+        "latency_s": "mean duration of the scrapes of the last two or three hours",
         "latency_ratio": "the same as a multiple of the week before",
         "soh_slope": "trend of the state of health, % a month",
         "soh_slope_low": "lower end of its 90 % interval",
@@ -219,9 +220,9 @@ def _ratio(part: FloatArray, whole: FloatArray, least: float) -> FloatArray:
 def _latency(
     hourly: BinArray, daily: BinArray, hours_back: IntArray, days_back: IntArray
 ) -> dict[str, FloatArray]:
-    """The last one to two hours against the days before today."""
-    recent = hourly[:, hours_back < 2, HOURLY_SUMS].sum(axis=1, dtype=np.float64)
-    now = _ratio(recent[:, Hourly.SCRAPE_TIME], recent[:, Hourly.SCRAPES], 6)
+    """The last two to three hours against the days before today."""
+    recent = hourly[:, hours_back < 3, HOURLY_SUMS].sum(axis=1, dtype=np.float64)
+    now = _ratio(recent[:, Hourly.SCRAPE_TIME], recent[:, Hourly.SCRAPES], FEWEST_SCRAPES)
     days = daily[:, (days_back >= 1) & (days_back <= WEEK_DAYS)].astype(np.float64)
     mean = _ratio(days[:, :, Daily.SCRAPE_TIME], days[:, :, Daily.SCRAPES], 24)
     past = np.full(len(daily), np.nan)

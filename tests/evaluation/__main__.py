@@ -36,6 +36,8 @@ from tests.evaluation.world import World
 ROOT = Path(__file__).parents[2]
 RULES = sorted((ROOT / "provisioning/prometheus/rules").glob("*.yml"))
 DOCUMENT = ROOT / "docs/detection.md"
+SHARE = 0.7
+"""Of the sites of a fleet that have a case; the others are the neighbours of those."""
 PARTS = ("driver", "hours", "weeks", "healthy")
 BY_DRIVER = frozenset({"wrong_types", "implausible", "battery_silent", "alarm", "rename_battery"})
 """Faults that show in bytes; others act through the state of the simulator, and need no driver."""
@@ -120,7 +122,7 @@ def tasks(
     played = (
         # part, its cases, days, seconds a step, whether without drivers
         ("driver", of_driver, 1.0, 60.0, False),
-        ("hours", [*others, *HOURS_LONG, *HOURS_INNOCENT], 1.75, 60.0, True),
+        ("hours", [*others, *HOURS_LONG, *HOURS_INNOCENT], 1.5, 60.0, True),
         ("weeks", [*WEEKS_LONG, *WEEKS_INNOCENT], 35.0, 900.0, True),
     )
     made = []
@@ -128,7 +130,7 @@ def tasks(
         start = STARTS[seed // 2 % len(STARTS)].timestamp()
         for number, (part, cases, days, step, direct) in enumerate(played):
             # An even number more, so that odd seeds stay odd.
-            fleets = mixed(cases, sites=sites, start=start, seed=seed + 100 * number)
+            fleets = mixed(cases, sites=sites, start=start, seed=seed + 100 * number, share=SHARE)
             made += [
                 Task(f"seed {seed}, {part} {index}", fleet, start, days * DAY, step, direct)
                 for index, fleet in enumerate(fleets if part in parts else ())

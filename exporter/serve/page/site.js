@@ -3,6 +3,11 @@
 const HISTORY_SECONDS = 60;
 const site = { id: null, period: "24h", loaded: 0, wanted: 0, turn: 0, plots: null, events: null, past: null };
 
+/** How sure the score is, next to it; nothing where the site does not answer. */
+function sureness(found) {
+  return found.confidence === null ? "" : `, ${figure(found.confidence * 100, 0)} % sure`;
+}
+
 function openSite(id, period = null) {
   if (period && period !== site.period) {
     site.period = period;
@@ -73,7 +78,7 @@ function showSite(found, packs) {
     el("div", { class: "title" },
       el("h2", { id: "site-title", tabindex: "-1" }, isolated(found.name)),
       statusText(found.status),
-      el("span", {}, `score ${figure(found.score, 0)} of 100`), closeButton()),
+      el("span", {}, `score ${figure(found.score, 0)} of 100${sureness(found)}`), closeButton()),
     facts(found), contactLine(found), siteLinks(found), scoreParts(found),
     el("h3", {}, "What is wrong, and what to do"), issueList(found));
   put(now, el("div", { class: "halves" },
