@@ -28,7 +28,6 @@ from exporter.config.fleet import Fleet
 from exporter.config.reload import FleetFile
 from exporter.config.settings import Settings
 from exporter.config.shards import parse_shard
-from exporter.config.side_file import SideFileError
 from exporter.config.site_secrets import site_secrets_of
 from exporter.config.unknown_settings import mistyped
 from exporter.control.dispatcher import Dispatcher
@@ -45,8 +44,8 @@ from exporter.drivers.transport.modbus.gateway import ModbusTransport
 from exporter.drivers.transport.mqtt.broker import MqttTransport
 from exporter.drivers.transport.mqtt.connection import Login
 from exporter.drivers.transport.push import PushTransport
-from exporter.energy.price_feed import PriceFeed
-from exporter.energy.tariff_file import load_tariffs
+from exporter.energy.energy_jobs import TURN_SECONDS as ENERGY_SECONDS
+from exporter.energy.energy_jobs import EnergyJobs
 from exporter.history.cells.renewal import CellWatch
 from exporter.history.cells.wear import wear_lines
 from exporter.history.influxql import InfluxQL, NoAnswerError
@@ -76,7 +75,6 @@ WATCH_FILE_SECONDS = 2.0
 SUN_SECONDS = 60.0
 WINDOW_SECONDS = 10.0
 CLOCK_SECONDS = 1.0
-PRICES_SECONDS = 60.0
 FIRST_ROUND_SECONDS = 60.0
 RECALL_SECONDS = 10.0
 REFILL_SECONDS = 300.0
@@ -112,7 +110,7 @@ class Collector:
         self._rollups = (
             rollups_of(self._writers, lambda: self._project_of) if settings.rollups else []
         )
-        self._prices = self._price_feed()
+        self._energy = EnergyJobs.of(settings, self._writers, lambda: self._latest)
         self._http = HttpClient(settings.networks)
         self._secrets = site_secrets_of(settings)
         self._push = PushTransport()
@@ -200,8 +198,8 @@ class Collector:
         await asyncio.gather(watching_cells, recalling, first_sun, return_exceptions=True)
         await self._server.ended()
         await self._http.close()
-        if self._prices is not None:
-            self._prices.close()
+        if self._energy is not None:
+            await asyncio.to_thread(self._energy.close)
         if self._stored is not None:
             await self._stored.close()
         log.info("stopped")
@@ -216,8 +214,8 @@ class Collector:
         self._poller.every(WATCH_FILE_SECONDS, self._watch_file, "watch-file")
         self._poller.every(CLOCK_SECONDS, self._clock_steps.look, "clock")
         self._poller.every(SUN_SECONDS, self._sun, "sun")
-        if self._prices is not None:
-            self._poller.every(PRICES_SECONDS, self._prices.turn, "prices")
+        if self._energy is not None:
+            self._poller.every(ENERGY_SECONDS, self._energy.turn, "energy")
         self._poller.every(WINDOW_SECONDS, self._observe, "window")
 
     async def _recall(self) -> None:
@@ -259,17 +257,6 @@ class Collector:
 
     def _writer_of(self, site: str) -> Writer | None:
         return self._writers.of(self._project_of.get(site))
-
-    def _price_feed(self) -> PriceFeed | None:
-        # Prices belong to no project.
-        writer = self._writers.of(None)
-        if writer is None or self._settings.tariffs is None:
-            return None
-        try:
-            tariffs = load_tariffs(self._settings.tariffs)
-        except SideFileError as error:
-            raise SystemExit(f"fleetscope: {error}") from error
-        return PriceFeed(tariffs, writer, time.time) if tariffs.series else None
 
     def _dispatcher_of(self, settings: Settings) -> Dispatcher | None:
         if settings.dispatch_journal is None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from datetime import UTC, datetime
 
 import numpy as np
 from numpy.typing import NDArray
@@ -98,7 +97,7 @@ class SolarResult:
 
 
 def expected_power(
-    unix_time: float,
+    unix_time: float | FloatArray,
     latitude: FloatArray,
     longitude: FloatArray,
     tilt: FloatArray,
@@ -128,8 +127,8 @@ def expected_power(
 
     Parameters
     ----------
-    unix_time : float
-        Seconds since 1970-01-01 UTC.
+    unix_time : float, or float array of shape (N,)
+        Seconds since 1970-01-01 UTC: one moment for all arrays, or one for each.
     latitude, longitude : float array, shape (N,)
         Degrees, north and east positive, -90 to 90 and -180 to 180; NaN where missing.
     tilt : float array, shape (N,)
@@ -182,14 +181,17 @@ def expected_power(
     equatorward = np.where(latitude < 0, 0.0, 180.0)
     surface_azimuth = np.where(np.isnan(azimuth), equatorward, azimuth)
     pressure_pa = atmosphere.alt2pres(altitude)
-    day_of_year = datetime.fromtimestamp(unix_time, UTC).timetuple().tm_yday
-    dni_extra = float(irradiance.get_extra_radiation(day_of_year))
+    times = np.atleast_1d(np.asarray(unix_time, dtype=np.float64))
+    moments = times.astype("datetime64[s]")
+    first = moments.astype("datetime64[Y]").astype("datetime64[D]")
+    day_of_year = (moments.astype("datetime64[D]") - first).astype(np.int64) + 1
+    dni_extra = np.asarray(irradiance.get_extra_radiation(day_of_year), dtype=np.float64)
 
     # Air mass is NaN below the horizon, and 0/0 there is turned into 0 W by the model.
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-        # The position of the earth depends on time alone: one instant broadcasts over all sites.
+        # The position of the earth depends on time alone: one moment broadcasts over all arrays.
         zenith, _, elevation, _, sun_azimuth, _ = spa.solar_position_numpy(
-            np.array([float(unix_time)]),
+            times,
             latitude,
             longitude,
             altitude,

@@ -12,6 +12,7 @@ from exporter.cli.cells import cells
 from exporter.cli.energy import energy
 from exporter.cli.evaluate import evaluate
 from exporter.cli.import_files import import_files
+from exporter.cli.outlook import plan
 from exporter.cli.portfolio import portfolio
 from exporter.cli.report import report
 from exporter.cli.settlement import settlement
@@ -53,6 +54,7 @@ app.command("dispatch")(orders.dispatch)
 app.command("orders")(orders.orders)
 app.command("release")(orders.release)
 app.command("energy")(energy)
+app.command("plan")(plan)
 app.command("settlement")(settlement)
 app.command("portfolio")(portfolio)
 

@@ -135,9 +135,10 @@ COMMANDS = {
         (*_OUT, *_CHOICE, "site"),
     ),
     "forecast": Command(
-        "When batteries are empty (soc), or cells or health reach a limit (cell_spread, soh).",
+        "When batteries are empty (soc), or cells or health reach a limit (cell_spread, soh); with "
+        "pv or load and --site, its next 36 h.",
         (*_OUT, *_CHOICE, "site"),
-        Words("metric", "soc, cell_spread or soh.", 0, completes="metrics"),
+        Words("metric", "soc, cell_spread, soh, pv or load.", 0, completes="metrics"),
         defaults=(("metric", "soc"),),
     ),
     "history": Command(
@@ -170,6 +171,11 @@ def run(name: str, given: dict[str, Any]) -> int:
 
         watch = given.get("watch", False)
         return status.show(url, watch=watch, as_json=as_json, as_csv=as_csv, limit=given["limit"])
+    if name == "forecast" and given["metric"] in ("pv", "load"):
+        from exporter.cli import outlook
+
+        named = list(given.get("site") or ())
+        return outlook.show_forecast(url, given["metric"], named, as_json=as_json, as_csv=as_csv)
     evidence = given.pop("evidence", False)
     if name == "ask":
         from exporter.cli import conversation

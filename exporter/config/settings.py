@@ -331,6 +331,11 @@ class Settings(BaseSettings):
         description="What energy costs, earns and stands for in CO2, by site and time, YAML "
         "(docs/energy.md)",
     )
+    forecasts: bool = Field(
+        False,
+        description="Forecast PV and load of each site every hour, in a process of its own, and "
+        "with a tariff file plan its battery (docs/energy.md)",
+    )
     report: Path | None = Field(
         None, description="When the report is made and where it goes, YAML (docs/report.md)"
     )

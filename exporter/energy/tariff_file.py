@@ -157,6 +157,24 @@ class Tariff(SideModel):
         return self.grid.flat and self.feed_in.flat
 
 
+StrategyName = Literal["self-consumption", "cost", "co2", "peak-shaving", "backup-reserve"]
+
+
+class Planning(SideModel):
+    """How batteries are planned for."""
+
+    strategy: StrategyName = "cost"
+    sites: Annotated[dict[str, StrategyName], Field(default_factory=dict)]
+    wear_per_kwh: Annotated[float, Field(ge=0, le=100)] = 0.03
+    round_trip_efficiency: Annotated[float, Field(gt=0.25, le=1)] = 0.90
+    reserve_percent: Annotated[float, Field(ge=0, le=100)] = 0.0
+    peak_price_per_kw: Annotated[float, Field(ge=0, le=1e6)] = 0.0
+
+    def strategy_of(self, site: str) -> StrategyName:
+        """The strategy of a site."""
+        return self.sites.get(site, self.strategy)
+
+
 class TariffFile(SideModel):
     """Tariffs, and who has which; ``sites`` win over ``projects``, and these over ``default``."""
 
@@ -167,6 +185,7 @@ class TariffFile(SideModel):
     sites: Annotated[dict[str, Name], Field(default_factory=dict)]
     series: Annotated[dict[Name, Series], Field(max_length=20, default_factory=dict)]
     co2: Co2 | None = None
+    planning: Annotated[Planning, Field(default_factory=lambda: Planning.model_validate({}))]
 
     @model_validator(mode="after")
     def _known_names(self) -> Self:

@@ -52,7 +52,9 @@ ROUTES: dict[str, Kind] = {
     "/api/v1/query": "questions",
     "/api/v1/timeline": "questions",
     "/api/v1/energy": "past",
+    "/api/v1/forecast": "past",
     "/api/v1/history": "past",
+    "/api/v1/plan": "past",
     "/api/v1/report": "reports",
     "/api/v1/surface": "past",
 }

@@ -102,3 +102,84 @@ class EnergyReply(TypedDict):
     course: EnergyCourse
     by_site: list[SiteEnergy]
     queries: list[str]
+
+
+@with_config(_CLOSED)
+class ForecastScore(TypedDict):
+    """How good a method was over the last 14 days, each issue knowing what was known then."""
+
+    method: str
+    lead: Annotated[str, Field(description="all, or the hour that begins 1h, 6h or 24h ahead")]
+    why: Annotated[str, Field(description="Why the method that serves does")]
+    mae_w: float
+    pinball_w: float
+    coverage: Annotated[float, Field(description="Share within p10 and p90; 0.8 would be right")]
+    slots: float
+    skill: Annotated[float, Field(description="1 less its error as a share of yesterday's")]
+    serves: bool
+
+
+@with_config(_CLOSED)
+class ForecastReply(TypedDict):
+    """A forecast of a power."""
+
+    site: str
+    quantity: str
+    lead: str
+    since: float
+    until: float
+    starts: list[float]
+    p10_w: list[float]
+    p50_w: list[float]
+    p90_w: list[float]
+    methods: Annotated[list[str], Field(description="Which served, neighbours for a new site")]
+    scores: list[ForecastScore]
+
+
+@with_config(_CLOSED)
+class PlanSlot(TypedDict):
+    """A quarter of an hour of a plan."""
+
+    start: float
+    action: Annotated[
+        str, Field(description="auto (follows load and sun), charge, discharge, hold")
+    ]
+    reason: str
+    power_w: Annotated[float | None, Field(description="Set-point of charge or discharge")]
+    battery_w: Annotated[float | None, Field(description="What is expected, charging above 0")]
+    import_w: float | None
+    export_w: float | None
+    soc_percent: Annotated[float | None, Field(description="Expected at its end")]
+    buy: Annotated[float | None, Field(description="Price per kWh from the grid")]
+    sell: Annotated[float | None, Field(description="Price per kWh into the grid")]
+
+
+@with_config(_CLOSED)
+class PlanSummary(TypedDict):
+    """What the newest plan is expected to bring against plain self-consumption."""
+
+    issued: float
+    strategy: str | None
+    note: Annotated[str | None, Field(description="Why there is no better plan, or what is tight")]
+    currency: str | None
+    saving: Annotated[float | None, Field(description="With wear and stored energy, over 36 h")]
+    cost: float | None
+    plain_cost: float | None
+    wear: float | None
+    plain_wear: float | None
+    stored: Annotated[float | None, Field(description="Worth of what the battery holds more")]
+    plain_stored: float | None
+    co2_kg: float | None
+    plain_co2_kg: float | None
+    orders: Annotated[float | None, Field(description="Slots that do not follow load and sun")]
+
+
+@with_config(_CLOSED)
+class PlanReply(TypedDict):
+    """A plan of a site."""
+
+    site: str
+    since: float
+    until: float
+    summary: PlanSummary | None
+    slots: list[PlanSlot]

@@ -60,6 +60,8 @@ ROUTES: dict[tuple[str, str], tuple[Action | str | None, list[str]]] = {
         [f"?site={SITE}&metric=soc_percent", f"?site={SITE}&metric=score&since=3h"],
     ),
     ("get", "/api/v1/energy"): (Action.READ, ["?period=6h", f"?site={SITE}&period=6h"]),
+    ("get", "/api/v1/forecast"): (Action.READ, [f"?site={SITE}", f"?site={SITE}&lead=6h"]),
+    ("get", "/api/v1/plan"): (Action.READ, [f"?site={SITE}"]),
     ("get", "/api/v1/surface"): (
         Action.READ,
         [f"?site={SITE}", f"?site={SITE}&quantity=temperature&period=630d"],

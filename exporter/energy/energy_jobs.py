@@ -1,0 +1,139 @@
+"""What the collector does about energy beside polling: prices, forecasts every hour, plans."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+import time
+from collections.abc import Callable, Sequence
+
+from exporter.assess.assessment import FleetAssessment
+from exporter.config.settings import Settings
+from exporter.config.side_file import SideFileError
+from exporter.energy.forecasts import KEPT_AT
+from exporter.energy.outlook_process import OutlookProcess, SiteNow
+from exporter.energy.price_feed import LINES_PER_BATCH, PriceFeed
+from exporter.energy.tariff_file import TariffFile, load_tariffs
+from exporter.model.workers import BrokenProcessPool
+from exporter.store.influx import NoAnswerError
+from exporter.store.project_writers import ProjectWriters
+from exporter.store.queue import compress
+from exporter.store.writer import Writer
+
+log = logging.getLogger(__name__)
+
+TURN_SECONDS = 60.0
+HOUR = 3600.0
+SITES_AT_ONCE = 10
+QUEUE_SHARE = 0.25
+"""Forecasts wait while the queue is fuller: unlike readings, they can be made again."""
+
+
+class EnergyJobs:
+    """Keeps prices, forecasts and plans up to date; built by :meth:`of`.
+
+    Parameters
+    ----------
+    writers : ProjectWriters
+    tariffs : TariffFile or None
+    outlook : OutlookProcess or None
+        None where forecasts are off.
+    latest : callable
+        The latest Assessment.
+    """
+
+    def __init__(
+        self,
+        writers: ProjectWriters,
+        tariffs: TariffFile | None,
+        outlook: OutlookProcess | None,
+        latest: Callable[[], FleetAssessment],
+    ) -> None:
+        self._writers = writers
+        self._tariffs = tariffs
+        self._outlook = outlook
+        self._latest = latest
+        # Prices belong to no project.
+        own = writers.of(None)
+        self._feed = (
+            PriceFeed(tariffs, own, time.time) if tariffs and tariffs.series and own else None
+        )
+        self._forecast_hour = -math.inf
+        self._complained = False
+
+    @classmethod
+    def of(
+        cls, settings: Settings, writers: ProjectWriters, latest: Callable[[], FleetAssessment]
+    ) -> EnergyJobs | None:
+        """What the settings ask for; None for nothing.
+
+        Raises
+        ------
+        SystemExit
+            The tariff file cannot be used.
+        """
+        if not writers.by_project:
+            return None
+        try:
+            tariffs = load_tariffs(settings.tariffs) if settings.tariffs else None
+        except SideFileError as error:
+            raise SystemExit(f"fleetscope: {error}") from error
+        if tariffs is None and not settings.forecasts:
+            return None
+        return cls(writers, tariffs, OutlookProcess() if settings.forecasts else None, latest)
+
+    async def turn(self) -> None:
+        """Do what is due."""
+        if self._feed is not None:
+            await self._feed.turn()
+        now = time.time()
+        if self._outlook is None or now // HOUR <= self._forecast_hour:
+            return
+        try:
+            await self._renew(self._outlook, now)
+        except (NoAnswerError, BrokenProcessPool) as error:
+            if not self._complained:
+                log.error("forecasts wait: %s", error)
+            self._complained = True
+        else:
+            self._forecast_hour = now // HOUR
+            self._complained = False
+
+    async def _renew(self, outlook: OutlookProcess, now: float) -> None:
+        """Forecast and plan, each project by what its own database holds."""
+        databases = list(self._writers.connections())
+        prices = next((c for key, _, c in databases if key is None), databases[0][2])
+        for key, writer, connection in databases:
+            sites = [s for s in self._sites() if self._writers.key_of(s.site.project) == key]
+            parts = [sites[n : n + SITES_AT_ONCE] for n in range(0, len(sites), SITES_AT_ONCE)]
+            for part in parts:
+                await _put(writer, await outlook.forecasts(connection, part, now))
+            await _put(writer, await outlook.neighbours(sites))
+            if self._tariffs is not None:
+                for part in parts:
+                    await _put(writer, await outlook.plans(prices, part, now, self._tariffs))
+
+    def _sites(self) -> list[SiteNow]:
+        latest = self._latest()
+        charge = latest.readings.get("soc_percent")
+        return [
+            SiteNow(site, view.active_battery, math.nan if charge is None else float(charge[row]))
+            for row, (site, view) in enumerate(zip(latest.fleet.sites, latest.records, strict=True))
+        ]
+
+    def close(self) -> None:
+        """End the process and close connections; blocks for up to five seconds."""
+        if self._feed is not None:
+            self._feed.close()
+        if self._outlook is not None:
+            self._outlook.close()
+
+
+async def _put(writer: Writer, lines: Sequence[str]) -> None:
+    queue = writer.queue
+    for start in range(0, len(lines), LINES_PER_BATCH):
+        while queue.bytes > QUEUE_SHARE * queue.limit:  # noqa: ASYNC110 - as roll-ups wait
+            await asyncio.sleep(1.0)
+        part = lines[start : start + LINES_PER_BATCH]
+        writer.put(compress(part, time.time(), KEPT_AT))

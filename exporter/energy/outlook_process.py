@@ -1,0 +1,189 @@
+"""Forecasts and plans in a process of their own: training and solving take time and memory that the
+poll loop has not."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from exporter.config.fleet import Site
+from exporter.energy.forecasts import Forecaster, Issued, forecast_lines, from_neighbours
+from exporter.energy.market_prices import Prices, read_prices
+from exporter.energy.plans import SitePlan, plan_lines, plan_site
+from exporter.energy.site_past import QUANTITIES, SitePast, read_past
+from exporter.energy.tariff_file import TariffFile
+from exporter.history.influxql import InfluxQL
+from exporter.model.workers import WorkerProcess
+from exporter.store.connection import Connection
+from scoring.forecast import HORIZON_SLOTS, SLOT_SECONDS
+from scoring.forecast_candidate import TRAINING_DAYS
+
+DAY = 86_400.0
+AGAIN_SLOTS = 12
+"""Of what is known already, the last three hours are read again: they may have been incomplete."""
+MOST_KEPT_SITES = 2000
+
+
+@dataclass(frozen=True, slots=True)
+class SiteNow:
+    """A site, its battery that counts, and its charge in percent (NaN is unknown)."""
+
+    site: Site
+    device: str | None
+    soc_percent: float
+
+
+@dataclass(slots=True)
+class _Memory:
+    """What the process keeps: pasts, what was learned, the newest forecasts."""
+
+    forecaster: Forecaster = field(default_factory=Forecaster)
+    pasts: dict[str, SitePast] = field(default_factory=dict)
+    issued: dict[tuple[str, str], Issued] = field(default_factory=dict)
+
+
+_memory = _Memory()
+
+
+class OutlookProcess:
+    """Runs in a process at low priority, started at the first call and again if it died.
+
+    Every method raises NoAnswerError, or BrokenProcessPool if the process died.
+    """
+
+    def __init__(self) -> None:
+        self._process = WorkerProcess()
+
+    async def forecasts(
+        self, connection: Connection, sites: Sequence[SiteNow], now: float
+    ) -> list[str]:
+        """Forecast some sites from the last full hour on, by the past of a database; returns lines
+        to store."""
+        return await self._process.run(_forecasts, connection, tuple(sites), now)
+
+    async def plans(
+        self, connection: Connection, sites: Sequence[SiteNow], now: float, tariffs: TariffFile
+    ) -> list[str]:
+        """Plan for some sites by their newest forecasts and the prices of a database; returns lines
+        to store."""
+        return await self._process.run(_plans, connection, tuple(sites), now, tariffs)
+
+    async def neighbours(self, sites: Sequence[SiteNow]) -> list[str]:
+        """Forecast sites without a past of their own by others; returns lines to store."""
+        return await self._process.run(_neighbours, tuple(sites))
+
+    def close(self) -> None:
+        """See :meth:`exporter.model.workers.WorkerProcess.close`."""
+        self._process.close()
+
+
+def _forecasts(connection: Connection, sites: Sequence[SiteNow], now: float) -> list[str]:
+    return asyncio.run(_forecast_all(connection, sites, now))
+
+
+async def _forecast_all(connection: Connection, sites: Sequence[SiteNow], now: float) -> list[str]:
+    stored = InfluxQL(connection.url, connection.database, dict(connection.headers))
+    end = now // 3600 * 3600
+    lines: list[str] = []
+    try:
+        for one in sites:
+            past = await _past(stored, one, end)
+            for quantity in QUANTITIES:
+                made, scores = _memory.forecaster.forecast(past, quantity)
+                lines += scores
+                _memory.issued.pop((one.site.id, quantity), None)
+                if made is not None:
+                    _memory.issued[one.site.id, quantity] = made
+                    lines += forecast_lines(made)
+    finally:
+        await stored.close()
+    return lines
+
+
+async def _past(stored: InfluxQL, one: SiteNow, end: float) -> SitePast:
+    """The past of a site; of one that is known only what is new is read."""
+    known = _memory.pasts.get(one.site.id)
+    last = int(end // SLOT_SECONDS)
+    wanted = int(TRAINING_DAYS * DAY // SLOT_SECONDS)
+    if known is None or known.first + len(known.watts["pv"]) < last - wanted // 2:
+        made = await read_past(stored, one.site, one.device, end - TRAINING_DAYS * DAY, end)
+    else:
+        begin = max(known.first, known.first + len(known.watts["pv"]) - AGAIN_SLOTS)
+        new = await read_past(stored, one.site, one.device, float(begin * SLOT_SECONDS), end)
+        first = max(known.first, last - wanted)
+        watts = {
+            name: np.concatenate(
+                (known.watts[name][first - known.first : begin - known.first], new.watts[name])
+            )
+            for name in QUANTITIES
+        }
+        made = SitePast(one.site, first, watts)
+    if len(_memory.pasts) < MOST_KEPT_SITES or one.site.id in _memory.pasts:
+        _memory.pasts[one.site.id] = made
+    return made
+
+
+def _size(site: Site, quantity: str) -> float:
+    """By what forecasts of neighbours are scaled: the installed power, and nothing for a load."""
+    return float(site.solar_capacity_kw or math.nan) if quantity == "pv" else 1.0
+
+
+def _neighbours(sites: Sequence[SiteNow]) -> list[str]:
+    lines: list[str] = []
+    by_id = {one.site.id: one.site for one in sites}
+    for one in sites:
+        for quantity in QUANTITIES:
+            if (one.site.id, quantity) in _memory.issued:
+                continue
+            if quantity == "pv" and not one.site.solar_capacity_kw:
+                continue
+            others = {
+                other: (made, _size(by_id[other], quantity))
+                for (other, name), made in _memory.issued.items()
+                if name == quantity and other in by_id and made.method != "neighbours"
+            }
+            near = {o: pair for o, pair in others.items() if by_id[o].region == one.site.region}
+            size = _size(one.site, quantity)
+            made = from_neighbours(one.site.id, quantity, size, near or others)
+            if made is not None:
+                _memory.issued[one.site.id, quantity] = made
+                lines += forecast_lines(made)
+    return lines
+
+
+def _plans(
+    connection: Connection, sites: Sequence[SiteNow], now: float, tariffs: TariffFile
+) -> list[str]:
+    prices: dict[str, Prices] = {}
+    if tariffs.series:
+        prices = asyncio.run(_prices(connection, tariffs, now))
+    lines: list[str] = []
+    for one in sites:
+        made = plan_now(one, tariffs, prices)
+        if made is not None:
+            lines += plan_lines(made)
+    return lines
+
+
+def plan_now(one: SiteNow, tariffs: TariffFile, prices: dict[str, Prices]) -> SitePlan | None:
+    """The plan of a site by the newest forecasts of this process."""
+    forecasts = {
+        quantity: made
+        for quantity in QUANTITIES
+        if (made := _memory.issued.get((one.site.id, quantity))) is not None
+    }
+    return plan_site(one.site, forecasts, one.soc_percent, tariffs, prices)
+
+
+async def _prices(connection: Connection, tariffs: TariffFile, now: float) -> dict[str, Prices]:
+    stored = InfluxQL(connection.url, connection.database, dict(connection.headers))
+    try:
+        return await read_prices(
+            stored, tariffs.series, now - 3600, now + 2 * HORIZON_SLOTS * SLOT_SECONDS
+        )
+    finally:
+        await stored.close()

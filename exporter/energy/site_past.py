@@ -1,0 +1,158 @@
+"""What forecasts and plans learn from: PV, load and sky of one site in quarter hours."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+from numpy.typing import NDArray
+
+from exporter.config.fleet import Site
+from exporter.energy.measured import FLOWS, read_flows
+from exporter.energy.tariff_file import zone_of_site
+from exporter.history.influxql import InfluxQL, between, quoted
+from exporter.history.level_choice import table
+from exporter.model.levels import LEVELS
+from scoring.forecast import HORIZON_SLOTS, SLOT_SECONDS, Series
+from scoring.solar import expected_power
+
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+
+QUANTITIES = ("pv", "load")
+FULL_PERCENT = 98.0
+"""From this charge on PV may be held back where nothing is fed in."""
+LITTLE_EXPORT_SHARE = 0.02
+_LEARNED = tuple(flow for flow in FLOWS if flow.name in (*QUANTITIES, "grid_export"))
+
+
+@dataclass(frozen=True, slots=True)
+class SitePast:
+    """The past of one site up to a moment, on the grid of quarter hours.
+
+    Attributes
+    ----------
+    first : int
+        Number of the first slot since 1970.
+    watts : dict of "pv" or "load" to float array, shape (K,)
+        NaN where unknown; for PV also where it was held back.
+    held_back : int
+        Slots of PV that were left out for that.
+    """
+
+    site: Site
+    first: int
+    watts: dict[str, FloatArray]
+    held_back: int = 0
+
+    def series(self, quantity: str, clear: FloatArray | None) -> Series:
+        """As forecasts take it."""
+        count = len(self.watts[quantity]) + HORIZON_SLOTS
+        weekday, quarter = clock_of(self.site, self.first, count)
+        sky = clear if quantity == "pv" else None
+        return Series(self.first, self.watts[quantity], sky, weekday, quarter)
+
+
+async def read_past(
+    stored: InfluxQL, site: Site, device: str | None, start: float, end: float
+) -> SitePast:
+    """Read it; both ends are cut to whole quarter hours.
+
+    Parameters
+    ----------
+    device : str or None
+        The battery that counts.
+
+    Raises
+    ------
+    exporter.history.influxql.NoAnswerError
+    """
+    first, last = int(start // SLOT_SECONDS), int(end // SLOT_SECONDS)
+    begin, until = float(first * SLOT_SECONDS), float(last * SLOT_SECONDS)
+    active = {site.id: device} if device else {}
+    found = await read_flows(stored, [site.id], begin, until, SLOT_SECONDS, active, _LEARNED)
+    flows = found.sites.get(site.id, {})
+    nothing = np.full(last - first, np.nan)
+    watts = {
+        name: flows[name].steps_kwh * (3.6e6 / SLOT_SECONDS) if name in flows else nothing.copy()
+        for name in (*QUANTITIES, "grid_export")
+    }
+    exported = watts.pop("grid_export")
+    soc = await _charge(stored, site.id, device, first, last)
+    held = (soc >= FULL_PERCENT) & ~(exported > LITTLE_EXPORT_SHARE * watts["pv"])
+    held &= watts["pv"] > 0
+    watts["pv"][held] = np.nan
+    return SitePast(site, first, watts, int(held.sum()))
+
+
+async def _charge(
+    stored: InfluxQL, site: str, device: str | None, first: int, last: int
+) -> FloatArray:
+    """Mean state of charge of each slot, %; NaN where unknown."""
+    found = np.full(last - first, np.nan)
+    where = f'"site" = {quoted(site)}' + (f' AND "device" = {quoted(device)}' if device else "")
+    span = between(first * SLOT_SECONDS, last * SLOT_SECONDS)
+    level = LEVELS[1]
+    for source, column in (
+        (table(level, "battery"), "soc_percent_mean"),
+        (table(None, "battery"), "soc_percent"),
+    ):
+        if not np.isnan(found).any():
+            break
+        read = await stored.select(
+            f'SELECT mean("{column}") FROM {source} WHERE {where} AND {span} '  # noqa: S608
+            f"GROUP BY time({SLOT_SECONDS}s) fill(none)"
+        )
+        for series in read[:1]:
+            for time, value in series.rows:
+                place = int(time // (1000 * SLOT_SECONDS)) - first
+                if value is not None and 0 <= place < len(found) and np.isnan(found[place]):
+                    found[place] = value
+    return found
+
+
+def clock_of(site: Site, first: int, count: int) -> tuple[IntArray, IntArray]:
+    """Weekday (0 is Monday) and quarter hour of the day of some slots, in the site's time zone."""
+    zone = zone_of_site(site)
+    weekday, quarter = np.empty(count, np.int64), np.empty(count, np.int64)
+    place = 0
+    while place < count:
+        # The offset from UTC changes at whole hours at most; a look at each hour is enough.
+        moment = datetime.fromtimestamp((first + place) * SLOT_SECONDS, UTC)
+        offset = moment.astimezone(zone).utcoffset() or timedelta()
+        until = min(count, place + 4 - (first + place) % 4)
+        local = (first + np.arange(place, until)) + int(offset.total_seconds()) // SLOT_SECONDS
+        weekday[place:until] = (local // 96 + 3) % 7
+        quarter[place:until] = local % 96
+        place = until
+    return weekday, quarter
+
+
+def clear_sky(site: Site, first: int, count: int) -> FloatArray | None:
+    """AC power under a clear sky in the middle of some slots, W; None without place or size."""
+    if site.latitude is None or site.longitude is None:
+        return None
+    arrays = [(a.kwp, a.tilt, a.azimuth) for a in site.pv.arrays] if site.pv is not None else []
+    if not arrays and site.solar_capacity_kw:
+        arrays = [(site.solar_capacity_kw, None, None)]
+    if not arrays:
+        return None
+    times = SLOT_SECONDS * (np.arange(first, first + count, dtype=np.float64) + 0.5)
+
+    def all_of(value: float | None, other: float | None = None) -> FloatArray:
+        known = value if value is not None else other
+        return np.full(count, np.nan if known is None else known)
+
+    total = np.zeros(count)
+    for kwp, tilt, azimuth in arrays:
+        total += expected_power(
+            times,
+            all_of(site.latitude),
+            all_of(site.longitude),
+            all_of(tilt, site.tilt),
+            all_of(azimuth, site.azimuth),
+            all_of(kwp),
+        ).power_w
+    limit = site.pv.ac_limit_kw if site.pv is not None else None
+    return np.minimum(total, 1000 * limit) if limit else total

@@ -1,0 +1,88 @@
+"""Forecasts, their scores and plans as they were stored."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from exporter.energy.forecasts import KEPT_AT, MEASUREMENT, NEXT, SCORES
+from exporter.energy.plans import MEASUREMENT as PLAN
+from exporter.energy.plans import SUMMARY
+from exporter.history.influxql import InfluxQL, between, quoted
+
+LEADS = (NEXT, "1h", "6h", "24h")
+Rows = list[dict[str, Any]]
+
+
+async def _rows(stored: InfluxQL, statement: str) -> Rows:
+    """Rows as dictionaries, with tags, and ``time`` in Unix seconds."""
+    found = []
+    for series in await stored.select(statement):
+        for row in series.rows:
+            made = dict(zip(series.columns, row, strict=True)) | series.tags
+            made["time"] = row[0] / 1000
+            found.append(made)
+    return found
+
+
+async def read_forecast(
+    stored: InfluxQL, site: str, quantity: str, lead: str, start: float, end: float
+) -> Rows:
+    """``time``, ``p10_w``, ``p50_w``, ``p90_w`` and ``method`` of each slot.
+
+    Raises
+    ------
+    exporter.history.influxql.NoAnswerError
+    """
+    return await _rows(
+        stored,
+        f'SELECT "p10_w", "p50_w", "p90_w", "method" FROM "{KEPT_AT}"."{MEASUREMENT}" '  # noqa: S608
+        f'WHERE "site" = {quoted(site)} AND "quantity" = {quoted(quantity)} '
+        f'AND "lead" = {quoted(lead)} AND {between(start, end)}',
+    )
+
+
+async def read_scores(stored: InfluxQL, site: str, quantity: str, until: float) -> Rows:
+    """The newest score of each method and lead.
+
+    Raises
+    ------
+    exporter.history.influxql.NoAnswerError
+    """
+    fields = "mae_w", "pinball_w", "coverage", "slots", "skill", "serves", "why"
+    columns = ", ".join(f'"{name}"' for name in fields)
+    return await _rows(
+        stored,
+        f'SELECT {columns} FROM "{KEPT_AT}"."{SCORES}" '  # noqa: S608
+        f'WHERE "site" = {quoted(site)} AND "quantity" = {quoted(quantity)} '
+        f'AND {between(until - 3 * 86_400, until)} GROUP BY "method", "lead" '
+        "ORDER BY time DESC LIMIT 1",
+    )
+
+
+async def read_plan(stored: InfluxQL, site: str, start: float, end: float) -> Rows:
+    """Each slot of the plans in force.
+
+    Raises
+    ------
+    exporter.history.influxql.NoAnswerError
+    """
+    return await _rows(
+        stored,
+        f'SELECT * FROM "{KEPT_AT}"."{PLAN}" WHERE "site" = {quoted(site)} '  # noqa: S608
+        f"AND {between(start, end)}",
+    )
+
+
+async def read_summary(stored: InfluxQL, site: str, until: float) -> dict[str, Any] | None:
+    """What the newest plan is expected to bring; None without one in the last day.
+
+    Raises
+    ------
+    exporter.history.influxql.NoAnswerError
+    """
+    found = await _rows(
+        stored,
+        f'SELECT * FROM "{KEPT_AT}"."{SUMMARY}" WHERE "site" = {quoted(site)} '  # noqa: S608
+        f"AND {between(until - 86_400, until)} ORDER BY time DESC LIMIT 1",
+    )
+    return found[0] if found else None

@@ -1,0 +1,172 @@
+"""What comes, and what to do about it: forecasts with scores, plans with reasons."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from typing import Annotated, Any, Literal, TypeVar
+
+from fastapi import APIRouter, HTTPException, Query, Request, Response
+from pydantic import Field
+
+from exporter.ask.periods.reader import read_moment
+from exporter.ask.query import QueryError
+from exporter.ask.request import PARAMETERS
+from exporter.assess.assessment import FleetAssessment
+from exporter.energy.stored_outlook import (
+    read_forecast,
+    read_plan,
+    read_scores,
+    read_summary,
+)
+from exporter.energy.tariff_file import zone_of_site
+from exporter.history.influxql import InfluxQL, NoAnswerError
+from exporter.serve.api import schemas
+from exporter.serve.api.energy_schemas import ForecastReply, PlanReply
+from exporter.serve.api.enumerations import Parameters
+from exporter.serve.api.replies import reply
+from exporter.serve.api.selection import row_of
+
+log = logging.getLogger(__name__)
+T = TypeVar("T")
+AHEAD_SECONDS = 36 * 3600
+LONGEST_SECONDS = 100 * 86_400
+_SLOT = ("action", "reason", "power_w", "battery_w", "import_w", "export_w", "soc_percent")
+_PRICES = ("buy", "sell")
+_SUMMARY = (
+    *("strategy", "note", "currency", "saving", "cost", "plain_cost", "wear", "plain_wear"),
+    *("stored", "plain_stored", "co2_kg", "plain_co2_kg", "orders"),
+)
+
+
+class ForecastQuery(Parameters):
+    """Which forecast."""
+
+    site: str = Field(max_length=64, description="Id of the site")
+    quantity: Literal["pv", "load"] = Field("pv", description="What is forecast")
+    lead: Literal["next", "1h", "6h", "24h"] = Field(
+        "next", description="next: the newest of each slot; else the one issued so long before it"
+    )
+    since: str | None = Field(None, max_length=64, description=PARAMETERS["since"])
+    until: str | None = Field(
+        None,
+        max_length=64,
+        description="The end, which may lie ahead; 36 h after the beginning without it",
+    )
+
+
+class PlanQuery(Parameters):
+    """Which plan."""
+
+    site: str = Field(max_length=64, description="Id of the site")
+    since: str | None = Field(None, max_length=64, description=PARAMETERS["since"])
+    until: str | None = Field(
+        None,
+        max_length=64,
+        description="The end, which may lie ahead; 36 h after the beginning without it",
+    )
+
+
+def router(latest: Callable[[], FleetAssessment], stored: InfluxQL | None) -> APIRouter:
+    """``/forecast`` and ``/plan``."""
+    routes = APIRouter(prefix="/api/v1", tags=["energy"])
+
+    @routes.get("/forecast", responses=schemas.of(ForecastReply, 404, 503))
+    async def forecast(request: Request, query: Annotated[ForecastQuery, Query()]) -> Response:
+        """PV or load of a site in quarter hours: p10, p50 and p90, W, and how good each method was.
+
+        ``serves`` marks the method that serves, and ``why`` says why.
+        """
+        since, until = _bounds(query, latest())
+        source = _source(stored)
+        rows = await _asked(
+            read_forecast(source, query.site, query.quantity, query.lead, since, until)
+        )
+        scores = await _asked(read_scores(source, query.site, query.quantity, time.time() + 3600))
+        return reply(
+            request,
+            {
+                "site": query.site,
+                "quantity": query.quantity,
+                "lead": query.lead,
+                "since": since,
+                "until": until,
+                "starts": [row["time"] for row in rows],
+                **{name: [row[name] for row in rows] for name in ("p10_w", "p50_w", "p90_w")},
+                "methods": sorted({str(row["method"]) for row in rows}),
+                "scores": [_score(row) for row in scores],
+            },
+        )
+
+    @routes.get("/plan", responses=schemas.of(PlanReply, 404, 503))
+    async def plan(request: Request, query: Annotated[PlanQuery, Query()]) -> Response:
+        """The battery's plan in quarter hours, each with its reason, and what it is to save.
+
+        A plan is a proposal: nothing is sent to the site before it is approved.
+        """
+        since, until = _bounds(query, latest())
+        source = _source(stored)
+        rows = await _asked(read_plan(source, query.site, since, until))
+        summary = await _asked(read_summary(source, query.site, time.time() + 3600))
+        return reply(
+            request,
+            {
+                "site": query.site,
+                "since": since,
+                "until": until,
+                "summary": None
+                if summary is None
+                else {"issued": summary["time"]} | {name: summary.get(name) for name in _SUMMARY},
+                "slots": [
+                    {"start": row["time"]} | {name: row.get(name) for name in (*_SLOT, *_PRICES)}
+                    for row in rows
+                ],
+            },
+        )
+
+    return routes
+
+
+def _score(row: dict[str, Any]) -> dict[str, Any]:
+    return {
+        **{name: row[name] for name in ("method", "lead", "why")},
+        **{name: row[name] for name in ("mae_w", "pinball_w", "coverage", "slots", "skill")},
+        "serves": bool(row["serves"]),
+    }
+
+
+def _source(stored: InfluxQL | None) -> InfluxQL:
+    if stored is None:
+        raise HTTPException(503, "nothing is stored: FLEETSCOPE_INFLUXDB_URL is not set")
+    return stored
+
+
+async def _asked(answer: Awaitable[T]) -> T:
+    try:
+        return await answer
+    except NoAnswerError as error:
+        log.info("an outlook has no answer: %s", error)
+        raise HTTPException(error.status, error.reason) from error
+
+
+def _bounds(query: ForecastQuery | PlanQuery, assessment: FleetAssessment) -> tuple[float, float]:
+    """Unix seconds of both ends; from now on where none is given."""
+    site = assessment.fleet.sites[row_of(assessment, query.site)]
+    now = datetime.now(UTC)
+    if query.since is None and query.until is None:
+        begin = now.timestamp() // 900 * 900
+        return begin, begin + AHEAD_SECONDS
+    zone = zone_of_site(site)
+    try:
+        # Not a period of the past: its end may lie ahead.
+        begin = read_moment(query.since or "now", now, zone).timestamp()
+        end = begin + AHEAD_SECONDS
+        if query.until is not None:
+            end = read_moment(query.until, now, zone).timestamp()
+    except (QueryError, OverflowError) as error:
+        raise HTTPException(422, f"since and until: {error}") from error
+    if not begin < end <= begin + LONGEST_SECONDS:
+        raise HTTPException(422, "since and until: expected an end after it, in 100 days at most")
+    return begin, end

@@ -1,0 +1,175 @@
+"""From a stored past to forecasts, plans, API and commands, over a real InfluxDB.
+
+``s0000`` has a battery, PV and ten days of past; ``s0001`` has PV and no past; ``s0002`` nothing.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator
+
+import pytest
+from typer.testing import CliRunner
+
+from exporter.cli.commands import app
+from exporter.cli.main import parse
+from exporter.cli.question_commands import run
+from exporter.config.fleet import Fleet
+from exporter.energy import outlook_process
+from exporter.energy.forecasts import KEPT_AT
+from exporter.energy.outlook_process import SiteNow
+from exporter.energy.plans import order_drafts
+from exporter.energy.tariff_file import TariffFile
+from exporter.history.influxql import InfluxQL
+from exporter.model.orders import OrderAction, OrderSource
+from exporter.serve.api.energy_schemas import ForecastReply, PlanReply
+from exporter.store.connection import Connection
+from tests.serve.api.influx import influx
+from tests.serve.api.replies import check
+from tests.serve.api.served import ServedFleet, plan
+
+pytestmark = pytest.mark.stack
+
+NOW = time.time()
+HOUR = NOW // 3600 * 3600
+TARIFFS = TariffFile.model_validate(
+    {
+        "currency": "EUR",
+        "default": "night",
+        "tariffs": {
+            "night": {
+                "grid": {
+                    "price": 0.40,
+                    "windows": [{"price": 0.10, "start": "00:00", "end": "05:00"}],
+                },
+                "feed_in": {"price": 0.08},
+            }
+        },
+    }
+)
+
+
+def fleet() -> Fleet:
+    made = plan(3, latitude=48.1, longitude=11.6, timezone="UTC")
+    without = made.sites[2].model_copy(update={"solar_capacity_kw": None, "capacity_kwh": None})
+    return made.model_copy(update={"sites": (*made.sites[:2], without)})
+
+
+def lines() -> Iterator[str]:
+    for stamp in range(int(HOUR) - 10 * 86_400, int(HOUR) + 1, 300):
+        hour = stamp % 86_400 / 3600
+        pv = 3000 * max(0.0, math.sin((hour - 6) / 12 * math.pi)) * (0.6 + 0.4 * math.sin(stamp))
+        load = 500.0 + 2000 * (17 <= hour < 21)
+        yield (
+            f"site,site=s0000 online=1,pv_power_w={max(pv, 0)!r},load_power_w={load!r},"
+            f"grid_power_w={load - pv!r} {round(stamp * 1000)}"
+        )
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServedFleet]:
+    with influx(tmp_path_factory.mktemp("influx")) as server:
+        server.query(f'CREATE RETENTION POLICY "{KEPT_AT}" ON "fleet" DURATION inf REPLICATION 1')
+        server.write(list(lines()))
+        found = fleet()
+        connection = Connection(server.url, "fleet", {})
+        sites = [SiteNow(site, None, 50.0) for site in found.sites]
+        memory = outlook_process._memory
+        for kept in (memory.pasts, memory.issued, memory.forecaster.learned):
+            kept.clear()
+        server.write(outlook_process._forecasts(connection, sites[:2], HOUR - 3600), KEPT_AT)
+        # The hour after takes in what is new.
+        made = outlook_process._forecasts(connection, sites, NOW)
+        made += outlook_process._neighbours(sites)
+        made += outlook_process._plans(connection, sites, NOW, TARIFFS)
+        server.write(made, KEPT_AT)
+        fleet_served = ServedFleet(found, InfluxQL(server.url, "fleet", {}))
+        with fleet_served.serving():
+            yield fleet_served
+
+
+def test_a_forecast_of_what_comes_with_its_scores(served: ServedFleet) -> None:
+    found = served.json("/api/v1/forecast?site=s0000&quantity=load")
+    check(ForecastReply, found)
+    assert len(found["starts"]) >= 140
+    for start, p10, p50, p90 in zip(
+        *(found[name] for name in ("starts", "p10_w", "p50_w", "p90_w")), strict=True
+    ):
+        assert p10 <= p50 <= p90
+        assert p50 == pytest.approx(500 + 2000 * (17 <= start % 86_400 / 3600 < 21), abs=600)
+    serving = {row["method"] for row in found["scores"] if row["serves"]}
+    assert set(found["methods"]) == serving
+    assert {row["lead"] for row in found["scores"]} >= {"all", "1h"}
+
+
+def test_each_lead_is_kept_for_its_hour(served: ServedFleet) -> None:
+    since = f"since={HOUR - 3600}&until={HOUR + 30 * 3600}"
+    for hours in (1, 6, 24):
+        kept = served.json(f"/api/v1/forecast?site=s0000&lead={hours}h&{since}")
+        issues = [HOUR - 3600, HOUR]
+        slots = [issue + hours * 3600 + n * 900 for issue in issues for n in range(4)]
+        assert kept["starts"] == slots
+
+
+def test_no_sun_at_night_and_no_pv_where_there_is_none(served: ServedFleet) -> None:
+    found = served.json("/api/v1/forecast?site=s0000&quantity=pv")
+    night = [w for t, w in zip(found["starts"], found["p90_w"], strict=True) if t % 86_400 < 7200]
+    assert night
+    assert not any(night)
+    assert served.json("/api/v1/forecast?site=s0002&quantity=pv")["starts"] == []
+
+
+def test_a_new_site_starts_with_its_neighbours_and_says_so(served: ServedFleet) -> None:
+    own = served.json("/api/v1/forecast?site=s0000&quantity=pv")
+    new = served.json("/api/v1/forecast?site=s0001&quantity=pv")
+    assert new["methods"] == ["neighbours"]
+    assert new["scores"] == []
+    assert new["p50_w"] == pytest.approx(own["p50_w"][-len(new["p50_w"]) :], abs=1)
+
+
+def test_a_plan_with_reasons_and_what_it_saves(served: ServedFleet) -> None:
+    found = served.json("/api/v1/plan?site=s0000")
+    check(PlanReply, found)
+    assert found["summary"]["saving"] > 0.3
+    assert found["summary"]["strategy"] == "cost"
+    charges = [slot for slot in found["slots"] if slot["action"] == "charge"]
+    assert charges
+    bought = [slot for slot in charges if slot["import_w"] > 600]
+    assert bought
+    assert all(slot["start"] % 86_400 < 5 * 3600 for slot in bought)
+    assert all("charges at 0.1 for" in slot["reason"] for slot in bought)
+    assert all(10 <= slot["soc_percent"] + 1e-6 <= 100.1 for slot in found["slots"])
+    assert served.json("/api/v1/plan?site=s0002")["summary"] is None
+
+
+def test_a_plan_becomes_orders_that_end_by_themselves_and_wait_for_approval() -> None:
+    one = SiteNow(fleet().sites[0], None, 50.0)
+    made = outlook_process.plan_now(one, TARIFFS, {})
+    assert made is not None
+    drafts = order_drafts(made, "planner", "operator")
+    assert drafts
+    for draft in drafts:
+        assert draft.source is OrderSource.PLAN
+        assert draft.needs_approval
+        assert draft.dry_run
+        assert draft.reason
+        assert draft.start is not None
+        assert draft.start < draft.expires
+        assert draft.action in (OrderAction.CHARGE, OrderAction.DISCHARGE, OrderAction.HOLD)
+    starts = [draft.start for draft in drafts if draft.start is not None]
+    ends = [draft.expires for draft in drafts]
+    assert all(end <= start for end, start in zip(ends[:-1], starts[1:], strict=True))
+
+
+def test_commands(served: ServedFleet, capsys: pytest.CaptureFixture[str]) -> None:
+    shown = CliRunner().invoke(app, ["plan", "s0000", "--url", served.url])
+    assert shown.exit_code == 0, shown.output
+    assert "against plain self-consumption" in shown.output
+    assert "charge" in shown.output
+    read = parse(["forecast", "load", "--site", "s0000", "--url", served.url])
+    assert read is not None
+    assert run(*read) == 0
+    assert "(serves)" in capsys.readouterr().out
+    shown = CliRunner().invoke(app, ["plan", "s0002", "--url", served.url])
+    assert "There is no plan" in shown.output
