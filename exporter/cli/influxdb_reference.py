@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from exporter.cli.energy_reference import energy_parts
 from exporter.cli.markdown import page, table
 from exporter.history.cells.wear import MEANINGS as WEAR_MEANINGS
 from exporter.history.rollups.schema import parts as rollup_parts
@@ -120,5 +121,6 @@ def influxdb() -> str:
         table(
             head, [("`text`", "text", "What the exporter did: `start`, or `reload` of the file")]
         ),
+        *energy_parts(),
         *rollup_parts(table),
     )

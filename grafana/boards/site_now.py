@@ -59,7 +59,7 @@ def build() -> Dashboard:
     for annotation in _annotations():
         made.annotation(annotation)
     made.with_panel(_issues())
-    made.with_panel(_contact()).with_panel(_flow()).with_panel(_battery())
+    made.with_panel(_contact()).with_panel(flow_now((8, 9))).with_panel(_battery())
     made.with_panel(_energy_today()).with_panel(_components())
     made.with_panel(power_flows((24, 9)))
     return made.with_panel(_issue_timeline()).with_panel(_score_over_time())
@@ -195,13 +195,14 @@ def _contact() -> table.Panel:
     return listing(spec, [Column("Field", "What", 100), entries])
 
 
-def _flow() -> canvas.Panel:
+def flow_now(size: tuple[int, int]) -> canvas.Panel:
+    """Power between PV, grid, load and battery at the end of the time range."""
     spec = Spec(
         title="Power now",
         description="Where power comes from and where it goes at the end of the time range. A "
         "battery's power is positive when it charges, the grid's when the site draws from it. A "
         "dash is a value that the site does not give.",
-        size=(8, 9),
+        size=size,
         unit=look.UNITS["W"],
         empty="–",
         decimals=1,

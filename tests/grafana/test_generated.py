@@ -17,8 +17,9 @@ import yaml
 from exporter.assess.assessment import assess
 from exporter.collect.state import FleetState
 from exporter.config.fleet import Fleet
+from exporter.energy.stored_fields import STORED
 from exporter.history.cells.wear import MEANINGS as WEAR
-from exporter.history.rollups.fields import FIELDS
+from exporter.history.rollups.fields import FIELDS, POWERS
 from exporter.model.quantities import (
     BATTERY_QUANTITIES,
     KEPT,
@@ -44,6 +45,7 @@ FOREIGN_METRICS = {
     "process_cpu_seconds_total": "the client library's",
     "process_resident_memory_bytes": "the client library's",
 }
+_PLAN_TILES = ("saving", "cost", "plain_cost")
 UNUSED_FIELDS = {
     ("site", "outcome"): "the dashboards count outcomes in Prometheus, which has every scrape",
     ("health", "status"): "the dashboards take the status from Prometheus",
@@ -53,6 +55,23 @@ UNUSED_FIELDS = {
     ("issue", "threshold"): "part of the sentence, with its unit",
     ("meter", "interval_import_kwh"): "imported files hold it; the boards show counters and powers",
     ("meter", "interval_export_kwh"): "imported files hold it; the boards show counters and powers",
+}
+UNUSED_FIELDS |= {
+    **dict.fromkeys(
+        (
+            ("plan_summary", name)
+            for name in STORED["plan_summary"].fields
+            if name not in _PLAN_TILES
+        ),
+        "fleetscope plan and the API give it; the dashboard shows the saving and both costs",
+    ),
+    ("forecast_score", "slots"): "how many quarter hours a score is of; the API gives it",
+    ("forecast", "method"): "the table of scores says which method serves",
+    ("plan", "import_w"): "the API gives it; the battery is what a plan decides",
+    ("plan", "export_w"): "the API gives it; the battery is what a plan decides",
+    ("price", "price"): "a plan has the prices of its site",
+    ("price", "seconds"): "a plan has the prices of its site",
+    ("price", "series"): "a plan has the prices of its site",
 }
 NOT_IN_DASHBOARDS = {
     "access_config_last_reload_successful": "an alert watches it, the log says what is wrong",
@@ -153,6 +172,7 @@ def schema() -> dict[str, set[str]]:
     found["meter"] = {"site", "meter", *METER_QUANTITIES}
     # Takes days of history.
     found["wear"] = {"site", "pack", *WEAR}
+    found |= {name: {*stored.tags, *stored.fields} for name, stored in STORED.items()}
     return found
 
 
@@ -367,7 +387,9 @@ def kept() -> dict[str, set[str]]:
 
 def test_every_field_that_is_asked_for_exists() -> None:
     known, rolled_up = schema(), kept()
-    known = {m: names | rolled_up[m] for m, names in known.items()}
+    known = {m: names | rolled_up.get(m, set()) for m, names in known.items()}
+    for measurement, powers in POWERS.items():
+        known[measurement] |= {f"{power}_wh" for power in powers}
     packs = (ROOT / "docs" / "influxdb.md").read_text("utf-8").split("### `pack`")[1]
     known["pack"] = set(re.findall(r"`(\w+)`", packs.split("\n### ")[0]))
     asked = set(influx_names())

@@ -97,7 +97,7 @@ function elsewhere() {
   const site = byId("site").value;
   const links = [el("a", { href: site ? `./#${encodeURIComponent(site)}` : "./" }, "status")];
   if (LINKS.grafana) {
-    const path = `${LINKS.grafana}/d/fleetscope-energy?${new URLSearchParams(site ? { "var-site": site } : {})}`;
+    const path = `${LINKS.grafana}/d/fleetscope-energy-home?${new URLSearchParams(site ? { "var-site": site } : {})}`;
     links.push(el("a", { href: path }, "Grafana"));
   }
   put(byId("links"), links);

@@ -1,0 +1,122 @@
+"""Energy · Forecast: what comes, how good the forecast was, and which method serves."""
+
+# ruff: noqa: S608  (templates that Grafana fills in; no SQL is run here)
+
+from __future__ import annotations
+
+from grafana_foundation_sdk.builders import table, timeseries
+from grafana_foundation_sdk.builders.dashboard import Dashboard
+
+from exporter.energy.forecasts import KEPT_AT, MEASUREMENT, SCORES
+from grafana.boards.energy_home import NO_FORECAST, band, forecast
+from grafana.kit import look
+from grafana.kit.dashboard import dashboard, site_variable
+from grafana.kit.levels import READINGS, SITE, over_time
+from grafana.kit.panels import Spec, colour, lines
+from grafana.kit.queries import influx, influx_table
+from grafana.kit.tables import WRAPPED, Column, listing
+
+LEADS = ("1h", "6h", "24h")
+
+
+def build() -> Dashboard:
+    """The dashboard."""
+    made = dashboard(
+        "fleetscope-energy-forecast", [site_variable(), READINGS.variable()], since="now-24h"
+    )
+    # Today and tomorrow: the time range reaches ahead.
+    made.time("now-24h", "now+36h")
+    made.with_panel(_ahead("PV: what comes", "pv", "pv_power_w", "PV"))
+    made.with_panel(_ahead("Load: what comes", "load", "load_power_w", "Load"))
+    made.with_panel(_leads("PV as forecast 1, 6 and 24 h before", "pv", "pv_power_w", "PV"))
+    made.with_panel(_leads("Load as forecast 1, 6 and 24 h before", "load", "load_power_w", "Load"))
+    made.with_panel(_scores())
+    return made
+
+
+def _ahead(title: str, quantity: str, field: str, flow: str) -> timeseries.Panel:
+    spec = Spec(
+        title=title,
+        description="The newest forecast of each quarter hour with the band that eight of ten "
+        "values should lie in, against what came.",
+        size=(12, 10),
+        unit=look.UNITS["W"],
+        empty=NO_FORECAST,
+        low=0,
+        interval=READINGS.interval,
+        targets=[
+            influx(over_time("mean", field, "mean", "site"), "Measured", "A"),
+            *forecast(quantity),
+        ],
+        overrides={"Measured": colour(look.FLOWS[flow])} | band(),
+    )
+    return lines(spec)
+
+
+def _leads(title: str, quantity: str, field: str, flow: str) -> timeseries.Panel:
+    spec = Spec(
+        title=title,
+        description="Each forecast as it was issued so long before; none was changed afterwards.",
+        size=(12, 9),
+        unit=look.UNITS["W"],
+        empty=NO_FORECAST,
+        low=0,
+        interval=READINGS.interval,
+        targets=[
+            influx(over_time("mean", field, "mean", "site"), "Measured", "A"),
+            *(
+                influx(
+                    f'SELECT mean("p50_w") FROM "{KEPT_AT}"."{MEASUREMENT}" WHERE {SITE} '
+                    f"AND \"quantity\" = '{quantity}' AND \"lead\" = '{lead}' AND $timeFilter "
+                    "GROUP BY time(15m) fill(null)",
+                    f"{lead} before",
+                    ref,
+                )
+                for ref, lead in zip("BCD", LEADS, strict=True)
+            ),
+        ],
+        overrides={
+            "Measured": colour(look.FLOWS[flow]) | {"custom.fillOpacity": 15},
+            "1h before": colour("#3274d9"),
+            "6h before": colour("#8ab8ff"),
+            "24h before": colour("#8c96a5") | look.DASHED,
+        },
+    )
+    return lines(spec)
+
+
+def _scores() -> table.Panel:
+    spec = Spec(
+        title="Scores by method and lead",
+        description="Each method over the last 14 days, each issue knowing only what was known "
+        "then; all is over 36 h. Skill is 1 less the error as a share of that of yesterday's "
+        "values. LightGBM serves only where its quantile loss is 3 % below the best simple method.",
+        size=(24, 10),
+        unit=look.NUMBER,
+        empty=NO_FORECAST,
+        targets=[
+            influx_table(
+                'SELECT last("mae_w") AS "mae", last("pinball_w") AS "pinball", '
+                'last("coverage") AS "in_band", last("skill") AS "gain", '
+                'last("serves") AS "serving", last("why") AS "because" '
+                f'FROM "{KEPT_AT}"."{SCORES}" WHERE {SITE} AND $timeFilter '
+                'GROUP BY "quantity", "lead", "method"'
+            )
+        ],
+    )
+    watts = look.UNITS["W"]
+    return listing(
+        spec,
+        [
+            Column("quantity", "Of", 70),
+            Column("lead", "Lead", 70),
+            Column("method", "Method", 140),
+            Column("mae", "Mean error", unit=watts, decimals=0),
+            Column("pinball", "Quantile loss", unit=watts, decimals=0),
+            Column("in_band", "In band", unit=look.RATIO, decimals=0),
+            Column("gain", "Skill", decimals=2),
+            Column("serving", "Serves", 80, decimals=0),
+            Column("because", "Why", more=WRAPPED),
+        ],
+        drop=["Time"],
+    )

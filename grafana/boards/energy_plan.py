@@ -1,0 +1,158 @@
+"""Energy · Plan: when the battery is to charge, hold and discharge, why, and what that saves."""
+
+# ruff: noqa: S608  (templates that Grafana fills in; no SQL is run here)
+
+from __future__ import annotations
+
+from grafana_foundation_sdk.builders import stat, table, timeseries
+from grafana_foundation_sdk.builders.dashboard import Dashboard
+
+from exporter.energy.forecasts import KEPT_AT
+from exporter.energy.plans import MEASUREMENT, SUMMARY
+from grafana.kit import look
+from grafana.kit.dashboard import dashboard, site_variable
+from grafana.kit.levels import READINGS, SITE, over_time
+from grafana.kit.panels import Spec, colour, lines, tiles
+from grafana.kit.queries import Target, influx, influx_table
+from grafana.kit.tables import WRAPPED, Column, listing
+
+NO_PLAN = "No plan: it needs FLEETSCOPE_FORECASTS, a tariff and a battery of known size"
+
+
+def build() -> Dashboard:
+    """The dashboard."""
+    made = dashboard(
+        "fleetscope-energy-plan", [site_variable(), READINGS.variable()], since="now-6h"
+    )
+    made.time("now-6h", "now+36h")
+    made.with_panel(_saving())
+    made.with_panel(_prices())
+    made.with_panel(_power())
+    made.with_panel(_charge())
+    made.with_panel(_reasons())
+    return made
+
+
+def _of(column: str, name: str, ref: str) -> Target:
+    return influx(
+        f'SELECT mean("{column}") FROM "{KEPT_AT}"."{MEASUREMENT}" WHERE {SITE} AND $timeFilter '
+        "GROUP BY time(15m) fill(null)",
+        name,
+        ref,
+    )
+
+
+def _saving() -> stat.Panel:
+    of_site = f'FROM "{KEPT_AT}"."{SUMMARY}" WHERE {SITE} AND $timeFilter'
+    spec = Spec(
+        title="What the newest plan brings",
+        description="Over its 36 h, by the forecast and against plain self-consumption, in the "
+        "currency of the tariff file: the saving with wear and with what is left in the battery; "
+        "what energy costs with the plan and without. On a flat tariff nothing is saved.",
+        size=(8, 8),
+        unit=look.NUMBER,
+        empty=NO_PLAN,
+        decimals=2,
+        targets=[
+            influx(f'SELECT last("saving") {of_site}', "Saving", "A"),
+            influx(f'SELECT last("cost") {of_site}', "Energy with the plan", "B"),
+            influx(f'SELECT last("plain_cost") {of_site}', "Energy without", "C"),
+        ],
+    )
+    return tiles(spec, rows=True, value=26, title=13)
+
+
+def _prices() -> timeseries.Panel:
+    spec = Spec(
+        title="Prices",
+        description="Per kilowatt-hour from and to the grid, in the currency of the tariff file.",
+        size=(16, 8),
+        unit=look.NUMBER,
+        empty=NO_PLAN,
+        decimals=3,
+        interval="15m",
+        targets=[_of("buy", "From the grid", "A"), _of("sell", "To the grid", "B")],
+        overrides={
+            "From the grid": colour(look.FLOWS["Grid import"]),
+            "To the grid": colour(look.FLOWS["PV"]),
+        },
+    )
+    return lines(spec, steps=True)
+
+
+def _power() -> timeseries.Panel:
+    spec = Spec(
+        title="Battery: planned and measured",
+        description="Power above zero charges. Planned is what is expected to happen, set-point "
+        "what an order would ask for; where the plan follows load and sun there is none.",
+        size=(12, 9),
+        unit=look.UNITS["W"],
+        empty=NO_PLAN,
+        interval=READINGS.interval,
+        targets=[
+            _of("battery_w", "Planned", "A"),
+            influx(
+                f'SELECT mean("power_w") FROM "{KEPT_AT}"."{MEASUREMENT}" WHERE {SITE} AND '
+                '"mode" > 0 AND $timeFilter GROUP BY time(15m) fill(null)',
+                "Set-point",
+                "B",
+            ),
+            influx(over_time("mean", "power_w", "mean", "battery"), "Measured", "C"),
+        ],
+        overrides={
+            "Planned": colour("#8c96a5") | look.DASHED,
+            "Set-point": colour("#e0a526"),
+            "Measured": colour(look.FLOWS["Battery charge"]),
+        },
+    )
+    return lines(spec, steps=True)
+
+
+def _charge() -> timeseries.Panel:
+    spec = Spec(
+        title="Charge: planned and measured",
+        description="State of charge at the end of each quarter hour as planned, and as measured.",
+        size=(12, 9),
+        unit=look.UNITS["%"],
+        empty=NO_PLAN,
+        low=0,
+        high=100,
+        interval=READINGS.interval,
+        targets=[
+            _of("soc_percent", "Planned", "A"),
+            influx(over_time("mean", "soc_percent", "mean", "battery"), "Measured", "B"),
+        ],
+        overrides={
+            "Planned": colour("#8c96a5") | look.DASHED,
+            "Measured": colour(look.FLOWS["Battery charge"]),
+        },
+    )
+    return lines(spec)
+
+
+def _reasons() -> table.Panel:
+    spec = Spec(
+        title="Why",
+        description="Each quarter hour in which the battery does not follow load and sun, with the "
+        "reason. A plan is a proposal: nothing is sent before it is approved.",
+        size=(24, 11),
+        unit=look.NUMBER,
+        empty=NO_PLAN,
+        targets=[
+            influx_table(
+                'SELECT "action", "power_w", "buy", "soc_percent", "reason" FROM '
+                f'"{KEPT_AT}"."{MEASUREMENT}" WHERE {SITE} AND "mode" > 0 AND $timeFilter'
+            )
+        ],
+    )
+    return listing(
+        spec,
+        [
+            Column("Time", "From", 160),
+            Column("action", "Does", 110),
+            Column("power_w", "Power", 110, unit=look.UNITS["W"], decimals=1),
+            Column("buy", "Price", 90, decimals=3),
+            Column("soc_percent", "Charge then", 110, unit=look.UNITS["%"], decimals=0),
+            Column("reason", "Why", more=WRAPPED),
+        ],
+    )
