@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -38,6 +40,7 @@ _SAMPLE_ROWS = 400
 FREE_ROWS = 20_000_000
 MOST_ROWS_PER_BYTE = 20
 LARGEST_COLUMN_BYTES = 1 << 30
+LARGEST_FOOTER_BYTES = 64 << 20
 LONGEST_TEXT_BYTES = 256
 
 
@@ -50,10 +53,26 @@ def _open(plan: FilePlan, texts: list[str] | None = None) -> pq.ParquetFile:
     FileError
     """
     try:
+        _check_footer(plan.path)
         # Its own limit on what a page header may say, and no views into what is not read.
         return pq.ParquetFile(plan.path, read_dictionary=texts, pre_buffer=False)
     except (OSError, pa.ArrowException) as error:
         raise FileError(f"is not Parquet: {error}") from None
+
+
+def _check_footer(path: Path) -> None:
+    """Refuse a description of the file that alone would fill the memory.
+
+    The last eight bytes are its length, little-endian, and ``PAR1``
+    (https://parquet.apache.org/docs/file-format/).
+    """
+    with path.open("rb") as file:
+        file.seek(-min(8, path.stat().st_size), os.SEEK_END)
+        end = file.read(8)
+    length = int.from_bytes(end[:4], "little")
+    if end.endswith(b"PAR1") and length > LARGEST_FOOTER_BYTES:
+        most = LARGEST_FOOTER_BYTES >> 20
+        raise FileError(f"its footer has {length >> 20:,} MiB; more than {most} are too many")
 
 
 def _check_size(plan: FilePlan, metadata: Any, columns: set[str]) -> None:

@@ -166,6 +166,17 @@ def test_texts_of_a_parquet_file_take_their_bytes_once(tmp_path: Path, column: s
         assert '"readings": 0' in done.stdout
 
 
+def test_a_parquet_file_whose_footer_would_fill_the_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table = pa.table({"time": np.arange(5) + 1_714_521_600, "value": np.full(5, 3.3)})
+    path = tmp_path / "bms1_p1_v1.parquet"
+    pq.write_table(table.replace_schema_metadata({"x": "y" * 2_000_000}), path)
+    assert read(path)["readings"] == 5
+    monkeypatch.setattr(parquet, "LARGEST_FOOTER_BYTES", 1 << 20)
+    assert read(path)["fault"].endswith("MiB; more than 1 are too many")
+
+
 def test_a_parquet_file_of_too_many_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     rows = 400_000
     table = pa.table({"time": np.full(rows, 1_714_521_600), "value": np.full(rows, 3.3)})
