@@ -6,13 +6,12 @@ import csv
 import io
 import json
 import math
-import re
 import sys
 import time
 from typing import TYPE_CHECKING, Any
 
 from exporter.cli.console import plain_table
-from exporter.model.text import duration_words
+from exporter.model.text import duration_words, spreadsheet_cell
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -36,8 +35,6 @@ _DROPPED_FIRST = (
     *("ongoing", "observed", "score", "times", "since", "priority", "group", "median", "price"),
     *("currency", "quantity"),
 )
-# Where a spreadsheet begins a cell: at the start, and after what some locales separate cells by.
-_FORMULA = re.compile(r"(?:^|(?<=[;\t\r\n|]))(?=\s*[=+\-@\uff1d\uff0b\uff0d\uff20\t\r])")
 
 
 def show(answer: dict[str, Any], *, as_json: bool, as_csv: bool, evidence: bool = False) -> int:
@@ -71,8 +68,7 @@ def _csv_value(value: Any, kind: str) -> Any:
         return ""
     if kind == "time":
         return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(value))
-    # A name that begins like a formula would run in a spreadsheet.
-    return _FORMULA.sub("'", value) if isinstance(value, str) else value
+    return spreadsheet_cell(value) if isinstance(value, str) else value
 
 
 def print_answer(console: Console, answer: dict[str, Any], *, evidence: bool = False) -> None:

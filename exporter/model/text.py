@@ -9,6 +9,9 @@ _NOT_PLAIN = re.compile(
     r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]"
 )
 
+# Where a spreadsheet begins a cell: at the start, and after what some locales separate cells by.
+_FORMULA = re.compile(r"(?:^|(?<=[;\t\r\n|]))(?=\s*[=+\-@\uff1d\uff0b\uff0d\uff20\t\r])")
+
 
 def duration_words(seconds: float) -> str:
     """A time span in words: ``45 s``, ``12 min``, ``3 h 20 min``, ``2 d 4 h``."""
@@ -36,3 +39,8 @@ def plain_line(text: str) -> str:
     if text.isascii() and text.isprintable():
         return text
     return _NOT_PLAIN.sub("?", text)
+
+
+def spreadsheet_cell(text: str) -> str:
+    """A text for a CSV file: what a spreadsheet would run as a formula gets an apostrophe."""
+    return _FORMULA.sub("'", text)

@@ -15,6 +15,7 @@ from typing import IO, Any
 
 from exporter.history.importing.counts import Counts
 from exporter.history.importing.rows import BadRow
+from exporter.model.text import spreadsheet_cell
 
 BAD_ROWS = "bad-rows.csv"
 _HEAD = ("file", "line", "reason", "text")
@@ -151,7 +152,8 @@ class BadRows:
             if self._file is None:
                 self._file = self._new.open("w", encoding="utf-8", newline="", errors="replace")
                 self._writer = csv.writer(self._file)
-            self._writer.writerow((self._name, row.line, row.reason, row.text))
+            texts = (spreadsheet_cell(text) for text in (row.reason, row.text))
+            self._writer.writerow((spreadsheet_cell(self._name), row.line, *texts))
 
     def keep(self) -> None:
         """Put them in the place of those of an earlier attempt."""
