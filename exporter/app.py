@@ -18,6 +18,7 @@ from typing import Any
 
 from exporter import __version__
 from exporter.assess.assessment import Issue, assess
+from exporter.collect.exchange import exchange_of
 from exporter.collect.point_clock import LIVES, ClockSteps, Stamps
 from exporter.collect.poller import Poller
 from exporter.collect.state import FleetState
@@ -116,11 +117,7 @@ class Collector:
         self._push = PushTransport()
         self._poller = Poller(
             registry=DRIVERS,
-            context=DriverContext(
-                self._transports(),
-                self._stamps,
-                time.monotonic,
-            ),
+            context=DriverContext(self._transports(), self._stamps, time.monotonic),
             sink=self._take,
             default_interval=settings.interval_seconds,
             rng=rng,
@@ -157,6 +154,7 @@ class Collector:
             self._on_hangup,
             lambda batch: self._push.deliver(batch.points, batch.sent),
             self._order,
+            lambda site: exchange_of(self._state, site, self._poller.driver_of(site)),
         )
         try:
             # Nothing is polled before every process has found its configuration in order.
@@ -296,12 +294,13 @@ class Collector:
         return None
 
     def _take(self, snapshot: Snapshot) -> None:
+        before = self._state.way_of(snapshot.site) if snapshot.way else ""
         if snapshot.current:
             self._state.apply(snapshot, time.monotonic())
             if self._dispatcher is not None:
                 self._dispatcher.observe(snapshot.site)
         if (writer := self._writer_of(snapshot.site)) is not None:
-            writer.add(snapshot_lines(snapshot))
+            writer.add(snapshot_lines(snapshot, before))
             every = snapshot.site in self._cell_issues
             writer.add_blocks(self._cells.blocks(snapshot, every=every))
 

@@ -60,6 +60,13 @@ NOTICE_RULES: tuple[Rule, ...] = (
         "Restart the controller; the link and the power of the site are in order.",
     ),
     _rule(
+        "other_way_in",
+        "connectivity",
+        Level(INFO, 0, when="the best of several ways in does not answer, and another one does"),
+        "The site is read by another way in than its best: {detail}",
+        "Check the service behind the best way in; the site is watched meanwhile.",
+    ),
+    _rule(
         "device_silent",
         "devices",
         Level(WARNING, 0, when="a device hangs, or says that it is not connected"),

@@ -14,6 +14,7 @@ from exporter.ask.builder import (
     issue_row,
 )
 from exporter.ask.catalogue import CONDITIONS
+from exporter.assess.assessment import SiteAssessment
 from exporter.config.site_kinds import KIND_MEANINGS
 from exporter.model.figures import digits, exact
 from exporter.model.quantities import API_KEYS, DERIVED, QUANTITIES
@@ -113,6 +114,7 @@ def site_answer(b: Builder, row: int) -> Answer:
         ("Priority", place.priority),
         ("Coverage", f"{100 * site.coverage:.0f} % of the inputs"),
         ("Rank", f"{site.attention_rank} of {b.view.count} by attention"),
+        ("Read over", site.way_in + _other_ways(site)),
         ("Last scrape", (site.outcome.value if site.outcome else "none yet")),
     ]
     tables = [
@@ -142,6 +144,15 @@ def site_answer(b: Builder, row: int) -> Answer:
     b.show("fleetscope_site_component_score")
     b.show("fleetscope_site_issue")
     return b.answer(_state_sentence(b, row), tables, [row])
+
+
+def _other_ways(site: SiteAssessment) -> str:
+    """What more there is to say of the way in, of a site that has several."""
+    names = site.site.way_names
+    if len(names) == 1:
+        return ""
+    times = "once" if site.way_changes == 1 else f"{site.way_changes} times"
+    return f" (of {', '.join(names)}; changed {times} since the start)"
 
 
 def _state_sentence(b: Builder, row: int) -> str:

@@ -37,7 +37,7 @@ class Entry:
         Site id; empty for what concerns the whole fleet.
     kind : str
         ``began``, ``ended`` or ``last seen`` (an issue), ``fired`` or ``resolved`` (an alert),
-        ``status``, ``maintenance``, ``mute``, ``unobserved``, ``reload`` or ``start``.
+        ``status``, ``maintenance``, ``mute``, ``way in``, ``unobserved``, ``reload`` or ``start``.
     what : str
         In words.
     severity : str
@@ -152,6 +152,7 @@ def statements(period: Period, sites: list[str] | None) -> list[str]:
         f'SELECT count("online") FROM "site" WHERE {where(period, sites)} '
         "GROUP BY time(60s) fill(none)",
         f'SELECT "text" FROM "event" WHERE {where(period, None)} GROUP BY "kind"',
+        f'SELECT "text" FROM "way_in" WHERE {where(period, sites)} GROUP BY "site"',
     ]
 
 
@@ -189,7 +190,7 @@ async def fetch(
         If InfluxDB does not answer.
     """
     found = Timeline(statements=statements(period, sites))
-    ends, last, begins, first, polls, events = await ask(stored, found.statements)
+    ends, last, begins, first, polls, events, ways = await ask(stored, found.statements)
     changed = [series.tags["site"] for series in first if series.rows[0][1] != series.rows[0][2]]
     steps: list[Series] = []
     if changed:
@@ -208,6 +209,7 @@ async def fetch(
         *bounds(period),
     )
     found.entries += happened_to_exporter(events)
+    found.entries += changes_of_way(ways, wanted)
     found.in_order()
     return found
 
@@ -245,6 +247,16 @@ def happened_to_exporter(events: list[Series]) -> list[Entry]:
     return [
         Entry(time, "", series.tags["kind"], text)
         for series in events
+        for time, text in series.rows
+    ]
+
+
+def changes_of_way(ways: list[Series], wanted: set[str]) -> list[Entry]:
+    """When sites were read by another way in than before."""
+    return [
+        Entry(time, series.tags["site"], "way in", text)
+        for series in ways
+        if series.tags["site"] in wanted
         for time, text in series.rows
     ]
 

@@ -15,6 +15,7 @@ from exporter.ask.timeline import (
     Stretch,
     Timeline,
     bounds,
+    changes_of_way,
     happened_to_exporter,
     severity_name,
     unobserved,
@@ -68,6 +69,7 @@ def statements(period: Period, sites: list[str] | None, level: Level) -> list[st
         f'SELECT sum("online_1_s"), sum("online_0_s") FROM {table(level, "site")} WHERE '
         f"{where(period, sites, '', level)} GROUP BY time({level.seconds}s) fill(none)",
         f'SELECT "text" FROM "event" WHERE {where(period, None)} GROUP BY "kind"',
+        f'SELECT "text" FROM "way_in" WHERE {where(period, sites)} GROUP BY "site"',
     ]
 
 
@@ -86,7 +88,7 @@ async def fetch(
     exporter.ask.answer.CannotAnswerError
     """
     found = Timeline(statements=statements(period, sites, level), exact_seconds=level.seconds)
-    first, last, gaps, ends, words, steps, status, polls, events = await ask(
+    first, last, gaps, ends, words, steps, status, polls, events, ways = await ask(
         stored, found.statements
     )
     wanted = {view.sites[row].id for row in rows}
@@ -98,6 +100,7 @@ async def fetch(
     chosen = [view.sites[row] for row in rows]
     found.add_planned(planned(view.assessment.fleet, chosen, *bounds(period)), *bounds(period))
     found.entries += happened_to_exporter(events)
+    found.entries += changes_of_way(ways, wanted)
     found.in_order()
     return found
 

@@ -36,7 +36,8 @@ class SiteAssessment:
     """One site: scores 0 to 100 (None: unknown), status, issues worst first, ranks from 1.
 
     ``weights`` are those of the components in this score, where the known ones share the weight of
-    the unknown ones (None).
+    the unknown ones (None). ``way_in`` names the way in by which the site was read last, and
+    ``way_changes`` counts how often that changed since the start.
     """
 
     site: Site
@@ -58,6 +59,8 @@ class SiteAssessment:
     last_success: float | None
     scrape_seconds: float | None
     properties: dict[str, str]
+    way_in: str
+    way_changes: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,6 +225,8 @@ class FleetAssessment:
             last_success=number_or_none(float(self.last_success[row])),
             scrape_seconds=number_or_none(float(self.duration[row])),
             properties=view.properties,
+            way_in=view.way or self.fleet.sites[row].way_names[0],
+            way_changes=view.way_changes,
         )
 
     def __iter__(self) -> Iterator[SiteAssessment]:
@@ -473,4 +478,7 @@ def as_dict(site: SiteAssessment) -> dict[str, Any]:
         "last_success": site.last_success,
         "scrape_seconds": site.scrape_seconds,
         "properties": site.properties,
+        "way_in": site.way_in,
+        "ways_in": list(place.way_names),
+        "way_changes": site.way_changes,
     }

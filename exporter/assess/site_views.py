@@ -32,6 +32,9 @@ class SiteView:
     alarms: dict[tuple[str, str], int]
     properties: dict[str, str]
     active_battery: str | None
+    way: str
+    """The way in by which a site that has several was read last; else empty."""
+    way_changes: int
     version: int
     """That of the record from which it was made."""
     valid_until: float
@@ -102,6 +105,8 @@ def _view(record: SiteRecord, stale_after: float, now: float) -> SiteView:
         },
         properties=record.properties,
         active_battery=next((b.device for b in record.batteries.values() if b.active), None),
+        way=record.way,
+        way_changes=record.way_changes,
         version=record.version,
         valid_until=min((time for time in times if time >= now), default=math.inf),
     )

@@ -112,19 +112,46 @@ def probe(
         list[str] | None, typer.Argument(help="HOST, HOST:PORT or a URL; nothing else is asked.")
     ] = None,
     site: Annotated[
-        str | None, typer.Option("--site", help="Explain this site of the fleet file instead.")
+        str | None,
+        typer.Option("--site", help="Explain the last exchange of the running exporter with it."),
+    ] = None,
+    template: Annotated[
+        str | None,
+        typer.Option("--template", help="Try this template alone: a shipped one, or your file."),
+    ] = None,
+    parameter: Annotated[
+        list[str] | None,
+        typer.Option("--parameter", help="NAME=VALUE that the template asks for; repeatable."),
     ] = None,
     write: Annotated[
         bool, typer.Option("--write", help="Add what answers to nodes.yaml, beside the fleet file.")
     ] = False,
     fleet: FleetOption = None,
+    url: Annotated[
+        str | None,
+        typer.Option("--url", help="Where the exporter listens.", envvar="FLEETSCOPE_URL"),
+    ] = None,
 ) -> None:
     """Say what answers at an address, what it would give, and its entry for the fleet file."""
+    from exporter.cli.client import CannotAskError, usual_url
+    from exporter.cli.exchange import explain_site
     from exporter.cli.probe import ProbeError, run_probe
 
+    if bool(addresses) == bool(site):
+        _fail("name addresses, or a site with --site; not both")
     try:
-        raise typer.Exit(run_probe(_settings(fleet=fleet), addresses or [], site, write=write))
-    except ProbeError as error:
+        if site:
+            raise typer.Exit(explain_site(url or usual_url(), site))
+        raise typer.Exit(
+            run_probe(
+                _settings(fleet=fleet),
+                addresses or [],
+                write=write,
+                template=template,
+                parameters=parameter,
+            )
+        )
+    except (ProbeError, CannotAskError) as error:
         _fail(str(error))
 
 

@@ -27,6 +27,24 @@ alarms:
   - {alarm: HighTemperature, path: battery.state, values: {ok: 0, warm: 1, hot: 2}}
 ```"""
 
+_STEPS = """```sh
+fleetscope probe 192.0.2.7 --template my-box.yaml
+fleetscope probe 192.0.2.7 --template my-box.yaml --parameter serial=116181234567
+```"""
+_MODBUS_EXAMPLE = """```yaml
+template: my-meter
+title: My meter
+gives: grid meter
+transport: modbus
+source: its manual, table of input registers
+switch_on: At the meter, Modbus address 1
+unit: 1
+readings:
+  - {quantity: grid_power_w, register: 52, type: f32, function: input}
+  - {quantity: grid_voltage_v, register: 0, type: f32, function: input}
+  - {quantity: grid_import_kwh, register: 72, type: u32, function: input, scale: 0.01}
+```"""
+
 
 def devices() -> str:
     """The page of devices."""
@@ -50,9 +68,18 @@ def devices() -> str:
         "after them, not at the devices.",
         *[_section(load_template(name, Path())) for name in shipped()],
         "## A template of your own",
-        "`template: my-box.yaml`, relative to the fleet file. It is checked when the fleet file "
-        "is, with the place of each mistake, and read again when the fleet file is.",
+        "Write a file, try it on the device, then name it in the fleet file:",
+        _STEPS,
+        "The command names every mistake in the file with its place, then each quantity with its "
+        "value, where it came from and what stood there. In the fleet file `template: my-box.yaml` "
+        "is relative to that file; it is checked when the fleet file is, and read again when the "
+        "fleet file is. [Kinds](fleet-file.md#kinds) lists which quantities a site should give.",
+        "A device with JSON over HTTP:",
         _EXAMPLE,
+        "A device with registers over Modbus. Manuals often number registers from 1 and put their "
+        "table before the number: 30053 is the input register 52 (30053 - 30001), 40053 the "
+        "holding register 52.",
+        _MODBUS_EXAMPLE,
         table(
             ("key of a reading", "meaning"),
             [

@@ -67,7 +67,8 @@ def influxdb() -> str:
             ],
         ),
         "## `meter`: tags `site`, `meter`",
-        "Written by [`fleetscope import`](import.md) only.",
+        "Meters of Venus sites, SunSpec meters and sites of the kind `meter`, and what "
+        "[`fleetscope import`](import.md) reads of meters.",
         table(head, [(f"`{q.name}`", q.unit or "–", q.meaning) for q in METER_QUANTITIES.values()]),
         "## `wear`: tags `site`, `pack`",
         "What the hourly [analysis of cells](cells.md) says of the use and health of a pack.",
@@ -121,6 +122,8 @@ def influxdb() -> str:
         table(
             head, [("`text`", "text", "What the exporter did: `start`, or `reload` of the file")]
         ),
+        "## `way_in`: tag `site`",
+        table(head, [("`text`", "text", "That a site is read by another of its ways in")]),
         *energy_parts(),
         *rollup_parts(table),
     )

@@ -1,4 +1,4 @@
-"""``fleetscope probe``: what an address answers, or what became of each value of a site."""
+"""``fleetscope probe``: what an address answers, and its entry for the fleet file."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from exporter.cli.console import console, plain_table
-from exporter.cli.probing import Candidate, Exchange, ask, context_for, probe
+from exporter.cli.probing import Candidate, Exchange, context_for, probe, template_candidate
 from exporter.config.fleet import Site
-from exporter.config.fleet_file import FleetFileError, load_fleet, nodes_path, parse_fleet
+from exporter.config.fleet_file import FleetFileError, nodes_path, parse_fleet
 from exporter.config.nodes_file import NodesFile, TakenError
 from exporter.config.settings import Settings
 from exporter.config.site_secrets import site_secrets_of
@@ -27,21 +27,32 @@ class ProbeError(Exception):
     """What keeps the command from doing its work; its text is for a person."""
 
 
-def run_probe(settings: Settings, addresses: list[str], site_id: str | None, *, write: bool) -> int:
-    """Probe addresses, or explain a site; 0 if all of them answered, 1 if not.
+def run_probe(
+    settings: Settings,
+    addresses: list[str],
+    *,
+    write: bool,
+    template: str | None = None,
+    parameters: list[str] | None = None,
+) -> int:
+    """Probe addresses; 0 if all of them answered, 1 if not.
 
     Raises
     ------
     ProbeError
     """
-    if bool(addresses) == bool(site_id):
-        raise ProbeError("name addresses, or a site with --site; not both")
     printed = console()
-    if site_id:
-        return asyncio.run(_explain_site(settings, site_id, printed))
     if write and settings.fleet is None:
         raise ProbeError("--write needs a fleet file; use --fleet FILE or FLEETSCOPE_FLEET")
-    answered = [asyncio.run(_probe_one(settings, address, printed)) for address in addresses]
+    answered = []
+    for address in addresses:
+        only = None
+        if template is not None:
+            try:
+                only = template_candidate(address, template, _parameters(parameters or []))
+            except (ValueError, FleetFileError) as error:
+                raise ProbeError(str(error)) from None
+        answered.append(asyncio.run(_probe_one(settings, address, printed, only)))
     for address, best in zip(addresses, answered, strict=True):
         if write and best is not None:
             entry = best.candidate.entry | {"id": _id_of(address)}
@@ -50,12 +61,21 @@ def run_probe(settings: Settings, addresses: list[str], site_id: str | None, *, 
     return 0 if all(answered) else 1
 
 
-async def _probe_one(settings: Settings, address: str, printed: Console) -> Exchange | None:
+def _parameters(given: list[str]) -> dict[str, str]:
+    found = dict(text.partition("=")[::2] for text in given)
+    if not all(found.values()):
+        raise ValueError("--parameter: expected NAME=VALUE")
+    return found
+
+
+async def _probe_one(
+    settings: Settings, address: str, printed: Console, only: Candidate | None
+) -> Exchange | None:
     secrets = site_secrets_of(settings)
     folder = settings.fleet.parent if settings.fleet else Path()
     async with context_for(secrets.authorization, settings.networks) as context:
         try:
-            found = await probe(address, context, lambda entry: site_of(entry, folder))
+            found = await probe(address, context, lambda entry: site_of(entry, folder), only)
         except ValueError as error:
             raise ProbeError(str(error)) from None
     answers = [exchange for exchange in found if exchange.numbers]
@@ -76,25 +96,6 @@ async def _probe_one(settings: Settings, address: str, printed: Console) -> Exch
     printed.print("For the fleet file:", style="bold")
     printed.print(f"  - {_flow(entry)}", markup=False, highlight=False, soft_wrap=True)
     return best
-
-
-async def _explain_site(settings: Settings, site_id: str, printed: Console) -> int:
-    if settings.fleet is None:
-        raise ProbeError("no fleet file is named; use --fleet FILE or FLEETSCOPE_FLEET")
-    try:
-        fleet = load_fleet(settings.fleet, DRIVERS)
-    except FleetFileError as error:
-        raise ProbeError(str(error)) from None
-    site = next((site for site in fleet.sites if site.id == site_id), None)
-    if site is None:
-        raise ProbeError(f"the fleet file has no site {site_id}")
-    secrets = site_secrets_of(settings)
-    candidate = Candidate({"driver": site.driver, "api_endpoint": site.api_endpoint})
-    async with context_for(secrets.authorization, settings.networks) as context:
-        exchange = await ask(site, candidate, context)
-    printed.print(f"{site.title} ({site.id})", style="bold", markup=False)
-    _print_exchange(exchange, printed)
-    return 0 if exchange.snapshot is not None else 1
 
 
 def _print_exchange(exchange: Exchange, printed: Console) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import math
 import socket
 import time
 from collections.abc import AsyncIterator, Callable
@@ -15,7 +14,6 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from exporter.assess.assessment import assess
-from exporter.cli.reading_places import place_of
 from exporter.collect.state import FleetState
 from exporter.config.fleet import Fleet, Site
 from exporter.drivers import DRIVERS
@@ -25,15 +23,16 @@ from exporter.drivers.base import (
     Explaining,
     Pollable,
     Subscribed,
-    open_driver,
 )
+from exporter.drivers.explaining import Explained, explain
 from exporter.drivers.template.template_driver import SCHEMES
 from exporter.drivers.template.template_file import load_template, shipped
 from exporter.drivers.transport import Transports
 from exporter.drivers.transport.http.json_client import HttpClient
 from exporter.drivers.transport.http.site_client import HttpTransport, no_authorization
 from exporter.drivers.transport.modbus.gateway import ModbusTransport
-from exporter.model.quantities import QUANTITIES, label
+from exporter.drivers.ways_in import open_driver
+from exporter.model.quantities import label
 from exporter.model.snapshot import Outcome, ScrapeError, Snapshot
 
 Network = IPv4Network | IPv6Network
@@ -56,23 +55,6 @@ class Candidate:
         template = self.entry.get("template")
         driver: str = self.entry["driver"]
         return f"{driver} {template}" if template else driver
-
-
-@dataclass(frozen=True, slots=True)
-class Explained:
-    """One quantity: what became of it, and why.
-
-    ``state`` is one of number, missing, implausible and wrong type.
-    """
-
-    device: str
-    quantity: str
-    value: float
-    unit: str
-    state: str
-    reason: str
-    place: str
-    raw: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +111,34 @@ def candidates(address: str) -> list[Candidate]:
     return found
 
 
+def template_candidate(address: str, name: str, parameters: dict[str, str]) -> Candidate:
+    """The way to ask an address by one template: a shipped one, or a file.
+
+    Raises
+    ------
+    ValueError
+        If it is no address, or the address does not fit the template.
+    exporter.config.positions.FleetFileError
+        With every mistake in the template.
+    """
+    template = load_template(name, _HERE)
+    given, rest = address.split("://", 1) if "://" in address else ("", address)
+    parts = urlsplit(f"//{rest}")
+    wanted = SCHEMES[template.transport]
+    if not parts.hostname or (given and given not in wanted):
+        schemes = " or ".join(f"{scheme}://" for scheme in wanted)
+        raise ValueError(f"{address}: expected HOST, HOST:PORT, or a URL with {schemes}")
+    template.values_of(parameters)
+    scheme = given or template.transport
+    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+    port = parts.port or template.port or _DEFAULT_PORTS[scheme]
+    driver = "template-mqtt" if template.transport == "mqtt" else "template"
+    options: dict[str, Any] = {"template": name}
+    if parameters:
+        options["parameters"] = parameters
+    return _candidate(driver, scheme, host, port, parts.path, **options)
+
+
 def _needs_nothing(driver: type[Driver]) -> bool:
     return not any(info.is_required() for info in driver.options.model_fields.values())
 
@@ -152,7 +162,10 @@ async def context_for(
 
 
 async def probe(
-    address: str, context: DriverContext, site_of: Callable[[dict[str, Any]], Site]
+    address: str,
+    context: DriverContext,
+    site_of: Callable[[dict[str, Any]], Site],
+    only: Candidate | None = None,
 ) -> list[Exchange]:
     """Try every candidate of an address, one after the other; those that answer best come first.
 
@@ -162,6 +175,8 @@ async def probe(
     context : DriverContext
     site_of : callable
         From an entry of the fleet file to a checked site.
+    only : Candidate or None
+        The one to try, in place of all.
 
     Raises
     ------
@@ -170,7 +185,7 @@ async def probe(
     """
     closed: dict[tuple[str, int], str] = {}
     found: list[Exchange] = []
-    for candidate in candidates(address):
+    for candidate in candidates(address) if only is None else [only]:
         parts = urlsplit(candidate.entry["api_endpoint"])
         key = (parts.hostname or "", parts.port or 0)
         if key not in closed:
@@ -211,7 +226,10 @@ async def ask(site: Site, candidate: Candidate, context: DriverContext) -> Excha
         return Exchange(candidate, time.monotonic() - started, Outcome.TIMEOUT, detail, None)
     finally:
         await driver.close()
-    explained = tuple(_explain(site, driver, snapshot))
+    readings = [("site", snapshot.readings)]
+    readings += [(battery.device, battery.readings) for battery in snapshot.batteries]
+    raws = driver.raw_values() if isinstance(driver, Explaining) else []
+    explained = tuple(explain(site.driver, readings, snapshot.implausible, raws))
     seconds = time.monotonic() - started
     lacking = tuple(_lacking(site, snapshot))
     detail = snapshot.detail
@@ -234,32 +252,6 @@ async def _first(driver: Driver) -> Snapshot:
     finally:
         receiving.cancel()
         await asyncio.gather(receiving, return_exceptions=True)
-
-
-def _explain(site: Site, driver: Driver, snapshot: Snapshot) -> list[Explained]:
-    given = {(i.device, i.quantity): i for i in snapshot.implausible}
-    raws = driver.raw_values() if isinstance(driver, Explaining) else []
-    raw = {(r.device, r.quantity): r for r in raws}
-    rows = [("site", snapshot.readings)]
-    rows += [(battery.device, battery.readings) for battery in snapshot.batteries]
-    found = []
-    for device, readings in rows:
-        for quantity, value in readings.items():
-            row, source = QUANTITIES[quantity], raw.get((device, quantity))
-            wrong = given.get((device, quantity))
-            state, reason = "number", ""
-            if wrong is not None and wrong.given:
-                state, reason = "wrong type", f"the device gives {wrong.given}"
-            elif wrong is not None:
-                limits = f"outside {row.minimum:g} to {row.maximum:g} {row.unit}".rstrip()
-                reason = f"{wrong.value:g} is {limits}" + (f"; {wrong.hint}" if wrong.hint else "")
-                state = "implausible"
-            elif math.isnan(value):
-                state, reason = "missing", "the device has no such value"
-            place = source.place if source else place_of(site.driver, quantity)
-            text = source.raw if source else ""
-            found.append(Explained(device, quantity, value, row.unit, state, reason, place, text))
-    return found
 
 
 def _lacking(site: Site, snapshot: Snapshot) -> list[str]:

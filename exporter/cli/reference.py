@@ -19,6 +19,7 @@ from pydantic.fields import FieldInfo
 
 from exporter.cli.devices_page import devices
 from exporter.cli.influxdb_reference import influxdb
+from exporter.cli.kinds_reference import kind_blocks, kind_rows
 from exporter.cli.markdown import page, table
 from exporter.cli.scoring_reference import scoring
 from exporter.config.dispatch_block import DispatchBlock
@@ -27,18 +28,16 @@ from exporter.config.fleet import Contact, Fleet, Project, Site
 from exporter.config.fleet_keys import PROJECT_KEYS, SITE_KEYS, THRESHOLD_KEYS
 from exporter.config.settings import PREFIX as ENVIRONMENT
 from exporter.config.settings import Settings
-from exporter.config.site_kinds import BLOCKS, BLOCKS_OF, KIND_MEANINGS, SITE_KINDS, PvArray
+from exporter.config.site_kinds import BLOCKS
 from exporter.config.thresholds import Thresholds
 from exporter.drivers import DRIVERS
 from exporter.model.generated import write_or_compare
 from exporter.model.quantities import (
     DERIVED,
     QUANTITIES,
-    label,
 )
 from exporter.model.snapshot import OUTCOME_MEANINGS
 from exporter.serve.metric_families import FAMILIES, PREFIX
-from scoring.kinds import REQUIRED
 from scoring.outliers import OUTLIER_METRICS
 
 SITE_BLOCKS = (*BLOCKS, "thresholds", "contact", "maintenance", "mute_times", "dispatch")
@@ -148,7 +147,7 @@ def fleet_file() -> str:
         "should give and does not is named as missing and lowers its coverage; PV counts where the "
         "site has a capacity of PV.",
         table(("kind", "what it is", "what it should give", "blocks"), kind_rows()),
-        *kind_blocks(),
+        *kind_blocks(option_rows),
         "## Drivers",
         "`driver` names how a site is asked. The options of a driver are keys of the site like "
         "those above. What devices in the field do, and what is made of it: "
@@ -165,7 +164,7 @@ def fleet_file() -> str:
         "## `dispatch`",
         "A block of a site: whether it takes orders, and within which limits "
         "([dispatch.md](dispatch.md)). Powers are in kW.",
-        table(("key", "type", "default", "meaning"), _option_rows(DispatchBlock)),
+        table(("key", "type", "default", "meaning"), option_rows(DispatchBlock)),
         "## `thresholds`",
         table(("key", "type", "default", "meaning"), _fields(Thresholds, THRESHOLD_KEYS)),
         "The fleet's frequency band is for 50 Hz and moves by 10 Hz for sites of 60 Hz; the band "
@@ -190,34 +189,6 @@ def fleet_file() -> str:
     )
 
 
-def kind_rows() -> list[tuple[str, str, str, str]]:
-    """Each kind: what it is, the readings that scoring wants of it, its blocks."""
-    rows = []
-    for kind in SITE_KINDS:
-        profiles = [name for name in REQUIRED if name.partition(" ")[0] == kind]
-        wanted = []
-        for profile in profiles:
-            names = [label(n) for readings in REQUIRED[profile].values() for n in readings]
-            of = profile.partition(" ")[2]
-            wanted.append((f"{of}: " if len(profiles) > 1 and of else "") + ", ".join(names))
-        blocks = ", ".join(f"`{name}`" for name in BLOCKS_OF[kind])
-        rows.append((f"`{kind}`", KIND_MEANINGS[kind], "; ".join(wanted), blocks))
-    return rows
-
-
-def kind_blocks() -> list[str]:
-    """A table of the keys of each block."""
-    parts = []
-    for name, block in BLOCKS.items():
-        rows = _option_rows(block, f"{name}.")
-        if name == "pv":
-            arrays = f"`{name}.arrays`"
-            rows = [(k, "list of arrays" if k == arrays else t, d, m) for k, t, d, m in rows]
-            rows += _option_rows(PvArray, f"{name}.arrays[].")
-        parts.append(table(("key", "type", "default", "meaning"), rows))
-    return parts
-
-
 def driver_options(drivers: Declarations) -> list[str]:
     """Sections of the fleet file's reference: each driver with its options."""
     parts = []
@@ -230,18 +201,18 @@ def driver_options(drivers: Declarations) -> list[str]:
         )
         options = driver.options
         if options.model_fields:
-            parts.append(table(("key", "type", "default", "meaning"), _option_rows(options)))
+            parts.append(table(("key", "type", "default", "meaning"), option_rows(options)))
         else:
             parts.append("It has no options.")
     return parts
 
 
-def _option_rows(model: type[BaseModel], prefix: str = "") -> list[tuple[str, str, str, str]]:
+def option_rows(model: type[BaseModel], prefix: str = "") -> list[tuple[str, str, str, str]]:
     """Rows of a driver's options; a block's keys have its name before them."""
     rows = []
     for name, info in model.model_fields.items():
         if (block := block_of(info)) is not None:
-            rows += _option_rows(block, f"{prefix}{name}.")
+            rows += option_rows(block, f"{prefix}{name}.")
             continue
         default = "required" if info.is_required() else _shown(info.default)
         rows.append((f"`{prefix}{name}`", _type_words(info), default, info.description or ""))

@@ -23,10 +23,9 @@ from exporter.drivers.base import (
     DriverContext,
     Registry,
     Subscribed,
-    endpoint_of,
-    open_driver,
     reader_of,
 )
+from exporter.drivers.ways_in import driver_in_use, open_driver, read_alike
 from exporter.model.snapshot import Outcome, ScrapeError, Snapshot
 
 log = logging.getLogger(__name__)
@@ -172,7 +171,7 @@ class Poller:
     def driver_of(self, site_id: str) -> Driver | None:
         """The driver of a site; None for one that is not polled."""
         target = self._targets.get(site_id)
-        return None if target is None else target.driver
+        return None if target is None else driver_in_use(target.driver)
 
     @property
     def lag_seconds(self) -> float:
@@ -302,7 +301,5 @@ class Poller:
 
     def _polled_alike(self, old: Site, new: Site) -> bool:
         """Whether two versions of a site differ only in what polling does not depend on."""
-        if old.driver != new.driver or old.interval_seconds != new.interval_seconds:
-            return False
-        kind = self.registry[new.driver]
-        return endpoint_of(old, kind) == endpoint_of(new, kind)
+        same = old.interval_seconds == new.interval_seconds
+        return same and read_alike(old, new, self.registry)

@@ -57,7 +57,8 @@ class SiteRecord:
     """What is kept of a site in addition to the arrays; ``version`` grows with every Snapshot.
 
     ``alarm_level`` is the highest of all devices, -1 without any; ``unusable`` and ``wrong_types``
-    count the quantities whose last value could not be used.
+    count the quantities whose last value could not be used. ``way`` is the way in by which a site
+    that has several was read last.
     """
 
     version: int = 0
@@ -76,6 +77,8 @@ class SiteRecord:
     outcome: Outcome | None = None
     detail: str = ""
     properties: dict[str, str] = field(default_factory=dict)
+    way: str = ""
+    way_changes: int = 0
 
 
 class FleetState:
@@ -218,9 +221,17 @@ class FleetState:
             slot = self.frequency_next[row]
             self.frequencies[row, slot] = self.values[row, _FREQUENCY]
             self.frequency_next[row] = (slot + 1) % FREQUENCY_WINDOW
+        if snapshot.way != record.way:
+            record.way_changes += bool(record.way)
+            record.way = snapshot.way
         if snapshot.properties:
             record.properties = dict(snapshot.properties)
         self._apply_devices(row, record, snapshot, now)
+
+    def way_of(self, site: str) -> str:
+        """The way in by which a site was read last; empty where it has one, or is unknown."""
+        row = self.row.get(site)
+        return "" if row is None else self.records[row].way
 
     def recall(self, answered: Mapping[str, float], now: float, wall: float) -> None:
         """Take in when sites answered last before this program started.

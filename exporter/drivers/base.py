@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Protocol, Self, runtime_checkable
 
 from exporter.config.driver_options import DriverDeclaration, DriverOptions
-from exporter.config.fleet import Site
+from exporter.config.fleet import WayIn
 from exporter.drivers.transport import Transports
 from exporter.model.snapshot import Snapshot
 
@@ -145,6 +145,14 @@ class Explaining(Protocol):
         """What the last reading was made of; empty before the first."""
 
 
+@runtime_checkable
+class Recording(Protocol):
+    """A driver that keeps raw values only while somebody wants to see them."""
+
+    def keep_raw(self) -> None:
+        """Keep what :meth:`Explaining.raw_values` needs, for some minutes from now on."""
+
+
 @dataclass(frozen=True, slots=True)
 class Capability:
     """One thing that can be set at a site.
@@ -198,16 +206,11 @@ Registry = Mapping[str, type[Driver]]
 """Driver name, as the fleet file writes it, to the driver's class."""
 
 
-def open_driver(site: Site, registry: Registry, context: DriverContext) -> Driver:
-    """The driver of a site of the fleet file."""
-    kind = registry[site.driver]
-    return kind.open(endpoint_of(site, kind), context)
-
-
-def endpoint_of(site: Site, kind: type[Driver]) -> Endpoint:
-    """What a site's driver knows of it; options that were never given are the defaults."""
-    options = kind.options() if site.options is None else site.options
-    return Endpoint(site.id, site.api_endpoint, options)
+def endpoint_of(site: str, way: WayIn, kind: type[Driver]) -> Endpoint:
+    """What the driver of one way in knows of its site, by its id; options that were never given
+    are the defaults."""
+    options = kind.options() if way.options is None else way.options
+    return Endpoint(site, way.api_endpoint, options)
 
 
 def reader_of(driver: Driver) -> Callable[[], Awaitable[Snapshot | None]]:

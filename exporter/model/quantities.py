@@ -119,7 +119,8 @@ METER_QUANTITIES: dict[str, Quantity] = {
         ),
     )
 }
-"""What imported meter files hold; no live site gives these, so no score and no gauge reads them."""
+"""Readings of single meters, live ones and imported files. Those of the meter at the grid
+connection are readings of the site too; no score and no gauge reads these."""
 
 OTHER_LABELS = {
     "latitude": "the sun (no coordinates)",

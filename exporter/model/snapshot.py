@@ -130,6 +130,16 @@ class BatterySnapshot:
 
 
 @dataclass(frozen=True, slots=True)
+class MeterSnapshot:
+    """One meter of a site: its device id, and its readings by the names of the measurement
+    ``meter``. Power is positive in the sense of what the meter measures: import, consumption or
+    production."""
+
+    device: str
+    readings: Readings
+
+
+@dataclass(frozen=True, slots=True)
 class Snapshot:
     """What one scrape of one site found.
 
@@ -161,6 +171,10 @@ class Snapshot:
     implausible : tuple of Implausible
     properties : mapping
         What the site says of itself: serial, product, firmware.
+    meters : tuple of MeterSnapshot
+        The meters read in this scrape.
+    way : str
+        The way in by which it was read, of a site that has several; else empty.
     measured : float or None
         When it was measured by the device's own clock, Unix seconds; None where no device says.
     current : bool
@@ -181,6 +195,8 @@ class Snapshot:
     devices: frozenset[str] | None = None
     implausible: tuple[Implausible, ...] = ()
     properties: Mapping[str, str] = field(default_factory=dict)
+    meters: tuple[MeterSnapshot, ...] = ()
+    way: str = ""
     measured: float | None = None
     current: bool = True
 

@@ -30,6 +30,7 @@ from exporter.serve.access.audit import contacts_header
 from exporter.serve.access.guard import REFUSALS
 from exporter.serve.access.roles import Visibility
 from exporter.serve.access.visible_silences import VisibleSilences
+from exporter.serve.api import exchange as exchange_route
 from exporter.serve.api import site_alerts
 from exporter.serve.api.answers import answers_router
 from exporter.serve.api.dispatch import router as dispatch_router
@@ -67,6 +68,7 @@ def make_app(
     links: page.Links | None = None,
     orders: OrderChannel | None = None,
     tariffs: TariffFile | None = None,
+    exchange: exchange_route.Ask | None = None,
 ) -> FastAPI:
     """The application.
 
@@ -109,6 +111,8 @@ def make_app(
     orders : OrderChannel or None
         The way to the dispatcher; None where there is none.
     tariffs : TariffFile or None
+    exchange : callable or None
+        Asks the collector for the last exchange with a site.
         What energy costs by site and time.
     """
     app = FastAPI(
@@ -166,6 +170,8 @@ def make_app(
     if telemetry is not None:
         app.include_router(telemetry_router(telemetry))
     app.include_router(page.router(links))
+    if exchange is not None:
+        app.include_router(exchange_route.router(latest, exchange))
     api.include(app, latest, stored, prices, lambda: app.state.era, seen, tariffs)
     app.include_router(site_alerts.router(latest, alertmanager))
     silences = VisibleSilences(alertmanager, seen) if alertmanager is not None else None

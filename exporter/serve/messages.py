@@ -59,6 +59,22 @@ class OrderAnswer:
 
 
 @dataclass(frozen=True, slots=True)
+class AskExchange:
+    """What was the last exchange with a site?"""
+
+    number: int
+    site: str
+
+
+@dataclass(frozen=True, slots=True)
+class Exchanged:
+    """The answer to the AskExchange with the same number; None where the site is not polled."""
+
+    number: int
+    found: dict[str, object] | None
+
+
+@dataclass(frozen=True, slots=True)
 class Request:
     """A question for a worker: an HTTP request as ASGI has it, with its body."""
 

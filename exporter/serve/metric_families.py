@@ -141,6 +141,16 @@ FAMILIES: Mapping[str, Description] = MappingProxyType(
         "site_implausible_readings_total": Description(
             "counter", "Values outside physics, kept out of scores and storage", ("site",)
         ),
+        "site_way_in": Description(
+            "gauge",
+            "1 for the way in by which the site is read; only of sites with several",
+            ("site", "way"),
+        ),
+        "site_way_changes_total": Description(
+            "counter",
+            "How often the site was read by another way in than before; of sites with several",
+            ("site",),
+        ),
         **_quantity_gauges(),
         "cell_finding": Description(
             "gauge",

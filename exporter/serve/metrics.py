@@ -169,13 +169,19 @@ def _site_metrics(assessment: FleetAssessment, sites: SiteIds, info: Metric) -> 
     yield _per_site("site_scrape_duration_seconds", sites, assessment.duration)
     yield _per_site("site_last_success_timestamp_seconds", sites, assessment.last_success)
     scrapes, implausible = _Rows(), _Rows()
+    ways, changes = _Rows(), _Rows()
     for row, view in enumerate(assessment.records):
+        if view.way:
+            ways.add(row, 1.0, ("way", view.way))
+            changes.add(row, view.way_changes)
         for outcome, count in view.outcomes.items():
             scrapes.add(row, count, ("outcome", outcome.value))
         if view.implausible_total:
             implausible.add(row, view.implausible_total)
     yield scrapes.of("site_scrapes_total", sites)
     yield implausible.of("site_implausible_readings_total", sites)
+    yield ways.of("site_way_in", sites)
+    yield changes.of("site_way_changes_total", sites)
 
 
 def _info(assessment: FleetAssessment, sites: SiteIds) -> SiteSeries:

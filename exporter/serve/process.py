@@ -11,6 +11,7 @@ import os
 import socket
 import time
 from dataclasses import replace
+from typing import Any
 
 from exporter.assess.assessment import FleetAssessment
 from exporter.collect.timers import Timers
@@ -30,7 +31,16 @@ from exporter.serve.api.telemetry import Intake
 from exporter.serve.application import make_app
 from exporter.serve.channel import Channel
 from exporter.serve.child import inherited
-from exporter.serve.messages import Begin, OrderAnswer, Pushed, Ready, Reload, Stop
+from exporter.serve.messages import (
+    AskExchange,
+    Begin,
+    Exchanged,
+    OrderAnswer,
+    Pushed,
+    Ready,
+    Reload,
+    Stop,
+)
 from exporter.serve.metrics import registry
 from exporter.serve.order_channel import OrderChannel
 from exporter.serve.page import Links
@@ -44,6 +54,7 @@ log = logging.getLogger(__name__)
 WATCH_FILE_SECONDS = 2.0
 # The collector publishes every two seconds; this long without is no longer a busy machine.
 STALLED_SECONDS = 30.0
+ASK_SECONDS = 5.0
 # Telemetry that the collector has not read yet; more is refused, and sent again by the node.
 MOST_UNSENT_BYTES = 4 * 1024 * 1024
 
@@ -53,6 +64,8 @@ class ServerProcess:
 
     def __init__(self, settings: Settings, channel: Channel, port: int) -> None:
         self._channel = channel
+        self._asked = 0
+        self._answers: dict[int, asyncio.Future[dict[str, Any] | None]] = {}
         self._decoder = Decoder()
         self._published: Publication | None = None
         self._received = time.monotonic()
@@ -92,6 +105,7 @@ class ServerProcess:
             links=Links.of(settings),
             tariffs=files.tariffs,
             orders=self._orders,
+            exchange=self._exchange,
         )
         if settings.shard_token is not None:
             app.include_router(
@@ -135,7 +149,24 @@ class ServerProcess:
         self._channel.send(Pushed(batch))
         return True
 
+    async def _exchange(self, site: str) -> dict[str, Any] | None:
+        """Ask the collector for the last exchange with a site."""
+        self._asked += 1
+        number = self._asked
+        answer = self._answers[number] = asyncio.get_running_loop().create_future()
+        self._channel.send(AskExchange(number, site))
+        try:
+            async with asyncio.timeout(ASK_SECONDS):
+                found: dict[str, Any] | None = await answer
+                return found
+        finally:
+            del self._answers[number]
+
     def _take(self, message: object) -> None:
+        if isinstance(message, Exchanged):
+            answer = self._answers.get(message.number)
+            if answer is not None and not answer.done():
+                answer.set_result(message.found)
         if isinstance(message, Delta):
             if message.fleet is not None:
                 self._server.audit.configured("fleet file", sites=len(message.fleet.sites))

@@ -13,7 +13,9 @@ from exporter.control.requests import OrderRequest
 from exporter.intake.telemetry import Batch
 from exporter.serve.child import Child
 from exporter.serve.messages import (
+    AskExchange,
     Begin,
+    Exchanged,
     OrderAnswer,
     OrderCommand,
     Pushed,
@@ -48,6 +50,8 @@ class ServerSupervisor:
         Called with the telemetry that nodes have sent over HTTP.
     order : callable
         Answers what callers ask of the dispatcher: a status and a body.
+    exchange : callable
+        The last exchange with a site, as plain JSON values; None for one that is not polled.
     """
 
     def __init__(
@@ -58,6 +62,7 @@ class ServerSupervisor:
         reload: Callable[[], None],
         push: Callable[[Batch], None],
         order: Callable[[OrderRequest], Awaitable[tuple[int, dict[str, Any]]]],
+        exchange: Callable[[str], dict[str, Any] | None] = lambda _: None,
     ) -> None:
         self._settings = settings
         self._listener = listener
@@ -66,6 +71,7 @@ class ServerSupervisor:
         self._push = push
         self._order = order
         self._answering: set[asyncio.Task[None]] = set()
+        self._exchange = exchange
         self._child: Child | None = None
         self._encoder: Encoder | None = None
         self._stopping = False
@@ -145,6 +151,9 @@ class ServerSupervisor:
                     answering = asyncio.create_task(self._answer(child, message))
                     self._answering.add(answering)
                     answering.add_done_callback(self._answering.discard)
+                elif isinstance(message, AskExchange):
+                    found = self._exchange(message.site)
+                    child.channel.send(Exchanged(message.number, found))
         except EOFError:
             return await child.process.wait()
         finally:

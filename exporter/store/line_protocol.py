@@ -47,11 +47,13 @@ def _fields(readings: Mapping[str, float]) -> list[str]:
     return [f"{name}={value!r}" for name, value in readings.items() if isfinite(value)]
 
 
-def snapshot_lines(snapshot: Snapshot) -> list[str]:
+def snapshot_lines(snapshot: Snapshot, way_before: str = "") -> list[str]:
     """Lines of one Snapshot: ``site`` always, the rest where the site gave it.
 
     Single cells are stored at a cadence of their own, by :mod:`exporter.store.cell_cadence`. A
     missing or implausible reading is not written. That the site was online or offline is.
+
+    ``way_before`` is the way in by which the site was read before; a change of it is written too.
     """
     stamp = milliseconds(snapshot.time)
     online = 1.0 if snapshot.outcome.answered else 0.0
@@ -65,6 +67,13 @@ def snapshot_lines(snapshot: Snapshot) -> list[str]:
     lines = [f"site,site={site} {','.join(fields)} {stamp}"]
     for battery in snapshot.batteries:
         lines += _battery_lines(site, battery, stamp)
+    if way_before and snapshot.current and way_before != snapshot.way:
+        words = text(f"Read over {snapshot.way} instead of {way_before}")
+        lines.append(f"way_in,site={site} text={words} {stamp}")
+    for meter in snapshot.meters:
+        if fields := _fields(meter.readings):
+            series = f"meter,site={site},meter={tag(meter.device)}"
+            lines.append(f"{series} {','.join(fields)} {stamp}")
     for device, levels in snapshot.alarms.items():
         series = f"alarm,site={site},device={tag(device)}"
         lines += [f"{series}{end}{stamp}" for end in _alarm_ends(tuple(levels.items()))]

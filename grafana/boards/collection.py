@@ -220,17 +220,21 @@ def _failing() -> table.Panel:
     implausible = "topk(15, increase(fleetscope_site_implausible_readings_total[$__range]) > 0)"
     named = _named(failed)
     strange = f'label_replace({_named(implausible)}, "outcome", "implausible", "", "")'
+    changed = "topk(15, increase(fleetscope_site_way_changes_total[$__range]) > 0)"
+    now_over = f"{changed} * {ON_SITE} group_left (way) fleetscope_site_way_in"
+    moved = '"outcome", "way in changed, now $1", "way", "(.*)"'
+    other_way = f"label_replace({_named(now_over)}, {moved})"
+    found = f"{named} or {strange} or {other_way}"
     nothing = {"name": "Every scrape went well", "site": "-", "outcome": "-"}
     spec = Spec(
         title="Sites that fail",
         description="Scrapes in the time range that did not end well, by site and outcome, and "
-        "values outside physics that were kept out.",
+        "values outside physics that were kept out. A site with several ways in that was read over "
+        "another one stands here with the one in use.",
         size=(12, 8),
         unit=look.NUMBER,
         empty=DOWN,
-        targets=[
-            prom_table(never_empty(f"max by (site, name, outcome) ({named} or {strange})", nothing))
-        ],
+        targets=[prom_table(never_empty(f"max by (site, name, outcome) ({found})", nothing))],
         transformations=[ordered("Value", descending=True)],
     )
     return listing(

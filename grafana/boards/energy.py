@@ -22,7 +22,7 @@ from grafana.kit.queries import influx, influx_table
 from grafana.kit.tables import WRAPPED, Column, listing
 
 CHOSEN = f'{SITE} AND "meter" =~ /^$meter$/'
-NO_METERS = "No meter of this site was imported, or nothing is stored in this time range"
+NO_METERS = "This site has no meter, or nothing is stored in this time range"
 NO_COUNTER = "The meters have no such counter, or nothing is stored in this time range"
 HOURS = LEVELS[2].name
 # A phone scrolls the table instead of cutting its numbers.

@@ -164,7 +164,7 @@ def metered_site_variables() -> list[QueryVariable]:
     """A site of which meters are stored, by its name, worst first; and, hidden, their ids."""
     metered = (
         QueryVariable("metered")
-        .description("Ids of the sites whose meters were imported")
+        .description("Ids of the sites whose meters are read, or were imported")
         .datasource(INFLUXDB)
         .query('SHOW TAG VALUES FROM "meter" WITH KEY = "site"')
         .refresh(VariableRefresh.ON_TIME_RANGE_CHANGED)
@@ -204,7 +204,7 @@ def meter_variable() -> QueryVariable:
     return (
         QueryVariable("meter")
         .label("Meter")
-        .description("Meters of the site whose recordings were imported")
+        .description("Meters of the site")
         .datasource(INFLUXDB)
         .query('SHOW TAG VALUES FROM "meter" WITH KEY = "meter" WHERE "site" = \'$site\'')
         .refresh(VariableRefresh.ON_TIME_RANGE_CHANGED)

@@ -468,5 +468,5 @@ def test_as_dict_shows_neither_contact_nor_endpoint() -> None:
     result = judge(fleet("a", "b", contact=contact), [snapshot("a", {}), failed("b")])
     for site in result:
         shown = str(as_dict(site))
-        for private in ("1632", "example.com", "http"):
+        for private in ("1632", "example.com", "http:"):
             assert private not in shown

@@ -106,23 +106,11 @@ async def test_sunspec_and_json_devices_are_found() -> None:
     assert "venus-http: partial: GET /services: status 404" in second
 
 
-async def test_a_site_of_the_fleet_file_is_explained(tmp_path: Path) -> None:
-    document = {"total_power": 9e9, "emeters": [{"voltage": True, "total": None}] * 3, "mac": "A"}
-    peer = JsonPeer({"/status": document})
-    async with peer.running():
-        entry = {"id": "m", "driver": "template", "template": "shelly-3em"}
-        path = fleet_file(tmp_path, entry | {"api_endpoint": peer.url})
-        status, output = await fleetscope("--site", "m", "--fleet", str(path))
-    assert status == 0, output
-    assert "implausible: 9e+09 is outside -2e+08 to 2e+08 W" in row(output, "grid_power_w")
-    assert "wrong type: the device gives true" in row(output, "grid_voltage_v")
-    assert "missing: the device has no such value" in row(output, "grid_import_kwh")
-
-
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         ((), "name addresses, or a site with --site; not both"),
+        (("192.0.2.1", "--site", "m"), "name addresses, or a site with --site; not both"),
         (("gopher://192.0.2.1",), "expected HOST, HOST:PORT, or a URL of one of the drivers"),
         (("192.0.2.1", "--write"), "--write needs a fleet file"),
     ],

@@ -19,12 +19,13 @@ from exporter.control.gate import DispatchMode
 from exporter.control.requests import DispatchRequest, ReleaseRequest
 from exporter.control.site_inputs import InputReader
 from exporter.drivers import DRIVERS
-from exporter.drivers.base import Driver, DriverContext, Subscribed, open_driver, read_snapshot
+from exporter.drivers.base import Driver, DriverContext, Subscribed, read_snapshot
 from exporter.drivers.transport import Transports
 from exporter.drivers.transport.http.json_client import HttpClient
 from exporter.drivers.transport.http.site_client import HttpTransport
 from exporter.drivers.transport.modbus.gateway import ModbusTransport
 from exporter.drivers.transport.mqtt.broker import MqttTransport
+from exporter.drivers.ways_in import open_driver
 from exporter.model.orders import OrderAction, OrderEvent, OrderState, OrderStatus
 from exporter.model.snapshot import Outcome, ScrapeError, Snapshot
 from simulator.controlled import ControlledSite, modbus_server, mqtt_device

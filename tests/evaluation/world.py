@@ -13,7 +13,7 @@ import orjson
 
 from exporter.config.fleet import Fleet
 from exporter.drivers import DRIVERS, DriverContext
-from exporter.drivers.base import Driver, open_driver, read_snapshot
+from exporter.drivers.base import Driver, read_snapshot
 from exporter.drivers.transport import Transports
 from exporter.drivers.transport.http.json_client import NotFoundError
 from exporter.model.snapshot import Outcome, ScrapeError, Snapshot
@@ -90,7 +90,7 @@ class World:
         transports = Transports(http=cast(Any, _Buses(simulator)))
         context = DriverContext(transports, self._wall, self._monotonic)
         self._drivers: list[tuple[str, Driver]] = [
-            (site.id, open_driver(site, DRIVERS, context)) for site in fleet.sites
+            (site.id(site, DRIVERS, context)) for site in fleet.sites
         ]
         self._now = simulator.start
 

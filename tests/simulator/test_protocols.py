@@ -11,10 +11,11 @@ import yaml
 
 from exporter.config.fleet_file import parse_fleet
 from exporter.drivers import DRIVERS
-from exporter.drivers.base import DriverContext, open_driver, read_snapshot
+from exporter.drivers.base import DriverContext, read_snapshot
 from exporter.drivers.transport import Transports
 from exporter.drivers.transport.http.json_client import HttpClient
 from exporter.drivers.transport.http.site_client import HttpTransport
+from exporter.drivers.ways_in import open_driver
 from exporter.model.snapshot import Outcome
 from simulator import BridgeServer, Scenario, Simulator
 from simulator.cli import _serve_modbus

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Self
 from urllib.parse import urlsplit
 
-from exporter.drivers.base import Capability, Driver, DriverContext, Endpoint
+from exporter.drivers.base import Capability, Driver, DriverContext, Endpoint, RawValue
 from exporter.drivers.modbus_tcp.gx_bridge import GxBridge
 from exporter.drivers.modbus_tcp.gx_map import gx_map
 from exporter.drivers.modbus_tcp.gx_options import GX_MAP, ModbusTcpOptions
@@ -75,6 +75,15 @@ class ModbusTcpDriver(Driver):
     async def scrape(self) -> Snapshot:
         """Read the site once; see :class:`exporter.drivers.base.Pollable`."""
         return await self._reader.scrape()
+
+    def keep_raw(self) -> None:
+        """See :class:`exporter.drivers.base.Recording`."""
+        if isinstance(self._reader, SiteReader):
+            self._reader.keep_raw()
+
+    def raw_values(self) -> list[RawValue]:
+        """See :class:`exporter.drivers.base.Explaining`; decoded, by the paths of the GX."""
+        return self._reader.raw_values()
 
     def capabilities(self) -> Mapping[str, Capability]:
         """The power at the AC input of a GX; see :class:`exporter.drivers.base.Writable`."""

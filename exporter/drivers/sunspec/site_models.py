@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from exporter.drivers.sunspec.der_models import DC_PORTS, DerReadings, read_der
 from exporter.drivers.sunspec.events import (
     ASLEEP,
     BATTERY_EVENTS,
@@ -17,8 +18,8 @@ from exporter.drivers.sunspec.events import (
 )
 from exporter.drivers.sunspec.model_rows import Model, Repeat
 from exporter.drivers.venus.readings import Collector, total
-from exporter.model.quantities import CELL_CELSIUS, CELL_VOLTS
-from exporter.model.snapshot import MISSING, BatterySnapshot, Cells, Implausible
+from exporter.model.quantities import CELL_CELSIUS, CELL_VOLTS, METER_QUANTITIES
+from exporter.model.snapshot import MISSING, BatterySnapshot, Cells, Implausible, MeterSnapshot
 
 INVERTERS = frozenset({101, 102, 103, 111, 112, 113, 701})
 METERS = frozenset({*range(201, 205), *range(211, 215)})
@@ -45,10 +46,13 @@ class SunSpecReadings:
     batteries: list[BatterySnapshot] = field(default_factory=list)
     alarms: dict[str, dict[str, int]] = field(default_factory=dict)
     implausible: list[Implausible] = field(default_factory=list)
+    meters: list[MeterSnapshot] = field(default_factory=list)
+    remarks: list[tuple[str, str]] = field(default_factory=list)
     properties_of: dict[int, dict[str, str]] = field(default_factory=dict)
     _inverter_w: list[float] = field(default_factory=list)
     _pv_ac_w: list[float] = field(default_factory=list)
     _pv_dc_w: list[float] = field(default_factory=list)
+    _held_back: list[float] = field(default_factory=list)
     _meters: list[Model] = field(default_factory=list)
     _inverters: list[Model] = field(default_factory=list)
 
@@ -62,14 +66,55 @@ class SunSpecReadings:
             named["system_type"] = f"{common.text('Mn')} {common.text('Md')}".strip()
             self.properties_of[unit] = {k: v for k, v in named.items() if v}
         battery_w = self._add_trackers(by_id.get(_MPPT, []))
-        has_battery = bool(by_id.keys() & {_STORAGE, _BATTERY}) or not math.isnan(battery_w)
         # A device with both 10x and 701 says the same twice.
         inverter = next((m for m in models if m.place.model in INVERTERS), None)
+        der = read_der(by_id, MISSING if inverter is None else inverter.number("W"))
+        self._add_der(unit, der, with_trackers=_MPPT in by_id)
+        has_battery = bool(by_id.keys() & {_STORAGE, _BATTERY} or der.battery)
+        has_battery = has_battery or not math.isnan(battery_w)
         if inverter is not None:
-            self._add_inverter(unit, inverter, alone=not has_battery and _MPPT not in by_id)
-        self._meters += [m for m in models if m.place.model in METERS]
+            lists_dc = _MPPT in by_id or bool(der.pv_w)
+            self._add_inverter(unit, inverter, alone=not has_battery and not lists_dc)
+        meters = [m for m in models if m.place.model in METERS]
+        self._meters += meters
+        for index, meter in enumerate(meters):
+            name = f"meter/{unit}" + (f"-{index + 1}" if index else "")
+            self._add_meter(name, meter)
         if has_battery:
-            self._add_battery(unit, by_id, battery_w)
+            self._add_battery(unit, by_id, battery_w, der.battery)
+
+    def _add_der(self, unit: int, der: DerReadings, *, with_trackers: bool) -> None:
+        if der.pv_w and not with_trackers:
+            self._pv_dc_w.append(total(der.pv_w))
+        if not math.isnan(der.held_back):
+            self._held_back.append(der.held_back)
+        device = f"inverter/{unit}"
+        self.remarks += [(device, f"{device} {remark}") for remark in der.remarks]
+        if der.properties:
+            self.properties_of.setdefault(unit, {}).update(der.properties)
+        if der.alarms:
+            self.alarms[f"storage/{unit}"] = der.alarms
+
+    def _add_meter(self, device: str, meter: Model) -> None:
+        """Take a meter as a meter, whatever it measures."""
+        imported, exported = self._counters(meter)
+        given = {
+            "active_power_w": meter.number("W") * self.meter_sign,
+            "energy_import_kwh": imported,
+            "energy_export_kwh": exported,
+        }
+        readings = {
+            name: value
+            for name, value in given.items()
+            if not math.isnan(value) and METER_QUANTITIES[name].plausible(value)
+        }
+        if readings:
+            self.meters.append(MeterSnapshot(device, readings))
+
+    def _counters(self, meter: Model | None) -> tuple[float, float]:
+        """Imported and exported energy, kWh."""
+        imported, exported = (_counter_kwh(meter, name) for name in ("TotWhImp", "TotWhExp"))
+        return (imported, exported) if self.meter_sign > 0 else (exported, imported)
 
     def finish(self, lost: Iterable[int] = ()) -> None:
         """Make the site's own readings.
@@ -82,7 +127,7 @@ class SunSpecReadings:
         """
         gone = set(lost)
         without_meter = bool(gone & {0, *METERS})
-        without_inverter = bool(gone & {0, _MPPT, *INVERTERS})
+        without_inverter = bool(gone & {0, _MPPT, DC_PORTS, *INVERTERS})
         self._put_grid([*self._meters[:1], *self._inverters])
         if not without_meter:
             self._put_meter()
@@ -96,9 +141,7 @@ class SunSpecReadings:
         meter = self._meters[0] if self._meters else None
         grid_w = MISSING if meter is None else meter.number("W") * self.meter_sign
         into.put("grid_power_w", grid_w)
-        imported, exported = (_counter_kwh(meter, name) for name in ("TotWhImp", "TotWhExp"))
-        if self.meter_sign < 0:
-            imported, exported = exported, imported
+        imported, exported = self._counters(meter)
         into.put("grid_import_kwh", imported)
         into.put("grid_export_kwh", exported)
 
@@ -107,6 +150,8 @@ class SunSpecReadings:
         dc = into.put("pv_dc_power_w", total(self._pv_dc_w))
         ac = into.put("pv_ac_power_w", total(self._pv_ac_w))
         into.put("pv_power_w", total((dc, ac)))
+        if self._held_back:
+            into.put("pv_disabled", max(self._held_back))
 
     def _put_load(self) -> None:
         """What the grid and the inverters give is what the site takes."""
@@ -167,7 +212,13 @@ class SunSpecReadings:
         found = levels(model.bits(event), INVERTER_EVENTS)
         self.alarms[f"inverter/{unit}"] = found | _fault(model)
 
-    def _add_battery(self, unit: int, by_id: dict[int, list[Model]], tracker_w: float) -> None:
+    def _add_battery(
+        self,
+        unit: int,
+        by_id: dict[int, list[Model]],
+        tracker_w: float,
+        of_der: Mapping[str, float],
+    ) -> None:
         into = Collector(f"battery/{unit}", "battery")
         own = next(iter(by_id.get(_BATTERY, [])), None)
         basic = next(iter(by_id.get(_STORAGE, [])), None)
@@ -177,6 +228,10 @@ class SunSpecReadings:
         elif basic is not None:
             into.put("soc_percent", basic.number("ChaState"))
             into.put("voltage_v", basic.number("InBatV"))
+        # The battery's own model comes first, then what the inverter says of it.
+        for quantity, value in of_der.items():
+            if math.isnan(into.readings.get(quantity, MISSING)):
+                into.put(quantity, value)
         if math.isnan(into.readings.get("power_w", MISSING)):
             into.put("power_w", tracker_w)
         _read_groups([*by_id.get(_BANK, []), *by_id.get(_STRING, [])], into)

@@ -59,7 +59,8 @@ class SunSpecDriver(Driver):
     summary = "Inverters, meters and batteries that speak SunSpec over Modbus TCP."
     gives = (
         "PV, grid and consumption, from models 101-103, 111-113, 701, 160, 201-204 and 211-214; "
-        "batteries with health, cells and alarms, from models 124 and 802-805"
+        "batteries with health, cells and alarms, from models 124, 713, 714 and 802-805; ratings, "
+        "limits and functions in force from 702-712"
     )
     switch_on = (
         "In the inverter's own settings: Modbus TCP or SunSpec, on; with a meter, its unit goes "
@@ -125,7 +126,8 @@ class SunSpecDriver(Driver):
             readings=found.site.readings,
             batteries=tuple(found.batteries),
             alarms=found.alarms,
-            notices=tuple(notices),
+            meters=tuple(found.meters),
+            notices=(*notices, *(Notice("device_state", *remark) for remark in found.remarks)),
             devices=None if failed else frozenset({*found.alarms, *self._battery_ids(found)}),
             implausible=(*found.site.implausible, *found.implausible),
             properties=properties or {},

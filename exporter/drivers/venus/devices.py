@@ -14,6 +14,29 @@ _FIRST_RETRY_SECONDS = 600.0
 _LAST_RETRY_SECONDS = 3600.0
 # A bridge that answers again so soon was slow; none of its devices hung.
 _SLOW_SECONDS = 20.0
+OTHER_CLASSES = frozenset(
+    {
+        "acsystem",
+        "acload",
+        "alternator",
+        "battery",
+        "charger",
+        "dcdc",
+        "dcgenset",
+        "dcload",
+        "dcsource",
+        "dcsystem",
+        "fuelcell",
+        "genset",
+        "grid",
+        "inverter",
+        "multi",
+        "pvinverter",
+        "solarcharger",
+        "vebus",
+    }
+)
+"""Devices that are read in turn."""
 LASTING_CLASSES = frozenset(
     {
         "acsystem",

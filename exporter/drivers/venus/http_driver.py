@@ -11,6 +11,7 @@ from typing import Self
 
 from exporter.drivers.base import Driver, DriverContext, Endpoint
 from exporter.drivers.transport.http.json_client import REQUEST_SECONDS
+from exporter.drivers.venus.kept_trees import ReaderExplains
 from exporter.drivers.venus.scrape import Budget, VenusOptions
 from exporter.drivers.venus.site_reader import SiteReader
 from exporter.model.snapshot import Snapshot
@@ -29,7 +30,7 @@ class VenusHttpOptions(VenusOptions):
     """Options of a site behind the Venus HTTP bridge."""
 
 
-class VenusHttpDriver(Driver):
+class VenusHttpDriver(ReaderExplains, Driver):
     """Reads one site over its HTTP bridge. Pollable."""
 
     options = VenusHttpOptions

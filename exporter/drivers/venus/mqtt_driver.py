@@ -24,6 +24,7 @@ from exporter.drivers.transport.mqtt.broker import (
     resubscribe,
     topic_prefix,
 )
+from exporter.drivers.venus.kept_trees import ReaderExplains
 from exporter.drivers.venus.mqtt_setpoint import MqttSetpoint
 from exporter.drivers.venus.replica import Replica
 from exporter.drivers.venus.scrape import Budget, VenusOptions
@@ -64,7 +65,7 @@ class VenusMqttOptions(VenusOptions):
         return (*super().identity(), self.portal)
 
 
-class VenusMqttDriver(Driver):
+class VenusMqttDriver(ReaderExplains, Driver):
     """Keeps the latest of what one site publishes. Subscribed and Writable."""
 
     options = VenusMqttOptions

@@ -46,7 +46,8 @@ FLOOD_SECONDS = 10.0
 _KEPT = re.compile(
     r"(?:.*Alarms/.*|ServiceMapping/.*|(?:Voltages|Temperatures)/Cell\d+|(?:Battery/\d+/)?Cell/\d+/.*"
     r"|Ac/(?:Grid|Genset|Consumption|PvOn\w+|ActiveIn|In|State|Control|Energy)/.*"
-    r"|Ac/L[123]/(?:Voltage|Frequency)|Ac/(?:Frequency|NumberOf\w+)|NrOfPhases"
+    r"|Ac/L[123]/(?:Voltage|Frequency|Power)|Ac/(?:Frequency|Power|PowerFactor|NumberOf\w+)"
+    r"|NrOfPhases"
     r"|Dc/(?:0|Battery)/[A-Za-z]+|Dc/Pv/Power|Pv/Disable|SystemState/State|System/[A-Za-z]+"
     r"|Info/Max(?:Charge|Discharge)Current|History/(?:ChargeCycles|ChargedEnergy|DischargedEnergy)"
     r"|Active(?:BatteryService|BmsService)|VebusService|SystemType|Serial|FirmwareBuild|Batteries"

@@ -8,7 +8,7 @@ import asyncio
 import math
 from typing import Any
 
-from exporter.drivers.base import DriverContext
+from exporter.drivers.base import DriverContext, RawValue
 from exporter.drivers.identity import Identity
 from exporter.drivers.transport.http.json_client import NotFoundError
 from exporter.drivers.venus import tree as venus
@@ -31,11 +31,14 @@ from exporter.drivers.venus.conditions import read_conditions
 from exporter.drivers.venus.devices import (
     HANG_SECONDS,
     LASTING_CLASSES,
+    OTHER_CLASSES,
     DeviceIds,
     GoneDevices,
     HungServices,
 )
+from exporter.drivers.venus.kept_trees import KeptTrees
 from exporter.drivers.venus.layout import LayoutMemory, layout_of
+from exporter.drivers.venus.meter import meters_of
 from exporter.drivers.venus.scrape import (
     Bridge,
     Budget,
@@ -55,27 +58,6 @@ SITE_SECONDS = 10.0
 SERVICES_SECONDS = 3600.0
 SETTINGS_SECONDS = 3600.0
 METER_KNOWN_SECONDS = 90.0
-_OTHER_CLASSES = frozenset(
-    {
-        "acsystem",
-        "alternator",
-        "battery",
-        "charger",
-        "dcdc",
-        "dcgenset",
-        "dcload",
-        "dcsource",
-        "dcsystem",
-        "fuelcell",
-        "genset",
-        "grid",
-        "inverter",
-        "multi",
-        "pvinverter",
-        "solarcharger",
-        "vebus",
-    }
-)
 
 _GRID_LOST = "GridLost"
 # Failures of one request that leave hope for the next: the site did answer.
@@ -125,6 +107,15 @@ class SiteReader:
         self._hung = HungServices()
         self._sources = AcSources()
         self._settings_due = -math.inf
+        self._kept = KeptTrees()
+
+    def keep_raw(self) -> None:
+        """See :class:`exporter.drivers.base.Recording`."""
+        self._kept.begin(self._monotonic())
+
+    def raw_values(self) -> list[RawValue]:
+        """See :class:`exporter.drivers.base.Explaining`."""
+        return self._kept.raw_values(self._ids.of)
 
     async def scrape(self) -> Snapshot:
         """Read the site once; see :meth:`exporter.drivers.base.Pollable.scrape`."""
@@ -134,6 +125,7 @@ class SiteReader:
         deadline = asyncio.get_running_loop().time() + SITE_SECONDS
         scrape = Scrape(self._site, deadline, self._budget.requests)
         system = await self._read_all(scrape)
+        self._kept.keep({venus.SYSTEM: system, **scrape.trees}, self._monotonic())
         self._note_conditions(scrape, system)
         scrape.notices += [
             *pending_notices({self._ids.of(s): m for s, m in self._members.items()}),
@@ -153,6 +145,7 @@ class SiteReader:
             alarm_texts=scrape.alarm_texts,
             notices=tuple(scrape.notices),
             silence_seconds=scrape.silence_seconds,
+            meters=tuple(meters_of(scrape.trees, self._ids.of)),
             devices=self._devices(scrape) if self._mapped else None,
             implausible=(*scrape.readings.implausible, *scrape.implausible),
             properties=properties_of(system),
@@ -413,7 +406,7 @@ class SiteReader:
             read = self._others_read.get(service, -math.inf)
             budget = self._budget
             every = budget.meter_seconds if kind == "grid" else budget.other_seconds
-            is_other = kind in _OTHER_CLASSES and service != active and service not in scrape.trees
+            is_other = kind in OTHER_CLASSES and service != active and service not in scrape.trees
             is_due = read < now and now - read >= every
             if is_other and is_due and not self._hung.hung(service):
                 first = kind == "grid" and not self._meter_was_last

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from exporter.drivers.base import Driver, DriverContext, Endpoint
 from exporter.drivers.transport.request_budget import RequestBudget
+from exporter.drivers.venus.kept_trees import ReaderExplains
 from exporter.drivers.venus.scrape import Budget, VenusOptions
 from exporter.drivers.venus.site_reader import SiteReader
 from exporter.drivers.vrm.vrm_bridge import ASK_SECONDS, OLDEST_SECONDS, VrmBridge
@@ -38,7 +39,7 @@ class VrmOptions(VenusOptions):
         return (*super().identity(), self.vrm.installation)
 
 
-class VrmDriver(Driver):
+class VrmDriver(ReaderExplains, Driver):
     """Reads one site through VRM. Pollable."""
 
     options = VrmOptions

@@ -17,7 +17,7 @@ from exporter.deliver.report.model import Report
 from exporter.model.cell_findings import SiteCells
 from exporter.serve.api.problems import MEDIA_TYPE
 
-_CLOSED = ConfigDict(extra="forbid")
+CLOSED = ConfigDict(extra="forbid")
 Counts = Annotated[dict[str, int], Field(description="Number of sites by status")]
 Readings = Annotated[dict[str, float], Field(description="By name; a missing reading is absent")]
 
@@ -39,7 +39,7 @@ class Problem(TypedDict):
     errors: NotRequired[list[WrongParameter]]
 
 
-@with_config(_CLOSED)
+@with_config(CLOSED)
 class CommonIssue(TypedDict):
     """An issue that several sites have, and what they share."""
 
@@ -51,7 +51,7 @@ class CommonIssue(TypedDict):
     sentence: str
 
 
-@with_config(_CLOSED)
+@with_config(CLOSED)
 class UnseenShard(TypedDict):
     """A shard that does not answer."""
 
@@ -61,7 +61,7 @@ class UnseenShard(TypedDict):
     reason: str
 
 
-@with_config(_CLOSED)
+@with_config(CLOSED)
 class Unseen(TypedDict):
     """The part of the fleet that nobody sees now."""
 
@@ -71,7 +71,7 @@ class Unseen(TypedDict):
     shards: list[UnseenShard]
 
 
-@with_config(_CLOSED)
+@with_config(CLOSED)
 class FleetReply(TypedDict):
     """The fleet as a whole."""
 
@@ -96,7 +96,7 @@ class Page(TypedDict):
     next: Annotated[str | None, Field(description="Path of the next part")]
 
 
-@with_config(_CLOSED)
+@with_config(CLOSED)
 class SiteIssue(TypedDict):
     """An issue, and whose it is."""
 
@@ -114,7 +114,7 @@ class SiteIssue(TypedDict):
     since: float
 
 
-@with_config(_CLOSED)
+@with_config(CLOSED)
 class IssuesReply(Page):
     """Active issues."""
 
@@ -141,7 +141,7 @@ class SiteHead(TypedDict):
     readings: Readings
 
 
-@with_config(_CLOSED)
+@with_config(CLOSED)
 class BriefSite(SiteHead):
     """A site in a list of many."""
 
@@ -179,28 +179,31 @@ class SiteBody(SiteHead):
     last_success: float | None
     scrape_seconds: float | None
     properties: Annotated[dict[str, str], Field(description="What the device says of itself")]
+    way_in: Annotated[str, Field(description="The way in by which it was read last")]
+    ways_in: Annotated[list[str], Field(description="Its ways in, the best one first")]
+    way_changes: Annotated[int, Field(description="Changes of the way in since the start")]
 
 
-@with_config(_CLOSED)
+@with_config(CLOSED)
 class FullSite(SiteBody):
     """A site in a list."""
 
 
-@with_config(_CLOSED)
+@with_config(CLOSED)
 class BriefSitesReply(Page):
     """Sites in brief."""
 
     sites: list[BriefSite]
 
 
-@with_config(_CLOSED)
+@with_config(CLOSED)
 class SitesReply(Page):
     """Sites with all that is known of them."""
 
     sites: list[FullSite]
 
 
-@with_config(_CLOSED)
+@with_config(CLOSED)
 class SearchReply(TypedDict):
     """Sites that a text finds."""
 
@@ -209,7 +212,7 @@ class SearchReply(TypedDict):
     meant: Annotated[list[str], Field(description="Words that come near those of the text")]
 
 
-@with_config(_CLOSED)
+@with_config(CLOSED)
 class Contact(TypedDict):
     """Whom to call."""
 
@@ -218,7 +221,7 @@ class Contact(TypedDict):
     email: str | None
 
 
-@with_config(_CLOSED)
+@with_config(CLOSED)
 class SiteReply(SiteBody):
     """One site, with the thresholds in force for it."""
 
@@ -237,7 +240,7 @@ class SiteReply(SiteBody):
     ]
 
 
-@with_config(_CLOSED)
+@with_config(CLOSED)
 class Cell(TypedDict):
     """One cell, as last read."""
 
@@ -246,7 +249,7 @@ class Cell(TypedDict):
     temperature_c: float | None
 
 
-@with_config(_CLOSED)
+@with_config(CLOSED)
 class Pack(TypedDict):
     """One battery, as last read."""
 
@@ -259,7 +262,7 @@ class Pack(TypedDict):
     cells: list[Cell]
 
 
-@with_config(_CLOSED)
+@with_config(CLOSED)
 class PacksReply(TypedDict):
     """The batteries of a site."""
 
@@ -268,7 +271,7 @@ class PacksReply(TypedDict):
     packs: list[Pack]
 
 
-@with_config(_CLOSED)
+@with_config(CLOSED)
 class Ranked(TypedDict):
     """A site at its place."""
 
@@ -279,7 +282,7 @@ class Ranked(TypedDict):
     value: float
 
 
-@with_config(_CLOSED)
+@with_config(CLOSED)
 class RankingReply(Page):
     """Sites in the order of one value."""
 
@@ -289,7 +292,7 @@ class RankingReply(Page):
     ranking: list[Ranked]
 
 
-@with_config(_CLOSED)
+@with_config(CLOSED)
 class Outlier(TypedDict):
     """A site against its peers."""
 
@@ -304,7 +307,7 @@ class Outlier(TypedDict):
     members: int
 
 
-@with_config(_CLOSED)
+@with_config(CLOSED)
 class OutlierMetric(TypedDict):
     """One metric, and who is unlike the others in it."""
 
@@ -316,7 +319,7 @@ class OutlierMetric(TypedDict):
     sites: list[Outlier]
 
 
-@with_config(_CLOSED)
+@with_config(CLOSED)
 class OutliersReply(TypedDict):
     """Sites unlike their peers."""
 
@@ -324,7 +327,7 @@ class OutliersReply(TypedDict):
     metrics: list[OutlierMetric]
 
 
-@with_config(_CLOSED)
+@with_config(CLOSED)
 class ComparedSite(TypedDict):
     """A site that is compared."""
 
@@ -333,7 +336,7 @@ class ComparedSite(TypedDict):
     status: str
 
 
-@with_config(_CLOSED)
+@with_config(CLOSED)
 class ComparedMetric(TypedDict):
     """One value of all sites that are compared."""
 
@@ -344,7 +347,7 @@ class ComparedMetric(TypedDict):
     fleet_known: int
 
 
-@with_config(_CLOSED)
+@with_config(CLOSED)
 class CompareReply(TypedDict):
     """Sites side by side."""
 
@@ -353,7 +356,7 @@ class CompareReply(TypedDict):
     metrics: list[ComparedMetric]
 
 
-@with_config(_CLOSED)
+@with_config(CLOSED)
 class Series(TypedDict):
     """One series; a null value is a gap."""
 
@@ -365,7 +368,7 @@ class Series(TypedDict):
     maximum: float | None
 
 
-@with_config(_CLOSED)
+@with_config(CLOSED)
 class HistoryReply(TypedDict):
     """The past of one value of a site."""
 
@@ -379,7 +382,7 @@ class HistoryReply(TypedDict):
     series: list[Series]
 
 
-@with_config(_CLOSED)
+@with_config(CLOSED)
 class SilenceReply(TypedDict):
     """A silence of Alertmanager."""
 
@@ -394,7 +397,7 @@ class SilenceReply(TypedDict):
     acknowledges: bool
 
 
-@with_config(_CLOSED)
+@with_config(CLOSED)
 class AlertReply(TypedDict):
     """An alert that fires."""
 
@@ -410,7 +413,7 @@ class AlertReply(TypedDict):
     inhibited: Annotated[bool, Field(description="Another alert holds it back")]
 
 
-@with_config(_CLOSED)
+@with_config(CLOSED)
 class AlertsReply(TypedDict):
     """The alerts of a site."""
 
@@ -420,7 +423,7 @@ class AlertsReply(TypedDict):
     silences: Annotated[list[SilenceReply], Field(description="Those of this site alone")]
 
 
-@with_config(_CLOSED)
+@with_config(CLOSED)
 class SurfacePack(TypedDict):
     """A pack, and its cells in physical order."""
 
@@ -428,7 +431,7 @@ class SurfacePack(TypedDict):
     cells: list[str]
 
 
-@with_config(_CLOSED)
+@with_config(CLOSED)
 class SurfaceReply(TypedDict):
     """Values of cells in even steps of a period."""
 

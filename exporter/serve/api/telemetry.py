@@ -80,18 +80,21 @@ class Intake:
         """Sites that send by themselves, by id and by the id of their data centre."""
         fleet = self._fleet()
         if self._known is None or self._known[0] is not fleet:
-            sites = [s for s in fleet.sites if isinstance(s.options, PushOptions)]
+            sites = [s for s in fleet.sites if s.options_of(PushOptions) is not None]
             by_name = {_dc_id(s): s for s in sites if _dc_id(s)}
             self._known = (fleet, by_name | {s.id: s for s in sites})
         return self._known[1]
 
 
 def _dc_id(site: Site) -> str:
-    return site.options.dc_id or "" if isinstance(site.options, PushOptions) else ""
+    options = site.options_of(PushOptions)
+    block = site.datacentre.dc_id if site.datacentre is not None else None
+    return (options and options.dc_id) or block or ""
 
 
 def _is_signed_in(site: Site, digest: str) -> bool:
-    expected = site.options.token_sha256 if isinstance(site.options, PushOptions) else None
+    options = site.options_of(PushOptions)
+    expected = options.token_sha256 if options is not None else None
     return expected is not None and hmac.compare_digest(expected, digest)
 
 

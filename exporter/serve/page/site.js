@@ -128,7 +128,7 @@ function facts(found) {
     found.id, found.location, found.region, `${found.priority} priority`, KINDS[found.kind], found.battery_type,
     found.capacity_kwh === null ? null : `${figure(found.capacity_kwh)} kWh`,
     found.solar_capacity_kw ? `${figure(found.solar_capacity_kw)} kW PV` : null,
-    found.off_grid ? "off-grid" : null, age, `place ${found.attention_rank} in need of attention`,
+    found.off_grid ? "off-grid" : null, age, found.ways_in.length > 1 ? `read over ${found.way_in} (of ${found.ways_in.join(", ")})` : `read over ${found.way_in}`, `place ${found.attention_rank} in need of attention`,
   ];
   return el("ul", { class: "facts muted" }, texts.filter(Boolean).map((text) => el("li", {}, isolated(text))),
     found.in_maintenance ? el("li", {}, el("strong", {}, "in maintenance: no alerts")) : null);

@@ -192,6 +192,76 @@ async def test_the_der_model_of_newer_inverters(clock: Clock) -> None:
     assert snapshot.alarms["inverter/1"]["ManufacturerAlarm"] == 2
 
 
+DER = (701, {"W": 421, "W_SF": 1, "Hz": 50020, "Hz_SF": -3, "InvSt": 3, "VL1": 2301, "V_SF": -1})
+PORTS = (
+    714,
+    {
+        "NPrt": 3,
+        "DCA_SF": -1,
+        "DCV_SF": -1,
+        "DCW_SF": 1,
+        "Prt": [
+            {"PrtTyp": 0, "DCW": 210, "DCSta": 1},
+            {"PrtTyp": 0, "DCW": -32768, "DCSta": 1},
+            {"PrtTyp": 1, "DCW": 220, "DCA": 43, "DCV": 5121, "DCSta": 3},
+        ],
+    },
+)
+STORAGE = (713, {"WHRtg": 100, "WH_SF": 2, "SoC": 745, "SoH": 980, "Pct_SF": -1, "Sta": 1})
+
+
+async def test_the_storage_and_the_dc_ports_of_a_der(clock: Clock) -> None:
+    capacity = (702, {"WMaxRtg": 500, "WMax": 480, "W_SF": 1})
+    droop = (711, {"Ena": 1, "NCtl": 1, "Ctl": [{}]})
+    snapshot = await read({1: registers(COMMON, DER, capacity, droop, STORAGE, PORTS)}, clock)
+    assert snapshot.readings["pv_power_w"] == snapshot.readings["pv_dc_power_w"] == 2100
+    (pack,) = snapshot.batteries
+    expected = {
+        "soc_percent": 74.5,
+        "soh_percent": 98,
+        "power_w": -2200,
+        "current_a": -4.3,
+        "voltage_v": 512.1,
+    }
+    assert {name: pack.readings[name] for name in expected} == expected
+    assert snapshot.alarms["storage/1"] == {"Storage": 1, "DcPort": 2}
+    assert snapshot.properties["rated_power"] == "5000 W"
+    assert snapshot.properties["storage_energy"] == "10 kWh"
+    assert snapshot.properties["grid_functions"] == "frequency droop"
+    assert snapshot.properties["serial"] == "S-0001"
+
+
+@pytest.mark.parametrize(
+    ("controls", "watts", "held", "remark"),
+    [
+        ({"WMaxLimPctEna": 1, "WMaxLimPct": 600, "WSetEna": 0}, 288, 1, "60 %"),
+        ({"WMaxLimPctEna": 1, "WMaxLimPct": 600, "WSetEna": 0}, 200, 0, "60 %"),
+        ({"WMaxLimPctEna": 0, "WMaxLimPct": 600, "WSetEna": 0}, 288, 0, ""),
+        ({"WMaxLimPctEna": 1, "WMaxLimPct": 1000, "WSetEna": 0}, 480, 0, ""),
+        ({"WMaxLimPctEna": 0, "WMaxLimPct": 600, "WSetEna": 1}, 10, 1, "fixed power"),
+    ],
+)
+async def test_a_der_that_is_held_back_says_so(
+    controls: dict[str, int], watts: int, held: int, remark: str, clock: Clock
+) -> None:
+    capacity = (702, {"WMaxRtg": 500, "WMax": 480, "W_SF": 1})
+    set_to = (704, {**controls, "WMaxLimPct_SF": -1})
+    der = (701, {**DER[1], "W": watts})
+    snapshot = await read({1: registers(COMMON, der, capacity, set_to)}, clock)
+    assert snapshot.readings["pv_disabled"] == held
+    said = " ".join(notice.detail for notice in snapshot.notices)
+    assert (remark in said) if remark else (said == "")
+
+
+async def test_a_der_that_may_not_feed_in(clock: Clock) -> None:
+    snapshot = await read({1: registers(COMMON, DER, (703, {"ES": 0}))}, clock)
+    assert snapshot.readings["pv_disabled"] == 1
+    assert [n.detail for n in snapshot.notices] == ["inverter/1 may not feed in (model 703)"]
+    allowed = await read({1: registers(COMMON, DER, (703, {"ES": 1}))}, clock)
+    assert "pv_disabled" not in allowed.readings
+    assert allowed.notices == ()
+
+
 async def test_a_hybrid_site_on_several_units(clock: Clock) -> None:
     units = {
         1: registers(COMMON, INVERTER, TRACKERS, BATTERY, BANK, MODULE),

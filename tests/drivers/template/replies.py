@@ -306,4 +306,54 @@ RECORDED: dict[str, Recorded] = {
             words(57732, "f", 45.5, little=True),
         ),
     ),
+    "homewizard-p1": Recorded(
+        {"grid_power_w": -543, "grid_voltage_v": 230.111, "grid_frequency_hz": 50}
+        | {"grid_import_kwh": 13779.338, "grid_export_kwh": 13086.777},
+        documents={
+            "/api/v1/data": {
+                "unique_id": "00112233445566778899AABBCCDDEEFF",
+                "active_power_w": -543,
+                "active_voltage_l1_v": 230.111,
+                "active_frequency_hz": 50,
+                "total_power_import_kwh": 13779.338,
+                "total_power_export_kwh": 13086.777,
+            }
+        },
+    ),
+    "opendtu": Recorded(
+        {"pv_ac_power_w": 612.4, "pv_power_w": 612.4}
+        | {"grid_voltage_v": 233.6, "grid_frequency_hz": 50.02},
+        documents={
+            "/api/livedata/status": {
+                "inverters": [{"serial": "116181234567", "producing": True}],
+                "total": {"Power": {"v": 612.4, "u": "W", "d": 1}},
+            },
+            "/api/livedata/status?inv=116181234567": {
+                "inverters": [
+                    {
+                        "serial": "116181234567",
+                        "AC": {
+                            "0": {
+                                "Power": {"v": 305.1, "u": "W"},
+                                "Voltage": {"v": 233.6, "u": "V"},
+                                "Frequency": {"v": 50.02, "u": "Hz"},
+                            }
+                        },
+                    }
+                ]
+            },
+        },
+        parameters={"inverter": "116181234567"},
+    ),
+    "eastron-sdm630": Recorded(
+        {"grid_power_w": -1250.5, "grid_voltage_v": 231.5, "grid_frequency_hz": 50.0}
+        | {"grid_import_kwh": 1234.5, "grid_export_kwh": 99.25},
+        registers=merged(
+            words(0, "f", 231.5),
+            words(52, "f", -1250.5),
+            words(70, "f", 50.0),
+            words(72, "f", 1234.5),
+            words(74, "f", 99.25),
+        ),
+    ),
 }

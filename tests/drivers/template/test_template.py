@@ -10,10 +10,11 @@ import pytest
 
 from exporter.config.fleet_file import FleetFileError, parse_fleet
 from exporter.drivers import DRIVERS
-from exporter.drivers.base import DriverContext, open_driver, read_snapshot
+from exporter.drivers.base import DriverContext, read_snapshot
 from exporter.drivers.template.json_path import look_up, parse_path
 from exporter.drivers.template.template_file import load_template, parse_template
 from exporter.drivers.transport import Transports
+from exporter.drivers.ways_in import open_driver
 from exporter.model.snapshot import Outcome, ScrapeError, Snapshot
 from tests.drivers.bridge import Clock, unused_url
 from tests.drivers.json_peer import JsonPeer

@@ -5,7 +5,7 @@ from __future__ import annotations
 from exporter.drivers.sunspec.site_models import BATTERY_POINTS, SITE_POINTS
 from exporter.drivers.venus.battery import BATTERY_PATHS
 
-_VENUS_SITE = {
+VENUS_SITE = {
     "grid_power_w": "system Ac/Grid/L1-3/Power",
     "genset_power_w": "system Ac/Genset/L1-3/Power",
     "load_power_w": "system Ac/Consumption/L1-3/Power",
@@ -23,9 +23,9 @@ _VENUS_SITE = {
     "grid_import_kwh": "grid Ac/Energy/Forward",
     "grid_export_kwh": "grid Ac/Energy/Reverse",
 }
-_VENUS_BATTERY = {name: f"battery {path}" for name, path in BATTERY_PATHS.items()}
-_VENUS_BATTERY["cell_spread_v"] = "battery System/MaxCellVoltage - MinCellVoltage"
-_VENUS = _VENUS_SITE | _VENUS_BATTERY
+VENUS_BATTERY = {name: f"battery {path}" for name, path in BATTERY_PATHS.items()}
+VENUS_BATTERY["cell_spread_v"] = "battery System/MaxCellVoltage - MinCellVoltage"
+_VENUS = VENUS_SITE | VENUS_BATTERY
 _PLACES = {
     "venus-http": _VENUS,
     "venus-mqtt": _VENUS,
