@@ -16,6 +16,7 @@ from grafana.boards import (
     balance,
     collection,
     compare,
+    dispatch_orders,
     energy,
     energy_forecast,
     energy_home,
@@ -25,6 +26,7 @@ from grafana.boards import (
     site_readings,
     trends,
     triage,
+    virtual_plant,
     wall,
 )
 from grafana.kit.catalogue import VARIABLES, catalogue
@@ -53,6 +55,8 @@ MODULES = (
     energy_plan,
     balance,
     pack,
+    dispatch_orders,
+    virtual_plant,
     collection,
 )
 

@@ -20,6 +20,7 @@ ALERTS = (
         summary="{{ $labels.site }} may still be forced by an order that has ended",
         description="An order at {{ $labels.site }} ended {{ $value | humanizeDuration }} ago, and "
         "its device is not known to be back under its own control. The exporter goes on trying.",
+        dashboard="dispatch-orders",
         action="Run fleetscope release --site {{ $labels.site }}; where it cannot be reached, have "
         "its set-point cleared on the spot.",
     ),
@@ -36,6 +37,7 @@ ALERTS = (
         description="The set-point of the order at {{ $labels.site }} was written {{ $value | "
         "humanizeDuration }} ago, longer than the device keeps it by itself. The site has most "
         "likely fallen back to its own control.",
+        dashboard="dispatch-orders",
         action="Look at the site's connection; fleetscope orders --site {{ $labels.site }} says "
         "why writing fails.",
     ),
@@ -51,6 +53,7 @@ ALERTS = (
         summary="{{ $labels.site }} has a set-point that nobody ordered here",
         description='A set-point of {{ $value | printf "%.0f" }} W (its size) has been in force '
         "at {{ $labels.site }} for 5 minutes without an order of this exporter.",
+        dashboard="dispatch-orders",
         action="Find out what else controls the site; fleetscope release --site {{ $labels.site }} "
         "clears it.",
     ),
@@ -67,6 +70,7 @@ ALERTS = (
         description='About {{ $value | printf "%.0f" }} orders of {{ $labels.instance }} ended as '
         "{{ $labels.state }} in the last 15 minutes: their sites were not written to, or did not "
         "do what was written.",
+        dashboard="dispatch-orders",
         action="List them with fleetscope orders --all, and read fleetscope explain ORDER.",
     ),
     Alert(
@@ -81,6 +85,7 @@ ALERTS = (
         description="The journal of orders of {{ $labels.instance }} could not be written for a "
         "minute (writable = {{ $value }}). Orders in force were ended and their sites released; "
         "new ones are refused.",
+        dashboard="dispatch-orders",
         action="Free space on the disk of FLEETSCOPE_DISPATCH_JOURNAL, or mount it for writing.",
     ),
     Alert(
@@ -98,6 +103,7 @@ ALERTS = (
         "force. Devices that "
         "fall back by themselves have done so or will within a minute; persistent set-points stay "
         "until the exporter is back.",
+        dashboard="dispatch-orders",
         action="Start the exporter: it releases what is overdue before anything else.",
     ),
 )

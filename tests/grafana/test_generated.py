@@ -46,7 +46,17 @@ FOREIGN_METRICS = {
     "process_resident_memory_bytes": "the client library's",
 }
 _PLAN_TILES = ("saving", "cost", "plain_cost")
+ORDER_FIELDS = (
+    *("wanted_w", "allowed_w", "measured_w", "written_w"),
+    *("order", "dispatch", "action", "issuer", "actor", "reason"),
+)
+"""As exporter/control/order_log.py writes them; tests/control holds that against real orders."""
 UNUSED_FIELDS = {
+    ("order", "source"): "Dispatch · Orders takes it from Prometheus",
+    ("order", "written_w"): "evidence; fleetscope explain shows it",
+    ("order", "order"): "an id, for fleetscope explain",
+    ("order", "dispatch"): "an id, for fleetscope explain",
+    ("order", "actor"): "the dispatcher in nearly every row",
     ("site", "outcome"): "the dashboards count outcomes in Prometheus, which has every scrape",
     ("health", "status"): "the dashboards take the status from Prometheus",
     ("health", "coverage"): "the dashboards take the coverage from Prometheus",
@@ -167,6 +177,7 @@ def schema() -> dict[str, set[str]]:
         fields = re.sub(r'"(?:[^"\\]|\\.)*"', '""', rest).rsplit(" ", 1)[0].split(",")
         known = found.setdefault(measurement, set())
         known |= {pair.partition("=")[0] for pair in (*tags, *fields)}
+    found["order"] = {"site", "source", "state", *ORDER_FIELDS}
     found["site"].add("pv_expected_w")
     # Only imports write it.
     found["meter"] = {"site", "meter", *METER_QUANTITIES}

@@ -1,0 +1,212 @@
+"""Dispatch · Orders: which orders are in force, who follows them, and what they left behind."""
+
+from __future__ import annotations
+
+from grafana_foundation_sdk.builders import stat, table, timeseries
+from grafana_foundation_sdk.builders.dashboard import Dashboard
+
+from grafana.kit import look
+from grafana.kit.dashboard import dashboard
+from grafana.kit.panels import Spec, colour, lines, tiles
+from grafana.kit.queries import (
+    Target,
+    influx_table,
+    never_empty,
+    prom,
+    prom_now,
+    prom_table,
+)
+from grafana.kit.tables import Column, joined, listing, ordered, site_column
+from scoring.status import Status
+
+NONE = "No order is in force"
+OFF = "No exporter has a journal of orders"
+WATTS = "watt"
+POWER = "fleetscope_order_power_watts"
+BAD = look.STATUS_COLOURS[Status.CRITICAL]
+ODD = look.STATUS_COLOURS[Status.WARNING]
+_INFO = "fleetscope_order_info * on (job, instance, site) group_left (name) fleetscope_site_info"
+
+
+def build() -> Dashboard:
+    """The dashboard."""
+    made = dashboard("fleetscope-dispatch-orders", [])
+    made.with_panel(_counts()).with_panel(_switches())
+    made.with_panel(_powers()).with_panel(_rows())
+    return made.with_panel(_in_force()).with_panel(_journal())
+
+
+def _counts() -> stat.Panel:
+    ended = 'sum(increase(fleetscope_orders_total{state=~"ineffective|failed"}[$__range]))'
+    owed = "count(fleetscope_order_release_owed_timestamp_seconds) or vector(0)"
+    spec = Spec(
+        title="Orders now",
+        description="Sites with an order in force, those that follow it, those that are to be "
+        "released and are not known to be, set-points that nobody ordered here, and orders of the "
+        "time range that failed or had no effect.",
+        size=(15, 4),
+        unit=look.NUMBER,
+        empty=OFF,
+        low=0,
+        decimals=0,
+        colour=look.by_threshold(),
+        thresholds=look.limits(look.FINE),
+        targets=[
+            prom_now("count(fleetscope_order_info) or vector(0)", "In force", "A"),
+            prom_now(
+                'count(fleetscope_order_info{state="effective"}) or vector(0)', "Followed", "B"
+            ),
+            prom_now(owed, "Not released", "C"),
+            prom_now("count(fleetscope_site_foreign_setpoint_watts) or vector(0)", "Foreign", "D"),
+            prom_now(ended, "Without effect", "E"),
+        ],
+        overrides={
+            "Not released": {"thresholds": look.limits(look.FINE, (1, BAD)).build()},
+            "Foreign": {"thresholds": look.limits(look.FINE, (1, ODD)).build()},
+            "Without effect": {"thresholds": look.limits(look.FINE, (1, ODD)).build()},
+        },
+    )
+    return tiles(spec, background=True, columns=True)
+
+
+def _switches() -> stat.Panel:
+    spec = Spec(
+        title="Switches",
+        description="Exporters by FLEETSCOPE_DISPATCH (on, dry or off), those whose journal cannot "
+        "be written, and writes sent to devices in the time range.",
+        size=(9, 4),
+        unit=look.NUMBER,
+        empty=OFF,
+        low=0,
+        decimals=0,
+        colour=look.by_threshold(),
+        thresholds=look.limits(look.FINE),
+        targets=[
+            prom_now("sum by (mode) (fleetscope_dispatch_mode)", "{{mode}}", "A"),
+            prom_now(
+                "count(fleetscope_dispatch_journal_writable == 0) or vector(0)", "No journal", "B"
+            ),
+            prom_now("sum(increase(fleetscope_dispatch_writes_total[$__range]))", "Writes", "C"),
+        ],
+        overrides={"No journal": {"thresholds": look.limits(look.FINE, (1, BAD)).build()}},
+    )
+    return tiles(spec, background=True, columns=True)
+
+
+def _powers() -> timeseries.Panel:
+    spec = Spec(
+        title="Wanted, allowed, measured",
+        description="Battery power of all sites with an order in force, positive when charging: "
+        "what was ordered, what limits left of it, and what the batteries do.",
+        size=(12, 9),
+        unit=WATTS,
+        empty=NONE,
+        targets=[
+            prom(f'sum({POWER}{{kind="wanted"}})', "Wanted", "A"),
+            prom(f'sum({POWER}{{kind="allowed"}})', "Allowed", "B"),
+            prom(f'sum({POWER}{{kind="measured"}})', "Measured", "C"),
+        ],
+        overrides={
+            "Wanted": colour(look.SECOND) | look.DASHED,
+            "Allowed": colour(look.SECOND),
+            "Measured": colour(look.ACCENT),
+        },
+    )
+    return lines(spec)
+
+
+def _rows() -> timeseries.Panel:
+    spec = Spec(
+        title="What became of orders",
+        description="Orders that came to each state, a second, over all sites.",
+        size=(12, 9),
+        unit=look.PER_SECOND,
+        empty=OFF,
+        low=0,
+        targets=[
+            prom(
+                "sum by (state) (rate(fleetscope_orders_total[$__rate_interval])) > 0", "{{state}}"
+            )
+        ],
+    )
+    return lines(spec)
+
+
+def _in_force() -> table.Panel:
+    off = (
+        f'abs(max by (site) ({POWER}{{kind="allowed"}}) - max by (site) '
+        f'({POWER}{{kind="measured"}}))'
+    )
+    nothing = {"name": NONE, "site": "-", "action": "-", "source": "-", "state": "-"}
+    info = never_empty(f"max by (site, name, action, source, state) ({_INFO})", nothing)
+    age = "max by (site) (fleetscope_order_write_age_seconds)"
+    kept = "max by (site) (fleetscope_order_reversion_seconds)"
+    spec = Spec(
+        title="Orders in force",
+        description="Each site with an order, the one furthest from its allowed power first. "
+        "Written is the age of the set-point; beyond what the device keeps it for, the site has "
+        "fallen back to its own control.",
+        size=(24, 10),
+        unit=look.NUMBER,
+        empty=NONE,
+        targets=[
+            prom_table(info, "A"),
+            _of_site(f'max by (site) ({POWER}{{kind="wanted"}})', "B"),
+            _of_site(f'max by (site) ({POWER}{{kind="allowed"}})', "C"),
+            _of_site(f'max by (site) ({POWER}{{kind="measured"}})', "D"),
+            _of_site(off, "E"),
+            _of_site("max by (site) (fleetscope_order_expires_timestamp_seconds) * 1000", "F"),
+            _of_site(age, "G"),
+            _of_site(kept, "H"),
+        ],
+        transformations=[joined("site"), ordered("Value #E", descending=True)],
+    )
+    columns = [
+        *site_column(),
+        Column("action", "Order", 100),
+        Column("source", "By", 90),
+        Column("state", "State", 120),
+        Column("Value #B", "Wanted", 100, WATTS, 2),
+        Column("Value #C", "Allowed", 100, WATTS, 2),
+        Column("Value #D", "Measured", 100, WATTS, 2),
+        Column("Value #E", "Off by", 100, WATTS, 2),
+        Column("Value #F", "Until", 150, "dateTimeAsIso"),
+        Column("Value #G", "Written", 80, look.SECONDS, 0),
+        Column("Value #H", "Kept for", 80, look.SECONDS, 0),
+    ]
+    drop = ["Time", "Value #A", *(f"Time {n}" for n in range(1, 9))]
+    return listing(spec, columns, drop=drop)
+
+
+def _of_site(expr: str, ref: str) -> Target:
+    return prom_table(never_empty(expr, {"site": "-"}), ref)
+
+
+def _journal() -> table.Panel:
+    spec = Spec(
+        title="Who ordered what",
+        description="The latest rows of the journal in the time range, with who ordered, why, and "
+        "the reason of a refusal or an end.",
+        size=(24, 10),
+        unit=look.NUMBER,
+        empty="No order in this time range, or InfluxDB gives no answer",
+        targets=[
+            influx_table(
+                'SELECT "site", "action", "state", "issuer", "wanted_w", "allowed_w", '
+                '"measured_w", "reason" FROM "raw"."order" WHERE $timeFilter '
+                "ORDER BY time DESC LIMIT 200"
+            )
+        ],
+    )
+    columns = [
+        Column("Time", "When", 160),
+        Column("site", "Site", 140),
+        Column("action", "Order", 100),
+        Column("state", "State", 120),
+        Column("issuer", "Ordered by", 120),
+        Column("wanted_w", "Wanted", 100, WATTS, 2),
+        Column("allowed_w", "Allowed", 100, WATTS, 2),
+        Column("measured_w", "Measured", 100, WATTS, 2),
+        Column("reason", "Why"),
+    ]
+    return listing(spec, columns)
