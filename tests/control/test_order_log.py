@@ -15,10 +15,14 @@ from tests.grafana.test_generated import ORDER_FIELDS
 S = OrderState
 
 
+def stamp() -> float:
+    return 1_780_000_000.0
+
+
 def test_rows_become_points_and_events(tmp_path: Path) -> None:
     lines: list[str] = []
     path = tmp_path / "audit.jsonl"
-    log = OrderLog(AuditFile(path), lines.extend, lambda: 1_780_000_000.0)
+    log = OrderLog(AuditFile(path), lambda _, found: lines.extend(found), stamp)
     made = order(1)
     status = rows_of(made, S.ACCEPTED, S.SENT, S.ACKNOWLEDGED)[-1][2]
     evidence = {"allowed_w": 900.0, "measured_w": 300.0, "written_w": 950.0, "reason": "too little"}
@@ -38,7 +42,7 @@ def test_rows_become_points_and_events(tmp_path: Path) -> None:
 def test_steps_between_are_points_and_no_events(tmp_path: Path) -> None:
     lines: list[str] = []
     path = tmp_path / "audit.jsonl"
-    log = OrderLog(AuditFile(path), lines.extend, lambda: 1_780_000_000.0)
+    log = OrderLog(AuditFile(path), lambda _, found: lines.extend(found), stamp)
     for _, event, status in rows_of(order(1), S.ACCEPTED, S.SENT, S.ACKNOWLEDGED):
         log.took_effect(status, event)
     assert len(lines) == 4
