@@ -72,8 +72,8 @@ def test_nothing_else_writes_to_drivers() -> None:
 
 
 def test_only_set_points_write_registers_and_topics() -> None:
-    writing = re.compile(r"WriteRequest\(self|_publish\(\"W\"")
+    writing = re.compile(r" WriteRequest\(|\.write\(WriteRequest|_publish\(\"W\"")
     found = {
         path.name for path in EXPORTER.rglob("*.py") if writing.search(path.read_text("utf-8"))
     }
-    assert found == {"gx_setpoint.py", "mqtt_setpoint.py"}
+    assert found == {"gx_setpoint.py", "mqtt_setpoint.py", "der_setpoint.py"}

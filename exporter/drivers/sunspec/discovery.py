@@ -53,6 +53,10 @@ class SunSpecUnit:
         """Ids of its models as they were found last; 0 alone where none were."""
         return [place.model for place in self._last] or [0]
 
+    def place_of(self, model: int) -> Place | None:
+        """Where the unit has a model, as found last; None where it has none."""
+        return next((place for place in self._last if place.model == model), None)
+
     async def read(self) -> list[Model]:
         """The models of the unit that are known to us, with their registers.
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import math
+from collections.abc import Mapping
 from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 
@@ -10,8 +12,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from exporter.config.driver_options import DriverOptions
 from exporter.config.field_types import Text
-from exporter.drivers.base import Driver, DriverContext, Endpoint
+from exporter.drivers.base import Capability, Driver, DriverContext, Endpoint
 from exporter.drivers.identity import Identity
+from exporter.drivers.sunspec.der_setpoint import CAPABILITIES, DerSetpoint
 from exporter.drivers.sunspec.discovery import SunSpecUnit
 from exporter.drivers.sunspec.site_models import SunSpecReadings
 from exporter.model.snapshot import Notice, Outcome, ScrapeError, Snapshot
@@ -52,7 +55,7 @@ class SunSpecOptions(DriverOptions):
 
 
 class SunSpecDriver(Driver):
-    """Reads one site over SunSpec. Pollable."""
+    """Reads one site over SunSpec. Pollable, and Writable where a unit has model 704."""
 
     options = SunSpecOptions
     schemes = ("modbus",)
@@ -80,11 +83,31 @@ class SunSpecDriver(Driver):
         self._units = [
             SunSpecUnit(self._gateway, unit, context.monotonic) for unit in options.sunspec.units
         ]
+        self._setpoint = DerSetpoint(self._units)
 
     @classmethod
     def open(cls, endpoint: Endpoint, context: DriverContext) -> Self:
         """See :class:`exporter.drivers.base.Driver`."""
         return cls(endpoint, context)
+
+    def capabilities(self) -> Mapping[str, Capability]:
+        """See :class:`exporter.drivers.base.Writable`; nothing before models are known."""
+        return CAPABILITIES if self._setpoint.is_there else {}
+
+    async def write(self, name: str, value: float) -> None:
+        """Set the battery power."""
+        del name
+        await self._setpoint.write(value)
+
+    async def release(self, name: str, before: float = math.nan) -> None:
+        """Disable the set-point."""
+        del name, before
+        await self._setpoint.release()
+
+    async def read_setpoint(self, name: str) -> float:
+        """What is in force."""
+        del name
+        return await self._setpoint.read()
 
     async def close(self) -> None:
         """Give the connection back."""
