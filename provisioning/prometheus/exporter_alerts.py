@@ -111,6 +111,7 @@ ALERTS = (
         "  fleetscope_spool_bytes > 0.5 * fleetscope_spool_limit_bytes\n"
         "  or time() - fleetscope_spool_oldest_timestamp_seconds\n"
         "    > 0.5 * fleetscope_spool_longest_seconds\n"
+        "  or max by (job, instance) (fleetscope_database_spool_ratio) > 0.5\n"
         ")",
         wait="5m",
         keep="5m",
