@@ -34,6 +34,8 @@ MARK = (
     'max by (site) (ALERTS{alertstate="firing",severity="ticket",site!=""}))'
 )
 WORST_SITE = "max by (site) (-fleet:attention_order:by_site)"
+UTILITY_ISSUES = f"{UTILITY_ATTRIBUTE}/{UTILITY_PREFIX}.*"
+"""Attribute and code of a shared issue that points at the utility: an expression."""
 CAUSE_VARIABLE = "shared_cause"
 SHARED_CAUSE = f"${{{CAUSE_VARIABLE}}}"
 
@@ -56,8 +58,7 @@ def cause_variable() -> QueryVariable:
     )
     found = f'label_replace({found}, "advice", "look for what they share", "", "")'
     found = f'label_join({found}, "kind", "/", "attribute", "code")'
-    grid = f"{UTILITY_ATTRIBUTE}/{UTILITY_PREFIX}.*"
-    found = f'label_replace({found}, "advice", "suspect the utility", "kind", "{grid}")'
+    found = f'label_replace({found}, "advice", "suspect the utility", "kind", "{UTILITY_ISSUES}")'
     for _ in range(3):
         found = f'label_replace({found}, "code", "$1 $2", "code", "([^_]*)_(.*)")'
     parts = ("code", "sites", "of", "value", "advice")

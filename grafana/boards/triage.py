@@ -13,6 +13,7 @@ from grafana_foundation_sdk.models.dashboard import GridPos
 from grafana.boards.shared import (
     MARK,
     SHARED_CAUSE,
+    UTILITY_ISSUES,
     call_order,
     cause_variable,
     cells_that_drift,
@@ -49,7 +50,6 @@ from grafana.kit.tables import (
     site_column,
     transform,
 )
-from scoring.common import UTILITY_ATTRIBUTE, UTILITY_PREFIX
 from scoring.rules import RULES
 
 WORST = 25
@@ -209,7 +209,9 @@ def _causes() -> table.Panel:
         "label_replace(max by (code, attribute, value, follows) "
         '(fleetscope_common_issue_rank{follows!=""}), "advice", "follows $1", "follows", "(.*)")'
     )
-    advised = f'label_join({found}, "advice", " ", "attribute", "code")'
+    kind = f'label_join({found}, "kind", "/", "attribute", "code")'
+    advised = f'label_replace({kind}, "advice", "share", "", "")'
+    advised = f'label_replace({advised}, "advice", "utility", "kind", "{UTILITY_ISSUES}")'
     advice = (
         f"max by (code, attribute, value, advice) ({following} or on (code, attribute, value) "
         f"{advised})"
@@ -251,22 +253,16 @@ def _causes() -> table.Panel:
 
 
 def _advice() -> dict[str, str]:
-    """What to do first, by attribute and code, as the sentence of the terminal says it."""
-    return (
-        {"none": "No issue is shared beyond chance"}
-        | {
-            f"follows {code}": f"It follows from: {look.name_of(code).lower()}"
-            for rule in RULES
-            for code in rule.follows
-        }
-        | {
-            f"{attribute} {rule.code}": "Suspect the utility, not the sites"
-            if attribute == UTILITY_ATTRIBUTE and rule.code.startswith(UTILITY_PREFIX)
-            else "Look at what they have in common first"
-            for attribute in ("region", "battery_type")
-            for rule in RULES
-        }
-    )
+    """What to do first, as the sentence of the terminal says it."""
+    return {
+        "none": "No issue is shared beyond chance",
+        "utility": "Suspect the utility, not the sites",
+        "share": "Look at what they have in common first",
+    } | {
+        f"follows {code}": f"It follows from: {look.name_of(code).lower()}"
+        for rule in RULES
+        for code in rule.follows
+    }
 
 
 def _map() -> geomap.Panel:
