@@ -34,7 +34,10 @@ def build() -> Dashboard:
     made.with_panel(_outcomes()).with_panel(_points())
     made.with_panel(_failing()).with_panel(_slowest())
     collapsed(made, "Asking the sites", [_durations(), _lag()])
-    storing: list[AnyPanel] = [_spool(), _writes(), _lost(), _room(), _durable(), _rollups()]
+    storing: list[AnyPanel] = [
+        *(_spool(), _writes(), _lost(), _room()),
+        *(_projects(), _durable(), _rollups()),
+    ]
     collapsed(made, "Storing the points", storing)
     process: list[AnyPanel] = [_cpu(), _memory(), _judging(), _reloads(), _clock(), _scraped()]
     collapsed(made, "The process", process)
@@ -348,6 +351,26 @@ def _room() -> timeseries.Panel:
             prom(f"max(({age}) / fleetscope_spool_longest_seconds)", "Age", "B"),
         ],
         overrides={"Bytes": colour(FATE_COLOURS[Fate.SPOOLED]), "Age": colour(look.SECOND)},
+    )
+    return lines(spec, soft=(0, 0.1))
+
+
+def _projects() -> timeseries.Panel:
+    age = "time() - fleetscope_database_spool_oldest_timestamp_seconds"
+    kept = "max(fleetscope_spool_longest_seconds)"
+    spec = Spec(
+        title="Queues of projects",
+        description="Of each project's own database: share of its queue's limit that waits, and, "
+        "dashed, the age of the oldest batch as a share of the longest that is kept.",
+        size=(12, 8),
+        unit=look.RATIO,
+        empty="No project has a database of its own, or the exporter is down",
+        low=0,
+        targets=[
+            prom("max by (project) (fleetscope_database_spool_ratio)", "{{project}}", "A"),
+            prom(f"max by (project) ({age}) / on () group_left () {kept}", "Age {{project}}", "B"),
+        ],
+        overrides={"/^Age/": look.DASHED},
     )
     return lines(spec, soft=(0, 0.1))
 

@@ -57,6 +57,9 @@ METRICS = (
     ("Grid frequency in Hz", "fleetscope_grid_frequency_hertz"),
     ("Scrape duration in s", "fleetscope_site_scrape_duration_seconds"),
     ("Coverage from 0 to 1", "fleetscope_site_coverage_ratio"),
+    ("Data quality from 0 to 1", "fleetscope_site_data_quality_ratio"),
+    ("Change of the state of health a month", "fleetscope_battery_soh_trend_ratio_per_month"),
+    ("Days until the state of health reaches its limit", "fleetscope_battery_soh_limit_days"),
     ("Confidence in the score from 0 to 1", "fleetscope_site_confidence_ratio"),
 )
 SHORT = {

@@ -30,6 +30,7 @@ SITES = tuple(
 
 # (dashboard, panel, refId or * for all of them): why the demo may have no answer.
 MAY_BE_EMPTY = {
+    ("collection", "Queues of projects", "*"): "no project of the demo has a database of its own",
     ("collection", "Backlog", "A"): "nothing waits while InfluxDB accepts everything",
     ("site-readings", "Device alarms over time", "A"): "no device of the demo has an alarm",
     ("site", "Power: where it comes from and where it goes", "D"): "no site has a generator",
