@@ -266,7 +266,7 @@ class Collector:
                 settings.dispatch_journal,
                 DispatchMode(settings.dispatch),
                 inputs,
-                self._poller.driver_of,
+                self._poller.writer_of,
                 orders.took_effect,
             )
         except AuditLogError as error:

@@ -25,7 +25,7 @@ from exporter.drivers.base import (
     Subscribed,
     reader_of,
 )
-from exporter.drivers.ways_in import driver_in_use, open_driver, read_alike
+from exporter.drivers.ways_in import WaysIn, driver_in_use, open_driver, read_alike
 from exporter.model.snapshot import Outcome, ScrapeError, Snapshot
 
 log = logging.getLogger(__name__)
@@ -172,6 +172,13 @@ class Poller:
         """The driver of a site; None for one that is not polled."""
         target = self._targets.get(site_id)
         return None if target is None else driver_in_use(target.driver)
+
+    def writer_of(self, site_id: str) -> Driver | None:
+        """The driver to write set-points of a site with; None for one that is not polled."""
+        target = self._targets.get(site_id)
+        if target is None:
+            return None
+        return target.driver.writer if isinstance(target.driver, WaysIn) else target.driver
 
     @property
     def lag_seconds(self) -> float:

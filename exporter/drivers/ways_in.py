@@ -27,6 +27,7 @@ from exporter.drivers.base import (
     Recording,
     Registry,
     Subscribed,
+    Writable,
     endpoint_of,
     read_snapshot,
 )
@@ -117,6 +118,13 @@ class WaysIn(Driver):
     def current(self) -> Driver:
         """The driver of the way in use."""
         return self._ways[self._current].driver
+
+    @property
+    def writer(self) -> Driver:
+        """The driver to write set-points with: of the best way that can, whichever is read from;
+        that of the way in use where none can."""
+        drivers = (way.driver for way in self._ways)
+        return next((driver for driver in drivers if isinstance(driver, Writable)), self.current)
 
     async def close(self) -> None:
         """Close every way."""
@@ -310,7 +318,7 @@ def open_driver(site: Site, registry: Registry, context: DriverContext) -> Drive
 
 
 def driver_in_use(driver: Driver) -> Driver:
-    """The driver that speaks with the site at present, which alone can write to it."""
+    """The driver that reads the site at present."""
     return driver.current if isinstance(driver, WaysIn) else driver
 
 

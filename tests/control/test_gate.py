@@ -13,7 +13,8 @@ from exporter.drivers.base import DriverContext, Endpoint
 from exporter.drivers.transport import Transports
 from exporter.drivers.transport.http.json_client import HttpClient
 from exporter.drivers.transport.http.site_client import HttpTransport
-from tests.drivers.toy import ToyOptions, ToyPolled
+from exporter.drivers.ways_in import Way, WaysIn
+from tests.drivers.toy import ToyOptions, ToyPolled, ToySubscribed
 
 EXPORTER = Path(__file__).parents[2] / "exporter"
 NAME = "grid_setpoint_w"
@@ -51,6 +52,18 @@ async def test_no_number_is_no_set_point(value: float) -> None:
     driver = await toy()
     with pytest.raises(NotAllowedError, match="is no set-point"):
         await WriteGate(DispatchMode.ON, lambda _: True).write("a", driver, NAME, value)
+
+
+async def test_a_site_is_written_by_the_way_that_can_whichever_is_read() -> None:
+    async with HttpClient() as http:
+        context = DriverContext(Transports(HttpTransport(http)), lambda: 0.0, lambda: 0.0)
+        reads = ToySubscribed.open(Endpoint("a", "toy://192.0.2.1", ToyOptions(unit=1)), context)
+    writes = await toy()
+    ways = [Way("reads", reads), Way("writes", writes)]
+    both = WaysIn("a", ways, None, context)
+    assert both.current is reads
+    assert both.writer is writes
+    assert WaysIn("a", ways[:1], None, context).writer is reads
 
 
 async def test_what_is_owed_is_released_whatever_the_switches_say() -> None:
