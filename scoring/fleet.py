@@ -218,8 +218,8 @@ def assess_fleet(inputs: FleetInputs) -> FleetScores:
     grid = assess_grid(
         connected=read["grid_connected"],
         frequency_hz=read["grid_frequency_hz"],
-        voltage_min_v=read["grid_voltage_min_v"],
-        voltage_max_v=read["grid_voltage_max_v"],
+        voltage_min_v=_or_mean(read, "grid_voltage_min_v"),
+        voltage_max_v=_or_mean(read, "grid_voltage_max_v"),
         frequency_std_hz=steadiness(inputs.frequencies_hz),
         frequency_step_hz=read["grid_frequency_step_hz"],
         off_grid=no_grid,
@@ -278,6 +278,11 @@ def assess_fleet(inputs: FleetInputs) -> FleetScores:
         performance=performance_rank(*rank_inputs),
         confidence=_confidence(inputs, components, overall, solar_result, offline),
     )
+
+
+def _or_mean(read: Mapping[str, FloatArray], name: str) -> FloatArray:
+    """The extreme phase voltage; of a device that gives one voltage alone, that one."""
+    return np.where(np.isnan(read[name]), read["grid_voltage_v"], read[name])
 
 
 def _noticed(inputs: FleetInputs, answering: BoolArray, no_grid: BoolArray) -> tuple[Finding, ...]:

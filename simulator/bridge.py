@@ -19,7 +19,7 @@ from urllib.parse import parse_qs, urlsplit
 import orjson
 from pydantic import ValidationError
 
-from simulator import openems
+from simulator import companions, openems
 from simulator.devices import SiteBus
 from simulator.engine import Simulator
 from simulator.faults import SlowParams
@@ -215,6 +215,8 @@ class BridgeServer:
                 return _about()
             case openems.ROUTE if bus.site.protocol == "openems":
                 return reply(openems.channels(self.simulator.state(request.site)))
+            case route if route in companions.ROUTES:
+                return reply(companions.ROUTES[route](self.simulator.state(request.site)))
             case _:
                 return failure("Not found", 404)
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from simulator import companions
 from simulator.devices.names import portal_of
 from simulator.faults import ISSUE_CODES, Expected, Setting, expected_issues
-from simulator.scenario import FaultPlan, Scenario, Site
+from simulator.scenario import Companion, FaultPlan, Scenario, Site
 
 THRESHOLDS = {
     "battery_soh_warning": 85,
@@ -42,9 +43,20 @@ def fleet(
         "sites": [
             _site(scenario, site, base) | _mqtt(site, mqtt_url) | _modbus(site, modbus_url)
             for site in scenario.sites
-        ],
+        ]
+        + [_companion(scenario, one, base) for one in scenario.companions],
         "thresholds": dict(THRESHOLDS),
     }
+
+
+def _companion(scenario: Scenario, companion: Companion, base: str) -> dict[str, Any]:
+    """A device of another kind: it stands where its site does."""
+    site = next(site for site in scenario.sites if site.id == companion.of)
+    kept = ("location", "latitude", "longitude", "timezone", "region", "contact", "priority")
+    whole = _site(scenario, site, base)
+    place = {key: whole[key] for key in (*kept, "grid_nominal_hz", "grid_nominal_v")}
+    named = {"id": companion.id, "name": companion.name}
+    return named | place | companions.entry(companion, site, base)
 
 
 def _site(scenario: Scenario, site: Site, base: str) -> dict[str, Any]:
@@ -67,6 +79,7 @@ def _site(scenario: Scenario, site: Site, base: str) -> dict[str, Any]:
         "timezone": site.timezone,
         "region": site.region,
         "vendor": site.battery.vendor,
+        **_bess(site),
         "grid_nominal_hz": region.nominal_hz,
         "grid_nominal_v": region.nominal_v,
         "off_grid": site.off_grid,
@@ -74,6 +87,13 @@ def _site(scenario: Scenario, site: Site, base: str) -> dict[str, Any]:
         "tags": list(site.tags),
     }
     return {key: value for key, value in entry.items() if value is not None}
+
+
+def _bess(site: Site) -> dict[str, Any]:
+    if site.fleet_kind != "bess":
+        return {}
+    block = {"rated_kw": site.inverter_kw, "usable_kwh": site.battery.capacity_kwh}
+    return {"kind": "bess", "bess": block}
 
 
 def _plain(site: Site) -> dict[str, Any]:
@@ -106,7 +126,8 @@ def truth(scenario: Scenario) -> dict[str, Any]:
     return {
         "scenario": scenario.name,
         "issue_codes": list(ISSUE_CODES),
-        "sites": {site.id: _truth(scenario, site) for site in scenario.sites},
+        "sites": {site.id: _truth(scenario, site) for site in scenario.sites}
+        | {one.id: _truth_of_companion(one) for one in scenario.companions},
     }
 
 
@@ -127,6 +148,10 @@ def _truth(scenario: Scenario, site: Site) -> dict[str, Any]:
         "faults": [_planned(plan, expected) for plan, expected in pairs],
         **_codes([expected for _, expected in pairs]),
     }
+
+
+def _truth_of_companion(companion: Companion) -> dict[str, Any]:
+    return {"name": companion.name, "off_grid": False, "faults": [], **_codes([])}
 
 
 def _planned(plan: FaultPlan, expected: Expected) -> dict[str, Any]:

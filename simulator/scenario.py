@@ -117,6 +117,7 @@ class Site(Strict):
     off_grid: bool = False
     interval_seconds: int | None = Field(default=None, ge=1)
     protocol: Protocol = "http"
+    fleet_kind: Literal["ess", "bess"] = "ess"
     tags: list[str] = Field(default_factory=list)
     faults: list[FaultPlan] = Field(default_factory=list)
 
@@ -135,6 +136,15 @@ class Site(Strict):
         return self
 
 
+class Companion(Strict):
+    """A device of another kind beside a site: another entry of the fleet file over its physics."""
+
+    id: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")
+    name: str
+    kind: Literal["meter", "pv", "datacentre"]
+    of: str
+
+
 class Scenario(Strict):
     """A fleet of simulated sites.
 
@@ -146,6 +156,7 @@ class Scenario(Strict):
     seed: int = Field(default=1, ge=0)
     regions: dict[str, Region]
     sites: list[Site] = Field(min_length=1)
+    companions: list[Companion] = Field(default_factory=list)
     generate: int | None = Field(default=None, ge=1)
 
     @field_validator("sites")
@@ -157,6 +168,14 @@ class Scenario(Strict):
                 raise ValueError(f"duplicate site id {site.id}")
             seen.add(site.id)
         return sites
+
+    @model_validator(mode="after")
+    def _companions_have_sites(self) -> Self:
+        known = {site.id for site in self.sites}
+        for one in self.companions:
+            if one.of not in known or one.id in known:
+                raise ValueError(f"{one.id}: expected an id of its own, and the id of a site")
+        return self
 
     @model_validator(mode="after")
     def _one_on_modbus(self) -> Self:
@@ -203,7 +222,7 @@ class Scenario(Strict):
         """A scenario of exactly ``count`` sites (1 or more).
 
         The listed sites come first; further ones repeat the healthy listed sites in turn, with
-        ids of their own, moved by up to half a degree and without faults.
+        ids of their own, moved by up to half a degree and without faults. There are no companions.
         """
         if count < 1:
             raise ValueError("a scenario needs at least one site")
@@ -215,7 +234,7 @@ class Scenario(Strict):
             range(len(made) + 1, count + 1), itertools.cycle(templates), strict=False
         ):
             made.append(_repeat(template, number, self.seed))
-        return self.model_copy(update={"sites": made, "generate": None})
+        return self.model_copy(update={"sites": made, "generate": None, "companions": []})
 
 
 def _repeat(template: Site, number: int, seed: int) -> Site:

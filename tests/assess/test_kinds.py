@@ -82,3 +82,10 @@ def test_a_battery_site_misses_what_it_missed_before(kind: str) -> None:
     assert (found.missing, found.status) == ((), Status.HEALTHY)
     silent = judge(fleet("a", kind=kind), [snapshot("a")]).site(0)
     assert codes(silent) == {"battery_silent"}
+
+
+def test_a_device_with_one_voltage_has_a_voltage() -> None:
+    found = site("meter", {"grid_power_w": 5.0, "grid_voltage_v": 230.0})
+    assert (found.missing, codes(found)) == ((), set())
+    low = site("meter", {"grid_power_w": 5.0, "grid_voltage_v": 180.0})
+    assert codes(low) == {"grid_voltage"}

@@ -29,12 +29,15 @@ def test_fleet_file_describes_every_site(tmp_path: Path, demo: Scenario) -> None
     assert main(["fleet", "--scenario", "demo", "--base-url", url, "--output", str(file)]) == 0
     data = yaml.safe_load(file.read_text())
     assert list(data) == ["sites", "thresholds"]
-    assert [s["id"] for s in data["sites"]] == [s.id for s in demo.sites]
+    listed = [*demo.sites, *demo.companions]
+    assert [s["id"] for s in data["sites"]] == [s.id for s in listed]
+    kinds = {s.get("kind", "ess") for s in data["sites"]}
+    assert kinds == {"ess", "bess", "pv", "meter", "datacentre"}
     alpha, kappa = data["sites"][0], data["sites"][9]
     assert alpha["api_endpoint"] == "http://127.0.0.1:8088/site_alpha"
     assert alpha["contact"]["email"] == "alpha@example.com"
     assert (kappa["grid_nominal_hz"], kappa["grid_nominal_v"]) == (60, 120.0)
-    assert [s["id"] for s in data["sites"] if s["off_grid"]] == ["site_eta"]
+    assert [s["id"] for s in data["sites"] if s.get("off_grid")] == ["site_eta"]
     assert data["thresholds"]["cell_spread_warning"] == 0.10
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 from typing import Annotated, Literal
 
@@ -51,7 +52,9 @@ def _check_topic(value: str) -> str:
 
 def _check_quantity(value: str) -> str:
     if value not in QUANTITIES:
-        raise field_error("no such quantity; docs/glossary.md has their names")
+        near = difflib.get_close_matches(value, QUANTITIES, n=1, cutoff=0.6)
+        hint = f"did you mean {near[0]}?" if near else "docs/glossary.md has their names"
+        raise field_error(f"no such quantity; {hint}")
     return value
 
 

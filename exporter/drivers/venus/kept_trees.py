@@ -71,7 +71,7 @@ def _is_of(service: str, kind: str) -> bool:
 def _shown(tree: Tree, paths: str) -> str:
     """Every path that a text names and the tree has, with its value."""
     names: list[str] = []
-    for path in _PATH.findall(paths):
+    for path in _PATH.findall(paths) or [paths.removeprefix("battery ")]:
         alone = path.replace(_PHASES, "*")
         pattern = re.compile(re.escape(alone).replace(r"\*", r"[A-Za-z0-9]+") + r"\Z")
         names += [name for name in tree if pattern.match(name)]

@@ -356,4 +356,20 @@ RECORDED: dict[str, Recorded] = {
             words(74, "f", 99.25),
         ),
     ),
+    "datacentre-node": Recorded(
+        {"load_power_w": 125500, "grid_frequency_hz": 49.98, "cpu_percent": 41.5}
+        | {"network_sent_mb": 812.5, "network_received_mb": 2210.25, "load_factor_ratio": 0.62},
+        documents={
+            "/telemetry": {
+                "dc_id": "DC01",
+                "timestamp": "2026-03-01T08:00:00Z",
+                "cpu_usage": 41.5,
+                "power_kw": 125.5,
+                "freq": 49.98,
+                "network_mb_sent": 812.5,
+                "network_mb_recv": 2210.25,
+                "load_factor": 0.62,
+            }
+        },
+    ),
 }
