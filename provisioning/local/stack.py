@@ -377,6 +377,11 @@ def _grafana(
             "FLEETSCOPE_INFLUXDB_URL": urls.get("influxdb", ""),
             "FLEETSCOPE_INFLUXDB_TOKEN": "",
             "FLEETSCOPE_ALERTMANAGER_URL": urls.get("alertmanager", ""),
+            # These servers ask nobody who they are.
+            "FLEETSCOPE_PROMETHEUS_USERNAME": "",
+            "FLEETSCOPE_PROMETHEUS_PASSWORD": "",
+            "FLEETSCOPE_ALERTMANAGER_USERNAME": "",
+            "FLEETSCOPE_ALERTMANAGER_PASSWORD": "",
             "FLEETSCOPE_DASHBOARDS_PATH": str(ROOT / "grafana" / "dashboards"),
             "GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH": str(HOME_DASHBOARD),
             "GF_NEWS_NEWS_FEED_ENABLED": "false",
