@@ -253,3 +253,24 @@ async def test_a_ramp_is_walked(protocol: str, broker: Mosquitto, tmp_path: Path
         values = [value for _, value in site.writes if value is not None]
         assert values[0] < 700
         assert values[-1] > 1900
+
+
+@needs_mosquitto
+async def test_a_broker_that_dies_leaves_nothing_forced_and_the_end_is_true(tmp_path: Path) -> None:
+    site = ControlledSite(reversion_seconds=REVERSION_SECONDS)
+    with mosquitto(tmp_path) as broker:
+        async with controlled("mqtt", broker, site, tmp_path) as world:
+            order = await world.order("charge", 1.0)
+            await world.comes_to(order, S.EFFECTIVE)
+            broker.stop()
+            # The device falls back by itself, long before anybody can reach it.
+            await until(lambda: not site.forced)
+            await world.comes_to(order, S.FAILED)
+            assert not world.has(order, S.RELEASED)
+            assert world.dispatcher is not None
+            answer = await world.release()
+            late = answer["orders"][0]["id"]
+            broker.start()
+            await world.comes_to(order, S.RELEASED)
+            await world.comes_to(late, S.RELEASED)
+            assert not site.forced
