@@ -13,9 +13,10 @@ from exporter.ask.answer import Answer, CannotAnswerError
 from exporter.ask.answerer import Answerer
 from exporter.ask.query import Query
 from exporter.ask.request import query_from
+from exporter.ask.timeline import changes_of_way
 from exporter.config.fleet import Fleet
 from exporter.history.alert_history import AlertHistory
-from exporter.history.influxql import InfluxQL
+from exporter.history.influxql import InfluxQL, Series
 from exporter.store.line_protocol import event_line
 from tests.ask.conftest import WALL, judged, sample_fleet
 from tests.history.prometheus import prometheus
@@ -253,3 +254,14 @@ def test_what_a_timeline_cannot_show(server: Influx) -> None:
         ask(server, since="60d")
     with pytest.raises(CannotAnswerError, match="is not kept"):
         ask(server, since="1h", condition="!hot")
+
+
+def test_a_change_of_the_way_in_is_an_entry_of_its_site() -> None:
+    columns = ["time", "text"]
+    ways = [
+        Series({"site": "a"}, columns, [[10.0, "Read over venus-http instead of venus-mqtt"]]),
+        Series({"site": "b"}, columns, [[11.0, "Read over push instead of vrm"]]),
+    ]
+    (entry,) = changes_of_way(ways, {"a"})
+    assert (entry.time, entry.site, entry.kind) == (10.0, "a", "way in")
+    assert entry.what == "Read over venus-http instead of venus-mqtt"

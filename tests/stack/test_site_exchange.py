@@ -21,7 +21,7 @@ pytestmark = pytest.mark.stack
 
 async def until(condition: Callable[[], Any]) -> Any:
     """Wait for what other processes bring about, while peers in this one answer."""
-    async with asyncio.timeout(60.0):
+    async with asyncio.timeout(150.0):
         # What is waited for happens in another process.
         while not (found := await asyncio.to_thread(condition)):  # noqa: ASYNC110
             await asyncio.sleep(0.2)

@@ -238,3 +238,12 @@ def test_an_issue_that_is_gone_is_written_inactive() -> None:
     (cleared,) = [p for p in points if p.tags["site"] == "gone"]
     assert cleared.measurement == "issue"
     assert cleared.fields["active"] == 0.0
+
+
+def test_a_change_of_the_way_in_is_written_once() -> None:
+    read = Snapshot("a b", TIME, 0.1, Outcome.OK, way="venus-http")
+    assert snapshot_lines(read, "venus-mqtt")[1:] == [
+        f'way_in,site=a\\ b text="Read over venus-http instead of venus-mqtt" {STAMP}'
+    ]
+    assert len(snapshot_lines(read, "venus-http")) == 1
+    assert len(snapshot_lines(read)) == 1

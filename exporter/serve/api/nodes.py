@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import logging
 import secrets
@@ -76,8 +77,9 @@ def router(nodes: NodesFile, changed: Callable[[], None]) -> APIRouter:
         """Replace a registered site."""
         before = known(site_id, request)
         authorise(request, Action.NODES, _project(node))
-        if node.get("driver") == "push" and "token_sha256" in before:
-            node.setdefault("token_sha256", before["token_sha256"])
+        way, sent = _sends(node), _sends(before)
+        if way is not None and sent is not None and "token_sha256" in sent:
+            way.setdefault("token_sha256", sent["token_sha256"])
         if node.setdefault("id", site_id) != site_id:
             raise HTTPException(422, "id: is not the one of the address; a new id is a new site")
         _changing(lambda: nodes.put(node, caller_of(request).name, replaces=site_id))
@@ -102,11 +104,22 @@ def _project(node: Node) -> str | None:
     return project
 
 
+def _sends(node: Node) -> dict[str, Any] | None:
+    """What says that a node sends by itself: the node, or one of its ways in; None: it does not."""
+    ways = node.get("drivers", [node])
+    entries = [way for way in ways if isinstance(way, dict)] if isinstance(ways, list) else []
+    return next((way for way in entries if way.get("driver") == "push"), None)
+
+
 def _with_token(node: Node) -> tuple[Node, str | None]:
-    if node.get("driver") != "push" or "token_sha256" in node:
+    """The node, and the token that was made for it where it sends and names none."""
+    node = copy.deepcopy(node)
+    way = _sends(node)
+    if way is None or "token_sha256" in way:
         return node, None
     token = secrets.token_urlsafe(32)
-    return node | {"token_sha256": hashlib.sha256(token.encode()).hexdigest()}, token
+    way["token_sha256"] = hashlib.sha256(token.encode()).hexdigest()
+    return node, token
 
 
 def _read(nodes: NodesFile) -> dict[str, Node]:

@@ -177,3 +177,47 @@ def test_only_admins_of_the_project_may(folder: Path) -> None:
             ("north", "north"),
             ("root", "south"),
         ]
+
+
+def test_a_node_has_a_kind_and_several_ways_in(service: ServiceProcess, folder: Path) -> None:
+    node = {
+        "id": "dc",
+        "kind": "datacentre",
+        "datacentre": {"deferrable_kw": 4, "battery_kwh": 10},
+        "drivers": [
+            {"driver": "push"},
+            {"driver": "venus-http", "api_endpoint": "http://127.0.0.1:9"},
+        ],
+    }
+    status, answer = ask(service, "POST", document=node)
+    assert status == 201
+    until(lambda: ids(service) == {"byhand", "dc"})
+    telemetry = {"dc_id": "dc", "timestamp": time.time(), "power_kw": 12.5, "soc": 60, "freq": 50}
+    request = urllib.request.Request(
+        service.url + "/api/v1/telemetry", json.dumps(telemetry).encode(), method="POST"
+    )
+    request.add_header("Authorization", f"Bearer {answer['token']}")
+    with urllib.request.urlopen(request, timeout=60) as reply:
+        assert reply.status == 202
+
+    def read() -> dict[str, Any] | None:
+        found: dict[str, Any] = json.loads(service.get("/api/v1/sites/dc")[1])
+        return found if "load_power_w" in found["readings"] else None
+
+    found = until(read)
+    assert (found["kind"], found["way_in"], found["ways_in"][1]) == (
+        "datacentre",
+        "push",
+        "venus-http",
+    )
+    assert found["readings"]["deferrable_power_w"] == 4000
+    assert found["blocks"] == {"datacentre": {"deferrable_kw": 4, "battery_kwh": 10}}
+    # A change keeps the token, which stands in the way that sends.
+    changed = {**node, "name": "Centre"}
+    assert ask(service, "PUT", "/dc", changed)[0] == 200
+    kept = yaml.safe_load((folder / "nodes.yaml").read_text())["sites"][0]
+    assert "token_sha256" in kept["drivers"][0]
+    wrong = {"id": "x", "kind": "meter", "pv": {}, "api_endpoint": "http://127.0.0.1:9"}
+    status, answer = ask(service, "POST", document=wrong)
+    assert status == 422
+    assert "is for sites of the kind ess or bess or pv" in answer["detail"]
