@@ -11,15 +11,16 @@ from pathlib import Path
 from typing import Any
 
 # A sample belongs to the first stage of which a frame, from the innermost one outwards, names the
-# file. The order of rows does not matter.
+# file; of two stages that name it, to the upper one.
 STAGES: dict[str, tuple[str, ...]] = {
+    "parse": ("transport/http/json_client.py",),
     "http": ("aiohttp/", "transport/http/", "yarl/", "multidict/"),
     "driver": ("drivers/venus/", "drivers/identity.py"),
-    "state": ("collect/state.py",),
+    "state": ("collect/state.py", "collect/battery_state.py", "collect/site_window.py"),
     "poller": ("collect/poller.py", "collect/timers.py"),
     "assess": ("exporter/assess/", "scoring/"),
     "publish": ("serve/channel.py", "serve/publication.py", "serve/supervisor.py"),
-    "lines": ("store/line_protocol.py", "store/cell_cadence.py"),
+    "lines": ("store/line_protocol.py", "store/cell_cadence.py", "store/cell_lines.py"),
     "store": ("exporter/store/",),
 }
 RATE = 200
