@@ -84,6 +84,21 @@ async def _streams(url: str, count: int) -> None:
     await _many(get, count)
 
 
+async def _own(url: str, count: int) -> None:
+    from exporter.drivers.transport.http.plain_client import PlainClient, plain_endpoint
+
+    client, endpoint = PlainClient(()), plain_endpoint(url)
+    assert endpoint is not None
+
+    async def get() -> bytes:
+        reply = await client.get(endpoint, "/value", None, 2.0, 5.0)
+        assert reply is not None
+        return bytes(reply.body)
+
+    await _many(get, count)
+    client.close()
+
+
 def _requests(url: str, count: int) -> None:
     import requests
 
@@ -101,11 +116,15 @@ def _run(name: str, url: str, count: int) -> None:
         "aiohttp+uvloop": lambda: uvloop.run(_aiohttp(url, count)),
         "streams": lambda: asyncio.run(_streams(url, count)),
         "streams+uvloop": lambda: uvloop.run(_streams(url, count)),
+        "own+uvloop": lambda: uvloop.run(_own(url, count)),
     }
     clients[name]()
 
 
-NAMES = ("aiohttp+uvloop", "aiohttp", "streams", "streams+uvloop", "httpx", "requests")
+NAMES = (
+    *("aiohttp+uvloop", "aiohttp", "streams", "streams+uvloop", "own+uvloop"),
+    *("httpx", "requests"),
+)
 
 
 def _cpu_ms(name: str, url: str, count: int) -> float:
@@ -138,7 +157,7 @@ def main() -> None:
         started = time.time()
         for name in NAMES:
             library = name.split("+")[0]
-            if library != "streams" and importlib.util.find_spec(library) is None:
+            if library not in ("streams", "own") and importlib.util.find_spec(library) is None:
                 print(f"{name:<16} not installed")
                 continue
             cost = _cpu_ms(name, url, args.requests)
