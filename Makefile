@@ -90,6 +90,7 @@ rows: servers ## scrapes lost in each kind of trouble, by the real service (some
 bench: setup ## CPU of a scrape with 100 to 10,000 sites, beside vmagent and a floor (BENCH_SITES)
 	@for sites in $${BENCH_SITES:-100 1000 4000 10000}; do \
 		$(BIN)/python -m tests.bench.scale --sites $$sites; done
+	@$(BIN)/python -m tests.bench.mqtt --sites 2000
 
 evaluate: servers ## every detector against labelled faults and look-alikes (half an hour on two cores)
 	@$(BIN)/python -m tests.evaluation --write

@@ -299,6 +299,9 @@ class Collector:
             self._state.apply(snapshot, time.monotonic())
             if self._dispatcher is not None:
                 self._dispatcher.observe(snapshot.site)
+        else:
+            for rollups in self._rollups:
+                rollups.note_late(snapshot.time)
         if (writer := self._writer_of(snapshot.site)) is not None:
             writer.add(snapshot_lines(snapshot, before))
             every = snapshot.site in self._cell_issues

@@ -9,6 +9,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+import kubernetes_validate
 import pytest
 import yaml
 
@@ -35,6 +36,28 @@ def test_helm_finds_nothing_to_complain_about() -> None:
     command = [str(HELM), "lint", "--strict", str(CHART)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+KUBERNETES = "1.30"
+# Their schemas are not Kubernetes's own; promtool checks the rules.
+OF_OPERATORS = ("ServiceMonitor", "PrometheusRule")
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        ("shards=4", "influxdb.url=http://influxdb:8086", "influxdb.token=example"),
+        ("shardTokenSecret=s", "siteSecretsSecret=s", "webConfigSecret=w", "shards=2"),
+    ],
+)
+def test_what_is_rendered_is_what_kubernetes_takes(values: tuple[str, ...], tmp_path: Path) -> None:
+    documents = [d for d in rendered(*values) if d["kind"] not in OF_OPERATORS]
+    assert {d["kind"] for d in documents} >= {"StatefulSet", "Service", "ConfigMap"}
+    for document in documents:
+        kubernetes_validate.validate(document, KUBERNETES, strict=True)
+    wrong = {**documents[0], "spec": {"replicaz": 1}, "kind": "StatefulSet"}
+    with pytest.raises(kubernetes_validate.ValidationError):
+        kubernetes_validate.validate({**wrong, "apiVersion": "apps/v1"}, KUBERNETES, strict=True)
 
 
 def test_each_pod_polls_its_own_shard() -> None:

@@ -78,6 +78,7 @@ class LiveRollups:
         self._kept: dict[str, int] = {}
         self._compared = -math.inf
         self._late = math.inf
+        self._late_noted = -math.inf
         self._reported = 0
         self._complained = False
         self._task: asyncio.Task[None] | None = None
@@ -93,6 +94,13 @@ class LiveRollups:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
         await asyncio.to_thread(self._worker.close)
+
+    def note_late(self, time: float) -> None:
+        """A point of this time, Unix seconds, was taken now: its windows may have been made."""
+        now = self._wall_clock()
+        if (now - time) * 1000 > GRACE_MS:
+            self._late = min(self._late, time * 1000)
+            self._late_noted = now
 
     async def turn(self) -> None:
         """Do what is due.
@@ -136,7 +144,11 @@ class LiveRollups:
         for task in tasks:
             await self._do(task)
         self.stats.late_days += len(tasks)
-        self._compared, self._late = now, math.inf
+        self._compared = now
+        waiting = self._writer.queue.oldest_time
+        if waiting is None or waiting > self._late_noted:
+            # What was late is written, and so compared.
+            self._late = math.inf
 
     async def _do(self, task: Task) -> None:
         result = await self._worker.run(task, self._wall_clock())

@@ -9,7 +9,8 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from exporter.serve.access.proxies import Network, is_trusted
 
-MOST_CONNECTIONS = 512
+# Room for a fleet of nodes that all push at once.
+MOST_CONNECTIONS = 2048
 MOST_OF_AN_ADDRESS = 128
 # A whole request, or the next one on the same connection, has to arrive within this time twice.
 IDLE_SECONDS = 10.0
