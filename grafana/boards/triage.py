@@ -74,7 +74,7 @@ def build() -> Dashboard:
         "fleetscope-overview",
         [*fleet_variables(), cause_variable()],
         since="now-24h",
-        remark=f'Shared cause: <a href="{CAUSES_URL}">{SHARED_CAUSE}</a>',
+        remark=f'<b>Shared cause: <a href="{CAUSES_URL}">{SHARED_CAUSE}</a></b>',
     )
     made.with_panel(_whom_to_call())
     # A map that is wider than it is high would cut off the north and the south.
