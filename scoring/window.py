@@ -143,8 +143,8 @@ def quick_figures(
         See :data:`FIGURES`; NaN where the data carry nothing. ``energy_gap_ratio`` is in kWh here,
         since bins know no capacity.
     """
-    day = hourly[:, :, HOURLY_SUMS].sum(axis=1, dtype=np.float64)
-    week = daily[:, days_back < WEEK_DAYS, DAILY_SUMS].sum(axis=1, dtype=np.float64)
+    day = hourly[:, :, HOURLY_SUMS].sum(axis=1).astype(np.float64)
+    week = daily[:, days_back < WEEK_DAYS, DAILY_SUMS].sum(axis=1).astype(np.float64)
     observed = day[:, Hourly.OBSERVED]
     seen_week = week[:, Daily.OBSERVED] > 0
     hot_h = day[:, Hourly.HOT_TIME] / HOUR_SECONDS
@@ -221,7 +221,7 @@ def _latency(
     hourly: BinArray, daily: BinArray, hours_back: IntArray, days_back: IntArray
 ) -> dict[str, FloatArray]:
     """The last two to three hours against the days before today."""
-    recent = hourly[:, hours_back < 3, HOURLY_SUMS].sum(axis=1, dtype=np.float64)
+    recent = hourly[:, hours_back < 3, HOURLY_SUMS].sum(axis=1).astype(np.float64)
     now = _ratio(recent[:, Hourly.SCRAPE_TIME], recent[:, Hourly.SCRAPES], FEWEST_SCRAPES)
     days = daily[:, (days_back >= 1) & (days_back <= WEEK_DAYS)].astype(np.float64)
     mean = _ratio(days[:, :, Daily.SCRAPE_TIME], days[:, :, Daily.SCRAPES], 24)
