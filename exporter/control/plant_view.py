@@ -64,7 +64,7 @@ def plant_of(assessment: FleetAssessment, rows: Sequence[int]) -> Plant:
             floor_percent=configured(lambda s: s.dispatch.soc_floor),
             ceiling_percent=configured(lambda s: s.dispatch.soc_ceiling),
             capacity_kwh=configured(lambda s: s.capacity_kwh),
-            frequency_hz=frequency,
+            frequency_hz=_of_one_nominal(sites, frequency),
         )
     )
     return Plant(figures, _frequency_status(assessment, sites, frequency), len(rows))
@@ -117,3 +117,9 @@ def _frequency_status(
         if not limits.grid_frequency_min <= hertz <= limits.grid_frequency_max:
             return "outside"
     return "normal"
+
+
+def _of_one_nominal(sites: Sequence[Site], frequency: FloatArray) -> FloatArray:
+    """The frequencies; NaN where sites of 50 and of 60 Hz would have one median."""
+    known = {s.grid_nominal_hz for s, f in zip(sites, frequency, strict=True) if not math.isnan(f)}
+    return frequency if len(known) <= 1 else np.full(len(sites), np.nan)

@@ -16,15 +16,18 @@ from grafana.kit.queries import (
     prom_now,
     prom_table,
 )
-from grafana.kit.tables import Column, joined, listing, ordered, site_column
+from grafana.kit.tables import Column, joined, listing, only_with, ordered, site_column
 from scoring.status import Status
 
 NONE = "No order is in force"
 OFF = "No exporter has a journal of orders"
 WATTS = "watt"
 POWER = "fleetscope_order_power_watts"
+# Lends the row of nobody a site that its link finds.
+ANY_SITE = "max by (site) (fleetscope_site_info)"
 BAD = look.STATUS_COLOURS[Status.CRITICAL]
 ODD = look.STATUS_COLOURS[Status.WARNING]
+_WRITES = "sum(increase(fleetscope_dispatch_writes_total[$__range])) or vector(0)"
 _INFO = "fleetscope_order_info * on (job, instance, site) group_left (name) fleetscope_site_info"
 
 
@@ -86,7 +89,7 @@ def _switches() -> stat.Panel:
             prom_now(
                 "count(fleetscope_dispatch_journal_writable == 0) or vector(0)", "No journal", "B"
             ),
-            prom_now("sum(increase(fleetscope_dispatch_writes_total[$__range]))", "Writes", "C"),
+            prom_now(_WRITES, "Writes", "C"),
         ],
         overrides={"No journal": {"thresholds": look.limits(look.FINE, (1, BAD)).build()}},
     )
@@ -137,8 +140,8 @@ def _in_force() -> table.Panel:
         f'abs(max by (site) ({POWER}{{kind="allowed"}}) - max by (site) '
         f'({POWER}{{kind="measured"}}))'
     )
-    nothing = {"name": NONE, "site": "-", "action": "-", "source": "-", "state": "-"}
-    info = never_empty(f"max by (site, name, action, source, state) ({_INFO})", nothing)
+    nothing = {"name": NONE, "action": "-", "source": "-", "state": "-"}
+    info = never_empty(f"max by (site, name, action, source, state) ({_INFO})", nothing, ANY_SITE)
     age = "max by (site) (fleetscope_order_write_age_seconds)"
     kept = "max by (site) (fleetscope_order_reversion_seconds)"
     spec = Spec(
@@ -159,7 +162,11 @@ def _in_force() -> table.Panel:
             _of_site(age, "G"),
             _of_site(kept, "H"),
         ],
-        transformations=[joined("site"), ordered("Value #E", descending=True)],
+        transformations=[
+            joined("site"),
+            only_with("name"),
+            ordered("Value #E", descending=True),
+        ],
     )
     columns = [
         *site_column(),
@@ -179,7 +186,7 @@ def _in_force() -> table.Panel:
 
 
 def _of_site(expr: str, ref: str) -> Target:
-    return prom_table(never_empty(expr, {"site": "-"}), ref)
+    return prom_table(never_empty(expr, {}, ANY_SITE), ref)
 
 
 def _journal() -> table.Panel:

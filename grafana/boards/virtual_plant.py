@@ -130,18 +130,21 @@ def _frequency() -> timeseries.Panel:
     frequency = "fleetscope_grid_frequency_hertz"
     spec = Spec(
         title="Frequency",
-        description="Median of the grid frequency over all sites, and the lowest and highest.",
+        description="How far the grid is from its nominal 50 or 60 Hz: the median over sites of "
+        "each kind, and the lowest and highest of all.",
         size=(12, 8),
         unit="hertz",
         empty="No site gives a frequency",
         decimals=2,
         targets=[
-            prom(f"quantile(0.5, {frequency})", "Median", "A"),
-            prom(f"min({frequency})", "Lowest", "B"),
-            prom(f"max({frequency})", "Highest", "C"),
+            prom(f"quantile(0.5, {frequency} < 55) - 50", "Median at 50 Hz", "A"),
+            prom(f"quantile(0.5, {frequency} >= 55) - 60", "Median at 60 Hz", "B"),
+            prom(f"min({frequency} - round({frequency}, 10))", "Lowest", "C"),
+            prom(f"max({frequency} - round({frequency}, 10))", "Highest", "D"),
         ],
         overrides={
-            "Median": colour(look.ACCENT),
+            "Median at 50 Hz": colour(look.ACCENT),
+            "Median at 60 Hz": colour(look.FLOWS["Battery charge"]),
             "Lowest": colour(look.SECOND),
             "Highest": colour(look.SECOND),
         },
