@@ -88,6 +88,7 @@ def make_plan(
     if target is None:
         return follows("no better course was found in the time allowed")
     modes, power = _modes(battery, ahead, stored, target)
+    modes, power = _fewest(battery, ahead, stored, goal, modes, power)
     course = run(battery, ahead, stored, modes, power)
     bill = bill_of(battery, ahead, course, stored)
     if not _worth_it(goal, bill, plain):
@@ -180,6 +181,31 @@ def _modes(
         done = run(battery, one, stored, (modes[-1],), power[n : n + 1])
         stored = float(done.stored_kwh[0])
     return tuple(modes), power
+
+
+def _fewest(
+    battery: Battery,
+    ahead: Outlook,
+    stored: float,
+    goal: Goal,
+    modes: tuple[Mode, ...],
+    power: FloatArray,
+) -> tuple[tuple[Mode, ...], FloatArray]:
+    """The same plan without stretches that are hardly worth their orders: an order that is sure to
+    come and a saving that hangs on a forecast are no fair exchange."""
+    if goal.strategy is not Strategy.COST:
+        return modes, power
+    best = bill_of(battery, ahead, run(battery, ahead, stored, modes, power), stored).total
+    starts = [n for n in range(len(modes)) if n == 0 or modes[n] is not modes[n - 1]]
+    for start, stop in zip(starts, [*starts[1:], len(modes)], strict=True):
+        if modes[start] is Mode.AUTO:
+            continue
+        tried = (*modes[:start], *[Mode.AUTO] * (stop - start), *modes[stop:])
+        without = np.concatenate((power[:start], np.zeros(stop - start), power[stop:]))
+        total = bill_of(battery, ahead, run(battery, ahead, stored, tried, without), stored).total
+        if total <= best + LEAST_SAVING * (stop - start) ** 0.5:
+            modes, power, best = tried, without, total
+    return modes, power
 
 
 def _worth_it(goal: Goal, bill: Bill, plain: Bill) -> bool:

@@ -79,17 +79,22 @@ async def read_past(
         for name in (*QUANTITIES, "grid_export")
     }
     exported = watts.pop("grid_export")
-    soc = await _charge(stored, site.id, device, first, last)
+    soc = await read_charge(stored, site.id, device, first, last)
     held = (soc >= FULL_PERCENT) & ~(exported > LITTLE_EXPORT_SHARE * watts["pv"])
     held &= watts["pv"] > 0
     watts["pv"][held] = np.nan
     return SitePast(site, first, watts, int(held.sum()))
 
 
-async def _charge(
+async def read_charge(
     stored: InfluxQL, site: str, device: str | None, first: int, last: int
 ) -> FloatArray:
-    """Mean state of charge of each slot, %; NaN where unknown."""
+    """Mean state of charge of each slot, %; NaN where unknown.
+
+    Raises
+    ------
+    exporter.history.influxql.NoAnswerError
+    """
     found = np.full(last - first, np.nan)
     where = f'"site" = {quoted(site)}' + (f' AND "device" = {quoted(device)}' if device else "")
     span = between(first * SLOT_SECONDS, last * SLOT_SECONDS)

@@ -55,6 +55,7 @@ ROUTES: dict[str, Kind] = {
     "/api/v1/forecast": "past",
     "/api/v1/history": "past",
     "/api/v1/plan": "past",
+    "/api/v1/savings": "past",
     "/api/v1/report": "reports",
     "/api/v1/surface": "past",
 }

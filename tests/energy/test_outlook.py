@@ -23,7 +23,7 @@ from exporter.energy.plans import order_drafts
 from exporter.energy.tariff_file import TariffFile
 from exporter.history.influxql import InfluxQL
 from exporter.model.orders import OrderAction, OrderSource
-from exporter.serve.api.energy_schemas import ForecastReply, PlanReply
+from exporter.serve.api.energy_schemas import ForecastReply, PlanReply, SavingsReply
 from exporter.store.connection import Connection
 from tests.serve.api.influx import influx
 from tests.serve.api.replies import check
@@ -65,6 +65,9 @@ def lines() -> Iterator[str]:
             f"site,site=s0000 online=1,pv_power_w={max(pv, 0)!r},load_power_w={load!r},"
             f"grid_power_w={load - pv!r} {round(stamp * 1000)}"
         )
+        # A battery that nobody uses.
+        idle = "battery,site=s0000,device=battery/1 soc_percent=50.0,power_w=0.0"
+        yield f"{idle} {round(stamp * 1000)}"
 
 
 @pytest.fixture(scope="module")
@@ -84,7 +87,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServedFleet]:
         made += outlook_process._neighbours(sites)
         made += outlook_process._plans(connection, sites, NOW, TARIFFS)
         server.write(made, KEPT_AT)
-        fleet_served = ServedFleet(found, InfluxQL(server.url, "fleet", {}))
+        fleet_served = ServedFleet(found, InfluxQL(server.url, "fleet", {}), tariffs=TARIFFS)
         with fleet_served.serving():
             yield fleet_served
 
@@ -160,6 +163,23 @@ def test_a_plan_becomes_orders_that_end_by_themselves_and_wait_for_approval() ->
     starts = [draft.start for draft in drafts if draft.start is not None]
     ends = [draft.expires for draft in drafts]
     assert all(end <= start for end, start in zip(ends[:-1], starts[1:], strict=True))
+
+
+def test_savings_are_measured_and_may_be_negative(served: ServedFleet) -> None:
+    found = served.json("/api/v1/savings?site=s0000&period=yesterday")
+    check(SavingsReply, found)
+    assert found["coverage"] > 0.95
+    # Plain self-consumption would have stored the sun; a battery that does nothing has cost that.
+    assert found["saved"] < -0.3
+    assert found["measured"]["wear"] == found["measured"]["stored"] == 0
+    assert found["best"]["total"] <= found["plain"]["total"] + 0.01
+    assert found["missed"] == pytest.approx(
+        found["measured"]["total"] - found["best"]["total"], abs=1e-3
+    )
+    empty = served.json("/api/v1/savings?site=s0001&period=yesterday")
+    check(SavingsReply, empty)
+    assert empty["saved"] is None
+    assert "0 % of the period was observed" in empty["why"]
 
 
 def test_commands(served: ServedFleet, capsys: pytest.CaptureFixture[str]) -> None:

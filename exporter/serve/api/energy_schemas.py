@@ -183,3 +183,32 @@ class PlanReply(TypedDict):
     until: float
     summary: PlanSummary | None
     slots: list[PlanSlot]
+
+
+@with_config(_CLOSED)
+class SavingsBill(TypedDict):
+    """What a course costs; ``total`` is energy and wear less what is stored more in the end."""
+
+    energy: float
+    wear: float
+    stored: float
+    total: float
+
+
+@with_config(_CLOSED)
+class SavingsReply(TypedDict):
+    """What was saved over a period."""
+
+    site: str
+    since: float
+    until: float
+    currency: str
+    saved: Annotated[float | None, Field(description="Against plain self-consumption")]
+    missed: Annotated[
+        float | None, Field(description="What a plan that knew everything would have saved as well")
+    ]
+    coverage: Annotated[float | None, Field(description="Share of the period that was observed")]
+    measured: SavingsBill | None
+    plain: SavingsBill | None
+    best: SavingsBill | None
+    why: Annotated[str, Field(description="Why nothing can be said, else empty")]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
 from typing import Annotated, Any, Literal, TypeVar
 
 from fastapi import APIRouter, HTTPException, Query, Request, Response
@@ -13,18 +13,19 @@ from pydantic import Field
 
 from exporter.ask.periods.reader import read_moment
 from exporter.ask.query import QueryError
-from exporter.ask.request import PARAMETERS
+from exporter.ask.request import PARAMETERS, period_of
 from exporter.assess.assessment import FleetAssessment
+from exporter.energy.savings import measured_saving
 from exporter.energy.stored_outlook import (
     read_forecast,
     read_plan,
     read_scores,
     read_summary,
 )
-from exporter.energy.tariff_file import zone_of_site
+from exporter.energy.tariff_file import TariffFile, zone_of_site
 from exporter.history.influxql import InfluxQL, NoAnswerError
 from exporter.serve.api import schemas
-from exporter.serve.api.energy_schemas import ForecastReply, PlanReply
+from exporter.serve.api.energy_schemas import ForecastReply, PlanReply, SavingsReply
 from exporter.serve.api.enumerations import Parameters
 from exporter.serve.api.replies import reply
 from exporter.serve.api.selection import row_of
@@ -57,6 +58,17 @@ class ForecastQuery(Parameters):
     )
 
 
+class SavingsQuery(Parameters):
+    """Whose savings, and of when."""
+
+    site: str = Field(max_length=64, description="Id of the site")
+    period: str | None = Field(
+        None, max_length=200, description=f"{PARAMETERS['period']}; yesterday without it"
+    )
+    since: str | None = Field(None, max_length=64, description=PARAMETERS["since"])
+    until: str | None = Field(None, max_length=64, description=PARAMETERS["until"])
+
+
 class PlanQuery(Parameters):
     """Which plan."""
 
@@ -69,8 +81,12 @@ class PlanQuery(Parameters):
     )
 
 
-def router(latest: Callable[[], FleetAssessment], stored: InfluxQL | None) -> APIRouter:
-    """``/forecast`` and ``/plan``."""
+def router(
+    latest: Callable[[], FleetAssessment],
+    stored: InfluxQL | None,
+    tariffs: TariffFile | None,
+) -> APIRouter:
+    """``/forecast``, ``/plan`` and ``/savings``."""
     routes = APIRouter(prefix="/api/v1", tags=["energy"])
 
     @routes.get("/forecast", responses=schemas.of(ForecastReply, 404, 503))
@@ -126,7 +142,55 @@ def router(latest: Callable[[], FleetAssessment], stored: InfluxQL | None) -> AP
             },
         )
 
+    @routes.get("/savings", responses=schemas.of(SavingsReply, 404, 503))
+    async def savings(request: Request, query: Annotated[SavingsQuery, Query()]) -> Response:
+        """What the battery's course has saved over a period against plain self-consumption.
+
+        Both, and the best that could have been, are played with the load, the sun and the prices
+        that came. Null, and ``why``, where too little was observed.
+        """
+        assessment = latest()
+        row = row_of(assessment, query.site)
+        site = assessment.fleet.sites[row]
+        source = _source(stored)
+        if tariffs is None:
+            raise HTTPException(503, "there are no prices: FLEETSCOPE_TARIFFS is not set")
+        since, until = _past(query, zone_of_site(site))
+        device = assessment.records[row].active_battery
+        found = await _asked(measured_saving(source, site, device, since, until, tariffs))
+        about = {"site": query.site, "since": since, "until": until, "currency": tariffs.currency}
+        if isinstance(found, str):
+            empty = dict.fromkeys(("saved", "missed", "coverage", "measured", "plain", "best"))
+            return reply(request, about | empty | {"why": found})
+        bills = {"measured": found.bill, "plain": found.plain, "best": found.best}
+        shown = {
+            name: {
+                "energy": round(bill.energy, 4),
+                "wear": round(bill.wear, 4),
+                "stored": round(bill.stored, 4),
+                "total": round(bill.total, 4),
+            }
+            for name, bill in bills.items()
+        }
+        figures = {"saved": found.saved, "missed": found.missed, "coverage": found.coverage}
+        rounded = {name: round(value, 4) for name, value in figures.items()}
+        return reply(request, about | rounded | shown | {"why": ""})
+
     return routes
+
+
+def _past(query: SavingsQuery, zone: tzinfo) -> tuple[float, float]:
+    """Unix seconds of both ends of a period of the past."""
+    now = datetime.now(UTC)
+    try:
+        words = query.period if query.period or query.since else "yesterday"
+        period = period_of(words, query.since, query.until, zone, now)
+    except (QueryError, OverflowError) as error:
+        raise HTTPException(422, f"period: {error}") from error
+    assert period is not None  # one is always given
+    if period.seconds > LONGEST_SECONDS:
+        raise HTTPException(422, "period: more than 100 days")
+    return period.start.timestamp(), min(period.end.timestamp(), now.timestamp())
 
 
 def _score(row: dict[str, Any]) -> dict[str, Any]:

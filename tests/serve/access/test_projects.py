@@ -61,6 +61,7 @@ ROUTES: dict[tuple[str, str], tuple[Action | str | None, list[str]]] = {
     ),
     ("get", "/api/v1/energy"): (Action.READ, ["?period=6h", f"?site={SITE}&period=6h"]),
     ("get", "/api/v1/forecast"): (Action.READ, [f"?site={SITE}", f"?site={SITE}&lead=6h"]),
+    ("get", "/api/v1/savings"): (Action.READ, [f"?site={SITE}"]),
     ("get", "/api/v1/plan"): (Action.READ, [f"?site={SITE}"]),
     ("get", "/api/v1/surface"): (
         Action.READ,
@@ -114,6 +115,7 @@ ROUTES: dict[tuple[str, str], tuple[Action | str | None, list[str]]] = {
 
 # They may also say that there is no answer, or that the request has no body.
 QUESTIONS = (
+    "/api/v1/savings",
     "/api/v1/alerts/silence",
     "/api/v1/alerts/expire",
     "/api/v1/query",

@@ -20,6 +20,7 @@ from exporter.assess.assessment import FleetAssessment, assess
 from exporter.assess.costs import PriceList
 from exporter.collect.state import FleetState
 from exporter.config.fleet import Fleet
+from exporter.energy.tariff_file import TariffFile
 from exporter.history.influxql import InfluxQL
 from exporter.model.snapshot import BatterySnapshot, Cells, Outcome, Snapshot
 from exporter.serve.application import Server, make_app
@@ -95,6 +96,7 @@ class ServedFleet:
     fleet: Fleet
     stored: InfluxQL | None = None
     prices: PriceList | None = None
+    tariffs: TariffFile | None = None
     now: float = 1000.0
     latest: FleetAssessment = field(init=False)
     port: int = 0
@@ -133,7 +135,12 @@ class ServedFleet:
     @contextlib.contextmanager
     def serving(self) -> Iterator[ServedFleet]:
         app = make_app(
-            lambda: self.latest, lambda: None, CollectorRegistry(), self.stored, self.prices
+            lambda: self.latest,
+            lambda: None,
+            CollectorRegistry(),
+            self.stored,
+            self.prices,
+            tariffs=self.tariffs,
         )
         listener = socket.create_server(("127.0.0.1", self.port), backlog=100)
         self.port = listener.getsockname()[1]

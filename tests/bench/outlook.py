@@ -1,0 +1,265 @@
+"""Skill of forecasts and savings of plans: ``python -m tests.bench.outlook``.
+
+A home with PV and a battery in several climates. One has the measured-like year of irradiance that
+pvlib ships (TMY3 of Greensboro, United States, by NREL; public); the others have simulated weather:
+days of one cloudiness that tend to follow each other, and clouds within the day. The load is
+simulated: a base, mornings and evenings, weekends, and appliances at random times.
+
+Forecasts are issued every three hours by the method that a trial on the 14 days before has chosen;
+the service does it every hour. Each plan is carried out until the next one on what really came, by
+the simulator that plain self-consumption (the floor) and plans with perfect foresight (the ceiling)
+are played by, too.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib import resources
+
+import numpy as np
+from numpy.typing import NDArray
+
+from exporter.config.fleet import Site
+from exporter.energy.forecasts import learn
+from exporter.energy.site_past import clear_sky, clock_of
+from scoring.forecast import (
+    DAY_SLOTS,
+    HORIZON_SLOTS,
+    LOAD_BASELINES,
+    PV_BASELINES,
+    Series,
+    rolling,
+    tidy,
+    trial_issues,
+)
+from scoring.forecast_candidate import NAME, train
+from scoring.plan import Battery, Course, Goal, Outlook, bill_of, run, value_of_stored
+from scoring.planning import make_plan
+
+FloatArray = NDArray[np.float64]
+FIRST = 1_704_067_200 // 900
+YEAR = 365 * DAY_SLOTS
+BATTERY = Battery(10, 5, 5, 1, 10, 0.95, 0.95, 0.03, 15, 10)
+LABELS = [f"{n % DAY_SLOTS // 4:02}:{n % 4 * 15:02}" for n in range(HORIZON_SLOTS)]
+
+
+@dataclass(frozen=True)
+class Home:
+    """A year of one home, W in quarter hours, and the clear sky over it."""
+
+    name: str
+    site: Site
+    pv: FloatArray
+    load: FloatArray
+    clear: FloatArray
+
+
+def homes() -> Iterator[Home]:
+    """The climates."""
+    places = (
+        ("Greensboro, TMY3", 36.1, -79.95, "America/New_York", -1.0),
+        ("north, often cloudy", 53.5, 10.0, "Europe/Berlin", 0.45),
+        ("south, mostly clear", 37.4, -6.0, "Europe/Madrid", 0.8),
+    )
+    for seed, (name, latitude, longitude, zone, clearness) in enumerate(places):
+        site = Site(
+            id=f"h{seed}",
+            latitude=latitude,
+            longitude=longitude,
+            timezone=zone,
+            solar_capacity_kw=6.0,
+            capacity_kwh=10.0,
+        )
+        rng = np.random.default_rng(seed)
+        clear = clear_sky(site, FIRST, YEAR + HORIZON_SLOTS)
+        assert clear is not None
+        share = _measured(clear[:YEAR]) if clearness < 0 else _clouds(rng, clearness)
+        yield Home(name, site, clear[:YEAR] * share, _load(rng, site), clear)
+
+
+def _clouds(rng: np.random.Generator, clearness: float) -> FloatArray:
+    """Share of a clear sky in each slot of a year."""
+    days = np.empty(365)
+    state = clearness
+    for n in range(365):
+        # Weather of one day tends to be that of the next.
+        state = 0.6 * state + 0.4 * rng.beta(4 * clearness, 4 * (1 - clearness))
+        days[n] = state
+    within = np.empty(YEAR)
+    drift = 0.0
+    for n, noise in enumerate(rng.normal(0, 0.12, YEAR)):
+        drift = 0.85 * drift + noise
+        within[n] = drift
+    whole = np.repeat(days, DAY_SLOTS)
+    return np.clip(whole + within * 4 * whole * (1 - whole), 0.03, 1.05)
+
+
+def _measured(clear: FloatArray) -> FloatArray:
+    """The share of a clear sky by the global irradiance of the TMY3 year."""
+    from pvlib import location
+    from pvlib.iotools import read_tmy3
+
+    with resources.as_file(resources.files("pvlib") / "data" / "723170TYA.CSV") as path:
+        data, about = read_tmy3(str(path), coerce_year=2024, map_variables=True)
+    place = location.Location(about["latitude"], about["longitude"], altitude=about["altitude"])
+    sky = place.get_clearsky(data.index, linke_turbidity=3.0)["ghi"].to_numpy()
+    ghi = data["ghi"].to_numpy()
+    share = np.where(sky > 50, np.clip(ghi / np.maximum(sky, 1), 0, 1.2), np.nan)
+    hours = (data.index.as_unit("s").asi8 - 1800) / 3600
+    known = np.isfinite(share)
+    order = np.argsort(hours[known])
+    middle = (FIRST + np.arange(len(clear)) + 0.5) / 4
+    return np.interp(middle, hours[known][order], share[known][order])
+
+
+def _load(rng: np.random.Generator, site: Site) -> FloatArray:
+    weekday, quarter = clock_of(site, FIRST, YEAR)
+    evening = np.exp(-(((quarter - 77) / 9) ** 2))
+    morning = np.exp(-(((quarter - 29) / 5) ** 2))
+    at_home = np.exp(-(((quarter - 52) / 14) ** 2)) * (weekday >= 5)
+    day = np.repeat(rng.lognormal(0, 0.25, 366), DAY_SLOTS)[:YEAR]
+    watts = 220 + day * (1100 * evening + 600 * morning + 500 * at_home)
+    for start in rng.choice(YEAR - 8, 365 * 2, replace=False):
+        watts[start : start + rng.integers(2, 8)] += rng.uniform(500, 2200)
+    return watts + rng.gamma(2, 40, YEAR)
+
+
+def series(home: Home, quantity: str, until: int) -> Series:
+    """What is known before a slot."""
+    weekday, quarter = clock_of(home.site, FIRST, until + HORIZON_SLOTS)
+    watts = (home.pv if quantity == "pv" else home.load)[:until]
+    clear = home.clear[: until + HORIZON_SLOTS] if quantity == "pv" else None
+    return Series(FIRST, watts, clear, weekday, quarter)
+
+
+def tariffs(home: Home) -> dict[str, tuple[FloatArray, FloatArray]]:
+    """Prices to buy and sell for, by tariff; the market has two peaks, cheap noons and some
+    negative hours."""
+    rng = np.random.default_rng(99)
+    _, quarter = clock_of(home.site, FIRST, YEAR + HORIZON_SLOTS)
+    count = YEAR + HORIZON_SLOTS
+    shape = 0.04 * np.exp(-(((quarter - 30) / 8) ** 2)) + 0.09 * np.exp(
+        -(((quarter - 78) / 9) ** 2)
+    )
+    shape -= 0.05 * np.exp(-(((quarter - 54) / 12) ** 2))
+    level = np.repeat(0.08 + 0.035 * rng.standard_normal(count // DAY_SLOTS + 1), DAY_SLOTS)[:count]
+    spot = level + shape + np.repeat(0.01 * rng.standard_normal(count // 4 + 1), 4)[:count]
+    flat = np.full(count, 0.08)
+    night = np.where((quarter < 24) | (quarter >= 88), 0.22, 0.36)
+    return {
+        "flat": (np.full(count, 0.32), flat),
+        "night": (night, flat),
+        "dynamic": ((spot + 0.12) * 1.19, flat),
+    }
+
+
+def skill(home: Home, until: int) -> None:
+    """Print the scores of every method over the 28 days before a slot."""
+    for quantity, baselines in (("pv", PV_BASELINES), ("load", LOAD_BASELINES)):
+        known = series(home, quantity, until)
+        issues = trial_issues(known, days=28)
+        candidate = train(known, int(issues[0]))
+        assert candidate is not None
+        trial = rolling(known, {**baselines, NAME: candidate}, issues)
+        serves = trial.winner(NAME)
+        base = trial.overall["yesterday"].mae_w
+        for name, found in trial.overall.items():
+            mark = "*" if name == serves else ""
+            leads = " ".join(f"{trial.by_lead[name, h].mae_w:6.0f}" for h in (1, 6, 24))
+            print(
+                f"| {home.name} | {quantity} | {name}{mark} | {found.mae_w:.0f} | {leads} | "
+                f"{found.pinball_w:.0f} | {found.coverage:.2f} | {1 - found.mae_w / base:.2f} |",
+                flush=True,
+            )
+
+
+def savings(home: Home, begin: int, days: int, every_hours: int) -> None:
+    """Print what plans saved over some days, beside the floor and the ceiling."""
+    slots = 4 * every_hours
+    learned = {}
+    forecasts: list[dict[str, FloatArray]] = []
+    for turn in range(days * DAY_SLOTS // slots):
+        issue = begin + turn * slots
+        forecasts.append({})
+        for quantity, methods in (("pv", PV_BASELINES), ("load", LOAD_BASELINES)):
+            known = series(home, quantity, issue)
+            if turn * slots % (14 * DAY_SLOTS) == 0:
+                learned[quantity] = learn(known, quantity)
+            chosen = learned[quantity]
+            assert chosen is not None
+            method = chosen.candidate or methods[chosen.serves]
+            forecasts[-1][quantity] = tidy(method(known, issue))[:, 1]
+    for name, (buy, sell) in tariffs(home).items():
+        totals = dict.fromkeys(("floor", "plan", "ceiling"), 0.0)
+        stored = dict.fromkeys(totals, 5.0)
+        seconds = 0.0
+        for turn, given in enumerate(forecasts):
+            part = slice(begin + turn * slots, begin + turn * slots + HORIZON_SLOTS)
+            came = Outlook(0.25, home.load[part] / 1e3, home.pv[part] / 1e3, buy[part], sell[part])
+            ahead = Outlook(0.25, given["load"] / 1e3, given["pv"] / 1e3, buy[part], sell[part])
+            for way, outlook in (("floor", None), ("plan", ahead), ("ceiling", came)):
+                course, used = _until_next(came, outlook, stored[way], slots)
+                seconds += used
+                bill = bill_of(BATTERY, _first(came, slots), course, stored[way])
+                # What is left is valued once, at the end.
+                totals[way] += bill.energy + bill.wear
+                stored[way] = float(course.stored_kwh[-1])
+        worth = value_of_stored(BATTERY, Outlook(0.25, buy, buy, buy, sell))
+        for way, left in stored.items():
+            totals[way] -= worth * (left - 5.0)
+        possible = totals["floor"] - totals["ceiling"]
+        saved = totals["floor"] - totals["plan"]
+        reached = f"{100 * saved / possible:.0f} %" if possible > 0.05 else "–"
+        plans = 2 * len(forecasts)
+        print(
+            f"| {home.name} | {name} | {totals['floor']:.2f} | {saved:.2f} | {possible:.2f} | "
+            f"{reached} | {1000 * seconds / plans:.0f} |",
+            flush=True,
+        )
+
+
+def _first(came: Outlook, slots: int) -> Outlook:
+    return Outlook(
+        came.hours, *(v[:slots] for v in (came.load_kw, came.pv_kw, came.buy, came.sell))
+    )
+
+
+def _until_next(
+    came: Outlook, outlook: Outlook | None, stored: float, slots: int
+) -> tuple[Course, float]:
+    """What happens until the next plan, and the processor seconds of this one."""
+    if outlook is None:
+        return run(BATTERY, _first(came, slots), stored), 0.0
+    begun = time.process_time()
+    plan = make_plan(BATTERY, outlook, stored, Goal(), LABELS)
+    used = time.process_time() - begun
+    modes, power = plan.modes[:slots], plan.power_kw[:slots]
+    return run(BATTERY, _first(came, slots), stored, modes, power), used
+
+
+def main() -> None:
+    """Print both tables."""
+    parser = argparse.ArgumentParser(prog="python -m tests.bench.outlook", description=__doc__)
+    parser.add_argument("--days", type=int, default=28, help="of each season that is planned for")
+    parser.add_argument("--every-hours", type=int, default=3, help="between two plans")
+    parser.add_argument("--only", choices=("skill", "savings"))
+    chosen = parser.parse_args()
+    seasons = [100 * DAY_SLOTS + 28 * DAY_SLOTS, 290 * DAY_SLOTS]
+    if chosen.only != "savings":
+        print("| climate | of | method | MAE, W | 1 h, 6 h, 24 h | pinball, W | in band | skill |")
+        print("| --- | --- | --- | --- | --- | --- | --- | --- |")
+        for home in homes():
+            skill(home, seasons[1] - seasons[1] % DAY_SLOTS)
+    if chosen.only != "skill":
+        print("\n| climate | tariff | floor | saved | possible | reached | ms a plan |")
+        print("| --- | --- | --- | --- | --- | --- | --- |")
+        for home in homes():
+            for begin in seasons:
+                savings(home, begin, chosen.days, chosen.every_hours)
+
+
+if __name__ == "__main__":
+    main()
