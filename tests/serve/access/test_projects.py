@@ -52,6 +52,7 @@ ROUTES: dict[tuple[str, str], tuple[Action | str | None, list[str]]] = {
     ("get", "/api/v1/sites/{site_id}"): (Action.READ, [""]),
     ("get", "/api/v1/sites/{site_id}/packs"): (Action.READ, [""]),
     ("get", "/api/v1/sites/{site_id}/cells"): (Action.READ, [""]),
+    ("get", "/api/v1/sites/{site_id}/exchange"): (Action.READ, [""]),
     ("get", "/api/v1/ranking"): (Action.READ, ["", "?by=soh_percent", "?by=performance"]),
     ("get", "/api/v1/outliers"): (Action.READ, ["", "?all=true"]),
     ("get", "/api/v1/compare"): (Action.READ, [f"?site={SITE}"]),
