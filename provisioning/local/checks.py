@@ -19,13 +19,16 @@ from provisioning.local.web import RequestError, get, get_json
 OFFLINE_ISSUE = "site_offline"
 
 
+KINDS_WITHOUT_BATTERY = ("pv", "meter", "datacentre")
+
+
 @dataclass(frozen=True)
 class Expected:
     """What a correct monitor says of the scenario.
 
     ``sites`` holds every id of the fleet file; ``offline`` those that never answer. By site:
     ``must_show`` and ``must_not_show`` are issue codes, and of each group in ``one_of`` at least
-    one code must show.
+    one code must show. ``without_battery`` are sites of kinds that have no battery.
     """
 
     sites: frozenset[str]
@@ -33,6 +36,7 @@ class Expected:
     must_show: Mapping[str, frozenset[str]]
     one_of: Mapping[str, Sequence[frozenset[str]]]
     must_not_show: Mapping[str, frozenset[str]]
+    without_battery: frozenset[str] = frozenset()
 
     @property
     def answering(self) -> frozenset[str]:
@@ -85,6 +89,9 @@ def expected(stack: Stack) -> Expected:
         must_show=must_show,
         one_of=one_of,
         must_not_show={site: frozenset(truth["must_not_show"]) for site, truth in by_site.items()},
+        without_battery=frozenset(
+            site["id"] for site in fleet["sites"] if site.get("kind") in KINDS_WITHOUT_BATTERY
+        ),
     )
 
 
@@ -184,7 +191,7 @@ class Checks:
         )
 
     def readings_in_influxdb(self) -> Outcome:
-        """Every site that answers has battery readings and counts as online."""
+        """Every site that answers counts as online, and gives battery readings if it has any."""
         battery = self.influxql('SELECT count("power_w") FROM "raw"."battery" GROUP BY "site"')
         online = self.influxql('SELECT last("online") FROM "raw"."site" GROUP BY "site"')
         with_battery = frozenset(
@@ -193,9 +200,8 @@ class Checks:
         are_online = frozenset(
             series["tags"]["site"] for series in online if float(series["values"][0][1]) == 1.0
         )
-        must = self.wanted.answering - {
-            site for site, codes in self.wanted.must_show.items() if "battery_silent" in codes
-        }
+        silent = {s for s, codes in self.wanted.must_show.items() if "battery_silent" in codes}
+        must = self.wanted.answering - self.wanted.without_battery - silent
         good = must <= with_battery and self.wanted.answering <= are_online
         found = f"battery: {_missing(must, with_battery)}; online: " + _missing(
             self.wanted.answering, are_online
