@@ -89,7 +89,8 @@ class Case:
             site=site.id,
             fault=self.name,
             strength=self.strength,
-            begin=start + begin,
+            # What a fleet file says wrongly is wrong from the start.
+            begin=start if self.fleet_file else start + begin,
             end=start + begin + self.hours * HOUR,
             codes=frozenset() if self.innocent else codes,
             tolerated=expected.may_show | self.tolerated,
