@@ -22,7 +22,9 @@ LEADS = ("1h", "6h", "24h")
 def build() -> Dashboard:
     """The dashboard."""
     made = dashboard(
-        "fleetscope-energy-forecast", [site_variable(), READINGS.variable()], since="now-24h"
+        "fleetscope-energy-forecast",
+        [site_variable(answering=True), READINGS.variable()],
+        since="now-24h",
     )
     # Today and tomorrow: the time range reaches ahead.
     made.time("now-24h", "now+36h")

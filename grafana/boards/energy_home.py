@@ -25,7 +25,7 @@ BAND = "rgba(140, 150, 165, 0.35)"
 
 def build() -> Dashboard:
     """The dashboard."""
-    variables = [site_variable(), READINGS.variable(), page_variable()]
+    variables = [site_variable(answering=True), READINGS.variable(), page_variable()]
     made = dashboard("fleetscope-energy-home", variables, since="now-24h")
     made.with_panel(_summary("PV", "pv_power_w", "pv_power_watts"))
     made.with_panel(_summary("Load", "load_power_w", "load_power_watts"))
@@ -54,6 +54,7 @@ def _summary(name: str, field: str, gauge: str) -> stat.Panel:
             influx(f'SELECT max("{field}_mean") {of_site}', "Peak", "D"),
         ],
         overrides={"Total": {"unit": look.UNITS["kWh"], "decimals": 1}},
+        colour=look.fixed("text"),
         mappings=[look.missing_as("–")],
         decimals=1,
     )

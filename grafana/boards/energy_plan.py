@@ -22,7 +22,9 @@ NO_PLAN = "No plan: it needs FLEETSCOPE_FORECASTS, a tariff and a battery of kno
 def build() -> Dashboard:
     """The dashboard."""
     made = dashboard(
-        "fleetscope-energy-plan", [site_variable(), READINGS.variable()], since="now-6h"
+        "fleetscope-energy-plan",
+        [site_variable(answering=True), READINGS.variable()],
+        since="now-6h",
     )
     made.time("now-6h", "now+36h")
     made.with_panel(_saving())
@@ -52,6 +54,7 @@ def _saving() -> stat.Panel:
         size=(8, 8),
         unit=look.NUMBER,
         empty=NO_PLAN,
+        colour=look.fixed("text"),
         decimals=2,
         targets=[
             influx(f'SELECT last("saving") {of_site}', "Saving", "A"),
