@@ -295,7 +295,8 @@ async def test_sites_of_a_broker_share_one_connection(broker: Mosquitto) -> None
         assert only.connections == 1
         held.set()
     assert [task.result() for task in found] == [80.0 + n for n in range(20)]
-    assert all(d.full_publishes == 1 for d in devices)
+    # One that does not begin within seconds, on a busy machine, is asked again.
+    assert all(d.full_publishes >= 1 for d in devices)
 
 
 async def test_two_sites_with_one_portal_are_refused(

@@ -37,8 +37,8 @@ LONGEST_WAIT_SECONDS = 60.0
 STEADY_SECONDS = 30.0
 _SUSPICIOUS_ENDS = 3
 _FILTERS_OF_PACKET = 200
-# Each makes a device send all that it has.
-MOST_FULL_PUBLISHES = 8
+# Each makes a device send all that it has, some 40 KB, which takes seconds over a slow link.
+MOST_FULL_PUBLISHES = 32
 
 
 class Listener(Protocol):
