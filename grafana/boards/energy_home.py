@@ -144,5 +144,6 @@ def _sankey_link() -> text.Panel:
         "<p>Each kilowatt-hour from its source to its use, with cost and CO2, for any period: "
         '<a href="${page}/energy?site=${site}&since=${__from:date:seconds}'
         '&until=${__to:date:seconds}" target="_blank">energy of this site</a>, or '
-        '<a href="${page}/energy?period=today" target="_blank">of all sites</a>.</p>',
+        '<a href="${page}/energy?since=${__from:date:seconds}'
+        '&until=${__to:date:seconds}" target="_blank">of all sites</a>.</p>',
     )

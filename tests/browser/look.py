@@ -198,8 +198,10 @@ def dead(href: str) -> bool:
     given = parse_qs(address.query, keep_blank_values=True)
     if "${" in href or any(value in ([""], ["-"]) for value in given.values()):
         return True
-    if address.path.endswith(("/cells", "/energy")):  # of the exporter's page
+    if address.path.endswith("/cells"):  # of the exporter's page
         return not given.keys() >= {"site", "since", "until"}
+    if address.path.endswith("/energy"):  # the same, of one site or of all
+        return not given.keys() >= {"since", "until"}
     known = address.path.strip("/").removeprefix("d/").partition("/")[0] in UIDS
     return not known or not given.keys() >= {"from", "to"}
 
