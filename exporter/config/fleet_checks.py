@@ -247,7 +247,7 @@ def _wrong_blocks(document: FleetDocument) -> list[Mistake]:
     found = []
     for index, site in _raw_sites(document):
         kind = site.get("kind", DEFAULT_KIND)
-        if kind not in BLOCKS_OF:
+        if not isinstance(kind, str) or kind not in BLOCKS_OF:
             continue
         for name in BLOCKS:
             if name in site and name not in BLOCKS_OF[kind]:

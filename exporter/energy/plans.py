@@ -219,7 +219,7 @@ def order_drafts(
                     start=begin,
                     expires=min(float((made.first + n) * SLOT_SECONDS), begin + LONGEST_SECONDS),
                     source=OrderSource.PLAN,
-                    dry_run=not approved,
+                    dry_run=False,
                     needs_approval=not approved,
                 )
             )

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from exporter.model.text import spreadsheet_cell
 from exporter.portfolio.ledger import Import, Ledger
 from exporter.portfolio.ledger_rows import BadRowError, Row, RowReader, row_key
 from exporter.portfolio.ledger_tables import LedgerTable
@@ -106,9 +107,10 @@ def _keep_aside(path: Path, read: TableRead) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("w", newline="", encoding="utf-8") as file:
             writer = csv.writer(file)
-            writer.writerow(["row", "reason", *read.headings])
+            writer.writerow(["row", "reason", *map(spreadsheet_cell, read.headings)])
             for bad in read.bad:
-                writer.writerow([bad.number, bad.reason, *bad.cells])
+                cells = ["" if cell is None else spreadsheet_cell(str(cell)) for cell in bad.cells]
+                writer.writerow([bad.number, bad.reason, *cells])
     except OSError as error:
         raise TableFileError(f"{path} cannot be written: {error.strerror}") from error
 

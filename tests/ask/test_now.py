@@ -102,6 +102,12 @@ async def test_conditions(
     assert len(others.sites) == 14 - len(sites | unknown)
 
 
+NOT_GIVEN = frozenset(
+    ("voltage", "current", "cycles", "load_power", "deferrable_power", "soh_trend")
+)
+"""What no site of the fleet gives."""
+
+
 async def test_every_condition_and_metric_can_be_asked_for(answerer: Answerer) -> None:
     for name in CONDITIONS:
         await ask(answerer, "which", conditions=(Condition(name),))
@@ -109,7 +115,7 @@ async def test_every_condition_and_metric_can_be_asked_for(answerer: Answerer) -
         dark = ("solar_score", "genset_power", "pv_performance")
         if metric.source == "past" or metric.name in dark:
             continue
-        if metric.name in ("voltage", "current", "cycles", "load_power", "deferrable_power"):
+        if metric.name in NOT_GIVEN:
             with pytest.raises(CannotAnswerError, match="no site has a"):
                 await ask(answerer, "value", metrics=(metric.name,))
             continue

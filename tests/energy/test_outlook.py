@@ -155,7 +155,8 @@ def test_a_plan_becomes_orders_that_end_by_themselves_and_wait_for_approval() ->
     for draft in drafts:
         assert draft.source is OrderSource.PLAN
         assert draft.needs_approval
-        assert draft.dry_run
+        assert draft.needs_approval
+        assert not draft.dry_run
         assert draft.reason
         assert draft.start is not None
         assert draft.start < draft.expires

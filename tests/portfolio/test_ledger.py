@@ -112,6 +112,7 @@ def test_a_corrected_line_is_a_version(tmp_path: Path, ledger: Ledger) -> None:
         ("thames,energy,1970-01-01T00:00:00Z,II,1,50,1", "outside the years"),
         ("thames,energy,2026-03-01T00:00:00Z,last,1,50,1", "run: 'last' is neither one of II"),
         ("thames,energy,2026-03-01T00:00:00Z,II,1", "price: empty"),
+        ("=1+1,energy,never,II,1,50,1", "start: 'never' is no time"),
         ("tha\x1bmes,energy,2026-03-01T00:00:00Z,II,1,50,1", "site: expected at most"),
     ],
 )
@@ -129,6 +130,7 @@ def test_a_bad_row_is_kept_aside_with_its_reason(
         (kept,) = csv.DictReader(file)
     assert kept["row"] == "2"
     assert reason in kept["reason"]
+    assert not kept["site"].startswith("=")
 
 
 def test_settlement_periods_count_from_local_midnight(tmp_path: Path, ledger: Ledger) -> None:

@@ -317,7 +317,10 @@ def _add_reads(
             streams.close(stream)
 
     @routes.get(
-        "/dispatch/events", response_class=EventSourceResponse, dependencies=[Depends(opened)]
+        "/dispatch/events",
+        response_class=EventSourceResponse,
+        dependencies=[Depends(opened)],
+        responses=schemas.problems_of(404, 503),
     )
     async def events(request: Request) -> AsyncIterable[ServerSentEvent]:
         """Rows of the journal as they are written, as events named ``order``. ``Last-Event-ID``
