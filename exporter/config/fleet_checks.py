@@ -247,10 +247,11 @@ def _wrong_blocks(document: FleetDocument) -> list[Mistake]:
     found = []
     for index, site in _raw_sites(document):
         kind = site.get("kind", DEFAULT_KIND)
-        if not isinstance(kind, str) or kind not in BLOCKS_OF:
+        allowed = next((blocks for known, blocks in BLOCKS_OF.items() if known == kind), None)
+        if allowed is None:
             continue
         for name in BLOCKS:
-            if name in site and name not in BLOCKS_OF[kind]:
+            if name in site and name not in allowed:
                 kinds = " or ".join(k for k, blocks in BLOCKS_OF.items() if name in blocks)
                 message = f"is for sites of the kind {kinds}; this one is of the kind {kind}"
                 found.append(document.mistake(("sites", index, name), message))
