@@ -11,7 +11,12 @@ NEEDS = (
     ("Grafana", r"\bGrafana\b", "GRAFANA_HOME or PATH"),
     ("InfluxDB 2", r"\bINFLUXDB2_BIN\b", "INFLUXDB2_BIN"),
     ("Chromium", r"\bChromium\b|\bplaywright\b|\baxe_playwright", "apt-get install chromium"),
-    ("Debian's servers", r"`?make servers`?|\bpromtool\b|\binfluxd\b", "make servers"),
+    (
+        "Debian's servers",
+        r"`?make servers`?|\bpromtool\b|\binfluxd\b|^\S*\s?(?:mosquitto|prometheus) is not",
+        "make servers",
+    ),
+    ("VictoriaMetrics", r"\bvictoria-metrics\b", "apt-get install victoria-metrics"),
     ("root", r"\broot\b|\bmount", "run as root"),
     ("docker compose", r"\bdocker compose\b", "a docker compose in PATH"),
     ("systemd", r"\bsystemd", "apt-get install systemd"),

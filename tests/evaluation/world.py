@@ -16,6 +16,7 @@ from exporter.drivers import DRIVERS, DriverContext
 from exporter.drivers.base import Driver, read_snapshot
 from exporter.drivers.transport import Transports
 from exporter.drivers.transport.http.json_client import NotFoundError
+from exporter.drivers.ways_in import open_driver
 from exporter.model.snapshot import Outcome, ScrapeError, Snapshot
 from simulator.devices import SiteBus
 from simulator.engine import Simulator
@@ -90,7 +91,7 @@ class World:
         transports = Transports(http=cast(Any, _Buses(simulator)))
         context = DriverContext(transports, self._wall, self._monotonic)
         self._drivers: list[tuple[str, Driver]] = [
-            (site.id(site, DRIVERS, context)) for site in fleet.sites
+            (site.id, open_driver(site, DRIVERS, context)) for site in fleet.sites
         ]
         self._now = simulator.start
 
