@@ -14,8 +14,10 @@ from exporter.cli import client
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
+    from rich.table import Table
 
 RELEASE_SECONDS = 20.0
+_ID_COLUMNS = 14
 _ORDER = re.compile(r"o-[0-9a-f]{12}\Z")
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0}
 _SPAN = re.compile(r"(\d{1,6}(?:\.\d+)?)\s*([smh])\Z")
@@ -92,6 +94,7 @@ def orders(
     table = plain_table(
         "site", "order", "action", "state", "wanted", "allowed", "measured", "until"
     )
+    _keep_whole(table)
     for one in answer["orders"]:
         table.add_row(
             one["site"],
@@ -178,12 +181,19 @@ def _words(row: dict[str, Any]) -> str:
     return "; ".join(parts)
 
 
+def _keep_whole(table: Table) -> None:
+    """Let no width cut the id of an order, which other commands ask for."""
+    table.columns[1].min_width = _ID_COLUMNS
+    table.columns[1].no_wrap = True
+
+
 def _admitted(answer: dict[str, Any]) -> RenderableType:
     from exporter.cli.console import plain_table
 
     head = "dry run, nothing is written" if answer["dry_run"] else answer["dispatch"]
     title = f"{head}: {_kw(answer['allowed_w'])} allowed of {_kw(answer['wanted_w'])}"
     table = plain_table("site", "order", "state", "wanted", "allowed", "why", title=title)
+    _keep_whole(table)
     for one in answer["orders"]:
         why = "; ".join(limit["sentence"] for limit in one["limits"])
         row = (one["site"], one["id"], one["state"], _kw(one["wanted_w"]), _kw(one["allowed_w"]))

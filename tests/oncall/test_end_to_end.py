@@ -32,6 +32,7 @@ def healthy_scenario(path: Path) -> Path:
         for site in scenario["sites"]
         if site["id"] in {"site_theta", "site_iota", "site_mu"}
     ]
+    scenario["companions"] = []
     path.write_text(yaml.safe_dump(scenario, allow_unicode=True), "utf-8")
     return path
 

@@ -24,6 +24,8 @@ def write_scenario(path: Path, *, interval_seconds: int, sites: int | None = Non
     scenario["sites"] = [
         {**site, "interval_seconds": interval_seconds} for site in scenario["sites"][:sites]
     ]
+    kept = {site["id"] for site in scenario["sites"]}
+    scenario["companions"] = [one for one in scenario["companions"] if one["of"] in kept]
     path.write_text(yaml.safe_dump(scenario, allow_unicode=True), "utf-8")
     return str(path)
 

