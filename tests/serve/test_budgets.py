@@ -6,6 +6,7 @@ import contextlib
 import http.client
 import json
 import os
+import time
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -81,7 +82,10 @@ def test_who_asked_too_much_is_refused_and_nobody_else(site: str, tmp_path: Path
         until(lambda: service.get("/readyz")[0] == 200)
         for _ in range(5000):
             status, headers, body = ask(service, QUESTION)
-            if status != 200:
+            if b"slow down" in body:
+                # A fast machine reaches the limit of requests before that of processor time.
+                time.sleep(1.0)
+            elif status != 200:
                 break
         assert status == 429, body
         assert int(headers["retry-after"]) >= 1
