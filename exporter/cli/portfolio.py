@@ -6,13 +6,21 @@ import json
 import math
 from datetime import datetime
 from decimal import Decimal
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 from zoneinfo import ZoneInfo
 
 import typer
 
-from exporter.cli.settlement import fail, money, period_of, sites_of
+from exporter.cli.settlement import (
+    BooksOption,
+    ContractsOption,
+    PeriodOption,
+    SitesOption,
+    fail,
+    money,
+    period_of,
+    sites_of,
+)
 
 if TYPE_CHECKING:
     from exporter.portfolio.contracts_file import Contracts
@@ -22,19 +30,10 @@ if TYPE_CHECKING:
 
 
 def portfolio(
-    site: Annotated[
-        list[str] | None, typer.Argument(help="Ids of sites; without any all of the contracts.")
-    ] = None,
-    books: Annotated[
-        Path | None, typer.Option("--books", envvar="FLEETSCOPE_BOOKS", help="The ledger.")
-    ] = None,
-    contracts: Annotated[
-        Path | None,
-        typer.Option("--contracts", envvar="FLEETSCOPE_CONTRACTS", help="Contracts (YAML)."),
-    ] = None,
-    period: Annotated[
-        str, typer.Option("--period", help="Such as 'last month', 2026-03 or 'this week'.")
-    ] = "last month",
+    site: SitesOption = None,
+    books: BooksOption = None,
+    contracts: ContractsOption = None,
+    period: PeriodOption = "last month",
     as_json: Annotated[bool, typer.Option("--json", help="All figures, as JSON.")] = False,
 ) -> None:
     """What each plant was paid, how available it was, what is owed for that, and who gets what."""

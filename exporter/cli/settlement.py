@@ -26,20 +26,26 @@ CAUSES = {
 }
 
 
+SitesOption = Annotated[
+    list[str] | None, typer.Argument(help="Ids of sites; without any all of the contracts.")
+]
+BooksOption = Annotated[
+    Path | None, typer.Option("--books", envvar="FLEETSCOPE_BOOKS", help="The ledger.")
+]
+ContractsOption = Annotated[
+    Path | None,
+    typer.Option("--contracts", envvar="FLEETSCOPE_CONTRACTS", help="Contracts (YAML)."),
+]
+PeriodOption = Annotated[
+    str, typer.Option("--period", help="Such as 'last month', 2026-03 or 'this week'.")
+]
+
+
 def settlement(
-    site: Annotated[
-        list[str] | None, typer.Argument(help="Ids of sites; without any all of the contracts.")
-    ] = None,
-    books: Annotated[
-        Path | None, typer.Option("--books", envvar="FLEETSCOPE_BOOKS", help="The ledger.")
-    ] = None,
-    contracts: Annotated[
-        Path | None,
-        typer.Option("--contracts", envvar="FLEETSCOPE_CONTRACTS", help="Contracts (YAML)."),
-    ] = None,
-    period: Annotated[
-        str, typer.Option("--period", help="Such as 'last month', 2026-03 or 'this week'.")
-    ] = "last month",
+    site: SitesOption = None,
+    books: BooksOption = None,
+    contracts: ContractsOption = None,
+    period: PeriodOption = "last month",
     run: Annotated[
         str | None,
         typer.Option("--run", help="A settlement run; the latest of each line without it."),
