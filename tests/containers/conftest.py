@@ -147,7 +147,10 @@ def write_override(
         if service["image"].partition(":")[0] in left_out:
             lines.append("    profiles: [left-out]")
         if images.influxdb2() is None and name in ("exporter", "setup"):
-            lines.append("    environment: {FLEETSCOPE_INFLUXDB_API: v1}")
+            # InfluxDB 1 has no tokens, so the setup writes none.
+            lines.append("    environment:")
+            lines.append("      FLEETSCOPE_INFLUXDB_API: v1")
+            lines.append('      FLEETSCOPE_INFLUXDB_TOKEN_FILE: ""')
         if lines[-1] == f"  {name}:":
             lines.pop()
     path.write_text("\n".join(lines) + "\n", "utf-8")
