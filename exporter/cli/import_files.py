@@ -157,7 +157,8 @@ def import_files(
         str | None,
         typer.Option(
             "--table",
-            help="Into the ledger: settlement, prices, dispatch, events, tickets or pipeline.",
+            help="Into the ledger: settlement, prices, dispatch, events, tickets, budget or "
+            "pipeline; or telemetry of plants, into InfluxDB.",
             rich_help_panel=_FILES,
         ),
     ] = None,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from exporter.cli.energy_reference import energy_parts
 from exporter.cli.markdown import page, table
+from exporter.cli.portfolio_reference import portfolio_parts
 from exporter.history.cells.wear import MEANINGS as WEAR_MEANINGS
 from exporter.history.rollups.schema import parts as rollup_parts
 from exporter.model.quantities import METER_QUANTITIES, ROWS, Measurement
@@ -125,5 +126,6 @@ def influxdb() -> str:
         "## `way_in`: tag `site`",
         table(head, [("`text`", "text", "That a site is read by another of its ways in")]),
         *energy_parts(),
+        *portfolio_parts(),
         *rollup_parts(table),
     )

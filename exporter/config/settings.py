@@ -27,7 +27,7 @@ from pydantic_settings import (
 
 from exporter.config.dotenv_file import read_dotenv
 from exporter.config.shards import Shard, parse_shard
-from exporter.model.levels import DEFAULT_RETENTION, LEVELS
+from exporter.model.levels import DEFAULT_RETENTION, LEVELS, PORTFOLIO
 
 PREFIX = "FLEETSCOPE_"
 SHORTEST_TOKEN = 16
@@ -263,6 +263,10 @@ class Settings(BaseSettings):
     influxdb_retention_1d: Retention = Field(
         DEFAULT_RETENTION["rollup_1d"], description="The same for the roll-up of a day (UTC)"
     )
+    influxdb_retention_portfolio: Retention = Field(
+        DEFAULT_RETENTION[PORTFOLIO],
+        description="The same for figures and telemetry of the portfolio",
+    )
     rollups: bool = Field(
         True,
         description="Roll readings up to 5 min, 15 min, 1 h and 1 d, in a process of its own",
@@ -330,6 +334,12 @@ class Settings(BaseSettings):
         None,
         description="What energy costs, earns and stands for in CO2, by site and time, YAML "
         "(docs/energy.md)",
+    )
+    books: Path | None = Field(
+        None, description="Ledger of the portfolio, SQLite (docs/portfolio.md)"
+    )
+    contracts: Path | None = Field(
+        None, description="Contracts of the portfolio, YAML (docs/portfolio.md)"
     )
     forecasts: bool = Field(
         False,
@@ -424,7 +434,8 @@ class Settings(BaseSettings):
     @property
     def rollup_retention(self) -> dict[str, str]:
         """How long each roll-up is kept, by the name of its level."""
-        return {x.name: getattr(self, f"influxdb_retention_{x.bucket}") for x in LEVELS}
+        found = {x.name: getattr(self, f"influxdb_retention_{x.bucket}") for x in LEVELS}
+        return found | {PORTFOLIO: self.influxdb_retention_portfolio}
 
     def _wrong_shards(self) -> list[str]:
         wrong = []

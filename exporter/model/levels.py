@@ -57,7 +57,11 @@ LEVELS = (
     Level("rollup_1h", "1h", 3600, "inf", 91, 400),
     Level("rollup_1d", "1d", DAY, "inf", 364, None),
 )
-DEFAULT_RETENTION: Mapping[str, str] = MappingProxyType({x.name: x.retention for x in LEVELS})
+PORTFOLIO, PORTFOLIO_SHARD_DAYS = "portfolio", 28
+"""What is known of the portfolio: no roll-up, and restated for years."""
+DEFAULT_RETENTION: Mapping[str, str] = MappingProxyType(
+    {x.name: x.retention for x in LEVELS} | {PORTFOLIO: "inf"}
+)
 
 
 def duration_seconds(duration: str) -> int | None:
@@ -70,7 +74,8 @@ def shard_seconds(name: str, duration: str) -> int | None:
 
     A shard is dropped whole once its last point has expired, so it is at most a quarter of that.
     """
-    days = next((level.shard_days for level in LEVELS if level.name == name), None)
+    known = {level.name: level.shard_days for level in LEVELS} | {PORTFOLIO: PORTFOLIO_SHARD_DAYS}
+    days = known.get(name)
     if days is None:
         return None
     kept = duration_seconds(duration)

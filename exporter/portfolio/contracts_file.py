@@ -34,6 +34,20 @@ class EnergyService(SideModel):
     seconds: int = Field(default=1800, gt=0, le=86_400)
 
 
+class ResponseCurve(SideModel):
+    """Power asked for by frequency: none within the dead-band, all at ``full_hz`` off nominal."""
+
+    nominal_hz: float = Field(default=50.0, gt=40, lt=70)
+    deadband_hz: float = Field(default=0.0, ge=0, lt=1)
+    full_hz: float = Field(gt=0, le=2)
+
+    @model_validator(mode="after")
+    def _rising(self) -> Self:
+        if not self.deadband_hz < self.full_hz:
+            raise ValueError("full_hz: expected more than deadband_hz")
+        return self
+
+
 class AvailabilityService(SideModel):
     """Power that is kept available in certain local hours of each day, paid for what was there."""
 
@@ -42,6 +56,7 @@ class AvailabilityService(SideModel):
     mw: NotNegative
     price: Amount
     hours: tuple[int, int] = (0, 24)
+    curve: ResponseCurve | None = None
 
     @model_validator(mode="after")
     def _rising(self) -> Self:
@@ -102,15 +117,28 @@ class SiteContract(SideModel):
     """What one site is, sells and guarantees."""
 
     id: SiteId
+    name: str = ""
     vendor: str = ""
+    region: str = ""
+    latitude: float | None = Field(default=None, ge=-90, le=90)
+    longitude: float | None = Field(default=None, ge=-180, le=180)
     power_kw: float = Field(gt=0)
     usable_kwh: float = Field(gt=0)
     charge_efficiency: float = Field(default=0.95, gt=0, le=1)
     discharge_efficiency: float = Field(default=0.95, gt=0, le=1)
+    soc_min: float = Field(default=0.0, ge=0, lt=100)
+    soc_max: float = Field(default=100.0, gt=0, le=100)
+    wear_per_cycle: NotNegative | None = None
     cycles_a_year: float | None = Field(default=None, gt=0)
     end_of_life_soh: float | None = Field(default=None, gt=0, lt=100)
     services: tuple[Service, ...] = ()
     guarantees: tuple[GuaranteeTerms, ...] = ()
+
+    @model_validator(mode="after")
+    def _has_room(self) -> Self:
+        if not self.soc_min < self.soc_max:
+            raise ValueError("soc_max: expected more than soc_min")
+        return self
 
 
 class StepTerms(SideModel):

@@ -167,6 +167,20 @@ TABLES: Mapping[str, LedgerTable] = {
             period="opened",
         ),
         LedgerTable(
+            "budget",
+            "Revenue that was expected, by day",
+            (
+                _SITE,
+                LedgerColumn("service", headings=("product", "market"), default="energy"),
+                LedgerColumn("day", ColumnType.DATE, ("date", "settlementdate")),
+                LedgerColumn(
+                    "amount", ColumnType.NUMBER, ("budget", "expected", "forecast", "revenue")
+                ),
+            ),
+            key=("site", "service", "day"),
+            period="day",
+        ),
+        LedgerTable(
             "pipeline",
             "Projects on their way to operation",
             (

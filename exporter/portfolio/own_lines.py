@@ -19,6 +19,7 @@ from exporter.portfolio.ledger import Ledger
 from exporter.portfolio.ledger_rows import Row
 from exporter.portfolio.ledger_tables import TABLES
 from scoring.money.amounts import rounded
+from scoring.money.availability import lost_hours
 from scoring.money.revenue import Key, Line
 
 VOLUME_STEP = Decimal("0.001")
@@ -134,17 +135,30 @@ def _availability(
     events = [
         row
         for row in ledger.latest(TABLES["events"], 0.0, period.end, [site])
-        if row["available"] is not None and row["end"] is not None and row["end"] > period.start
+        if row["available"] is not None and (row["end"] is None or row["end"] > period.start)
     ]
+    limits = limits_of(events, period.end)
     for day in period.days(seen):
-        begin, finish = (_at_hour(day, hour) for hour in service.hours)
-        hours = Decimal(int(finish - begin)) / _HOUR
-        lost = Decimal(0)
-        for row in events:
-            overlap = min(row["end"], finish) - max(row["start"], begin)
-            if overlap > 0:
-                lost += (1 - row["available"]) * Decimal(int(overlap)) / _HOUR
-        yield day.timestamp(), _volume(service.mw * max(hours - lost, Decimal(0))), service.price
+        yield day.timestamp(), kept_volume(service, day, limits), service.price
+
+
+def limits_of(events: Iterable[Row], until: float) -> list[tuple[float, float, Decimal]]:
+    """When each event limits a plant, and to which share; one that lasts, until the end."""
+    return [
+        (row["start"], until if row["end"] is None else row["end"], row["available"])
+        for row in events
+        if row["available"] is not None
+    ]
+
+
+def kept_volume(
+    service: AvailabilityService, day: datetime, limits: Sequence[tuple[float, float, Decimal]]
+) -> Decimal:
+    """MW·h that a service pays for on a day, of which limits take their part; see
+    :func:`scoring.money.availability.lost_hours`."""
+    begin, finish = (_at_hour(day, hour) for hour in service.hours)
+    hours = Decimal(int(finish - begin)) / _HOUR
+    return _volume(service.mw * (hours - lost_hours(limits, begin, finish)))
 
 
 def _capacity(

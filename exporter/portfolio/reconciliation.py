@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
@@ -12,7 +12,7 @@ from exporter.portfolio.contracts_file import Contracts, SiteContract
 from exporter.portfolio.ledger import Ledger, run_rank
 from exporter.portfolio.ledger_rows import Row
 from exporter.portfolio.ledger_tables import TABLES
-from exporter.portfolio.own_lines import line_key, own_lines
+from exporter.portfolio.own_lines import OwnLines, line_key, own_lines
 from scoring.money.revenue import Cause, Key, Line, reconcile
 
 
@@ -43,6 +43,7 @@ class Reconciliation:
     lines: int
     missing: Mapping[str, int]
     unjudged: Decimal
+    stated_lines: Mapping[Key, Line] = field(default_factory=dict, repr=False)
 
     def by_cause(self) -> dict[Cause, Decimal]:
         """Differences by cause."""
@@ -92,10 +93,18 @@ def reconciliation(
         nothing |= found.nothing
         unknown |= found.missing
     rows = _of_run(ledger, start, end, [site.id for site in sites], run)
-    stated = {line_key(r["site"], r["service"], r["start"]): _line(r) for r in rows}
+    return compare(OwnLines(own, frozenset(nothing), unknown), sites, rows, run)
+
+
+def compare(
+    ours: OwnLines, sites: Sequence[SiteContract], rows: Sequence[Row], run: str | None
+) -> Reconciliation:
+    """Compare one's own lines with rows of a statement; see :func:`reconciliation`."""
+    own, unknown = ours.lines, dict(ours.missing)
+    stated = stated_lines(rows)
     contracted = {(site.id, service.name) for site in sites for service in site.services}
     for key in stated:
-        if key[:2] in contracted and not (key in own or key in nothing):
+        if key[:2] in contracted and not (key in own or key in ours.nothing):
             unknown.setdefault(key, "no measured power")
     compared = {key: line for key, line in stated.items() if key not in unknown}
     each = tuple(
@@ -110,7 +119,26 @@ def reconciliation(
         lines=len({*own, *compared}),
         missing=Counter(unknown.values()),
         unjudged=sum((stated[key].amount for key in unknown if key in stated), Decimal(0)),
+        stated_lines=stated,
     )
+
+
+def stated_lines(rows: Sequence[Row]) -> dict[Key, Line]:
+    """Lines of a statement; those of several partners about the same thing are one."""
+    found: dict[Key, Line] = {}
+    for row in rows:
+        key = line_key(row["site"], row["service"], row["start"])
+        line = _line(row)
+        found[key] = _together(found[key], line) if key in found else line
+    return found
+
+
+def _together(one: Line, other: Line) -> Line:
+    """Both lines as one, at the price that gives the sum of both products."""
+    volume = one.volume + other.volume
+    worth = one.volume * one.price + other.volume * other.price
+    price = one.price if one.price == other.price or not volume else worth / volume
+    return Line(volume, price, one.amount + other.amount, one.penalty + other.penalty)
 
 
 def _of_run(

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+
+import numpy as np
 
 from exporter.portfolio.contracts_file import GuaranteeTerms, SiteContract
 from exporter.portfolio.ledger import Ledger
 from exporter.portfolio.ledger_rows import Row
 from exporter.portfolio.ledger_tables import TABLES
+from exporter.portfolio.site_month import NO_TELEMETRY, UNDER_WAY_SECONDS, Telemetry
 from scoring.money.availability import (
     Availability,
     DownCategory,
@@ -20,8 +22,8 @@ from scoring.money.availability import (
 from scoring.money.guarantees import Verdict, verdict
 from scoring.money.reliability import Failure, Reliability, reliability
 
-UNDER_WAY_SECONDS = 366 * 86_400.0
-"""An event that began longer before the period than this is not looked for."""
+READING_SECONDS = 60.0
+"""How long a reading of telemetry stands for."""
 _FAILURES = frozenset({DownCategory.FORCED.value})
 
 
@@ -56,7 +58,13 @@ class SiteReport:
         return sum((owed for owed in each if owed is not None), Decimal(0))
 
 
-def site_report(ledger: Ledger, site: SiteContract, start: float, end: float) -> SiteReport:
+def site_report(
+    ledger: Ledger,
+    site: SiteContract,
+    start: float,
+    end: float,
+    telemetry: Telemetry = NO_TELEMETRY,
+) -> SiteReport:
     """The report of one site.
 
     A plant is down in events that leave it nothing (``available`` 0). Time without measured power
@@ -71,12 +79,9 @@ def site_report(ledger: Ledger, site: SiteContract, start: float, end: float) ->
         for row in ledger.latest(TABLES["events"], start - UNDER_WAY_SECONDS, end, [site.id])
         if (row["end"] is None or row["end"] > start)
     ]
-    down = [
-        DownTime(row["start"], end if row["end"] is None else row["end"], _category(row))
-        for row in events
-        if row["available"] == 0
-    ]
-    dark = _unobserved(ledger, site.id, start, end)
+    down = down_times(events, end)
+    dispatch = ledger.latest(TABLES["dispatch"], start - 86_400.0, end, [site.id])
+    dark = unobserved(dispatch, telemetry, start, end)
     plain = time_availability(start, end, down, frozenset(), dark)
     judged = []
     for terms in site.guarantees:
@@ -85,8 +90,21 @@ def site_report(ledger: Ledger, site: SiteContract, start: float, end: float) ->
         judged.append(Judged(terms, found, verdict(terms.guarantee(), percent, found.coverage)))
     up = (end - start) * plain.coverage - plain.counted
     tickets = ledger.latest(TABLES["tickets"], start - UNDER_WAY_SECONDS, end, [site.id])
-    failures = _failures([row for row in events if row["start"] >= start], tickets)
+    failures = [
+        failure_of(row, tickets)[0]
+        for row in events
+        if row["start"] >= start and row["category"] in _FAILURES
+    ]
     return SiteReport(site.id, plain, reliability(failures, max(up, 0.0)), tuple(judged))
+
+
+def down_times(events: Sequence[Row], until: float) -> list[DownTime]:
+    """When a plant is down; in an event that lasts, until the end of the period."""
+    return [
+        DownTime(row["start"], until if row["end"] is None else row["end"], _category(row))
+        for row in events
+        if row["available"] == 0
+    ]
 
 
 def _category(row: Row) -> DownCategory:
@@ -96,37 +114,50 @@ def _category(row: Row) -> DownCategory:
         return DownCategory.UNKNOWN
 
 
-def _unobserved(ledger: Ledger, site: str, start: float, end: float) -> list[tuple[float, float]]:
-    """Stretches of a period without measured power."""
+def unobserved(
+    dispatch: Sequence[Row], telemetry: Telemetry, start: float, end: float
+) -> list[tuple[float, float]]:
+    """Stretches of a period without measured power.
+
+    The ledger's power counts; where it has none in the whole period, that of telemetry.
+    """
     found, at = [], start
-    for row in ledger.latest(TABLES["dispatch"], start - 86_400.0, end, [site]):
-        if row["actual_kw"] is None or row["start"] + row["seconds"] <= start:
-            continue
-        if row["start"] > at:
-            found.append((at, row["start"]))
-        at = max(at, row["start"] + row["seconds"])
+    seen = [
+        (row["start"], row["start"] + row["seconds"])
+        for row in dispatch
+        if row["actual_kw"] is not None and row["start"] + row["seconds"] > start
+    ]
+    if not seen:
+        readings = telemetry.between(start, end)
+        known = readings.times[~np.isnan(readings.of("power_kw"))]
+        seen = [(time, time + READING_SECONDS) for time in known.tolist()]
+    for begin, finish in seen:
+        if begin > at:
+            found.append((at, begin))
+        at = max(at, finish)
     return [*found, (at, end)] if at < end else found
 
 
-def _failures(events: Sequence[Row], tickets: Sequence[Row]) -> list[Failure]:
-    """Forced outages, each with the ticket of the same device and code that was opened in it."""
-    by_fault: dict[tuple[str, str], list[Row]] = defaultdict(list)
-    for ticket in tickets:
-        by_fault[ticket["device"], ticket["code"]].append(ticket)
-    found = []
-    for row in events:
-        if row["category"] not in _FAILURES:
-            continue
-        finish = float("inf") if row["end"] is None else row["end"]
-        same = by_fault[row["device"], row["code"]]
-        opened = [t for t in same if row["start"] <= t["opened"] <= finish]
-        of_it: Row = opened[0] if opened else {}
-        found.append(
-            Failure(
-                began=row["start"],
-                detected=of_it.get("opened"),
-                repair_began=of_it.get("repair_began"),
-                restored=row["end"],
-            )
-        )
-    return found
+def failure_of(event: Row, tickets: Sequence[Row]) -> tuple[Failure, str | None]:
+    """An event as a failure, with the first ticket of its device and code that was opened in it."""
+    finish = float("inf") if event["end"] is None else event["end"]
+    of_it: Row = next(
+        (
+            ticket
+            for ticket in sorted(tickets, key=lambda row: float(row["opened"]))
+            if (ticket["device"], ticket["code"]) == (event["device"], event["code"])
+            and event["start"] <= ticket["opened"] <= finish
+        ),
+        {},
+    )
+    repair = of_it.get("repair_began")
+    if repair is not None and repair > finish:
+        # A ticket that was taken up after the plant was back says nothing of its repair.
+        repair = None
+    failure = Failure(
+        began=event["start"],
+        detected=of_it.get("opened"),
+        repair_began=repair,
+        restored=event["end"],
+    )
+    return failure, of_it.get("ticket")

@@ -28,7 +28,7 @@ ROWS_IN_A_CHUNK = 20_000
 PLAIN = {"Accept-Encoding": "identity"}
 """For answers of many rows: InfluxDB takes longer to compress them than that saves on the way."""
 _REFUSED = "InfluxDB refused the query"
-_NO_ROLLUP = "retention policy not found: rollup_"
+_NOT_MADE_YET = ("retention policy not found: rollup_", "retention policy not found: portfolio")
 _SILENT = "InfluxDB does not answer"
 
 Tags = tuple[tuple[str, str], ...]
@@ -296,8 +296,8 @@ def _parts(body: bytes, url: str, status: int) -> Iterator[Part]:
                 yield Part(result.get("statement_id", 0), tags, columns, rows)
     except (TypeError, AttributeError, KeyError) as error:
         raise NoAnswerError(f"{url} answers, but not as InfluxDB does") from error
-    if status == 200 and str(fault).startswith(_NO_ROLLUP):
-        # The policy is made with the first roll-up; until then nothing is kept there.
+    if status == 200 and str(fault).startswith(_NOT_MADE_YET):
+        # The policy is made with the first write to it; until then nothing is kept there.
         return
     if status != 200 or fault:
         raise NoAnswerError(f"{url} answered {status}: {str(fault)[:300]}", _REFUSED)

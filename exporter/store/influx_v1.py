@@ -9,7 +9,7 @@ import aiohttp
 
 from exporter.model.levels import RAW, shard_seconds
 from exporter.store.target import (
-    ROLLUPS,
+    POLICIES,
     TAKEN,
     WRITE_SECONDS,
     InfluxTarget,
@@ -34,7 +34,7 @@ class InfluxV1(InfluxTarget):
         answer = await self._query(f'SHOW RETENTION POLICIES ON "{self._database}"')
         series = answer["results"][0].get("series", [{}])[0].get("values", [])
         existing = {row[0] for row in series}
-        for name in (RAW, *ROLLUPS):
+        for name in POLICIES:
             if name not in existing:
                 duration = self._retention[name]
                 shard = shard_seconds(name, duration)

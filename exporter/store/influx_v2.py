@@ -8,7 +8,7 @@ import aiohttp
 
 from exporter.model.levels import RAW, duration_seconds, shard_seconds
 from exporter.store.target import (
-    ROLLUPS,
+    POLICIES,
     TAKEN,
     WRITE_SECONDS,
     InfluxTarget,
@@ -72,7 +72,7 @@ class InfluxV2(InfluxTarget):
             for entry in existing.content or []
             if not getattr(entry, "virtual", False)
         }
-        for policy in (RAW, *ROLLUPS):
+        for policy in POLICIES:
             name = f"{self._database}/{policy}"
             bucket = await _find_bucket(buckets, name, org_id)
             if bucket is None:

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Protocol
 
-from exporter.model.levels import DEFAULT_RETENTION, LEVELS, RAW
+from exporter.model.levels import DEFAULT_RETENTION, LEVELS, PORTFOLIO, RAW
 
 if TYPE_CHECKING:
     from exporter.store.connection import Connection
@@ -23,6 +23,8 @@ WRITE_SECONDS = 10.0
 # the incomplete requests of 0.9; 201 is a partial write.
 TAKEN = 204
 ROLLUPS = tuple(level.name for level in LEVELS)
+POLICIES = (RAW, *ROLLUPS, PORTFOLIO)
+"""All retention policies, or last parts of buckets' names."""
 
 
 _DROPPED = re.compile(r"dropped=(\d+)")

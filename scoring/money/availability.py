@@ -6,8 +6,10 @@ far as they concern a battery; what an owner excludes is IEEE 762's time outside
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from enum import StrEnum
 
 import numpy as np
@@ -188,3 +190,26 @@ def weighted_availability(
     if observed <= 0:
         return float("nan"), 0.0
     return float((share * seconds)[seen].sum()) / observed, observed / total
+
+
+def lost_hours(
+    limits: Sequence[tuple[float, float, Decimal]], begin: float, finish: float
+) -> Decimal:
+    """Hours of full power that limits take from a stretch of time: the lowest limit counts.
+
+    Parameters
+    ----------
+    limits : sequence of (float, float, Decimal)
+        Beginning and end, Unix seconds, and the share of power that is left, 0 to 1.
+    begin, finish : float
+        Unix seconds.
+    """
+    clipped = [(max(a, begin), min(b, finish), left) for a, b, left in limits]
+    clipped = [one for one in clipped if one[1] > one[0]]
+    edges = sorted({edge for one in clipped for edge in one[:2]})
+    lost = Decimal(0)
+    for a, b in itertools.pairwise(edges):
+        left = min((one[2] for one in clipped if one[0] <= a and one[1] >= b), default=None)
+        if left is not None:
+            lost += (1 - min(left, Decimal(1))) * Decimal(round(b - a)) / 3600
+    return lost

@@ -12,8 +12,10 @@ from typing import Any
 import numpy as np
 import yaml
 
-from simulator.portfolio.market import SETTLEMENT_SECONDS, Market, market
+from simulator.portfolio.market import QUARTER_SECONDS, SETTLEMENT_SECONDS, Market, market
 from simulator.portfolio.operation import (
+    DEADBAND_HZ,
+    FULL_HZ,
     LEFT,
     MINUTES,
     RESPONSE_HOURS,
@@ -39,7 +41,8 @@ def write_month(folder: Path, year: int, month: int, zone: str, seed: int) -> di
     -----
     ``prices.csv`` and ``settlement-RUN.csv`` have a settlement date and period as Great Britain's
     public services publish them; ``telemetry-SITE.parquet`` has a row a minute; ``dispatch.csv``
-    means of quarter hours; ``events.csv``, ``tickets.csv``, ``pipeline.csv``, ``contracts.yaml``.
+    means of quarter hours; ``budget.csv`` a row a day and service; ``events.csv``, ``tickets.csv``,
+    ``pipeline.csv``, ``contracts.yaml``.
     """
     folder.mkdir(parents=True, exist_ok=True)
     prices = market(year, month, zone, seed)
@@ -54,6 +57,7 @@ def write_month(folder: Path, year: int, month: int, zone: str, seed: int) -> di
         _telemetry(folder / f"telemetry-{operation.plant.id}.parquet", prices, operation)
     _dispatch(folder / "dispatch.csv", prices, operations)
     _events(folder, operations)
+    _budget(folder / "budget.csv", prices, operations)
     _pipeline(folder / "pipeline.csv", year)
     (folder / "contracts.yaml").write_text(
         yaml.safe_dump(_contracts(zone), sort_keys=False), encoding="utf-8"
@@ -68,6 +72,10 @@ def write_month(folder: Path, year: int, month: int, zone: str, seed: int) -> di
             for operation in operations
         },
         "traded": {o.plant.id: round(trading_value(prices, o.actual_kw), 2) for o in operations},
+        "lost": {
+            o.plant.id: {cause: round(value, 2) for cause, value in o.lost.items()}
+            for o in operations
+        },
         "events": [
             {
                 "site": event.plant,
@@ -164,7 +172,7 @@ def _dispatch(path: Path, prices: Market, operations: Sequence[Operation]) -> No
         path,
         ("site", "start", "seconds", "wanted_kw", "allowed_kw", "actual_kw"),
         (
-            (operation.plant.id, _iso(start), 900, f"{w:.1f}", f"{a:.1f}", f"{done:.1f}")
+            (operation.plant.id, _iso(start), 900, f"{w:.4f}", f"{a:.4f}", f"{done:.1f}")
             for operation in operations
             for start, w, a, done in zip(
                 prices.times.tolist(),
@@ -205,6 +213,26 @@ def _events(folder: Path, operations: Sequence[Operation]) -> None:
     )
 
 
+def _budget(path: Path, prices: Market, operations: Sequence[Operation]) -> None:
+    """What was expected the day before, of a plant without trouble."""
+    rows = []
+    kept = RESPONSE_HOURS[1] - RESPONSE_HOURS[0]
+    for operation in operations:
+        plant = operation.plant
+        value = prices.expected * operation.wanted_kw * QUARTER_SECONDS / 3600.0 / 1000.0
+        for day in range(int(prices.day[-1]) + 1):
+            here = prices.day == day
+            date, _ = _period(prices, float(prices.times[here][0]))
+            response = float(RESPONSE_PRICE) * plant.response_mw * kept
+            capacity = float(CAPACITY_PRICE) * plant.power_kw / 1000.0
+            rows += [
+                (plant.id, "energy", date, f"{value[here].sum():.2f}"),
+                (plant.id, "response", date, f"{response:.2f}"),
+                (plant.id, "capacity", date, f"{capacity:.2f}"),
+            ]
+    _table(path, ("site", "service", "date", "budget"), rows)
+
+
 def _pipeline(path: Path, year: int) -> None:
     _table(
         path,
@@ -242,7 +270,11 @@ def _contracts(zone: str) -> dict[str, Any]:
         "sites": [
             {
                 "id": plant.id,
+                "name": plant.name,
                 "vendor": plant.vendor,
+                "region": plant.region,
+                "latitude": plant.latitude,
+                "longitude": plant.longitude,
                 "power_kw": plant.power_kw,
                 "usable_kwh": plant.usable_kwh,
                 "charge_efficiency": plant.charge_efficiency,
@@ -255,6 +287,7 @@ def _contracts(zone: str) -> dict[str, Any]:
                         "mw": plant.response_mw,
                         "price": float(RESPONSE_PRICE),
                         "hours": [int(hour) for hour in RESPONSE_HOURS],
+                        "curve": {"deadband_hz": DEADBAND_HZ, "full_hz": FULL_HZ},
                     },
                     {
                         "name": "capacity",
@@ -263,7 +296,8 @@ def _contracts(zone: str) -> dict[str, Any]:
                         "price": float(CAPACITY_PRICE),
                     },
                 ],
-                "cycles_a_year": 730,
+                "wear_per_cycle": plant.wear_per_cycle,
+                "cycles_a_year": 365,
                 "end_of_life_soh": 70,
                 "guarantees": [
                     {

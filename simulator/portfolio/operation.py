@@ -13,10 +13,14 @@ from simulator.portfolio.plants import Plant
 
 RESPONSE_HOURS = (7.0, 15.0)
 """Local hours in which power is kept for frequency response, and nothing is traded."""
+DEADBAND_HZ, FULL_HZ = 0.015, 0.5
+"""Of frequency response: no power within the one, all of it from the other on."""
 MINUTES = QUARTER_SECONDS // 60
 _HOURS = QUARTER_SECONDS / 3600.0
 LEFT = {"forced": 0.0, "derating": 0.5}
 """The share of its power that is left to a plant in a trouble of each category."""
+CAUSES = {"forced": "outage", "derating": "derating", "communication": "communication"}
+"""Loss cause of each category, in the order in which losses are charged."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +58,8 @@ class Operation:
 
     ``wanted_kw``, ``allowed_kw`` and ``actual_kw`` are means of quarter hours, discharge positive,
     shape (N,); ``available`` is the share of power that it could give. ``readings`` are arrays by
-    minute, shape (N * 15,), NaN where no reading came.
+    minute, shape (N * 15,), NaN where no reading came. ``lost`` is what each cause took from
+    trading, charged one after the other in the order of :data:`CAUSES`.
     """
 
     plant: Plant
@@ -64,6 +69,7 @@ class Operation:
     available: FloatArray
     readings: dict[str, FloatArray]
     events: list[Event]
+    lost: dict[str, float]
 
 
 def operate(plant: Plant, market: Market, seed: int) -> Operation:
@@ -84,9 +90,24 @@ def operate(plant: Plant, market: Market, seed: int) -> Operation:
         allowed_kw=allowed,
         actual_kw=actual,
         available=_share(len(wanted), troubles),
-        readings=_readings(plant, actual, energy, troubles, rng),
+        readings=_readings(plant, market, actual, energy, troubles, rng),
         events=events,
+        lost=_lost(plant, market, wanted, troubles),
     )
+
+
+def _lost(
+    plant: Plant, market: Market, wanted: FloatArray, troubles: Sequence[Trouble]
+) -> dict[str, float]:
+    """What each cause took: the value of the month with the causes before it, less with it too."""
+    found, kept = {}, list[Trouble]()
+    before = trading_value(market, _play(plant, wanted, kept)[1])
+    for category, cause in CAUSES.items():
+        kept = [one for one in troubles if one in kept or one.category == category]
+        after = trading_value(market, _play(plant, wanted, kept)[1])
+        found[cause] = before - after
+        before = after
+    return found
 
 
 def trading_value(market: Market, power_kw: FloatArray) -> float:
@@ -192,8 +213,22 @@ def _event(
     return Event(plant.id, trouble, start, end, detected, repair, lost)
 
 
+def _responded(
+    plant: Plant, market: Market, troubles: Sequence[Trouble], hz: FloatArray
+) -> FloatArray:
+    """Power of frequency response by minute, beside what is traded; statements leave it out."""
+    hour = np.repeat(market.hour, MINUTES)
+    kept = (hour >= RESPONSE_HOURS[0]) & (hour < RESPONSE_HOURS[1])
+    off = hz - 50.0
+    share = np.clip((np.abs(off) - DEADBAND_HZ) / (FULL_HZ - DEADBAND_HZ), 0.0, 1.0)
+    available = np.repeat(_share(len(market.times), troubles), MINUTES)
+    found: FloatArray = np.where(kept, -np.sign(off) * share * plant.response_mw * 1000.0, 0.0)
+    return found * available
+
+
 def _readings(
     plant: Plant,
+    market: Market,
     actual: FloatArray,
     energy: FloatArray,
     troubles: Sequence[Trouble],
@@ -204,6 +239,8 @@ def _readings(
     power = np.repeat(actual, MINUTES)
     moving = power != 0.0
     power = power + np.where(moving, rng.normal(0.0, 0.002 * plant.power_kw, count), 0.0)
+    hz = 50.0 + _wander(count, rng)
+    power = power + _responded(plant, market, troubles, hz)
     before = np.concatenate([[0.0], energy[:-1]])
     part = np.tile(np.arange(1, MINUTES + 1) / MINUTES, len(actual))
     soc = 100.0 * np.repeat(before, MINUTES) / plant.usable_kwh
@@ -229,7 +266,7 @@ def _readings(
         "p_kw": power,
         "q_kvar": 0.05 * power + rng.normal(0.0, 0.002 * plant.power_kw, count),
         "v_pu": 1.0 + 0.012 * power / plant.power_kw + rng.normal(0.0, 0.003, count),
-        "f_hz": 50.0 + _wander(count, rng),
+        "f_hz": hz,
         "controller_status": status,
         "cooling_status": cooling,
         "comms_latency_ms": latency,

@@ -31,6 +31,10 @@ class Plant:
     fade_a_year: float
     cycles: float
     response_mw: float
+    region: str
+    latitude: float
+    longitude: float
+    wear_per_cycle: float
     charge_efficiency: float = 0.94
     discharge_efficiency: float = 0.94
 
@@ -54,6 +58,10 @@ PLANTS = (
         fade_a_year=1.6,
         cycles=410.0,
         response_mw=15.0,
+        region="south-west",
+        latitude=51.83,
+        longitude=-1.84,
+        wear_per_cycle=900.0,
     ),
     Plant(
         id="thames",
@@ -73,6 +81,10 @@ PLANTS = (
         fade_a_year=1.8,
         cycles=455.0,
         response_mw=12.0,
+        region="south-east",
+        latitude=51.47,
+        longitude=0.38,
+        wear_per_cycle=720.0,
     ),
     Plant(
         id="yorkshire",
@@ -92,5 +104,9 @@ PLANTS = (
         fade_a_year=5.5,
         cycles=690.0,
         response_mw=8.0,
+        region="yorkshire",
+        latitude=53.72,
+        longitude=-1.35,
+        wear_per_cycle=660.0,
     ),
 )

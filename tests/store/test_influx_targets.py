@@ -19,7 +19,7 @@ from exporter.store.connection import Connection, token_header
 from exporter.store.influx_v1 import InfluxV1
 from exporter.store.influx_v2 import InfluxV2
 from exporter.store.queue import Fate, MemoryQueue, compress
-from exporter.store.target import ROLLUPS, RefusedError, RetryLaterError, Target
+from exporter.store.target import POLICIES, RefusedError, RetryLaterError, Target
 from exporter.store.writer import Writer
 from provisioning.local.ports import Ports
 from tests.server_process import server_process
@@ -131,7 +131,7 @@ async def test_written_read_back_and_repeated(server: Server) -> None:
         assert rows == sorted([1, note, name] for name in ("plain", "sp ace,comma=eq", "é🔋"))
         (counted,) = await server.query('SELECT count("online") FROM "raw"."site"')
         assert counted["values"][0][1] == 3
-        for policy in ROLLUPS:
+        for policy in POLICIES[1:]:
             assert await server.query(f'SELECT * FROM "{policy}"."site"') == []
     finally:
         await target.close()
@@ -242,6 +242,7 @@ async def test_retention_of_every_level_is_as_set(server: Server) -> None:
             assert default is (name == "raw")
         assert found.pop("raw")[0] == 90 * DAY
         del found["autogen"]
+    assert found.pop("portfolio") == (0, 28 * DAY)
     assert found == {
         "rollup_5m": (180 * DAY, 7 * DAY),
         "rollup_15m": (730 * DAY, 28 * DAY),

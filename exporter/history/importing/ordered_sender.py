@@ -8,6 +8,7 @@ import time
 from collections import deque
 from collections.abc import Awaitable, Callable
 
+from exporter.model.levels import RAW
 from exporter.store.target import (
     NotAllowedError,
     RefusedError,
@@ -32,11 +33,14 @@ class Sender:
     target : Target
     note : callable
         Takes a sentence for the person who waits.
+    policy : str
+        Retention policy, or last part of the bucket's name.
     """
 
-    def __init__(self, target: Target, note: Callable[[str], None]) -> None:
+    def __init__(self, target: Target, note: Callable[[str], None], policy: str = RAW) -> None:
         self.refusals: list[str] = []
         self._target = target
+        self._policy = policy
         self._note = note
         self._rng = random.Random()  # noqa: S311 - jitter, not a secret
         self._under_way: deque[asyncio.Task[int]] = deque()
@@ -89,7 +93,7 @@ class Sender:
 
     async def _one(self, body: bytes, points: int) -> int:
         try:
-            await self._patiently(lambda: self._target.write(body))
+            await self._patiently(lambda: self._target.write(body, self._policy))
         except RefusedError as error:
             refused = points if error.left_out is None else min(error.left_out, points)
             self.refusals.append(str(error))
