@@ -25,17 +25,22 @@ class Trouble(StrEnum):
     """Every answer ends in the middle, and with it the connection."""
     SLOW = "slow"
     """Answers come some bytes at a time."""
+    TWICE = "twice"
+    """Everything comes two times."""
+    FLOOD = "flood"
+    """Every answer comes over and over, without an end."""
 
 
 @dataclass(slots=True)
 class Line:
     """Listens on a free loopback port and passes on to ``peer``.
 
-    A change of trouble ends the connections that are open.
+    A change of trouble ends the connections that are open. It damages answers, or else requests.
     """
 
     peer: int
     port: int = 0
+    damages_requests: bool = False
     _trouble: Trouble = Trouble.NONE
     _server: asyncio.Server | None = None
     _open: set[asyncio.Task[None]] = field(default_factory=set)
@@ -85,28 +90,51 @@ class Line:
     async def _pass_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if self._trouble is Trouble.HANG:
             await reader.read()
-        if self._trouble is Trouble.GARBAGE:
+        if self._trouble is Trouble.GARBAGE and not self.damages_requests:
             await reader.read(1)
             writer.write(GARBAGE)
             await writer.drain()
             return
         there, back = await asyncio.open_connection("127.0.0.1", self.peer)
-        asking = asyncio.create_task(_copy(reader, back))
+        damaged, whole = ((there, writer), (reader, back))
+        if self.damages_requests:
+            damaged, whole = whole, damaged
+        passing = asyncio.create_task(_copy(*whole))
         try:
-            if self._trouble is Trouble.HALF:
-                answer = await there.read(65536)
-                # Most of a long answer, so that its head is whole.
-                writer.write(answer[: max(len(answer) // 2, len(answer) - 8)])
+            await self._damage(*damaged)
+            if self.damages_requests and self._trouble is not Trouble.HALF:
+                await passing
+        finally:
+            passing.cancel()
+            back.transport.abort()
+
+    async def _damage(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        match self._trouble:
+            case Trouble.GARBAGE:
+                await reader.read(65536)
+                writer.write(GARBAGE)
                 await writer.drain()
-            elif self._trouble is Trouble.SLOW:
-                while block := await there.read(64):
+            case Trouble.HALF:
+                block = await reader.read(65536)
+                # Most of a long block, so that its head is whole.
+                writer.write(block[: max(len(block) // 2, len(block) - 8)])
+                await writer.drain()
+            case Trouble.SLOW:
+                while block := await reader.read(64):
                     writer.write(block)
                     await asyncio.sleep(0.001)
-            else:
-                await _copy(there, writer)
-        finally:
-            asking.cancel()
-            back.transport.abort()
+            case Trouble.TWICE:
+                while block := await reader.read(65536):
+                    writer.write(block + block)
+                    await writer.drain()
+            case Trouble.FLOOD:
+                block = await reader.read(65536)
+                while not writer.is_closing():
+                    writer.write(block)
+                    await writer.drain()
+                    await asyncio.sleep(0)
+            case _:
+                await _copy(reader, writer)
 
 
 async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -1,7 +1,7 @@
-"""One site over each protocol, at a line that fails on command: :data:`PROTOCOLS`.
+"""One site over HTTP, MQTT and VRM each, at a line that fails on command.
 
-Each site has a battery at :data:`SOC` percent, and its peer is real: the bridge's listener,
-mosquitto, or a Modbus server of another make.
+Each site has a battery at :data:`SOC` percent, and its peer is real: the bridge's listener or
+mosquitto.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from exporter.drivers.transport import Transports
 from exporter.drivers.transport.http.json_client import HttpClient
 from exporter.drivers.transport.http.site_client import HttpTransport
 from exporter.drivers.transport.mqtt.broker import MqttTransport
+from exporter.drivers.transport.push import PushTransport
 from exporter.model.snapshot import Snapshot
 from simulator.mqtt_client import connected
 from tests.drivers.bridge import BATTERY, SYSTEM, Bridge, site_trees
 from tests.drivers.json_peer import JsonPeer
-from tests.drivers.modbus_peers import pymodbus_server
 from tests.drivers.mosquitto import Mosquitto, mosquitto
 from tests.drivers.venus.gx import PORTAL, Skewed, device_at
 from tests.drivers.vrm.test_vrm import records
@@ -60,7 +60,8 @@ class SiteClock:
 class SiteUnderTest:
     """A site, the line to it, and how to read it.
 
-    ``set`` puts something else where the state of charge stands; ``server`` is its broker.
+    ``set`` puts something else where the state of charge stands, in a register a raw number;
+    ``server`` is its broker; ``answers`` are the statuses that a node over HTTP got.
     """
 
     driver: Driver
@@ -69,6 +70,7 @@ class SiteUnderTest:
     set: Callable[[Any], None]
     transport: MqttTransport | None = None
     server: Mosquitto | None = None
+    answers: list[int] = field(default_factory=list)
 
     async def read(self) -> Snapshot | None:
         """The next Snapshot, None where nothing is new.
@@ -81,13 +83,21 @@ class SiteUnderTest:
 
 
 @contextlib.asynccontextmanager
-async def _opened(
-    name: str, port: int, clock: SiteClock, url: str, set_: Callable[[Any], None], **options: Any
+async def opened(
+    name: str,
+    port: int,
+    clock: SiteClock,
+    url: str,
+    set_: Callable[[Any], None],
+    push: PushTransport | None = None,
+    **options: Any,
 ) -> AsyncIterator[SiteUnderTest]:
     """The driver of a site whose peer listens on a port; ``url`` has ``{port}`` for the line's."""
     mqtt = MqttTransport()
-    async with Line(port).running() as line, HttpClient() as http:
-        transports = Transports(HttpTransport(http, lambda *_: "Bearer secret"), mqtt=mqtt)
+    line_to = Line(port, damages_requests=push is not None)
+    async with line_to.running() as line, HttpClient() as http:
+        asked = HttpTransport(http, lambda *_: "Bearer secret")
+        transports = Transports(asked, mqtt=mqtt, push=push or PushTransport())
         context = DriverContext(transports, clock.wall, clock.monotonic)
         kind = DRIVERS[name]
         chosen = kind.options.model_validate(options)
@@ -112,7 +122,7 @@ async def venus_http(folder: Path) -> AsyncIterator[SiteUnderTest]:
         port = int(bridge.url.split(":")[2].split("/")[0])
         put = _putting(trees[BATTERY], "Soc")
         url = "http://127.0.0.1:{port}/site"
-        async with _opened("venus-http", port, SiteClock(), url, put) as site:
+        async with opened("venus-http", port, SiteClock(), url, put) as site:
             yield site
 
 
@@ -124,7 +134,7 @@ async def venus_mqtt(folder: Path) -> AsyncIterator[SiteUnderTest]:
         url = "mqtt://127.0.0.1:{port}"
         async with (
             device_at(server.port, trees),
-            _opened("venus-mqtt", server.port, clock, url, put, portal=PORTAL) as site,
+            opened("venus-mqtt", server.port, clock, url, put, portal=PORTAL) as site,
         ):
             site.server = server
             yield site
@@ -134,12 +144,12 @@ async def venus_mqtt(folder: Path) -> AsyncIterator[SiteUnderTest]:
 async def template_http(folder: Path) -> AsyncIterator[SiteUnderTest]:
     document: dict[str, Any] = {"soc": SOC}
     text = "requests: {s: /s}\nreadings:\n  - {quantity: soc_percent, path: soc}\n"
-    template = _template(folder, "http", text)
+    template = template_file(folder, "http", text)
     async with JsonPeer({"/s": document}).running() as peer:
         port = int(peer.url.rpartition(":")[2])
         put = _putting(document, "soc")
         url = "http://127.0.0.1:{port}"
-        async with _opened("template", port, SiteClock(), url, put, template=template) as site:
+        async with opened("template", port, SiteClock(), url, put, template=template) as site:
             yield site
 
 
@@ -150,13 +160,13 @@ async def template_mqtt(folder: Path) -> AsyncIterator[SiteUnderTest]:
         "expires_seconds: 5\ntopics: {s: box/state}\nreadings:\n"
         "  - {quantity: soc_percent, request: s, path: soc}\n"
     )
-    template = _template(folder, "mqtt", text)
+    template = template_file(folder, "mqtt", text)
     with mosquitto(folder) as server:
         put, url = _putting(document, "soc"), "mqtt://127.0.0.1:{port}"
         clock = SiteClock()
         async with (
             _publishing(server, "box/state", lambda: json.dumps(document)),
-            _opened("template-mqtt", server.port, clock, url, put, template=template) as site,
+            opened("template-mqtt", server.port, clock, url, put, template=template) as site,
         ):
             site.server = server
             yield site
@@ -176,24 +186,9 @@ async def push_mqtt(folder: Path) -> AsyncIterator[SiteUnderTest]:
         put, url = _putting(readings, "soc_percent"), "mqtt://127.0.0.1:{port}"
         async with (
             _publishing(server, "fleet/alpha/telemetry", message),
-            _opened("push", server.port, clock, url, put) as site,
+            opened("push", server.port, clock, url, put) as site,
         ):
             site.server = server
-            yield site
-
-
-@contextlib.asynccontextmanager
-async def template_modbus(folder: Path) -> AsyncIterator[SiteUnderTest]:
-    template = _template(
-        folder, "modbus", "readings:\n  - {quantity: soc_percent, register: 100, scale: 0.1}\n"
-    )
-
-    def put(_value: Any) -> None:
-        raise NotImplementedError("a register holds a number and nothing else")
-
-    async with pymodbus_server({1: {100: int(10 * SOC)}}) as port:
-        url = "modbus://127.0.0.1:{port}"
-        async with _opened("template", port, SiteClock(), url, put, template=template) as site:
             yield site
 
 
@@ -209,20 +204,8 @@ async def vrm(folder: Path) -> AsyncIterator[SiteUnderTest]:
     async with peer.running():
         port = int(peer.url.rpartition(":")[2])
         url, block = "http://127.0.0.1:{port}/v2", {"installation": 4711}
-        async with _opened("vrm", port, clock, url, put, vrm=block) as site:
+        async with opened("vrm", port, clock, url, put, vrm=block) as site:
             yield site
-
-
-PROTOCOLS = {
-    "venus-http": venus_http,
-    "venus-mqtt": venus_mqtt,
-    "template": template_http,
-    "template-mqtt": template_mqtt,
-    "template over Modbus": template_modbus,
-    "push": push_mqtt,
-    "vrm": vrm,
-}
-OVER_MQTT = ("venus-mqtt", "template-mqtt", "push")
 
 
 def _trees() -> dict[str, dict[str, Any]]:
@@ -258,7 +241,7 @@ def _putting(document: dict[str, Any], key: str) -> Callable[[Any], None]:
     return put
 
 
-def _template(folder: Path, transport: str, rest: str) -> str:
+def template_file(folder: Path, transport: str, rest: str) -> str:
     path = folder / "box.yaml"
     path.write_text(HEAD.format(transport=transport) + rest, "utf-8")
     return str(path)

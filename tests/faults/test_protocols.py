@@ -13,19 +13,36 @@ import pytest
 
 from exporter.collect.state import FleetState
 from exporter.config.fleet import Fleet
+from exporter.drivers.base import Buffered
 from exporter.drivers.transport.http import json_client
 from exporter.drivers.transport.modbus import gateway
 from exporter.drivers.transport.mqtt import broker, connection, packets
 from exporter.drivers.venus import mqtt_driver, replica, site_reader
 from exporter.model.snapshot import Outcome, ScrapeError, Snapshot
+from exporter.serve.api import telemetry
 from simulator.mqtt_client import connected
 from tests.drivers.mosquitto import EXECUTABLE
+from tests.faults import protocols, pushing_node, register_protocols
 from tests.faults.line import Trouble
-from tests.faults.protocols import OVER_MQTT, PROTOCOLS, SOC, SiteUnderTest
+from tests.faults.protocols import SOC, SiteUnderTest
 
 pytestmark = pytest.mark.stack
 PATIENCE_SECONDS = 60.0
 
+PROTOCOLS = {
+    "venus-http": protocols.venus_http,
+    "venus-mqtt": protocols.venus_mqtt,
+    "template": protocols.template_http,
+    "template-mqtt": protocols.template_mqtt,
+    "template over Modbus": register_protocols.template_modbus,
+    "modbus-tcp": register_protocols.gx_modbus,
+    "sunspec": register_protocols.sunspec,
+    "push": protocols.push_mqtt,
+    "push over HTTP": pushing_node.push_http,
+    "vrm": protocols.vrm,
+}
+OVER_MQTT = ("venus-mqtt", "template-mqtt", "push")
+OVER_MODBUS = ("template over Modbus", "modbus-tcp", "sunspec")
 # Protocol, and the outcome of each trouble of its line.
 TIMEOUT, REFUSED, MALFORMED, TRUNCATED = (
     Outcome.TIMEOUT,
@@ -40,7 +57,11 @@ ROWS: dict[str, tuple[Outcome, Outcome, Outcome, Outcome]] = {
     "template":             (TIMEOUT, REFUSED, MALFORMED, TRUNCATED),
     "template-mqtt":        (TIMEOUT, REFUSED, MALFORMED, REFUSED),
     "template over Modbus": (TIMEOUT, REFUSED, MALFORMED, TRUNCATED),
+    "modbus-tcp":           (TIMEOUT, REFUSED, MALFORMED, TRUNCATED),
+    "sunspec":              (TIMEOUT, REFUSED, MALFORMED, TRUNCATED),
     "push":                 (TIMEOUT, REFUSED, MALFORMED, REFUSED),
+    # Nobody but the node knows why nothing comes.
+    "push over HTTP":       (TIMEOUT, TIMEOUT, TIMEOUT,   TIMEOUT),
     "vrm":                  (TIMEOUT, REFUSED, MALFORMED, TRUNCATED),
 }  # fmt: skip
 TROUBLES = (Trouble.HANG, Trouble.REFUSE, Trouble.GARBAGE, Trouble.HALF)
@@ -55,6 +76,7 @@ CELLS = [
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(json_client, "REQUEST_SECONDS", 1.0)
     monkeypatch.setattr(gateway, "REQUEST_SECONDS", 1.0)
+    monkeypatch.setattr(telemetry, "MESSAGE_SECONDS", 0.01)
     monkeypatch.setattr(connection, "CONNECT_SECONDS", 1.0)
     monkeypatch.setattr(broker, "FIRST_WAIT_SECONDS", 0.05)
     monkeypatch.setattr(broker, "LONGEST_WAIT_SECONDS", 0.2)
@@ -140,7 +162,7 @@ async def test_a_slow_line_carries_everything(
         await settled(site)
 
 
-@pytest.mark.parametrize("name", [name for name in ROWS if name != "template over Modbus"])
+@pytest.mark.parametrize("name", [name for name in ROWS if name not in OVER_MODBUS])
 @pytest.mark.parametrize(
     ("given", "kind"),
     [(7500.0, "a wrong unit"), ("n/a", "text"), ([1, 2], "a list"), ({"a": 1}, "an object"),
@@ -151,31 +173,100 @@ async def test_what_is_no_state_of_charge_is_none(
 ) -> None:
     async with _site(name, tmp_path) as site:
         site.set(given)
-        state = FleetState(Fleet.model_validate(FLEET), 10.0)
-        async with asyncio.timeout(PATIENCE_SECONDS):
-            while True:
-                site.clock.monotonic.ahead += 1000.0 * (name == "vrm")
-                try:
-                    snapshot = await site.read()
-                except ScrapeError as error:
-                    # A node's telemetry is refused as a whole, and a JSON document with such a
-                    # number is none.
-                    if error.outcome is Outcome.MALFORMED:
-                        break
-                if snapshot is not None:
-                    state.apply(snapshot, 1.0)
-                    if math.isnan(soc_of(snapshot)):
-                        break
-                    assert soc_of(snapshot) == SOC
-                await asyncio.sleep(0.05)
+        await without_soc(site, ahead=1000.0 * (name == "vrm"))
         site.set(SOC)
         await settled(site)
 
 
+async def without_soc(site: SiteUnderTest, ahead: float = 0.0) -> None:
+    """Read until the site says nothing of its state of charge; it says nothing wrong before."""
+    state = FleetState(Fleet.model_validate(FLEET), 10.0)
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while True:
+            site.clock.monotonic.ahead += ahead
+            snapshot = None
+            try:
+                snapshot = await site.read()
+            except ScrapeError as error:
+                # A node's telemetry is refused as a whole, and a JSON document with such a number
+                # is none.
+                if error.outcome is Outcome.MALFORMED:
+                    return
+            if snapshot is not None:
+                state.apply(snapshot, 1.0)
+                if math.isnan(soc_of(snapshot)):
+                    return
+                assert soc_of(snapshot) == SOC
+            if UNPROCESSABLE in site.answers:
+                return
+            await asyncio.sleep(0.05)
+
+
+@pytest.mark.parametrize("name", OVER_MODBUS)
+@pytest.mark.parametrize("raw", [7500, 0xFFFF, 0x8000], ids=["a wrong unit", "ones", "a sign"])
+async def test_a_register_that_is_no_state_of_charge(tmp_path: Path, name: str, raw: int) -> None:
+    async with _site(name, tmp_path) as site:
+        site.set(raw)
+        await without_soc(site)
+        site.set(SOC)
+        await settled(site)
+
+
+@pytest.mark.parametrize("name", [*OVER_MODBUS, "push over HTTP"])
+async def test_what_comes_twice_counts_once(tmp_path: Path, name: str) -> None:
+    """Replies that come twice are those of no later request; points that come twice are one."""
+    async with _site(name, tmp_path) as site:
+        await site.line.set(Trouble.TWICE)
+        times: list[float] = []
+        for _ in range(10):
+            with contextlib.suppress(ScrapeError):
+                snapshot = await site.read()
+                if snapshot is not None:
+                    assert soc_of(snapshot) == SOC or math.isnan(soc_of(snapshot))
+                    times.append(snapshot.time)
+            await asyncio.sleep(0.05)
+        if isinstance(site.driver, Buffered):
+            times += [earlier.time for earlier in site.driver.drain()]
+        assert len(times) == len(set(times))
+        await site.line.set(Trouble.NONE)
+        await settled(site)
+
+
+@pytest.mark.parametrize("name", [*OVER_MODBUS, "venus-http", "template", "vrm"])
+async def test_an_answer_without_an_end(tmp_path: Path, name: str) -> None:
+    """It is read as far as an answer may be long, whatever of it makes sense."""
+    async with _site(name, tmp_path) as site:
+        await site.line.set(Trouble.FLOOD)
+        for _ in range(10):
+            site.clock.monotonic.ahead += 1000.0 * (name == "vrm")
+            with contextlib.suppress(ScrapeError):
+                snapshot = await site.read()
+                assert snapshot is None or soc_of(snapshot) == SOC or math.isnan(soc_of(snapshot))
+            await asyncio.sleep(0)
+        await site.line.set(Trouble.NONE)
+        await settled(site)
+
+
+async def test_a_node_that_floods_is_slowed_down(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(telemetry, "MESSAGE_SECONDS", 1.0)
+    monkeypatch.setattr(telemetry, "MESSAGES_AT_ONCE", 5)
+    monkeypatch.setattr(pushing_node, "PUBLISH_SECONDS", 0.0)
+    async with _site("push over HTTP", tmp_path) as site:
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while TOO_MANY not in site.answers:
+                with contextlib.suppress(ScrapeError):
+                    await site.read()
+                await asyncio.sleep(0.05)
+        await settled(site)
+
+
+UNPROCESSABLE, TOO_MANY = 422, 429
 FLEET = {"sites": [{"id": "alpha", "api_endpoint": "http://a"}]}
 
 
-@pytest.mark.parametrize("name", ["push", "vrm"])
+@pytest.mark.parametrize("name", ["push", "push over HTTP", "vrm"])
 @pytest.mark.parametrize("off", [-7200.0, 7200.0])
 async def test_a_clock_that_is_off_moves_no_time(tmp_path: Path, name: str, off: float) -> None:
     """The others have no time of the site: what they read is of now."""
@@ -202,8 +293,8 @@ async def test_a_broker_that_is_gone_for_an_hour(tmp_path: Path, name: str) -> N
     async with _site(name, tmp_path) as site:
         assert site.server is not None
         site.server.stop()
-        for _ in range(60):
-            await failing(site, REFUSED, ahead=60.0)
+        for _ in range(12):
+            await failing(site, REFUSED, ahead=300.0)
         site.server.start()
         await settled(site)
 
