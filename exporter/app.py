@@ -66,7 +66,7 @@ from exporter.store.line_protocol import event_line, snapshot_lines
 from exporter.store.project_writers import writers_of
 from exporter.store.queue_stats import SpoolNumbers
 from exporter.store.writer import Writer
-from scoring.solar import Expected
+from scoring.pv_power import Expected
 
 log = logging.getLogger(__name__)
 

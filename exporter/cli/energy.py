@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 import typer
 
 from exporter.cli import client
+from exporter.cli.pv_tables import pv_sentences
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -34,6 +35,9 @@ def energy(
         typer.Option("--tz", help="Time zone in which days begin; of one site its own."),
     ] = None,
     course: Annotated[bool, typer.Option("--course", help="Also each step.")] = False,
+    pv: Annotated[
+        bool, typer.Option("--pv", help="Also PV against the sun, by day and inverter.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Plain JSON, with all evidence.")] = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="The course as CSV, in kWh.")] = False,
     url: Annotated[
@@ -57,7 +61,7 @@ def energy(
     elif as_csv:
         _csv(found)
     else:
-        _show(found, course=course)
+        _show(found, course=course, pv=pv)
 
 
 def _zone(sites: list[str]) -> str | None:
@@ -65,8 +69,9 @@ def _zone(sites: list[str]) -> str | None:
     return None if len(sites) == 1 else client.local_zone()
 
 
-def _show(found: dict[str, Any], *, course: bool) -> None:
+def _show(found: dict[str, Any], *, course: bool, pv: bool) -> None:
     from exporter.cli.console import console, plain_table
+    from exporter.cli.pv_tables import show_pv
 
     out = console()
     names = [row["name"] for row in found["by_site"]]
@@ -96,6 +101,10 @@ def _show(found: dict[str, Any], *, course: bool) -> None:
         out.print(_links(found))
     if course:
         out.print(_course(found))
+    if pv and found["pv"] is None:
+        out.print("No day of PV was judged: it needs FLEETSCOPE_FORECASTS or FLEETSCOPE_WEATHER.")
+    elif pv:
+        show_pv(out, found["pv"], lambda time: _moment(found, time))
 
 
 def _span(found: dict[str, Any]) -> str:
@@ -126,6 +135,8 @@ def _sentences(found: dict[str, Any]) -> list[str]:
     if found["unaccounted_kwh"] is not None:
         lines.append(f"{found['unaccounted_kwh']:,.1f} kWh were lost or are measured nowhere.")
     cost, co2 = found["cost"], found["co2"]
+    if found["pv"] is not None:
+        lines += pv_sentences(found["pv"], cost)
     if cost is not None:
         line = (
             f"Cost {cost['net']:,.2f} {cost['currency']}: {cost['import_cost']:,.2f} for energy, "

@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from exporter.config.fleet import Site
-from scoring.solar import Expected, sum_of_arrays
+from exporter.config.site_kinds import PvArray
+from scoring.pv_power import Expected, sum_of_arrays
 
 FloatArray = NDArray[np.float64]
 
@@ -21,8 +22,10 @@ class PvArrays:
 
     Attributes
     ----------
-    panels : float array, shape (5, M)
-        Latitude, longitude, tilt, azimuth (degrees) and capacity (kW) of each; NaN where unknown.
+    panels : float array, shape (7, M)
+        Latitude, longitude, tilt, azimuth (degrees), capacity (kW), temperature coefficient (1/°C)
+        and losses (share) of each, as :func:`scoring.pv_power.expected_power` takes them; NaN
+        where unknown.
     site_of : int array, shape (M,)
         Row of the site that it belongs to.
     limit_w : float array, shape (N,)
@@ -38,21 +41,13 @@ class PvArrays:
         """The arrays of sites; a site without a block ``pv`` is one array."""
         columns, rows = [], []
         for row, site in enumerate(sites):
-            given: list[tuple[float | None, float | None, float | None]]
-            given = [(a.tilt, a.azimuth, a.kwp) for a in site.pv.arrays] if site.pv else []
-            for tilt, azimuth, kwp in given or [(None, None, site.solar_capacity_kw)]:
+            given: tuple[PvArray | None, ...] = site.pv.arrays if site.pv else ()
+            for array in given or (None,):
                 rows.append(row)
-                columns.append(
-                    (
-                        *(site.latitude, site.longitude),
-                        site.tilt if tilt is None else tilt,
-                        site.azimuth if azimuth is None else azimuth,
-                        kwp,
-                    )
-                )
+                columns.append(_panel(site, array))
         limits = [site.pv.ac_limit_kw if site.pv else None for site in sites]
         return cls(
-            np.array([[math.nan if v is None else v for v in c] for c in columns]).T.reshape(5, -1),
+            np.array([[math.nan if v is None else v for v in c] for c in columns]).T.reshape(7, -1),
             np.array(rows, dtype=np.intp),
             np.array([math.nan if kw is None else 1000.0 * kw for kw in limits]),
         )
@@ -69,3 +64,17 @@ class PvArrays:
         if expected is None or not self.limit_w.size:
             return expected
         return sum_of_arrays(expected, self.site_of, self.limit_w)
+
+
+def _panel(site: Site, array: PvArray | None) -> tuple[float | None, ...]:
+    place = site.latitude, site.longitude
+    if array is None:
+        return *place, site.tilt, site.azimuth, site.solar_capacity_kw, None, None
+    return (
+        *place,
+        site.tilt if array.tilt is None else array.tilt,
+        site.azimuth if array.azimuth is None else array.azimuth,
+        array.kwp,
+        array.temperature_coefficient,
+        None if array.losses_percent is None else array.losses_percent / 100,
+    )

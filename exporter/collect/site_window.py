@@ -13,8 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scoring.grid import Nominal
+from scoring.pv_power import Expected
 from scoring.rules import VOLTAGE_TOLERANCE
-from scoring.solar import Expected, exclude_mask
+from scoring.solar import exclude_mask
 from scoring.window import (
     DAY_SECONDS,
     DAYS,

@@ -30,7 +30,8 @@ from exporter.model.snapshot import (
 )
 from scoring.fleet import Required
 from scoring.grid import Nominal
-from scoring.solar import Expected, exclude_mask
+from scoring.pv_power import Expected
+from scoring.solar import exclude_mask
 
 FloatArray = NDArray[np.float64]
 
@@ -340,7 +341,7 @@ class FleetState:
 
         Parameters
         ----------
-        expected : scoring.solar.Expected
+        expected : scoring.pv_power.Expected
             What the sun allows now.
         seconds : float
             Time since the moment before.

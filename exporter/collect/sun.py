@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from exporter.model.workers import Program, ProgramError
-from scoring.solar import Expected
+from scoring.pv_power import Expected
 
 STEP_SECONDS = 60.0
 STEPS = 30
@@ -62,9 +62,9 @@ async def outlook(ids: Sequence[str], time: float, sites: FloatArray) -> Outlook
     ids : sequence of N str
     time : float
         Unix seconds.
-    sites : float array, shape (5, N)
-        Latitude, longitude, tilt, azimuth and capacity of each array, as
-        :func:`scoring.solar.expected_power` takes them.
+    sites : float array, shape (K, N)
+        Latitude, longitude, tilt, azimuth, capacity and what else is known of each array, as
+        :func:`scoring.pv_power.expected_power` takes them.
 
     Raises
     ------
@@ -82,7 +82,7 @@ async def outlook(ids: Sequence[str], time: float, sites: FloatArray) -> Outlook
 
 def main() -> None:
     """Read what :func:`outlook` writes, and write the values."""
-    from scoring.solar import expected_power
+    from scoring.pv_power import expected_power
 
     given = np.load(io.BytesIO(sys.stdin.buffer.read()))
     found = [expected_power(float(time), *given["sites"]) for time in given["times"]]

@@ -341,6 +341,11 @@ class Settings(BaseSettings):
     contracts: Path | None = Field(
         None, description="Contracts of the portfolio, YAML (docs/portfolio.md)"
     )
+    weather: Path | None = Field(
+        None,
+        description="Where irradiance and temperature of sites come from, YAML; PV is judged by "
+        "them (docs/energy.md)",
+    )
     forecasts: bool = Field(
         False,
         description="Forecast PV and load of each site every hour, in a process of its own, and "

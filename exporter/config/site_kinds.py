@@ -94,6 +94,12 @@ class PvArray(_Block):
     azimuth: Annotated[Number, Field(ge=0, le=360)] | None = Field(
         None, description="Degrees east of north; the site's `azimuth` where it is not given"
     )
+    temperature_coefficient: Annotated[Number, Field(ge=-0.02, le=0)] | None = Field(
+        None, description="Change of power per °C of the cells, of the data sheet; -0.0035"
+    )
+    losses_percent: Annotated[Number, Field(ge=0, le=60)] | None = Field(
+        None, description="Lost between panels and inverter; 14"
+    )
 
 
 class Pv(_Block):

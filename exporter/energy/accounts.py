@@ -17,6 +17,7 @@ from exporter.config.fleet import Site
 from exporter.energy.buckets import Step, edges, gathered
 from exporter.energy.market_prices import Prices, read_prices
 from exporter.energy.measured import EXPECTED, FLOWS, Measured, MeasuredFlows, read_flows
+from exporter.energy.stored_pv import PvAccount, read_pv_days
 from exporter.energy.tariff_file import Tariff, TariffFile, zone_of_site
 from exporter.history.influxql import InfluxQL
 from scoring.flows import links, self_consumption, self_sufficiency, unaccounted_kwh
@@ -25,6 +26,8 @@ FloatArray = NDArray[np.float64]
 BASES = (900, 3600, 86_400)
 MOST_VALUES = 1_500_000
 """Of InfluxDB for one account; more is read in coarser steps."""
+MOST_PV_DAYS = 40_000
+"""Days times sites."""
 GRAMS_PER_KG = 1000.0
 
 
@@ -117,6 +120,8 @@ class Account:
     cost : float array, shape (K,), or None
     base_seconds : int
         Length of the steps that it was worked out in.
+    pv : PvAccount or None
+        PV against the sun over the days that begin in the period; None where there are too many.
     """
 
     start: float
@@ -132,6 +137,7 @@ class Account:
     money: Money | None = None
     cost: FloatArray | None = None
     co2: Co2Sum | None = None
+    pv: PvAccount | None = None
     statements: list[str] = field(default_factory=list)
 
     def kwh(self, flow: str) -> float | None:
@@ -203,6 +209,8 @@ async def account(
     _add_links(made, found)
     if tariffs is not None:
         _add_money(made, found, sites, tariffs, prices)
+    if len(sites) * (end - start) <= MOST_PV_DAYS * 86_400:
+        made.pv = await read_pv_days(stored, ids, start, end)
     return made
 
 

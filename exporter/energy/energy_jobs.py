@@ -1,4 +1,5 @@
-"""What the collector does about energy beside polling: prices, forecasts every hour, plans."""
+"""What the collector does about energy beside polling: prices, weather, and every hour forecasts,
+plans and PV against the sun."""
 
 from __future__ import annotations
 
@@ -14,7 +15,11 @@ from exporter.config.side_file import SideFileError
 from exporter.energy.forecasts import KEPT_AT
 from exporter.energy.outlook_process import OutlookProcess, SiteNow
 from exporter.energy.price_feed import LINES_PER_BATCH, PriceFeed
+from exporter.energy.pv_days import KEPT_AT as DAYS_KEPT_AT
+from exporter.energy.pv_job import PvTask
 from exporter.energy.tariff_file import TariffFile, load_tariffs
+from exporter.energy.weather_feed import WeatherFeed
+from exporter.energy.weather_file import WeatherFile, load_weather
 from exporter.model.workers import BrokenProcessPool
 from exporter.store.influx import NoAnswerError
 from exporter.store.project_writers import ProjectWriters
@@ -37,8 +42,9 @@ class EnergyJobs:
     ----------
     writers : ProjectWriters
     tariffs : TariffFile or None
-    outlook : OutlookProcess or None
-        None where forecasts are off.
+    weather : WeatherFile or None
+    forecasts : bool
+        Whether PV and load are forecast.
     latest : callable
         The latest Assessment.
     """
@@ -47,17 +53,26 @@ class EnergyJobs:
         self,
         writers: ProjectWriters,
         tariffs: TariffFile | None,
-        outlook: OutlookProcess | None,
+        weather: WeatherFile | None,
         latest: Callable[[], FleetAssessment],
+        *,
+        forecasts: bool,
     ) -> None:
         self._writers = writers
         self._tariffs = tariffs
-        self._outlook = outlook
+        self._weather = weather
+        self._forecasts = forecasts
+        self._outlook = OutlookProcess() if forecasts or weather else None
         self._latest = latest
-        # Prices belong to no project.
+        # Prices and weather belong to no project.
         own = writers.of(None)
         self._feed = (
             PriceFeed(tariffs, own, time.time) if tariffs and tariffs.series and own else None
+        )
+        self._sky = (
+            WeatherFeed(weather, own, lambda: latest().fleet.sites, time.time)
+            if weather and own
+            else None
         )
         self._forecast_hour = -math.inf
         self._complained = False
@@ -71,23 +86,28 @@ class EnergyJobs:
         Raises
         ------
         SystemExit
-            The tariff file cannot be used.
+            The tariff file or the weather file cannot be used.
         """
         if not writers.by_project:
             return None
         try:
             tariffs = load_tariffs(settings.tariffs) if settings.tariffs else None
+            weather = load_weather(settings.weather) if settings.weather else None
         except SideFileError as error:
             raise SystemExit(f"fleetscope: {error}") from error
-        if tariffs is None and not settings.forecasts:
+        if tariffs is None and weather is None and not settings.forecasts:
             return None
-        return cls(writers, tariffs, OutlookProcess() if settings.forecasts else None, latest)
+        return cls(writers, tariffs, weather, latest, forecasts=settings.forecasts)
 
     async def turn(self) -> None:
         """Do what is due."""
         if self._feed is not None:
             await self._feed.turn()
+        waits = self._sky is not None and await self._sky.turn()
         now = time.time()
+        if waits and self._forecast_hour == -math.inf:
+            # What was read a moment ago is not stored yet, and days are judged once.
+            return
         if self._outlook is None or now // HOUR <= self._forecast_hour:
             return
         try:
@@ -107,12 +127,22 @@ class EnergyJobs:
         for key, writer, connection in databases:
             sites = [s for s in self._sites() if self._writers.key_of(s.site.project) == key]
             parts = [sites[n : n + SITES_AT_ONCE] for n in range(0, len(sites), SITES_AT_ONCE)]
-            for part in parts:
-                await _put(writer, await outlook.forecasts(connection, part, now))
-            await _put(writer, await outlook.neighbours(sites))
-            if self._tariffs is not None:
+            if self._forecasts:
                 for part in parts:
-                    await _put(writer, await outlook.plans(prices, part, now, self._tariffs))
+                    await _put(writer, await outlook.forecasts(connection, part, now))
+                await _put(writer, await outlook.neighbours(sites))
+                if self._tariffs is not None:
+                    for part in parts:
+                        await _put(writer, await outlook.plans(prices, part, now, self._tariffs))
+            for part in parts:
+                tasks = [self._pv_task(one) for one in part]
+                days, slots = await outlook.pv_days(connection, prices, tasks, now)
+                await _put(writer, days, DAYS_KEPT_AT)
+                await _put(writer, slots)
+
+    def _pv_task(self, one: SiteNow) -> PvTask:
+        place = self._weather.place_of(one.site) if self._weather is not None else None
+        return PvTask(one.site, one.device, place, self._tariffs)
 
     def _sites(self) -> list[SiteNow]:
         latest = self._latest()
@@ -126,14 +156,16 @@ class EnergyJobs:
         """End the process and close connections; blocks for up to five seconds."""
         if self._feed is not None:
             self._feed.close()
+        if self._sky is not None:
+            self._sky.close()
         if self._outlook is not None:
             self._outlook.close()
 
 
-async def _put(writer: Writer, lines: Sequence[str]) -> None:
+async def _put(writer: Writer, lines: Sequence[str], kept_at: str = KEPT_AT) -> None:
     queue = writer.queue
     for start in range(0, len(lines), LINES_PER_BATCH):
         while queue.bytes > QUEUE_SHARE * queue.limit:  # noqa: ASYNC110 - as roll-ups wait
             await asyncio.sleep(1.0)
         part = lines[start : start + LINES_PER_BATCH]
-        writer.put(compress(part, time.time(), KEPT_AT))
+        writer.put(compress(part, time.time(), kept_at))

@@ -82,6 +82,8 @@ class Measured:
         Time of which it is known.
     steps_kwh : float array, shape (K,)
         Energy of each step; NaN where nothing is known of it.
+    steps_seconds : float array, shape (K,)
+        Observed time of each step; 0 of a counter.
     source : "counter" or "power"
     resets, glitches : int
         Of a counter.
@@ -90,6 +92,7 @@ class Measured:
     kwh: float
     seconds: float
     steps_kwh: FloatArray
+    steps_seconds: FloatArray
     source: Source
     resets: int = 0
     glitches: int = 0
@@ -209,4 +212,8 @@ def _measured(energy: Energy, source: Source, starts: FloatArray) -> Measured:
     kwh = np.bincount(places, energy.steps_kwh, len(starts))
     known = np.bincount(places, minlength=len(starts)) > 0
     steps[known] = kwh[known]
-    return Measured(energy.kwh, energy.seconds, steps, source, energy.resets, energy.glitches)
+    seconds = np.zeros(len(starts))
+    np.add.at(seconds, places, energy.steps_seconds)
+    return Measured(
+        energy.kwh, energy.seconds, steps, seconds, source, energy.resets, energy.glitches
+    )

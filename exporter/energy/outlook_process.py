@@ -14,6 +14,7 @@ from exporter.config.fleet import Site
 from exporter.energy.forecasts import Forecaster, Issued, forecast_lines, from_neighbours
 from exporter.energy.market_prices import Prices, read_prices
 from exporter.energy.plans import SitePlan, plan_lines, plan_site
+from exporter.energy.pv_job import PvJob, PvTask
 from exporter.energy.site_past import QUANTITIES, SitePast, read_past
 from exporter.energy.tariff_file import TariffFile
 from exporter.history.influxql import InfluxQL
@@ -44,6 +45,7 @@ class _Memory:
     forecaster: Forecaster = field(default_factory=Forecaster)
     pasts: dict[str, SitePast] = field(default_factory=dict)
     issued: dict[tuple[str, str], Issued] = field(default_factory=dict)
+    pv: PvJob = field(default_factory=PvJob)
 
 
 _memory = _Memory()
@@ -71,6 +73,13 @@ class OutlookProcess:
         """Plan for some sites by their newest forecasts and the prices of a database; returns lines
         to store."""
         return await self._process.run(_plans, connection, tuple(sites), now, tariffs)
+
+    async def pv_days(
+        self, connection: Connection, weathers: Connection, tasks: Sequence[PvTask], now: float
+    ) -> tuple[list[str], list[str]]:
+        """Judge PV of some sites up to the last full hour, by the past of a database and weather
+        and prices of another; returns lines to store of days and of quarter hours."""
+        return await self._process.run(_pv_days, connection, weathers, tuple(tasks), now)
 
     async def neighbours(self, sites: Sequence[SiteNow]) -> list[str]:
         """Forecast sites without a past of their own by others; returns lines to store."""
@@ -153,6 +162,12 @@ def _neighbours(sites: Sequence[SiteNow]) -> list[str]:
                 _memory.issued[one.site.id, quantity] = made
                 lines += forecast_lines(made)
     return lines
+
+
+def _pv_days(
+    connection: Connection, weathers: Connection, tasks: Sequence[PvTask], now: float
+) -> tuple[list[str], list[str]]:
+    return asyncio.run(_memory.pv.judge(connection, weathers, tasks, now))
 
 
 def _plans(

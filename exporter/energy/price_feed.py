@@ -5,19 +5,17 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
-from pathlib import Path
 
+from exporter.energy.fetching import FetchError, fetched, file_stamp
 from exporter.energy.market_prices import KEPT_AT, PriceError, Prices, parse_prices, price_lines
 from exporter.energy.tariff_file import TO_PER_KWH, Series, TariffFile
-from exporter.model.http import HttpClient, RequestError
+from exporter.model.http import HttpClient
 from exporter.model.workers import BlockingCalls
 from exporter.store.queue import compress
 from exporter.store.writer import Writer
 
 log = logging.getLogger(__name__)
 
-LONGEST_SECONDS = 30.0
-LARGEST_BYTES = 16 * 1024 * 1024
 LINES_PER_BATCH = 5000
 AT_ONCE = 2
 
@@ -52,17 +50,17 @@ class PriceFeed:
 
     def _due(self, name: str, series: Series) -> bool:
         if series.file is not None:
-            return self._changed.get(name) != _stamp(series.file)
+            return self._changed.get(name) != file_stamp(series.file)
         return self._wall_clock() - self._read.get(name, 0.0) >= 60 * series.refresh_minutes
 
     async def _renew(self, name: str) -> None:
         series = self._series[name]
         self._read[name] = self._wall_clock()
         if series.file is not None:
-            self._changed[name] = _stamp(series.file)
+            self._changed[name] = file_stamp(series.file)
         try:
             prices = await self._calls.run(self._parsed, series)
-        except PriceError as error:
+        except (PriceError, FetchError) as error:
             if self._complaints.get(name) != str(error):
                 self._complaints[name] = str(error)
                 log.error("prices of %s: %s", name, error)
@@ -78,37 +76,11 @@ class PriceFeed:
 
         Raises
         ------
-        PriceError
+        PriceError, FetchError
         """
-        return parse_prices(self._body(series), TO_PER_KWH[series.unit])
-
-    def _body(self, series: Series) -> bytes:
-        if series.file is not None:
-            try:
-                if series.file.stat().st_size > LARGEST_BYTES:
-                    raise PriceError("the file is larger than 16 MiB")
-                return series.file.read_bytes()
-            except OSError as error:
-                raise PriceError(f"the file cannot be read: {error.strerror}") from error
-        assert series.url is not None  # one of the two is given
-        try:
-            reply = self._http.request(
-                "GET", series.url, seconds=LONGEST_SECONDS, largest=LARGEST_BYTES
-            )
-        except RequestError as error:
-            raise PriceError(str(error)) from error
-        if reply.status != 200:
-            raise PriceError(f"{series.url} answered {reply.status}")
-        return reply.body
+        body = fetched(self._http, series.file, series.url)
+        return parse_prices(body, TO_PER_KWH[series.unit])
 
     def close(self) -> None:
         """Close connections."""
         self._http.close()
-
-
-def _stamp(path: Path) -> int:
-    """What changes when a file does; 0 for an absent one."""
-    try:
-        return path.stat().st_mtime_ns
-    except OSError:
-        return 0

@@ -10,12 +10,11 @@ from numpy.typing import NDArray
 
 from exporter.config.fleet import Site
 from exporter.energy.measured import FLOWS, read_flows
+from exporter.energy.pv_expected import can_expect, expected_slots
+from exporter.energy.slot_readings import SlotReading, read_one
 from exporter.energy.tariff_file import zone_of_site
-from exporter.history.influxql import InfluxQL, between, quoted
-from exporter.history.level_choice import table
-from exporter.model.levels import LEVELS
+from exporter.history.influxql import InfluxQL, quoted
 from scoring.forecast import HORIZON_SLOTS, SLOT_SECONDS, Series
-from scoring.solar import expected_power
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -95,26 +94,10 @@ async def read_charge(
     ------
     exporter.history.influxql.NoAnswerError
     """
-    found = np.full(last - first, np.nan)
-    where = f'"site" = {quoted(site)}' + (f' AND "device" = {quoted(device)}' if device else "")
-    span = between(first * SLOT_SECONDS, last * SLOT_SECONDS)
-    level = LEVELS[1]
-    for source, column in (
-        (table(level, "battery"), "soc_percent_mean"),
-        (table(None, "battery"), "soc_percent"),
-    ):
-        if not np.isnan(found).any():
-            break
-        read = await stored.select(
-            f'SELECT mean("{column}") FROM {source} WHERE {where} AND {span} '  # noqa: S608
-            f"GROUP BY time({SLOT_SECONDS}s) fill(none)"
-        )
-        for series in read[:1]:
-            for time, value in series.rows:
-                place = int(time // (1000 * SLOT_SECONDS)) - first
-                if value is not None and 0 <= place < len(found) and np.isnan(found[place]):
-                    found[place] = value
-    return found
+    where = f'"device" = {quoted(device)}' if device else ""
+    return await read_one(
+        stored, site, SlotReading("battery", "soc_percent", where=where), first, last
+    )
 
 
 def clock_of(site: Site, first: int, count: int) -> tuple[IntArray, IntArray]:
@@ -136,28 +119,6 @@ def clock_of(site: Site, first: int, count: int) -> tuple[IntArray, IntArray]:
 
 def clear_sky(site: Site, first: int, count: int) -> FloatArray | None:
     """AC power under a clear sky in the middle of some slots, W; None without place or size."""
-    if site.latitude is None or site.longitude is None:
+    if not can_expect(site):
         return None
-    arrays = [(a.kwp, a.tilt, a.azimuth) for a in site.pv.arrays] if site.pv is not None else []
-    if not arrays and site.solar_capacity_kw:
-        arrays = [(site.solar_capacity_kw, None, None)]
-    if not arrays:
-        return None
-    times = SLOT_SECONDS * (np.arange(first, first + count, dtype=np.float64) + 0.5)
-
-    def all_of(value: float | None, other: float | None = None) -> FloatArray:
-        known = value if value is not None else other
-        return np.full(count, np.nan if known is None else known)
-
-    total = np.zeros(count)
-    for kwp, tilt, azimuth in arrays:
-        total += expected_power(
-            times,
-            all_of(site.latitude),
-            all_of(site.longitude),
-            all_of(tilt, site.tilt),
-            all_of(azimuth, site.azimuth),
-            all_of(kwp),
-        ).power_w
-    limit = site.pv.ac_limit_kw if site.pv is not None else None
-    return np.minimum(total, 1000 * limit) if limit else total
+    return expected_slots(site, first, count, None).power_w

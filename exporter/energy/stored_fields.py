@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from exporter.energy import forecasts, market_prices, plans
+from exporter.energy import forecasts, market_prices, plans, pv_days, weather
+from scoring.pv_losses import CAUSE_LABELS
 
 Field = tuple[str, str]
 """Unit and meaning."""
@@ -97,6 +98,69 @@ STORED: Mapping[str, Stored] = MappingProxyType(
             {
                 "price": ("–", "Per kWh, in the currency of the tariff file; of CO2 grams"),
                 "seconds": ("s", "How long it counts"),
+            },
+        ),
+        weather.MEASUREMENT: Stored(
+            weather.KEPT_AT,
+            ("place",),
+            "What the sources of the weather file say: the name of a source, and for one that is "
+            "asked by place its coordinates.",
+            {"seconds": ("s", "How long it counts")}
+            | {column.name: (column.unit, column.meaning) for column in weather.COLUMNS},
+        ),
+        pv_days.EXPECTED: Stored(
+            pv_days.SLOTS_KEPT_AT,
+            ("site",),
+            "One row a quarter hour: what the PV of a site should give.",
+            {
+                "expected_w": ("W", "In its weather, else under a clear sky; up to the AC limit"),
+                "poa_w_m2": ("W/m²", "Irradiance in the plane of the arrays"),
+                "by_weather": ("–", "1 where irradiance is known"),
+            },
+        ),
+        pv_days.DAYS: Stored(
+            pv_days.KEPT_AT,
+            ("site",),
+            "One row a day of the site's time zone, stamped with its beginning: PV against the sun "
+            "over what was observed.",
+            {
+                "measured_kwh": ("kWh", "Made"),
+                "expected_kwh": ("kWh", "Expected in the weather, else under a clear sky"),
+                "low_kwh": ("kWh", "Nine of ten days without a fault give more"),
+                "high_kwh": ("kWh", "Nine of ten give less"),
+                "own_band": ("–", "1 where the site's own days show that, 0 where it is assumed"),
+                "clipped_kwh": ("kWh", "Beyond the AC limit, by design; not expected"),
+                "unobserved_kwh": ("kWh", "Expected of the time that was not observed; no loss"),
+                "insolation_kwh_m2": ("kWh/m²", "In the plane of the arrays"),
+                "performance_ratio": ("–", "IEC 61724-1; only with irradiance"),
+                "performance_ratio_25c": ("–", "The same at a cell temperature of 25 °C"),
+                "by_weather": ("–", "1 where irradiance was measured or forecast"),
+                "seconds": ("s", "Length of the day so far"),
+                "soiled_ratio": ("–", "Share that dirt may take now"),
+                "soiling_percent_per_day": ("%", "Trend of the ratio since the last cleaning rain"),
+                "soiling_low": ("%", "The lower end of its 90 % interval"),
+                "soiling_high": ("%", "The upper end"),
+            },
+        ),
+        pv_days.LOSSES: Stored(
+            pv_days.KEPT_AT,
+            ("site", "cause"),
+            "One row a day and cause; all of a day add up to expected less measured. Causes: "
+            + "; ".join(f"`{c.value}`, {label}" for c, label in CAUSE_LABELS.items())
+            + ".",
+            {
+                "kwh": ("kWh", "Lost; of the rest below 0 where more was made than expected"),
+                "value": ("–", "What it would have been worth"),
+                "currency": ("text", "Of the tariff file"),
+            },
+        ),
+        pv_days.INVERTERS: Stored(
+            pv_days.KEPT_AT,
+            ("site", "inverter"),
+            "One row a day and PV inverter with a meter of its own.",
+            {
+                "kwh": ("kWh", "Made"),
+                "lost_kwh": ("kWh", "Made less than its usual share beside the others"),
             },
         ),
     }

@@ -13,7 +13,7 @@ from exporter.evaluation.single_readings import fixed_limits, pv_share, two_sigm
 from exporter.evaluation.spells import Active, Spell, SpellTracker
 from exporter.model.snapshot import Snapshot
 from scoring.issues import Severity
-from scoring.solar import expected_power
+from scoring.pv_power import expected_power
 
 STALE_INTERVALS = 3
 

@@ -11,8 +11,8 @@ from exporter.assess.assessment import FleetAssessment
 from exporter.collect.state import FleetState
 from exporter.evaluation.spells import Active
 from scoring.issues import BoolArray, FloatArray, Severity
+from scoring.pv_power import Expected
 from scoring.rules import VOLTAGE_TOLERANCE
-from scoring.solar import Expected
 
 SIGMAS = 2.0
 FEWEST_MEMBERS = 6

@@ -38,6 +38,8 @@ class Energy:
         Unix seconds, the beginnings of the steps with any energy.
     steps_kwh : float array, shape (K,)
         Energy of each step.
+    steps_seconds : float array, shape (K,)
+        Observed time of each step; 0 of a counter, which knows only the whole.
     resets, glitches : int
         Of a counter: starts from zero, and bad samples, which add nothing.
     """
@@ -46,6 +48,7 @@ class Energy:
     seconds: float = 0.0
     times: FloatArray = field(default_factory=lambda: np.empty(0))
     steps_kwh: FloatArray = field(default_factory=lambda: np.empty(0))
+    steps_seconds: FloatArray = field(default_factory=lambda: np.empty(0))
     resets: int = 0
     glitches: int = 0
 
@@ -123,7 +126,7 @@ class _Steps:
     def __init__(self, step_seconds: int) -> None:
         self._step = step_seconds
         self._found: dict[tuple[str, str], Energy] = {}
-        self._by_step: dict[tuple[str, str], dict[float, float]] = {}
+        self._by_step: dict[tuple[str, str], dict[float, tuple[float, float]]] = {}
         self._read: dict[tuple[str, str], tuple[float, float]] = {}
 
     def of(self, series: Series) -> Energy:
@@ -135,7 +138,8 @@ class _Steps:
         self.of(series).seconds += seconds
         steps = self._by_step.setdefault(_key(series), {})
         begin = time // self._step * self._step
-        steps[begin] = steps.get(begin, 0.0) + kwh
+        before = steps.get(begin, (0.0, 0.0))
+        steps[begin] = before[0] + kwh, before[1] + seconds
 
     def widen(self, series: Series, begin: float, until: float) -> None:
         """A counter was read from ``begin`` to ``until``; it knows what lies between."""
@@ -148,7 +152,8 @@ class _Steps:
         for key, steps in self._by_step.items():
             energy = self._found[key]
             energy.times = np.array(sorted(steps))
-            energy.steps_kwh = np.array([steps[time] for time in sorted(steps)])
+            both = np.array([steps[time] for time in sorted(steps)])
+            energy.steps_kwh, energy.steps_seconds = both[:, 0], both[:, 1]
             energy.kwh = float(energy.steps_kwh.sum())
         return {key: self._found[key] for key in self._by_step}
 

@@ -15,7 +15,7 @@ from exporter.collect.site_window import Moment, SiteConstants, SiteWindow
 from exporter.history.influxql import InfluxQL, NoAnswerError, between, name
 from exporter.history.level_choice import table
 from exporter.model.levels import DAY, LEVELS, Level
-from scoring.solar import Expected
+from scoring.pv_power import Expected
 from scoring.window import DAYS
 
 FloatArray = NDArray[np.float64]

@@ -19,7 +19,7 @@ from exporter.model.cell_findings import SiteCells
 from exporter.model.snapshot import Outcome, Snapshot
 from exporter.serve.api.views import brief, fleet_dict, pack_dicts
 from exporter.serve.shards.part_format import PartError, decode, encode
-from scoring.solar import Expected
+from scoring.pv_power import Expected
 from scoring.status import Status
 from tests.serve.api.served import START, plan, snapshot
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from exporter.assess.assessment import assess
 from exporter.collect.state import FleetState
-from scoring.solar import Expected
+from scoring.pv_power import Expected
 from scoring.status import Status
 from tests.assess.test_assessment import WALL, codes, fleet, snapshot
 

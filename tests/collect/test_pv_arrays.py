@@ -6,7 +6,7 @@ import numpy as np
 
 from exporter.collect.pv_arrays import PvArrays
 from exporter.config.fleet import Site
-from scoring.solar import expected_power
+from scoring.pv_power import expected_power
 
 NOON = 1_782_036_000.0  # 2026-06-21, 10:00 UTC
 PLACE = {"latitude": 48.2, "longitude": 16.4, "api_endpoint": "http://a"}

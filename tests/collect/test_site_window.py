@@ -9,7 +9,7 @@ import pytest
 
 from exporter.collect.site_window import Moment, SiteConstants, SiteWindow
 from scoring.grid import Nominal
-from scoring.solar import Expected
+from scoring.pv_power import Expected
 from scoring.window import BYTES_PER_SITE, DAY_SECONDS, HOUR_SECONDS, FloatArray
 
 BEGIN = 20_000 * DAY_SECONDS

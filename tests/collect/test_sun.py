@@ -9,7 +9,7 @@ import pytest
 
 from exporter.collect import sun
 from exporter.collect.sun import STEP_SECONDS, STEPS, Outlook, SunError, outlook
-from scoring.solar import Expected, expected_power
+from scoring.pv_power import Expected, expected_power
 
 # 2026-06-21, from a little before sunrise in the first place.
 TIME = 1_782_014_400.0

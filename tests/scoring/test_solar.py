@@ -13,14 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from scoring.solar import (
-    Expected,
-    assess_solar,
-    exclude_mask,
-    expected_power,
-    neighbour_medians,
-    performance_ratio,
-)
+from scoring.pv_power import Expected, expected_power
+from scoring.solar import assess_solar, exclude_mask, neighbour_medians, performance_ratio
 
 SEEDED = settings(derandomize=True, deadline=None)
 Array = NDArray[np.float64]
@@ -201,7 +195,7 @@ def test_shapes_must_agree() -> None:
 
 def test_importing_the_module_does_not_import_pvlib_or_pandas() -> None:
     program = (
-        "import sys, scoring.solar; print([m for m in ('pvlib', 'pandas') if m in sys.modules])"
+        "import sys, scoring.pv_power; print([m for m in ('pvlib', 'pandas') if m in sys.modules])"
     )
     done = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=True

@@ -25,6 +25,7 @@ from exporter.history.influxql import InfluxQL, NoAnswerError
 from exporter.serve.api import schemas
 from exporter.serve.api.energy_schemas import EnergyReply
 from exporter.serve.api.enumerations import Parameters
+from exporter.serve.api.pv_reply import pv_shown
 from exporter.serve.api.replies import reply
 from exporter.serve.api.selection import row_of
 
@@ -165,6 +166,7 @@ def shown(made: Account, sites: list[Site], now_w: dict[str, float]) -> dict[str
             "feed_in_kg": round(made.co2.feed_in_kg, 3),
             "unknown_kwh": round(made.co2.unknown_kwh, 3),
         },
+        "pv": pv_shown(made.pv, len(sites)) if made.pv is not None and made.pv.days else None,
         "course": {
             "starts": made.bounds[:-1].tolist(),
             "end": float(made.bounds[-1]),

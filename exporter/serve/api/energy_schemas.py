@@ -80,6 +80,74 @@ class SiteEnergy(TypedDict):
 
 
 @with_config(_CLOSED)
+class PvLoss(TypedDict):
+    """Energy that a cause took."""
+
+    cause: str
+    label: str
+    fault: Annotated[bool, Field(description="Whether somebody has to mend something")]
+    kwh: Annotated[float, Field(description="Of the rest below 0 where more came than expected")]
+    value: Annotated[float | None, Field(description="In the currency of the tariff file")]
+
+
+@with_config(_CLOSED)
+class PvInverter(TypedDict):
+    """A PV inverter with a meter of its own."""
+
+    site: str
+    inverter: str
+    kwh: float
+    lost_kwh: Annotated[float, Field(description="Less than its usual share beside the others")]
+
+
+@with_config(_CLOSED)
+class PvSoiling(TypedDict):
+    """Trend of the performance ratio since the last cleaning; null with too few days."""
+
+    percent_per_day: float | None
+    low: float | None
+    high: float | None
+    soiled_percent: Annotated[float | None, Field(description="What dirt may take now")]
+
+
+@with_config(_CLOSED)
+class PvDayRow(TypedDict):
+    """A day of one site."""
+
+    start: float
+    seconds: float
+    measured_kwh: float
+    expected_kwh: float
+    low_kwh: Annotated[float, Field(description="Nine of ten days without a fault give more")]
+    high_kwh: float
+    own_band: Annotated[bool, Field(description="The site's own days show it; else assumed")]
+    by_weather: bool
+    performance_ratio: float | None
+    performance_ratio_25c: float | None
+    unobserved_kwh: float
+    losses: dict[str, float]
+
+
+@with_config(_CLOSED)
+class PvAgainstSun(TypedDict):
+    """PV against the sun over the days that begin in the period, of what was observed."""
+
+    measured_kwh: float
+    expected_kwh: float
+    lost_kwh: Annotated[float, Field(description="Expected less measured: the sum of all losses")]
+    lost_value: float | None
+    clipped_kwh: Annotated[float, Field(description="Beyond the AC limit by design; no loss")]
+    unobserved_kwh: Annotated[float, Field(description="Expected of unobserved time; no loss")]
+    performance_ratio: Annotated[float | None, Field(description="IEC 61724-1")]
+    performance_ratio_25c: float | None
+    by_weather: Annotated[bool, Field(description="False: some days know only a clear sky")]
+    losses: list[PvLoss]
+    inverters: list[PvInverter]
+    soiling: Annotated[PvSoiling | None, Field(description="Of one site")]
+    days: Annotated[list[PvDayRow], Field(description="Of one site; else empty")]
+
+
+@with_config(_CLOSED)
 class EnergyReply(TypedDict):
     """Energy of sites over a period; a flow that is not there is unknown."""
 
@@ -99,6 +167,7 @@ class EnergyReply(TypedDict):
     links: list[EnergyLink]
     cost: EnergyCost | None
     co2: EnergyCo2 | None
+    pv: Annotated[PvAgainstSun | None, Field(description="Null where no day was judged")]
     course: EnergyCourse
     by_site: list[SiteEnergy]
     queries: list[str]

@@ -1,0 +1,104 @@
+"""PV against the sun as it was stored: the days of sites, added up over a period."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from typing import Any
+
+from exporter.energy.pv_days import DAYS, INVERTERS, KEPT_AT, LOSSES
+from exporter.history.influxql import InfluxQL, any_of, between
+from exporter.history.observed import MOST_NAMED_SITES
+from scoring.pv_losses import CAUSE_LABELS, Cause
+
+Row = dict[str, Any]
+
+
+@dataclass(slots=True)
+class PvAccount:
+    """PV of some sites over whole days that begin in a period.
+
+    Attributes
+    ----------
+    days : list of dict
+        Each row of :data:`exporter.energy.pv_days.DAYS` with ``site``, ``time`` (Unix seconds, its
+        start) and, of one site alone, ``losses`` (cause to kWh).
+    losses : dict of Cause to (kWh, value or None)
+    inverters : dict of (site, name) to (kWh, lost kWh)
+    """
+
+    days: list[Row] = field(default_factory=list)
+    losses: dict[Cause, tuple[float, float | None]] = field(default_factory=dict)
+    inverters: dict[tuple[str, str], tuple[float, float]] = field(default_factory=dict)
+
+    def total(self, name: str) -> float:
+        """The sum of a field over all days, kWh."""
+        return sum(day.get(name) or 0.0 for day in self.days)
+
+    @property
+    def lost_kwh(self) -> float:
+        """Expected less measured."""
+        return self.total("expected_kwh") - self.total("measured_kwh")
+
+    @property
+    def lost_value(self) -> float | None:
+        """What that would have been worth; None without a tariff."""
+        values = [value for _, value in self.losses.values() if value is not None]
+        return sum(values) if values else None
+
+    def ratio(self, name: str) -> float | None:
+        """A performance ratio over all days, by their insolation; None without any."""
+        known = [
+            (day[name], day["insolation_kwh_m2"]) for day in self.days if day.get(name) is not None
+        ]
+        weight = sum(sun for _, sun in known)
+        return sum(value * sun for value, sun in known) / weight if weight > 0 else None
+
+
+async def read_pv_days(
+    stored: InfluxQL, sites: Collection[str], start: float, end: float
+) -> PvAccount:
+    """What is stored of days that begin from ``start`` to before ``end``.
+
+    Raises
+    ------
+    exporter.history.influxql.NoAnswerError
+    """
+    wanted = set(sites)
+    found = PvAccount()
+    by_day: dict[tuple[str, float], Row] = {}
+    of_sites = f"{any_of('site', sites)} AND " if len(wanted) <= MOST_NAMED_SITES else ""
+
+    async def rows(columns: str, measurement: str, groups: str = "") -> list[Row]:
+        by = f" GROUP BY {groups}" if groups else ""
+        read = await stored.select(
+            f'SELECT {columns} FROM "{KEPT_AT}"."{measurement}" '  # noqa: S608
+            f"WHERE {of_sites}{between(start, end)}{by}"
+        )
+        made = [
+            dict(zip(series.columns, row, strict=True)) | series.tags | {"time": row[0] / 1000}
+            for series in read
+            for row in series.rows
+        ]
+        return [row for row in made if row["site"] in wanted]
+
+    for row in await rows("*", DAYS):
+        by_day[row["site"], row["time"]] = row | {"losses": {}}
+    found.days = sorted(by_day.values(), key=lambda row: (row["time"], row["site"]))
+    sums = 'sum("kwh") AS "kwh", sum("value") AS "value"'
+    for row in await rows(sums, LOSSES, '"site", "cause"') if found.days else ():
+        cause = Cause(row["cause"])
+        kwh, value = found.losses.get(cause, (0.0, None))
+        more = row.get("value")
+        value = value if more is None else (value or 0.0) + more
+        found.losses[cause] = kwh + row["kwh"], value
+    found.losses = {cause: found.losses[cause] for cause in CAUSE_LABELS if cause in found.losses}
+    if len(wanted) == 1 and found.days:
+        for row in await rows("*", LOSSES):
+            if (day := by_day.get((row["site"], row["time"]))) is not None:
+                day["losses"][Cause(row["cause"])] = row["kwh"]
+    sums = 'sum("kwh") AS "kwh", sum("lost_kwh") AS "lost_kwh"'
+    for row in await rows(sums, INVERTERS, '"site", "inverter"') if found.days else ():
+        both = row.get("kwh") or 0.0, row.get("lost_kwh") or 0.0
+        found.inverters[row["site"], row["inverter"]] = both
+    return found
