@@ -287,18 +287,15 @@ def _or_mean(read: Mapping[str, FloatArray], name: str) -> FloatArray:
 
 def _noticed(inputs: FleetInputs, answering: BoolArray, no_grid: BoolArray) -> tuple[Finding, ...]:
     """A finding for each rule that a driver's notice decides."""
-    nothing = np.full(answering.shape, np.nan)
-    return tuple(
-        judge(
-            rule,
-            nothing,
-            {},
-            inputs.notices.get(rule.code, np.zeros_like(answering))
-            & answering
-            & ~(no_grid & (rule.component == "grid")),
-        )
-        for rule in NOTICE_RULES
-    )
+    nothing = np.broadcast_to(np.nan, answering.shape)
+    nowhere = np.broadcast_to(np.False_, answering.shape)
+    found = []
+    for rule in NOTICE_RULES:
+        where = inputs.notices.get(rule.code, nowhere)
+        if where.any():
+            where = where & answering & ~(no_grid & (rule.component == "grid"))
+        found.append(judge(rule, nothing, {}, where))
+    return tuple(found)
 
 
 def _main_reading_silent(inputs: FleetInputs, answering: BoolArray) -> Finding:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from scoring.limits import LIMITS
-from scoring.rule import NO_CAP, Rule, Severity, Side
+from scoring.rule import NO_CAP, Level, Rule, Severity, Side
 
 FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
@@ -120,40 +122,95 @@ def judge(
         The judgement before. A level that held then goes on until the value is back inside its
         limit by the limit's ``release``, and has been inside for its ``settle_seconds``.
     """
-    count = value.shape[0]
-    severity = np.zeros(count, dtype=np.int8)
-    deduction, cap = np.zeros(count), np.full(count, NO_CAP)
-    threshold, ends_at = np.full(count, np.nan), np.full(count, np.nan)
-    inside = np.zeros(count)
     compared = value if compared is None else compared
     before = held.get(rule.code)
+    found: _Judged | None = None
     for level in reversed(rule.levels):
-        limit = np.full(count, np.nan)
-        if level.limit:
-            limit[:] = limits.get(level.limit, LIMITS[level.limit].default)
-            limit += level.further
-        holds = where
+        limit = _limit_of(level, limits)
+        holds, kept, end = where, None, limit
         if level.side is not Side.STATE:
-            sign = 1.0 if level.side is Side.BELOW else -1.0
-            beyond = sign * compared < sign * limit
+            below = level.side is Side.BELOW
+            beyond = compared < limit if below else compared > limit
             holds = where & beyond
-            ends_at[holds], inside[holds] = np.nan, 0.0
             if before is not None and before.severity.any():
                 row = LIMITS[level.limit]
-                end = limit + sign * row.release
-                stays = sign * compared < sign * end
+                end = limit + row.release if below else limit - row.release
+                stays = compared < end if below else compared > end
                 stays |= ~np.isnan(compared) & (before.inside_seconds < row.settle_seconds)
                 # Not where the value was beyond the limit of the other side.
-                same_side = sign * before.threshold <= sign * limit
+                same_side = before.threshold <= limit if below else before.threshold >= limit
                 kept = where & stays & ~beyond & same_side & (before.severity >= level.severity)
-                kept &= severity < level.severity
-                ends_at[kept], inside[kept] = end[kept], before.inside_seconds[kept]
-                holds |= kept
-        severity[holds] = level.severity
-        deduction[holds] = level.points
-        cap[holds] = level.holds_to
-        threshold[holds] = limit[holds]
-    return Finding(rule, severity, value, threshold, deduction, cap, ends_at, inside)
+                if found is not None:
+                    kept &= found.severity < level.severity
+        # Most rules hold nowhere, and most of the judgement is to see that.
+        if not holds.any() and (kept is None or not kept.any()):
+            continue
+        if found is None:
+            found = _Judged.of(value.shape[0])
+        if level.side is not Side.STATE:
+            found.ends_at[holds], found.inside_seconds[holds] = np.nan, 0.0
+        if kept is not None and before is not None:
+            found.ends_at[kept] = np.broadcast_to(end, kept.shape)[kept]
+            found.inside_seconds[kept] = before.inside_seconds[kept]
+            holds = holds | kept
+        found.severity[holds] = level.severity
+        found.deduction[holds] = level.points
+        found.cap[holds] = level.holds_to
+        found.threshold[holds] = np.broadcast_to(limit, holds.shape)[holds]
+    if found is None:
+        nothing = nowhere(value.shape[0])
+        return Finding(rule, value=value, **nothing)
+    return Finding(
+        rule,
+        found.severity,
+        value,
+        found.threshold,
+        found.deduction,
+        found.cap,
+        found.ends_at,
+        found.inside_seconds,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Judged:
+    """The arrays of a Finding while its levels are judged, shape (N,)."""
+
+    severity: IntArray
+    threshold: FloatArray
+    deduction: FloatArray
+    cap: FloatArray
+    ends_at: FloatArray
+    inside_seconds: FloatArray
+
+    @classmethod
+    def of(cls, count: int) -> _Judged:
+        return cls(**{name: np.array(values) for name, values in nowhere(count).items()})
+
+
+@functools.lru_cache(maxsize=16)
+def nowhere(count: int) -> Mapping[str, Any]:
+    """The arrays of a Finding of an issue that no site has: read-only, one element each in memory,
+    shape (N,)."""
+
+    def all_of(value: float, kind: type[np.generic] = np.float64) -> NDArray[Any]:
+        return np.broadcast_to(np.array([value], dtype=kind), (count,))
+
+    return {
+        "severity": all_of(0, np.int8),
+        "threshold": all_of(np.nan),
+        "deduction": all_of(0.0),
+        "cap": all_of(NO_CAP),
+        "ends_at": all_of(np.nan),
+        "inside_seconds": all_of(0.0),
+    }
+
+
+def _limit_of(level: Level, limits: Mapping[str, FloatArray | float]) -> FloatArray | float:
+    if not level.limit:
+        return np.nan
+    limit = limits.get(level.limit)
+    return (LIMITS[level.limit].default if limit is None else limit) + level.further
 
 
 def component(
@@ -186,7 +243,10 @@ def component(
         wanted = np.broadcast_to(applicable, present.shape)
     present = present & wanted
     findings = once_each(findings)
-    score = 100.0 - np.sum([f.deduction for f in findings], axis=0)
+    score = np.full(present.shape[1:], 100.0)
+    taken = [f.deduction for f in findings if f.severity.any()]
+    if taken:
+        score -= np.sum(taken, axis=0)
     score = np.where(present.any(axis=0), np.maximum(score, 0.0), np.nan)
     if reported:
         asked = np.array([where for _, where in reported.values()])

@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 
 THRESHOLD = 3.5
 """Robust z beyond which a site is an outlier."""
+_IMPROBABLE_Z = 1.6
+"""A standard normal value exceeds it more often than :data:`DISCOVERY_RATE`."""
 FEWEST_METRICS = 3
 """Of which a site is judged together."""
 
@@ -227,6 +229,8 @@ def _of_peers(
         members[sites] = groups.count[group]
         centre[sites] = group_centre[group]
         spread[sites] = group_spread[group]
+        if not np.any(np.isfinite(values) & (grouping < 0)):
+            break
     return grouping, members, centre, spread
 
 
@@ -407,4 +411,8 @@ def odd_in_several(found: Mapping[str, Outliers]) -> tuple[FloatArray, BoolArray
     known = (~np.isnan(z)).sum(axis=0)
     score = np.nansum(z, axis=0) / np.sqrt(np.maximum(known, 1))
     score = np.where(known >= FEWEST_METRICS, score, np.nan)
-    return score, benjamini_hochberg(upper_tail(score))
+    # What is not even improbable alone is not believed among many, whatever its probability.
+    far = score > _IMPROBABLE_Z
+    p = np.where(np.isnan(score), np.nan, 1.0)
+    p[far] = upper_tail(score[far])
+    return score, benjamini_hochberg(p)

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scoring.issues import BoolArray, Component, Finding, FloatArray, IntArray
+from scoring.rule import NO_CAP
 from scoring.status import status_of
 from scoring.weights import WEIGHTS
 
@@ -80,8 +81,12 @@ def combine(
         weights_in_force = np.where(known, share / total, np.nan)
 
     findings = [f for c in components for f in c.findings] + list(others)
-    worst = np.max([f.severity for f in findings], axis=0)
-    cap = np.min([f.cap for f in findings], axis=0)
+    active = [f for f in findings if f.severity.any()]
+    worst = np.zeros(offline.shape, dtype=np.int8)
+    cap = np.full(offline.shape, NO_CAP)
+    if active:
+        worst = np.max([f.severity for f in active], axis=0)
+        cap = np.min([f.cap for f in active], axis=0)
     score = np.minimum(score, cap)
     score = np.where(offline, 0.0, score)
     score = np.floor(np.round(score, 6) * 10) / 10

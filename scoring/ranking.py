@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,7 +14,9 @@ from scoring.status import Status
 Codes = NDArray[np.integer[Any]]
 
 
-def _id_order(ids: Sequence[str]) -> NDArray[np.intp]:
+# The ids of a fleet stay, and to sort Python strings costs more than the rest of a ranking.
+@functools.lru_cache(maxsize=4)
+def _id_order(ids: tuple[str, ...]) -> NDArray[np.intp]:
     """Place of each id in ascending order, shape (N,)."""
     # An object array compares Python strings, which neither pads nor strips them.
     distinct, place = np.unique(np.array(ids, dtype=object), return_inverse=True)
@@ -72,7 +75,7 @@ def attention_rank(
     offline = status == Status.OFFLINE
     unknown = ~offline & (np.isnan(overall) | (status == Status.UNKNOWN))
     score = np.where(unknown | offline, 0.0, overall)
-    return _ranks(np.lexsort((_id_order(ids), priority, ~offline, score, unknown)))
+    return _ranks(np.lexsort((_id_order(tuple(ids)), priority, ~offline, score, unknown)))
 
 
 def performance_rank(
@@ -91,4 +94,4 @@ def performance_rank(
     offline = status == Status.OFFLINE
     unknown = ~offline & (np.isnan(overall) | (status == Status.UNKNOWN))
     score = np.where(unknown | offline, 0.0, overall)
-    return _ranks(np.lexsort((_id_order(ids), priority, -score, offline, unknown)))
+    return _ranks(np.lexsort((_id_order(tuple(ids)), priority, -score, offline, unknown)))

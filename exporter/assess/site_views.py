@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 from exporter.collect.battery_state import BatteryState
 from exporter.collect.state import FleetState, SiteRecord
+from exporter.model.packed_cells import PackedCells
 from exporter.model.quantities import QUANTITIES
-from exporter.model.snapshot import Cells, Outcome, Readings
+from exporter.model.snapshot import Outcome, Readings
 
 PER_BATTERY = tuple(
     row.name for row in QUANTITIES.values() if row.gauge is not None and row.gauge.per_battery
@@ -19,7 +20,6 @@ PER_BATTERY = tuple(
 class SiteView:
     """What an Assessment keeps of a site in addition to its arrays: a copy of the state.
 
-    ``of_batteries`` has the quantities that have a gauge for each battery, by quantity and device.
     ``alarms`` are the levels that devices report, 1 a warning and 2 an alarm, by device and name.
     """
 
@@ -27,7 +27,6 @@ class SiteView:
     detail: str
     outcomes: dict[Outcome, int]
     implausible_total: int
-    of_batteries: dict[str, dict[str, float]]
     packs: tuple[PackView, ...]
     alarms: dict[tuple[str, str], int]
     properties: dict[str, str]
@@ -40,12 +39,21 @@ class SiteView:
     valid_until: float
     """Monotonic seconds after which a value in it becomes stale."""
 
+    @property
+    def of_batteries(self) -> dict[str, dict[str, float]]:
+        """The quantities that have a gauge for each battery, by quantity and device."""
+        return {
+            name: {pack.device: pack.readings[name] for pack in self.packs if name in pack.fresh}
+            for name in PER_BATTERY
+        }
+
 
 @dataclass(frozen=True, slots=True)
 class PackView:
     """One battery as it was last read: readings (NaN is missing) and, where it has them, cells.
 
-    ``seen`` is in monotonic seconds.
+    ``seen`` is in monotonic seconds. ``fresh`` are the quantities with a gauge for each battery
+    that it has and that are not stale.
     """
 
     device: str
@@ -54,7 +62,8 @@ class PackView:
     readings: Readings
     cell_min_id: str | None
     cell_max_id: str | None
-    cells: Cells | None
+    cells: PackedCells | None
+    fresh: tuple[str, ...]
 
 
 def views_of(
@@ -83,57 +92,61 @@ def views_of(
 
 
 def _view(record: SiteRecord, stale_after: float, now: float) -> SiteView:
-    times = (
-        battery.time_of(name) + stale_after
-        for battery in record.batteries.values()
-        if battery.active
-        for name in PER_BATTERY
-        if name in battery.readings
-    )
+    active_battery, valid_until = None, math.inf
+    for battery in record.batteries.values():
+        if not battery.active:
+            continue
+        if active_battery is None:
+            active_battery = battery.device
+        for name in PER_BATTERY:
+            if name in battery.readings:
+                ends = battery.time_of(name) + stale_after
+                if now <= ends < valid_until:
+                    valid_until = ends
     return SiteView(
         outcome=record.outcome,
         detail=record.detail,
         outcomes=dict(record.outcomes),
         implausible_total=record.implausible_total,
-        of_batteries={name: _of_batteries(name, record, stale_after, now) for name in PER_BATTERY},
-        packs=tuple(_pack(b) for b in record.batteries.values()),
-        alarms={
-            (device, name): level
-            for device, levels in (record.alarms if record.alarm_level > 0 else {}).items()
-            for name, level in levels.items()
-            if level > 0
-        },
+        packs=tuple([_pack(b, stale_after, now) for b in record.batteries.values()]),
+        alarms=_alarms(record) if record.alarm_level > 0 else {},
         properties=record.properties,
-        active_battery=next((b.device for b in record.batteries.values() if b.active), None),
+        active_battery=active_battery,
         way=record.way,
         way_changes=record.way_changes,
         version=record.version,
-        valid_until=min((time for time in times if time >= now), default=math.inf),
+        valid_until=valid_until,
     )
 
 
-def _of_batteries(
-    name: str, record: SiteRecord, stale_after: float, now: float
-) -> dict[str, float]:
-    """What each battery says of a quantity, as far as it is not stale."""
-    found = {}
-    for device, battery in record.batteries.items():
-        value = battery.readings.get(name, math.nan)
-        # Batteries other than the active one are read in turn, not every time.
-        oldest = stale_after if battery.active else math.inf
-        if not math.isnan(value) and now - battery.time_of(name) <= oldest:
-            found[device] = value
-    return found
+def _alarms(record: SiteRecord) -> dict[tuple[str, str], int]:
+    return {
+        (device, name): level
+        for device, levels in record.alarms.items()
+        for name, level in levels.items()
+        if level > 0
+    }
 
 
-def _pack(battery: BatteryState) -> PackView:
-    read = battery.latest
+def _pack(battery: BatteryState, stale_after: float, now: float) -> PackView:
+    readings = battery.readings
+    # Batteries other than the active one are read in turn, not every time.
+    oldest = stale_after if battery.active else math.inf
+    fresh = tuple(
+        [
+            name
+            for name in PER_BATTERY
+            if not math.isnan(readings.get(name, math.nan))
+            and now - battery.time_of(name) <= oldest
+        ]
+    )
     return PackView(
         device=battery.device,
         active=battery.active,
         seen=battery.seen,
-        readings=battery.readings,
+        readings=readings,
         cell_min_id=battery.cell_min_id,
         cell_max_id=battery.cell_max_id,
-        cells=read.cells if read else None,
+        cells=battery.cells,
+        fresh=PER_BATTERY if len(fresh) == len(PER_BATTERY) else fresh,
     )

@@ -19,6 +19,7 @@ from exporter.collect.pv_arrays import PvArrays
 from exporter.collect.site_window import OBSERVED, Moment, SiteConstants, SiteWindow
 from exporter.config.fleet import PRIORITIES, Fleet, Site
 from exporter.config.thresholds import Thresholds
+from exporter.model.packed_cells import pack_cells
 from exporter.model.quantities import API_KEYS, DERIVED, SITE_QUANTITIES
 from exporter.model.snapshot import (
     MISSING,
@@ -285,7 +286,7 @@ class FleetState:
             state.take(battery.readings, now)
             if "cell_min_v" in battery.readings:
                 state.cell_min_id, state.cell_max_id = battery.cell_min_id, battery.cell_max_id
-                state.latest = battery
+                state.cells = None if battery.cells is None else pack_cells(battery.cells)
         for device, reported in snapshot.alarms.items():
             record.alarms[device] = reported
             record.alarm_times[device] = now

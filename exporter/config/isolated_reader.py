@@ -20,6 +20,7 @@ from typing import Any
 from exporter.config.driver_options import Declarations
 from exporter.config.fleet import Fleet
 from exporter.config.positions import FleetFileError, Mistake
+from exporter.config.shared_values import share_values
 
 MOST_SECONDS = 120
 MOST_BYTES = 1024**3
@@ -28,15 +29,25 @@ _KEPT = ("PATH", "PYTHONPATH", "PYTHONHOME", "LD_LIBRARY_PATH", "LANG", "TZ", "T
 _reading: set[subprocess.Popen[bytes]] = set()
 
 
-def read(path: Path, drivers: Declarations) -> Fleet:
+def read(path: Path, drivers: Declarations, *, bounded: bool = True) -> Fleet:
     """Read and check a fleet file, as :func:`exporter.config.fleet_file.load_fleet` does; blocks.
+
+    Parameters
+    ----------
+    path : Path
+    drivers : Declarations
+    bounded : bool
+        Give it :data:`MOST_SECONDS` and :data:`MOST_BYTES` at most; not at the start, when nothing
+        else runs.
 
     Raises
     ------
     FleetFileError
         With every mistake found, or with what became of the process.
     """
+    limits = ["bounded"] if bounded else []
     command = [sys.executable, "-m", "exporter.config.isolated_reader", str(path.absolute())]
+    command += limits
     kept = {name: os.environ[name] for name in _KEPT if name in os.environ}
     # The package may be found by the current folder alone.
     kept.setdefault("PYTHONPATH", os.pathsep.join(filter(None, sys.path)))
@@ -51,18 +62,21 @@ def read(path: Path, drivers: Declarations) -> Fleet:
         ) as process:
             _reading.add(process)
             try:
-                written, _ = process.communicate(pickle.dumps(dict(drivers)), timeout=MOST_SECONDS)
+                seconds = MOST_SECONDS if bounded else None
+                written, _ = process.communicate(pickle.dumps(dict(drivers)), timeout=seconds)
             finally:
                 process.kill()
                 _reading.discard(process)
         # Written by this program, and by it alone.
         found = pickle.loads(written)  # noqa: S301
     if isinstance(found, Fleet):
+        share_values(found)
         return found
     if isinstance(found, list):
         raise FleetFileError(path, found)
-    limits = f"{MOST_SECONDS} s and {MOST_BYTES // 1024**3} GiB of memory"
-    raise FleetFileError(path, [Mistake(0, 0, "", f"cannot be read within {limits}")])
+    allowed = f"within {MOST_SECONDS} s and {MOST_BYTES // 1024**3} GiB of memory"
+    reason = f"cannot be read {allowed}" if bounded else "cannot be read: its reader ended"
+    raise FleetFileError(path, [Mistake(0, 0, "", reason)])
 
 
 def give_up() -> None:
@@ -71,22 +85,24 @@ def give_up() -> None:
         process.kill()
 
 
-def main(path: Path) -> None:
-    """Read the file within limits, and write out what it holds."""
+def main(path: Path, *, bounded: bool) -> None:
+    """Read the file, and write out what it holds."""
     from exporter.config.fleet_file import load_fleet
 
     # Written by the process that started this one; it names classes, whose modules are imported.
     drivers = pickle.load(sys.stdin.buffer)  # noqa: S301
-    os.nice(5)
-    resource.setrlimit(resource.RLIMIT_AS, (MOST_BYTES, MOST_BYTES))
-    resource.setrlimit(resource.RLIMIT_CPU, (MOST_SECONDS, MOST_SECONDS))
+    if bounded:
+        os.nice(5)
+        resource.setrlimit(resource.RLIMIT_AS, (MOST_BYTES, MOST_BYTES))
+        resource.setrlimit(resource.RLIMIT_CPU, (MOST_SECONDS, MOST_SECONDS))
     found: Fleet | list[Mistake]
     try:
         found = load_fleet(path, drivers)
+        share_values(found)
     except FleetFileError as error:
         found = error.mistakes
     sys.stdout.buffer.write(pickle.dumps(found))
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(Path(sys.argv[1]), bounded=sys.argv[2:] == ["bounded"])

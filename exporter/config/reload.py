@@ -16,6 +16,10 @@ from exporter.config.watched_file import WatchedFile
 log = logging.getLogger(__name__)
 
 
+# To check a file takes many times its size, which the process that polls would keep.
+_LARGE_BYTES = 256 * 1024
+
+
 class FleetFile:
     """The fleet file, read again in a process of its own (see isolated_reader).
 
@@ -36,7 +40,7 @@ class FleetFile:
             "fleet file",
             lambda: isolated_reader.read(path, drivers),
             lambda _: (path, nodes_path(path)),
-            load_fleet(path, drivers),
+            _first(path, drivers),
             FleetFileError,
         )
         self._part = shard.part_of(self._file.value)
@@ -81,3 +85,19 @@ class FleetFile:
             return None
         log.info("fleet file taken: %d sites", len(self.fleet.sites))
         return self.fleet
+
+
+def _first(path: Path, drivers: Declarations) -> Fleet:
+    """The fleet at the start: a small one is read here, which is sooner.
+
+    Raises
+    ------
+    FleetFileError
+    """
+    try:
+        large = path.stat().st_size > _LARGE_BYTES
+    except OSError:
+        large = False
+    if large:
+        return isolated_reader.read(path, drivers, bounded=False)
+    return load_fleet(path, drivers)

@@ -277,8 +277,10 @@ def _reading_metrics(assessment: FleetAssessment, sites: SiteIds) -> Iterator[Me
             continue
         of_batteries = _Rows()
         for number, view in enumerate(assessment.records):
-            for pack, value in view.of_batteries[row.name].items():
-                of_batteries.add(number, value * gauge.scale, ("pack", pack))
+            for pack in view.packs:
+                if row.name in pack.fresh:
+                    value = pack.readings[row.name] * gauge.scale
+                    of_batteries.add(number, value, ("pack", pack.device))
         yield of_batteries.of(gauge.name, sites)
 
 

@@ -164,17 +164,21 @@ class _Part(NamedTuple):
 
 def render(registry: CollectorRegistry, encoder: Encoder) -> bytes:
     """What an encoder of the client library makes of a registry: the same bytes, sooner."""
-    pieces: list[bytes] = []
+    return b"".join(rendered(registry, encoder))
+
+
+def rendered(registry: CollectorRegistry, encoder: Encoder) -> Iterator[bytes]:
+    """The same bytes in pieces, each made when it is asked for."""
     # Each metric is written by the encoder, but for the samples of sites.
     for metric in registry.collect():
         if isinstance(metric, SiteSeries):
             described = Metric(metric.name, metric.documentation, metric.type)
-            pieces.append(encoder(_Collected(described)).removesuffix(_END))
-            pieces += metric.lines()
+            yield encoder(_Collected(described)).removesuffix(_END)
+            yield from metric.lines()
         else:
-            pieces.append(encoder(_Collected(metric)).removesuffix(_END))
-    pieces.append(_END if encoder(_Collected()).endswith(_END) else b"")
-    return b"".join(pieces)
+            yield encoder(_Collected(metric)).removesuffix(_END)
+    if encoder(_Collected()).endswith(_END):
+        yield _END
 
 
 class _Collected(Collector):

@@ -21,6 +21,7 @@ from exporter.assess.assessment import Issue
 from exporter.assess.merged_fleet import Arrays, ShardPart
 from exporter.assess.site_views import PackView, SiteView
 from exporter.model.cell_findings import as_dict, from_dict
+from exporter.model.packed_cells import PackedCells, pack_cells
 from exporter.model.snapshot import Cells, Outcome
 
 MEDIA_TYPE = "application/vnd.fleetscope.shard"
@@ -41,7 +42,7 @@ class _CellTable:
     voltages: array.array[float] = field(default_factory=lambda: array.array("d"))
     temperatures: array.array[float] = field(default_factory=lambda: array.array("d"))
 
-    def add(self, cells: Cells) -> int:
+    def add(self, cells: PackedCells) -> int:
         """Append the cells of a pack; returns which labels they have."""
         self.voltages.extend(cells.voltages_v)
         self.temperatures.extend(cells.temperatures_c)
@@ -162,7 +163,7 @@ class _Packed:
         self._labels = labels
         self._at = 0
 
-    def take(self, number: int) -> Cells:
+    def take(self, number: int) -> PackedCells:
         labels = self._labels[number]
         span = slice(self._at, self._at + len(labels))
         self._at = span.stop
@@ -171,7 +172,7 @@ class _Packed:
         temperatures.frombytes(self._temperatures[span].tobytes())
         if len(voltages) != len(labels):
             raise PartError("has fewer cells than labels")
-        return Cells(labels, voltages, temperatures)
+        return pack_cells(Cells(labels, voltages, temperatures))
 
 
 def _view(record: dict[str, Any], now: float, packed: _Packed) -> SiteView:
@@ -198,6 +199,7 @@ def _pack_view(record: dict[str, Any], now: float, packed: _Packed) -> PackView:
         "readings": readings,
         "seen": now - float(record["seen"]),
         "cells": None if cells is None else packed.take(cells),
+        "fresh": tuple(map(str, record["fresh"])),
     }
     return PackView(**record | given)
 
