@@ -21,8 +21,10 @@ from pydantic import ValidationError
 
 from simulator import companions, openems
 from simulator.devices import SiteBus
+from simulator.devices.names import VRM_ROOT
 from simulator.engine import Simulator
 from simulator.faults import SlowParams
+from simulator.vrm import VrmPortal
 
 VERSION = "3.2.0"
 MAX_REQUEST = 65536
@@ -78,10 +80,13 @@ class BridgeServer:
     ----------
     simulator : Simulator
         The sites; each request first advances it to now.
+    portal : VrmPortal or None
+        What answers under ``/v2``.
     """
 
-    def __init__(self, simulator: Simulator) -> None:
+    def __init__(self, simulator: Simulator, portal: VrmPortal | None = None) -> None:
         self.simulator = simulator
+        self._portal = portal
         self._server: asyncio.Server | None = None
         self._locks: dict[str, asyncio.Lock] = {}
         self._buses: dict[str, SiteBus] = {}
@@ -114,6 +119,8 @@ class BridgeServer:
         while True:
             await asyncio.sleep(TICK_SECONDS)
             self.simulator.advance()
+            if self._portal is not None:
+                self._portal.keep_up()
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
@@ -143,6 +150,10 @@ class BridgeServer:
         if site_id == "_control":
             body = await _body(reader, head)
             await _send(writer, self._control(method, body))
+            return
+        if site_id == VRM_ROOT and self._portal is not None:
+            status, document = self._portal.answer(f"/{rest}", parts.query, _headers(head))
+            await _send(writer, reply(document, status))
             return
         if site_id not in self._locks:
             try:
@@ -361,6 +372,12 @@ def _request_line(head: bytes) -> tuple[str, str]:
     if len(words) < 2:
         return "GET", "/"
     return words[0], words[1]
+
+
+def _headers(head: bytes) -> dict[str, str]:
+    """Headers by name in lower case."""
+    lines = (line.partition(":") for line in head.decode("latin-1").split("\r\n")[1:])
+    return {name.lower(): value.strip() for name, colon, value in lines if colon}
 
 
 async def _body(reader: asyncio.StreamReader, head: bytes) -> bytes:

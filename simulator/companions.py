@@ -1,11 +1,12 @@
 """Devices of other kinds beside a simulated site, over the same physics: its meter, its PV alone,
-and a data centre that takes its load. All of them answer with JSON.
+and a data centre that takes its load. They answer with JSON, or send points by themselves.
 
 Sources: HomeWizard's local API v1, OpenDTU's web API; the flat telemetry form of docs/push.md.
 """
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -54,26 +55,58 @@ def data_centre(state: SiteState) -> dict[str, Any]:
     }
 
 
+def point(companion: Companion, state: SiteState) -> dict[str, Any]:
+    """What it sends by itself: a data centre the flat form, others readings of the glossary."""
+    if companion.kind == "datacentre":
+        return data_centre(state)
+    readings = {
+        "grid_frequency_hz": round(state.frequency, 2),
+        "grid_voltage_v": round(state.grid_voltages[0], 1),
+    }
+    if companion.kind == "meter":
+        readings |= {
+            "grid_power_w": round(state.grid),
+            "grid_import_kwh": round(state.imported_kwh, 3),
+            "grid_export_kwh": round(state.exported_kwh, 3),
+        }
+    else:
+        readings["pv_power_w"] = round(state.pv_ac + state.pv_dc, 1)
+    return {"site": companion.id, "measured": state.time, "readings": readings}
+
+
 ROUTES: Mapping[str, Callable[[SiteState], dict[str, Any]]] = {
     "/api/v1/data": meter,
     "/api/livedata/status": pv,
     "/telemetry": data_centre,
 }
-_READ_BY: Mapping[str, dict[str, Any]] = {
-    "meter": {"template": "homewizard-p1", "meter": {"role": "grid"}},
+_TEMPLATES: Mapping[str, dict[str, Any]] = {
+    "meter": {"template": "homewizard-p1"},
     "pv": {"template": "opendtu", "parameters": {"inverter": INVERTER}},
     "datacentre": {"template": "datacentre-node"},
 }
+_KIND_BLOCKS: Mapping[str, dict[str, Any]] = {
+    "meter": {"meter": {"role": "grid"}},
+    "pv": {},
+    "datacentre": {},
+}
 
 
-def entry(companion: Companion, site: Site, base: str) -> dict[str, Any]:
-    """Its keys in the fleet file, beside those that say where it stands."""
-    found = {
-        "driver": "template",
-        "api_endpoint": f"{base}/{site.id}",
-        "kind": companion.kind,
-        **_READ_BY[companion.kind],
-    }
+def entry(
+    companion: Companion, site: Site, base: str, mqtt_url: str | None, token: str | None
+) -> dict[str, Any]:
+    """Its keys in the fleet file, beside those that say where it stands.
+
+    One that sends by itself is asked like the others where it has no broker or no ``token``.
+    """
+    found: dict[str, Any] = {"kind": companion.kind}
+    if companion.protocol == "push" and token is not None:
+        digest = hashlib.sha256(token.encode()).hexdigest()
+        found |= {"driver": "push", "token_sha256": digest, **_KIND_BLOCKS[companion.kind]}
+    elif companion.protocol == "push-mqtt" and mqtt_url is not None:
+        found |= {"driver": "push", "api_endpoint": mqtt_url, **_KIND_BLOCKS[companion.kind]}
+    else:
+        found |= {"driver": "template", "api_endpoint": f"{base}/{site.id}"}
+        found |= _TEMPLATES[companion.kind] | _KIND_BLOCKS[companion.kind]
     if companion.kind == "pv":
         solar = site.solar
         array = {"kwp": solar.capacity_kw, "tilt": solar.tilt, "azimuth": solar.azimuth}

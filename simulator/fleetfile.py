@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from simulator import companions
-from simulator.devices.names import portal_of
+from simulator.devices.names import VRM_ROOT, installation_of, portal_of
 from simulator.faults import ISSUE_CODES, Expected, Setting, expected_issues
 from simulator.scenario import Companion, FaultPlan, Scenario, Site
 
@@ -23,7 +23,11 @@ THRESHOLDS = {
 
 
 def fleet(
-    scenario: Scenario, base_url: str, mqtt_url: str | None = None, modbus_url: str | None = None
+    scenario: Scenario,
+    base_url: str,
+    mqtt_url: str | None = None,
+    modbus_url: str | None = None,
+    tokens: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
     """The fleet file of a scenario, as plain data ready for YAML.
 
@@ -37,26 +41,39 @@ def fleet(
         The broker of sites that speak MQTT; without it they are read over HTTP, as they can be too.
     modbus_url : str or None
         Where the sites that speak Modbus listen; without it they are read over HTTP too.
+    tokens : mapping or None
+        Tokens by site id; a site in VRM or a node that posts is read over HTTP without its own.
     """
+    known = tokens or {}
     base = base_url.rstrip("/")
     return {
         "sites": [
-            _site(scenario, site, base) | _mqtt(site, mqtt_url) | _modbus(site, modbus_url)
+            _site(scenario, site, base)
+            | _mqtt(site, mqtt_url)
+            | _modbus(site, modbus_url)
+            | _vrm(site, base, known)
             for site in scenario.sites
         ]
-        + [_companion(scenario, one, base) for one in scenario.companions],
+        + [_companion(scenario, one, base, mqtt_url, known) for one in scenario.companions],
         "thresholds": dict(THRESHOLDS),
     }
 
 
-def _companion(scenario: Scenario, companion: Companion, base: str) -> dict[str, Any]:
+def _companion(
+    scenario: Scenario,
+    companion: Companion,
+    base: str,
+    mqtt_url: str | None,
+    tokens: Mapping[str, str],
+) -> dict[str, Any]:
     """A device of another kind: it stands where its site does."""
     site = next(site for site in scenario.sites if site.id == companion.of)
     kept = ("location", "latitude", "longitude", "timezone", "region", "contact", "priority")
     whole = _site(scenario, site, base)
     place = {key: whole[key] for key in (*kept, "grid_nominal_hz", "grid_nominal_v")}
     named = {"id": companion.id, "name": companion.name}
-    return named | place | companions.entry(companion, site, base)
+    token = tokens.get(companion.id)
+    return named | place | companions.entry(companion, site, base, mqtt_url, token)
 
 
 def _site(scenario: Scenario, site: Site, base: str) -> dict[str, Any]:
@@ -109,6 +126,34 @@ def _modbus(site: Site, modbus_url: str | None) -> dict[str, Any]:
         return {"driver": "modbus-tcp", "api_endpoint": modbus_url}
     units = [1] if site.solar.coupling == "dc" else [1, 2]
     return {"driver": "sunspec", "api_endpoint": modbus_url, "sunspec": {"units": units}}
+
+
+def _vrm(site: Site, base: str, tokens: Mapping[str, str]) -> dict[str, Any]:
+    if site.protocol != "vrm" or site.id not in tokens:
+        return {}
+    block = {"installation": installation_of(site)}
+    return {"driver": "vrm", "api_endpoint": f"{base}/{VRM_ROOT}", "vrm": block}
+
+
+def secrets(
+    scenario: Scenario, base_url: str, push_url: str | None, tokens: Mapping[str, str]
+) -> dict[str, Any]:
+    """The exporter's site secrets for the sites that have a token, as plain data for YAML.
+
+    Parameters
+    ----------
+    scenario : Scenario
+    base_url : str
+        As for :func:`fleet`; the portal is below it.
+    push_url : str or None
+        Where nodes post their telemetry.
+    tokens : mapping
+    """
+    portal = f"{base_url.rstrip('/')}/{VRM_ROOT}"
+    found = {s.id: {"endpoint": portal} for s in scenario.sites if s.protocol == "vrm"}
+    if push_url is not None:
+        found |= {one.id: {"endpoint": push_url} for one in scenario.pushing("push")}
+    return {name: secret | {"token": tokens[name]} for name, secret in found.items()}
 
 
 def _mqtt(site: Site, mqtt_url: str | None) -> dict[str, Any]:

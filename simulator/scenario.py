@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from simulator.faults import FaultName, parse_params
 
-Protocol = Literal["http", "mqtt", "modbus", "sunspec", "openems"]
+Protocol = Literal["http", "mqtt", "modbus", "sunspec", "openems", "vrm"]
 Kind = Literal["multiplus-bms", "multiplus-bmv", "quattro-3p", "multi-rs", "ac-pv"]
 Coupling = Literal["dc", "on_grid", "on_output", "on_genset"]
 
@@ -137,12 +137,16 @@ class Site(Strict):
 
 
 class Companion(Strict):
-    """A device of another kind beside a site: another entry of the fleet file over its physics."""
+    """A device of another kind beside a site: another entry of the fleet file over its physics.
+
+    It answers over HTTP, or sends by itself: ``push`` to the service, ``push-mqtt`` to a broker.
+    """
 
     id: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")
     name: str
     kind: Literal["meter", "pv", "datacentre"]
     of: str
+    protocol: Literal["http", "push", "push-mqtt"] = "http"
 
 
 class Scenario(Strict):
@@ -191,6 +195,10 @@ class Scenario(Strict):
             if site.region not in self.regions:
                 raise ValueError(f"{site.id}: unknown region {site.region}")
         return self
+
+    def pushing(self, protocol: Literal["push", "push-mqtt"]) -> list[Companion]:
+        """The companions that send by themselves over a protocol."""
+        return [one for one in self.companions if one.protocol == protocol]
 
     @classmethod
     def load(cls, path: Path | str, *, sites: int | None = None) -> Scenario:

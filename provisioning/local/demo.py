@@ -88,7 +88,7 @@ def _with_docker(run: Run, folder: Path, seconds: float | None) -> int:
     environment_file.touch(mode=0o600)
     environment_file.write_text(
         "".join(f"{name}={secrets.token_urlsafe(24)}\n" for name in COMPOSE_SECRETS)
-        + "COMPOSE_PROFILES=demo\n",
+        + "COMPOSE_PROFILES=demo\nFLEETSCOPE_SITE_SECRETS_FILE=/fleet/site-secrets.yaml\n",
         "utf-8",
     )
     # A project of its own: what somebody keeps running from this checkout stays as it is.

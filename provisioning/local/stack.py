@@ -167,7 +167,8 @@ def build(
         programs.append(_mosquitto(folder, servers["Mosquitto"], ports.pick(1883)))
     broker = programs[0] if programs else None
     modbus_port = ports.pick(1502)
-    programs.append(_simulator(simulator_port, scenario, broker, modbus_port))
+    secrets_file = folder / "site-secrets.yaml"
+    programs.append(_simulator(simulator_port, scenario, broker, modbus_port, secrets_file))
     if "InfluxDB" in servers:
         programs.append(_influxdb(folder, servers["InfluxDB"], ports.pick(8086), ports.pick(8089)))
     exporter_port = ports.pick(9797)
@@ -201,6 +202,7 @@ def build(
             *("--base-url", urls["simulator"], "--output", str(stack.fleet_file)),
             *(("--mqtt-url", broker.url) if broker else ()),
             *("--modbus-url", f"modbus://{LOOPBACK}:{modbus_port}"),
+            *("--secrets", str(secrets_file), "--push-url", f"http://{LOOPBACK}:{exporter_port}"),
         ],
         cwd=ROOT,
         check=True,
@@ -221,14 +223,16 @@ def _mosquitto(folder: Path, executable: Path, port: int) -> Program:
     )
 
 
-def _simulator(port: int, scenario: str, broker: Program | None, modbus_port: int) -> Program:
+def _simulator(
+    port: int, scenario: str, broker: Program | None, modbus_port: int, secrets_file: Path
+) -> Program:
     return Program(
         name="simulator",
         command=[
             *(sys.executable, "-m", "simulator", "serve"),
             *("--scenario", scenario, "--listen", f"{LOOPBACK}:{port}"),
             *(("--mqtt", f"{LOOPBACK}:{broker.port}") if broker else ()),
-            *("--modbus", f"{LOOPBACK}:{modbus_port}"),
+            *("--modbus", f"{LOOPBACK}:{modbus_port}", "--secrets", str(secrets_file)),
         ],
         port=port,
         ready="/_control",
@@ -322,6 +326,7 @@ def _alertmanager(folder: Path, executable: Path, port: int, grafana_port: int) 
 
 def _exporter(folder: Path, port: int, urls: Mapping[str, str]) -> Program:
     environment = dict(PYTHON_ENVIRONMENT)
+    environment["FLEETSCOPE_SITE_SECRETS_FILE"] = str(folder / "site-secrets.yaml")
     for name in ("alertmanager", "grafana", "prometheus"):
         if name in urls:
             environment[f"FLEETSCOPE_{name.upper()}_URL"] = urls[name]

@@ -11,6 +11,7 @@ from simulator.scenario import Site
 Tree = dict[str, Any]
 
 PREFIX = "com.victronenergy."
+VRM_ROOT = "v2"
 VEBUS_INSTANCE = 276
 MULTI_INSTANCE = 0
 BATTERY_INSTANCE = 512
@@ -30,6 +31,11 @@ def digits(site: Site, salt: str, length: int = 8) -> str:
 def portal_of(site: Site) -> str:
     """The VRM portal id of a site: the serial number of its controller."""
     return "c0619ab" + digits(site, "system", 5)
+
+
+def installation_of(site: Site) -> int:
+    """The number of a site in VRM, its ``idSite``."""
+    return 100_000 + zlib.crc32(f"vrm/{site.id}".encode()) % 900_000
 
 
 @dataclass(frozen=True)

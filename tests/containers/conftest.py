@@ -173,6 +173,7 @@ def running(engine: Engine) -> Iterator[Running]:
         "FLEETSCOPE_INFLUXDB_ADMIN_PASSWORD": secrets.token_urlsafe(18),
         "FLEETSCOPE_GRAFANA_ADMIN_PASSWORD": secrets.token_urlsafe(18),
         "COMPOSE_PROFILES": "demo",
+        "FLEETSCOPE_SITE_SECRETS_FILE": "/fleet/site-secrets.yaml",
     }
     free = Ports(usual=False)
     ports = {service: free.pick(usual) for service, usual in PORTS.items()}

@@ -43,7 +43,7 @@ async def push_http(folder: Path) -> AsyncIterator[SiteUnderTest]:
     entry = f"sites:\n  - {{id: alpha, driver: push, token_sha256: {digest}}}\n"
     fleet = parse_fleet(entry, Path("fleet.yaml"), DRIVERS)
     async with (
-        _served(Intake(lambda: fleet, deliver)) as port,
+        served(Intake(lambda: fleet, deliver)) as port,
         opened("push", port, clock, "", put, push, token_sha256=digest) as site,
     ):
         posting = asyncio.create_task(_post(site, readings))
@@ -55,7 +55,8 @@ async def push_http(folder: Path) -> AsyncIterator[SiteUnderTest]:
 
 
 @contextlib.asynccontextmanager
-async def _served(intake: Intake) -> AsyncIterator[int]:
+async def served(intake: Intake) -> AsyncIterator[int]:
+    """Serve the telemetry route on a free port of the loopback; gives the port."""
     app = FastAPI()
     app.include_router(router(intake))
     listener = socket.create_server(("127.0.0.1", 0))

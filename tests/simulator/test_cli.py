@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import yaml
 
+from exporter.config.site_secrets import parse_site_secrets
 from simulator import Scenario
 from simulator.cli import main
 from simulator.faults import ISSUE_CODES, Setting, expected_issues
@@ -39,6 +40,25 @@ def test_fleet_file_describes_every_site(tmp_path: Path, demo: Scenario) -> None
     assert (kappa["grid_nominal_hz"], kappa["grid_nominal_v"]) == (60, 120.0)
     assert [s["id"] for s in data["sites"] if s.get("off_grid")] == ["site_eta"]
     assert data["thresholds"]["cell_spread_warning"] == 0.10
+
+
+def test_tokens_are_made_once(tmp_path: Path) -> None:
+    fleet, secrets = tmp_path / "fleet.yaml", tmp_path / "site-secrets.yaml"
+    command = ["fleet", "--scenario", "demo", "--base-url", "http://127.0.0.1:8088"]
+    command += ["--output", str(fleet), "--secrets", str(secrets)]
+    command += ["--push-url", "http://127.0.0.1:9797"]
+    assert main(command) == 0
+    made = secrets.read_text()
+    assert secrets.stat().st_mode & 0o777 == 0o600
+    known = parse_site_secrets(made, "site-secrets.yaml")
+    assert {name: secret.endpoint for name, secret in known.items()} == {
+        "site_iota": "http://127.0.0.1:8088/v2",
+        "dc_theta": "http://127.0.0.1:9797",
+    }
+    drivers = {s["id"]: s["driver"] for s in yaml.safe_load(fleet.read_text())["sites"]}
+    assert (drivers["site_iota"], drivers["dc_theta"]) == ("vrm", "push")
+    assert main(command) == 0
+    assert secrets.read_text() == made
 
 
 def test_fleet_of_any_size(capsys: pytest.CaptureFixture[str]) -> None:

@@ -20,21 +20,27 @@ from exporter.model.snapshot import Outcome
 from simulator import BridgeServer, Scenario, Simulator
 from simulator.cli import _serve_modbus
 from simulator.fleetfile import fleet
+from simulator.vrm import VrmPortal
 from tests.drivers.bridge import unused_url
+
+TOKEN = "a-token"
 
 
 async def test_every_site_answers_over_its_protocol(simulator: Simulator, demo: Scenario) -> None:
-    bridge = BridgeServer(simulator)
+    bridge = BridgeServer(simulator, VrmPortal(simulator, TOKEN, time.monotonic))
     port = int(unused_url().rpartition(":")[2])
     base = f"http://127.0.0.1:{await bridge.start()}"
     modbus = await _serve_modbus(simulator, demo, ("127.0.0.1", port))
     assert modbus is not None
-    written = yaml.safe_dump(fleet(demo, base, None, f"modbus://127.0.0.1:{port}"))
+    tokens = {"site_iota": TOKEN}
+    written = yaml.safe_dump(fleet(demo, base, None, f"modbus://127.0.0.1:{port}", tokens))
     sites = parse_fleet(written, Path("fleet.yaml"), DRIVERS).sites
     found = {}
     try:
         async with HttpClient() as http:
-            context = DriverContext(Transports(HttpTransport(http)), time.time, time.monotonic)
+            transport = HttpTransport(http, lambda *_: f"Bearer {TOKEN}")
+            # The demo of the fixture has its own time.
+            context = DriverContext(Transports(transport), lambda: simulator.time, time.monotonic)
             for site in sites:
                 if site.id == "site_epsilon":
                     continue
@@ -46,7 +52,7 @@ async def test_every_site_answers_over_its_protocol(simulator: Simulator, demo: 
         await bridge.stop()
     drivers = {site.driver for site in sites}
     with_battery = {site.id: site.kind in ("ess", "bess") for site in sites}
-    assert drivers == {"venus-http", "modbus-tcp", "sunspec", "template"}
+    assert drivers == {"venus-http", "modbus-tcp", "sunspec", "template", "vrm"}
     for site, snapshot in found.items():
         assert snapshot.outcome is Outcome.OK, (site, snapshot.detail)
         if with_battery[site]:
