@@ -40,9 +40,12 @@ class TableImport:
         from exporter.portfolio.ledger_rows import HeadingsError
         from exporter.portfolio.ledger_tables import TABLES
 
+        if self.table == "telemetry":
+            self._telemetry(folder, only_check=only_check, as_json=as_json)
+            return
         found = TABLES.get(self.table)
         if found is None:
-            _fail(f"--table {self.table}: expected one of {', '.join(TABLES)}")
+            _fail(f"--table {self.table}: expected one of {', '.join(TABLES)} or telemetry")
         if self.books is None and not only_check:
             _fail("name the file of the ledger: --books books.sqlite or FLEETSCOPE_BOOKS")
         files = _files(folder)
@@ -63,6 +66,49 @@ class TableImport:
                         done = import_table(ledger, path, found, read, aside)
                     report |= asdict(done) | {"aside": str(aside) if read.bad else None}
             except (TableFileError, HeadingsError, LedgerError) as error:
+                report, failed = {"file": path.name, "error": str(error)}, True
+            reports.append(report)
+        _show(reports, as_json=as_json)
+        raise typer.Exit(1 if failed else READ_IN_PART if bad else 0)
+
+    def _telemetry(self, folder: Path, *, only_check: bool, as_json: bool) -> None:
+        """Readings of plants, which go to InfluxDB."""
+        import asyncio
+
+        from exporter.cli.publishing import PortfolioStores
+        from exporter.config.settings import SettingsError, load_settings
+        from exporter.history.importing.ordered_sender import GaveUpError
+        from exporter.portfolio.ledger_import import TableFileError
+        from exporter.portfolio.ledger_rows import HeadingsError
+        from exporter.portfolio.telemetry_import import TelemetryFile
+
+        require("import")
+        files, mapping, zone = _files(folder), self._mapping(), self._zone()
+        aside = None if only_check else self.state or Path("rejected")
+        reports, failed, bad = [], False, 0
+
+        async def take(file: TelemetryFile) -> list[str]:
+            async with PortfolioStores(load_settings()) as stores:
+                await stores.write(file.batches())
+                return stores.refusals
+
+        for path in files:
+            file = TelemetryFile(path, mapping, zone, aside)
+            report: dict[str, Any] = {"file": path.name}
+            try:
+                if only_check:
+                    for _ in file.batches():
+                        pass
+                else:
+                    refused = asyncio.run(take(file))
+                    report |= {"refused": refused}
+                    failed = failed or bool(refused)
+                    report |= {"new": file.read.rows, "restated": 0, "same": 0}
+                report |= {"rows": file.read.rows, "bad": file.read.bad}
+                report |= {"reasons": file.read.reasons, "sites": sorted(file.read.sites)}
+                report |= {"aside": str(aside) if aside is not None and file.read.bad else None}
+                bad += file.read.bad
+            except (TableFileError, HeadingsError, SettingsError, GaveUpError) as error:
                 report, failed = {"file": path.name, "error": str(error)}, True
             reports.append(report)
         _show(reports, as_json=as_json)
@@ -107,7 +153,10 @@ def _show(reports: list[dict[str, Any]], *, as_json: bool) -> None:
         if "error" in report:
             typer.echo(f"fleetscope: {report['error']}", err=True)
             continue
-        if "new" in report:
+        if "sites" in report:
+            verb = "taken" if "new" in report else "would be taken"
+            text = f"{report['file']}: {report['rows']} readings {verb}"
+        elif "new" in report:
             text = "{file}: {new} new, {restated} restated, {same} as they were".format(**report)
         else:
             text = "{file}: {rows} rows would be taken".format(**report)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import time
 from datetime import datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Annotated, Any
@@ -23,7 +24,8 @@ from exporter.cli.settlement import (
 )
 
 if TYPE_CHECKING:
-    from exporter.portfolio.contracts_file import Contracts
+    from exporter.portfolio.contracts_file import Contracts, SiteContract
+    from exporter.portfolio.ledger import Ledger
     from exporter.portfolio.reconciliation import Reconciliation
     from exporter.portfolio.site_report import SiteReport
     from scoring.money.partners import Payout
@@ -34,6 +36,14 @@ def portfolio(
     books: BooksOption = None,
     contracts: ContractsOption = None,
     period: PeriodOption = "last month",
+    publish: Annotated[
+        bool,
+        typer.Option(
+            "--publish",
+            help="Work out every figure of the months that the period touches, and bring InfluxDB "
+            "up to date with them.",
+        ),
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="All figures, as JSON.")] = False,
 ) -> None:
     """What each plant was paid, how available it was, what is owed for that, and who gets what."""
@@ -51,6 +61,9 @@ def portfolio(
         sites = sites_of(terms, site or [])
         start, end = period_of(period, ZoneInfo(terms.zone))
         with Ledger(books, read_only=True) as ledger:
+            if publish:
+                _publish(ledger, terms, sites, (start, end), as_json=as_json)
+                return
             paid = {s.id: reconciliation(ledger, terms, [s], start, end) for s in sites}
             reports = [site_report(ledger, s, start, end) for s in sites]
     except (SideFileError, LedgerError) as error:
@@ -64,6 +77,44 @@ def portfolio(
         typer.echo(json.dumps(_document(reports, paid, shares, terms), indent=2))
     else:
         _show(reports, paid, shares, terms, (start, end))
+
+
+def _publish(
+    ledger: Ledger,
+    terms: Contracts,
+    sites: list[SiteContract],
+    period: tuple[float, float],
+    *,
+    as_json: bool,
+) -> None:
+    import asyncio
+
+    from exporter.cli.publishing import PortfolioStores
+    from exporter.config.settings import SettingsError, load_settings
+    from exporter.history.importing.ordered_sender import GaveUpError
+    from exporter.portfolio.publication import Published, Publisher
+    from exporter.store.influx import NoAnswerError
+
+    async def work() -> tuple[Published, list[str]]:
+        async with PortfolioStores(load_settings()) as stores:
+            publisher = Publisher(ledger, terms, stores.of)
+            return await publisher.publish(sites, *period, time.time()), stores.refusals
+
+    try:
+        found, refusals = asyncio.run(work())
+    except (SettingsError, GaveUpError, NoAnswerError) as error:
+        fail(str(error))
+    if refusals:
+        fail(f"InfluxDB refused rows: {refusals[0]}")
+    whole = found.total
+    counts = {"written": whole.written, "same": whole.same, "removed": whole.removed}
+    if as_json:
+        typer.echo(json.dumps({"months": found.months, **counts}))
+    else:
+        typer.echo(
+            f"{found.months} months of {len(sites)} sites: {whole.written:,} rows written, "
+            f"{whole.same:,} as they were, {whole.removed:,} removed"
+        )
 
 
 def _document(

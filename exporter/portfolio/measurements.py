@@ -155,8 +155,7 @@ _MONEY = (
         "dispute",
         ("site", "service", "run", "cause"),
         "One row a difference of one line, stamped with the beginning of its settlement period. "
-        "Causes: `missing`, `unexpected`, `volume`, `price`, `penalty`, `rest`. A difference that "
-        "is no more has an amount of 0.",
+        "Causes: `missing`, `unexpected`, `volume`, `price`, `penalty`, `rest`.",
         {
             "amount": StoredField("amount", "What this cause adds to stated − own", _SUM),
             "stated_volume": StoredField("MWh, MW·h or MW", "As the statement says", _SUM),
@@ -275,7 +274,8 @@ _DUTY = (
     Measurement(
         "event",
         ("site", "device", "code", "category"),
-        "One row an event, stamped with its beginning.",
+        "One row an event, stamped with its beginning; where it lasts into another month, one more "
+        "at the beginning of that month with an `one` of 0.",
         {
             "end": StoredField("s", "Unix seconds; absent while it lasts", _LAST),
             "hours": StoredField("h", "Until its end, or the end of the period", _SUM),

@@ -142,6 +142,12 @@ def _availability(
         yield day.timestamp(), kept_volume(service, day, limits), service.price
 
 
+def hours_of(service: AvailabilityService, day: datetime) -> tuple[float, float]:
+    """When a service begins and ends on the day of a local midnight, Unix seconds."""
+    begin, finish = (_at_hour(day, hour) for hour in service.hours)
+    return begin, finish
+
+
 def limits_of(events: Iterable[Row], until: float) -> list[tuple[float, float, Decimal]]:
     """When each event limits a plant, and to which share; one that lasts, until the end."""
     return [
@@ -156,7 +162,7 @@ def kept_volume(
 ) -> Decimal:
     """MW·h that a service pays for on a day, of which limits take their part; see
     :func:`scoring.money.availability.lost_hours`."""
-    begin, finish = (_at_hour(day, hour) for hour in service.hours)
+    begin, finish = hours_of(service, day)
     hours = Decimal(int(finish - begin)) / _HOUR
     return _volume(service.mw * (hours - lost_hours(limits, begin, finish)))
 

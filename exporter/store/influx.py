@@ -205,6 +205,18 @@ class InfluxClient:
             raise NoAnswerError(f"{place} answered {reply.status}: {str(fault)[:300]}", _REFUSED)
         return answer
 
+    def send(self, path: str, **given: Any) -> None:
+        """Post to the server's API what it does not answer with anything.
+
+        Raises
+        ------
+        NoAnswerError
+        """
+        reply = self._request("POST", path, seconds=ANSWER_SECONDS, **given)
+        if reply.status >= 300:
+            text = reply.body[:300].decode("utf-8", "replace")
+            raise NoAnswerError(f"{self.connection.url}{path} answered {reply.status}: {text}")
+
     def close(self) -> None:
         """Close connections."""
         self._http.close()

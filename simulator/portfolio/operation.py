@@ -99,14 +99,23 @@ def operate(plant: Plant, market: Market, seed: int) -> Operation:
 def _lost(
     plant: Plant, market: Market, wanted: FloatArray, troubles: Sequence[Trouble]
 ) -> dict[str, float]:
-    """What each cause took: the value of the month with the causes before it, less with it too."""
+    """What each cause took: each day with the causes before it, less the day with it too.
+
+    Days are rounded as they are paid.
+    """
     found, kept = {}, list[Trouble]()
-    before = trading_value(market, _play(plant, wanted, kept)[1])
+    before = _by_day(market, _play(plant, wanted, kept)[1])
     for category, cause in CAUSES.items():
         kept = [one for one in troubles if one in kept or one.category == category]
-        after = trading_value(market, _play(plant, wanted, kept)[1])
-        found[cause] = before - after
+        after = _by_day(market, _play(plant, wanted, kept)[1])
+        found[cause] = float(np.sum(before - after))
         before = after
+    return found
+
+
+def _by_day(market: Market, power_kw: FloatArray) -> FloatArray:
+    worth = market.price * power_kw * _HOURS / 1000.0
+    found: FloatArray = np.round(np.bincount(market.day, weights=worth), 2)
     return found
 
 
