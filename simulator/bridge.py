@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import formatdate
 from http import HTTPStatus
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import parse_qs, urlsplit
 
 import orjson
@@ -21,7 +21,7 @@ from pydantic import ValidationError
 
 from simulator import companions, openems
 from simulator.devices import SiteBus
-from simulator.devices.names import VRM_ROOT
+from simulator.devices.names import VRM_ROOT, Tree
 from simulator.engine import Simulator
 from simulator.faults import SlowParams
 from simulator.vrm import VrmPortal
@@ -144,28 +144,29 @@ class BridgeServer:
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         head = await reader.readuntil(b"\r\n\r\n")
-        method, target = _request_line(head)
+        method, target = request_line(head)
         parts = urlsplit(target)
         site_id, _, rest = parts.path.lstrip("/").partition("/")
         if site_id == "_control":
-            body = await _body(reader, head)
-            await _send(writer, self._control(method, body))
+            body = await read_body(reader, head)
+            await send_reply(writer, self._control(method, body))
             return
         if site_id == VRM_ROOT and self._portal is not None:
             status, document = self._portal.answer(f"/{rest}", parts.query, _headers(head))
-            await _send(writer, reply(document, status))
+            await send_reply(writer, reply(document, status))
             return
         if site_id not in self._locks:
             try:
                 self.simulator.site(site_id)
             except KeyError:
-                await _send(writer, failure("Not found", 404))
+                await send_reply(writer, failure("Not found", 404))
                 return
             self._locks[site_id] = asyncio.Lock()
             self._buses[site_id] = SiteBus(self.simulator, site_id)
         async with self._locks[site_id]:
             self.simulator.advance()
-            request = Request(site_id, method, f"/{rest}", parts.query, await _body(reader, head))
+            body = await read_body(reader, head)
+            request = Request(site_id, method, f"/{rest}", parts.query, body)
             await self._answer(request, reader, writer)
 
     async def _answer(
@@ -185,7 +186,7 @@ class BridgeServer:
             await asyncio.sleep(slow.seconds)
             self.simulator.advance()
         if "http_500" in faults:
-            await _send(writer, failure("org.freedesktop.DBus.Error.NoReply", 500))
+            await send_reply(writer, failure("org.freedesktop.DBus.Error.NoReply", 500))
             return
         answer = self._route(request)
         if "rubbish" in faults:
@@ -195,7 +196,7 @@ class BridgeServer:
         if "trickle" in faults:
             await _trickle(writer, answer)
             return
-        await _send(writer, answer)
+        await send_reply(writer, answer)
 
     # -- the bridge's routes ------------------------------------------------------------------
 
@@ -214,7 +215,7 @@ class BridgeServer:
         params = parse_qs(request.query)
         match request.route:
             case "/value":
-                return _value(bus, params)
+                return value_reply(bus, params)
             case "/text":
                 return _text(bus, params)
             case "/services":
@@ -314,7 +315,7 @@ def _about() -> Reply:
     )
 
 
-def _lookup(bus: SiteBus, params: dict[str, list[str]]) -> tuple[str, str, Any]:
+def _lookup(bus: Trees, params: dict[str, list[str]]) -> tuple[str, str, Any]:
     """Service, path and value; None where either is unknown."""
     service, path = params.get("service", [""])[0], params.get("path", [""])[0]
     if not service or not path:
@@ -333,7 +334,15 @@ def _lookup(bus: SiteBus, params: dict[str, list[str]]) -> tuple[str, str, Any]:
     return service, path, branch or None
 
 
-def _value(bus: SiteBus, params: dict[str, list[str]]) -> Reply:
+class Trees(Protocol):
+    """Services of a site and their values."""
+
+    def tree(self, service: str) -> Tree | None:
+        """The values of a service by path; None for an unknown one."""
+
+
+def value_reply(bus: Trees, params: dict[str, list[str]]) -> Reply:
+    """The answer to ``GET /value``."""
     try:
         service, path, value = _lookup(bus, params)
     except Reply as early:
@@ -343,7 +352,7 @@ def _value(bus: SiteBus, params: dict[str, list[str]]) -> Reply:
     return reply({"service": service, "path": path, "value": value, "success": True})
 
 
-def _text(bus: SiteBus, params: dict[str, list[str]]) -> Reply:
+def _text(bus: Trees, params: dict[str, list[str]]) -> Reply:
     try:
         service, path, value = _lookup(bus, params)
     except Reply as early:
@@ -367,7 +376,8 @@ def _unavailable(service: str, path: str, what: str) -> dict[str, Any]:
 # -- bytes -------------------------------------------------------------------------------------
 
 
-def _request_line(head: bytes) -> tuple[str, str]:
+def request_line(head: bytes) -> tuple[str, str]:
+    """Method and target of a request."""
     words = head.split(b"\r\n", 1)[0].decode("latin-1").split()
     if len(words) < 2:
         return "GET", "/"
@@ -380,7 +390,8 @@ def _headers(head: bytes) -> dict[str, str]:
     return {name.lower(): value.strip() for name, colon, value in lines if colon}
 
 
-async def _body(reader: asyncio.StreamReader, head: bytes) -> bytes:
+async def read_body(reader: asyncio.StreamReader, head: bytes) -> bytes:
+    """The body of a request, as far as its length says that there is one."""
     for line in head.lower().split(b"\r\n"):
         if line.startswith(b"content-length:"):
             with contextlib.suppress(ValueError):
@@ -402,7 +413,8 @@ def _bytes(answer: Reply) -> bytes:
     return head.encode("latin-1") + answer.body
 
 
-async def _send(writer: asyncio.StreamWriter, answer: Reply) -> None:
+async def send_reply(writer: asyncio.StreamWriter, answer: Reply) -> None:
+    """Send a reply as the bridge writes it."""
     writer.write(_bytes(answer))
     await writer.drain()
 

@@ -49,6 +49,12 @@ class ControlledSite:
         Battery power of a local schedule that overrides any set-point.
     own_setpoint_w : float or None
         What something else at the site writes again and again.
+    of_battery : bool
+        Whether a set-point is the battery's power; else it is the power at the AC input.
+    persistent_w : float
+        Power at the AC input that it keeps by itself; it outlives everything.
+    switch_on : bool
+        The device's own switch for writing.
     clock : callable
     """
 
@@ -68,6 +74,9 @@ class ControlledSite:
     keeps: bool = False
     schedule_w: float | None = None
     own_setpoint_w: float | None = None
+    of_battery: bool = False
+    persistent_w: float = 0.0
+    switch_on: bool = True
     temperature_c: float = 21.0
     alarm: int = 0
     clock: Callable[[], float] = time.monotonic
@@ -186,6 +195,7 @@ class ControlledSite:
                 "Settings/SystemSetup/AcInput1": 1,
                 "Settings/SystemSetup/AcInput2": 0,
                 "Settings/CGwacs/Hub4Mode": 1,
+                "Settings/CGwacs/AcPowerSetPoint": self.persistent_w,
             },
         }
 
@@ -193,9 +203,11 @@ class ControlledSite:
         """Battery power that it would have without a ramp."""
         if self.schedule_w is not None:
             wanted = self.schedule_w
+        elif self.of_battery and self.setpoint_w is not None:
+            wanted = self.setpoint_w
         else:
-            # Without a set-point it keeps the AC input at 0 W.
-            inverter_w = (self.setpoint_w or 0.0) - self.load_w + self.pv_w
+            at_input_w = self.persistent_w if self.setpoint_w is None else self.setpoint_w
+            inverter_w = at_input_w - self.load_w + self.pv_w
             factor = self.efficiency if inverter_w > 0 else 1 / self.efficiency
             wanted = inverter_w * factor
         charge = self.max_charge_w if self.soc_percent < 100 else 0.0
@@ -215,7 +227,7 @@ def mqtt_device(site: ControlledSite) -> VenusDevice:
     return VenusDevice(site.portal, site.trees, settle=settle)
 
 
-class _Bus:
+class Bus:
     """The trees of a site where those of a simulation are expected."""
 
     def __init__(self, site: ControlledSite) -> None:
@@ -223,6 +235,10 @@ class _Bus:
 
     def tree(self, service: str) -> Tree | None:
         return self._site.trees().get(service)
+
+    def services(self) -> list[str]:
+        """Full names of its services."""
+        return sorted(self._site.trees())
 
     def names(self) -> Any:
         names = {"battery": _BATTERY, "vebus": _VEBUS, "grid": _GRID}
@@ -235,7 +251,7 @@ class ControlledUnits(GxUnits):
     """The registers of the site, with the one for the set-point."""
 
     def __init__(self, site: ControlledSite) -> None:
-        super().__init__(_Bus(site))  # type: ignore[arg-type] # as much of a bus as units ask for
+        super().__init__(Bus(site))  # type: ignore[arg-type] # as much of a bus as units ask for
         self._site = site
 
     def registers(self, unit: int, address: int, count: int) -> Mapping[int, int] | None:
@@ -255,7 +271,7 @@ class ControlledUnits(GxUnits):
         return 0 if self._site.write(float(value) if value else None) else _FAILURE
 
 
-class _Healthy:
+class Healthy:
     """A simulation without faults."""
 
     def faults_of(self, site: str) -> tuple[()]:
@@ -267,4 +283,4 @@ class _Healthy:
 
 def modbus_server(site: ControlledSite) -> ModbusServer:
     """The site as a Modbus TCP server."""
-    return ModbusServer(_Healthy(), site.portal, ControlledUnits(site))  # type: ignore[arg-type]
+    return ModbusServer(Healthy(), site.portal, ControlledUnits(site))  # type: ignore[arg-type]

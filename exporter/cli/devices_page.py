@@ -31,6 +31,21 @@ _STEPS = """```sh
 fleetscope probe 192.0.2.7 --template my-box.yaml
 fleetscope probe 192.0.2.7 --template my-box.yaml --parameter serial=116181234567
 ```"""
+_SETPOINT_EXAMPLE = """```yaml
+setpoints:
+  - name: battery_power_w
+    minimum: -5000
+    maximum: 5000
+    reversion_seconds: 60
+    in_force: {register: 1100}
+    held: {register: 1101, type: i16, scale: 10}
+    write:
+      - {register: 1102, value: 60}
+      - {register: 1101, type: i16, scale: 10}
+      - {register: 1100, value: 1}
+    release:
+      - {register: 1100, value: 0}
+```"""
 _MODBUS_EXAMPLE = """```yaml
 template: my-meter
 title: My meter
@@ -117,6 +132,35 @@ def devices() -> str:
         "`requests`, and `expires_seconds` (60) after which a message is too old; a message that "
         "is the value itself needs no `path`. Retained messages are not taken. Two sites of one "
         "broker cannot have topics right below the same level. Templates have no single cells.",
+        "### Set-points",
+        "A device that takes a power and drops it by itself can be given "
+        "[orders](dispatch.md). One without a time of reversion is not written.",
+        _SETPOINT_EXAMPLE,
+        table(
+            ("key of a set-point", "meaning"),
+            [
+                ("`name`", "`battery_power_w`, `grid_setpoint_w` or `deferred_load_w`"),
+                ("`minimum`, `maximum`, `step`", "What the device takes and resolves, W"),
+                ("`reversion_seconds`", "3 to 3600: without a new write the device drops it"),
+                ("`held`", "Where the set-point in force is read, as a reading is"),
+                ("`in_force`", "Where it is read whether one is, 0 for none"),
+                ("`write`, `release`", "Writes in their order; each leaves the device safe"),
+                (
+                    "`register`, `type`, `value`, `scale`, `offset`",
+                    "Over Modbus: the register holds (value - offset) / scale; `value` is a "
+                    "number, or the set-point where it is left out",
+                ),
+                (
+                    "`method`, `target`, `body`",
+                    "Over HTTP: POST or PUT of JSON, in which `${setpoint}` is the figure",
+                ),
+                (
+                    "`topic`, `body`",
+                    "Over MQTT: the figure alone where there is no body; what the device "
+                    "publishes afterwards is read back",
+                ),
+            ],
+        ),
     )
 
 

@@ -10,10 +10,15 @@ from typing import Any
 import numpy as np
 
 from exporter.control.requests import DispatchRequest
-from exporter.control.setpoints import GRID, setpoint_for
+from exporter.control.setpoints import (
+    GRID,
+    LONGEST_PERSISTENT_SECONDS,
+    bounds_at,
+    setpoint_for,
+)
 from exporter.control.site_control import SiteControl
 from exporter.control.site_inputs import SiteInputs
-from exporter.drivers.base import Driver, Writable
+from exporter.drivers.base import Capability, Driver, Writable
 from exporter.model.orders import LIVE, OrderAction
 from scoring.orders.envelope import Limit, allowed_power, refusals
 from scoring.orders.sharing import shared_power
@@ -41,6 +46,8 @@ class Admission:
         Why less is done.
     unchecked : tuple of str
         What could not be checked.
+    expires : float or None
+        Unix seconds at which the order ends where that is before the request's end.
     """
 
     site: str
@@ -49,6 +56,7 @@ class Admission:
     refusals: tuple[Limit, ...] = ()
     limits: tuple[Limit, ...] = ()
     unchecked: tuple[str, ...] = ()
+    expires: float | None = None
 
     def evidence(self) -> dict[str, Any]:
         """It as evidence of a row."""
@@ -87,6 +95,8 @@ class _Candidate:
     inputs: SiteInputs | None
     refusals: tuple[Limit, ...]
     rated_w: float
+    name: str = ""
+    capability: Capability | None = None
 
 
 def judged(
@@ -108,29 +118,35 @@ def judged(
     """
     found = []
     for site in request.sites:
-        inputs = inputs_of(site)
-        refused = _refusals(request, inputs, driver_of(site), control_of(site), now)
-        found.append(_Candidate(site, inputs, refused, _rated_w(request, inputs)))
+        inputs, driver = inputs_of(site), driver_of(site)
+        refused = _refusals(request, inputs, driver, control_of(site), now)
+        rated_w = _rated_w(request, inputs)
+        if refused or not isinstance(driver, Writable):
+            found.append(_Candidate(site, inputs, refused, rated_w))
+            continue
+        capabilities = driver.capabilities()
+        name = setpoint_for(request.action, capabilities) or ""
+        found.append(_Candidate(site, inputs, refused, rated_w, name, capabilities.get(name)))
     sign = _SIGNS[request.action]
     if not request.in_total:
-        return [_one(request, one, sign * request.power_w) for one in found]
+        return [_one(request, one, sign * request.power_w, now) for one in found]
     # What each could do at most, then its share of the total.
-    able = [_one(request, one, sign * one.rated_w) for one in found]
+    able = [_one(request, one, sign * one.rated_w, now) for one in found]
     most = np.array([abs(a.allowed_w) for a in able])
     room = np.array([c.inputs.room_kwh(charging=sign > 0) if c.inputs else math.nan for c in found])
     shares = shared_power(request.power_w, most, room)
     return [
-        _shared(request, one, before, sign * float(share))
+        _shared(request, one, before, sign * float(share), now)
         for one, before, share in zip(found, able, shares, strict=True)
     ]
 
 
 def _shared(
-    request: DispatchRequest, one: _Candidate, able: Admission, wanted_w: float
+    request: DispatchRequest, one: _Candidate, able: Admission, wanted_w: float, now: float
 ) -> Admission:
     if able.refusals:
         return replace(able, wanted_w=0.0)
-    return _one(request, one, wanted_w)
+    return _one(request, one, wanted_w, now)
 
 
 def _rated_w(request: DispatchRequest, inputs: SiteInputs | None) -> float:
@@ -141,14 +157,27 @@ def _rated_w(request: DispatchRequest, inputs: SiteInputs | None) -> float:
     return bounds.max_discharge_w if discharging else bounds.max_charge_w
 
 
-def _one(request: DispatchRequest, one: _Candidate, wanted_w: float) -> Admission:
+def _one(request: DispatchRequest, one: _Candidate, wanted_w: float, now: float) -> Admission:
     if one.refusals or one.inputs is None:
         return Admission(one.site, wanted_w, 0.0, one.refusals)
-    if request.action is OrderAction.DEFER_LOAD:
+    if request.action is OrderAction.DEFER_LOAD or one.capability is None:
         return Admission(one.site, wanted_w, wanted_w)
-    left = allowed_power(wanted_w, one.inputs.bounds, one.inputs.readings)
+    bounds = bounds_at(one.inputs.bounds, one.name, one.capability)
+    left = allowed_power(wanted_w, bounds, one.inputs.readings)
+    expires, limits = None, left.limits
+    longest = (request.start or now) + LONGEST_PERSISTENT_SECONDS
+    if not one.capability.volatile and request.expires > longest:
+        expires = longest
+        hours = LONGEST_PERSISTENT_SECONDS / 3600
+        sentence = f"nothing but a write ends its set-point, so the order ends after {hours:g} h"
+        limits = (*limits, Limit("persistent_time", sentence))
     return Admission(
-        one.site, wanted_w, left.allowed_w, limits=left.limits, unchecked=left.unchecked
+        one.site,
+        wanted_w,
+        left.allowed_w,
+        limits=limits,
+        unchecked=left.unchecked,
+        expires=expires,
     )
 
 

@@ -29,6 +29,7 @@ from exporter.control.requests import (
     OrderRequest,
     ReleaseRequest,
 )
+from exporter.control.setpoints import setpoint_for
 from exporter.control.site_control import SiteControl
 from exporter.control.site_inputs import InputReader
 from exporter.drivers.base import Driver, Writable
@@ -204,8 +205,7 @@ class Dispatcher:
         for site in request.sites:
             control = self._controls.get(site)
             forced = control is not None and not control.at_rest
-            able = isinstance(self._driver_of(site), Writable) and self._around.gate.allows(site)
-            if forced or able:
+            if forced or (self._around.gate.allows(site) and self._may_hold_one(site)):
                 found.append(self._release_order(request, dispatch, site, now))
             elif control is not None:
                 for status in control.statuses:
@@ -296,6 +296,16 @@ class Dispatcher:
         found = self._inputs.site(site)
         return found is not None and found.dispatch.enabled
 
+    def _may_hold_one(self, site: str) -> bool:
+        """Whether a device may have a set-point in force that nobody here knows of. One that
+        outlives a restart is the site's own setting as well, and stays."""
+        driver = self._driver_of(site)
+        if not isinstance(driver, Writable):
+            return False
+        known = driver.capabilities()
+        name = setpoint_for(OrderAction.RELEASE, known)
+        return name is not None and known[name].volatile
+
     def _took_effect(self, status: OrderStatus, event: OrderEvent) -> None:
         self._counts[event.state.value] += 1
         self._on_row(status, event)
@@ -358,7 +368,7 @@ class Dispatcher:
             action=request.action,
             power_w=one.wanted_w,
             start=request.start if request.start is not None else now,
-            expires=request.expires,
+            expires=request.expires if one.expires is None else one.expires,
             ramp_w_per_s=request.ramp_w_per_s,
             source=request.source,
             issuer=request.issuer,

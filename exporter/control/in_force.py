@@ -9,7 +9,14 @@ from typing import Any
 
 from exporter.control.gate import WriteGate
 from exporter.control.records import Records
-from exporter.control.setpoints import is_clear, setpoint_for, value_for
+from exporter.control.setpoints import (
+    PERSISTENT_SECONDS,
+    deadband_w,
+    is_clear,
+    resolved_w,
+    setpoint_for,
+    value_for,
+)
 from exporter.control.site_inputs import SiteInputs
 from exporter.drivers.base import Capability, Driver, Writable
 from exporter.model.orders import Order, OrderAction, OrderEvent, OrderState, OrderStatus
@@ -67,6 +74,7 @@ class InForce:
     written: float = math.nan
     written_at: float = -math.inf
     trim_w: float = 0.0
+    trimmed_for: float = math.nan
     observation: Observation | None = None
     unlike: int = 0
     errors: int = 0
@@ -82,12 +90,14 @@ class InForce:
     def aim(self, allowed_w: float, inputs: SiteInputs, now: float) -> float:
         """Take a new allowed power, and the step that the ramp has come to; returns the value of
         the set-point, NaN where the load of the site is not known."""
+        allowed_w = resolved_w(self.name, allowed_w, self.capability)
         if abs(allowed_w - self.allowed_w) > tolerance_w(allowed_w):
             self.allowed_w = allowed_w
             self.settle(inputs, now)
         self.allowed_w = allowed_w
         ramp = ramp_of(self.order, inputs)
-        self.target_w = ramped_w(self._from_w, allowed_w, ramp, now - self.began)
+        target_w = ramped_w(self._from_w, allowed_w, ramp, now - self.began)
+        self.target_w = resolved_w(self.name, target_w, self.capability)
         value = value_for(self.name, self.target_w, inputs, self.trim_w)
         return max(self.capability.minimum, min(self.capability.maximum, value))
 
@@ -95,7 +105,7 @@ class InForce:
         """Observe from now on whether the site follows; it has some time to."""
         ramp = ramp_of(self.order, inputs)
         ramping = abs(self.allowed_w - self._from_w) / ramp if ramp else 0.0
-        self.observation = Observation(now + settling_seconds(inputs.interval_seconds) + ramping)
+        self.observation = Observation(now + self._settling_seconds(inputs) + ramping)
 
     def observe(self, inputs: SiteInputs, now: float) -> Observation | None:
         """Take in a Snapshot that came after the set-point was read back; None for any other."""
@@ -103,11 +113,27 @@ class InForce:
         if self.observation is None or measured_at <= max(self.seen, self.acknowledged) + _SAME:
             return None
         self.seen = measured_at
-        settling = settling_seconds(inputs.interval_seconds)
+        settling = self._settling_seconds(inputs)
         self.observation = self.observation.after(now, self.target_w, inputs.power_w, settling)
-        if self.target_w == self.allowed_w:
+        # One that is written seldom is corrected once for each value, or it would swing.
+        corrected = not self.capability.volatile and self.trimmed_for == self.written
+        if self.target_w == self.allowed_w and not corrected:
             self.trim_w = trimmed(self.trim_w, self.target_w, inputs.power_w)
+            self.trimmed_for = self.written
         return self.observation
+
+    def moves(self, value: float, now: float) -> bool:
+        """Whether a value is to be written, as far as it differs from the one before."""
+        if math.isnan(self.written):
+            return True
+        if not self.capability.volatile and now - self.written_at < PERSISTENT_SECONDS:
+            return False
+        return not abs(value - self.written) <= deadband_w(self.capability, self.target_w)
+
+    def _settling_seconds(self, inputs: SiteInputs) -> float:
+        """How long the site may take; one that is written seldom follows its load late."""
+        late = 0.0 if self.capability.volatile else PERSISTENT_SECONDS
+        return settling_seconds(inputs.interval_seconds) + late
 
     @property
     def _from_w(self) -> float:

@@ -26,9 +26,9 @@ from exporter.control.in_force import (
     shown,
 )
 from exporter.control.journal import JournalError
-from exporter.control.setpoints import matches, setpoint_for
+from exporter.control.setpoints import bounds_at, matches, setpoint_for
 from exporter.control.site_inputs import SiteInputs
-from exporter.drivers.base import Writable
+from exporter.drivers.base import Capability, Writable
 from exporter.model.orders import (
     AT_DEVICE,
     LIVE,
@@ -55,8 +55,6 @@ SILENCE_SECONDS = 30.0
 _SILENT = frozenset({"offline", "stale", "unknown_site"})
 # A refusal in the device's own words does not change by asking again.
 _REFUSING = frozenset({Outcome.HTTP_STATUS, Outcome.MALFORMED})
-# A smaller change of a set-point is not worth a write.
-_DEADBAND_W = 50.0
 
 
 class _UnfitError(Exception):
@@ -206,7 +204,8 @@ class SiteControl:
             for status in self._orders.values()
             if status.state in LIVE
             and status.state is not OrderState.AWAITING_APPROVAL
-            and status.order.start <= wall
+            # What was sent has started, though the clock may have stepped back since.
+            and (status.was_sent or status.order.start <= wall)
         ]
 
     def _until_next(self) -> float:
@@ -250,7 +249,7 @@ class SiteControl:
         name = setpoint_for(order.action, capabilities)
         if name is None:
             raise _UnfitError(f"the device has no set-point for {order.action}")
-        envelope = self._envelope(order, inputs)
+        envelope = self._envelope(order, inputs, name, capabilities[name])
         replaced = [s for s in self._started() if s.order.id != order.id]
         at_device = next((s for s in replaced if s.state in AT_DEVICE), None)
         try:
@@ -322,11 +321,11 @@ class SiteControl:
 
     async def _renew(self, current: InForce, inputs: SiteInputs) -> None:
         now = self.around.monotonic()
-        value = current.aim(self._envelope(current.order, inputs).allowed_w, inputs, now)
+        found = self._envelope(current.order, inputs, current.name, current.capability)
+        value = current.aim(found.allowed_w, inputs, now)
         if math.isnan(value):
             raise ScrapeError(Outcome.PARTIAL, "the site's load is not known")
-        deadband = 0.0 if math.isnan(current.written) else _DEADBAND_W
-        moved = not abs(value - current.written) <= deadband
+        moved = current.moves(value, now)
         due = now - current.written_at >= current.lease_seconds
         if not moved and not due:
             return
@@ -478,8 +477,11 @@ class SiteControl:
         self._orders.pop(name, None)
         self._deadlines.pop(name, None)
 
-    def _envelope(self, order: Order, inputs: SiteInputs) -> Envelope:
-        found = allowed_power(order.power_w, inputs.bounds, inputs.readings, self._held)
+    def _envelope(
+        self, order: Order, inputs: SiteInputs, name: str, capability: Capability
+    ) -> Envelope:
+        bounds = bounds_at(inputs.bounds, name, capability)
+        found = allowed_power(order.power_w, bounds, inputs.readings, self._held)
         self._held = found.held
         return found
 

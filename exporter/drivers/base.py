@@ -166,6 +166,8 @@ class Capability:
         Whether the device forgets it on a restart. What is not volatile wears flash memory.
     reversion_seconds : float or None
         Time after which the device falls back by itself without a new write; None: never.
+    step : float
+        What the device resolves, in ``unit``; 0 where it takes any value.
     """
 
     unit: str
@@ -173,6 +175,7 @@ class Capability:
     maximum: float
     volatile: bool
     reversion_seconds: float | None
+    step: float = 0.0
 
 
 @runtime_checkable

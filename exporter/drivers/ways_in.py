@@ -122,9 +122,19 @@ class WaysIn(Driver):
     @property
     def writer(self) -> Driver:
         """The driver to write set-points with: of the best way that can, whichever is read from;
-        that of the way in use where none can."""
-        drivers = (way.driver for way in self._ways)
-        return next((driver for driver in drivers if isinstance(driver, Writable)), self.current)
+        that of the way in use where none can.
+
+        What wears flash memory is written only where no other way has a set-point.
+        """
+        able = [
+            (way.driver, way.driver.capabilities())
+            for way in self._ways
+            if isinstance(way.driver, Writable)
+        ]
+        found = [(driver, known) for driver, known in able if known]
+        volatile = [d for d, known in found if any(one.volatile for one in known.values())]
+        listed = [*volatile, *(d for d, _ in found), *(d for d, _ in able)]
+        return listed[0] if listed else self.current
 
     async def close(self) -> None:
         """Close every way."""

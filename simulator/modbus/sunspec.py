@@ -32,7 +32,7 @@ class SunSpecUnits:
         if unit == UNIT:
             words = self._hybrid(state)
         elif unit == PV_UNIT and self._site.solar.coupling != "dc":
-            words = [*self._common(unit), *_inverter(state, state.pv_ac, state.pv_kwh)]
+            words = [*self._common(unit), *inverter(state, state.pv_ac, state.pv_kwh)]
         else:
             return None
         return dict(enumerate([*struct.unpack(">2H", b"SunS"), *words, 0xFFFF, 0], BASE))
@@ -41,18 +41,18 @@ class SunSpecUnits:
         """Inverter with a battery, its PV where that is on the DC side, and the grid meter."""
         dc = self._site.solar.coupling == "dc"
         made = state.pv_kwh if dc else 0.0
-        words = [*self._common(UNIT), *_inverter(state, -sum(state.inverter_phases), made)]
+        words = [*self._common(UNIT), *inverter(state, -sum(state.inverter_phases), made)]
         if dc:
             words += _trackers(state)
         if self._site.grid_meter:
-            words += _meter(state)
+            words += meter(state)
         return words + self._battery(state)
 
     def _common(self, unit: int) -> list[int]:
-        body = [*_text("Simulated", 16), *_text("Hybrid inverter", 16), *_text("", 8)]
-        body += [*_text("1.0", 8), *_text("S" + digits(self._site, f"sunspec/{unit}"), 16)]
+        body = [*text("Simulated", 16), *text("Hybrid inverter", 16), *text("", 8)]
+        body += [*text("1.0", 8), *text("S" + digits(self._site, f"sunspec/{unit}"), 16)]
         body += [unit, _NONE_I16]
-        return _model(1, body)
+        return model(1, body)
 
     def _battery(self, state: SiteState) -> list[int]:
         """Models 802, 803 and 805: the pack, its temperatures, and its cells."""
@@ -77,18 +77,18 @@ class SunSpecUnits:
             _NONE_I16,
             *map(_i16, (-1, 0, -1, -2, -3, -1, 0, 1)),
         ]
-        words = _model(802, body)
+        words = model(802, body)
         mean = state.battery_temperature
         bank = [0, 0, _i16(max(heat) * 10), 1, 1, _i16(min(heat) * 10), 1, 1, _i16(mean * 10)]
         bank += [_NONE_U16] * 11 + [_i16(-3), _i16(-1), _NONE_I16, _NONE_I16, _NONE_I16, _NONE_I16]
-        words += _model(803, bank)
+        words += model(803, bank)
         module = [1, 1, len(volts), *[_NONE_U16] * 33, *map(_i16, (0, 0, 0, 0, -3, -1))]
         for volt, celsius in zip(volts, heat, strict=True):
             module += [_u16(volt * 1000), _i16(celsius * 10), 0, 0]
-        return words + _model(805, module)
+        return words + model(805, module)
 
 
-def _inverter(state: SiteState, watts: float, made_kwh: float) -> list[int]:
+def inverter(state: SiteState, watts: float, made_kwh: float) -> list[int]:
     """Model 103: AC power out of an inverter, and what its PV made."""
     connected = state.grid_connected
     volts = [*state.grid_voltages, None, None][:3] if connected else [0.0, None, None]
@@ -102,17 +102,18 @@ def _inverter(state: SiteState, watts: float, made_kwh: float) -> list[int]:
     body[22], body[23], body[24] = *_u32(made_kwh * 1000), 0
     body[36] = _MPPT
     body[38] = body[39] = 0
-    return _model(103, body)
+    return model(103, body)
 
 
 def _trackers(state: SiteState) -> list[int]:
     """Model 160 with one tracker."""
     body = [0, 0, 0, 0, 0, 0, 1, _NONE_U16]
-    body += [1, *_text("MPPT 1", 8), _NONE_U16, _NONE_U16, _u16(state.pv_dc), 0, 0, 0, 0]
-    return _model(160, [*body, _NONE_I16, _MPPT, 0, 0])
+    body += [1, *text("MPPT 1", 8), _NONE_U16, _NONE_U16, _u16(state.pv_dc), 0, 0, 0, 0]
+    return model(160, [*body, _NONE_I16, _MPPT, 0, 0])
 
 
-def _meter(state: SiteState) -> list[int]:
+def meter(state: SiteState) -> list[int]:
+    """Model 203: what the grid meter measures."""
     body = [_NONE_I16] * 105
     for index, volt in enumerate(state.grid_voltages[:3]):
         body[6 + index] = _i16(volt * 10)
@@ -122,15 +123,17 @@ def _meter(state: SiteState) -> list[int]:
     body[36], body[37] = _u32(state.exported_kwh * 1000)
     body[44], body[45] = _u32(state.imported_kwh * 1000)
     body[52] = 0
-    return _model(203, body)
+    return model(203, body)
 
 
-def _model(number: int, body: list[int]) -> list[int]:
+def model(number: int, body: list[int]) -> list[int]:
+    """A model with its head."""
     return [number, len(body), *body]
 
 
-def _text(text: str, count: int) -> tuple[int, ...]:
-    return struct.unpack(f">{count}H", text.encode()[: 2 * count].ljust(2 * count, b"\0"))
+def text(given: str, count: int) -> tuple[int, ...]:
+    """A text in so many registers."""
+    return struct.unpack(f">{count}H", given.encode()[: 2 * count].ljust(2 * count, b"\0"))
 
 
 def _u16(value: float) -> int:

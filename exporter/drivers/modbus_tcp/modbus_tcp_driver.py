@@ -16,11 +16,12 @@ from exporter.drivers.modbus_tcp.gx_setpoint import GxSetpoint
 from exporter.drivers.template.template_driver import gateway_of
 from exporter.drivers.template.template_file import load_template
 from exporter.drivers.template.template_reader import TemplateReader
+from exporter.drivers.template.template_setpoint import ModbusAccess, TemplateSetpoints
 from exporter.drivers.template.template_sources import ModbusSource
 from exporter.drivers.venus.scrape import Budget, VenusOptions
 from exporter.drivers.venus.setpoint import CAPABILITIES
 from exporter.drivers.venus.site_reader import SiteReader
-from exporter.model.snapshot import Outcome, ScrapeError, Snapshot
+from exporter.model.snapshot import Snapshot
 
 _GX_UNIT = 100
 # As over HTTP, with the list of services: system, battery, inverter, and another in turn.
@@ -28,7 +29,8 @@ _BUDGET = Budget(requests=4, others=1, meter_seconds=20.0, other_seconds=60.0)
 
 
 class ModbusTcpDriver(Driver):
-    """Reads one site over Modbus TCP. Pollable, and Writable where it is a GX device."""
+    """Reads one site over Modbus TCP. Pollable, and Writable where it is a GX device or its map
+    has set-points."""
 
     options = ModbusTcpOptions
     schemes = ("modbus",)
@@ -45,6 +47,7 @@ class ModbusTcpDriver(Driver):
         assert isinstance(options, ModbusTcpOptions)
         self._transport = context.transports.modbus
         self._setpoint: GxSetpoint | None = None
+        self._mapped: TemplateSetpoints | None = None
         if options.modbus.map == GX_MAP:
             parts = urlsplit(endpoint.url)
             self._gateway = self._transport.gateway(parts.hostname or "", parts.port)
@@ -52,7 +55,10 @@ class ModbusTcpDriver(Driver):
         else:
             template = load_template(options.modbus.map, Path())
             self._gateway = gateway_of(endpoint, template, context)
-            source = ModbusSource(template, self._gateway, options.modbus.unit, context.monotonic)
+            unit = options.modbus.unit
+            source = ModbusSource(template, self._gateway, unit, context.monotonic)
+            access = ModbusAccess(template, self._gateway, template.unit if unit is None else unit)
+            self._mapped = TemplateSetpoints(template, access)
             self._reader = TemplateReader(endpoint.site, template, source, options.serial, context)
 
     def _gx(
@@ -86,25 +92,36 @@ class ModbusTcpDriver(Driver):
         return self._reader.raw_values()
 
     def capabilities(self) -> Mapping[str, Capability]:
-        """The power at the AC input of a GX; see :class:`exporter.drivers.base.Writable`."""
-        return {} if self._setpoint is None else CAPABILITIES
+        """The power at the AC input of a GX, or what the map says can be set; see
+        :class:`exporter.drivers.base.Writable`."""
+        if self._mapped is not None:
+            return self._mapped.capabilities()
+        return CAPABILITIES
 
     async def write(self, name: str, value: float) -> None:
         """Set it."""
-        await self._of(name).write(value)
+        if self._mapped is not None:
+            await self._mapped.write(name, value)
+        else:
+            await self._gx_setpoint.write(value)
 
     async def release(self, name: str, before: float = math.nan) -> None:
         """Give it back to the device."""
         del before
-        await self._of(name).release()
+        if self._mapped is not None:
+            await self._mapped.release(name)
+        else:
+            await self._gx_setpoint.release()
 
     async def read_setpoint(self, name: str) -> float:
         """What is in force."""
-        return await self._of(name).read()
+        if self._mapped is not None:
+            return await self._mapped.read(name)
+        return await self._gx_setpoint.read()
 
-    def _of(self, name: str) -> GxSetpoint:
-        if self._setpoint is None:
-            raise ScrapeError(Outcome.MALFORMED, f"{name}: the map has no such set-point")
+    @property
+    def _gx_setpoint(self) -> GxSetpoint:
+        assert self._setpoint is not None  # every map that is not of a GX has set-points of its own
         return self._setpoint
 
     async def close(self) -> None:

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import re
 from collections import deque
+from collections.abc import Mapping
 from dataclasses import replace
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field
 
 from exporter.config.field_types import Text, field_error
-from exporter.drivers.base import Driver, DriverContext, Endpoint
+from exporter.drivers.base import Capability, Driver, DriverContext, Endpoint
 from exporter.drivers.push.device_clock import CLOCK_SECONDS, DeviceClock
+from exporter.drivers.push.node_setpoint import NodeSetpoints, capabilities_of
 from exporter.drivers.transport.http.options import HttpOptions
 from exporter.drivers.transport.mqtt.broker import (
     Broker,
@@ -51,13 +54,19 @@ class PushOptions(HttpOptions):
         None, description="What a data-centre node calls itself, where that is not the site's `id`"
     )
 
+    setpoints: tuple[Literal["battery_power_w", "deferred_load_w"], ...] = Field(
+        default=(),
+        description="Set-points that the node takes over MQTT ([push.md](push.md#orders)); needs "
+        "an `api_endpoint`",
+    )
+
     def identity(self) -> tuple[object, ...]:
         """Nothing: a new token does not make another device."""
         return ()
 
 
 class PushDriver(Driver):
-    """Keeps what one node sends. Subscribed, and Buffered."""
+    """Keeps what one node sends. Subscribed and Buffered, and Writable where it has set-points."""
 
     options = PushOptions
     schemes = ("mqtt", "mqtts")
@@ -83,6 +92,13 @@ class PushDriver(Driver):
         self._silent_intervals = 0
         self._broker: Broker | None = None
         self._refused = ""
+        self._setpoints = NodeSetpoints(
+            endpoint.site,
+            endpoint.url,
+            options.trust,
+            context.transports.mqtt,
+            context.wall_clock,
+        )
 
     @classmethod
     def open(cls, endpoint: Endpoint, context: DriverContext) -> Self:
@@ -133,6 +149,25 @@ class PushDriver(Driver):
         subscription = Subscription(prefix.encode(), (f"{prefix}telemetry",), self, qos=1)
         with broker.listening(subscription):
             await asyncio.Event().wait()
+
+    # -- set-points, see exporter.drivers.base.Writable -----------------------------------------
+
+    def capabilities(self) -> Mapping[str, Capability]:
+        """Those of the fleet file; none without a broker."""
+        return capabilities_of(self._options.setpoints if self._endpoint.url else ())
+
+    async def write(self, name: str, value: float) -> None:
+        """Set one."""
+        await self._setpoints.write(name, value)
+
+    async def release(self, name: str, before: float = math.nan) -> None:
+        """Give one back to the node."""
+        del before
+        await self._setpoints.release(name)
+
+    async def read_setpoint(self, name: str) -> float:
+        """What is in force."""
+        return await self._setpoints.read(name)
 
     # -- exporter.drivers.transport.mqtt.broker.Listener ------------------------------------------
 

@@ -8,8 +8,7 @@ device disables the set-point by itself.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from types import MappingProxyType
+from collections.abc import Sequence
 
 from exporter.drivers.base import Capability
 from exporter.drivers.sunspec.discovery import SunSpecUnit
@@ -19,7 +18,6 @@ from exporter.drivers.transport.modbus.words import WordType, decode, encode
 from exporter.model.snapshot import Outcome, ScrapeError
 
 MODEL = 704
-BATTERY_POWER = "battery_power_w"
 REVERSION_SECONDS = 60
 # Registers from the start of the model, all of which are written together: enabled, mode, power,
 # power after reversion, two percentages, enabled after reversion, time of reversion.
@@ -29,9 +27,7 @@ _SCALE = 55
 _WATTS = 1
 _SCALES = range(-10, 11)
 
-CAPABILITIES: Mapping[str, Capability] = MappingProxyType(
-    {BATTERY_POWER: Capability("W", -1e7, 1e7, True, float(REVERSION_SECONDS))}
-)
+CAPABILITY = Capability("W", -1e7, 1e7, True, float(REVERSION_SECONDS))
 
 
 class DerSetpoint:
@@ -49,6 +45,11 @@ class DerSetpoint:
     def is_there(self) -> bool:
         """Whether a unit is known to have it."""
         return self._found() is not None
+
+    @property
+    def capability(self) -> Capability:
+        """The battery power."""
+        return CAPABILITY
 
     async def write(self, value: float) -> None:
         """Set the battery power, W, positive when charging.

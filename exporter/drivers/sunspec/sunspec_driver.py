@@ -14,12 +14,14 @@ from exporter.config.driver_options import DriverOptions
 from exporter.config.field_types import Text
 from exporter.drivers.base import Capability, Driver, DriverContext, Endpoint
 from exporter.drivers.identity import Identity
-from exporter.drivers.sunspec.der_setpoint import CAPABILITIES, DerSetpoint
+from exporter.drivers.sunspec.der_setpoint import DerSetpoint
 from exporter.drivers.sunspec.discovery import SunSpecUnit
 from exporter.drivers.sunspec.site_models import SunSpecReadings
+from exporter.drivers.sunspec.storage_setpoint import StorageSetpoint
 from exporter.model.snapshot import Notice, Outcome, ScrapeError, Snapshot
 
 SITE_SECONDS = 10.0
+BATTERY_POWER = "battery_power_w"
 
 
 class SunSpecBlock(BaseModel):
@@ -55,7 +57,7 @@ class SunSpecOptions(DriverOptions):
 
 
 class SunSpecDriver(Driver):
-    """Reads one site over SunSpec. Pollable, and Writable where a unit has model 704."""
+    """Reads one site over SunSpec. Pollable, and Writable where a unit has model 704 or 124."""
 
     options = SunSpecOptions
     schemes = ("modbus",)
@@ -83,7 +85,8 @@ class SunSpecDriver(Driver):
         self._units = [
             SunSpecUnit(self._gateway, unit, context.monotonic) for unit in options.sunspec.units
         ]
-        self._setpoint = DerSetpoint(self._units)
+        self._der = DerSetpoint(self._units)
+        self._storage = StorageSetpoint(self._units)
 
     @classmethod
     def open(cls, endpoint: Endpoint, context: DriverContext) -> Self:
@@ -92,7 +95,8 @@ class SunSpecDriver(Driver):
 
     def capabilities(self) -> Mapping[str, Capability]:
         """See :class:`exporter.drivers.base.Writable`; nothing before models are known."""
-        return CAPABILITIES if self._setpoint.is_there else {}
+        found = self._setpoint
+        return {BATTERY_POWER: found.capability} if found.is_there else {}
 
     async def write(self, name: str, value: float) -> None:
         """Set the battery power."""
@@ -109,6 +113,11 @@ class SunSpecDriver(Driver):
         del name
         return await self._setpoint.read()
 
+    @property
+    def _setpoint(self) -> DerSetpoint | StorageSetpoint:
+        """That of model 704, which is in watts; that of model 124 where a device has no other."""
+        return self._der if self._der.is_there else self._storage
+
     async def close(self) -> None:
         """Give the connection back."""
         self._transport.release(self._gateway)
@@ -123,7 +132,9 @@ class SunSpecDriver(Driver):
         for unit in self._units:
             try:
                 async with asyncio.timeout(max(0.0, SITE_SECONDS - (self._monotonic() - started))):
-                    found.add_unit(unit.unit, await unit.read())
+                    models = await unit.read()
+                found.add_unit(unit.unit, models)
+                self._storage.see(models)
             except TimeoutError:
                 detail = f"unit {unit.unit}: the site took longer than {SITE_SECONDS:.0f} s in all"
                 failed.append(ScrapeError(Outcome.TIMEOUT, detail))

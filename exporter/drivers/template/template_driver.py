@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Self
 from urllib.parse import urlsplit
@@ -11,10 +13,16 @@ from pydantic import AfterValidator, Field, ValidationInfo, model_validator
 from exporter.config.driver_options import OptionContext
 from exporter.config.field_types import Text, field_error
 from exporter.config.positions import FleetFileError
-from exporter.drivers.base import Driver, DriverContext, Endpoint, RawValue
+from exporter.drivers.base import Capability, Driver, DriverContext, Endpoint, RawValue
 from exporter.drivers.template.template_file import load_template
 from exporter.drivers.template.template_model import Template
 from exporter.drivers.template.template_reader import TemplateReader
+from exporter.drivers.template.template_setpoint import (
+    HttpAccess,
+    ModbusAccess,
+    SetpointAccess,
+    TemplateSetpoints,
+)
 from exporter.drivers.template.template_sources import HttpSource, ModbusSource, RawSource
 from exporter.drivers.transport.http.options import HttpOptions
 from exporter.drivers.transport.modbus.gateway import Gateway
@@ -77,7 +85,7 @@ class TemplateOptions(HttpOptions):
 
 
 class TemplateDriver(Driver):
-    """Reads one site as a template says. Pollable."""
+    """Reads one site as a template says. Pollable, and Writable where it has set-points."""
 
     options = TemplateOptions
     schemes = ("http", "https", "modbus")
@@ -92,12 +100,18 @@ class TemplateDriver(Driver):
         self._modbus = context.transports.modbus
         self._gateway: Gateway | None = None
         source: RawSource
+        access: SetpointAccess
         if template.transport == "http":
             http = context.transports.http.site(endpoint.site, endpoint.url, options.trust)
-            source = HttpSource(template, http, template.values_of(dict(options.parameters)))
+            values = template.values_of(dict(options.parameters))
+            source = HttpSource(template, http, values)
+            access = HttpAccess(template, http, values)
         else:
             self._gateway = gateway_of(endpoint, template, context)
             source = ModbusSource(template, self._gateway, options.unit, context.monotonic)
+            unit = template.unit if options.unit is None else options.unit
+            access = ModbusAccess(template, self._gateway, unit)
+        self._setpoints = TemplateSetpoints(template, access)
         self.reader = TemplateReader(endpoint.site, template, source, options.serial, context)
 
     @classmethod
@@ -112,6 +126,23 @@ class TemplateDriver(Driver):
     def raw_values(self) -> list[RawValue]:
         """See :class:`exporter.drivers.base.Explaining`."""
         return self.reader.raw_values()
+
+    def capabilities(self) -> Mapping[str, Capability]:
+        """What the template says can be set; see :class:`exporter.drivers.base.Writable`."""
+        return self._setpoints.capabilities()
+
+    async def write(self, name: str, value: float) -> None:
+        """Set it."""
+        await self._setpoints.write(name, value)
+
+    async def release(self, name: str, before: float = math.nan) -> None:
+        """Give it back to the device."""
+        del before
+        await self._setpoints.release(name)
+
+    async def read_setpoint(self, name: str) -> float:
+        """What is in force."""
+        return await self._setpoints.read(name)
 
     async def close(self) -> None:
         """Give a Modbus connection back."""

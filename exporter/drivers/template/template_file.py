@@ -13,7 +13,15 @@ from pydantic_core import ErrorDetails
 
 from exporter.config.fleet_file import message_of
 from exporter.config.positions import FleetDocument, FleetFileError, Mistake, shown_text
-from exporter.drivers.template.template_model import Alarm, Parameter, Reading, Source, Template
+from exporter.drivers.template.template_model import (
+    Alarm,
+    Parameter,
+    Reading,
+    Setpoint,
+    Source,
+    Template,
+    WriteStep,
+)
 
 FOLDER = Path(__file__).parent / "devices"
 _LARGEST_FILE = 1024 * 1024
@@ -24,6 +32,11 @@ _KEYS: dict[str, type[BaseModel]] = {
     "alarms": Alarm,
     "serial": Source,
     "parameters": Parameter,
+    "setpoints": Setpoint,
+    "setpoints.held": Source,
+    "setpoints.in_force": Source,
+    "setpoints.write": WriteStep,
+    "setpoints.release": WriteStep,
 }
 
 

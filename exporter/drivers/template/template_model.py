@@ -6,7 +6,7 @@ import difflib
 import re
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue
 
 from exporter.config.field_types import Number, Text, field_error
 from exporter.drivers.template.json_path import parse_path
@@ -18,6 +18,8 @@ _DEVICE = re.compile(r"[a-z]{1,20}/[A-Za-z0-9_.-]{1,40}\Z")
 _PLACEHOLDER = re.compile(r"\$\{([^}]*)\}")
 MOST_REQUESTS = 20
 MOST_READINGS = 200
+SETPOINT = "setpoint"
+"""Name that stands for the figure of a set-point in what is written."""
 
 
 def placeholders(text: str) -> list[str]:
@@ -123,6 +125,73 @@ class Alarm(Source):
     device: Device = "battery/0"
 
 
+class WriteStep(_Strict):
+    """One write: registers over Modbus, a request over HTTP, a message over MQTT.
+
+    ``value`` is a number or the word ``setpoint``; a register holds (value - offset) / scale. In
+    ``target`` and the texts of ``body``, ``${setpoint}`` stands for the same figure.
+    """
+
+    register_: Address | None = Field(default=None, alias="register")
+    type: WordType = WordType.U16
+    unit: Unit | None = None
+    value: Number | Literal["setpoint"] = "setpoint"
+    scale: Annotated[Number, Field(gt=0)] = 1.0
+    offset: Number = 0.0
+    method: Literal["POST", "PUT"] = "POST"
+    target: Annotated[Text, AfterValidator(_check_target)] | None = None
+    topic: Annotated[Text, AfterValidator(_check_topic)] | None = None
+    body: JsonValue = None
+
+    @property
+    def texts(self) -> list[str]:
+        """Every text that may hold a parameter."""
+        return [text for text in (self.target, self.topic, *_texts(self.body)) if text]
+
+    @property
+    def has_setpoint(self) -> bool:
+        """Whether what it writes depends on the set-point."""
+        if self.register_ is not None or (self.topic is not None and self.body is None):
+            return self.value == SETPOINT
+        return any(SETPOINT in placeholders(text) for text in self.texts)
+
+
+class Setpoint(_Strict):
+    """One power that can be set, which the device drops by itself after ``reversion_seconds``.
+
+    It is in force where ``in_force`` is not 0, or where ``held`` has a value.
+    """
+
+    name: Literal["battery_power_w", "grid_setpoint_w", "deferred_load_w"]
+    minimum: Number
+    maximum: Number
+    step: Annotated[Number, Field(ge=0)] = 0.0
+    reversion_seconds: Annotated[Number, Field(ge=3, le=3600)]
+    held: Source
+    in_force: Source | None = None
+    write: Annotated[tuple[WriteStep, ...], Field(min_length=1, max_length=20)]
+    release: Annotated[tuple[WriteStep, ...], Field(min_length=1, max_length=20)]
+
+    @property
+    def steps(self) -> list[tuple[tuple[str | int, ...], WriteStep]]:
+        """Every write, with its place below the set-point."""
+        found = [(("write", n), one) for n, one in enumerate(self.write)]
+        return [*found, *((("release", n), one) for n, one in enumerate(self.release))]
+
+    @property
+    def sources(self) -> list[tuple[tuple[str | int, ...], Source]]:
+        """What is read of it, with its place below the set-point."""
+        found: list[tuple[tuple[str | int, ...], Source]] = [(("held",), self.held)]
+        return found if self.in_force is None else [*found, (("in_force",), self.in_force)]
+
+
+def _texts(value: JsonValue) -> list[str]:
+    if isinstance(value, str):
+        return [value]
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return [text for one in inner for text in _texts(one)]
+
+
 class Parameter(_Strict):
     """What a site has to say of its device."""
 
@@ -154,6 +223,7 @@ class Template(_Strict):
     serial: Source | None = None
     readings: Annotated[tuple[Reading, ...], Field(max_length=MOST_READINGS)]
     alarms: Annotated[tuple[Alarm, ...], Field(max_length=MOST_READINGS)] = ()
+    setpoints: Annotated[tuple[Setpoint, ...], Field(max_length=3)] = ()
 
     @property
     def rows(self) -> list[tuple[tuple[str | int, ...], Source]]:
@@ -196,7 +266,35 @@ class Template(_Strict):
             seen.add(key)
         for where, source in self.rows:
             found += [(where, message) for message in self._source_mistakes(source)]
+        for index, setpoint in enumerate(self.setpoints):
+            place = ("setpoints", index)
+            found += [((*place, *where), message) for where, message in self._unset(setpoint)]
+            if setpoint.name in {one.name for one in self.setpoints[:index]}:
+                found.append(((*place, "name"), "is given twice"))
         return found
+
+    def _unset(self, setpoint: Setpoint) -> list[tuple[tuple[str | int, ...], str]]:
+        """What is wrong with a set-point, with the place below it."""
+        found: list[tuple[tuple[str | int, ...], str]] = []
+        if not setpoint.minimum < setpoint.maximum:
+            found.append((("minimum",), "must be below maximum"))
+        for where, source in setpoint.sources:
+            found += [(where, message) for message in self._source_mistakes(source)]
+            if source.scale_register is not None:
+                found.append(((*where, "scale_register"), "a set-point has none; give scale"))
+        for where, step in setpoint.steps:
+            found += [(where, message) for message in self._step_mistakes(step)]
+        if not any(step.has_setpoint for step in setpoint.write):
+            found.append((("write",), "writes the set-point nowhere"))
+        return found
+
+    def _step_mistakes(self, step: WriteStep) -> list[str]:
+        wanted = {"modbus": "register", "http": "target", "mqtt": "topic"}[self.transport]
+        given = {"register": step.register_, "target": step.target, "topic": step.topic}
+        found = [name for name, value in given.items() if value is not None]
+        if found != [wanted]:
+            return [f"a write over {self.transport} has a {wanted}"]
+        return [m for text in step.texts for m in self._unknown_parameters(text, SETPOINT)]
 
     def _document_mistakes(self) -> list[tuple[tuple[str | int, ...], str]]:
         found: list[tuple[tuple[str | int, ...], str]] = []
@@ -226,11 +324,11 @@ class Template(_Strict):
             return [f"request: no such request; one of: {', '.join(self.documents)}"]
         return self._unknown_parameters(source.path or "")
 
-    def _unknown_parameters(self, text: str) -> list[str]:
+    def _unknown_parameters(self, text: str, *known: str) -> list[str]:
         return [
             f"no such parameter {name}; one of: {', '.join(self.parameters) or 'none'}"
             for name in placeholders(text)
-            if name not in self.parameters
+            if name not in self.parameters and name not in known
         ]
 
     def values_of(self, given: dict[str, str]) -> dict[str, str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Self
@@ -14,12 +14,13 @@ import orjson
 from pydantic import AfterValidator, Field, ValidationInfo, model_validator
 
 from exporter.config.field_types import Text, field_error
-from exporter.drivers.base import Driver, DriverContext, Endpoint, RawValue
+from exporter.drivers.base import Capability, Driver, DriverContext, Endpoint, RawValue
 from exporter.drivers.template.json_path import look_up, parse_path
 from exporter.drivers.template.template_driver import checked_template
 from exporter.drivers.template.template_file import load_template
 from exporter.drivers.template.template_model import Source, Template, filled
 from exporter.drivers.template.template_reader import TemplateReader
+from exporter.drivers.template.template_setpoint import MqttAccess, TemplateSetpoints
 from exporter.drivers.template.template_values import NOT_READ, Raw
 from exporter.drivers.transport.http.options import HttpOptions
 from exporter.drivers.transport.mqtt.broker import Broker, Subscription, resubscribe
@@ -86,6 +87,25 @@ class LatestMessages:
         if name is not None and len(payload) <= _LARGEST_MESSAGE:
             self.heard = self.monotonic()
             self._messages[name] = (self.heard, payload)
+
+    def since(self, source: Source, moment: float) -> tuple[bool, Any]:
+        """See :class:`exporter.drivers.template.template_setpoint.MessageSource`.
+
+        Raises
+        ------
+        ScrapeError
+        """
+        heard, payload = self._messages.get(self.template.request_of(source), (-math.inf, b""))
+        if heard < moment:
+            return False, None
+        try:
+            found = _document(payload)
+        except ValueError as error:
+            detail = "MQTT: a message is neither JSON nor a number"
+            raise ScrapeError(Outcome.MALFORMED, detail) from error
+        if source.path is not None:
+            found = look_up(found, parse_path(filled(source.path, self.parameters)))
+        return True, found
 
     async def read(self) -> tuple[Raw, list[ScrapeError]]:
         """See :class:`exporter.drivers.template.template_sources.RawSource`."""
@@ -157,7 +177,8 @@ class _Listener:
 
 
 class TemplateMqttDriver(Driver):
-    """Keeps the latest of what one device publishes. Subscribed."""
+    """Keeps the latest of what one device publishes. Subscribed, and Writable where its template
+    has set-points."""
 
     options = TemplateMqttOptions
     schemes = ("mqtt", "mqtts")
@@ -175,6 +196,7 @@ class TemplateMqttDriver(Driver):
         values = template.values_of(dict(options.parameters))
         self._messages = LatestMessages(template, values, context.monotonic)
         self._reader = TemplateReader(endpoint.site, template, self._messages, None, context)
+        self._setpoints = TemplateSetpoints(template, MqttAccess(template, self, values))
         self._broker: Broker | None = None
         self._error: ScrapeError | None = None
 
@@ -220,3 +242,38 @@ class TemplateMqttDriver(Driver):
     def raw_values(self) -> list[RawValue]:
         """See :class:`exporter.drivers.base.Explaining`."""
         return self._reader.raw_values()
+
+    # -- set-points, see exporter.drivers.base.Writable -----------------------------------------
+
+    def capabilities(self) -> Mapping[str, Capability]:
+        """What the template says can be set."""
+        return self._setpoints.capabilities()
+
+    async def write(self, name: str, value: float) -> None:
+        """Set it."""
+        await self._setpoints.write(name, value)
+
+    async def release(self, name: str, before: float = math.nan) -> None:
+        """Give it back to the device."""
+        del before
+        await self._setpoints.release(name)
+
+    async def read_setpoint(self, name: str) -> float:
+        """What is in force."""
+        return await self._setpoints.read(name)
+
+    # -- exporter.drivers.template.template_setpoint.MessageSource --------------------------------
+
+    def publish(self, topic: str, payload: bytes) -> None:
+        """Send a message; raises ScrapeError without a connection."""
+        if self._broker is None or not self._broker.is_connected:
+            raise ScrapeError(Outcome.REFUSED, "MQTT: there is no connection to the broker")
+        self._broker.publish(topic, payload)
+
+    def since(self, source: Source, moment: float) -> tuple[bool, Any]:
+        """Whether a message came at or after a monotonic moment, and the raw value in it."""
+        return self._messages.since(source, moment)
+
+    def now(self) -> float:
+        """Monotonic seconds."""
+        return self._messages.monotonic()

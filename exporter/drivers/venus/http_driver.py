@@ -7,10 +7,14 @@ a time, whole trees instead of single values, and at most four requests a scrape
 
 from __future__ import annotations
 
+import asyncio
+import math
+from collections.abc import Mapping
 from typing import Self
 
-from exporter.drivers.base import Driver, DriverContext, Endpoint
+from exporter.drivers.base import Capability, Driver, DriverContext, Endpoint
 from exporter.drivers.transport.http.json_client import REQUEST_SECONDS
+from exporter.drivers.venus.http_setpoint import PERSISTENT, HttpSetpoint
 from exporter.drivers.venus.kept_trees import ReaderExplains
 from exporter.drivers.venus.scrape import Budget, VenusOptions
 from exporter.drivers.venus.site_reader import SiteReader
@@ -31,7 +35,7 @@ class VenusHttpOptions(VenusOptions):
 
 
 class VenusHttpDriver(ReaderExplains, Driver):
-    """Reads one site over its HTTP bridge. Pollable."""
+    """Reads one site over its HTTP bridge. Pollable and Writable."""
 
     options = VenusHttpOptions
     schemes = ("http", "https")
@@ -44,6 +48,9 @@ class VenusHttpDriver(ReaderExplains, Driver):
         assert isinstance(options, VenusHttpOptions)
         http = context.transports.http.site(endpoint.site, endpoint.url, options.trust)
         self._reader = SiteReader(endpoint.site, http, options, context, BUDGET)
+        self._setpoint = HttpSetpoint(http)
+        # A second connection would wait behind the first one until both are late.
+        self._turn = asyncio.Lock()
 
     @classmethod
     def open(cls, endpoint: Endpoint, context: DriverContext) -> Self:
@@ -52,4 +59,27 @@ class VenusHttpDriver(ReaderExplains, Driver):
 
     async def scrape(self) -> Snapshot:
         """Read the site once; see :class:`exporter.drivers.base.Pollable`."""
-        return await self._reader.scrape()
+        async with self._turn:
+            return await self._reader.scrape()
+
+    def capabilities(self) -> Mapping[str, Capability]:
+        """The persistent power at the AC input; see :class:`exporter.drivers.base.Writable`."""
+        return PERSISTENT
+
+    async def write(self, name: str, value: float) -> None:
+        """Set it."""
+        del name
+        async with self._turn:
+            await self._setpoint.write(value)
+
+    async def release(self, name: str, before: float = math.nan) -> None:
+        """Write back what was there before."""
+        del name
+        async with self._turn:
+            await self._setpoint.release(before)
+
+    async def read_setpoint(self, name: str) -> float:
+        """What is in force."""
+        del name
+        async with self._turn:
+            return await self._setpoint.read()

@@ -164,6 +164,75 @@ async def get_json(
     return _parse(reply.body, what, reply.content_type)
 
 
+async def send_json(
+    http: HttpClient,
+    method: str,
+    base: str,
+    path: str,
+    body: Any,
+    *,
+    authorization: str | None = None,
+    trust: Trust = SYSTEM_TRUST,
+) -> bytes:
+    """Send a JSON document to a device that is to be set, once: nothing is repeated here.
+
+    Parameters
+    ----------
+    http : HttpClient
+    method : str
+        ``POST`` or ``PUT``.
+    base, path : str
+        The endpoint, and where below it, beginning with a slash.
+    body : object
+        None sends no body.
+    authorization : str or None
+    trust : Trust
+
+    Returns
+    -------
+    bytes
+        The body of the answer, of at most 1 MiB.
+
+    Raises
+    ------
+    ScrapeError
+        With outcome ``http_status`` for a refusal, quoting what the device says.
+    """
+    what = f"{method} {path}"
+    timeout = aiohttp.ClientTimeout(total=REQUEST_SECONDS, sock_connect=CONNECT_SECONDS)
+    headers = _credentials(authorization, None)
+    options: dict[str, Any] = {"headers": headers, "ssl": trust.ssl(), "timeout": timeout}
+    if body is not None:
+        options["data"] = orjson.dumps(body)
+        headers["Content-Type"] = "application/json"
+    try:
+        async with http.session.request(
+            method, base + path, allow_redirects=False, **options
+        ) as answer:
+            found = await answer.read()
+    except ScrapeError:
+        raise
+    except Exception as error:
+        raise _explain(error, what) from error
+    if not 200 <= answer.status < 300:
+        said = _said(found)
+        detail = f"{what}: status {answer.status}" + (f": {said}" if said else "")
+        raise ScrapeError(Outcome.HTTP_STATUS, detail)
+    return found
+
+
+def _said(body: bytes) -> str:
+    """What a refusal says, in one line: the texts of its object, or its own."""
+    try:
+        document = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return ""
+    if not isinstance(document, dict):
+        return _one_line(document) if isinstance(document, str) else ""
+    named = [document.get(key) for key in ("error", "message", "reason", "detail", "hint")]
+    return _one_line(": ".join(text for text in named if isinstance(text, str) and text))
+
+
 def _is_plain(path: str, params: dict[str, str], authorization: str | None) -> bool:
     """Whether a request can be written without escapes."""
     if authorization is not None and not (authorization.isascii() and authorization.isprintable()):

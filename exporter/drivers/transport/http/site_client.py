@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from exporter.drivers.transport.http.json_client import HttpClient, get_json
+from exporter.drivers.transport.http.json_client import HttpClient, get_json, send_json
 from exporter.drivers.transport.http.trust import SYSTEM_TRUST, Trust
 
 
@@ -62,4 +62,16 @@ class SiteHttp:
             token_header=token_header,
             trust=self.trust,
             patience_seconds=patience_seconds,
+        )
+
+    async def send_json(self, method: str, path: str, body: Any) -> bytes:
+        """Set something; see :func:`exporter.drivers.transport.http.json_client.send_json`."""
+        return await send_json(
+            self.transport.client,
+            method,
+            self.url,
+            path,
+            body,
+            authorization=self.transport.authorization(self.site, self.url),
+            trust=self.trust,
         )

@@ -26,6 +26,7 @@ from exporter.drivers.transport.mqtt.connection import (
     Login,
     open_connection,
 )
+from exporter.drivers.transport.mqtt.requests import request
 from exporter.model.snapshot import Outcome, ScrapeError
 
 log = logging.getLogger(__name__)
@@ -317,3 +318,28 @@ class MqttTransport:
             broker = Broker(address, lambda: self.login(site, url)[1], self.allowed)
             self._brokers[key] = broker
         return broker
+
+    async def request(
+        self,
+        site: str,
+        url: str,
+        trust: Trust,
+        topic: str,
+        payload: bytes,
+        *,
+        answer_topic: str,
+        expiry_seconds: int,
+        patience_seconds: float,
+    ) -> bytes:
+        """Ask a device at the broker of a site, over a connection of its own; see
+        :func:`exporter.drivers.transport.mqtt.requests.request`."""
+        return await request(
+            address_of(url, trust),
+            self.login(site, url)[1],
+            topic,
+            payload,
+            answer_topic=answer_topic,
+            expiry_seconds=expiry_seconds,
+            patience_seconds=patience_seconds,
+            allowed=self.allowed,
+        )

@@ -62,10 +62,11 @@ class Connection(asyncio.Protocol):
         Done at its end, with the reason.
     """
 
-    def __init__(self, on_message: OnMessage) -> None:
+    def __init__(self, on_message: OnMessage, level: int = packets.LEVEL) -> None:
         loop = asyncio.get_running_loop()
         self._loop = loop
         self._on_message = on_message
+        self.level = level
         self._reader = PacketReader(self._published, self._received)
         self._transport: asyncio.Transport | None = None
         self._begun = False
@@ -184,10 +185,17 @@ class Connection(asyncio.Protocol):
 
     def _received(self, kind: int, body: bytes) -> None:
         if not self.accepted.done():
-            if kind != PacketType.CONNACK or len(body) != 2:
+            # MQTT 5 adds properties, none of which matters here.
+            whole = len(body) == 2 or (self.level == packets.LEVEL_5 and len(body) > 2)
+            if kind != PacketType.CONNACK or not whole:
                 raise PacketError("the reply to CONNECT is not of two bytes")
             self.accepted.set_result(body[1])
-        elif kind == PacketType.SUBACK and len(body) > 2:
+        else:
+            self._acknowledged(kind, body)
+
+    def _acknowledged(self, kind: int, body: bytes) -> None:
+        """Take in what follows CONNACK."""
+        if kind == PacketType.SUBACK and len(body) > 2:
             asked = self._subscribing.pop(body[0] << 8 | body[1], ())
             refused = zip(asked, body[2:], strict=False)
             self._refused.update(name for name, code in refused if code & 0x80)
@@ -203,6 +211,7 @@ async def open_connection(
     client_id: str,
     on_message: OnMessage,
     allowed: tuple[Network, ...] = (),
+    make: Callable[[OnMessage], Connection] = Connection,
 ) -> Connection:
     """Connect to a broker and sign in.
 
@@ -214,6 +223,8 @@ async def open_connection(
     on_message : callable
     allowed : tuple of networks
         Where brokers may be although ``connections.REFUSED_NETWORKS`` has them.
+    make : callable
+        The kind of connection.
 
     Raises
     ------
@@ -223,7 +234,7 @@ async def open_connection(
     """
     try:
         async with asyncio.timeout(CONNECT_SECONDS):
-            connection = await _connected(address, on_message, allowed)
+            connection = await _connected(address, lambda: make(on_message), allowed)
             try:
                 await _sign_in(connection, login, client_id)
             except BaseException:
@@ -247,7 +258,8 @@ async def open_connection(
 
 
 async def _sign_in(connection: Connection, login: Login, client_id: str) -> None:
-    connection.send(packets.connect(client_id, login.username, login.password, KEEP_ALIVE_SECONDS))
+    who = (client_id, login.username, login.password)
+    connection.send(packets.connect(*who, KEEP_ALIVE_SECONDS, connection.level))
     try:
         code = await connection.accepted
     except asyncio.CancelledError:
@@ -260,7 +272,7 @@ async def _sign_in(connection: Connection, login: Login, client_id: str) -> None
 
 
 async def _connected(
-    address: Address, on_message: OnMessage, allowed: tuple[Network, ...]
+    address: Address, make: Callable[[], Connection], allowed: tuple[Network, ...]
 ) -> Connection:
     """A connection to the first address of a host that takes one; not signed in yet."""
     loop = asyncio.get_running_loop()
@@ -277,7 +289,7 @@ async def _connected(
         try:
             await loop.sock_connect(opened, where)
             transport, connection = await loop.create_connection(
-                lambda: Connection(on_message),
+                make,
                 sock=opened,
                 ssl=context,
                 server_hostname=address.host if context is not None else None,

@@ -1,6 +1,6 @@
 """Packets of MQTT 3.1.1: those that a client sends, and a reader of those that it receives.
 
-Pure, no I/O. Section numbers are those of the standard.
+Pure, no I/O. Section numbers are those of the standard. Level 5 stands for MQTT 5.
 """
 
 from __future__ import annotations
@@ -16,7 +16,9 @@ LONGEST_TOPIC = 512
 PING = b"\xc0\x00"
 DISCONNECT = b"\xe0\x00"
 
-_CONNECT_HEAD = b"\x00\x04MQTT\x04"
+_CONNECT_HEAD = b"\x00\x04MQTT"
+LEVEL, LEVEL_5 = 4, 5
+_NO_PROPERTIES = b"\x00"
 _CLEAN, _PASSWORD, _USERNAME = 0x02, 0x40, 0x80
 _LENGTH = struct.Struct("!H")
 _MOST_LENGTH_BYTES = 4
@@ -48,52 +50,66 @@ class PacketError(Exception):
     """Bytes that are no MQTT; what follows cannot be read either."""
 
 
-def _text(value: str | bytes) -> bytes:
+def text(value: str | bytes) -> bytes:
+    """A text with its length before it (1.5.3)."""
     raw = value.encode() if isinstance(value, str) else value
     return _LENGTH.pack(len(raw)) + raw
 
 
-def _packet(head: int, body: bytes) -> bytes:
-    length, rest = bytearray(), len(body)
+def packet(head: int, body: bytes) -> bytes:
+    """A packet of a first byte and all that follows its length."""
+    return bytes([head]) + variable(len(body)) + body
+
+
+def variable(number: int) -> bytes:
+    """A number of seven bits a byte (2.2.3)."""
+    found, rest = bytearray(), number
     while True:
         rest, low = divmod(rest, 128)
-        length.append(low | (0x80 if rest else 0))
+        found.append(low | (0x80 if rest else 0))
         if not rest:
-            return bytes([head]) + bytes(length) + body
+            return bytes(found)
 
 
-def connect(client_id: str, username: str | None, password: str | None, keep_alive: int) -> bytes:
+def connect(
+    client_id: str,
+    username: str | None,
+    password: str | None,
+    keep_alive: int,
+    level: int = LEVEL,
+) -> bytes:
     """CONNECT with a clean session; ``keep_alive`` in seconds."""
     flags = _CLEAN
-    payload = _text(client_id)
+    payload = (_NO_PROPERTIES if level == LEVEL_5 else b"") + text(client_id)
     if username is not None:
         flags |= _USERNAME
-        payload += _text(username)
+        payload += text(username)
         if password is not None:
             flags |= _PASSWORD
-            payload += _text(password)
-    return _packet(0x10, _CONNECT_HEAD + bytes([flags]) + _LENGTH.pack(keep_alive) + payload)
+            payload += text(password)
+    head = _CONNECT_HEAD + bytes([level, flags])
+    return packet(0x10, head + _LENGTH.pack(keep_alive) + payload)
 
 
 def subscribe(packet_id: int, filters: Iterable[tuple[str, int]]) -> bytes:
     """SUBSCRIBE to topic filters, each with its QoS."""
-    body = b"".join(_text(name) + bytes([qos]) for name, qos in filters)
-    return _packet(0x82, _LENGTH.pack(packet_id) + body)
+    body = b"".join(text(name) + bytes([qos]) for name, qos in filters)
+    return packet(0x82, _LENGTH.pack(packet_id) + body)
 
 
 def unsubscribe(packet_id: int, filters: Iterable[str]) -> bytes:
     """UNSUBSCRIBE from topic filters."""
-    return _packet(0xA2, _LENGTH.pack(packet_id) + b"".join(map(_text, filters)))
+    return packet(0xA2, _LENGTH.pack(packet_id) + b"".join(map(text, filters)))
 
 
 def publish(topic: str, payload: bytes) -> bytes:
     """PUBLISH with QoS 0."""
-    return _packet(0x30, _text(topic) + payload)
+    return packet(0x30, text(topic) + payload)
 
 
 def puback(packet_id: int) -> bytes:
     """PUBACK."""
-    return _packet(0x40, _LENGTH.pack(packet_id))
+    return packet(0x40, _LENGTH.pack(packet_id))
 
 
 OnPublish = Callable[[bytes, bytes, bool, int | None], None]
