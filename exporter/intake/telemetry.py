@@ -56,6 +56,8 @@ class Point:
         Site id, or the ``dc_id`` of a data centre.
     measured : float
         Time of the device, Unix seconds.
+    is_flat : bool
+        Whether it came in the flat form of data-centre nodes.
     """
 
     site: str
@@ -64,6 +66,21 @@ class Point:
     batteries: tuple[BatterySnapshot, ...] = ()
     alarms: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     implausible: tuple[Implausible, ...] = ()
+    is_flat: bool = False
+
+    def given(self) -> list[tuple[str, str, str, str]]:
+        """Device, quantity, key and value of each reading, as the node gave it."""
+        wrong = {(i.device, i.quantity): i.value for i in self.implausible}
+        found = []
+        for key, device, readings in (
+            ("readings", "site", self.readings),
+            *((f"batteries {b.device} readings", b.device, b.readings) for b in self.batteries),
+        ):
+            for quantity, value in readings.items():
+                name, scale = _FLAT_NAMES[quantity] if self.is_flat else (f"{key} {quantity}", 1.0)
+                raw = wrong.get((device, quantity), value) / scale
+                found.append((device, quantity, name, "null" if math.isnan(raw) else f"{raw:.10g}"))
+        return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,6 +173,8 @@ _DATA_CENTRE_NAMES = {
     "network_mb_recv": ("network_received_mb", 1.0),
     "load_factor": ("load_factor_ratio", 1.0),
 }
+_FLAT_NAMES = {name: (key, scale) for key, (name, scale) in _DATA_CENTRE_NAMES.items()}
+_FLAT_NAMES["soc_percent"] = ("soc", 1.0)
 
 
 def parse(body: bytes, site: str | None = None) -> Batch:
@@ -277,6 +296,7 @@ def _of_data_centre(entry: _DataCentre, site: str | None) -> Point:
         readings,
         batteries,
         implausible=tuple(implausible),
+        is_flat=True,
     )
 
 

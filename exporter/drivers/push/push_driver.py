@@ -14,7 +14,7 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, Field
 
 from exporter.config.field_types import Text, field_error
-from exporter.drivers.base import Capability, Driver, DriverContext, Endpoint
+from exporter.drivers.base import Capability, Driver, DriverContext, Endpoint, RawValue
 from exporter.drivers.push.device_clock import CLOCK_SECONDS, DeviceClock
 from exporter.drivers.push.node_setpoint import NodeSetpoints, capabilities_of
 from exporter.drivers.transport.http.options import HttpOptions
@@ -89,6 +89,7 @@ class PushDriver(Driver):
         self._waiting: deque[Snapshot] = deque(maxlen=MOST_WAITING)
         self._known: dict[float, None] = {}
         self._newest: Snapshot | None = None
+        self._shown: Point | None = None
         self._silent_intervals = 0
         self._broker: Broker | None = None
         self._refused = ""
@@ -215,7 +216,11 @@ class PushDriver(Driver):
         if self._newest is not None:
             # Two points within one interval: both are stored.
             self._waiting.append(replace(self._newest, current=False))
-        self._newest = snapshot
+        self._newest, self._shown = snapshot, point
+
+    def raw_values(self) -> list[RawValue]:
+        """See :class:`exporter.drivers.base.Explaining`; of the newest point."""
+        return [] if self._shown is None else [RawValue(*one) for one in self._shown.given()]
 
     def _notices(self) -> tuple[Notice, ...]:
         offset = self._clock.offset_seconds

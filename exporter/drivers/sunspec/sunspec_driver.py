@@ -12,10 +12,11 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from exporter.config.driver_options import DriverOptions
 from exporter.config.field_types import Text
-from exporter.drivers.base import Capability, Driver, DriverContext, Endpoint
+from exporter.drivers.base import Capability, Driver, DriverContext, Endpoint, RawValue
 from exporter.drivers.identity import Identity
 from exporter.drivers.sunspec.der_setpoint import DerSetpoint
 from exporter.drivers.sunspec.discovery import SunSpecUnit
+from exporter.drivers.sunspec.raw_points import RawPoints
 from exporter.drivers.sunspec.site_models import SunSpecReadings
 from exporter.drivers.sunspec.storage_setpoint import StorageSetpoint
 from exporter.model.snapshot import Notice, Outcome, ScrapeError, Snapshot
@@ -87,6 +88,7 @@ class SunSpecDriver(Driver):
         ]
         self._der = DerSetpoint(self._units)
         self._storage = StorageSetpoint(self._units)
+        self._raw = RawPoints()
 
     @classmethod
     def open(cls, endpoint: Endpoint, context: DriverContext) -> Self:
@@ -118,6 +120,14 @@ class SunSpecDriver(Driver):
         """That of model 704, which is in watts; that of model 124 where a device has no other."""
         return self._der if self._der.is_there else self._storage
 
+    def keep_raw(self) -> None:
+        """See :class:`exporter.drivers.base.Recording`."""
+        self._raw.begin(self._monotonic())
+
+    def raw_values(self) -> list[RawValue]:
+        """See :class:`exporter.drivers.base.Explaining`."""
+        return self._raw.raw_values()
+
     async def close(self) -> None:
         """Give the connection back."""
         self._transport.release(self._gateway)
@@ -135,6 +145,7 @@ class SunSpecDriver(Driver):
                     models = await unit.read()
                 found.add_unit(unit.unit, models)
                 self._storage.see(models)
+                self._raw.keep(unit.unit, models, self._monotonic())
             except TimeoutError:
                 detail = f"unit {unit.unit}: the site took longer than {SITE_SECONDS:.0f} s in all"
                 failed.append(ScrapeError(Outcome.TIMEOUT, detail))

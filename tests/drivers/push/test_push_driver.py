@@ -18,7 +18,7 @@ from exporter.drivers.transport import Transports
 from exporter.drivers.transport.http.json_client import HttpClient
 from exporter.drivers.transport.http.site_client import HttpTransport
 from exporter.drivers.transport.push import PushTransport
-from exporter.intake.telemetry import Point
+from exporter.intake.telemetry import Point, parse
 from exporter.model.snapshot import Outcome, ScrapeError
 from simulator.mqtt_client import connected
 from tests.drivers.bridge import Clock
@@ -215,3 +215,25 @@ async def test_wrong_telemetry_is_the_reason_of_the_silence(tmp_path: Path) -> N
             with pytest.raises(ScrapeError, match="no time zone") as caught:
                 await one.driver.latest()
             assert caught.value.outcome is Outcome.MALFORMED
+
+
+async def test_raw_values_are_what_the_node_sent() -> None:
+    async with node() as one:
+        assert one.driver.raw_values() == []
+        battery = {"device": "battery/1", "readings": {"soc_percent": 7500, "soh_percent": None}}
+        readings = {"grid_power_w": -12.5}
+        point = {"measured": one.clock.wall(), "readings": readings, "batteries": [battery]}
+        batch = parse(json.dumps(point).encode(), "a")
+        one.push.deliver(batch.points, batch.sent)
+        assert {(r.device, r.quantity, r.place, r.raw) for r in one.driver.raw_values()} == {
+            ("site", "grid_power_w", "readings grid_power_w", "-12.5"),
+            ("battery/1", "soc_percent", "batteries battery/1 readings soc_percent", "7500"),
+            ("battery/1", "soh_percent", "batteries battery/1 readings soh_percent", "null"),
+        }
+        flat = {"dc_id": "a", "timestamp": one.clock.wall() + 1, "power_kw": 12.25, "soc": 50}
+        batch = parse(json.dumps(flat).encode(), "a")
+        one.push.deliver(batch.points, batch.sent)
+        assert {(r.quantity, r.place, r.raw) for r in one.driver.raw_values()} == {
+            ("load_power_w", "power_kw", "12.25"),
+            ("soc_percent", "soc", "50"),
+        }
