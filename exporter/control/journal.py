@@ -296,6 +296,7 @@ class JournalReader:
         sites: Iterable[str] | None = None,
         dispatch: str | None = None,
         live: bool | None = None,
+        dry: bool | None = None,
         before: int | None = None,
         limit: int = 100,
     ) -> list[OrderStatus]:
@@ -308,6 +309,8 @@ class JournalReader:
         dispatch : str or None
         live : bool or None
             Only those that have not ended or owe a release (True).
+        dry : bool or None
+            Only dry ones, or only the others.
         before : int or None
             Only with a sequence below this one.
         limit : int
@@ -318,6 +321,9 @@ class JournalReader:
             given.append(dispatch)
         if live:
             where.append("(live = 1 OR owes_release = 1)")
+        if dry is not None:
+            where.append("json_extract(document, '$.dry_run') = ?")
+            given.append(int(dry))
         query = f"SELECT id FROM orders WHERE {' AND '.join(where)} ORDER BY sequence DESC LIMIT ?"  # noqa: S608 - no value is in the text
         with _translated():
             rows = self._open()

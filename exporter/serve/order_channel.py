@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,8 @@ class OrderChannel:
         Open orders as they were published last; None where there is no dispatcher.
     journal : Path or None
         File of the journal.
+    second_look_w : float
+        Power of an order above which the page asks for a confirmation that is typed.
     """
 
     def __init__(
@@ -36,7 +39,9 @@ class OrderChannel:
         send: Callable[[OrderCommand], None] | None = None,
         book: Callable[[], OrderBook | None] = lambda: None,
         journal: Path | None = None,
+        second_look_w: float = math.inf,
     ) -> None:
+        self.second_look_w = second_look_w
         self._send = send
         self._book = book
         self._reader = JournalReader(journal) if journal is not None else None

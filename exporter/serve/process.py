@@ -84,7 +84,10 @@ class ServerProcess:
                 return own()
 
         self._orders = OrderChannel(
-            channel.send, lambda: self._publication().numbers.orders, settings.dispatch_journal
+            channel.send,
+            lambda: self._publication().numbers.orders,
+            settings.dispatch_journal,
+            1000.0 * settings.dispatch_second_look_kw,
         )
         self._deliveries = Deliveries(files, of_tickets, self._pool.send_report)
         app = make_app(

@@ -90,6 +90,15 @@ class Orders:
             raise HTTPException(422, "targets: no site that the caller may order matches")
         return tuple(site.id for site in chosen)
 
+    def may_order(self, request: Request, site: str | None) -> bool:
+        """Whether the caller may order a site, or any of those that take orders."""
+        caller = caller_of(request)
+        return any(
+            caller.may(Action.ORDER, one.project)
+            for one in self._latest().fleet.sites
+            if one.dispatch.enabled and site in (None, one.id)
+        )
+
     def about(self, request: Request, orders: Sequence[OrderStatus]) -> None:
         """Refuse orders of sites that the caller does not see, or may not order."""
         projects = {site.id: site.project for site in self._latest().fleet.sites}
@@ -361,15 +370,21 @@ def _add_reads(
         open_only: Annotated[
             bool, Query(alias="open", description="Only those that have not ended or owe a release")
         ] = False,
+        dry: Annotated[
+            bool | None, Query(description="Only dry ones, or only those that are not")
+        ] = None,
         limit: Limit = 100,
         before: Before = None,
     ) -> Response:
         """Orders, the latest first."""
         found = await orders.find(
-            sites=orders.visible(site), live=open_only or None, before=before, limit=limit
+            sites=orders.visible(site), live=open_only or None, dry=dry, before=before, limit=limit
         )
+        second_look_w = channel.second_look_w
         body = {
             "mode": channel.book().mode,
+            "may_order": channel.book().mode != "off" and orders.may_order(request, site),
+            "second_look_w": second_look_w if math.isfinite(second_look_w) else None,
             "journal_failure": channel.book().journal_failure,
             "orders": [orders.shown(status) for status in found],
             "next": found[-1].order.sequence if len(found) == limit else None,

@@ -165,9 +165,15 @@ class DispatchReply(TypedDict):
 
 @with_config(_CLOSED)
 class OrdersReply(TypedDict):
-    """Orders, the latest first; ``next`` is ``before`` of the next part, null at the end."""
+    """Orders, the latest first; ``next`` is ``before`` of the next part, null at the end.
+
+    ``may_order`` says whether the caller may order the site that was asked for, or any; above
+    ``second_look_w`` the page asks for a confirmation.
+    """
 
     mode: str
+    may_order: bool
+    second_look_w: float | None
     journal_failure: str | None
     orders: list[OrderReply]
     next: int | None

@@ -58,7 +58,7 @@ FLEET = Parts(
     ("page.css",),
     (
         *("base.js", "theme.js", "axes.js", "answers.js", "drawings.js", "history.js"),
-        *("alerts.js", "timeline.js", "site.js", "fleet.js"),
+        *("alerts.js", "orders.js", "timeline.js", "site.js", "fleet.js"),
     ),
 )
 CELLS = Parts(

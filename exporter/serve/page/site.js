@@ -64,7 +64,8 @@ function frameSite() {
   site.plots = el("div", { id: "plots" }, el("p", { class: "muted" }, "Loading…"));
   site.events = el("div", { id: "timeline" });
   site.alerts = el("section", { id: "alerts", "aria-label": "Alerts", hidden: true });
-  put(byId("detail"), site.parts.head, site.alerts, site.parts.now, el("h3", {}, "Past"), periodChooser(),
+  site.orders = el("section", { id: "orders", "aria-label": "Orders", hidden: true });
+  put(byId("detail"), site.parts.head, site.alerts, site.orders, site.parts.now, el("h3", {}, "Past"), periodChooser(),
     site.plots, site.events, site.parts.tables);
 }
 
@@ -89,6 +90,7 @@ function showSite(found, packs) {
   if (inside && focused && document.activeElement?.id !== focused) byId(focused)?.focus({ preventScroll: true });
   refreshPlots(false);
   refreshAlerts(found.id);
+  refreshOrders(found.id);
 }
 
 // Pixels that a drawing may take: half of the pane where two stand side by side.
