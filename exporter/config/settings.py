@@ -234,9 +234,7 @@ class Settings(BaseSettings):
         "orders",
     )
     dispatch_second_look_kw: float = Field(
-        50.0,
-        ge=0,
-        description="Power of an order above which the page asks for a confirmation that is typed",
+        50.0, ge=0, description="Power of an order above which the page asks for a second look"
     )
     interval_seconds: float = Field(
         10.0, ge=1, le=3600, description="Seconds between scrapes of a site that sets none itself"
