@@ -56,7 +56,12 @@ from exporter.history.rollups.live import rollups_of
 from exporter.history.window_refill import read_window
 from exporter.model.audit_file import AuditFile, AuditLogError
 from exporter.model.cell_findings import SiteCells
-from exporter.model.process_memory import return_large_blocks, spare_collections
+from exporter.model.process_memory import (
+    TRIM_SECONDS,
+    return_free_pages,
+    return_large_blocks,
+    spare_collections,
+)
 from exporter.model.snapshot import Snapshot
 from exporter.model.text import sites_word
 from exporter.serve.publication import Publication, ServiceNumbers
@@ -212,6 +217,7 @@ class Collector:
         self._poller.every(WATCH_FILE_SECONDS, self._watch_file, "watch-file")
         self._poller.every(CLOCK_SECONDS, self._clock_steps.look, "clock")
         self._poller.every(SUN_SECONDS, self._sun, "sun")
+        self._poller.every(TRIM_SECONDS, return_free_pages, "memory")
         if self._energy is not None:
             self._poller.every(ENERGY_SECONDS, self._energy.turn, "energy")
         self._poller.every(WINDOW_SECONDS, self._observe, "window")

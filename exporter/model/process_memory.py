@@ -10,6 +10,8 @@ import gc
 # which size on a block is memory of its own, and how many heaps threads share.
 _TRIM_THRESHOLD, _MMAP_THRESHOLD, _ARENA_MAX = -1, -3, -8
 _LARGE_BYTES = 256 * 1024
+TRIM_SECONDS = 60.0
+"""How often a process with a large fleet should return what it no longer uses."""
 
 
 def spare_collections() -> None:
@@ -35,3 +37,13 @@ def return_large_blocks() -> None:
         mallopt(_MMAP_THRESHOLD, _LARGE_BYTES)
         mallopt(_TRIM_THRESHOLD, _LARGE_BYTES)
         mallopt(_ARENA_MAX, 2)
+
+
+def return_free_pages() -> None:
+    """Give back the pages that are free between small blocks; takes some milliseconds.
+
+    What a scrape needs for a moment lies between what stays, so that the heap never shrinks at its
+    end. Does nothing where the C library is another one.
+    """
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).malloc_trim(0)

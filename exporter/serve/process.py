@@ -23,7 +23,12 @@ from exporter.deliver.schedule import Deliveries, load_side_files
 from exporter.drivers import DRIVERS
 from exporter.history.project_past import ProjectsOfSites, past_of
 from exporter.intake.telemetry import Batch
-from exporter.model.process_memory import return_large_blocks, spare_collections
+from exporter.model.process_memory import (
+    TRIM_SECONDS,
+    return_free_pages,
+    return_large_blocks,
+    spare_collections,
+)
 from exporter.serve.access.server import GuardedServer, open_audit_log
 from exporter.serve.access.visible import VisibleAssessment, delivering, visibility
 from exporter.serve.access.visible_past import VisiblePast
@@ -130,6 +135,7 @@ class ServerProcess:
         # Nothing can be answered before the first Assessment; callers wait in the backlog.
         self._take(await self._channel.receive())
         self._timers.every(WATCH_FILE_SECONDS, self._server.watch, "web configuration")
+        self._timers.every(TRIM_SECONDS, return_free_pages, "memory")
         watching = asyncio.create_task(self._timers.run())
         serving = asyncio.create_task(self._server.serve(listener))
         gathering = asyncio.create_task(self._shards.run()) if self._shards else None

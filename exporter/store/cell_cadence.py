@@ -8,16 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from exporter.assess.assessment import Issue
 from exporter.model.levels import LEVELS
 from exporter.model.snapshot import Cells, Snapshot
 from exporter.store.cell_lines import cell_block
 from exporter.store.line_protocol import milliseconds
 from exporter.store.queue import Block
+
+if TYPE_CHECKING:
+    from exporter.assess.issues import Issue
 
 FloatArray = NDArray[np.float64]
 

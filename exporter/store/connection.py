@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-from exporter.config.settings import Settings
 from exporter.model.http import basic
 from exporter.model.levels import RAW, duration_seconds
+
+if TYPE_CHECKING:
+    from exporter.config.settings import Settings
 
 
 @dataclass(frozen=True, slots=True)

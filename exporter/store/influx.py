@@ -11,15 +11,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from exporter.config.settings import Settings
 from exporter.model.http import HttpClient, Reply, RequestError
 from exporter.model.levels import RAW
 from exporter.store.connection import Connection, connection_of
 from exporter.store.target import Target
+
+if TYPE_CHECKING:
+    from exporter.config.settings import Settings
 
 ANSWER_SECONDS = 60.0
 CONNECT_SECONDS = 2.0

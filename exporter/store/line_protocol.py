@@ -9,12 +9,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
 from math import isfinite, isnan
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from exporter.assess.assessment import FleetAssessment, Issue
-from exporter.config.fleet import Site
 from exporter.model.snapshot import BatterySnapshot, Snapshot
+
+if TYPE_CHECKING:
+    # Processes that roll up or analyse cells have no use for what judges a fleet.
+    from exporter.assess.assessment import FleetAssessment, Issue
+    from exporter.config.fleet import Site
 
 _TAG = str.maketrans({",": "\\,", "=": "\\=", " ": "\\ ", "\n": "_", "\r": "_", "\t": "_"})
 _STRING = str.maketrans({'"': '\\"', "\\": "\\\\", "\n": " ", "\r": " "})

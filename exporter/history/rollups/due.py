@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import overload
 
 from exporter.history.rollups.fields import FIELDS
 from exporter.history.rollups.source import DAY_MS, Source
@@ -18,6 +19,7 @@ HOUR_MS = 3_600_000
 GRACE_MS = 900_000
 """For this long after their end, windows are made again without a search for late data."""
 SITES_AT_ONCE = 50
+_MEASUREMENTS = tuple(FIELDS)
 PACE_SECONDS: Mapping[str, int] = {
     "rollup_5m": 300,
     "rollup_15m": 300,
@@ -71,7 +73,7 @@ def day_of(time_ms: int) -> int:
 
 def due(
     done_ms: Mapping[str, int], now_ms: int, sites: Sequence[str], kept_from_ms: Mapping[str, int]
-) -> list[Task]:
+) -> Sequence[Task]:
     """Tasks of the levels that are due.
 
     Parameters
@@ -96,11 +98,40 @@ def due(
     start = min(since.values()) // longest * longest
     # The longer the range, the fewer sites at once, so that memory stays the same.
     at_once = max(1, min(SITES_AT_ONCE, SITES_AT_ONCE * HOUR_MS // (now_ms - start)))
-    return [
-        Task(measurement, tuple(sites[first : first + at_once]), start, now_ms, since)
-        for measurement in FIELDS
-        for first in range(0, len(sites), at_once)
-    ]
+    return _Tasks(sites, at_once, start, now_ms, since)
+
+
+@dataclass(frozen=True, slots=True)
+class _Tasks(Sequence[Task]):
+    """Tasks for all measurements and sites, each made when its turn comes: of 10,000 sites there
+    are 40,000."""
+
+    sites: Sequence[str]
+    at_once: int
+    start_ms: int
+    stop_ms: int
+    since_ms: Mapping[str, int]
+
+    def __len__(self) -> int:
+        return len(_MEASUREMENTS) * self._parts
+
+    @property
+    def _parts(self) -> int:
+        return -(-len(self.sites) // self.at_once)
+
+    @overload
+    def __getitem__(self, index: int) -> Task: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Task]: ...
+
+    def __getitem__(self, index: int | slice) -> Task | Sequence[Task]:
+        if isinstance(index, slice):
+            return [self[number] for number in range(*index.indices(len(self)))]
+        measurement, part = divmod(range(len(self))[index], self._parts)
+        first = part * self.at_once
+        sites = tuple(self.sites[first : first + self.at_once])
+        return Task(_MEASUREMENTS[measurement], sites, self.start_ms, self.stop_ms, self.since_ms)
 
 
 def compare(
