@@ -320,6 +320,7 @@ class Collector:
             seconds = min(now - self._integrated, 10 * ASSESS_SECONDS)
             self._state.integrate_pv(self._expected, seconds, now - 3 * interval)
         self._integrated = now
+        self._state.pack_cells()
         cells = self._cell_watch.latest(self._state.ids) if self._cell_watch is not None else None
         shown = self._settings.shard_token is not None
         self._latest = assess(

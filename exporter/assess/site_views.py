@@ -9,7 +9,7 @@ from exporter.collect.battery_state import BatteryState
 from exporter.collect.state import FleetState, SiteRecord
 from exporter.model.packed_cells import PackedCells
 from exporter.model.quantities import QUANTITIES
-from exporter.model.snapshot import Outcome, Readings
+from exporter.model.snapshot import Cells, Outcome, Readings
 
 PER_BATTERY = tuple(
     row.name for row in QUANTITIES.values() if row.gauge is not None and row.gauge.per_battery
@@ -62,7 +62,7 @@ class PackView:
     readings: Readings
     cell_min_id: str | None
     cell_max_id: str | None
-    cells: PackedCells | None
+    cells: Cells | PackedCells | None
     fresh: tuple[str, ...]
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from exporter.model.packed_cells import PackedCells
 from exporter.model.quantities import API_KEYS, BATTERY_QUANTITIES, DERIVED
 from exporter.model.quantity import Derived
-from exporter.model.snapshot import MISSING, Readings
+from exporter.model.snapshot import MISSING, Cells, Readings
 
 OF_ACTIVE = tuple(name for name in BATTERY_QUANTITIES if name not in API_KEYS)
 OF_WORST = tuple(row for row in DERIVED.values() if row.sources)
@@ -33,7 +33,7 @@ class BatteryState:
     older: Mapping[str, float] = field(default_factory=lambda: _NO_TIMES)
     cell_min_id: str | None = None
     cell_max_id: str | None = None
-    cells: PackedCells | None = None
+    cells: Cells | PackedCells | None = None
 
     def take(self, readings: Readings, now: float) -> None:
         """Take readings of one scrape; what it did not ask for stays as old as it is."""

@@ -19,10 +19,11 @@ from exporter.collect.pv_arrays import PvArrays
 from exporter.collect.site_window import OBSERVED, Moment, SiteConstants, SiteWindow
 from exporter.config.fleet import PRIORITIES, Fleet, Site
 from exporter.config.thresholds import Thresholds
-from exporter.model.packed_cells import pack_cells
+from exporter.model.packed_cells import pack_many
 from exporter.model.quantities import API_KEYS, DERIVED, SITE_QUANTITIES
 from exporter.model.snapshot import (
     MISSING,
+    Cells,
     Implausible,
     Notice,
     Outcome,
@@ -95,6 +96,7 @@ class FleetState:
         self._minute = -1
         self.row: dict[str, int] = {}
         self.window = SiteWindow(0)
+        self._with_cells: list[BatteryState] = []
         self._reset(0)
         self.reconfigure(fleet)
 
@@ -286,7 +288,9 @@ class FleetState:
             state.take(battery.readings, now)
             if "cell_min_v" in battery.readings:
                 state.cell_min_id, state.cell_max_id = battery.cell_min_id, battery.cell_max_id
-                state.cells = None if battery.cells is None else pack_cells(battery.cells)
+                state.cells = battery.cells
+                if battery.cells is not None:
+                    self._with_cells.append(state)
         for device, reported in snapshot.alarms.items():
             record.alarms[device] = reported
             record.alarm_times[device] = now
@@ -305,6 +309,14 @@ class FleetState:
         record.wrong_types = sum([bool(item.given) for item in record.implausible.values()])
         record.unusable = len(record.implausible) - record.wrong_types
         self._reduce(row, record, now)
+
+    def pack_cells(self) -> None:
+        """Let the cells that came since the last time take a quarter of their memory."""
+        waiting = [(b, b.cells) for b in self._with_cells if isinstance(b.cells, Cells)]
+        self._with_cells.clear()
+        packed = pack_many([cells for _, cells in waiting])
+        for (battery, _), cells in zip(waiting, packed, strict=True):
+            battery.cells = cells
 
     @staticmethod
     def _forget_gone(record: SiteRecord, devices: frozenset[str]) -> None:

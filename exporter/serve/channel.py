@@ -20,7 +20,8 @@ import numpy as np
 
 from exporter.assess.issues import Issue
 from exporter.assess.site_views import PackView, SiteView
-from exporter.model.packed_cells import PackedCells
+from exporter.model.packed_cells import PackedCells, pack_cells
+from exporter.model.snapshot import Cells
 
 _COUNT = struct.Struct("!I")
 # Beyond this a message is put together in a thread.
@@ -93,6 +94,7 @@ class Channel:
         pickler = pickle.Pickler(body, 5, buffer_callback=buffers.append)
         own: dict[type, Any] = {
             PackedCells: self._reduced,
+            Cells: self._reduced,
             np.ndarray: _reduced_array,
             SiteView: _reduced_fields,
             PackView: _reduced_fields,
@@ -102,8 +104,8 @@ class Channel:
         pickler.dump(message)
         return [body.getbuffer(), *(buffer.raw() for buffer in buffers)]
 
-    def _reduced(self, cells: PackedCells) -> tuple[Any, ...]:
-        return PackedCells, (self._shared(cells.labels), cells.data)
+    def _reduced(self, cells: Cells | PackedCells) -> tuple[Any, ...]:
+        return PackedCells, (self._shared(cells.labels), pack_cells(cells).data)
 
     def _shared(self, labels: tuple[str, ...]) -> tuple[str, ...]:
         """One object for all equal labels, which is pickled once and held once."""

@@ -8,7 +8,7 @@ import struct
 from array import array
 from collections.abc import Sequence
 
-from exporter.model.packed_cells import PackedCells, pack_cells
+from exporter.model.packed_cells import PackedCells, pack_cells, pack_many
 from exporter.model.snapshot import Cells
 
 
@@ -19,6 +19,8 @@ def bits(values: Sequence[float]) -> list[bytes]:
 
 def kept(cells: Cells) -> PackedCells:
     found = pack_cells(cells)
+    as_arrays = Cells(cells.labels, array("d", cells.voltages_v), array("d", cells.temperatures_c))
+    assert [found, found] == pack_many([cells, as_arrays])
     assert found.labels == cells.labels
     assert bits(found.voltages_v) == bits(cells.voltages_v)
     assert bits(found.temperatures_c) == bits(cells.temperatures_c)
@@ -61,3 +63,18 @@ def test_packs_without_cells_and_packed_ones() -> None:
     kept(Cells(("1",), (math.nan,), (math.nan,)))
     packed = pack_cells(Cells(("1",), (3.3,), (20.0,)))
     assert pack_cells(packed) is packed
+
+
+def test_many_packs_are_packed_as_each_alone() -> None:
+    rng = random.Random(17)
+    packs = []
+    for _ in range(150):
+        count = rng.choice([1, 8, 16])
+        columns = [
+            array("d", [rng.choice([round(rng.uniform(0, high), 2), *odd]) for _ in range(count)])
+            for high, odd in ((4.0, rng.choice([(), (0.0,), (math.nan,)])), (60.0, ()))
+        ]
+        packs.append(Cells(labels(count), *columns))
+    found = pack_many(packs)
+    assert found == [pack_cells(cells) for cells in packs]
+    assert any(len(cells.data) == 4 * 16 for cells in found)

@@ -27,7 +27,7 @@ def same(left: Any, right: Any) -> bool:
     """Equal in every value, arrays and NaN included."""
     if isinstance(left, np.ndarray):
         return np.array_equal(left, right, equal_nan=left.dtype.kind == "f")
-    if isinstance(left, PackedCells):
+    if isinstance(left, Cells | PackedCells):
         return left.labels == right.labels and all(
             list(map(repr, getattr(left, name))) == list(map(repr, getattr(right, name)))
             for name in ("voltages_v", "temperatures_c")

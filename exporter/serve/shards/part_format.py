@@ -42,7 +42,7 @@ class _CellTable:
     voltages: array.array[float] = field(default_factory=lambda: array.array("d"))
     temperatures: array.array[float] = field(default_factory=lambda: array.array("d"))
 
-    def add(self, cells: PackedCells) -> int:
+    def add(self, cells: Cells | PackedCells) -> int:
         """Append the cells of a pack; returns which labels they have."""
         self.voltages.extend(cells.voltages_v)
         self.temperatures.extend(cells.temperatures_c)
