@@ -82,6 +82,7 @@ SUN_SECONDS = 60.0
 WINDOW_SECONDS = 10.0
 CLOCK_SECONDS = 1.0
 FIRST_ROUND_SECONDS = 60.0
+LARGE_FLEET = 1000
 RECALL_SECONDS = 10.0
 REFILL_SECONDS = 300.0
 
@@ -169,7 +170,7 @@ class Collector:
             raise
         self._writers.start()
         for rollups in self._rollups:
-            rollups.start()
+            rollups.start(self._may_read_past)
         self._poller.start(self._file.fleet)
         await self._start_jobs()
         sites = sites_word(len(self._file.fleet.sites))
@@ -299,6 +300,10 @@ class Collector:
             return f"the first scrape of {untried} sites"
         return None
 
+    def _may_read_past(self) -> bool:
+        """Whether roll-ups and the analysis of cells may begin: the first round comes first."""
+        return len(self._state.ids) <= LARGE_FLEET or self._waiting_for() is None
+
     def _take(self, snapshot: Snapshot) -> None:
         before = self._state.way_of(snapshot.site) if snapshot.way else ""
         if snapshot.current:
@@ -356,6 +361,8 @@ class Collector:
         self._writers.add_assessment(latest, gone)
 
     async def _watch_cells(self) -> None:
+        while not self._may_read_past():
+            await asyncio.sleep(CLOCK_SECONDS)
         if self._cell_watch is not None:
             await self._cell_watch.run(
                 lambda: {site.id: site.commissioned for site in self._file.fleet.sites}

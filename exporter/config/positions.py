@@ -104,6 +104,8 @@ class FleetDocument:
         self._places: dict[Where, tuple[int, int]] = {}
         self._plain: dict[Where, str] = {}
         self._built: set[int] = set()
+        # Of JSON places are looked for once somebody asks, which takes longer than to read it.
+        self._unscanned = ""
         self.mistakes: list[Mistake] = []
         self.left_out: set[Where] = set()
         if text.lstrip()[:1] in ("{", "[", "/"):
@@ -113,6 +115,7 @@ class FleetDocument:
 
     def mistake(self, where: Where, message: str) -> Mistake:
         """A mistake at the nearest known place of ``where``."""
+        self._find_places()
         known = where
         while known and known not in self._places:
             known = known[:-1]
@@ -220,10 +223,11 @@ class FleetDocument:
         text = _JSON_COMMENT.sub(lambda m: " " * len(m[0]), text)
         if _nesting(text) > _DEEPEST:
             raise self._refusal(f"is nested more than {_DEEPEST} deep")
+        twice: list[str] = []
         try:
             data = json.loads(
                 text,
-                object_pairs_hook=_first_of_each,
+                object_pairs_hook=lambda pairs: _first_of_each(pairs, twice),
                 parse_int=lambda s: int(s) if len(s) <= _LONGEST_INTEGER else float(s),
             )
         except json.JSONDecodeError as error:
@@ -232,8 +236,16 @@ class FleetDocument:
             else:
                 message = f"not JSON: {error.msg}"
             raise self._refusal(message, error.lineno, error.colno) from error
-        self._scan(text, _end(_JSON_BLANK, text, 0), (), _Lines(text))
+        self._unscanned = text
+        if twice:
+            self._find_places()
         return data
+
+    def _find_places(self) -> None:
+        """Note the places of a JSON text, and the mistakes that only they show."""
+        if text := self._unscanned:
+            self._unscanned = ""
+            self._scan(text, _end(_JSON_BLANK, text, 0), (), _Lines(text))
 
     def _scan(self, text: str, at: int, where: Where, lines: _Lines) -> int:
         """Note the places in a JSON text that is known to be right; returns where it ends."""
@@ -266,11 +278,13 @@ class _Lines:
         self._text = text
         self._line = 1
         self._start = 0
+        self._searched = 0
 
     def place(self, at: int) -> tuple[int, int]:
-        while (end := self._text.find("\n", self._start, at)) >= 0:
+        while (end := self._text.find("\n", self._searched, at)) >= 0:
             self._line += 1
-            self._start = end + 1
+            self._start = self._searched = end + 1
+        self._searched = max(self._searched, at)
         return self._line, at - self._start + 1
 
 
@@ -280,10 +294,17 @@ def _end(token: re.Pattern[str], text: str, at: int) -> int:
     return match.end() if match else at
 
 
-def _first_of_each(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    data: dict[str, Any] = {}
+def _first_of_each(pairs: list[tuple[str, Any]], twice: list[str]) -> dict[str, Any]:
+    """An object in which of a key that is given twice the first counts; ``twice`` takes those."""
+    data = dict(pairs)
+    if len(data) == len(pairs):
+        return data
+    data = {}
     for key, value in pairs:
-        data.setdefault(key, value)
+        if key in data:
+            twice.append(key)
+        else:
+            data[key] = value
     return data
 
 

@@ -83,10 +83,10 @@ class LiveRollups:
         self._complained = False
         self._task: asyncio.Task[None] | None = None
 
-    def start(self) -> None:
-        """Start; must be called inside the event loop."""
+    def start(self, ready: Callable[[], bool] = lambda: True) -> None:
+        """Start; must be called inside the event loop. Nothing is done before it is ``ready``."""
         self.stats.success_time = self._wall_clock()
-        self._task = asyncio.create_task(self._run())
+        self._task = asyncio.create_task(self._run(ready))
 
     async def stop(self) -> None:
         """Stop; unfinished roll-ups are made at the next start."""
@@ -159,9 +159,11 @@ class LiveRollups:
                 await asyncio.sleep(1.0)
             self._writer.put(batch)
 
-    async def _run(self) -> None:
+    async def _run(self, ready: Callable[[], bool]) -> None:
         while True:
             await asyncio.sleep(TURN_SECONDS)
+            if not ready():
+                continue
             try:
                 await self.turn()
             except (NoAnswerError, BrokenProcessPool) as error:
