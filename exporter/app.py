@@ -361,7 +361,7 @@ class Collector:
         self._writers.add_assessment(latest, gone)
 
     async def _watch_cells(self) -> None:
-        while not self._may_read_past():
+        while not self._may_read_past():  # noqa: ASYNC110 - a moment of the start
             await asyncio.sleep(CLOCK_SECONDS)
         if self._cell_watch is not None:
             await self._cell_watch.run(
