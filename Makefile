@@ -3,8 +3,11 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-# Tests and servers would fight for the processor.
+# Tests and servers would fight for the processor. The containers are an exception: they wait for
+# packages and for each other, and the tests with servers leave half the processor free.
+ifndef AT_ONCE
 .NOTPARALLEL:
+endif
 
 PYTHON ?= python3
 VENV := .venv
@@ -76,7 +79,8 @@ check: lint types quick ## lint, types and the quick unit tests, without servers
 
 # A machine without a way to the database of vulnerabilities can run the tests; the audit says so.
 test: export AUDIT_UNCHECKED ?= allow
-test: servers lint types audit unit stack containers ## everything: check, rules with promtool, stack tests
+test: servers lint types audit unit ## everything: check, rules with promtool, stack tests, containers
+	@$(MAKE) --no-print-directory -j 2 --output-sync=target AT_ONCE=yes stack containers
 
 soak: servers ## random faults and kills for SOAK_MINUTES (10), seeded by SOAK_SEED
 	@$(BIN)/python -m tests.faults.soak
