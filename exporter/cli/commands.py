@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from exporter.cli import mcp_command, orders, questions
+from exporter.cli import evidence, mcp_command, orders, questions
 from exporter.cli.cells import cells
 from exporter.cli.energy import energy
 from exporter.cli.evaluate import evaluate
@@ -57,6 +57,7 @@ app.command("energy")(energy)
 app.command("plan")(plan)
 app.command("settlement")(settlement)
 app.command("portfolio")(portfolio)
+app.add_typer(evidence.app, name="evidence")
 
 FleetOption = Annotated[
     Path | None, typer.Option("--fleet", help="Fleet file (FLEETSCOPE_FLEET).", metavar="FILE")

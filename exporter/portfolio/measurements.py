@@ -345,6 +345,7 @@ _PLANTS = (
             "vendor": StoredField("text", "Of the contracts", _LAST),
             "region": StoredField("text", "Of the contracts", _LAST),
             "currency": StoredField("text", "Of all amounts", _LAST),
+            "zone": StoredField("text", "Time zone of the market, in which days begin", _LAST),
             "power_kw": StoredField("kW", "Rated", _SUM),
             "usable_kwh": StoredField("kWh", "As bought", _SUM),
             "latitude": StoredField("°", "Of the contracts, else of the fleet file", _LAST),

@@ -31,7 +31,7 @@ class PlantDays:
     figures: list[Figure | None] = field(default_factory=list, repr=False)
 
 
-def plant_figure(site: SiteContract, month_start: float, currency: str) -> Figure | None:
+def plant_figure(site: SiteContract, month_start: float, currency: str, zone: str) -> Figure | None:
     """``plant``."""
     return figure(
         "plant",
@@ -41,6 +41,7 @@ def plant_figure(site: SiteContract, month_start: float, currency: str) -> Figur
         vendor=site.vendor,
         region=site.region,
         currency=currency,
+        zone=zone,
         power_kw=site.power_kw,
         usable_kwh=site.usable_kwh,
         latitude=site.latitude,

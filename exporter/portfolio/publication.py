@@ -135,7 +135,7 @@ class Publisher:
         losses = month_losses(known, revenues)
         days = plant_days(known, revenues)
         before = store.daily_soh(site.id, month.end - HISTORY_DAYS * DAY, month.start)
-        yield plant_figure(site, month.start, self._terms.currency)
+        yield plant_figure(site, month.start, self._terms.currency, self._terms.zone)
         yield from dispatch_figures(known)
         yield from quality_figures(known)
         yield from settlement_figures(known)

@@ -59,6 +59,9 @@ ROUTES: dict[str, Kind] = {
     "/api/v1/report": "reports",
     "/api/v1/surface": "past",
 }
+PREFIXES: dict[str, Kind] = {"/api/v1/portfolio/": "past"}
+STREAMED = frozenset({"/api/v1/portfolio/telemetry"})
+"""The server itself answers these: a worker would hold the whole answer."""
 # Beyond what is in work requests wait, and beyond these numbers they are refused.
 MOST_WAITING = 256
 MOST_WAITING_OF_A_CALLER = 64
@@ -271,7 +274,7 @@ class PoolRoutes:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """See the ASGI specification."""
-        kind = ROUTES.get(scope["path"]) if scope["type"] == "http" else None
+        kind = kind_of(scope["path"]) if scope["type"] == "http" else None
         if kind is None or scope["method"] not in ("GET", "HEAD"):
             await self._app(scope, receive, send)
             return
@@ -311,6 +314,14 @@ class PoolRoutes:
                 task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await asyncio.wait({asking, leaving})
+
+
+def kind_of(path: str) -> Kind | None:
+    """The kind of worker that answers a path; None where the server itself does."""
+    if path in STREAMED:
+        return None
+    by_prefix = (kind for prefix, kind in PREFIXES.items() if path.startswith(prefix))
+    return ROUTES.get(path) or next(by_prefix, None)
 
 
 async def _left(receive: Receive) -> None:

@@ -20,6 +20,7 @@ from exporter.serve.api import (
     fleet,
     history,
     outlook,
+    portfolio,
     problems,
     report,
     sites,
@@ -62,6 +63,7 @@ def include(
     app.include_router(surface.router(latest, stored))
     app.include_router(energy.router(latest, stored, tariffs))
     app.include_router(outlook.router(latest, stored, tariffs))
+    app.include_router(portfolio.router(latest, stored))
     app.include_router(report.router(latest, stored, prices, seen))
     app.include_router(events.router(latest, era, seen))
     documentation.install(app)

@@ -23,6 +23,8 @@ from exporter.config.settings import load_settings
 from exporter.deliver.alertmanager import Alertmanager
 from exporter.history.alert_history import AlertHistory
 from exporter.history.influxql import InfluxQL
+from exporter.portfolio.figure import figure
+from exporter.portfolio.measurements import MEASUREMENTS
 from exporter.serve.access.roles import EVERY_PROJECT, Caller, Role
 from exporter.serve.access.server import GuardedServer
 from exporter.serve.access.visible import VisibleAssessment, visibility
@@ -74,6 +76,28 @@ def fleet() -> Fleet:
     return Fleet.model_validate(
         {"sites": sites, "projects": {"south": {"name": "South"}, "north": {}}}
     )
+
+
+def portfolio_lines(fleet: Fleet) -> list[str]:
+    """A figure of every measurement of the portfolio in March 2026, for each site."""
+    return [
+        one.line()
+        for site in fleet.sites
+        for measurement, about in MEASUREMENTS.items()
+        if (
+            one := figure(
+                measurement,
+                # What belongs to no site has the mark of one.
+                tuple(site.id if tag == "site" else f"{tag} {site.id}" for tag in about.tags),
+                1_773_000_000.0,
+                **{
+                    name: site.id if f.is_text else 1.0
+                    for name, f in about.fields.items()
+                    if name != "zone"
+                },
+            )
+        )
+    ]
 
 
 def stored_lines(fleet: Fleet, end: float) -> list[str]:

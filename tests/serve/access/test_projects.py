@@ -64,6 +64,24 @@ ROUTES: dict[tuple[str, str], tuple[Action | str | None, list[str]]] = {
     ("get", "/api/v1/forecast"): (Action.READ, [f"?site={SITE}", f"?site={SITE}&lead=6h"]),
     ("get", "/api/v1/savings"): (Action.READ, [f"?site={SITE}"]),
     ("get", "/api/v1/plan"): (Action.READ, [f"?site={SITE}"]),
+    ("get", "/api/v1/portfolio/sites"): (Action.READ, [""]),
+    ("get", "/api/v1/portfolio/sites/{site_id}"): (Action.READ, [""]),
+    ("get", "/api/v1/portfolio/sites/{site_id}/kpis"): (Action.READ, [""]),
+    ("get", "/api/v1/portfolio/kpis"): (Action.READ, ["", f"?site={SITE}"]),
+    **{
+        ("get", f"/api/v1/portfolio/{path}"): (
+            Action.READ,
+            ["", f"?site={SITE}&period=2026-03", "?period=2026-03&by=month"],
+        )
+        for path in (
+            *("revenue", "losses", "events", "sla", "quality", "battery-health", "dispatch"),
+            *("benchmark", "pipeline"),
+        )
+    },
+    ("get", "/api/v1/portfolio/telemetry"): (
+        Action.READ,
+        ["", f"?site={SITE}&period=2026-03", "?period=2026-03", "?period=2026-03&format=parquet"],
+    ),
     ("get", "/api/v1/surface"): (
         Action.READ,
         [f"?site={SITE}", f"?site={SITE}&quantity=temperature&period=630d"],
@@ -142,6 +160,8 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tenants]:
             folder, stored, AlertHistory(alerts), source, folder / "audit.jsonl"
         ) as found:
             server.write(tenants.stored_lines(found.served.fleet, found.served.latest.time))
+            server.query('CREATE RETENTION POLICY "portfolio" ON "fleet" DURATION 0s REPLICATION 1')
+            server.write(tenants.portfolio_lines(found.served.fleet), "portfolio")
             yield found
 
 
@@ -227,7 +247,11 @@ def test_a_foreign_site_answers_as_an_unknown_one(running: Tenants, caller: str)
                 # What is not configured answers nobody.
                 off = reply.status_code == 503 and "is not set" in reply.text
                 assert reply.status_code == 200 or off, (target, reply.text)
-                nameless = off or path == "/api/v1/aggregate"
+                # What belongs to no site is shown to those alone who see every project.
+                nameless = off or path in (
+                    *("/api/v1/aggregate", "/api/v1/portfolio/benchmark"),
+                    "/api/v1/portfolio/pipeline",
+                )
                 assert nameless or marks_of(reply.text) == {own}, (target, reply.text)
                 shown = f"person {own}" in reply.text.lower()
                 assert is_audited(running, caller, reply) or not shown, target
