@@ -35,7 +35,7 @@ from exporter.control.dispatcher import Dispatcher
 from exporter.control.gate import DispatchMode
 from exporter.control.journal import JournalError
 from exporter.control.order_log import OrderLog
-from exporter.control.requests import DispatchOffError, OrderRequest
+from exporter.control.requests import ControlRequest, DispatchOffError, PlanRequest
 from exporter.control.site_inputs import InputReader
 from exporter.drivers import DRIVERS, DriverContext
 from exporter.drivers.transport import Transports
@@ -56,6 +56,7 @@ from exporter.history.rollups.live import rollups_of
 from exporter.history.window_refill import read_window
 from exporter.model.audit_file import AuditFile, AuditLogError
 from exporter.model.cell_findings import SiteCells
+from exporter.model.orders import OrderEvent, OrderStatus
 from exporter.model.process_memory import (
     TRIM_SECONDS,
     return_free_pages,
@@ -213,6 +214,8 @@ class Collector:
         if self._dispatcher is not None:
             # What an earlier run left overdue is released before anything else is done.
             await self._dispatcher.start()
+            if self._energy is not None:
+                self._energy.orders.dispatcher = self._dispatcher
         self._poller.every(ASSESS_SECONDS, self._assess, "assess")
         self._poller.every(STORE_ASSESSMENT_SECONDS, self._store_assessment, "store")
         self._poller.every(WATCH_FILE_SECONDS, self._watch_file, "watch-file")
@@ -274,16 +277,25 @@ class Collector:
                 DispatchMode(settings.dispatch),
                 inputs,
                 self._poller.writer_of,
-                orders.took_effect,
+                lambda status, event: self._order_changed(orders, status, event),
             )
         except AuditLogError as error:
             raise SystemExit(f"fleetscope: FLEETSCOPE_AUDIT_LOG: {error}") from error
         except JournalError as error:
             raise SystemExit(f"fleetscope: FLEETSCOPE_DISPATCH_JOURNAL: {error}") from error
 
-    async def _order(self, request: OrderRequest) -> tuple[int, dict[str, Any]]:
+    def _order_changed(self, orders: OrderLog, status: OrderStatus, event: OrderEvent) -> None:
+        orders.took_effect(status, event)
+        if self._energy is not None:
+            self._energy.orders.note(status, event)
+
+    async def _order(self, request: ControlRequest) -> tuple[int, dict[str, Any]]:
         if self._dispatcher is None:
             return 403, {"detail": str(DispatchOffError())}
+        if isinstance(request, PlanRequest):
+            if self._energy is None:
+                return 409, {"detail": "there are no plans: FLEETSCOPE_FORECASTS is not set"}
+            return await self._energy.orders.answer(request)
         return await self._dispatcher.answer(request)
 
     def _add_lines(self, site: str, lines: list[str]) -> None:

@@ -76,6 +76,14 @@ def _clock(start: float) -> datetime:
 
 def plan(
     site: Annotated[str, typer.Argument(help="Id, name or part of either.")],
+    approve: Annotated[
+        str | None,
+        typer.Option("--approve", help="Follow it: send its orders. Takes the reason."),
+    ] = None,
+    withdraw: Annotated[
+        str | None,
+        typer.Option("--withdraw", help="End the orders of a plan. Takes the reason."),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Plain JSON.")] = False,
     url: Annotated[
         str, typer.Option("--url", help="Where the exporter listens.", envvar="FLEETSCOPE_URL")
@@ -83,10 +91,18 @@ def plan(
 ) -> None:
     """What the battery of a site is to do in the next 36 h, why, and what that saves.
 
-    A plan is a proposal; nothing is sent to the site before it is approved.
+    A plan is a proposal; nothing is sent to the site before it is approved, or a mandate covers it.
     """
+    if approve is not None and withdraw is not None:
+        raise typer.BadParameter("either --approve or --withdraw")
     try:
-        found = client.get(url, "plan", {"site": client.site_id(url, site)}, 60)
+        known = client.site_id(url, site)
+        for verb, reason in (("approve", approve), ("withdraw", withdraw)):
+            if reason is not None:
+                done = client.post(url, f"plan/{known}/{verb}", {"reason": reason})
+                _show_standing(done, as_json=as_json)
+                return
+        found = client.get(url, "plan", {"site": known}, 60)
     except client.CannotAskError as error:
         typer.echo(f"fleetscope: {error}", err=True)
         raise typer.Exit(client.EXIT_CANNOT_ANSWER) from error
@@ -94,6 +110,19 @@ def plan(
         typer.echo(json.dumps(found, indent=2, ensure_ascii=False))
         return
     _show_plan(found)
+
+
+def _show_standing(found: dict[str, Any], *, as_json: bool) -> None:
+    if as_json:
+        typer.echo(json.dumps(found, indent=2, ensure_ascii=False))
+        return
+    typer.echo(f"{found['site']}: {_standing(found)} (dispatcher: {found['mode']})")
+    for order in found["orders"]:
+        typer.echo(f"  {order['id']}  {order['state']}")
+
+
+def _standing(found: dict[str, Any]) -> str:
+    return f"{found['standing']}, {found['why']}" if found["why"] else str(found["standing"])
 
 
 def _show_plan(found: dict[str, Any]) -> None:
@@ -115,6 +144,7 @@ def _show_plan(found: dict[str, Any]) -> None:
     )
     if summary["note"]:
         out.print(summary["note"], markup=False)
+    out.print(f"It is {_standing(found)}.", markup=False)
     table = plain_table("From", "To", "Does", "Power", "Charge then", "Price", "Why")
     for first, last in _stretches(found["slots"]):
         power = f"{abs(first['power_w'] or 0) / 1000:.1f} kW" if first["power_w"] else ""

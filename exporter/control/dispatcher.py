@@ -149,6 +149,11 @@ class Dispatcher:
                 ending.append(control.site)
         await self._end(ending, "the fleet file changed", CHANGE_SECONDS)
 
+    def open_orders(self, site: str) -> list[OrderStatus]:
+        """Orders of a site that have not ended or owe a release."""
+        control = self._controls.get(site)
+        return [] if control is None else control.statuses
+
     def observe(self, site: str) -> None:
         """A Snapshot of a site was taken into the fleet state."""
         control = self._controls.get(site)

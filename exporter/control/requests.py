@@ -94,4 +94,14 @@ class ApproveRequest(Issuer):
     orders: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlanRequest(Issuer):
+    """Follow the newest plans of some sites, or withdraw what is followed there."""
+
+    sites: tuple[str, ...]
+    withdraw: bool = False
+
+
 OrderRequest = DispatchRequest | ReleaseRequest | CancelRequest | ApproveRequest
+ControlRequest = OrderRequest | PlanRequest
+"""Everything that the server may ask of the collector about orders."""

@@ -14,6 +14,7 @@ from exporter.config.settings import Settings
 from exporter.config.side_file import SideFileError
 from exporter.energy.forecasts import KEPT_AT
 from exporter.energy.outlook_process import OutlookProcess, SiteNow
+from exporter.energy.plan_orders import PlanOrders
 from exporter.energy.price_feed import LINES_PER_BATCH, PriceFeed
 from exporter.energy.pv_days import KEPT_AT as DAYS_KEPT_AT
 from exporter.energy.pv_job import PvTask
@@ -64,6 +65,7 @@ class EnergyJobs:
         self._forecasts = forecasts
         self._outlook = OutlookProcess() if forecasts or weather else None
         self._latest = latest
+        self.orders = PlanOrders(tariffs.planning.mandates if tariffs else (), time.time)
         # Prices and weather belong to no project.
         own = writers.of(None)
         self._feed = (
@@ -103,6 +105,7 @@ class EnergyJobs:
         """Do what is due."""
         if self._feed is not None:
             await self._feed.turn()
+        await self._watch_plans()
         waits = self._sky is not None and await self._sky.turn()
         now = time.time()
         if waits and self._forecast_hour == -math.inf:
@@ -133,12 +136,24 @@ class EnergyJobs:
                 await _put(writer, await outlook.neighbours(sites))
                 if self._tariffs is not None:
                     for part in parts:
-                        await _put(writer, await outlook.plans(prices, part, now, self._tariffs))
+                        lines, plans = await outlook.plans(prices, part, now, self._tariffs)
+                        await _put(writer, lines)
+                        for made in plans:
+                            await self.orders.take(made)
             for part in parts:
                 tasks = [self._pv_task(one) for one in part]
                 days, slots = await outlook.pv_days(connection, prices, tasks, now)
                 await _put(writer, days, DAYS_KEPT_AT)
                 await _put(writer, slots)
+
+    async def _watch_plans(self) -> None:
+        """Suspend plans that must not go on, and store where all of them stand."""
+        sites = self._sites()
+        await self.orders.watch({one.site.id: one.soc_percent for one in sites})
+        projects = {one.site.id: one.site.project for one in sites}
+        for site, line in self.orders.lines():
+            if (writer := self._writers.of(projects.get(site))) is not None:
+                await _put(writer, [line])
 
     def _pv_task(self, one: SiteNow) -> PvTask:
         place = self._weather.place_of(one.site) if self._weather is not None else None

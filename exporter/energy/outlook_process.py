@@ -69,9 +69,9 @@ class OutlookProcess:
 
     async def plans(
         self, connection: Connection, sites: Sequence[SiteNow], now: float, tariffs: TariffFile
-    ) -> list[str]:
+    ) -> tuple[list[str], list[SitePlan]]:
         """Plan for some sites by their newest forecasts and the prices of a database; returns lines
-        to store."""
+        to store, and the plans."""
         return await self._process.run(_plans, connection, tuple(sites), now, tariffs)
 
     async def pv_days(
@@ -172,16 +172,12 @@ def _pv_days(
 
 def _plans(
     connection: Connection, sites: Sequence[SiteNow], now: float, tariffs: TariffFile
-) -> list[str]:
+) -> tuple[list[str], list[SitePlan]]:
     prices: dict[str, Prices] = {}
     if tariffs.series:
         prices = asyncio.run(_prices(connection, tariffs, now))
-    lines: list[str] = []
-    for one in sites:
-        made = plan_now(one, tariffs, prices)
-        if made is not None:
-            lines += plan_lines(made)
-    return lines
+    plans = [made for one in sites if (made := plan_now(one, tariffs, prices)) is not None]
+    return [line for made in plans for line in plan_lines(made)], plans
 
 
 def plan_now(one: SiteNow, tariffs: TariffFile, prices: dict[str, Prices]) -> SitePlan | None:

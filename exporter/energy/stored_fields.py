@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from exporter.energy import forecasts, market_prices, plans, pv_days, weather
+from exporter.energy import forecasts, market_prices, plan_orders, plans, pv_days, weather
 from scoring.pv_losses import CAUSE_LABELS
 
 Field = tuple[str, str]
@@ -89,6 +89,15 @@ STORED: Mapping[str, Stored] = MappingProxyType(
                 "strategy": ("text", "What it aims at"),
                 "note": ("text", "Why there is no better plan, or what cannot be held"),
                 "currency": ("text", "Of the tariff file"),
+            },
+        ),
+        plan_orders.MEASUREMENT: Stored(
+            forecasts.KEPT_AT,
+            ("site",),
+            "One row each time that it changes: where the plans of a site stand.",
+            {
+                "standing": ("text", "proposed, approved, mandated or suspended"),
+                "why": ("text", "What became of its orders, or why there are none"),
             },
         ),
         market_prices.MEASUREMENT: Stored(

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from exporter.energy.forecasts import KEPT_AT, MEASUREMENT, NEXT, SCORES
+from exporter.energy.plan_orders import MEASUREMENT as STANDING
+from exporter.energy.plan_orders import PlanStanding
 from exporter.energy.plans import MEASUREMENT as PLAN
 from exporter.energy.plans import SUMMARY
 from exporter.history.influxql import InfluxQL, between, quoted
@@ -86,3 +88,21 @@ async def read_summary(stored: InfluxQL, site: str, until: float) -> dict[str, A
         f"AND {between(until - 86_400, until)} ORDER BY time DESC LIMIT 1",
     )
     return found[0] if found else None
+
+
+async def read_standing(stored: InfluxQL, site: str, until: float) -> tuple[str, str]:
+    """Where the plans of a site stand, and why; a plan of which nothing is known is a proposal.
+
+    Raises
+    ------
+    exporter.history.influxql.NoAnswerError
+    """
+    found = await _rows(
+        stored,
+        f'SELECT "standing", "why" FROM "{KEPT_AT}"."{STANDING}" '  # noqa: S608
+        f'WHERE "site" = {quoted(site)} AND {between(until - 90 * 86_400, until)} '
+        "ORDER BY time DESC LIMIT 1",
+    )
+    if not found:
+        return PlanStanding.PROPOSED.value, ""
+    return str(found[0]["standing"]), str(found[0]["why"] or "")

@@ -25,11 +25,14 @@ class PvAccount:
         start) and, of one site alone, ``losses`` (cause to kWh).
     losses : dict of Cause to (kWh, value or None)
     inverters : dict of (site, name) to (kWh, lost kWh)
+    currency : str
+        Of the values; empty without a tariff.
     """
 
     days: list[Row] = field(default_factory=list)
     losses: dict[Cause, tuple[float, float | None]] = field(default_factory=dict)
     inverters: dict[tuple[str, str], tuple[float, float]] = field(default_factory=dict)
+    currency: str = ""
 
     def total(self, name: str) -> float:
         """The sum of a field over all days, kWh."""
@@ -85,13 +88,14 @@ async def read_pv_days(
     for row in await rows("*", DAYS):
         by_day[row["site"], row["time"]] = row | {"losses": {}}
     found.days = sorted(by_day.values(), key=lambda row: (row["time"], row["site"]))
-    sums = 'sum("kwh") AS "kwh", sum("value") AS "value"'
+    sums = 'sum("kwh") AS "kwh", sum("value") AS "value", last("currency") AS "currency"'
     for row in await rows(sums, LOSSES, '"site", "cause"') if found.days else ():
         cause = Cause(row["cause"])
         kwh, value = found.losses.get(cause, (0.0, None))
         more = row.get("value")
         value = value if more is None else (value or 0.0) + more
         found.losses[cause] = kwh + row["kwh"], value
+        found.currency = row.get("currency") or found.currency
     found.losses = {cause: found.losses[cause] for cause in CAUSE_LABELS if cause in found.losses}
     if len(wanted) == 1 and found.days:
         for row in await rows("*", LOSSES):

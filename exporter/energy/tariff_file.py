@@ -160,6 +160,26 @@ class Tariff(SideModel):
 StrategyName = Literal["self-consumption", "cost", "co2", "peak-shaving", "backup-reserve"]
 
 
+class Mandate(SideModel):
+    """A standing approval: which plans are followed without anybody's look at each.
+
+    Without ``sites`` it is for all; ``most_at_risk`` is the most that a plan may lose, in the
+    currency of the file, if nothing of what it buys for the battery is ever used.
+    """
+
+    sites: tuple[str, ...] = ()
+    strategy: StrategyName | None = None
+    most_kw: Annotated[float, Field(gt=0, le=1e6)] | None = None
+    until: datetime
+    most_at_risk: Annotated[float, Field(ge=0, le=1e9)] | None = None
+
+    @model_validator(mode="after")
+    def _zoned(self) -> Self:
+        if self.until.tzinfo is None:
+            raise ValueError("until needs an offset such as +01:00")
+        return self
+
+
 class Planning(SideModel):
     """How batteries are planned for."""
 
@@ -169,6 +189,7 @@ class Planning(SideModel):
     round_trip_efficiency: Annotated[float, Field(gt=0.25, le=1)] = 0.90
     reserve_percent: Annotated[float, Field(ge=0, le=100)] = 0.0
     peak_price_per_kw: Annotated[float, Field(ge=0, le=1e6)] = 0.0
+    mandates: Annotated[tuple[Mandate, ...], Field(max_length=1000)] = ()
 
     def strategy_of(self, site: str) -> StrategyName:
         """The strategy of a site."""

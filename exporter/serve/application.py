@@ -35,6 +35,7 @@ from exporter.serve.api import site_alerts
 from exporter.serve.api.answers import answers_router
 from exporter.serve.api.dispatch import router as dispatch_router
 from exporter.serve.api.nodes import router as nodes_router
+from exporter.serve.api.plan_approval import router as plan_approval_router
 from exporter.serve.api.schemas import problems_of
 from exporter.serve.api.telemetry import Intake
 from exporter.serve.api.telemetry import router as telemetry_router
@@ -178,6 +179,7 @@ def make_app(
     answerer = Answerer(latest, stored, prices, alerts, silences)
     app.include_router(answers_router(answerer, model, seen))
     channel = orders or OrderChannel()
+    app.include_router(plan_approval_router(latest, channel))
     app.include_router(dispatch_router(latest, channel, lambda: bool(app.state.stopping), seen))
     if pool is not None:
         app.add_middleware(PoolRoutes, pool=pool)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from exporter.config.settings import Settings
-from exporter.control.requests import OrderRequest
+from exporter.control.requests import ControlRequest
 from exporter.intake.telemetry import Batch
 
 
@@ -46,7 +46,7 @@ class OrderCommand:
     """What a caller asks of the dispatcher, signed in and checked."""
 
     number: int
-    request: OrderRequest
+    request: ControlRequest
 
 
 @dataclass(frozen=True, slots=True)

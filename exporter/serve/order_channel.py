@@ -13,7 +13,7 @@ from fastapi import HTTPException
 
 from exporter.control.journal import JournalReader
 from exporter.control.order_views import OrderBook
-from exporter.control.requests import DispatchOffError, OrderRequest
+from exporter.control.requests import ControlRequest, DispatchOffError
 from exporter.serve.messages import OrderAnswer, OrderCommand
 
 ANSWER_SECONDS = 30.0
@@ -66,7 +66,7 @@ class OrderChannel:
             raise HTTPException(404, detail)
         return self._reader
 
-    async def ask(self, request: OrderRequest) -> dict[str, Any]:
+    async def ask(self, request: ControlRequest) -> dict[str, Any]:
         """The dispatcher's answer.
 
         Raises

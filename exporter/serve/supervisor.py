@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from exporter.config.settings import Settings
-from exporter.control.requests import OrderRequest
+from exporter.control.requests import ControlRequest
 from exporter.intake.telemetry import Batch
 from exporter.serve.child import Child
 from exporter.serve.messages import (
@@ -61,7 +61,7 @@ class ServerSupervisor:
         latest: Callable[[], Publication],
         reload: Callable[[], None],
         push: Callable[[Batch], None],
-        order: Callable[[OrderRequest], Awaitable[tuple[int, dict[str, Any]]]],
+        order: Callable[[ControlRequest], Awaitable[tuple[int, dict[str, Any]]]],
         exchange: Callable[[str], dict[str, Any] | None] = lambda _: None,
     ) -> None:
         self._settings = settings

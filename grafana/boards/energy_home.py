@@ -8,6 +8,8 @@ from grafana_foundation_sdk.builders import stat, text, timeseries
 from grafana_foundation_sdk.builders.dashboard import Dashboard
 
 from exporter.energy.forecasts import KEPT_AT, MEASUREMENT
+from exporter.energy.pv_days import DAYS, EXPECTED, LOSSES
+from exporter.energy.pv_days import KEPT_AT as DAYS_KEPT_AT
 from grafana.boards.site_now import flow_now
 from grafana.boards.site_plots import power_flows
 from grafana.kit import look
@@ -15,10 +17,12 @@ from grafana.kit.dashboard import dashboard, page_variable, site_variable
 from grafana.kit.levels import READINGS, SITE, over_time
 from grafana.kit.panels import Spec, colour, lines, note, tiles
 from grafana.kit.queries import Target, influx, prom_now
+from scoring.pv_losses import CAUSE_LABELS, FAULTS, Cause
 
 ONE = '{site="$site"}'
 ROLLED = '"rollup_15m"."site"'
 SILENT = "Nothing stored for this site in this time range"
+NO_DAYS = "No day was judged: it needs PV with place and size, and forecasts or weather switched on"
 NO_FORECAST = "No forecast: it needs FLEETSCOPE_FORECASTS and seven days of history"
 BAND = "rgba(140, 150, 165, 0.35)"
 
@@ -34,6 +38,7 @@ def build() -> Dashboard:
     made.with_panel(_demand())
     made.with_panel(power_flows((16, 9)))
     made.with_panel(_sankey_link())
+    made.with_panel(_against_sun()).with_panel(_days()).with_panel(_losses())
     return made
 
 
@@ -91,8 +96,9 @@ def _production() -> timeseries.Panel:
     parts = (("DC-coupled", "pv_dc_power_w"), ("AC-coupled", "pv_ac_power_w"))
     spec = Spec(
         title="PV production",
-        description="Mean power: measured, by coupling where the site tells them apart, what a "
-        "clear sky allows, and the forecast with the band that eight of ten values should lie in. "
+        description="Mean power: measured, by coupling and by inverter where the site tells them "
+        "apart, what a clear sky and what the weather allow, and the forecast with the band that "
+        "eight of ten values should lie in. "
         "Click on a name to show it alone, with Ctrl to hide it.",
         size=(12, 10),
         unit=look.UNITS["W"],
@@ -104,11 +110,24 @@ def _production() -> timeseries.Panel:
                 influx(over_time("mean", field, "mean", "site"), name, ref)
                 for ref, (name, field) in zip("ABCD", (*plain, *parts), strict=True)
             ),
+            influx(
+                f'SELECT mean("expected_w") FROM "{KEPT_AT}"."{EXPECTED}" WHERE {SITE} AND '
+                '"by_weather" = 1 AND $timeFilter GROUP BY time(15m) fill(null)',
+                "In this weather",
+                "E",
+            ),
+            influx(
+                f'SELECT mean("active_power_w_mean") FROM "{KEPT_AT}"."meter" WHERE {SITE} AND '
+                '"meter" =~ /^pvinverter/ AND $timeFilter GROUP BY time(15m), "meter" fill(null)',
+                "$tag_meter",
+                "G",
+            ),
             *forecast("pv"),
         ],
         overrides={
             "Measured": colour(look.FLOWS["PV"]) | {"custom.fillOpacity": 15},
             "Clear sky": colour("#e0a526") | look.DASHED,
+            "In this weather": colour("#d97b29") | look.DASHED,
             "DC-coupled": colour("#f2a03d"),
             "AC-coupled": colour("#b8a200"),
         }
@@ -134,6 +153,117 @@ def _demand() -> timeseries.Panel:
         overrides={"Measured": colour(look.FLOWS["Load"]) | {"custom.fillOpacity": 15}} | band(),
     )
     return lines(spec)
+
+
+def _of_days(field: str, name: str, ref: str, measurement: str = DAYS) -> Target:
+    return influx(
+        f'SELECT {field} FROM "{DAYS_KEPT_AT}"."{measurement}" WHERE {SITE} AND $timeFilter',
+        name,
+        ref,
+    )
+
+
+def _against_sun() -> stat.Panel:
+    by_sun = 'SELECT "performance_ratio" * "insolation_kwh_m2" AS "p", "insolation_kwh_m2" AS "i"'
+    weighted = (
+        f'SELECT sum("p") / sum("i") FROM ({by_sun} FROM "{DAYS_KEPT_AT}"."{DAYS}" WHERE {SITE} '
+        'AND $timeFilter AND "performance_ratio" > 0)'
+    )
+    spec = Spec(
+        title="PV against the sun",
+        description="Over the days that begin in the time range, of what was observed: energy that "
+        "was expected in the weather (or under a clear sky, where no weather is configured), what "
+        "was less, what it would have been worth, and the performance ratio after IEC 61724-1. "
+        "`fleetscope energy --pv` has each day.",
+        size=(6, 9),
+        unit=look.UNITS["kWh"],
+        empty=NO_DAYS,
+        targets=[
+            _of_days('sum("expected_kwh")', "Expected", "A"),
+            _of_days('sum("expected_kwh") - sum("measured_kwh")', "Less than that", "B"),
+            _of_days('sum("value")', "Worth", "C", LOSSES),
+            influx(weighted, "Performance ratio", "D"),
+        ],
+        overrides={
+            "Worth": {"unit": look.NUMBER, "decimals": 2},
+            "Performance ratio": {"unit": look.NUMBER, "decimals": 2},
+        },
+        colour=look.fixed("text"),
+        mappings=[look.missing_as("–")],
+        decimals=1,
+    )
+    return tiles(spec, rows=True, value=26, title=13)
+
+
+def _days() -> timeseries.Panel:
+    edge = {"custom.drawStyle": "line", "custom.lineWidth": 0, "custom.fillOpacity": 0}
+    shade = {"color": {"mode": "fixed", "fixedColor": BAND}}
+    spec = Spec(
+        title="PV by day",
+        description="What was made each day, and the band in which eight of ten days without a "
+        "fault lie, given that day's weather. A bar below the band is a day to look into. Choose a "
+        "longer time range for more days.",
+        size=(9, 9),
+        unit=look.UNITS["kWh"],
+        empty=NO_DAYS,
+        low=0,
+        decimals=1,
+        targets=[
+            _of_days('"measured_kwh"', "Made", "A"),
+            _of_days('"expected_kwh"', "Expected", "B"),
+            _of_days('"low_kwh"', "Band, low", "C"),
+            _of_days('"high_kwh"', "Band, high", "D"),
+        ],
+        overrides={
+            "Made": colour(look.FLOWS["PV"]),
+            "Expected": colour("#8c96a5") | edge | {"custom.showPoints": "always"},
+            "Band, low": edge | shade,
+            "Band, high": edge
+            | shade
+            | {"custom.fillBelowTo": "Band, low", "custom.fillOpacity": 25},
+        },
+    )
+    return lines(spec, bars=True, fill=70)
+
+
+_CAUSE_COLOURS = {
+    Cause.GRID_LOST: "#5c6b7a",
+    Cause.CURTAILED: "#3d8fb0",
+    Cause.BATTERY_FULL: "#6fb3c9",
+    Cause.SNOW: "#c9d4df",
+    Cause.OUTAGE: "#d4493f",
+    Cause.INVERTER: "#e8804f",
+    Cause.SHADE: "#7d8c5c",
+    Cause.SOILING: "#a8894f",
+    Cause.REST: "#9aa3ad",
+}
+
+
+def _losses() -> timeseries.Panel:
+    faults = " and ".join(f"“{CAUSE_LABELS[cause]}”" for cause in FAULTS)
+    spec = Spec(
+        title="PV lost by cause",
+        description="What was less than expected, by day and cause; all causes of a day add up to "
+        "expected less made. Below zero, more came than expected. "
+        f"Somebody has to mend {faults}; the others are weather, the grid, or somebody's will. "
+        "What nobody observed is in none.",
+        size=(9, 9),
+        unit=look.UNITS["kWh"],
+        empty=NO_DAYS,
+        decimals=1,
+        targets=[
+            influx(
+                f'SELECT "kwh" FROM "{DAYS_KEPT_AT}"."{LOSSES}" WHERE {SITE} AND $timeFilter '
+                'GROUP BY "cause"',
+                "$tag_cause",
+            )
+        ],
+        overrides={
+            cause.value: colour(_CAUSE_COLOURS[cause]) | {"displayName": label}
+            for cause, label in CAUSE_LABELS.items()
+        },
+    )
+    return lines(spec, bars=True, fill=80, stacked=True)
 
 
 def _sankey_link() -> text.Panel:

@@ -8,6 +8,7 @@ from grafana_foundation_sdk.builders import stat, table, timeseries
 from grafana_foundation_sdk.builders.dashboard import Dashboard
 
 from exporter.energy.forecasts import KEPT_AT
+from exporter.energy.plan_orders import MEASUREMENT as STANDING
 from exporter.energy.plans import MEASUREMENT, SUMMARY
 from grafana.kit import look
 from grafana.kit.dashboard import dashboard, site_variable
@@ -32,6 +33,7 @@ def build() -> Dashboard:
     made.with_panel(_power())
     made.with_panel(_charge())
     made.with_panel(_reasons())
+    made.with_panel(_standing())
     return made
 
 
@@ -133,11 +135,36 @@ def _charge() -> timeseries.Panel:
     return lines(spec)
 
 
+def _standing() -> table.Panel:
+    spec = Spec(
+        title="Orders of the plan",
+        description="Where the plans of the site stand, each time that it changed: proposed, "
+        "approved by somebody, covered by a mandate, or suspended; and what became of the orders. "
+        "`fleetscope plan SITE --approve REASON` follows the newest plan.",
+        size=(24, 6),
+        unit=look.NUMBER,
+        empty="No plan of this site has changed its standing in this time range",
+        targets=[
+            influx_table(
+                f'SELECT "standing", "why" FROM "{KEPT_AT}"."{STANDING}" WHERE {SITE} '
+                "AND $timeFilter ORDER BY time DESC LIMIT 50"
+            )
+        ],
+    )
+    columns = [
+        Column("Time", "Since", 160),
+        Column("standing", "The plan is", 140),
+        Column("why", "What became of it", more=WRAPPED),
+    ]
+    return listing(spec, columns)
+
+
 def _reasons() -> table.Panel:
     spec = Spec(
         title="Why",
         description="Each quarter hour in which the battery does not follow load and sun, with the "
-        "reason. A plan is a proposal: nothing is sent before it is approved.",
+        "reason. A plan is a proposal: nothing is sent before it is approved, or a mandate covers "
+        "it.",
         size=(24, 11),
         unit=look.NUMBER,
         empty=NO_PLAN,

@@ -85,7 +85,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServedFleet]:
         # The hour after takes in what is new.
         made = outlook_process._forecasts(connection, sites, NOW)
         made += outlook_process._neighbours(sites)
-        made += outlook_process._plans(connection, sites, NOW, TARIFFS)
+        made += outlook_process._plans(connection, sites, NOW, TARIFFS)[0]
         server.write(made, KEPT_AT)
         fleet_served = ServedFleet(found, InfluxQL(server.url, "fleet", {}), tariffs=TARIFFS)
         with fleet_served.serving():

@@ -17,6 +17,7 @@ from typer.testing import CliRunner
 
 from exporter.cli.commands import app
 from exporter.config.fleet import Fleet, Site
+from exporter.deliver.report.gather import pv_against_sun
 from exporter.energy.pv_days import KEPT_AT, SLOTS_KEPT_AT
 from exporter.energy.pv_expected import expected_slots
 from exporter.energy.pv_job import PvJob, PvTask
@@ -207,3 +208,22 @@ def test_the_command(served: ServedFleet) -> None:
     assert "an inverter below the others" in shown.output
     assert "pvinverter/21" in shown.output
     assert "EUR" in shown.output
+
+
+def test_the_report_gives_the_same_figures(server: Influx, served: ServedFleet) -> None:
+    both = asked_of_all(served, FIRST * 900, MIDNIGHT)
+    stored = InfluxQL(server.url, "fleet", {})
+    found = asyncio.run(pv_against_sun(stored, ["s0000", "s0001"], FIRST * 900, MIDNIGHT))
+    assert found is not None
+    assert found.currency == "EUR"
+    for name in ("measured_kwh", "expected_kwh", "clipped_kwh", "unobserved_kwh"):
+        assert both[name] == round(getattr(found, name), 4)
+    assert [(one["cause"], one["kwh"], one["value"]) for one in both["losses"]] == [
+        (one.cause, round(one.kwh, 4), None if one.value is None else round(one.value, 4))
+        for one in found.losses
+    ]
+
+
+def asked_of_all(served: ServedFleet, since: float, until: float) -> dict[str, Any]:
+    found = served.json(f"/api/v1/energy?since={since}&until={until}&tz=UTC")
+    return dict(found["pv"])

@@ -46,6 +46,10 @@ FOREIGN_METRICS = {
     "process_resident_memory_bytes": "the client library's",
 }
 _PLAN_TILES = ("saving", "cost", "plain_cost")
+_PV_TILES = (
+    *("measured_kwh", "expected_kwh", "low_kwh", "high_kwh"),
+    *("performance_ratio", "insolation_kwh_m2"),
+)
 ORDER_FIELDS = (
     *("wanted_w", "allowed_w", "measured_w", "written_w"),
     *("order", "dispatch", "action", "issuer", "actor", "reason"),
@@ -82,6 +86,20 @@ UNUSED_FIELDS |= {
     ("price", "price"): "a plan has the prices of its site",
     ("price", "seconds"): "a plan has the prices of its site",
     ("price", "series"): "a plan has the prices of its site",
+    **dict.fromkeys(
+        (("weather", name) for name in ("place", *STORED["weather"].fields)),
+        "a site's expectation is made of it; the dashboard shows that",
+    ),
+    **dict.fromkeys(
+        (("pv_inverter", name) for name in ("site", "inverter", *STORED["pv_inverter"].fields)),
+        "fleetscope energy --pv gives it; the dashboard has the power of each inverter",
+    ),
+    **dict.fromkeys(
+        (("pv_day", name) for name in STORED["pv_day"].fields if name not in _PV_TILES),
+        "fleetscope energy --pv and the API give it",
+    ),
+    ("pv_expected", "poa_w_m2"): "the expectation is made of it",
+    ("pv_loss", "currency"): "the tariff file has one currency",
 }
 NOT_IN_DASHBOARDS = {
     "access_config_last_reload_successful": "an alert watches it, the log says what is wrong",

@@ -21,15 +21,20 @@ from exporter.deliver.report.model import (
     Change,
     Observed,
     PastIssue,
+    PvLossSum,
+    PvSum,
     Report,
     SitePeriod,
     Worsening,
 )
 from exporter.deliver.report.period_data import DAY, Past, Table, total
 from exporter.deliver.report.worsening import COURSES, Course, outlook
+from exporter.energy.accounts import MOST_PV_DAYS
+from exporter.energy.stored_pv import read_pv_days
 from exporter.history.coverage import LEAST_SHARE, Coverage, percent_words
 from exporter.history.influxql import InfluxQL
 from exporter.store.line_protocol import SEVERITY_LEVELS
+from scoring.pv_losses import CAUSE_LABELS
 from scoring.status import Status
 
 TREND_DAYS = 90
@@ -130,6 +135,31 @@ async def gather(
         unpriced=_unpriced(attention, grid, prices),
         missing=_missing(periods, bool(course)),
         queries=tuple(past.statements),
+        pv=await pv_against_sun(stored, sites, start, end),
+    )
+
+
+async def pv_against_sun(
+    stored: InfluxQL, sites: list[str], start: float, end: float
+) -> PvSum | None:
+    """PV against the sun; None where no day was judged, or too many were."""
+    if len(sites) * (end - start) > MOST_PV_DAYS * 86_400:
+        return None
+    found = await read_pv_days(stored, sites, start, end)
+    if not found.days:
+        return None
+    return PvSum(
+        measured_kwh=found.total("measured_kwh"),
+        expected_kwh=found.total("expected_kwh"),
+        clipped_kwh=found.total("clipped_kwh"),
+        unobserved_kwh=found.total("unobserved_kwh"),
+        performance_ratio=found.ratio("performance_ratio"),
+        by_weather=all(day["by_weather"] for day in found.days),
+        currency=found.currency,
+        losses=tuple(
+            PvLossSum(cause.value, CAUSE_LABELS[cause], kwh, value)
+            for cause, (kwh, value) in found.losses.items()
+        ),
     )
 
 

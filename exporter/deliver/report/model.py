@@ -116,6 +116,34 @@ class Observed:
 
 
 @dataclass(frozen=True, slots=True)
+class PvLossSum:
+    """Energy that a cause took from PV; ``value`` in the currency of :class:`PvSum`."""
+
+    cause: str
+    label: str
+    kwh: float
+    value: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class PvSum:
+    """PV of the fleet against the sun over the days that begin in the period, of what was observed.
+
+    ``by_weather`` is false where some days know only a clear sky; the losses add up to
+    ``expected_kwh`` less ``measured_kwh``.
+    """
+
+    measured_kwh: float
+    expected_kwh: float
+    clipped_kwh: float
+    unobserved_kwh: float
+    performance_ratio: float | None
+    by_weather: bool
+    currency: str
+    losses: tuple[PvLossSum, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
     """The whole report; times are Unix seconds, energies kWh, shares 0 to 1."""
 
@@ -152,3 +180,4 @@ class Report:
     unpriced: tuple[str, ...]
     missing: tuple[str, ...]
     queries: tuple[str, ...]
+    pv: PvSum | None = None

@@ -78,6 +78,8 @@ ROUTES: tuple[Route, ...] = (
     Route("POST", "/api/v1/dispatch", Action.ORDER),
     Route("POST", "/api/v1/dispatch/{dispatch}/approve", Action.ORDER),
     Route("POST", "/api/v1/orders/{order}/cancel", Action.ORDER),
+    Route("POST", "/api/v1/plan/{site}/approve", Action.ORDER),
+    Route("POST", "/api/v1/plan/{site}/withdraw", Action.ORDER),
     Route("POST", "/api/v1/nodes", Action.NODES),
     Route("PUT", "/api/v1/nodes/{site_id}", Action.NODES),
     Route("DELETE", "/api/v1/nodes/{site_id}", Action.NODES),

@@ -244,12 +244,33 @@ class PlanSummary(TypedDict):
 
 
 @with_config(_CLOSED)
+class PlanOrder(TypedDict):
+    """An order of a plan."""
+
+    id: str
+    state: str
+
+
+@with_config(_CLOSED)
+class PlanStandingReply(TypedDict):
+    """What became of an approval or a withdrawal."""
+
+    mode: Annotated[str, Field(description="off, dry or on, as the dispatcher is switched")]
+    site: str
+    standing: Annotated[str, Field(description="proposed, approved, mandated or suspended")]
+    why: str
+    orders: list[PlanOrder]
+
+
+@with_config(_CLOSED)
 class PlanReply(TypedDict):
     """A plan of a site."""
 
     site: str
     since: float
     until: float
+    standing: Annotated[str, Field(description="proposed, approved, mandated or suspended")]
+    why: Annotated[str, Field(description="What became of its orders, or why there are none")]
     summary: PlanSummary | None
     slots: list[PlanSlot]
 

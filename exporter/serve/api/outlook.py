@@ -20,6 +20,7 @@ from exporter.energy.stored_outlook import (
     read_forecast,
     read_plan,
     read_scores,
+    read_standing,
     read_summary,
 )
 from exporter.energy.tariff_file import TariffFile, zone_of_site
@@ -126,12 +127,15 @@ def router(
         source = _source(stored)
         rows = await _asked(read_plan(source, query.site, since, until))
         summary = await _asked(read_summary(source, query.site, time.time() + 3600))
+        standing, why = await _asked(read_standing(source, query.site, time.time() + 3600))
         return reply(
             request,
             {
                 "site": query.site,
                 "since": since,
                 "until": until,
+                "standing": standing,
+                "why": why,
                 "summary": None
                 if summary is None
                 else {"issued": summary["time"]} | {name: summary.get(name) for name in _SUMMARY},

@@ -126,6 +126,8 @@ ROUTES: dict[tuple[str, str], tuple[Action | str | None, list[str]]] = {
     ("get", "/api/v1/dispatch/events"): (Action.READ, [""]),
     ("get", "/api/v1/dispatch/{dispatch}"): (Action.READ, [""]),
     ("post", "/api/v1/dispatch/{dispatch}/approve"): (Action.ORDER, [""]),
+    ("post", "/api/v1/plan/{site}/approve"): (Action.ORDER, [""]),
+    ("post", "/api/v1/plan/{site}/withdraw"): (Action.ORDER, [""]),
     ("get", "/api/v1/orders"): (Action.READ, [""]),
     ("get", "/api/v1/orders/{order}"): (Action.READ, [""]),
     ("post", "/api/v1/orders/{order}/cancel"): (Action.ORDER, [""]),
@@ -140,7 +142,11 @@ QUESTIONS = (
     "/api/v1/query",
     "/api/v1/ask",
     "/api/v1/timeline",
-    *(path for _, path in ROUTES if path.startswith(("/api/v1/dispatch", "/api/v1/orders"))),
+    *(
+        path
+        for _, path in ROUTES
+        if path.startswith(("/api/v1/dispatch", "/api/v1/orders", "/api/v1/plan/"))
+    ),
 )
 
 
