@@ -29,6 +29,7 @@ from scoring.plan import (
 FloatArray = NDArray[np.float64]
 
 FOLLOWS = "follows load and sun"
+FLEET_LIMIT = "keeps the fleet below its limit"
 _MOST_KW = 1e6
 _MOST_PRICE = 1e4
 _LEAST_CO2_SHARE = 0.005
@@ -40,6 +41,7 @@ def make_plan(
     stored_kwh: float,
     goal: Goal,
     labels: Sequence[str],
+    surcharge: FloatArray | None = None,
 ) -> Plan:
     """The best plan for a goal, or plain self-consumption and why.
 
@@ -55,8 +57,12 @@ def make_plan(
     goal : Goal
     labels : sequence of str
         When each slot begins, in words.
+    surcharge : float array, shape (N,), optional
+        On the price of energy from the grid, for deciding alone: what nobody pays, so that a fleet
+        keeps below a limit.
     """
     ahead, notes = _sound(ahead)
+    priced = ahead if surcharge is None else replace(ahead, buy=ahead.buy + surcharge)
     battery, battery_note = _possible(battery)
     notes += battery_note
     known = math.isfinite(stored_kwh)
@@ -84,16 +90,22 @@ def make_plan(
         return follows("")
     if goal.strategy is Strategy.SELF_CONSUMPTION:
         return follows("")
-    target = optimise(battery, ahead, stored, goal)
+    target = optimise(battery, priced, stored, goal)
     if target is None:
         return follows("no better course was found in the time allowed")
     modes, power = _modes(battery, ahead, stored, target)
-    modes, power = _fewest(battery, ahead, stored, goal, modes, power)
+    modes, power = _fewest(battery, priced, stored, goal, modes, power)
     course = run(battery, ahead, stored, modes, power)
-    bill = bill_of(battery, ahead, course, stored)
-    if not _worth_it(goal, bill, plain):
+    decisive = [bill_of(battery, priced, one, stored) for one in (course, plain_course)]
+    if not _worth_it(goal, *decisive):
         return follows("nothing better than following load and sun")
+    bill = bill_of(battery, ahead, course, stored)
     reasons = _reasons(battery, ahead, goal, modes, course, labels)
+    if surcharge is not None:
+        reasons = tuple(
+            FLEET_LIMIT if extra > 0 and mode in (Mode.DISCHARGE, Mode.HOLD) else reason
+            for reason, mode, extra in zip(reasons, modes, surcharge.tolist(), strict=True)
+        )
     note = "; ".join([*notes, *_limits(battery, course)])
     return Plan(goal.strategy, modes, power, reasons, course, bill, plain, note)
 

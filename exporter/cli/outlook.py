@@ -99,7 +99,7 @@ def plan(
         known = client.site_id(url, site)
         for verb, reason in (("approve", approve), ("withdraw", withdraw)):
             if reason is not None:
-                done = client.post(url, f"plan/{known}/{verb}", {"reason": reason})
+                done = client.post(url, f"plan/{verb}", {"site": known, "reason": reason})
                 _show_standing(done, as_json=as_json)
                 return
         found = client.get(url, "plan", {"site": known}, 60)

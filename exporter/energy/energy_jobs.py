@@ -29,7 +29,9 @@ from exporter.store.writer import Writer
 
 log = logging.getLogger(__name__)
 
-TURN_SECONDS = 60.0
+TURN_SECONDS = 10.0
+FIRST_ROUND_SECONDS = 60.0
+"""So long the first plans wait for the charge of every battery."""
 HOUR = 3600.0
 SITES_AT_ONCE = 10
 QUEUE_SHARE = 0.25
@@ -77,6 +79,7 @@ class EnergyJobs:
             else None
         )
         self._forecast_hour = -math.inf
+        self._began = time.monotonic()
         self._complained = False
 
     @classmethod
@@ -103,15 +106,15 @@ class EnergyJobs:
 
     async def turn(self) -> None:
         """Do what is due."""
-        if self._feed is not None:
-            await self._feed.turn()
         await self._watch_plans()
-        waits = self._sky is not None and await self._sky.turn()
+        fed = [await feed.turn() for feed in (self._feed, self._sky) if feed is not None]
         now = time.time()
-        if waits and self._forecast_hour == -math.inf:
-            # What was read a moment ago is not stored yet, and days are judged once.
+        if any(fed) and self._forecast_hour == -math.inf:
+            # What was read a moment ago is not stored yet: plans need it, and days are judged once.
             return
         if self._outlook is None or now // HOUR <= self._forecast_hour:
+            return
+        if self._latest().untried and time.monotonic() < self._began + FIRST_ROUND_SECONDS:
             return
         try:
             await self._renew(self._outlook, now)
@@ -135,7 +138,9 @@ class EnergyJobs:
                     await _put(writer, await outlook.forecasts(connection, part, now))
                 await _put(writer, await outlook.neighbours(sites))
                 if self._tariffs is not None:
-                    for part in parts:
+                    # A limit of the fleet is kept by all sites together.
+                    capped = self._tariffs.planning.fleet_import_kw is not None
+                    for part in [sites] if capped else parts:
                         lines, plans = await outlook.plans(prices, part, now, self._tariffs)
                         await _put(writer, lines)
                         for made in plans:
@@ -148,6 +153,8 @@ class EnergyJobs:
 
     async def _watch_plans(self) -> None:
         """Suspend plans that must not go on, and store where all of them stand."""
+        if not self.orders.standings:
+            return
         sites = self._sites()
         await self.orders.watch({one.site.id: one.soc_percent for one in sites})
         projects = {one.site.id: one.site.project for one in sites}

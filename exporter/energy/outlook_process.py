@@ -6,22 +6,24 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from exporter.config.fleet import Site
 from exporter.energy.forecasts import Forecaster, Issued, forecast_lines, from_neighbours
 from exporter.energy.market_prices import Prices, read_prices
-from exporter.energy.plans import SitePlan, plan_lines, plan_site
+from exporter.energy.plans import SitePlan, inputs_of, plan_lines, site_plan
 from exporter.energy.pv_job import PvJob, PvTask
 from exporter.energy.site_past import QUANTITIES, SitePast, read_past
 from exporter.energy.tariff_file import TariffFile
 from exporter.history.influxql import InfluxQL
 from exporter.model.workers import WorkerProcess
 from exporter.store.connection import Connection
+from scoring.fleet_cap import PlanInputs, below_limit, planned
 from scoring.forecast import HORIZON_SLOTS, SLOT_SECONDS
 from scoring.forecast_candidate import TRAINING_DAYS
+from scoring.plan import CLOSE_KW
 
 DAY = 86_400.0
 AGAIN_SLOTS = 12
@@ -176,18 +178,35 @@ def _plans(
     prices: dict[str, Prices] = {}
     if tariffs.series:
         prices = asyncio.run(_prices(connection, tariffs, now))
-    plans = [made for one in sites if (made := plan_now(one, tariffs, prices)) is not None]
+    plans = plans_now(sites, tariffs, prices)
     return [line for made in plans for line in plan_lines(made)], plans
 
 
-def plan_now(one: SiteNow, tariffs: TariffFile, prices: dict[str, Prices]) -> SitePlan | None:
-    """The plan of a site by the newest forecasts of this process."""
-    forecasts = {
-        quantity: made
-        for quantity in QUANTITIES
-        if (made := _memory.issued.get((one.site.id, quantity))) is not None
-    }
-    return plan_site(one.site, forecasts, one.soc_percent, tariffs, prices)
+def plans_now(
+    sites: Sequence[SiteNow], tariffs: TariffFile, prices: dict[str, Prices]
+) -> list[SitePlan]:
+    """Plans of sites by the newest forecasts of this process, together below the fleet's limit."""
+    found: list[tuple[SiteNow, int, PlanInputs]] = []
+    for one in sites:
+        forecasts = {
+            quantity: made
+            for quantity in QUANTITIES
+            if (made := _memory.issued.get((one.site.id, quantity))) is not None
+        }
+        inputs = inputs_of(one.site, forecasts, one.soc_percent, tariffs, prices)
+        if inputs is not None:
+            found.append((one, forecasts["load"].first, inputs))
+    plans = [planned(inputs) for _, _, inputs in found]
+    limit = tariffs.planning.fleet_import_kw
+    if limit is not None and plans:
+        plans, above = below_limit([inputs for _, _, inputs in found], plans, limit)
+        if (worst := float(above.max())) > CLOSE_KW:
+            note = f"the load of the fleet exceeds its limit by {worst:.1f} kW"
+            plans = [replace(p, note="; ".join(filter(None, (p.note, note)))) for p in plans]
+    return [
+        site_plan(one.site, first, inputs, plan, tariffs)
+        for (one, first, inputs), plan in zip(found, plans, strict=True)
+    ]
 
 
 async def _prices(connection: Connection, tariffs: TariffFile, now: float) -> dict[str, Prices]:

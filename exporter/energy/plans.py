@@ -20,9 +20,9 @@ from exporter.energy.market_prices import Prices
 from exporter.energy.tariff_file import Planning, TariffFile, zone_of_site
 from exporter.model.orders import LONGEST_SECONDS, OrderAction, OrderSource
 from exporter.store.line_protocol import tag, text
+from scoring.fleet_cap import PlanInputs, planned
 from scoring.forecast import HORIZON_SLOTS, SLOT_SECONDS
 from scoring.plan import Battery, Goal, Mode, Outlook, Plan, Strategy
-from scoring.planning import make_plan
 
 FloatArray = NDArray[np.float64]
 
@@ -79,14 +79,14 @@ def battery_of(site: Site, planning: Planning) -> Battery | None:
     )
 
 
-def plan_site(
+def inputs_of(
     site: Site,
     forecasts: Mapping[str, Issued],
     soc_percent: float,
     tariffs: TariffFile,
     prices: Mapping[str, Prices],
-) -> SitePlan | None:
-    """The plan of a site from its forecasts on; None without a battery, a tariff or a load.
+) -> PlanInputs | None:
+    """What the plan of a site is made of; None without a battery, a tariff or a load.
 
     Parameters
     ----------
@@ -123,8 +123,28 @@ def plan_site(
     )
     labels = [f"{datetime.fromtimestamp(t, UTC).astimezone(zone):%H:%M}" for t in times.tolist()]
     stored = battery.capacity_kwh * soc_percent / 100
-    made = make_plan(battery, ahead, stored, goal, labels)
-    return SitePlan(site.id, load.first, made, ahead, battery.capacity_kwh, tariffs.currency)
+    return PlanInputs(battery, ahead, stored, goal, labels)
+
+
+def plan_site(
+    site: Site,
+    forecasts: Mapping[str, Issued],
+    soc_percent: float,
+    tariffs: TariffFile,
+    prices: Mapping[str, Prices],
+) -> SitePlan | None:
+    """The plan of a site by itself from its forecasts on; see :func:`inputs_of`."""
+    made = inputs_of(site, forecasts, soc_percent, tariffs, prices)
+    if made is None:
+        return None
+    return site_plan(site, forecasts["load"].first, made, planned(made), tariffs)
+
+
+def site_plan(
+    site: Site, first: int, made: PlanInputs, plan: Plan, tariffs: TariffFile
+) -> SitePlan:
+    """A plan as that of a site."""
+    return SitePlan(site.id, first, plan, made.ahead, made.battery.capacity_kwh, tariffs.currency)
 
 
 def plan_lines(made: SitePlan) -> list[str]:

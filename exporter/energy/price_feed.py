@@ -43,17 +43,18 @@ class PriceFeed:
         self._changed: dict[str, int] = {}
         self._complaints: dict[str, str] = {}
 
-    async def turn(self) -> None:
-        """Read what is due. A series that cannot be read stays as it is stored."""
+    async def turn(self) -> bool:
+        """Read what is due; returns whether anything was. A series that cannot be read stays as it
+        is stored."""
         due = [name for name, series in self._series.items() if self._due(name, series)]
-        await asyncio.gather(*(self._renew(name) for name in due))
+        return any(await asyncio.gather(*(self._renew(name) for name in due)))
 
     def _due(self, name: str, series: Series) -> bool:
         if series.file is not None:
             return self._changed.get(name) != file_stamp(series.file)
         return self._wall_clock() - self._read.get(name, 0.0) >= 60 * series.refresh_minutes
 
-    async def _renew(self, name: str) -> None:
+    async def _renew(self, name: str) -> bool:
         series = self._series[name]
         self._read[name] = self._wall_clock()
         if series.file is not None:
@@ -64,12 +65,13 @@ class PriceFeed:
             if self._complaints.get(name) != str(error):
                 self._complaints[name] = str(error)
                 log.error("prices of %s: %s", name, error)
-            return
+            return False
         self._complaints.pop(name, None)
         lines = price_lines(name, prices)
         for start in range(0, len(lines), LINES_PER_BATCH):
             part = lines[start : start + LINES_PER_BATCH]
             self._writer.put(compress(part, self._wall_clock(), KEPT_AT))
+        return True
 
     def _parsed(self, series: Series) -> Prices:
         """Blocks.

@@ -189,6 +189,7 @@ class Planning(SideModel):
     round_trip_efficiency: Annotated[float, Field(gt=0.25, le=1)] = 0.90
     reserve_percent: Annotated[float, Field(ge=0, le=100)] = 0.0
     peak_price_per_kw: Annotated[float, Field(ge=0, le=1e6)] = 0.0
+    fleet_import_kw: Annotated[float, Field(gt=0, le=1e7)] | None = None
     mandates: Annotated[tuple[Mandate, ...], Field(max_length=1000)] = ()
 
     def strategy_of(self, site: str) -> StrategyName:

@@ -15,8 +15,8 @@ from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from importlib import resources
 
 import numpy as np
@@ -43,6 +43,7 @@ FloatArray = NDArray[np.float64]
 FIRST = 1_704_067_200 // 900
 YEAR = 365 * DAY_SLOTS
 BATTERY = Battery(10, 5, 5, 1, 10, 0.95, 0.95, 0.03, 15, 10)
+WAYS = ("floor", "plan", "ceiling")
 LABELS = [f"{n % DAY_SLOTS // 4:02}:{n % 4 * 15:02}" for n in range(HORIZON_SLOTS)]
 
 
@@ -176,14 +177,79 @@ def skill(home: Home, until: int) -> None:
             )
 
 
-def savings(home: Home, begin: int, days: int, every_hours: int) -> None:
-    """Print what plans saved over some days, beside the floor and the ceiling."""
-    slots = 4 * every_hours
+class Recount:
+    """Counts what a course cost by other means: meter readings, not the planner's bill.
+
+    The grid's power is what load, PV and battery leave over; charge is followed from the powers at
+    the battery's terminals. Neither reads the course's own grid powers or charge.
+    """
+
+    def __init__(self, stored_kwh: float) -> None:
+        self.cost = 0.0
+        self.stored_kwh = stored_kwh
+        self.worst_kwh = 0.0
+
+    def add(self, came: Outlook, course: Course) -> None:
+        """Take in the slots until the next plan."""
+        for n, battery in enumerate(course.battery_kw.tolist()):
+            grid = float(came.load_kw[n]) - float(came.pv_kw[n]) + battery
+            # Beyond the connection PV is spilled, and a load is not served.
+            grid = min(max(grid, -BATTERY.export_kw), BATTERY.import_kw)
+            price = float(came.buy[n]) if grid > 0 else float(came.sell[n])
+            self.cost += 0.25 * grid * price
+            self.cost += 0.25 * max(-battery, 0.0) * BATTERY.wear_per_kwh
+            share = 0.95 if battery > 0 else 1 / 0.95
+            self.stored_kwh += 0.25 * battery * share
+            off = abs(self.stored_kwh - float(course.stored_kwh[n]))
+            self.worst_kwh = max(self.worst_kwh, off)
+
+
+@dataclass
+class Played:
+    """What a tariff has cost over the days played so far, by way."""
+
+    buy: FloatArray
+    sell: FloatArray
+    totals: dict[str, float] = field(default_factory=lambda: dict.fromkeys(WAYS, 0.0))
+    seconds: float = 0.0
+    plans: int = 0
+
+    def span(
+        self, home: Home, begin: int, slots: int, forecasts: list[dict[str, FloatArray]]
+    ) -> None:
+        """Play some days, each way from half a charge on."""
+        stored = dict.fromkeys(WAYS, 5.0)
+        recounts = {way: Recount(5.0) for way in WAYS}
+        own = dict.fromkeys(WAYS, 0.0)
+        for turn, given in enumerate(forecasts):
+            part = slice(begin + turn * slots, begin + turn * slots + HORIZON_SLOTS)
+            prices = self.buy[part], self.sell[part]
+            came = Outlook(0.25, home.load[part] / 1e3, home.pv[part] / 1e3, *prices)
+            ahead = Outlook(0.25, given["load"] / 1e3, given["pv"] / 1e3, *prices)
+            for way, outlook in (("floor", None), ("plan", ahead), ("ceiling", came)):
+                course, used = _until_next(came, outlook, stored[way], slots)
+                self.seconds += used
+                bill = bill_of(BATTERY, _first(came, slots), course, stored[way])
+                # What is left is valued once, at the end.
+                own[way] += bill.energy + bill.wear
+                recounts[way].add(came, course)
+                stored[way] = float(course.stored_kwh[-1])
+        self.plans += 2 * len(forecasts)
+        for way, recount in recounts.items():
+            assert abs(recount.cost - own[way]) < 1e-6 * max(abs(own[way]), 1), way
+            assert recount.worst_kwh < 1e-6, way
+        worth = value_of_stored(BATTERY, Outlook(0.25, self.buy, self.buy, self.buy, self.sell))
+        for way, left in stored.items():
+            self.totals[way] += own[way] - worth * (left - 5.0)
+
+
+def forecasts_of(home: Home, begin: int, days: int, slots: int) -> list[dict[str, FloatArray]]:
+    """Forecasts of each issue, by the methods that a trial before the first has chosen."""
     learned = {}
-    forecasts: list[dict[str, FloatArray]] = []
+    found: list[dict[str, FloatArray]] = []
     for turn in range(days * DAY_SLOTS // slots):
         issue = begin + turn * slots
-        forecasts.append({})
+        found.append({})
         for quantity, methods in (("pv", PV_BASELINES), ("load", LOAD_BASELINES)):
             known = series(home, quantity, issue)
             if turn * slots % (14 * DAY_SLOTS) == 0:
@@ -191,32 +257,26 @@ def savings(home: Home, begin: int, days: int, every_hours: int) -> None:
             chosen = learned[quantity]
             assert chosen is not None
             method = chosen.candidate or methods[chosen.serves]
-            forecasts[-1][quantity] = tidy(method(known, issue))[:, 1]
-    for name, (buy, sell) in tariffs(home).items():
-        totals = dict.fromkeys(("floor", "plan", "ceiling"), 0.0)
-        stored = dict.fromkeys(totals, 5.0)
-        seconds = 0.0
-        for turn, given in enumerate(forecasts):
-            part = slice(begin + turn * slots, begin + turn * slots + HORIZON_SLOTS)
-            came = Outlook(0.25, home.load[part] / 1e3, home.pv[part] / 1e3, buy[part], sell[part])
-            ahead = Outlook(0.25, given["load"] / 1e3, given["pv"] / 1e3, buy[part], sell[part])
-            for way, outlook in (("floor", None), ("plan", ahead), ("ceiling", came)):
-                course, used = _until_next(came, outlook, stored[way], slots)
-                seconds += used
-                bill = bill_of(BATTERY, _first(came, slots), course, stored[way])
-                # What is left is valued once, at the end.
-                totals[way] += bill.energy + bill.wear
-                stored[way] = float(course.stored_kwh[-1])
-        worth = value_of_stored(BATTERY, Outlook(0.25, buy, buy, buy, sell))
-        for way, left in stored.items():
-            totals[way] -= worth * (left - 5.0)
+            found[-1][quantity] = tidy(method(known, issue))[:, 1]
+    return found
+
+
+def savings(home: Home, begins: Sequence[int], days: int, every_hours: int) -> None:
+    """Print what plans saved over some spans of days, beside the floor and the ceiling."""
+    slots = 4 * every_hours
+    played = {name: Played(*both) for name, both in tariffs(home).items()}
+    for begin in begins:
+        forecasts = forecasts_of(home, begin, days, slots)
+        for one in played.values():
+            one.span(home, begin, slots, forecasts)
+    for name, one in played.items():
+        totals = one.totals
         possible = totals["floor"] - totals["ceiling"]
         saved = totals["floor"] - totals["plan"]
         reached = f"{100 * saved / possible:.0f} %" if possible > 0.05 else "–"
-        plans = 2 * len(forecasts)
         print(
             f"| {home.name} | {name} | {totals['floor']:.2f} | {saved:.2f} | {possible:.2f} | "
-            f"{reached} | {1000 * seconds / plans:.0f} |",
+            f"{reached} | {1000 * one.seconds / one.plans:.0f} |",
             flush=True,
         )
 
@@ -246,6 +306,8 @@ def main() -> None:
     parser.add_argument("--days", type=int, default=28, help="of each season that is planned for")
     parser.add_argument("--every-hours", type=int, default=3, help="between two plans")
     parser.add_argument("--only", choices=("skill", "savings"))
+    parser.add_argument("--year", action="store_true", help="plan for a week of each month instead")
+    parser.add_argument("--climate", default="", help="only those that begin with this")
     chosen = parser.parse_args()
     seasons = [100 * DAY_SLOTS + 28 * DAY_SLOTS, 290 * DAY_SLOTS]
     if chosen.only != "savings":
@@ -257,8 +319,14 @@ def main() -> None:
         print("\n| climate | tariff | floor | saved | possible | reached | ms a plan |")
         print("| --- | --- | --- | --- | --- | --- | --- |")
         for home in homes():
+            if not home.name.startswith(chosen.climate):
+                continue
+            if chosen.year:
+                weeks = [(36 + 27 * month) * DAY_SLOTS for month in range(12)]
+                savings(home, weeks, 7, chosen.every_hours)
+                continue
             for begin in seasons:
-                savings(home, begin, chosen.days, chosen.every_hours)
+                savings(home, [begin], chosen.days, chosen.every_hours)
 
 
 if __name__ == "__main__":

@@ -148,8 +148,7 @@ def test_a_plan_with_reasons_and_what_it_saves(served: ServedFleet) -> None:
 
 def test_a_plan_becomes_orders_that_end_by_themselves_and_wait_for_approval() -> None:
     one = SiteNow(fleet().sites[0], None, 50.0)
-    made = outlook_process.plan_now(one, TARIFFS, {})
-    assert made is not None
+    (made,) = outlook_process.plans_now([one], TARIFFS, {})
     drafts = order_drafts(made, "planner", "operator")
     assert drafts
     for draft in drafts:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Annotated, Any
 
 from fastapi import APIRouter, HTTPException, Request, Response
+from pydantic import Field
 
 from exporter.assess.assessment import FleetAssessment
 from exporter.control.requests import PlanRequest
@@ -20,29 +21,33 @@ from exporter.serve.order_channel import OrderChannel
 _RESPONSES = schemas.of(PlanStandingReply, 403, 404, 409, 503, 504)
 
 
+class PlanBody(ReasonBody):
+    """Whose plan, and why."""
+
+    site: Annotated[str, Field(max_length=64, description="Id of the site")]
+
+
 def router(latest: Callable[[], FleetAssessment], channel: OrderChannel) -> APIRouter:
-    """``/plan/{site}/approve`` and ``/plan/{site}/withdraw``."""
+    """``/plan/approve`` and ``/plan/withdraw``."""
     routes = APIRouter(prefix="/api/v1", tags=["energy"])
 
-    @routes.post("/plan/{site}/approve", responses=_RESPONSES)
-    async def approve(request: Request, site: str, wanted: ReasonBody) -> Response:
+    @routes.post("/plan/approve", responses=_RESPONSES)
+    async def approve(request: Request, wanted: PlanBody) -> Response:
         """Follow the newest plan of a site: its orders go to the dispatcher, whose switches decide.
 
         It is for this plan alone, 36 h at most; a mandate in the tariff file is for all that come.
         """
-        return reply(request, await asked(request, site, wanted, withdraw=False))
+        return reply(request, await asked(request, wanted, withdraw=False))
 
-    @routes.post("/plan/{site}/withdraw", responses=_RESPONSES)
-    async def withdraw(request: Request, site: str, wanted: ReasonBody) -> Response:
+    @routes.post("/plan/withdraw", responses=_RESPONSES)
+    async def withdraw(request: Request, wanted: PlanBody) -> Response:
         """End the orders of a plan that is followed; the site is given back to its own control."""
-        return reply(request, await asked(request, site, wanted, withdraw=True))
+        return reply(request, await asked(request, wanted, withdraw=True))
 
-    async def asked(
-        request: Request, site: str, wanted: ReasonBody, *, withdraw: bool
-    ) -> dict[str, Any]:
-        found = next((one for one in latest().fleet.sites if one.id == site), None)
+    async def asked(request: Request, wanted: PlanBody, *, withdraw: bool) -> dict[str, Any]:
+        found = next((one for one in latest().fleet.sites if one.id == wanted.site), None)
         if found is None:
-            raise HTTPException(404, f"there is no site with the id {site[:80]!r}")
+            raise HTTPException(404, f"there is no site with the id {wanted.site[:80]!r}")
         authorise(request, Action.ORDER, found.project)
         caller = caller_of(request)
         role = caller.role_in(found.project)
@@ -52,7 +57,7 @@ def router(latest: Callable[[], FleetAssessment], channel: OrderChannel) -> APIR
                 role=role.name.lower() if role is not None else "",
                 address=request.client.host if request.client else "",
                 reason=wanted.reason,
-                sites=(site,),
+                sites=(wanted.site,),
                 withdraw=withdraw,
             )
         )
