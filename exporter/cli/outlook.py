@@ -15,10 +15,9 @@ def show_forecast(url: str, quantity: str, sites: list[str], *, as_json: bool, a
     """Print forecasts of PV or load; returns the exit code."""
     from exporter.cli.console import console, plain_table
 
-    if not sites:
-        typer.echo("fleetscope: name a site with --site", err=True)
-        return client.EXIT_CANNOT_ANSWER
     out = console()
+    if not sites:
+        return _show_fleet(url, quantity, as_json=as_json)
     for name in sites:
         try:
             site = client.site_id(url, name)
@@ -62,6 +61,43 @@ def show_forecast(url: str, quantity: str, sites: list[str], *, as_json: bool, a
         if found["scores"]:
             out.print(scores)
             out.print(found["scores"][0]["why"], markup=False)
+        _show_misses(found["misses"][:5])
+    return 0
+
+
+def _show_misses(misses: list[dict[str, Any]]) -> None:
+    from exporter.cli.console import console, plain_table
+
+    if misses:
+        table = plain_table("", "Forecast 24 h before", "Came", "Beyond the band", "By")
+        for one in misses:
+            watts = (one["forecast_w"], one["measured_w"], one["beyond_w"])
+            cells = (f"{w / 1000:.2f} kW" for w in watts)
+            table.add_row(f"{_clock(one['start']):%a %d %b %H:%M}", *cells, one["method"])
+        table.title = "Worst misses of seven days"
+        console().print(table)
+
+
+def _show_fleet(url: str, quantity: str, *, as_json: bool) -> int:
+    from exporter.cli.console import console, plain_table
+
+    try:
+        found = client.get(url, "forecast/fleet", {"quantity": quantity}, 60)
+    except client.CannotAskError as error:
+        typer.echo(f"fleetscope: {error}", err=True)
+        return client.EXIT_CANNOT_ANSWER
+    if as_json:
+        typer.echo(json.dumps(found, indent=2, ensure_ascii=False))
+        return 0
+    out, missing = console(), len(found["without"])
+    out.print(f"{quantity.upper()} of {found['sites']} sites", markup=False, style="bold")
+    if missing:
+        out.print(f"Of {missing} more there is no forecast.")
+    table = plain_table("", "p10", "p50", "p90")
+    for start, *band in _slots(found)[::4]:
+        if band[1] is not None:
+            table.add_row(f"{_clock(start):%a %H:%M}", *(f"{w / 1000:.2f} kW" for w in band))
+    out.print(table)
     return 0
 
 

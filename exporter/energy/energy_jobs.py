@@ -29,7 +29,7 @@ from exporter.store.writer import Writer
 
 log = logging.getLogger(__name__)
 
-TURN_SECONDS = 10.0
+TURN_SECONDS = 5.0
 FIRST_ROUND_SECONDS = 60.0
 """So long the first plans wait for the charge of every battery."""
 HOUR = 3600.0

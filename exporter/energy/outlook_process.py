@@ -13,6 +13,7 @@ import numpy as np
 from exporter.config.fleet import Site
 from exporter.energy.forecasts import Forecaster, Issued, forecast_lines, from_neighbours
 from exporter.energy.market_prices import Prices, read_prices
+from exporter.energy.misses import miss_lines, misses_of_day
 from exporter.energy.plans import SitePlan, inputs_of, plan_lines, site_plan
 from exporter.energy.pv_job import PvJob, PvTask
 from exporter.energy.site_past import QUANTITIES, SitePast, read_past
@@ -21,7 +22,7 @@ from exporter.history.influxql import InfluxQL
 from exporter.model.workers import WorkerProcess
 from exporter.store.connection import Connection
 from scoring.fleet_cap import PlanInputs, below_limit, planned
-from scoring.forecast import HORIZON_SLOTS, SLOT_SECONDS
+from scoring.forecast import DAY_SLOTS, HORIZON_SLOTS, SLOT_SECONDS
 from scoring.forecast_candidate import TRAINING_DAYS
 from scoring.plan import CLOSE_KW
 
@@ -106,6 +107,11 @@ async def _forecast_all(connection: Connection, sites: Sequence[SiteNow], now: f
             for quantity in QUANTITIES:
                 made, scores = _memory.forecaster.forecast(past, quantity)
                 lines += scores
+                if scores:
+                    # Once a day, of the day that is over.
+                    last = int(end // SLOT_SECONDS) // DAY_SLOTS * DAY_SLOTS
+                    missed = await misses_of_day(stored, past, quantity, last)
+                    lines += miss_lines(one.site.id, quantity, missed)
                 _memory.issued.pop((one.site.id, quantity), None)
                 if made is not None:
                     _memory.issued[one.site.id, quantity] = made

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from exporter.energy import forecasts, market_prices, plan_orders, plans, pv_days, weather
+from exporter.energy import forecasts, market_prices, misses, plan_orders, plans, pv_days, weather
 from scoring.pv_losses import CAUSE_LABELS
 
 Field = tuple[str, str]
@@ -51,6 +51,19 @@ STORED: Mapping[str, Stored] = MappingProxyType(
                 "skill": ("–", "1 less the error as a share of that of yesterday's values"),
                 "serves": ("–", "1 for the method that serves"),
                 "why": ("text", "Why it does"),
+            },
+        ),
+        misses.MEASUREMENT: Stored(
+            forecasts.KEPT_AT,
+            ("site", "quantity"),
+            "Up to five rows a day: the quarter hours that were furthest outside of the band that "
+            "was forecast 24 h before, an hour apart.",
+            {
+                "p50_w": ("W", "Forecast then"),
+                "measured_w": ("W", "What came"),
+                "missed_w": ("W", "What came less the forecast"),
+                "beyond_w": ("W", "How far that is outside of the band"),
+                "method": ("text", "Which served then"),
             },
         ),
         plans.MEASUREMENT: Stored(

@@ -8,6 +8,7 @@ from grafana_foundation_sdk.builders import table, timeseries
 from grafana_foundation_sdk.builders.dashboard import Dashboard
 
 from exporter.energy.forecasts import KEPT_AT, MEASUREMENT, SCORES
+from exporter.energy.misses import MEASUREMENT as MISSES
 from grafana.boards.energy_home import NO_FORECAST, band, forecast
 from grafana.kit import look
 from grafana.kit.dashboard import dashboard, site_variable
@@ -33,6 +34,7 @@ def build() -> Dashboard:
     made.with_panel(_leads("PV as forecast 1, 6 and 24 h before", "pv", "pv_power_w", "PV"))
     made.with_panel(_leads("Load as forecast 1, 6 and 24 h before", "load", "load_power_w", "Load"))
     made.with_panel(_scores())
+    made.with_panel(_misses())
     return made
 
 
@@ -122,3 +124,30 @@ def _scores() -> table.Panel:
         ],
         drop=["Time"],
     )
+
+
+def _misses() -> table.Panel:
+    spec = Spec(
+        title="Worst misses",
+        description="Up to five quarter hours a day that were furthest outside of the band that "
+        "was forecast 24 h before, an hour apart; worked out when the day is over.",
+        size=(24, 8),
+        unit=look.UNITS["W"],
+        empty="No quarter hour of this time range was outside of its band, or none is scored yet",
+        targets=[
+            influx_table(
+                'SELECT "quantity", "p50_w", "measured_w", "missed_w", "beyond_w", "method" FROM '
+                f'"{KEPT_AT}"."{MISSES}" WHERE {SITE} AND $timeFilter ORDER BY time DESC LIMIT 200'
+            )
+        ],
+    )
+    columns = [
+        Column("Time", "Quarter hour", 160),
+        Column("quantity", "Of", 70),
+        Column("p50_w", "Forecast", decimals=0),
+        Column("measured_w", "Came", decimals=0),
+        Column("missed_w", "Missed by", decimals=0),
+        Column("beyond_w", "Beyond the band", decimals=0),
+        Column("method", "By", more=WRAPPED),
+    ]
+    return listing(spec, columns)

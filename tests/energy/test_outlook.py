@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import time
 from collections.abc import Iterator
@@ -23,7 +24,12 @@ from exporter.energy.plans import order_drafts
 from exporter.energy.tariff_file import TariffFile
 from exporter.history.influxql import InfluxQL
 from exporter.model.orders import OrderAction, OrderSource
-from exporter.serve.api.energy_schemas import ForecastReply, PlanReply, SavingsReply
+from exporter.serve.api.energy_schemas import (
+    FleetForecastReply,
+    ForecastReply,
+    PlanReply,
+    SavingsReply,
+)
 from exporter.store.connection import Connection
 from tests.serve.api.influx import influx
 from tests.serve.api.replies import check
@@ -78,6 +84,16 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServedFleet]:
         found = fleet()
         connection = Connection(server.url, "fleet", {})
         sites = [SiteNow(site, None, 50.0) for site in found.sites]
+        # What was forecast a day before yesterday's evening, by hand.
+        yesterday = HOUR // 86_400 * 86_400 - 86_400
+        server.write(
+            [
+                f"forecast,site=s0000,quantity=load,lead=24h p10_w=200,p50_w=250,p90_w=300,"
+                f'method="28-day median" {round((yesterday + 900 * n) * 1000)}'
+                for n in range(96)
+            ],
+            KEPT_AT,
+        )
         memory = outlook_process._memory
         for kept in (memory.pasts, memory.issued, memory.forecaster.learned):
             kept.clear()
@@ -121,6 +137,38 @@ def test_no_sun_at_night_and_no_pv_where_there_is_none(served: ServedFleet) -> N
     assert night
     assert not any(night)
     assert served.json("/api/v1/forecast?site=s0002&quantity=pv")["starts"] == []
+
+
+def test_misses_of_the_day_that_is_over_are_kept_and_shown(served: ServedFleet) -> None:
+    found = served.json("/api/v1/forecast?site=s0000&quantity=load")["misses"]
+    # Of the day before, an evening was forecast as a tenth of what came.
+    assert [one["beyond_w"] for one in found] == sorted(
+        (one["beyond_w"] for one in found), reverse=True
+    )
+    assert 1 <= len(found) <= 5
+    worst = found[0]
+    assert worst["forecast_w"] == 250.0
+    assert worst["measured_w"] == pytest.approx(2500, abs=1)
+    assert worst["beyond_w"] == pytest.approx(2200, abs=1)
+    assert worst["method"] == "28-day median"
+    stamps = sorted(one["start"] for one in found)
+    assert all(b - a >= 3600 for a, b in itertools.pairwise(stamps))
+
+
+def test_the_fleet_together(served: ServedFleet) -> None:
+    found = served.json("/api/v1/forecast/fleet?quantity=pv")
+    check(FleetForecastReply, found)
+    one, other = (
+        served.json(f"/api/v1/forecast?site={name}&quantity=pv") for name in ("s0000", "s0001")
+    )
+    assert (found["sites"], found["without"]) == (2, ["s0002"])
+    middle = dict(zip(found["starts"], found["p50_w"], strict=True))
+    for start, a, b in zip(one["starts"], one["p50_w"], other["p50_w"], strict=False):
+        if start in middle and middle[start] is not None:
+            assert middle[start] == pytest.approx(a + b, abs=0.2)
+    shown = parse(["forecast", "load", "--url", served.url])
+    assert shown is not None
+    assert run(*shown) == 0
 
 
 def test_a_new_site_starts_with_its_neighbours_and_says_so(served: ServedFleet) -> None:

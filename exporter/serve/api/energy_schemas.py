@@ -189,6 +189,33 @@ class ForecastScore(TypedDict):
 
 
 @with_config(_CLOSED)
+class ForecastMiss(TypedDict):
+    """A quarter hour outside of the band that was forecast 24 h before."""
+
+    start: float
+    forecast_w: float
+    measured_w: float
+    missed_w: Annotated[float, Field(description="What came less the forecast")]
+    beyond_w: Annotated[float, Field(description="How far that is outside of the band")]
+    method: str
+
+
+@with_config(_CLOSED)
+class FleetForecastReply(TypedDict):
+    """A forecast of all sites that the caller sees, together."""
+
+    quantity: str
+    since: float
+    until: float
+    sites: Annotated[int, Field(description="Of how many sites there is a forecast")]
+    without: Annotated[list[str], Field(description="Sites without one, in no sum")]
+    starts: list[float]
+    p10_w: list[float | None]
+    p50_w: list[float | None]
+    p90_w: list[float | None]
+
+
+@with_config(_CLOSED)
 class ForecastReply(TypedDict):
     """A forecast of a power."""
 
@@ -203,6 +230,7 @@ class ForecastReply(TypedDict):
     p90_w: list[float]
     methods: Annotated[list[str], Field(description="Which served, neighbours for a new site")]
     scores: list[ForecastScore]
+    misses: Annotated[list[ForecastMiss], Field(description="The worst of seven days")]
 
 
 @with_config(_CLOSED)

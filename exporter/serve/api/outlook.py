@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import logging
+import math
 import time
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, tzinfo
 from typing import Annotated, Any, Literal, TypeVar
 
+import numpy as np
 from fastapi import APIRouter, HTTPException, Query, Request, Response
 from pydantic import Field
 
@@ -17,7 +19,9 @@ from exporter.ask.request import PARAMETERS, period_of
 from exporter.assess.assessment import FleetAssessment
 from exporter.energy.savings import measured_saving
 from exporter.energy.stored_outlook import (
+    read_bands,
     read_forecast,
+    read_misses,
     read_plan,
     read_scores,
     read_standing,
@@ -26,10 +30,16 @@ from exporter.energy.stored_outlook import (
 from exporter.energy.tariff_file import TariffFile, zone_of_site
 from exporter.history.influxql import InfluxQL, NoAnswerError
 from exporter.serve.api import schemas
-from exporter.serve.api.energy_schemas import ForecastReply, PlanReply, SavingsReply
+from exporter.serve.api.energy_schemas import (
+    FleetForecastReply,
+    ForecastReply,
+    PlanReply,
+    SavingsReply,
+)
 from exporter.serve.api.enumerations import Parameters
 from exporter.serve.api.replies import reply
 from exporter.serve.api.selection import row_of
+from scoring.forecast_fleet import fleet_band
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -37,6 +47,7 @@ AHEAD_SECONDS = 36 * 3600
 LONGEST_SECONDS = 100 * 86_400
 _SLOT = ("action", "reason", "power_w", "battery_w", "import_w", "export_w", "soc_percent")
 _PRICES = ("buy", "sell")
+_MISS = ("measured_w", "missed_w", "beyond_w", "method")
 _SUMMARY = (
     *("strategy", "note", "currency", "saving", "cost", "plain_cost", "wear", "plain_wear"),
     *("stored", "plain_stored", "co2_kg", "plain_co2_kg", "orders"),
@@ -57,6 +68,12 @@ class ForecastQuery(Parameters):
         max_length=64,
         description="The end, which may lie ahead; 36 h after the beginning without it",
     )
+
+
+class FleetForecastQuery(Parameters):
+    """Which forecast of the fleet."""
+
+    quantity: Literal["pv", "load"] = Field("pv", description="What is forecast")
 
 
 class SavingsQuery(Parameters):
@@ -101,7 +118,9 @@ def router(
         rows = await _asked(
             read_forecast(source, query.site, query.quantity, query.lead, since, until)
         )
-        scores = await _asked(read_scores(source, query.site, query.quantity, time.time() + 3600))
+        until_now = time.time() + 3600
+        scores = await _asked(read_scores(source, query.site, query.quantity, until_now))
+        misses = await _asked(read_misses(source, query.site, query.quantity, until_now))
         return reply(
             request,
             {
@@ -114,6 +133,42 @@ def router(
                 **{name: [row[name] for row in rows] for name in ("p10_w", "p50_w", "p90_w")},
                 "methods": sorted({str(row["method"]) for row in rows}),
                 "scores": [_score(row) for row in scores],
+                "misses": [
+                    {"start": row["time"], "forecast_w": row["p50_w"]}
+                    | {name: row[name] for name in _MISS}
+                    for row in misses
+                ],
+            },
+        )
+
+    @routes.get("/forecast/fleet", responses=schemas.of(FleetForecastReply, 503))
+    async def fleet(request: Request, query: Annotated[FleetForecastQuery, Query()]) -> Response:
+        """PV or load of all sites together for 36 h: p10, p50 and p90, W.
+
+        Sites of one region are taken to miss together, regions by themselves.
+        """
+        sites = latest().fleet.sites
+        since = time.time() // 900 * 900
+        until = since + AHEAD_SECONDS
+        ids = [site.id for site in sites]
+        starts, bands = await _asked(read_bands(_source(stored), ids, query.quantity, since, until))
+        regions = sorted({site.region for site in sites if site.region})
+        groups = [regions.index(site.region) if site.region else -1 for site in sites]
+        total = fleet_band(bands, np.array(groups, dtype=np.int64))
+        known = [bool(np.isfinite(band).any()) for band in bands]
+        return reply(
+            request,
+            {
+                "quantity": query.quantity,
+                "since": since,
+                "until": until,
+                "sites": sum(known),
+                "without": [name for name, there in zip(ids, known, strict=True) if not there],
+                "starts": starts.tolist(),
+                **{
+                    name: [None if math.isnan(w) else round(w, 1) for w in total[:, n].tolist()]
+                    for n, name in enumerate(("p10_w", "p50_w", "p90_w"))
+                },
             },
         )
 

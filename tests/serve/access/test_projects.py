@@ -63,6 +63,7 @@ ROUTES: dict[tuple[str, str], tuple[Action | str | None, list[str]]] = {
     ("get", "/api/v1/energy"): (Action.READ, ["?period=6h", f"?site={SITE}&period=6h"]),
     ("get", "/api/v1/forecast"): (Action.READ, [f"?site={SITE}", f"?site={SITE}&lead=6h"]),
     ("get", "/api/v1/savings"): (Action.READ, [f"?site={SITE}"]),
+    ("get", "/api/v1/forecast/fleet"): (Action.READ, [""]),
     ("get", "/api/v1/plan"): (Action.READ, [f"?site={SITE}"]),
     ("get", "/api/v1/portfolio/sites"): (Action.READ, [""]),
     ("get", "/api/v1/portfolio/sites/{site_id}"): (Action.READ, [""]),
