@@ -31,10 +31,7 @@ from exporter.config.settings import Settings
 from exporter.config.shards import parse_shard
 from exporter.config.site_secrets import site_secrets_of
 from exporter.config.unknown_settings import mistyped
-from exporter.control.dispatcher import Dispatcher
-from exporter.control.gate import DispatchMode
-from exporter.control.journal import JournalError
-from exporter.control.order_log import OrderLog
+from exporter.control.opening import open_dispatcher
 from exporter.control.requests import ControlRequest, DispatchOffError, PlanRequest
 from exporter.control.site_inputs import InputReader
 from exporter.drivers import DRIVERS, DriverContext
@@ -54,7 +51,6 @@ from exporter.history.last_answers import last_answers
 from exporter.history.project_past import past_of
 from exporter.history.rollups.live import rollups_of
 from exporter.history.window_refill import read_window
-from exporter.model.audit_file import AuditFile, AuditLogError
 from exporter.model.cell_findings import SiteCells
 from exporter.model.orders import OrderEvent, OrderStatus
 from exporter.model.process_memory import (
@@ -132,7 +128,14 @@ class Collector:
         self._stored = past_of(settings, lambda: self._project_of)
         self._cell_watch = self._watch_of_cells()
         self._reload_tasks: set[asyncio.Task[None]] = set()
-        self._dispatcher = self._dispatcher_of(settings)
+        self._dispatcher = open_dispatcher(
+            settings,
+            InputReader(self._state, lambda: self._latest, time.time, time.monotonic),
+            self._poller.writer_of,
+            self._add_lines,
+            self._stamps,
+            self._order_changed,
+        )
         self._published = self._publication()
 
     def _transports(self) -> Transports:
@@ -266,26 +269,7 @@ class Collector:
     def _writer_of(self, site: str) -> Writer | None:
         return self._writers.of(self._project_of.get(site))
 
-    def _dispatcher_of(self, settings: Settings) -> Dispatcher | None:
-        if settings.dispatch_journal is None:
-            return None
-        inputs = InputReader(self._state, lambda: self._latest, time.time, time.monotonic)
-        try:
-            orders = OrderLog(AuditFile(settings.audit_log), self._add_lines, self._stamps)
-            return Dispatcher(
-                settings.dispatch_journal,
-                DispatchMode(settings.dispatch),
-                inputs,
-                self._poller.writer_of,
-                lambda status, event: self._order_changed(orders, status, event),
-            )
-        except AuditLogError as error:
-            raise SystemExit(f"fleetscope: FLEETSCOPE_AUDIT_LOG: {error}") from error
-        except JournalError as error:
-            raise SystemExit(f"fleetscope: FLEETSCOPE_DISPATCH_JOURNAL: {error}") from error
-
-    def _order_changed(self, orders: OrderLog, status: OrderStatus, event: OrderEvent) -> None:
-        orders.took_effect(status, event)
+    def _order_changed(self, status: OrderStatus, event: OrderEvent) -> None:
         if self._energy is not None:
             self._energy.orders.note(status, event)
 
