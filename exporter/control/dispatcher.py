@@ -9,6 +9,7 @@ import asyncio
 import logging
 import secrets
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -90,7 +91,9 @@ class Dispatcher:
         self._journal = Journal(path)
         self._records = Records(self._journal, self._took_effect)
         self._counts: dict[str, int] = {state.value: 0 for state in OrderState}
-        self._ended: frozenset[str] = frozenset()
+        self._limits: Counter[str] = Counter()
+        self._sent: dict[str, float] = {}
+        self._response_seconds = 0.0
         self._controls: dict[str, SiteControl] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._watching: asyncio.Task[None] | None = None
@@ -164,6 +167,13 @@ class Dispatcher:
 
     async def dispatch(self, request: DispatchRequest) -> dict[str, Any]:
         """Judge a request, write its orders to the journal and begin to carry them out.
+
+        The entry for all who order, the API and plans. A plan's request has the source ``plan``,
+        one power for each of its sites until ``expires``, and ``key`` and ``digest`` of its slot,
+        so that a planner that starts again sends nothing twice. With ``needs_approval`` it waits
+        for :meth:`approve`; without, ``reason`` names the mandate that covers it. Where an order
+        of a person or a fallback is in force the site is refused (``lower_source``). A later
+        request takes a site over without a gap. What becomes of each order reaches ``on_row``.
 
         Returns
         -------
@@ -292,6 +302,8 @@ class Dispatcher:
             counts=dict(self._counts),
             sites=tuple(sites),
             writes=self._around.gate.writes,
+            limits=dict(self._limits),
+            response_seconds=self._response_seconds,
             foreign=dict(self._foreign.found),
         )
 
@@ -313,6 +325,15 @@ class Dispatcher:
 
     def _took_effect(self, status: OrderStatus, event: OrderEvent) -> None:
         self._counts[event.state.value] += 1
+        if event.state in _JUDGED:
+            self._limits.update(limit["code"] for limit in event.evidence.get("limits", ()))
+        elif event.state is OrderState.SENT:
+            self._sent[event.order] = event.time
+        elif event.state is OrderState.EFFECTIVE and event.order in self._sent:
+            # The wall clock may have stepped back.
+            self._response_seconds += max(0.0, event.time - self._sent.pop(event.order))
+        elif status.end is not None:
+            self._sent.pop(event.order, None)
         self._on_row(status, event)
 
     async def _known(self, request: DispatchRequest | ReleaseRequest) -> dict[str, Any] | None:
@@ -405,6 +426,8 @@ class Dispatcher:
         )
 
 
+# Limits of these rows are those that a request met; later ones belong to an order in force.
+_JUDGED = frozenset({OrderState.ACCEPTED, OrderState.AWAITING_APPROVAL, OrderState.REFUSED})
 _ACCEPTED = (OrderState.DRAFTED, OrderState.ACCEPTED)
 
 

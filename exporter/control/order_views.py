@@ -70,6 +70,10 @@ class OrderBook:
         Sites with something open.
     writes : int
         Writes and releases sent to devices since the start.
+    limits : mapping
+        Orders since the start that a limit lowered or refused, by its code.
+    response_seconds : float
+        From ``sent`` to ``effective``, summed over the orders that came to it.
     foreign : mapping
         Set-points in force that nobody ordered here, W by site id.
     """
@@ -79,6 +83,8 @@ class OrderBook:
     counts: Mapping[str, int] = field(default_factory=dict)
     sites: tuple[SiteOrders, ...] = ()
     writes: int = 0
+    limits: Mapping[str, int] = field(default_factory=dict)
+    response_seconds: float = 0.0
     foreign: Mapping[str, float] = field(default_factory=dict)
 
 

@@ -273,6 +273,15 @@ FAMILIES: Mapping[str, Description] = MappingProxyType(
         "orders_total": Description(
             "counter", "Rows of the journal of orders since the start, by state", ("state",)
         ),
+        "order_limits_total": Description(
+            "counter",
+            "Orders since the start that a limit lowered or refused, by its code",
+            ("reason",),
+        ),
+        "order_response_seconds_total": Description(
+            "counter",
+            "Seconds from a set-point sent to a battery that follows, summed over effective orders",
+        ),
         "order_power_watts": Description(
             "gauge",
             "Battery power of the order at a site, positive when charging: wanted, allowed by "

@@ -37,6 +37,13 @@ def order_metrics(book: OrderBook) -> Iterator[Metric]:
     for state, count in book.counts.items():
         rows.add_metric([state], count)
     yield rows
+    limits = _counter("order_limits_total")
+    for reason, count in book.limits.items():
+        limits.add_metric([reason], count)
+    yield limits
+    response = _counter("order_response_seconds_total")
+    response.add_metric([], book.response_seconds)
+    yield response
     foreign = _gauge("site_foreign_setpoint_watts")
     for site, value in book.foreign.items():
         foreign.add_metric([site], value)

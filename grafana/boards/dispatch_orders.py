@@ -36,6 +36,7 @@ def build() -> Dashboard:
     made = dashboard("fleetscope-dispatch-orders", [])
     made.with_panel(_counts()).with_panel(_switches())
     made.with_panel(_powers()).with_panel(_rows())
+    made.with_panel(_response()).with_panel(_limits())
     return made.with_panel(_in_force()).with_panel(_journal())
 
 
@@ -129,6 +130,46 @@ def _rows() -> timeseries.Panel:
         targets=[
             prom(
                 "sum by (state) (rate(fleetscope_orders_total[$__rate_interval])) > 0", "{{state}}"
+            )
+        ],
+    )
+    return lines(spec)
+
+
+def _response() -> timeseries.Panel:
+    effective = 'sum(increase(fleetscope_orders_total{state="effective"}[$__rate_interval]))'
+    spec = Spec(
+        title="Response time",
+        description="Mean time from a set-point sent to a battery that was measured to follow, of "
+        "the orders that came to it. Polling adds up to two intervals.",
+        size=(12, 7),
+        unit=look.SECONDS,
+        empty="No order has come into effect",
+        low=0,
+        targets=[
+            prom(
+                "sum(increase(fleetscope_order_response_seconds_total[$__rate_interval])) / "
+                f"({effective} > 0)",
+                "Sent to effective",
+            )
+        ],
+    )
+    return lines(spec)
+
+
+def _limits() -> timeseries.Panel:
+    spec = Spec(
+        title="Limits by reason",
+        description="Orders a second that a limit lowered or refused, by its code; "
+        "docs/dispatch.md says what each means.",
+        size=(12, 7),
+        unit=look.PER_SECOND,
+        empty="No order was limited",
+        low=0,
+        targets=[
+            prom(
+                "sum by (reason) (rate(fleetscope_order_limits_total[$__rate_interval])) > 0",
+                "{{reason}}",
             )
         ],
     )

@@ -177,8 +177,8 @@ class Node:
 
 
 @contextlib.contextmanager
-def running_node(site: ControlledSite, port: int) -> Iterator[Node]:
-    node = Node(site, port)
+def running_node(site: ControlledSite, port: int, name: str = "alpha") -> Iterator[Node]:
+    node = Node(site, port, name)
     node.start()
     try:
         yield node
@@ -187,9 +187,9 @@ def running_node(site: ControlledSite, port: int) -> Iterator[Node]:
 
 
 @contextlib.asynccontextmanager
-async def node_at(site: ControlledSite, port: int) -> AsyncIterator[Wired]:
+async def node_at(site: ControlledSite, port: int, name: str = "alpha") -> AsyncIterator[Wired]:
     """A node that pushes telemetry and takes orders over MQTT."""
-    with running_node(site, port) as node:
+    with running_node(site, port, name) as node:
         more = {"setpoints": ["battery_power_w"]}
         wired = Wired(
             described("push", f"mqtt://127.0.0.1:{port}", **more),
