@@ -55,12 +55,14 @@ def steadiness(frequencies_hz: FloatArray) -> FloatArray:
     """
     known = ~np.isnan(frequencies_hz)
     count = known.sum(axis=1)
-    filled = np.where(known, frequencies_hz, 0.0)
-    divisor = np.maximum(count, 1)
-    mean = filled.sum(axis=1) / divisor
-    squares = np.where(known, (frequencies_hz - mean[:, None]) ** 2, 0.0)
-    deviation = np.sqrt(squares.sum(axis=1) / divisor)
-    return np.where(count >= UNSTEADY_SAMPLES, deviation, np.nan)
+    deviation = np.full(count.shape, np.nan)
+    enough = np.flatnonzero(count >= UNSTEADY_SAMPLES)
+    if enough.size:
+        hz, known, divisor = frequencies_hz[enough], known[enough], count[enough]
+        mean = np.where(known, hz, 0.0).sum(axis=1) / divisor
+        squares = np.where(known, (hz - mean[:, None]) ** 2, 0.0)
+        deviation[enough] = np.sqrt(squares.sum(axis=1) / divisor)
+    return deviation
 
 
 _OTHER_SUPPLY_BELOW, _OTHER_SUPPLY_ABOVE = 0.65, 1.5

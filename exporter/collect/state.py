@@ -110,6 +110,8 @@ class FleetState:
         self.failures: NDArray[np.int32] = np.zeros(count, dtype=np.int32)
         self.worked: FloatArray = np.zeros((count, WINDOW_MINUTES))
         self.attempted: FloatArray = np.zeros((count, WINDOW_MINUTES))
+        # Sums of their rows: halves and wholes, which add up exactly.
+        self._in_hour = (np.zeros(count), np.zeros(count))
         self.frequencies: FloatArray = np.full((count, FREQUENCY_WINDOW), np.nan)
         self.frequency_next: NDArray[np.int32] = np.zeros(count, dtype=np.int32)
         self.pv_made_wh: FloatArray = np.zeros(count)
@@ -137,6 +139,7 @@ class FleetState:
         self._reset(len(fleet.sites))
         for name, old_array in old_state.items():
             getattr(self, name)[keep_to] = old_array[keep_from]
+        self._sum_hour()
         for source, target in zip(keep_from, keep_to, strict=True):
             self.records[target] = records[source]
         self.window.keep(len(fleet.sites), keep_from, keep_to)
@@ -259,9 +262,16 @@ class FleetState:
                 self.worked[:, slot] = 0
                 self.attempted[:, slot] = 0
             self._minute = int(now // 60)
-        slot = self._minute % WINDOW_MINUTES
-        self.worked[row, slot] += _SHARE.get(outcome, 0.0)
+            self._sum_hour()
+        slot, share = self._minute % WINDOW_MINUTES, _SHARE.get(outcome, 0.0)
+        self.worked[row, slot] += share
         self.attempted[row, slot] += 1
+        worked, attempted = self._in_hour
+        worked[row] += share
+        attempted[row] += 1
+
+    def _sum_hour(self) -> None:
+        self._in_hour = (self.worked.sum(axis=1), self.attempted.sum(axis=1))
 
     def _slots_passed(self, now: float) -> list[int]:
         """Slots of the one-hour window that ``now`` (monotonic) begins anew."""
@@ -271,8 +281,12 @@ class FleetState:
     def last_hour(self, now: float) -> tuple[FloatArray, FloatArray]:
         """Scrapes of the hour before ``now`` (monotonic) that worked, and all of them, (N,) each;
         a partial one counts half."""
+        passed = self._slots_passed(now)
+        if not passed:
+            worked, attempted = self._in_hour
+            return worked.copy(), attempted.copy()
         kept = np.ones(WINDOW_MINUTES)
-        kept[self._slots_passed(now)] = 0.0
+        kept[passed] = 0.0
         return self.worked @ kept, self.attempted @ kept
 
     def _apply_devices(self, row: int, record: SiteRecord, snapshot: Snapshot, now: float) -> None:
