@@ -60,6 +60,8 @@ SETTINGS_SECONDS = 3600.0
 METER_KNOWN_SECONDS = 90.0
 
 _GRID_LOST = "GridLost"
+# One for all sites: each empty frozenset takes 216 bytes of its own.
+_NO_DEVICES: frozenset[str] = frozenset()
 # Failures of one request that leave hope for the next: the site did answer.
 _ANSWERED = frozenset({Outcome.HTTP_STATUS, Outcome.MALFORMED, Outcome.TRUNCATED})
 
@@ -103,7 +105,7 @@ class SiteReader:
         self._members: dict[str, BankMember] = {}
         self._information: dict[str, list[str]] = {}
         self._ids = DeviceIds()
-        self._gone = GoneDevices(frozenset(options.ignored_devices))
+        self._gone = GoneDevices(frozenset(options.ignored_devices) or _NO_DEVICES)
         self._hung = HungServices()
         self._sources = AcSources()
         self._settings_due = -math.inf
