@@ -134,6 +134,8 @@ class PlainClient:
                     reply = await _unusual(exchange, loop)
         finally:
             exchange.end()
+            # A failure holds this frame by its traceback, and the exchange holds the failure.
+            del exchange
         return reply
 
     async def _resolved(self, host: str, port: int) -> str | None:
