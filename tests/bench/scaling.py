@@ -37,9 +37,10 @@ class Run:
     memory_mib: float
 
 
-# docs/benchmarks.md, "From 100 to 10,000 sites", middle of what it gives.
-SMALL = Run(1_000, 100.0, 2.15, 245.0)
-LARGE = Run(10_000, 610.0, 1.40, 1_114.0)
+# docs/benchmarks.md, "From 100 to 10,000 sites": memory of the last run; processor time of the last
+# pair of runs of which both had a core of their own.
+SMALL = Run(1_000, 100.0, 2.15, 229.0)
+LARGE = Run(10_000, 610.0, 1.40, 664.0)
 
 
 @dataclass(frozen=True)
