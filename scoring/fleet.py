@@ -120,8 +120,6 @@ class FleetInputs:
         Group numbers, -1 in none; no group spans projects.
     project : int array
         Group numbers; every site is in one. Sites are compared within their project alone.
-    azimuth_given : bool array
-        Where the fleet file says which way the PV array faces.
     window : mapping of name to float array
         Figures of the recent past, from :mod:`scoring.window`; unknown where left out.
     held : mapping of code to HeldIssue
@@ -156,7 +154,6 @@ class FleetInputs:
     region: NDArray[np.int64]
     battery_type: NDArray[np.int64]
     project: NDArray[np.int64]
-    azimuth_given: BoolArray
     pv_current: BoolArray
     solar_before: SolarResult | None = None
     window: Mapping[str, FloatArray] = field(default_factory=dict)
@@ -341,7 +338,6 @@ def _past(inputs: FleetInputs, answering: BoolArray, no_grid: BoolArray) -> tupl
             answering=answering,
             no_grid=no_grid,
             has_pv=inputs.solar_capacity_kw > 0,
-            azimuth_given=inputs.azimuth_given,
             held=inputs.held,
         )
     )

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scoring.slopes import slope_interval
+from scoring.sun_timing import PROFILE_HOURS, Profile, shift_hours
 
 FloatArray = NDArray[np.float64]
 BinArray = NDArray[np.float32]
@@ -68,17 +69,14 @@ class Daily(IntEnum):
     """PV energy while nothing held it back."""
     PV_EXPECTED_WH = 9
     """What a clear sky allowed in that time."""
-    PV_MADE_HOUR = 10
-    """PV energy times the local solar hour from noon, Wh h."""
-    PV_EXPECTED_HOUR = 11
-    PV_NIGHT_WH = 12
+    PV_NIGHT_WH = 10
     """PV energy while the sun is well below the horizon."""
-    HOTTEST = 13
+    HOTTEST = 11
     """°C."""
 
 
 HOURLY_SUMS, DAILY_SUMS = slice(0, Hourly.SOC), slice(0, Daily.HOTTEST)
-BYTES_PER_SITE = 4 * (HOURS * len(Hourly) + DAYS * len(Daily))
+BYTES_PER_SITE = 4 * (HOURS * len(Hourly) + DAYS * len(Daily) + PROFILE_HOURS * len(Profile))
 
 WEEK_DAYS = 7
 LEAST_DAYS, LEAST_SPAN_DAYS = 14, 21
@@ -87,7 +85,7 @@ MONTH_DAYS = 30.44
 LEAST_MEANS = 144
 """Ten-minute means of one day: with fewer nothing is said of a week."""
 LEAST_OBSERVED_SECONDS = 6 * HOUR_SECONDS
-LEAST_SUNNY_DAYS = 3
+LEAST_SUNNY_DAYS = 2
 SUNNY_RATIO = 0.25
 """Of a clear sky: below it a day says nothing of when PV is made."""
 EFFICIENCY = 0.97
@@ -194,7 +192,7 @@ def energy_gap_kwh(hourly: BinArray, hours_back: IntArray, capacity_kwh: FloatAr
 
 
 def slow_figures(
-    daily: BinArray, days_back: IntArray, neighbourhood: IntArray
+    daily: BinArray, profile: BinArray, days_back: IntArray, neighbourhood: IntArray
 ) -> dict[str, FloatArray]:
     """Figures that change within days.
 
@@ -202,11 +200,13 @@ def slow_figures(
     ----------
     daily, days_back
         As in :func:`quick_figures`.
+    profile : float32 array, shape (N, PROFILE_HOURS, len(Profile))
+        Of PV by the hour of the day.
     neighbourhood : int array, shape (N,)
         Number of the region of each site, -1 in none.
     """
     found = _health(daily, days_back)
-    found |= _sun(daily, days_back, neighbourhood)
+    found |= _sun(daily, profile, days_back, neighbourhood)
     found["pv_soiling_ratio"] = _soiling(daily, days_back, neighbourhood)
     return found
 
@@ -256,27 +256,26 @@ def _health(daily: BinArray, days_back: IntArray) -> dict[str, FloatArray]:
     }
 
 
-def _sun(daily: BinArray, days_back: IntArray, neighbourhood: IntArray) -> dict[str, FloatArray]:
-    """How much later PV energy comes than the sun allows, over the last days that had sun.
+def _sun(
+    daily: BinArray, profile: BinArray, days_back: IntArray, neighbourhood: IntArray
+) -> dict[str, FloatArray]:
+    """How much later PV comes than the sun allows, once there were days with sun.
 
     Clouds that come every afternoon shift a whole region, and so do wrong coordinates of all of it:
     both figures are given, alone and beside the neighbours.
     """
-    week = daily[:, days_back < WEEK_DAYS].astype(np.float64)
-    expected = week[:, :, Daily.PV_EXPECTED_WH]
-    sunny = (expected > 0) & (week[:, :, Daily.PV_MADE_WH] > SUNNY_RATIO * expected)
-    total = np.where(sunny[:, :, None], week, 0.0)[:, :, DAILY_SUMS].sum(axis=1)
-    enough = np.where(sunny.sum(axis=1) >= LEAST_SUNNY_DAYS, 1.0, np.nan)
-    shift = enough * (
-        _ratio(total[:, Daily.PV_MADE_HOUR], total[:, Daily.PV_MADE_WH], 1.0)
-        - _ratio(total[:, Daily.PV_EXPECTED_HOUR], total[:, Daily.PV_EXPECTED_WH], 1.0)
-    )
-    night = week[:, :, Daily.PV_NIGHT_WH].sum(axis=1)
-    everything = night + week[:, :, Daily.PV_MADE_WH].sum(axis=1)
+    bins = daily.astype(np.float64)
+    expected = bins[:, :, Daily.PV_EXPECTED_WH]
+    everything = bins[:, :, Daily.PV_NIGHT_WH] + bins[:, :, Daily.PV_MADE_WH]
+    sunny = (expected > 0) & (everything > SUNNY_RATIO * expected)
+    shift = np.where(sunny.sum(axis=1) >= LEAST_SUNNY_DAYS, shift_hours(profile), np.nan)
+    week = days_back < WEEK_DAYS
     return {
         "pv_shift_h": shift,
         "pv_shift_beside_h": beside_neighbours(shift, neighbourhood),
-        "pv_night_ratio": _ratio(night, everything, 1.0),
+        "pv_night_ratio": _ratio(
+            bins[:, week, Daily.PV_NIGHT_WH].sum(axis=1), everything[:, week].sum(axis=1), 1.0
+        ),
     }
 
 

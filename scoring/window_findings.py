@@ -46,10 +46,10 @@ HIGHEST_LFP_V = 3.70
 REFUSED_SOC = (90.0, 30.0)
 """Up to which charge a battery should accept charge, and from which it should give some, %."""
 LEAST_LATENCY_S = 1.0
-CLOUD_HOURS = 1.0
-"""By which clouds of every afternoon may shift the energy of a week."""
-AZIMUTH_UNKNOWN_HOURS = 2.0
-"""An array that faces east or west makes its energy about two hours off noon."""
+CLOUD_HOURS = 0.25
+"""By which clouds of every afternoon may shift the PV of a week."""
+SHIFT_RELEASE_HOURS = 0.25
+"""How far back inside its limit a shift must come, so that one that hovers is one issue."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,7 @@ class WindowInputs:
         From :mod:`scoring.window`; one that is not in it is unknown.
     readings : mapping of name to float array
     limits : mapping of name to float array
-    answering, no_grid, has_pv, azimuth_given : bool arrays
+    answering, no_grid, has_pv : bool arrays
     held : Held
     """
 
@@ -72,7 +72,6 @@ class WindowInputs:
     answering: BoolArray
     no_grid: BoolArray
     has_pv: BoolArray
-    azimuth_given: BoolArray
     held: Held
 
     def figure(self, name: str) -> FloatArray:
@@ -127,7 +126,9 @@ def _solar(inputs: WindowInputs) -> tuple[Finding, ...]:
     judged = inputs.answering & inputs.has_pv
     night = inputs.figure("pv_night_ratio")
     most = inputs.limits["pv_shift_hours"]
-    most = np.where(inputs.azimuth_given, most, most + AZIMUTH_UNKNOWN_HOURS)
+    before = inputs.held.get(PV_SHIFTED.code)
+    if before is not None:
+        most = most - SHIFT_RELEASE_HOURS * (before.severity > 0)
     alone, beside = inputs.figure("pv_shift_h"), inputs.figure("pv_shift_beside_h")
     # Clouds can shift a site without neighbours, though hardly by so much.
     shift = np.where(np.abs(alone) > most + CLOUD_HOURS, alone, beside)

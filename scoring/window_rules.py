@@ -190,7 +190,8 @@ PV_SHIFTED = Rule(
     "PV does not come when the sun shines at the coordinates of the fleet file{detail}; PV is not "
     "judged",
     "Check latitude, longitude and azimuth in the fleet file, and the clock of the exporter.",
-    source="an hour is 15° of longitude; compared are the centres of a week's energy in time",
+    source="an hour is 15° of longitude; of a clear day's shape moved in time, the one that fits "
+    "the PV of a week best",
 )
 PV_SOILED = Rule(
     "pv_soiled",

@@ -345,7 +345,6 @@ def inputs_of(
         region=state.region,
         battery_type=state.battery_type,
         project=state.project,
-        azimuth_given=state.azimuth_given,
         pv_current=state.pv_idle_s <= PV_PAUSE_SECONDS,
         solar_before=_solar_before(previous, state),
         window=state.window.figures(wall, readings, state.constants),

@@ -39,7 +39,7 @@ Arrays = dict[str, Any]
 OF_FLEET = frozenset(
     {
         *("ids", "region", "battery_type", "project", "priority", "thresholds", "nominal"),
-        *("off_grid", "latitude", "solar_capacity_kw", "azimuth_given", "required", "curtailed"),
+        *("off_grid", "latitude", "solar_capacity_kw", "required", "curtailed"),
         "solar_before",
     }
 )

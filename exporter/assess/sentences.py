@@ -28,9 +28,15 @@ from scoring.rules import (
     SITE_OFFLINE,
     WRONG_TYPE,
 )
-from scoring.window_rules import CHARGE_REFUSED, DISCHARGE_REFUSED, SOC_CONTRADICTED
+from scoring.window_rules import (
+    CHARGE_REFUSED,
+    DISCHARGE_REFUSED,
+    PV_SHIFTED,
+    SOC_CONTRADICTED,
+)
 
 MOST_NAMED = 5
+DEGREES_AN_HOUR = 15.0
 ALSO_ELSEWHERE = (
     "; most sites of the region see it too, so it is the grid's fault and not this site's"
 )
@@ -188,6 +194,13 @@ def _for_so_long(record: SiteRecord, value: float, threshold: float) -> str:
     return f" (for {duration_words(value)})"
 
 
+def _off_the_sun(record: SiteRecord, value: float, threshold: float) -> str:
+    if not value > 0:
+        return ""
+    degrees = DEGREES_AN_HOUR * value
+    return f" but about {value:.1f} h off, as if its longitude were wrong by {degrees:.0f}°"
+
+
 _DETAILS: dict[str, Callable[[SiteRecord, float, float], str]] = {
     BATTERY_SOH.code: _which_battery(BATTERY_SOH),
     BATTERY_TEMPERATURE.code: _which_battery(BATTERY_TEMPERATURE),
@@ -202,5 +215,6 @@ _DETAILS: dict[str, Callable[[SiteRecord, float, float], str]] = {
     SOC_CONTRADICTED.code: _cells_at_rest,
     CHARGE_REFUSED.code: _for_so_long,
     DISCHARGE_REFUSED.code: _for_so_long,
+    PV_SHIFTED.code: _off_the_sun,
 }
 """What the sentence of a rule adds; other rules add what drivers noticed under their code."""

@@ -52,13 +52,6 @@ class PvArrays:
             np.array([math.nan if kw is None else 1000.0 * kw for kw in limits]),
         )
 
-    @property
-    def azimuth_given(self) -> NDArray[np.bool_]:
-        """Sites of which every array has a direction, shape (N,)."""
-        given = np.ones(self.limit_w.size, dtype=np.bool_)
-        given[self.site_of[np.isnan(self.panels[3])]] = False
-        return given
-
     def of_sites(self, expected: Expected | None) -> Expected | None:
         """What sites should make, of what each of :attr:`panels` should."""
         if expected is None or not self.limit_w.size:

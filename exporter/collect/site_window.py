@@ -16,6 +16,7 @@ from scoring.grid import Nominal
 from scoring.pv_power import Expected
 from scoring.rules import VOLTAGE_TOLERANCE
 from scoring.solar import exclude_mask
+from scoring.sun_timing import KEPT_A_DAY, PROFILE_HOURS, Profile
 from scoring.window import (
     DAY_SECONDS,
     DAYS,
@@ -129,6 +130,8 @@ class Moment:
 _ROWS = (
     "_hourly",
     "_daily",
+    "_profile",
+    "_longitude",
     "_voltage",
     "_voltage_time",
     "_inside",
@@ -158,6 +161,8 @@ class SiteWindow:
         self._hourly[:, :, Hourly.SOC :] = np.nan
         self._daily = np.zeros((count, DAYS, len(Daily)), dtype=np.float32)
         self._daily[:, :, Daily.HOTTEST] = np.nan
+        self._profile = np.zeros((count, PROFILE_HOURS, len(Profile)), dtype=np.float32)
+        self._longitude = np.full(count, np.nan)
         self._voltage = np.zeros((count, 2))
         self._voltage_time = np.zeros(count)
         self._inside = np.ones(count, dtype=np.bool_)
@@ -195,8 +200,9 @@ class SiteWindow:
         self._hourly[last] = np.where(np.isnan(mine), other._hourly[last], mine)
         hottest = np.fmax(self._daily[:, :, Daily.HOTTEST], other._daily[:, :, Daily.HOTTEST])
         self._daily += np.nan_to_num(other._daily, nan=0.0)
+        self._profile += other._profile
         self._daily[:, :, Daily.HOTTEST] = hottest
-        for name in ("_soc", "_full_cell_v"):
+        for name in ("_soc", "_full_cell_v", "_longitude"):
             own = getattr(self, name)
             own[np.isnan(own)] = getattr(other, name)[np.isnan(own)]
         self._quick_at = self._slow_at = -math.inf
@@ -232,6 +238,7 @@ class SiteWindow:
         for passed in range(max(self._day + 1, day - DAYS + 1), day + 1):
             self._daily[:, passed % DAYS] = 0.0
             self._daily[:, passed % DAYS, Daily.HOTTEST] = np.nan
+            self._profile *= KEPT_A_DAY
         self._hour, self._day = hour, day
 
     def _observe_grid(
@@ -349,14 +356,24 @@ class SiteWindow:
         )
         held_back |= constants.curtailed
         counted = ~np.isnan(made) & ~np.isnan(expected.elevation_deg) & ~held_back
-        hour = ((moment.wall + constants.longitude * 240.0) / HOUR_SECONDS) % 24.0 - 12.0
         night = counted & (expected.elevation_deg < NIGHT_BELOW_DEG)
         daily[night, Daily.PV_NIGHT_WH] += made[night]
         day = counted & ~night
         daily[day, Daily.PV_MADE_WH] += made[day]
         daily[day, Daily.PV_EXPECTED_WH] += allowed[day]
-        daily[day, Daily.PV_MADE_HOUR] += (made * hour)[day]
-        daily[day, Daily.PV_EXPECTED_HOUR] += (allowed * hour)[day]
+
+        # The sun of other coordinates than before says nothing of these.
+        self._profile[~np.isclose(self._longitude, constants.longitude)] = 0.0
+        self._longitude = constants.longitude
+        seen = np.flatnonzero(~np.isnan(expected.elevation_deg) & ~np.isnan(constants.longitude))
+        hour = ((moment.wall + constants.longitude[seen] * 240.0) // HOUR_SECONDS) % PROFILE_HOURS
+        slot = hour.astype(np.int64)
+        self._profile[seen, slot, Profile.ALLOWED] += allowed[seen] * HOUR_SECONDS
+        self._profile[seen, slot, Profile.SEEN] += seconds
+        usable = counted[seen]
+        seen, slot = seen[usable], slot[usable]
+        self._profile[seen, slot, Profile.MADE] += made[seen] * HOUR_SECONDS
+        self._profile[seen, slot, Profile.COUNTED] += seconds
 
     def _observe_sensors(self, moment: Moment, seconds: float) -> None:
         stepped = moment.of("grid_frequency_step_hz") > STEPPED_ABOVE_HZ
@@ -392,7 +409,7 @@ class SiteWindow:
                 self._quick["energy_gap_ratio"] = gap / capacity
             self._quick_at = wall
         if not 0 <= wall - self._slow_at < SLOW_SECONDS:
-            self._slow = slow_figures(self._daily, days_back, constants.region)
+            self._slow = slow_figures(self._daily, self._profile, days_back, constants.region)
             self._slow_at = wall
         return self._quick | self._slow | states
 

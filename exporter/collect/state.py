@@ -182,7 +182,6 @@ class FleetState:
             [s.battery_type and (s.project or "", s.battery_type) for s in sites]
         )
         self.project = group_labels([(s.project or "",) for s in sites])
-        self.azimuth_given = self.pv_arrays.azimuth_given
         self.constants = SiteConstants(
             nominal=self.nominal,
             frequency_min_hz=self.thresholds["grid_frequency_min"],

@@ -90,6 +90,9 @@ class MetricSeries:
         if not self._metrics:
             return
         for family in self._collector.collect():
+            # Samples of a family are made only when they are read.
+            if not self._metrics & {family.name, f"{family.name}_total"}:
+                continue
             for sample in family.samples:
                 if sample.name in self._metrics and not math.isnan(sample.value):
                     key = (sample.name, tuple(sample.labels.items()))

@@ -7,141 +7,58 @@ with an even seed are for tuning; published figures are those of odd seeds.
 from __future__ import annotations
 
 import argparse
-import asyncio
 import os
 import sys
 import time
+from collections import Counter
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-import yaml
-
-from exporter.config.fleet_file import parse_fleet
-from exporter.drivers import DRIVERS
 from exporter.evaluation.alert_series import MetricSeries, metrics_of
 from exporter.evaluation.alerts import FiredAlert, fired_pages
-from exporter.evaluation.replay import DETECTORS, Observed, Replay
+from exporter.evaluation.replay import DETECTORS
 from exporter.evaluation.table import false_table, found_table, innocent_table
 from exporter.evaluation.verdict import Verdict, judge
-from simulator.engine import Simulator
-from simulator.fleetfile import fleet as fleet_of
-from simulator.scenario import Scenario
-from tests.evaluation.cases import DAY, FAULTS, LOOK_ALIKES, Mixed, mixed
-from tests.evaluation.direct import DirectWorld
-from tests.evaluation.past_cases import HOURS_INNOCENT, HOURS_LONG, WEEKS_INNOCENT, WEEKS_LONG
-from tests.evaluation.world import World
+from tests.evaluation.cases import FAULTS, LOOK_ALIKES
+from tests.evaluation.past_cases import (
+    HOURS_INNOCENT,
+    HOURS_LONG,
+    WEEKS_INNOCENT,
+    WEEKS_LONG,
+    YEAR_LONG,
+)
+from tests.evaluation.tasks import PARTS, Task, observed, tasks
 
 ROOT = Path(__file__).parents[2]
 RULES = sorted((ROOT / "provisioning/prometheus/rules").glob("*.yml"))
 DOCUMENT = ROOT / "docs/detection.md"
-SHARE = 0.7
-"""Of the sites of a fleet that have a case; the others are the neighbours of those."""
-PARTS = ("driver", "hours", "weeks", "healthy")
-BY_DRIVER = frozenset({"wrong_types", "implausible", "battery_silent", "alarm", "rename_battery"})
-"""Faults that show in bytes; others act through the state of the simulator, and need no driver."""
 BEGIN, END = "<!-- figures begin -->", "<!-- figures end -->"
-STARTS = (
-    datetime(2025, 3, 18, tzinfo=UTC),
-    datetime(2025, 6, 24, tzinfo=UTC),
-    datetime(2025, 10, 2, tzinfo=UTC),
-    datetime(2025, 12, 12, tzinfo=UTC),
-)
-"""Seasons; a seed takes one of them."""
-
-
-@dataclass(frozen=True)
-class Task:
-    """One fleet over one span of simulated time."""
-
-    name: str
-    fleet: Mixed
-    start: float
-    seconds: float
-    step: float
-    direct: bool = False
-    """Without drivers: ten times faster, the same readings."""
-
-
-async def observe(task: Task) -> Observed:
-    """Play a fleet through driver, state and assessment."""
-    simulator = Simulator(
-        task.fleet.scenario,
-        clock=lambda: task.start,
-        start=datetime.fromtimestamp(task.start, UTC),
-        step_seconds=min(30.0 if task.step <= 120.0 else 150.0, task.step),
-    )
-    described = fleet_of(task.fleet.scenario, "http://127.0.0.1:9")
-    for site in described["sites"]:
-        site["interval_seconds"] = int(task.step)
-        site.update(task.fleet.fleet_file.get(site["id"], {}))
-    fleet = parse_fleet(yaml.safe_dump(described), Path("fleet.yaml"), DRIVERS)
-    replay = Replay(fleet, task.step, MetricSeries(metrics_of(RULES)))
-    direct, world = DirectWorld(simulator), World(simulator, fleet)
-    moment = task.start + task.step
-    while moment <= task.start + task.seconds:
-        found = direct.snapshots(moment) if task.direct else await world.snapshots(moment)
-        replay.step(moment, found)
-        moment += task.step
-    return replay.finish()
 
 
 def evaluate(task: Task) -> dict[str, Verdict]:
     """Verdicts of all detectors over one fleet."""
     begun = time.process_time()
-    observed = asyncio.run(observe(task))
-    alerts = fired_pages(observed.series, RULES)
-    span, sites = (observed.begin, observed.end), len(task.fleet.scenario.sites)
+    seen = observed(task, MetricSeries(metrics_of(RULES)))
+    played = time.process_time() - begun
+    alerts = fired_pages(seen.series, RULES)
+    span, sites = (seen.begin, seen.end), len(task.fleet.scenario.sites)
     found = {}
     for name in DETECTORS:
         fired: tuple[FiredAlert, ...] = alerts if name == "fleetscope" else ()
-        found[name] = judge(task.fleet.labels, observed.spells[name], fired, sites, span)
-    cost = time.process_time() - begun
-    print(f"{task.name}: {cost:.0f} s of CPU without promtool", file=sys.stderr)
-    return found
-
-
-def tasks(
-    seeds: list[int],
-    sites: int,
-    healthy: int,
-    healthy_days: float,
-    parts: frozenset[str] = frozenset(PARTS),
-) -> list[Task]:
-    """All fleets: those with cases, and healthy ones.
-
-    Parameters
-    ----------
-    parts : frozenset of str
-        Of :data:`PARTS`: what needs the driver, what shows within hours, what needs weeks, and
-        healthy fleets.
-    """
-    of_driver = [case for case in (*FAULTS, *LOOK_ALIKES) if case.fault in BY_DRIVER]
-    others = [case for case in (*FAULTS, *LOOK_ALIKES) if case.fault not in BY_DRIVER]
-    played = (
-        # part, its cases, days, seconds a step, whether without drivers
-        ("driver", of_driver, 1.0, 60.0, False),
-        ("hours", [*others, *HOURS_LONG, *HOURS_INNOCENT], 1.5, 60.0, True),
-        ("weeks", [*WEEKS_LONG, *WEEKS_INNOCENT], 35.0, 900.0, True),
+        found[name] = judge(task.fleet.labels, seen.spells[name], fired, sites, span)
+    ours = found["fleetscope"]
+    said = Counter(spell.code for spell in seen.spells["fleetscope"])
+    # Printed at once, so that a run that is ended early still says what it saw.
+    print(
+        f"{task.name}: {ours.healthy_months:.1f} healthy site-months, "
+        f"false warnings {dict(ours.false_issues)}, false pages {dict(ours.false_pages)}, "
+        f"{sum(f.after_seconds is not None for f in ours.found)} of {len(ours.found)} found, "
+        f"all findings {dict(said)}; {played:.0f} s of CPU without promtool",
+        file=sys.stderr,
+        flush=True,
     )
-    made = []
-    for seed in seeds:
-        start = STARTS[seed // 2 % len(STARTS)].timestamp()
-        for number, (part, cases, days, step, direct) in enumerate(played):
-            # An even number more, so that odd seeds stay odd.
-            fleets = mixed(cases, sites=sites, start=start, seed=seed + 100 * number, share=SHARE)
-            made += [
-                Task(f"seed {seed}, {part} {index}", fleet, start, days * DAY, step, direct)
-                for index, fleet in enumerate(fleets if part in parts else ())
-            ]
-        if healthy and "healthy" in parts:
-            scenario = Scenario.load("scale", sites=healthy).model_copy(update={"seed": seed})
-            span = healthy_days * DAY
-            made.append(
-                Task(f"seed {seed}, healthy", Mixed(scenario, ()), start, span, 300.0, direct=True)
-            )
-    return made
+    return found
 
 
 def run(wanted: list[Task], processes: int) -> dict[str, Verdict]:
@@ -176,7 +93,15 @@ def main() -> None:
         ),
         options.processes,
     )
-    every = [*FAULTS, *HOURS_LONG, *WEEKS_LONG, *LOOK_ALIKES, *HOURS_INNOCENT, *WEEKS_INNOCENT]
+    every = [
+        *FAULTS,
+        *HOURS_LONG,
+        *WEEKS_LONG,
+        *YEAR_LONG,
+        *LOOK_ALIKES,
+        *HOURS_INNOCENT,
+        *WEEKS_INNOCENT,
+    ]
     ordered = {c.name + c.strength: i for i, c in enumerate(every)}
     for verdict in total.values():
         verdict.found.sort(key=lambda f: ordered[f.label.fault + f.label.strength])

@@ -187,16 +187,17 @@ WEEKS_LONG: tuple[Case, ...] = (
     *(
         Case(
             "wrong coordinates",
-            f"{degrees:g}° east",
+            f"{abs(degrees):g}° {'east' if degrees > 0 else 'west'}",
             "pv_shaded",
             {"factor": 1.0},
-            hours=20 * 24,
+            # They stay wrong to the end.
+            hours=35 * 24,
             paging=NO,
             codes=_codes("pv_shifted"),
-            tolerated=PV,
+            tolerated=_codes("pv_low", "pv_soiled"),
             fleet_file=_east(degrees),
         )
-        for degrees in (22.5, 60.0, 180.0)
+        for degrees in (22.5, -22.5, 60.0, 180.0)
     ),
     Case(
         "slower link",
@@ -230,5 +231,73 @@ WEEKS_INNOCENT: tuple[Case, ...] = (
         paging=NO,
         innocent=True,
         fleet_file=_east(1.0),
+    ),
+)
+
+MONTH_HOURS = 30.44 * 24
+
+YEAR_LONG: tuple[Case, ...] = (
+    Case(
+        "SOH falls in a year",
+        "0.8 % a month",
+        "soh",
+        {"value": 92},
+        hours=11 * MONTH_HOURS,
+        paging=NO,
+        plan=ramp("soh", "value", 98, 98 - 11 * 0.8, 600),
+        codes=_codes("soh_falling"),
+        tolerated=_codes("battery_soh"),
+    ),
+    Case(
+        "soiling in a year",
+        "1.2 % a day for a month",
+        "pv_shaded",
+        {"factor": 0.9},
+        hours=MONTH_HOURS,
+        paging=NO,
+        plan=ramp("pv_shaded", "factor", 1.0, 0.64, 60),
+        codes=_codes("pv_soiled", "pv_low"),
+        tolerated=PV,
+        after_hours=5 * MONTH_HOURS,
+    ),
+    Case(
+        "wrong coordinates for a year",
+        "30° east",
+        "pv_shaded",
+        {"factor": 1.0},
+        hours=12 * MONTH_HOURS,
+        paging=NO,
+        codes=_codes("pv_shifted"),
+        tolerated=_codes("pv_low", "pv_soiled"),
+        fleet_file=_east(30.0),
+    ),
+    Case(
+        "no PV in a year",
+        "5 days",
+        "pv_dead",
+        {},
+        hours=5 * 24,
+        paging=NO,
+        after_hours=3 * MONTH_HOURS,
+        by_day=True,
+    ),
+    Case(
+        "weak cell in a year",
+        "200 mV for a week",
+        "cell_spread",
+        {"volts": 0.2},
+        hours=7 * 24,
+        paging=MAY,
+        after_hours=7 * MONTH_HOURS,
+    ),
+    Case(
+        "SOH falls as it should in a year",
+        "0.2 % a month",
+        "soh",
+        {"value": 95},
+        hours=11 * MONTH_HOURS,
+        paging=NO,
+        innocent=True,
+        plan=ramp("soh", "value", 98, 98 - 11 * 0.2, 600),
     ),
 )

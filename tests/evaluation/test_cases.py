@@ -13,9 +13,9 @@ from exporter.model.snapshot import Outcome
 from scoring.rules import BY_CODE
 from scoring.window_rules import WINDOW_RULES
 from simulator.faults import expected_issues
-from tests.evaluation.__main__ import STARTS, Task, observe
 from tests.evaluation.cases import FAULTS, HOUR, LOOK_ALIKES, Case, mixed
 from tests.evaluation.past_cases import HOURS_INNOCENT, HOURS_LONG, WEEKS_INNOCENT, WEEKS_LONG
+from tests.evaluation.tasks import STARTS, Task, observe
 
 START = STARTS[0].timestamp()
 

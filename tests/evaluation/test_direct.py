@@ -15,8 +15,8 @@ from exporter.drivers import DRIVERS
 from simulator.engine import Simulator
 from simulator.fleetfile import fleet as fleet_of
 from simulator.scenario import Scenario
-from tests.evaluation.__main__ import STARTS
 from tests.evaluation.direct import DirectWorld
+from tests.evaluation.tasks import STARTS
 from tests.evaluation.world import World
 
 HOURS = (0.1, 6.0, 12.0, 13.0, 19.0)

@@ -1,8 +1,8 @@
 """Simulated sites on simulated time, read by the real driver.
 
-What a bridge would have sent is handed to the driver as it is: no socket, so that a day takes
-seconds. What the network does to a site (no answer, half an answer) is raised as the transport
-raises it.
+What a bridge or a Modbus gateway would have sent is handed to the driver as it is: no socket, so
+that a day takes seconds. What the network does to a site (no answer, half an answer) is raised as
+the transport raises it.
 """
 
 from __future__ import annotations
@@ -16,11 +16,14 @@ from exporter.drivers import DRIVERS, DriverContext
 from exporter.drivers.base import Driver, read_snapshot
 from exporter.drivers.transport import Transports
 from exporter.drivers.transport.http.json_client import NotFoundError
+from exporter.drivers.transport.modbus.frames import ExceptionReplyError, Request
 from exporter.drivers.ways_in import open_driver
 from exporter.model.snapshot import Outcome, ScrapeError, Snapshot
 from simulator.devices import SiteBus
 from simulator.engine import Simulator
 from simulator.faults import SlowParams
+from simulator.modbus.gx import GxUnits
+from simulator.scenario import Scenario
 
 SILENCES = {
     "offline": Outcome.REFUSED,
@@ -31,6 +34,29 @@ SILENCES = {
     "http_500": Outcome.HTTP_STATUS,
 }
 REQUEST_SECONDS = 5.0
+FIRST_PORT = 10_000
+"""Of the Modbus gateways, one for each site."""
+NO_SUCH_ADDRESS, NO_SUCH_UNIT = 2, 11
+"""Exception codes of Modbus."""
+
+
+def modbus_endpoints(scenario: Scenario) -> dict[str, str]:
+    """Where each site has its Modbus gateway."""
+    return {
+        site.id: f"modbus://127.0.0.1:{FIRST_PORT + number}"
+        for number, site in enumerate(scenario.sites)
+    }
+
+
+def fail_as_network(simulator: Simulator, site: str, what: str) -> None:
+    """Raise what the transport raises while a fault of a site's network is on."""
+    for active in simulator.faults_of(site):
+        outcome = SILENCES.get(active.fault)
+        if outcome is not None:
+            raise ScrapeError(outcome, f"{what}: {active.fault}")
+        slow = active.params
+        if isinstance(slow, SlowParams) and slow.seconds > REQUEST_SECONDS:
+            raise ScrapeError(Outcome.TIMEOUT, f"{what}: no answer")
 
 
 class Bus:
@@ -46,13 +72,7 @@ class Bus:
     ) -> Any:
         """What the bridge answers; raises as the HTTP client does."""
         del patience_seconds
-        for active in self._simulator.faults_of(self._site):
-            outcome = SILENCES.get(active.fault)
-            if outcome is not None:
-                raise ScrapeError(outcome, f"GET {path}: {active.fault}")
-            slow = active.params
-            if isinstance(slow, SlowParams) and slow.seconds > REQUEST_SECONDS:
-                raise ScrapeError(Outcome.TIMEOUT, f"GET {path}: no answer")
+        fail_as_network(self._simulator, self._site, f"GET {path}")
         if path == "/services":
             services = self._bus.services()
             return {"services": services, "count": len(services), "success": True}
@@ -75,6 +95,43 @@ class _Buses:
         return Bus(self._simulator, site)
 
 
+class GxGateway:
+    """The Modbus gateway of one site, without its socket."""
+
+    def __init__(self, simulator: Simulator, site: str) -> None:
+        self._simulator = simulator
+        self._site = site
+        self._units = GxUnits(SiteBus(simulator, site))
+
+    async def read(self, request: Request) -> tuple[int, ...]:
+        """Registers of a unit; raises as the Modbus client does."""
+        fail_as_network(self._simulator, self._site, str(request))
+        found = self._units.registers(request.unit, request.address, request.count)
+        if found is None:
+            raise ExceptionReplyError(NO_SUCH_UNIT, str(request))
+        wanted = range(request.address, request.address + request.count)
+        if any(number not in found for number in wanted):
+            raise ExceptionReplyError(NO_SUCH_ADDRESS, str(request))
+        return tuple(found[number] for number in wanted)
+
+
+class _Gateways:
+    """Stands where the Modbus transport stands."""
+
+    def __init__(self, simulator: Simulator) -> None:
+        self._simulator = simulator
+
+    def gateway(self, host: str, port: int | None) -> GxGateway:
+        """The gateway of one site."""
+        del host
+        assert port is not None
+        site = self._simulator.scenario.sites[port - FIRST_PORT]
+        return GxGateway(self._simulator, site.id)
+
+    def release(self, gateway: GxGateway) -> None:
+        """Nothing is held."""
+
+
 class World:
     """All sites of a scenario, one Snapshot each a moment.
 
@@ -88,7 +145,9 @@ class World:
     def __init__(self, simulator: Simulator, fleet: Fleet) -> None:
         self._simulator = simulator
         self._begin = simulator.start
-        transports = Transports(http=cast(Any, _Buses(simulator)))
+        transports = Transports(
+            http=cast(Any, _Buses(simulator)), modbus=cast(Any, _Gateways(simulator))
+        )
         context = DriverContext(transports, self._wall, self._monotonic)
         self._drivers: list[tuple[str, Driver]] = [
             (site.id, open_driver(site, DRIVERS, context)) for site in fleet.sites
