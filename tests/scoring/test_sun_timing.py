@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from scoring.solar import expected_power
+from scoring.pv_power import expected_power
 from scoring.sun_timing import PROFILE_HOURS, FloatArray, Profile, shift_hours
 
 DAY = 1_750_723_200.0
