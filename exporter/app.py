@@ -227,6 +227,7 @@ class Collector:
         self._poller.every(TRIM_SECONDS, return_free_pages, "memory")
         if self._energy is not None:
             self._poller.every(ENERGY_SECONDS, self._energy.turn, "energy")
+            self._poller.every(ENERGY_SECONDS, self._energy.watch_plans, "plans")
         self._poller.every(WINDOW_SECONDS, self._observe, "window")
 
     async def _recall(self) -> None:

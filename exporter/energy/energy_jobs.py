@@ -106,7 +106,6 @@ class EnergyJobs:
 
     async def turn(self) -> None:
         """Do what is due."""
-        await self._watch_plans()
         fed = [await feed.turn() for feed in (self._feed, self._sky) if feed is not None]
         now = time.time()
         if any(fed) and self._forecast_hour == -math.inf:
@@ -151,8 +150,9 @@ class EnergyJobs:
                 await _put(writer, days, DAYS_KEPT_AT)
                 await _put(writer, slots)
 
-    async def _watch_plans(self) -> None:
-        """Suspend plans that must not go on, and store where all of them stand."""
+    async def watch_plans(self) -> None:
+        """Suspend plans that must not go on, and store where all of them stand; while a renewal,
+        which may take minutes, is under way too."""
         if not self.orders.standings:
             return
         sites = self._sites()

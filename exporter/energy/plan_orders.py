@@ -7,6 +7,7 @@ two orders in a row had no effect.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -132,10 +133,15 @@ class PlanOrders:
     dispatcher: Dispatcher | None = None
     plans: dict[str, SitePlan] = field(default_factory=dict)
     standings: dict[str, Standing] = field(default_factory=dict)
+    _lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     _lines: list[tuple[str, str]] = field(default_factory=list)
 
     async def take(self, made: SitePlan) -> None:
         """Take a new plan of a site: follow it where a mandate covers it."""
+        async with self._lock:
+            await self._take(made)
+
+    async def _take(self, made: SitePlan) -> None:
         self.plans[made.site] = made
         now = self.wall()
         before = self.standings.get(made.site)
@@ -158,6 +164,10 @@ class PlanOrders:
         """Approve the newest plans of sites, or withdraw what is followed; an HTTP answer."""
         if self.dispatcher is None or self.dispatcher.mode is DispatchMode.OFF:
             return 403, {"detail": "orders are off: FLEETSCOPE_DISPATCH is not set to dry or on"}
+        async with self._lock:
+            return await self._answer(request, self.dispatcher.mode)
+
+    async def _answer(self, request: PlanRequest, mode: DispatchMode) -> tuple[int, dict[str, Any]]:
         found = []
         for site in request.sites:
             made = self.plans.get(site)
@@ -171,7 +181,7 @@ class PlanOrders:
                     made, PlanStanding.APPROVED, request.issuer, request.reason, request
                 )
                 found.append(self._shown(site, orders))
-        return 200, {"mode": self.dispatcher.mode.value, "plans": found}
+        return 200, {"mode": mode.value, "plans": found}
 
     async def watch(self, charge: Mapping[str, float]) -> None:
         """Suspend what must not go on.
@@ -181,12 +191,13 @@ class PlanOrders:
         charge : mapping of site id to float
             State of charge now, %; NaN is unknown.
         """
-        for site, standing in list(self.standings.items()):
-            if standing.followed:
-                why = self._trouble(standing, charge.get(site, math.nan))
-                if why:
-                    log.warning("the plan of %s is suspended: %s", site, why)
-                    await self._withdraw(site, PlanStanding.SUSPENDED, why)
+        async with self._lock:
+            for site, standing in list(self.standings.items()):
+                if standing.followed:
+                    why = self._trouble(standing, charge.get(site, math.nan))
+                    if why:
+                        log.warning("the plan of %s is suspended: %s", site, why)
+                        await self._withdraw(site, PlanStanding.SUSPENDED, why)
 
     def note(self, status: OrderStatus, event: OrderEvent) -> None:
         """A row of the journal took effect."""
