@@ -1,0 +1,225 @@
+"""The published month on a real InfluxDB: recounted in DuckDB, restated, and asked over the API."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from decimal import Decimal
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pyarrow.parquet as pq
+import pytest
+
+from exporter.cli.publishing import PortfolioStores
+from exporter.config.fleet import Fleet
+from exporter.config.settings import load_settings
+from exporter.history.influxql import InfluxQL
+from exporter.portfolio.contracts_file import load_contracts
+from exporter.portfolio.ledger import Ledger
+from exporter.portfolio.publication import Published, Publisher
+from exporter.portfolio.stored_figures import read_rows
+from exporter.portfolio.telemetry_import import TelemetryFile
+from simulator.cli import main
+from tests.portfolio.test_losses import FILES, taken
+from tests.serve.api.influx import influx
+from tests.serve.api.served import ServedFleet
+
+pytestmark = pytest.mark.stack
+
+START, END, NOW = 1772323200.0, 1774998000.0, 1_780_000_000.0
+"""March 2026 in London, seen later."""
+SITES = ("cotswold", "thames", "yorkshire")
+REST = {"tickets.csv": "tickets", "pipeline.csv": "pipeline"}
+
+
+@dataclass
+class Month:
+    """A month that was published by its first run, then by both."""
+
+    folder: Path
+    url: str
+    first: Published
+    again: Published
+    restated: Published
+    before: dict[str, list[dict[str, Any]]]
+
+    def rows(self, measurement: str) -> list[dict[str, Any]]:
+        async def read() -> list[dict[str, Any]]:
+            stored = InfluxQL(self.url, "fleet", {})
+            try:
+                return await read_rows(stored, measurement, START, END)
+            finally:
+                await stored.close()
+
+        return asyncio.run(read())
+
+
+@pytest.fixture(scope="module")
+def month(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Month]:
+    folder = tmp_path_factory.mktemp("month")
+    assert main(["portfolio", "--output", str(folder), "--month", "2026-03", "--seed", "5"]) == 0
+    early = {name: table for name, table in FILES.items() if name != "settlement-SF.csv"}
+    taken(folder, folder / "books", early | REST)
+    with influx(folder) as server:
+        settings = load_settings(influxdb_url=server.url, influxdb_api="v1")
+
+        async def publish(telemetry: bool) -> Published:
+            terms = load_contracts(folder / "contracts.yaml")
+            async with PortfolioStores(settings) as stores:
+                for site in SITES if telemetry else ():
+                    path = folder / f"telemetry-{site}.parquet"
+                    await stores.write(TelemetryFile(path, {}, None, None).batches())
+                with Ledger(folder / "books", read_only=True) as ledger:
+                    publisher = Publisher(ledger, terms, stores.of)
+                    found = await publisher.publish(terms.sites, START, END, NOW)
+                assert stores.refusals == []
+                return found
+
+        first = asyncio.run(publish(True))
+        again = asyncio.run(publish(False))
+        made = Month(folder, server.url, first, again, again, {})
+        made.before = {name: made.rows(name) for name in ("revenue", "loss", "plant_day", "sla")}
+        taken(folder, folder / "books", {"settlement-SF.csv": "settlement"})
+        made.restated = asyncio.run(publish(False))
+        yield made
+
+
+def test_publishing_again_changes_nothing(month: Month) -> None:
+    assert month.first.total.written > 10_000
+    whole = month.again.total
+    assert (whole.written, whole.removed) == (0, 0)
+    assert whole.same == month.first.total.written
+
+
+def test_a_restated_run_changes_only_the_days_that_it_mends(month: Month) -> None:
+    errors = json.loads((month.folder / "truth.json").read_text("utf-8"))["statement_errors"]
+    by_run = {
+        run: {(e["site"], e["service"], e["start"]) for e in errors if e["run"] == run}
+        for run in ("II", "SF")
+    }
+    mended = {(site, service) for site, service, _ in by_run["II"] - by_run["SF"]}
+    now = {(r["site"], r["service"], r["time"]): r for r in month.rows("revenue")}
+    before = {(r["site"], r["service"], r["time"]): r for r in month.before["revenue"]}
+    changed = {key for key in now if now[key] != before[key]}
+    assert now.keys() == before.keys()
+    assert len(changed) == len(by_run["II"] - by_run["SF"])
+    assert {key[:2] for key in changed} == mended
+    assert month.rows("plant_day") == month.before["plant_day"] or any(
+        service == "energy" for _, service in mended
+    )
+    assert month.rows("sla") == month.before["sla"]
+    # Both runs are still shown.
+    assert {row["run"] for row in month.rows("settlement")} == {"II", "SF"}
+    assert month.restated.total.written < month.first.total.written / 3
+
+
+def test_the_month_recounted_in_duckdb(month: Month) -> None:
+    """From the files alone: revenue, energy put through, and hours with a reading."""
+    database = duckdb.connect()
+    paid = database.execute(
+        f"""
+        WITH every AS (
+            SELECT *, row_number() OVER (PARTITION BY site, service, startTime
+                ORDER BY CASE settlementRunType WHEN 'II' THEN 0 ELSE 1 END DESC) AS place
+            FROM read_csv('{month.folder}/settlement-*.csv',
+                types = {{'amount': 'DECIMAL(18, 2)'}}))
+        SELECT site, service, sum(amount) FROM every WHERE place = 1 GROUP BY ALL"""
+    ).fetchall()
+    found: dict[tuple[str, str], Decimal] = {}
+    for row in month.rows("revenue"):
+        key = row["site"], row["service"]
+        found[key] = found.get(key, Decimal(0)) + Decimal(f"{row['stated']:.2f}")
+    assert {(site, service): amount for site, service, amount in paid} == found
+    minutes = database.execute(
+        f"""SELECT site, count(p_kw), sum(greatest(p_kw, 0)) / 60
+        FROM read_parquet('{month.folder}/telemetry-*.parquet') GROUP BY site"""
+    ).fetchall()
+    received: dict[str, float] = {}
+    for row in month.rows("quality"):
+        received[row["site"]] = received.get(row["site"], 0.0) + row["received"]
+    assert received == {site: count for site, count, _ in minutes}
+    out = dict.fromkeys(SITES, 0.0)
+    for row in month.rows("plant_day"):
+        out[row["site"]] += row["discharged_kwh"]
+    for site, _, kwh in minutes:
+        # What readings lack, the meter has.
+        assert kwh <= out[site] * (1 + 1e-4)
+        assert kwh == pytest.approx(out[site], rel=0.12)
+    assert out["cotswold"] == pytest.approx({s: k for s, _, k in minutes}["cotswold"], rel=0.01)
+
+
+@pytest.fixture(scope="module")
+def served(month: Month) -> Iterator[ServedFleet]:
+    sites = [
+        {"id": site, "name": site.title(), "api_endpoint": "http://192.0.2.1:8088"}
+        for site in SITES
+    ]
+    stored = InfluxQL(month.url, "fleet", {})
+    fleet = ServedFleet(Fleet.model_validate({"sites": sites}), stored=stored)
+    with fleet.serving():
+        yield fleet
+
+
+def test_the_api_gives_planted_losses_to_the_penny(month: Month, served: ServedFleet) -> None:
+    lost = json.loads((month.folder / "truth.json").read_text("utf-8"))["lost"]
+    path = "/api/v1/portfolio/losses?service=energy&period=2026-03&by=site&by=cause&limit=10"
+    answer = served.json(path)
+    sums = {(row["site"], row["cause"]): row["amount"] for row in answer["sums"]}
+    for site, causes in lost.items():
+        for cause, amount in causes.items():
+            assert sums[site, cause] == pytest.approx(amount, abs=0.001)
+    assert (answer["tz"], answer["currency"], len(answer["rows"])) == ("Europe/London", "GBP", 10)
+    assert "sequential counterfactual" in answer["formula"]
+    assert answer["next"]
+    following = served.json(answer["next"])
+    assert following["offset"] == 10
+    assert following["sums"] == answer["sums"]
+
+
+def test_kpis_are_sums_of_what_is_published(month: Month, served: ServedFleet) -> None:
+    kpis = {k["name"]: k for k in served.json("/api/v1/portfolio/kpis?period=2026-03")["kpis"]}
+    revenue = sum(row["amount"] for row in month.rows("revenue"))
+    assert kpis["revenue"]["value"] == pytest.approx(revenue, abs=0.001)
+    assert kpis["coverage_percent"]["value"] == pytest.approx(100)
+    assert all(kpi["formula"] and kpi["source"] for kpi in kpis.values())
+    one = served.json("/api/v1/portfolio/sites/thames/kpis?period=2026-03")
+    assert one["sites"] == ["thames"]
+    site = served.json("/api/v1/portfolio/sites/thames")
+    assert site["plant"]["vendor"] == "Norhall"
+    assert site["telemetry"]["soc_percent"] is not None
+
+
+def test_exported_telemetry_is_what_was_imported(month: Month, served: ServedFleet) -> None:
+    address = "/api/v1/portfolio/telemetry?site=thames&period=2026-03"
+    (counted,) = duckdb.execute(
+        f"SELECT count(p_kw) FROM '{month.folder}/telemetry-thames.parquet'"
+    ).fetchall()
+    lines = served.ask(address)[2].decode().splitlines()
+    assert len(lines) - 1 == counted[0]
+    table = pq.read_table(BytesIO(served.ask(f"{address}&format=parquet")[2]))
+    assert table.num_rows == counted[0]
+    (month.folder / "export.csv").write_text("\n".join(lines) + "\n", "utf-8")
+    file = TelemetryFile(month.folder / "export.csv", {}, None, None)
+    assert sum(batch.points for batch in file.batches()) == counted[0]
+    assert file.read.bad == 0
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        ("revenue?cause=outage", 422),
+        ("revenue?by=colour", 422),
+        ("losses?site=nowhere", 404),
+        ("sites/nowhere", 404),
+        ("revenue?limit=0", 422),
+        ("telemetry?format=xlsx", 422),
+        ("losses?period=someday", 422),
+    ],
+)
+def test_what_makes_no_sense_is_refused(served: ServedFleet, path: str, status: int) -> None:
+    assert served.ask(f"/api/v1/portfolio/{path}")[0] == status
