@@ -39,6 +39,15 @@ class Device:
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(20)
 
+    def cut(self) -> None:
+        """Listen no more; the site keeps what it was sent."""
+        asyncio.run_coroutine_threadsafe(self._server.stop(), self._loop).result(20)
+
+    def mend(self) -> None:
+        """Listen again, at the same port."""
+        starting = self._server.start("127.0.0.1", self.port)
+        asyncio.run_coroutine_threadsafe(starting, self._loop).result(20)
+
     def _serve(self) -> None:
         asyncio.set_event_loop(self._loop)
         self._server = modbus_server(self.site)

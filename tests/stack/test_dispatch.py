@@ -171,3 +171,38 @@ def check_command_line(service: ServiceProcess, alpha: Device) -> None:
     assert not alpha.site.forced
     refused = command(service, "release")
     assert refused.returncode == 2
+
+
+def test_with_half_of_the_fleet_and_influxdb_gone_the_rest_is_ordered_and_released(
+    tmp_path: Path, alpha: Device
+) -> None:
+    gone = ControlledSite(portal="c0619ab00002", reversion_seconds=None)
+    with device(gone) as beta:
+        ports = {"alpha": alpha.port, "beta": beta.port}
+        write_fleet(tmp_path / "fleet.yaml", ports)
+        # Nobody listens there.
+        with service_of(tmp_path, "on", influxdb_url="http://127.0.0.1:9") as service:
+            ready(service)
+            body = {"targets": "all", "action": "charge", "kw": 1, "reason": "peak"}
+
+            def dry() -> bool:
+                found = ask(service, "POST", "dispatch", body)[1].get("orders", [])
+                return [one["state"] for one in found] == ["dry", "dry"]
+
+            until(dry)
+            answer = ask(service, "POST", "dispatch", {**body, "dry_run": False})[1]
+            ids = {one["site"]: one["id"] for one in answer["orders"]}
+            until(lambda: all(state(service, name) == "effective" for name in ids.values()))
+            beta.cut()
+            released = command(service, "release", "--all")
+            assert released.returncode == 1, released.stderr
+            assert "1 of 2 sites are released" in released.stdout
+            assert "not known to be free: beta" in " ".join(released.stdout.split())
+            assert not alpha.site.forced
+            # The device that is back is released then, and an order to the rest was no trouble.
+            beta.mend()
+            until(lambda: not gone.forced)
+            until(lambda: ask(service, "GET", "orders?open=true")[1]["orders"] == [])
+            service.stop()
+    assert JournalReader(tmp_path / "orders.sqlite").broken_at() is None
+    assert (alpha.site.forced, gone.forced) == (False, False)
