@@ -30,6 +30,7 @@ from exporter.serve.metrics import registry
 from exporter.serve.site_series import render
 from grafana.generate import all_panels
 from provisioning.local.ports import Ports
+from tests.bench.fleet import TICKS
 from tests.serve.api.served import ServedFleet, plan
 from tests.serve.test_metrics import NUMBERS
 
@@ -77,8 +78,8 @@ def serving(body: bytes) -> Iterator[int]:
 
 
 @contextlib.contextmanager
-def prometheus(program: str, folder: Path, target: int) -> Iterator[str]:
-    """Prometheus with the provisioned rules; yields its address."""
+def prometheus(program: str, folder: Path, target: int) -> Iterator[tuple[str, int]]:
+    """Prometheus with the provisioned rules; yields its address and process id."""
     shutil.copytree(ROOT / "provisioning" / "prometheus" / "rules", folder / "rules")
     settings = {
         "global": {"scrape_interval": "15s", "evaluation_interval": f"{EVALUATION_SECONDS:g}s"},
@@ -99,10 +100,16 @@ def prometheus(program: str, folder: Path, target: int) -> Iterator[str]:
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(command, stdout=log, stderr=log)
     try:
-        yield f"http://127.0.0.1:{port}"
+        yield f"http://127.0.0.1:{port}", process.pid
     finally:
         process.terminate()
         process.wait(30)
+
+
+def cpu_seconds(pid: int) -> float:
+    """Processor time of a process."""
+    fields = Path(f"/proc/{pid}/stat").read_text("ascii").rpartition(")")[2].split()
+    return sum(map(int, fields[11:13])) / TICKS
 
 
 def asked(url: str, path: str, **params: str) -> tuple[Any, float, int]:
@@ -162,11 +169,14 @@ def measure(sites: int, program: str) -> dict[str, Any]:
     with (
         tempfile.TemporaryDirectory(prefix="fleetscope-bench-") as name,
         serving(body) as port,
-        prometheus(program, Path(name), port) as url,
+        prometheus(program, Path(name), port) as (url, pid),
     ):
         while not groups(url):
             time.sleep(1.0)
+        before_rounds = cpu_seconds(pid)
         time.sleep(ROUNDS * EVALUATION_SECONDS)
+        of_rounds = (cpu_seconds(pid) - before_rounds) / ROUNDS
+        before_queries = cpu_seconds(pid)
         rules = groups(url)
         dashboard = json.loads(DASHBOARD.read_text("utf-8"))
         found: dict[str, tuple[float, int]] = {}
@@ -174,12 +184,15 @@ def measure(sites: int, program: str) -> dict[str, Any]:
             _, seconds, size = answered(url, expression, instant=instant)
             before = found.get(title, (0.0, 0))
             found[title] = (round(before[0] + seconds, 3), before[1] + size)
+        of_queries = cpu_seconds(pid) - before_queries
         series = asked(url, "/api/v1/query", query='count({job="fleetscope"})')[0]
     slowest = sorted(found.items(), key=lambda item: -item[1][0])
     return {
         "sites": sites,
         "series": int(series["result"][0]["value"][1]),
         "exposition_mb": round(len(body) / 1e6, 2),
+        "cpu_s_of_15_s_scraping_and_rules": round(of_rounds, 2),
+        "cpu_s_while_queries_ran": round(of_queries, 2),
         "rules_s": round(sum(rules.values()), 3),
         "slowest_group": max(rules.items(), key=lambda item: item[1]),
         "queries": len(found),
