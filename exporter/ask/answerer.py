@@ -12,7 +12,9 @@ import numpy as np
 from exporter.ask.alert_answers import alerts_answer
 from exporter.ask.answer import Answer, CannotAnswerError, Column, Evidence, Table
 from exporter.ask.builder import USUAL_ROWS, Builder
+from exporter.ask.catalogue import METRICS
 from exporter.ask.current_answers import answer_now
+from exporter.ask.display_units import DISPLAY_UNITS, converted, shown_in
 from exporter.ask.issue_costs import costs
 from exporter.ask.lookup import Directory
 from exporter.ask.period_answers import answer_past
@@ -90,16 +92,27 @@ class Answerer:
         view = self.view(contacts=contacts)
         if query.what in (What.ALERTS, What.SILENCES):
             return await self._alerts_of(view, query)
+        if query.times is not None and query.period is None:
+            raise CannotAnswerError("how often needs a period, such as today or since Monday")
+        if query.unit is not None and all(
+            METRICS[name].unit != DISPLAY_UNITS[query.unit].of for name in query.metrics
+        ):
+            raise CannotAnswerError(f"nothing that is asked for is measured in {query.unit}")
+        with shown_in(query.unit):
+            answer = await self._answered(view, query)
+        if query.unit is not None:
+            answer = converted(answer, query.unit)
+        return self._priced(view, query, answer) if query.with_cost else answer
+
+    async def _answered(self, view: View, query: Query) -> Answer:
         if query.period is None:
             if query.what in (What.HISTORY, What.TIMELINE):
                 raise CannotAnswerError(
                     f"a {query.what.value} needs a period, such as since Monday or 7d"
                 )
             # In a thread, since a large fleet takes some milliseconds of the poll loop.
-            answer = await asyncio.to_thread(answer_now, view, query)
-        else:
-            answer = await answer_past(view, query, self._stored, self._alerts)
-        return self._priced(view, query, answer) if query.with_cost else answer
+            return await asyncio.to_thread(answer_now, view, query)
+        return await answer_past(view, query, self._stored, self._alerts)
 
     async def _alerts_of(self, view: View, query: Query) -> Answer:
         builder = Builder(view, query)

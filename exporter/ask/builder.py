@@ -10,6 +10,7 @@ import numpy as np
 from exporter.ask import promql
 from exporter.ask.answer import Answer, CannotAnswerError, Column, Evidence, Table
 from exporter.ask.catalogue import CONDITIONS, METRICS, Metric
+from exporter.ask.display_units import unit_of
 from exporter.ask.query import Period, Query, in_words
 from exporter.ask.view import View, reading
 from exporter.assess.assessment import Issue
@@ -58,6 +59,10 @@ def figure(value: float | None, metric: Metric, limit: float | None = None) -> s
     """A value with its unit, on its side of the limit that it is judged by, or "unknown"."""
     if value is None:
         return "unknown"
+    if (unit := unit_of(metric)) is not None:
+        least = None if limit is None else unit.value(limit)
+        text = written(unit.value(value), unit.decimals(metric.decimals), least)
+        return with_unit(text, unit.name)
     return with_unit(written(value, metric.decimals, limit), metric.unit)
 
 

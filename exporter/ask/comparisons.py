@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from exporter.ask import promql
 from exporter.ask.answer import Answer, CannotAnswerError, Column, Table
-from exporter.ask.builder import Builder, capital, figure
+from exporter.ask.builder import MOSTLY, Builder, capital, figure
 from exporter.ask.catalogue import METRICS, Metric
 from exporter.ask.lookup import attribute_values
 from exporter.ask.view import reading
 from exporter.model.figures import digits
 from exporter.model.text import sites_word
-from scoring.outliers import OUTLIER_METRICS
+from scoring.outliers import OUTLIER_METRICS, OutlierMetric, Outliers
 
+FloatArray = NDArray[np.float64]
 _COMPARED = (
     "score",
     "battery_score",
@@ -184,22 +187,51 @@ def group_table(b: Builder, metrics: list[Metric]) -> Table:
     return Table(f"By {attribute.replace('_', ' ')}", columns, lines, len(lines))
 
 
-def outliers_answer(b: Builder) -> Answer:
-    """Sites beyond 3.5 robust standard deviations of comparable ones, the farthest first."""
+def outlier_metrics(b: Builder) -> list[OutlierMetric]:
+    """The metrics in which the query wants sites compared.
+
+    Raises
+    ------
+    CannotAnswerError
+        If sites are not compared in a metric that it names.
+    """
     wanted = {OUTLIER_OF.get(name) for name in b.query.metrics}
     if None in wanted:
         raise CannotAnswerError(
             "sites are compared in " + ", ".join(METRICS[m.name].label for m in OUTLIER_METRICS)
         )
+    return [metric for metric in OUTLIER_METRICS if not wanted or metric.name in wanted]
+
+
+def outliers_answer(b: Builder) -> Answer:
+    """Sites beyond 3.5 robust standard deviations of comparable ones now, the farthest first."""
+    compared = outlier_metrics(b)
+    selector = "|".join(sorted(m.name for m in compared)) if b.query.metrics else ""
+    matcher = f'{{metric=~"{selector}"}}' if selector else ""
+    b.show(f"abs(fleetscope_site_outlier_score{matcher}) > {_THRESHOLD}")
+    scores = b.view.assessment.scores.outliers
+    values = {m.name: b.view.values(METRICS[m.name]) for m in compared}
+    return answer_of_outliers(b, scores, values)
+
+
+def answer_of_outliers(
+    b: Builder, of_metric: Mapping[str, Outliers], values_of: Mapping[str, FloatArray]
+) -> Answer:
+    """The answer for scores and values by metric, each of shape (N,).
+
+    Raises
+    ------
+    CannotAnswerError
+        If no site has peers enough.
+    """
     found = []
-    judged = 0
+    compared: set[int] = set()
     for metric in OUTLIER_METRICS:
-        if wanted and metric.name not in wanted:
+        if metric.name not in values_of:
             continue
-        scores = b.view.assessment.scores.outliers[metric.name]
+        scores, values = of_metric[metric.name], values_of[metric.name]
         concerns = metric.concerns(scores)
-        judged += int((b.mask & ~np.isnan(scores.z)).sum())
-        values = b.view.values(METRICS[metric.name])
+        compared.update(np.flatnonzero(b.mask & ~np.isnan(scores.z)).tolist())
         unknown = int((b.mask & np.isnan(scores.z)).sum())
         if unknown:
             b.evidence.missing.append(
@@ -231,7 +263,9 @@ def outliers_answer(b: Builder) -> Answer:
                     metric.name,
                     value,
                     label.unit,
-                    b.view.taken(label, row),
+                    b.view.taken(label, row)
+                    if b.query.period is None
+                    else b.period.end.timestamp(),
                 )
             )
     found.sort(key=lambda item: (not item[1]["bad"], -abs(item[1]["z"]), item[1]["site"]))
@@ -241,23 +275,28 @@ def outliers_answer(b: Builder) -> Answer:
         "Robust z = 0.6745 (value - median) / MAD against the narrowest of battery type, region "
         f"and fleet with at least five values; beyond {_THRESHOLD} is an outlier"
     )
-    selector = "|".join(sorted(w for w in wanted if w))
-    matcher = f'{{metric=~"{selector}"}}' if selector else ""
-    b.show(f"abs(fleetscope_site_outlier_score{matcher}) > {_THRESHOLD}")
-    if not judged:
+    if not compared:
         raise CannotAnswerError(
             "no site can be compared: a group needs at least five sites with a value"
         )
     count = len({row for row, _ in found})
+    whole = len(compared) == len(b.chosen)
     headline = f"{capital(sites_word(count) if count else 'no sites')} of {b.of_sites()} "
-    headline += f"differ{'s' if count == 1 else ''} from comparable ones"
+    if b.query.period is None:
+        headline += f"differ{'s' if count == 1 else ''} from comparable ones"
+    else:
+        headline += f"differed from comparable ones, {b.period.words or 'in the period'}"
     headline += f", {bad} for the worse." if count else "."
+    if b.query.period is not None and not whole:
+        headline += f" {capital(sites_word(len(compared)))} could be compared."
+    if b.coverage is not None and b.coverage.below(MOSTLY):
+        headline = f"{b.coverage.sentence()} {headline}"
     columns = (
         Column("status", "Status", "status"),
         Column("name", "Site"),
         Column("site", "Id"),
         Column("metric", "In"),
-        Column("value", "Value", "number", decimals=2),
+        Column("value", "Value" if b.query.period is None else "Mean", "number", decimals=2),
         Column("median", "Peers' median", "number", decimals=2),
         Column("unit", "Unit"),
         Column("z", "Robust z", "number", decimals=1),

@@ -10,7 +10,7 @@ from exporter.ask.answer import Answer, CannotAnswerError, Column, Table
 from exporter.ask.builder import MOSTLY, Builder, capital
 from exporter.ask.catalogue import CONDITIONS
 from exporter.ask.issue_events import Event
-from exporter.ask.query import What
+from exporter.ask.query import What, times_words
 from exporter.history.influxql import InfluxQL
 from exporter.model.text import duration_words, sites_word
 
@@ -43,12 +43,17 @@ async def events_answer(b: Builder, stored: InfluxQL) -> Answer:
         found = _of_conditions(b, found)
         what = " or ".join(CONDITIONS[c.name].label for c in b.query.conditions)
         verb = f"had {what}"
+        if b.query.times is not None:
+            verb += f" at least {times_words(b.query.times)}"
     else:
         found = [event for event in found if event.level >= least]
         verb = "had a critical issue" if least == 3 else "needed attention"
     by_site: dict[str, list[Event]] = {}
     for event in sorted(found, key=lambda e: (-e.level, not e.ongoing, -e.seconds, e.code)):
         by_site.setdefault(event.site, []).append(event)
+    if b.query.times is not None:
+        often = {site: sum(e.times for e in events) for site, events in by_site.items()}
+        by_site = {s: events for s, events in by_site.items() if often[s] >= b.query.times}
     order = sorted(
         by_site,
         key=lambda s: (
@@ -60,6 +65,8 @@ async def events_answer(b: Builder, stored: InfluxQL) -> Answer:
     shown_sites = order[: b.query.limit or 20]
     lines = [_event_line(b, event) for site in shown_sites for event in by_site[site]]
     going_on = sum(any(e.ongoing for e in by_site[site]) for site in order)
+    if b.query.times is not None and level is not None:
+        verb += ", as far as the stored windows tell times apart"
     reaches_now = event_log.reaches_now(b.view, period)
     headline = _headline(b, len(order), verb, going_on, at_end="" if reaches_now else " at the end")
     if order:

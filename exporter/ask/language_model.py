@@ -23,6 +23,7 @@ from exporter.ask.query import (
     EVENTS,
     ORDERS,
     SEVERITIES,
+    SHOWN_UNITS,
     WHAT_MEANINGS,
     Query,
     QueryError,
@@ -84,6 +85,8 @@ _PROPERTIES: dict[str, dict[str, Any]] = {
     "period": _nullable(_TEXT),
     "group_by": _nullable({"type": "string", "enum": list(ATTRIBUTES)}),
     "lasting": _nullable(_TEXT),
+    "times": _nullable({"type": "integer"}),
+    "unit": _nullable({"type": "string", "enum": list(SHOWN_UNITS)}),
     "events": _nullable({"type": "string", "enum": list(EVENTS)}),
 }
 SCHEMA = {
@@ -233,7 +236,7 @@ def _check_numbers(parameters: dict[str, list[str]], question: str) -> None:
     """Every number must stand in the question."""
     said = {_NUMBER_WORDS.get(word, word).replace(",", ".") for word in tokens(question)}
     said |= {number.replace(",", ".") for number in _NUMBER.findall(question)}
-    for name in ("where", "limit", "period", "lasting"):
+    for name in ("where", "limit", "period", "lasting", "times"):
         for text in parameters.get(name, ()):
             for number in _NUMBER.findall(text):
                 if number.replace(",", ".") not in said:

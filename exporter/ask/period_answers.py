@@ -17,6 +17,7 @@ from exporter.ask.comparisons import members
 from exporter.ask.duration_answers import lasting_answer
 from exporter.ask.event_answers import events_answer
 from exporter.ask.metric_history import History
+from exporter.ask.past_outliers import past_outliers
 from exporter.ask.query import Comparison, Query, What
 from exporter.ask.statements import no_answer
 from exporter.ask.timeline_answer import timeline_answer
@@ -30,7 +31,7 @@ MOST_POINTS = 20_000
 _WITH_COURSE = (What.HISTORY, What.VALUE, What.COMPARE, What.SITE)
 _OF_GROUPS = (What.VALUE, What.COMPARE, What.HISTORY)
 _NOW_ONLY = (
-    *(What.OUTLIERS, What.EXPLAIN, What.SINCE, What.HELP, What.CONTACT, What.CELLS),
+    *(What.EXPLAIN, What.SINCE, What.HELP, What.CONTACT, What.CELLS),
     What.FORECAST,
 )
 
@@ -47,16 +48,14 @@ async def answer_past(
     b = Builder(view, query)
     if not b.chosen:
         raise b.nothing_to_ask()
-    if query.what in _NOW_ONLY:
-        raise CannotAnswerError(
-            f"{query.what.value} is answered for now only; ask it without a period, or ask for the "
-            "history of a metric"
-        )
+    _refuse_now_only(query)
     if stored is None:
         raise CannotAnswerError(
             "the past is not known: no InfluxDB is configured (FLEETSCOPE_INFLUXDB_URL)", status=503
         )
     await _observe(b, stored)
+    if query.what is What.OUTLIERS:
+        return await past_outliers(b, stored, _active(view))
     if query.what is What.TIMELINE:
         return await timeline_answer(b, stored, alerts)
     if query.what is What.WHICH and query.lasting is not None:
@@ -74,6 +73,17 @@ async def answer_past(
     if query.what is What.SITE and not query.metrics:
         return await _site(b, stored)
     return await _history(b, stored)
+
+
+def _refuse_now_only(query: Query) -> None:
+    if query.what in _NOW_ONLY:
+        raise CannotAnswerError(
+            f"{query.what.value} is answered for now only; ask it without a period, or ask for the "
+            "history of a metric"
+        )
+    counted = query.what is What.WHICH and query.conditions and not query.comparisons
+    if query.times is not None and (query.lasting is not None or not counted):
+        raise CannotAnswerError("how often is known of issues only; name one, such as offline")
 
 
 async def _observe(b: Builder, stored: InfluxQL) -> None:

@@ -24,6 +24,8 @@ SEVERITIES = ("info", "warning", "critical")
 LARGEST_LIMIT = 10_000
 LONGEST_SECONDS = 3.2e9
 MOST_PARTS = 50
+MOST_TIMES = 1000
+SHOWN_UNITS = ("°F", "kW", "MWh", "mV")
 
 
 class QueryError(Exception):
@@ -212,6 +214,10 @@ class Query:
         The label or number of one cell, or its pack and number such as ``3/12``.
     lasting : Lasting or None
         How long conditions must have held at a stretch.
+    times : int or None
+        How often at least conditions must have begun to hold in the period.
+    unit : str or None
+        A unit in which values are shown, such as °F; None for their own.
     """
 
     what: What
@@ -231,6 +237,8 @@ class Query:
     events: str | None = None
     cell: str | None = None
     lasting: Lasting | None = None
+    times: int | None = None
+    unit: str | None = None
 
     def __post_init__(self) -> None:
         for metric in self.metrics:
@@ -245,6 +253,10 @@ class Query:
             raise QueryError(f"cannot group by {self.group_by!r}; by {', '.join(ATTRIBUTES)}")
         if self.events is not None and self.events not in EVENTS:
             raise QueryError(f"there are no events {self.events!r}; one of {', '.join(EVENTS)}")
+        if self.times is not None and not 1 <= self.times <= MOST_TIMES:
+            raise QueryError(f"times={self.times}; expected 1 to {MOST_TIMES}")
+        if self.unit is not None and self.unit not in SHOWN_UNITS:
+            raise QueryError(f"cannot show {self.unit[:20]!r}; one of {', '.join(SHOWN_UNITS)}")
         parts = (self.filters, self.conditions, self.comparisons, self.metrics)
         if any(len(part) > MOST_PARTS for part in parts):
             raise QueryError(f"more than {MOST_PARTS} filters, conditions or metrics of a kind")
@@ -271,6 +283,8 @@ class Query:
             "group_by",
             "events",
             "cell",
+            "times",
+            "unit",
         ):
             if getattr(self, name):
                 plain[name] = getattr(self, name)
@@ -367,6 +381,32 @@ def moment_words(moment: datetime) -> str:
     return moment.strftime("%Y-%m-%d %H:%M")
 
 
+def times_words(count: int) -> str:
+    """``twice``, ``3 times``."""
+    return {1: "once", 2: "twice"}.get(count, f"{count} times")
+
+
+_SUBJECTS = {
+    What.STATUS: "summary of the fleet",
+    What.ATTENTION: "sites that need attention",
+    What.RANK: "sites in order",
+    What.SITE: "details",
+    What.COMPARE: "comparison",
+    What.OUTLIERS: "outliers",
+    What.WHICH: "sites",
+    What.EXPLAIN: "every deduction",
+    What.SINCE: "since when",
+    What.HISTORY: "history",
+    What.VALUE: "value",
+    What.COST: "cost",
+    What.TIMELINE: "what happened",
+    What.CONTACT: "where, and whom to call",
+    What.CELLS: "single cells",
+    What.ALERTS: "alerts",
+    What.SILENCES: "what is silenced",
+    What.FORECAST: "when it is reached",
+    What.HELP: "what can be answered",
+}
 _SEVERITY_WORDS = {"critical": "with a critical issue", "warning": "with a warning or worse"}
 
 
@@ -381,27 +421,7 @@ def in_words(query: Query, titles: dict[str, str] | None = None) -> str:
     titles = titles or {}
     names = [titles.get(site, site) for site in query.sites]
     metrics = [METRICS[m].label for m in query.metrics]
-    subject = {
-        What.STATUS: "summary of the fleet",
-        What.ATTENTION: "sites that need attention",
-        What.RANK: "sites in order",
-        What.SITE: "details",
-        What.COMPARE: "comparison",
-        What.OUTLIERS: "outliers",
-        What.WHICH: "sites",
-        What.EXPLAIN: "every deduction",
-        What.SINCE: "since when",
-        What.HISTORY: "history",
-        What.VALUE: "value",
-        What.COST: "cost",
-        What.TIMELINE: "what happened",
-        What.CONTACT: "where, and whom to call",
-        What.CELLS: "single cells",
-        What.ALERTS: "alerts",
-        What.SILENCES: "what is silenced",
-        What.FORECAST: "when it is reached",
-        What.HELP: "what can be answered",
-    }[query.what]
+    subject = _SUBJECTS[query.what]
     parts = ["number of " + subject if query.count else subject]
     if metrics:
         parts.append(("of " if query.what is not What.RANK else "by ") + ", ".join(metrics))
@@ -410,13 +430,7 @@ def in_words(query: Query, titles: dict[str, str] | None = None) -> str:
     if names:
         parts.append(("for " if query.what is not What.COMPARE else "of ") + ", ".join(names))
     parts += _tests_in_words(query)
-    if query.lasting:
-        how = (
-            OPERATORS[query.lasting.operator]
-            .replace("above", "more than")
-            .replace("below", "less than")
-        )
-        parts.append(f"for {how} {duration_words(query.lasting.seconds)}")
+    parts += _how_long_in_words(query)
     parts += [
         f"{f.attribute.replace('_', ' ')} {'not ' if f.negate else ''}{f.value}"
         for f in query.filters
@@ -435,9 +449,25 @@ def in_words(query: Query, titles: dict[str, str] | None = None) -> str:
         parts.append(f"issues that {'began' if query.events == 'begun' else query.events}")
     if query.cell:
         parts.append(f"cell {query.cell}")
+    if query.unit:
+        parts.append(f"in {query.unit}")
     if query.with_cost:
         parts.append("and its cost")
     return ", ".join(parts)
+
+
+def _how_long_in_words(query: Query) -> list[str]:
+    parts = []
+    if query.lasting:
+        how = (
+            OPERATORS[query.lasting.operator]
+            .replace("above", "more than")
+            .replace("below", "less than")
+        )
+        parts.append(f"for {how} {duration_words(query.lasting.seconds)}")
+    if query.times:
+        parts.append(f"at least {times_words(query.times)}")
+    return parts
 
 
 def _tests_in_words(query: Query) -> list[str]:

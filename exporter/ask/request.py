@@ -44,6 +44,8 @@ PARAMETERS = {
     "events": "Of a timeline only the issues that have begun or ended",
     "cell": "Only the cell of this number, or of this pack and number such as 3/12, of what=cells",
     "lasting": "How long conditions must have held at a stretch, such as >2h or <10m",
+    "times": "How often at least conditions began to hold in the period, of what=which",
+    "unit": "A unit that values are shown in, such as °F or kW",
     "group_by": "An attribute whose values are compared instead of sites, such as region",
 }
 
@@ -111,6 +113,9 @@ def query_from(
     limit = one("limit")
     if limit is not None and not re.fullmatch(r"\d{1,5}", limit):
         raise QueryError(f"limit={limit[:40]} is not a whole number")
+    times = one("times")
+    if times is not None and not re.fullmatch(r"\d{1,4}", times):
+        raise QueryError(f"times={times[:40]} is not a whole number")
     filters = (filter_from(text) for text in parameters.get("filter", ()))
     chosen: dict[str, Any] = {
         "sites": tuple(dict.fromkeys(directory.find(s) for s in parameters.get("site", ()))),
@@ -132,6 +137,8 @@ def query_from(
         events=word("events"),
         cell=one("cell"),
         lasting=lasting_from(lasting) if (lasting := one("lasting")) else None,
+        times=int(times) if times else None,
+        unit=one("unit"),
         **chosen,
     )
 

@@ -64,6 +64,7 @@ _TABLE = (
     Option("condition", ("--condition",), "Such as hot or !offline.", "several", "conditions"),
     Option("where", ("--where",), "Such as 'soh<85'.", "several"),
     Option("lasting", ("--lasting",), "How long conditions held at a stretch: >2h or <10m."),
+    Option("times", ("--times",), "Conditions began at least so often in the period.", "count"),
     Option("metric", ("--metric", "--by"), "What to go by.", "text", "metrics"),
     Option("since", ("--since",), "Such as 7d, monday, 13:10, 'this week' or 2026-03-01."),
     Option("until", ("--until",), "Where the period ends; now."),
@@ -99,12 +100,13 @@ COMMANDS = {
         Words("site", "Ids, names or parts.", 1, 1000, "sites"),
     ),
     "outliers": Command(
-        "Sites that differ from comparable ones by more than 3.5 robust standard deviations.",
-        (*_OUT, *_CHOICE, "metric"),
+        "Sites that differ from comparable ones by more than 3.5 robust standard deviations; with "
+        "--since, by their means over a period.",
+        (*_OUT, *_CHOICE, *_PERIOD, "metric"),
     ),
     "which": Command(
         "Sites that meet conditions, such as --condition hot --where 'soc<20'.",
-        (*_OUT, *_CHOICE, *_PERIOD, "condition", "where", "any_of", "lasting"),
+        (*_OUT, *_CHOICE, *_PERIOD, "condition", "where", "any_of", "lasting", "times"),
     ),
     "site": Command(
         "One site in detail; with --since, how it did.",

@@ -17,7 +17,17 @@ def compact(query: Query) -> str:
     parts += [f"?{c}" for c in query.conditions]
     parts += [f"?{c}" for c in query.comparisons]
     parts += [f"#{m}" for m in query.metrics]
-    for name in ("order", "limit", "severity", "group_by", "events", "cell", "lasting"):
+    for name in (
+        "order",
+        "limit",
+        "severity",
+        "group_by",
+        "events",
+        "cell",
+        "lasting",
+        "times",
+        "unit",
+    ):
         if getattr(query, name):
             parts.append(f"{name}={getattr(query, name)}")
     parts += [name for name in ("any_of", "count", "with_cost") if getattr(query, name)]

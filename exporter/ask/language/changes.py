@@ -34,6 +34,7 @@ _HIGH = {
     "grid_frequency": "off_frequency",
     "grid_voltage": "off_voltage",
 }
+_TURNED = {"highest": "lowest", "lowest": "highest"}
 _PART = {
     "battery": ("battery_problem", "battery_score"),
     "grid": ("grid_problem", "grid_score"),
@@ -103,6 +104,16 @@ def states_to_powers(parts: Parts, *_: Any) -> None:
     """The power that flows."""
     parts.metrics += [STATES[state][1] for state in parts.states]
     parts.states = []
+
+
+def states_to_order(parts: Parts, *_: Any) -> None:
+    """Sites in the order of the power that flows, by its sign."""
+    if len(parts.states) != 1 or parts.not_states:
+        raise GrammarError("the most of what? Name one direction, such as 'who imports the most?'")
+    (state,) = parts.states
+    if STATES[state][2] == "<":
+        parts.orders = {_TURNED.get(order, order) for order in parts.orders}
+    states_to_powers(parts)
 
 
 def states_to_tests(parts: Parts, *_: Any) -> None:
@@ -206,6 +217,7 @@ CHANGES: dict[str, Change] = {
         level_to_energy,
         states_to_energies,
         states_to_powers,
+        states_to_order,
         states_to_tests,
         adjectives_to_conditions,
         lacking_to_conditions,

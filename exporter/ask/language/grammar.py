@@ -13,6 +13,7 @@ from exporter.ask.language.slots import Sorter
 from exporter.ask.language.tagging import Tagged
 from exporter.ask.query import LARGEST_LIMIT, Query, What
 
+_IN_A_UNIT = {What.VALUE, What.HISTORY, What.COMPARE, What.RANK}
 _LISTS = {What.RANK, What.WHICH, What.ATTENTION}
 _FIELDS = (
     "sites",
@@ -26,8 +27,9 @@ _FIELDS = (
     "period",
     "group_by",
     "lasting",
+    "times",
 )
-_STORED_AS = {"order": "orders", "group_by": "groups", "period": "periods"}
+_STORED_AS = {"order": "orders", "group_by": "groups", "period": "periods", "times": "repeats"}
 
 
 class Grammar:
@@ -152,6 +154,7 @@ def _query(rule: Rule, parts: Parts) -> Query:
         "events": parts.events,
         "cell": parts.cell,
         "lasting": parts.lasting[0] if parts.lasting else None,
+        "times": parts.repeats[0] if parts.repeats else None,
     }
     takes, drops = rule.takes.split(), rule.drops.split()
     kept = {name: value for name, value in given.items() if name not in drops}
@@ -164,4 +167,9 @@ def _query(rule: Rule, parts: Parts) -> Query:
     any_of = parts.any_of and tests > 1 and "any_of" not in drops
     if rule.ask is What.HELP:
         return Query(What.HELP)
+    # A comparison has used its own unit.
+    if parts.unit is not None:
+        if rule.ask not in _IN_A_UNIT or not kept.get("metrics"):
+            raise GrammarError(f"{rule.ask.value} is not given in {parts.unit}; leave it out")
+        kept["unit"] = parts.unit
     return Query(what=rule.ask, any_of=any_of, count=parts.count, with_cost=parts.with_cost, **kept)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from exporter.ask.catalogue import CONDITIONS, METRICS
+from exporter.ask.display_units import DISPLAY_UNITS
 from exporter.ask.language.rules import FORECASTS, REASONS
 from exporter.ask.query import Comparison, Condition, Filter, Lasting, Period
 
@@ -51,7 +52,7 @@ OPPOSITE = {">": "<=", "<": ">="}
 _COUNTED = {"cycles", "charged_energy", "discharged_energy", "capacity", "stored_energy"}
 _FILLED = (
     *("sites", "filters", "conditions", "comparisons", "tests", "metrics", "order", "severity"),
-    *("period", "group", "parts", "intents", "lasting"),
+    *("period", "group", "parts", "intents", "lasting", "repeats"),
 )
 
 
@@ -88,6 +89,7 @@ class Parts:
     not_states: set[str] = field(default_factory=set)
     adjectives: list[tuple[str, str]] = field(default_factory=list)
     units: list[str] = field(default_factory=list)
+    repeats: list[int] = field(default_factory=list)
     lacking: list[str] = field(default_factory=list)
     refused: list[str] = field(default_factory=list)
     loose: str = ""
@@ -113,6 +115,19 @@ class Parts:
     def period(self) -> Period | None:
         """The period."""
         return self.periods[0] if self.periods else None
+
+    def _own_units(self) -> set[str]:
+        """Units of what is asked for, and those that it can be shown in."""
+        own = {METRICS[metric].unit for metric in self.metrics} | {"kWh"}
+        return own | {name for name, unit in DISPLAY_UNITS.items() if unit.of in own}
+
+    @property
+    def unit(self) -> str | None:
+        """The unit that values are shown in, where it is not their own."""
+        asked = {METRICS[metric].unit for metric in self.metrics}
+        return next(
+            (u for u in self.units if u in DISPLAY_UNITS and DISPLAY_UNITS[u].of in asked), None
+        )
 
     @property
     def tests(self) -> bool:
@@ -175,7 +190,7 @@ class Parts:
             "state": self.states,
             "adjective": self.adjectives,
             "refuse": self.refused,
-            "unit": self.units,
+            "unit": set(self.units) - self._own_units(),
             "loose_number": self.loose,
             "loose_comparison": "op" in self.words and not self.comparisons,
             "loose_attribute": self.attribute,

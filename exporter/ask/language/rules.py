@@ -99,7 +99,15 @@ RULES: dict[str, tuple[Rule, ...]] = {
         R("top|first !order !attention measured", do="order=highest"),
         R("top|first !order !attention", do="order=best"),
         # How much is it producing: the power itself, not whether there is any.
-        R("state amount|mean !tests period", do="states_to_energies"),
+        # Who imports the most: in the order of the power, or of the energy of a period.
+        R("state order:highest|order:lowest !tests !metrics period", do="states_to_energies"),
+        R(
+            "state order:lowest !tests !metrics",
+            no="the least of what? Name a metric, such as grid power",
+        ),
+        R("state order:highest !tests !metrics", do="states_to_order"),
+        R("state amount|mean|energy !tests period", do="states_to_energies"),
+        R("state amount and unit", no="one question at a time, please"),
         R("state amount|mean !tests", do="states_to_powers"),
         R("state", do="states_to_tests"),
         R("adjective", do="adjectives_to_conditions"),
@@ -425,13 +433,14 @@ RULES: dict[str, tuple[Rule, ...]] = {
     "which": (
         # "The score went down" is about the score, "the site went down" about the site.
         R("metrics went_offline", no="ask for the history of a metric, or which sites are offline"),
-        R("!mean !fine only_levels", do="-metrics"),
+        R("!mean !fine only_levels !order:lowest !order:highest", do="-metrics"),
         R("severity", no="a severity does not go with a condition in one question"),
         R("one_metric !order", ask=What.VALUE, takes=f"sites filters {TESTS} metrics"),
         R("order !period", go="rank"),
         R("group", ask=What.VALUE, takes=f"filters {TESTS} group_by"),
         R("past_compared !period", do="today_or_seven_days"),
-        R("", ask=What.WHICH, takes=f"sites filters {TESTS} limit period lasting"),
+        R("repeats !period", no="how often in which period? Name one, such as today"),
+        R("", ask=What.WHICH, takes=f"sites filters {TESTS} limit period lasting times"),
     ),
     "value": (
         R("many_metrics", do="-metric:score"),

@@ -99,9 +99,8 @@ class Sorter:
         found.lasting = self._durations()
         found.severity = "critical" if self._take("severity") else None
         found.groups = self._take("group")
-        own = {METRICS[metric].unit for metric in found.metrics} | {"kWh"}
-        own |= {unit for unit, wanted in _SCALE if wanted in own}
-        found.units = [unit for unit in self._take("unit") if unit not in own]
+        found.units = self._take("unit")
+        found.repeats = self._repeats()
         loose = self._take("number")
         found.loose = "" if found.cell is not None and len(loose) == 1 else next(iter(loose), "")
         found.attribute = self._loose_attribute(found.groups)
@@ -235,6 +234,12 @@ class Sorter:
         self._items = [i for i in self._items if i.kind != "lasting"]
         if len(found) > 1:
             raise GrammarError("one duration at a time, please")
+        return found
+
+    def _repeats(self) -> list[int]:
+        """How often something happened: ``twice``, ``three times``."""
+        found = [int(i.value) for i in self._items if i.kind == "repeat"]
+        self._take("repeat")
         return found
 
     def _by_metric(self) -> bool:

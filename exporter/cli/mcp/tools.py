@@ -177,8 +177,8 @@ TOOLS = {
     ),
     "outliers": Tool(
         "Unusual sites",
-        "Sites beyond 3.5 robust standard deviations of comparable ones.",
-        ("metric", "filters", "limit"),
+        "Sites beyond 3.5 robust standard deviations of comparable ones; with a period, by means.",
+        ("metric", "filters", *_PERIOD, "limit"),
         fixed={"what": "outliers"},
     ),
     "since_when": Tool(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from exporter.ask.query import EVENTS, ORDERS, SEVERITIES, WHAT_MEANINGS
+from exporter.ask.query import EVENTS, ORDERS, SEVERITIES, SHOWN_UNITS, WHAT_MEANINGS
 from exporter.ask.request import PARAMETERS
 from exporter.serve.api.problems import MEDIA_TYPE
 
@@ -15,6 +15,7 @@ _CLOSED = {
     "order": list(ORDERS),
     "severity": list(SEVERITIES),
     "events": list(EVENTS),
+    "unit": list(SHOWN_UNITS),
 }
 EXAMPLE = {
     "query": {"what": "which", "conditions": ["low_soh"], "filters": ["region:yorkshire"]},

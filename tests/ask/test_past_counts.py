@@ -1,0 +1,76 @@
+"""How often issues began in a period, and who differed from comparable sites in it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from exporter.ask.answer import CannotAnswerError
+from tests.ask.conftest import WALL, judged
+from tests.ask.test_past_observed import ask
+from tests.serve.api.influx import Influx, influx
+
+pytestmark = pytest.mark.stack
+
+BEGUN = WALL - 7200
+# Site, and the seconds before now at which it is away: Beta twice, Gamma once.
+AWAY = {"site_beta": ((6600, 6300), (3000, 2700)), "site_gamma": ((3000, 2700),)}
+HOT = "depot_south"
+
+
+def lines() -> Iterator[str]:
+    for number, site in enumerate(judged().fleet.sites):
+        celsius = 41.0 if site.id == HOT else 25.0 + 0.1 * number
+        for second in range(int(BEGUN), int(WALL), 10):
+            stamp = second * 1000
+            spells = AWAY.get(site.id, ())
+            since = next((WALL - a for a, b in spells if WALL - a <= second < WALL - b), None)
+            yield f"site,site={site.id} online={float(since is None)} {stamp}"
+            yield f"battery,site={site.id},device=b temperature_c={celsius} {stamp}"
+            if since is not None:
+                yield (
+                    f"issue,site={site.id},code=site_offline active=1,severity=3,"
+                    f'since={since},sentence="It does not answer" {stamp}'
+                )
+        for begin, end in AWAY.get(site.id, ()):
+            yield (
+                f"issue,site={site.id},code=site_offline active=0,severity=3,"
+                f'since={WALL - begin},sentence="It does not answer" {int(WALL - end) * 1000}'
+            )
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Influx]:
+    with influx(tmp_path_factory.mktemp("influx")) as made:
+        made.write(list(lines()))
+        yield made
+
+
+def test_sites_that_were_offline_twice(server: Influx) -> None:
+    once = ask(server, "which sites were offline in the last 2 hours")
+    assert {"site_beta", "site_gamma"} <= set(once.sites)
+    twice = ask(server, "which sites were offline twice in the last 2 hours")
+    assert twice.sites == ("site_beta",)
+    assert "at least twice" in twice.headline
+    assert "at least twice" in twice.understood
+    often = ask(server, "which sites were offline three times in the last 2 hours")
+    assert often.sites == ()
+    assert "at least 3 times" in often.headline
+
+
+def test_a_site_that_stood_out(server: Influx) -> None:
+    answer = ask(server, "which sites were outliers in temperature in the last 2 hours")
+    assert answer.sites == (HOT,)
+    (line,) = answer.tables[0].rows
+    assert line["value"] == pytest.approx(41.0)
+    assert line["z"] > 3.5
+    assert "1 for the worse" in answer.headline
+    assert answer.coverage is not None
+    asked_of_one = ask(server, "was harbour an outlier in temperature in the last 2 hours")
+    assert asked_of_one.sites == ()
+
+
+def test_time_that_was_not_observed_has_no_outliers(server: Influx) -> None:
+    with pytest.raises(CannotAnswerError, match="no site can be compared"):
+        ask(server, "who was an outlier yesterday")
