@@ -102,7 +102,7 @@ def started(folder: Path, database: Influx, log: str):  # type: ignore[no-untype
 
 
 def plan(service: ServiceProcess) -> dict:  # type: ignore[type-arg]
-    found = json.loads(service.get("/api/v1/plan?site=alpha")[1])
+    found = json.loads(service.get("/api/v1/plan?site=alpha", ENOUGH_SECONDS)[1])
     return found if isinstance(found, dict) else {}
 
 
@@ -129,11 +129,14 @@ def test_a_running_exporter_plans_orders_and_judges_pv_and_stands_after_a_restar
         found = plan(service)
         assert found["summary"]["saving"] > 0.5
         assert open_orders[-1]["issuer"] == "planner"
-        forecast = json.loads(service.get("/api/v1/forecast?site=alpha&quantity=load")[1])
+        of_load = "site=alpha&quantity=load"
+        forecast = json.loads(service.get(f"/api/v1/forecast?{of_load}", ENOUGH_SECONDS)[1])
         assert len(forecast["starts"]) >= 140
         span = f"since={HOUR - 3 * 86_400}&until={HOUR}"
         path = f"/api/v1/energy?site=alpha&{span}"
-        energy = until(lambda: json.loads(service.get(path)[1]).get("pv"), ENOUGH_SECONDS)
+        energy = until(
+            lambda: json.loads(service.get(path, ENOUGH_SECONDS)[1]).get("pv"), ENOUGH_SECONDS
+        )
         assert energy["by_weather"]
         assert energy["performance_ratio"] > 0.3
         status, answer = ask(
