@@ -444,6 +444,19 @@ class Simulator:
             sun_elevation=float(self._sun.elevation_at(self.time)[row]),
         )
 
+    def powers(self) -> dict[str, Floats]:
+        """Power of each flow in W, shape (sites,).
+
+        PV is one figure here; battery power is positive when charging, grid power when importing.
+        """
+        flow = self._flow
+        return {
+            "pv": flow.pv_ac + flow.pv_dc,
+            "load": flow.load.copy(),
+            "grid": flow.grid.copy(),
+            "battery": flow.battery.copy(),
+        }
+
     def started_at(self) -> datetime:
         """When the simulation began, UTC."""
         return datetime.fromtimestamp(self.start, UTC)

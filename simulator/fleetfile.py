@@ -123,7 +123,7 @@ def _modbus(site: Site, modbus_url: str | None) -> dict[str, Any]:
     if modbus_url is None or site.protocol not in ("modbus", "sunspec"):
         return {}
     if site.protocol == "modbus":
-        return {"driver": "modbus-tcp", "api_endpoint": modbus_url}
+        return {"driver": "modbus-tcp", "api_endpoint": modbus_url} | _dispatch(site)
     units = [1] if site.solar.coupling == "dc" else [1, 2]
     return {"driver": "sunspec", "api_endpoint": modbus_url, "sunspec": {"units": units}}
 
@@ -159,7 +159,17 @@ def secrets(
 def _mqtt(site: Site, mqtt_url: str | None) -> dict[str, Any]:
     if mqtt_url is None or site.protocol != "mqtt":
         return {}
-    return {"driver": "venus-mqtt", "api_endpoint": mqtt_url, "portal": portal_of(site)}
+    read_by = {"driver": "venus-mqtt", "api_endpoint": mqtt_url, "portal": portal_of(site)}
+    return read_by | _dispatch(site)
+
+
+def _dispatch(site: Site) -> dict[str, Any]:
+    """What the site may be ordered to do; only where its protocol can write a set-point."""
+    if not site.dispatch:
+        return {}
+    most_kw = min(site.inverter_kw, site.battery.max_c_rate * site.battery.capacity_kwh)
+    powers = {"max_charge_kw": round(most_kw, 1), "max_discharge_kw": round(most_kw, 1)}
+    return {"dispatch": {"enabled": True, **powers, "soc_floor": site.battery.min_soc}}
 
 
 def truth(scenario: Scenario) -> dict[str, Any]:

@@ -118,6 +118,7 @@ class Site(Strict):
     interval_seconds: int | None = Field(default=None, ge=1)
     protocol: Protocol = "http"
     fleet_kind: Literal["ess", "bess"] = "ess"
+    dispatch: bool = False
     tags: list[str] = Field(default_factory=list)
     faults: list[FaultPlan] = Field(default_factory=list)
 
@@ -266,5 +267,6 @@ def _repeat(template: Site, number: int, seed: int) -> Site:
             "faults": [],
             # One site each speaks these, on ports and units of its own.
             "protocol": template.protocol if template.protocol == "mqtt" else "http",
+            "dispatch": False,
         }
     )

@@ -86,7 +86,8 @@ def inputs_of(
     tariffs: TariffFile,
     prices: Mapping[str, Prices],
 ) -> PlanInputs | None:
-    """What the plan of a site is made of; None without a battery, a tariff or a load.
+    """What the plan of a site is made of; None without a battery, a tariff, a load
+    or a grid.
 
     Parameters
     ----------
@@ -101,7 +102,8 @@ def inputs_of(
     named, load = tariffs.of(site), forecasts.get("load")
     planning = tariffs.planning
     battery = battery_of(site, planning)
-    if named is None or load is None or battery is None:
+    # Off the grid nothing is bought, so that no hour is better than another.
+    if named is None or load is None or battery is None or site.off_grid:
         return None
     times = SLOT_SECONDS * np.arange(load.first, load.first + HORIZON_SLOTS, dtype=np.float64)
     zone = zone_of_site(site)

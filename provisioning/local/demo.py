@@ -12,6 +12,7 @@ from pathlib import Path
 from rich.console import Console
 
 from provisioning.local import servers
+from provisioning.local.orders import order_both_ways
 from provisioning.local.run import (
     Run,
     addresses,
@@ -70,6 +71,7 @@ def demo(console: Console, *, scenario: str, usual_ports: bool = True) -> int:
                 "[yellow]![/] Grafana is left out: none in PATH, and GRAFANA_HOME names none."
             )
         with run.stack(found, scenario=scenario, grafana=grafana, usual_ports=usual_ports) as stack:
+            order_both_ways(stack)
             pages = {name: p.url + (p.page or "") for name, p in stack.programs.items()}
             console.print(addresses(pages))
             end = "" if seconds is None else f" It ends by itself after {seconds:.0f} s."

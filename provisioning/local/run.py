@@ -20,6 +20,7 @@ from provisioning.alertmanager.render import SettingsError
 from provisioning.local import servers
 from provisioning.local.lock import AlreadyRunningError, RunLock
 from provisioning.local.stack import (
+    PYTHON_ENVIRONMENT,
     ROOT,
     FolderInUseError,
     NotReadyError,
@@ -117,6 +118,7 @@ class Run:
             try:
                 # It would find no site and no InfluxDB yet, and call the sites offline.
                 stack.supervisor.start(later={"exporter"})
+                past = _past_of(stack)
                 lock.publish(
                     {
                         "process_id": os.getpid(),
@@ -126,6 +128,8 @@ class Run:
                 )
                 for name, program in stack.programs.items():
                     if name == "exporter":
+                        # Its first forecasts are made of what is stored by then.
+                        self._wait_for_past(past)
                         stack.supervisor.start_program(name)
                     self._wait_ready(stack, name, program.port)
                 yield stack
@@ -153,6 +157,12 @@ class Run:
             waited = stack.wait_ready(name, pause=self.pause)
         self.console.print(f"[green]✓[/] {title:<16} port {port:<6} {waited:5.1f} s")
 
+    def _wait_for_past(self, past: subprocess.Popen[bytes] | None) -> None:
+        while past is not None and past.poll() is None:
+            self.pause(0.05)
+        if past is not None and past.returncode:
+            self.console.print("[yellow]![/] The sites have no past, so there are no forecasts.")
+
     def _stop(self, stack: Stack) -> None:
         self.console.print("Stopping: the exporter first, then the rest.")
         left = stack.supervisor.stop()
@@ -161,6 +171,25 @@ class Run:
             self.console.print(f"[red]✗[/] Still running: {names}")
         else:
             self.console.print("[green]✓[/] Nothing is left running.")
+
+
+def _past_of(stack: Stack) -> subprocess.Popen[bytes] | None:
+    """Begin to write the past of the sites; it ends by itself, with this process at the latest."""
+    influxdb = stack.url("influxdb")
+    if influxdb is None:
+        return None
+    with (stack.supervisor.logs / "past.log").open("wb") as log:
+        return subprocess.Popen(
+            [
+                *(sys.executable, "-S", "-E", str(END_WITH_PARENT), str(os.getpid())),
+                *(sys.executable, "-m", "provisioning.local.past"),
+                *("--scenario", stack.scenario, "--influxdb", influxdb),
+            ],
+            cwd=ROOT,
+            env={**os.environ, **PYTHON_ENVIRONMENT},
+            stdout=log,
+            stderr=log,
+        )
 
 
 def _working_directory(process_id: int) -> Path | None:

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import yaml
@@ -23,6 +23,7 @@ from provisioning.local.web import RequestError, get
 ROOT = Path(__file__).parents[2]
 PROVISIONING = ROOT / "provisioning"
 HOME_DASHBOARD = ROOT / "grafana" / "dashboards" / "Fleet" / "fleetscope-overview.json"
+TARIFFS = Path(__file__).with_name("tariffs.yaml")
 MARK = ".fleetscope-run"
 READY_SECONDS = 120.0
 # The oldest Alertmanager that this runs; what it reads, later ones read too.
@@ -64,6 +65,8 @@ class Stack:
     programs: Mapping[str, Program]
     supervisor: Supervisor
     scenario: str
+    token: str = field(default="", repr=False)
+    """Whatever changes state at the exporter needs it."""
 
     def url(self, name: str) -> str | None:
         """Base address of a program, None if it is left out."""
@@ -187,7 +190,8 @@ def build(
     urls = {program.name: program.url for program in programs}
     if grafana is not None:
         urls["grafana"] = f"http://{LOOPBACK}:{grafana_port}"
-    programs.append(_exporter(folder, exporter_port, urls))
+    token = secrets.token_urlsafe(18)
+    programs.append(_exporter(folder, exporter_port, urls, token))
     if grafana is not None:
         programs.append(_grafana(folder, grafana, grafana_port, urls))
     stack = Stack(
@@ -195,6 +199,7 @@ def build(
         programs={program.name: program for program in programs},
         supervisor=Supervisor(folder, ports.pick(9001), programs),
         scenario=scenario,
+        token=token,
     )
     subprocess.run(
         [
@@ -324,7 +329,7 @@ def _alertmanager(folder: Path, executable: Path, port: int, grafana_port: int) 
     )
 
 
-def _exporter(folder: Path, port: int, urls: Mapping[str, str]) -> Program:
+def _exporter(folder: Path, port: int, urls: Mapping[str, str], token: str) -> Program:
     environment = dict(PYTHON_ENVIRONMENT)
     environment["FLEETSCOPE_SITE_SECRETS_FILE"] = str(folder / "site-secrets.yaml")
     for name in ("alertmanager", "grafana", "prometheus"):
@@ -334,6 +339,12 @@ def _exporter(folder: Path, port: int, urls: Mapping[str, str]) -> Program:
         environment["FLEETSCOPE_INFLUXDB_URL"] = urls["influxdb"]
         environment["FLEETSCOPE_INFLUXDB_API"] = "v1"
         environment["FLEETSCOPE_QUEUE_DIR"] = str(folder / "queue")
+        environment["FLEETSCOPE_FORECASTS"] = "true"
+        environment["FLEETSCOPE_TARIFFS"] = str(TARIFFS)
+    # Orders are judged and kept, and reach no device.
+    environment["FLEETSCOPE_DISPATCH"] = "dry"
+    environment["FLEETSCOPE_DISPATCH_JOURNAL"] = str(folder / "orders.sqlite")
+    environment["FLEETSCOPE_CHANGE_TOKEN"] = token
     return Program(
         name="exporter",
         command=[

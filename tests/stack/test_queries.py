@@ -7,15 +7,18 @@ import re
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import pytest
 import yaml
 
+from exporter.energy.forecasts import KEPT_AT
 from exporter.model.levels import RAW
 from exporter.model.quantities import QUANTITIES
 from grafana.generate import all_panels
 from grafana.kit.levels import CADENCE, DETAILS
+from provisioning.local.orders import order_both_ways
 from provisioning.local.stack import ROOT, Stack
 from provisioning.local.web import get_json
 from simulator.scenario import SCENARIOS
@@ -31,14 +34,8 @@ COMPANIONS = tuple(site["id"] for site in DEMO["companions"])
 # (dashboard, panel, refId or * for all of them): why the demo may have no answer.
 MAY_BE_EMPTY = {
     ("collection", "Queues of projects", "*"): "no project of the demo has a database of its own",
-    ("dispatch-orders", "*", "*"): "the demo takes no orders",
-    ("dispatch-plant", "*", "*"): "no site of the demo takes orders",
-    ("energy-forecast", "*", "*"): "the demo makes no forecasts",
-    ("energy-plan", "*", "*"): "the demo makes no plans",
-    ("energy-home", "PV of the period", "*"): "the demo is younger than a quarter hour",
-    ("energy-home", "Load of the period", "*"): "the demo is younger than a quarter hour",
-    ("energy-home", "PV production", "*"): "the demo makes no forecasts",
-    ("energy-home", "Demand", "*"): "the demo makes no forecasts",
+    ("dispatch-orders", "Wanted, allowed, measured", "*"): "the demo's orders are dry",
+    ("dispatch-orders", "What became of orders", "A"): "no order need end while the test runs",
     ("collection", "Backlog", "A"): "nothing waits while InfluxDB accepts everything",
     ("site-readings", "Device alarms over time", "A"): "no device of the demo has an alarm",
     ("site", "Power: where it comes from and where it goes", "D"): "no site has a generator",
@@ -83,6 +80,8 @@ class Query:
     source: str
     text: str
     instant: bool
+    span: tuple[float, float] = (RANGE_SECONDS, 0.0)
+    """Seconds before and after now that are asked about."""
 
     def __str__(self) -> str:
         return f"{self.dashboard}: {self.panel}: {self.ref}"
@@ -95,22 +94,35 @@ class Query:
         return next((MAY_BE_EMPTY[place] for place in places if place in MAY_BE_EMPTY), None)
 
 
+def span_of(pack: str, opened: dict[str, str]) -> tuple[float, float]:
+    """What is asked about: of energy, which has a past and what is ahead, the range that the
+    dashboard opens with; of all else what the demo has seen."""
+    if pack != "Energy":
+        return (RANGE_SECONDS, 0.0)
+    since = re.fullmatch(r"now-(\d+)h", opened["from"])
+    until = re.fullmatch(r"now(?:\+(\d+)h)?", opened["to"])
+    assert since is not None
+    assert until is not None
+    return (3600.0 * int(since[1]), 3600.0 * int(until[1] or 0))
+
+
 def all_queries() -> Iterator[Query]:
     """Queries of panels, variables and annotations, out of the committed files."""
     for path in sorted((ROOT / "grafana" / "dashboards").rglob("*.json")):
         made = json.loads(path.read_text("utf-8"))
         name = path.stem.removeprefix("fleetscope-")
+        span = span_of(path.parent.name, made["time"])
         for panel in all_panels(made):
             for target in panel.get("targets", []):
                 source = target["datasource"]["type"]
                 text = target["expr" if source == "prometheus" else "query"]
                 instant = bool(target.get("instant"))
-                yield Query(name, panel["title"], target["refId"], source, text, instant)
+                yield Query(name, panel["title"], target["refId"], source, text, instant, span)
         for variable in made["templating"]["list"]:
             if variable["type"] == "query":
                 place = f"variable {variable['name']}"
                 source = variable["datasource"]["type"]
-                yield Query(name, place, "A", source, variable["query"], True)
+                yield Query(name, place, "A", source, variable["query"], True, span)
         for note in made["annotations"]["list"]:
             if note.get("expr"):
                 yield Query(
@@ -136,16 +148,17 @@ METRICS, READINGS = (
 
 
 def filled(
-    text: str, site: str, metric: str, quantity: str, *, regex: bool, level: str = RAW
+    query: Query, text: str, site: str, metric: str, quantity: str, *, regex: bool, level: str = RAW
 ) -> str:
     """The query as Grafana sends it: one site, everything else at its default."""
+    before, after = query.span
     values = {
         "__rate_interval": "1m",
         "__interval": "10s",
-        "__from": f"{(time.time() - RANGE_SECONDS) * 1000:.0f}",
-        "__to": f"{time.time() * 1000:.0f}",
-        "__range": f"{RANGE_SECONDS}s",
-        "timeFilter": f"time >= now() - {RANGE_SECONDS}s AND time <= now()",
+        "__from": f"{(time.time() - before) * 1000:.0f}",
+        "__to": f"{(time.time() + after) * 1000:.0f}",
+        "__range": f"{before + after:.0f}s",
+        "timeFilter": f"time >= now() - {before:.0f}s AND time <= now() + {after:.0f}s",
         "site": f"({'|'.join(SITES)})" if regex else site,
         "metric": metric,
         "quantity": quantity,
@@ -184,19 +197,23 @@ def versions(query: Query) -> Iterator[tuple[str, bool]]:
                 must = False
             text = ONE_SIDE.sub('WHERE "device" > -1000000000', query.text)
             if not re.search(r"\$(?:site\b|\{site\})", text):
-                yield filled(text, "", metric, quantity, regex=True), must
+                yield filled(query, text, "", metric, quantity, regex=True), must
             else:
                 # One answer among the sites is enough: not every site has every device.
                 yield (
-                    "\n".join(filled(text, site, metric, quantity, regex=False) for site in SITES),
+                    "\n".join(
+                        filled(query, text, site, metric, quantity, regex=False) for site in SITES
+                    ),
                     must,
                 )
     if ONE_SIDE.search(query.text):
-        yield filled(query.text, SITES[0], METRICS[0], READINGS[0], regex=False), False
+        yield filled(query, query.text, SITES[0], METRICS[0], READINGS[0], regex=False), False
     if re.search(r'"\$\w*level"', query.text):
         # The demo need not have made this yet; tests/grafana asks it of seeded servers.
         yield (
-            filled(query.text, SITES[0], METRICS[0], READINGS[0], regex=False, level="rollup_5m"),
+            filled(
+                query, query.text, SITES[0], METRICS[0], READINGS[0], regex=False, level="rollup_5m"
+            ),
             False,
         )
 
@@ -227,7 +244,7 @@ def ask_influxdb(url: str, text: str) -> int:
     return sum(any(value is not None for value in row[1:]) for row in rows)
 
 
-def until(condition: Callable[[], bool], what: str) -> None:
+def until(condition: Callable[[], object], what: str) -> None:
     """Wait until a condition holds."""
     deadline = time.monotonic() + LIMIT
     while not condition():
@@ -252,6 +269,12 @@ def warm(stack: Stack) -> Stack:
     until(lambda: value("count(fleetscope_site_issue)") >= 4, "faults of the demo")
     failed = 'max(increase(fleetscope_site_scrapes_total{outcome!="ok"}[5m]))'
     until(lambda: value(failed) > 0, "the site that fails was tried again")
+    order_both_ways(stack)
+    stored = [("raw", "order")]
+    stored += [(KEPT_AT, name) for name in ("forecast", "forecast_score", "plan", "plan_summary")]
+    for place, name in stored:
+        statement = f'SELECT last(*) FROM "{place}"."{name}"'
+        until(partial(ask_influxdb, influxdb, statement), f"rows of {name}")
     until(
         lambda: ask_influxdb(influxdb, 'SELECT last("sentence") FROM "raw"."issue"') == 1, "issues"
     )
@@ -285,8 +308,7 @@ def test_a_rule_is_evaluated(warm: Stack, name: str, rule: dict[str, Any]) -> No
     text = rule["expr"]
     query = Query("rules", name, "A", "prometheus", text, True)
     found = ask_prometheus(url, query, text)
-    # The demo takes no orders, so that it has no virtual plant.
-    if name.startswith("fleet:") and not name.startswith("fleet:plant_"):
+    if name.startswith("fleet:"):
         assert found, "a recording rule of the fleet has a value whenever there are sites"
         # What the server recorded is up to one evaluation older than what it computes now.
         until(
