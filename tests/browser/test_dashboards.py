@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
 
+import numpy as np
 import pytest
 import yaml
 from rich.console import Console
@@ -31,6 +32,10 @@ pytestmark = pytest.mark.stack
 
 LIMIT = 240.0
 SITE = "site_gamma"
+RED_SITES = ("site_alpha", "site_epsilon")
+RED_EXCESS = 70
+"""By so much red exceeds green and blue in a marker, of 255; land and sea have none."""
+MARKER_PX = 14
 # Lines of Grafana's log at level error that say nothing of our provisioning.
 HARMLESS = (
     r"provisioning files from directory.*no such file or directory",
@@ -76,6 +81,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     folder = tmp_path_factory.mktemp("browser")
     scenario = yaml.safe_load((SCENARIOS / "demo.yaml").read_text("utf-8"))
     scenario["sites"] = [{**site, "interval_seconds": 5} for site in scenario["sites"]]
+    every = len(scenario["sites"]) + len(scenario["companions"])
     file = folder / "scenario.yaml"
     file.write_text(yaml.safe_dump(scenario, allow_unicode=True), "utf-8")
     run = Run(folder / "run", Console(file=io.StringIO()))
@@ -85,7 +91,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
         def filled() -> bool:
             query = {"query": "count(fleet:attention_order:by_site)"}
             result = get_json(f"{prometheus}/api/v1/query", query)["data"]["result"]
-            return bool(result) and float(result[0]["value"][1]) == len(scenario["sites"])
+            return bool(result) and float(result[0]["value"][1]) == every
 
         until(filled, "the recording rules have a value for every site")
         yield running
@@ -208,6 +214,33 @@ def test_triage_leads_to_the_site_and_on_to_its_cells(stack: Stack, browser: Bro
         assert "var-site=site_gamma" in page.url
         settle(page)
         page.get_by_role("heading", name="Critical cells", exact=True).wait_for()
+    finally:
+        page.close()
+
+
+def red_marker(picture: bytes) -> tuple[float, float]:
+    """Centre of a red marker in a picture, pixels from its left and its top."""
+    image = pytest.importorskip("PIL.Image", reason="pillow is not installed")
+    rgb = np.asarray(image.open(io.BytesIO(picture)).convert("RGB"), dtype=np.int64)
+    rows, columns = np.nonzero(rgb[:, :, 0] - rgb[:, :, 1:].max(axis=2) > RED_EXCESS)
+    assert rows.size, "no red marker on the map"
+    near = (abs(rows - rows[0]) <= MARKER_PX) & (abs(columns - columns[0]) <= MARKER_PX)
+    return float(columns[near].mean()), float(rows[near].mean())
+
+
+def test_a_red_marker_of_the_map_leads_to_its_site(stack: Stack, browser: Browser) -> None:
+    page = browser.new_page(viewport={"width": 1600, "height": 2000})
+    try:
+        page.goto(f"{grafana_url(stack)}/d/fleetscope-overview/?orgId=1&kiosk&refresh=")
+        settle(page)
+        panel = page.locator('section[data-testid="data-testid Panel header Map"]')
+        x, y = red_marker(panel.screenshot())
+        panel.click(position={"x": x, "y": y})
+        page.get_by_role("link", name="Open the site").first.click()
+        page.wait_for_url(re.compile(r"/d/fleetscope-site/"))
+        (site,) = parse_qs(urlsplit(page.url).query)["var-site"]
+        assert site in RED_SITES
+        page.get_by_text(catalogue()["fleetscope-site"].decision).first.wait_for()
     finally:
         page.close()
 
