@@ -10,6 +10,7 @@ from grafana_foundation_sdk.builders.dashboard import Dashboard
 from exporter.energy.forecasts import KEPT_AT
 from exporter.energy.plan_orders import MEASUREMENT as STANDING
 from exporter.energy.plans import MEASUREMENT, SUMMARY
+from grafana.boards.energy_forecast import AHEAD
 from grafana.kit import look
 from grafana.kit.dashboard import dashboard, site_variable
 from grafana.kit.levels import READINGS, SITE, over_time
@@ -25,15 +26,14 @@ def build() -> Dashboard:
     made = dashboard(
         "fleetscope-energy-plan",
         [site_variable(answering=True), READINGS.variable()],
-        since="now-6h",
+        since="now-24h",
     )
-    made.time("now-6h", "now+36h")
     made.with_panel(_saving())
     made.with_panel(_prices())
-    made.with_panel(_power())
-    made.with_panel(_charge())
+    made.with_panel(_power(ahead=True)).with_panel(_charge(ahead=True))
     made.with_panel(_reasons())
     made.with_panel(_standing())
+    made.with_panel(_power(ahead=False)).with_panel(_charge(ahead=False))
     return made
 
 
@@ -76,6 +76,7 @@ def _prices() -> timeseries.Panel:
         empty=NO_PLAN,
         decimals=3,
         interval="15m",
+        back=AHEAD,
         targets=[_of("buy", "From the grid", "A"), _of("sell", "To the grid", "B")],
         overrides={
             "From the grid": colour(look.FLOWS["Grid import"]),
@@ -85,15 +86,16 @@ def _prices() -> timeseries.Panel:
     return lines(spec, steps=True)
 
 
-def _power() -> timeseries.Panel:
+def _power(*, ahead: bool) -> timeseries.Panel:
+    measured = influx(over_time("mean", "power_w", "mean", "battery"), "Measured", "C")
     spec = Spec(
-        title="Battery: planned and measured",
+        title="Battery: the next 36 h" if ahead else "Battery: planned and measured",
         description="Power above zero charges. Planned is what is expected to happen, set-point "
         "what an order would ask for; where the plan follows load and sun there is none.",
         size=(12, 9),
         unit=look.UNITS["W"],
         empty=NO_PLAN,
-        interval=READINGS.interval,
+        interval="15m" if ahead else READINGS.interval,
         targets=[
             _of("battery_w", "Planned", "A"),
             influx(
@@ -102,8 +104,9 @@ def _power() -> timeseries.Panel:
                 "Set-point",
                 "B",
             ),
-            influx(over_time("mean", "power_w", "mean", "battery"), "Measured", "C"),
+            *([] if ahead else [measured]),
         ],
+        back=AHEAD if ahead else None,
         overrides={
             "Planned": colour("#8c96a5") | look.DASHED,
             "Set-point": colour("#e0a526"),
@@ -113,20 +116,20 @@ def _power() -> timeseries.Panel:
     return lines(spec, steps=True)
 
 
-def _charge() -> timeseries.Panel:
+def _charge(*, ahead: bool) -> timeseries.Panel:
+    measured = influx(over_time("mean", "soc_percent", "mean", "battery"), "Measured", "B")
     spec = Spec(
-        title="Charge: planned and measured",
-        description="State of charge at the end of each quarter hour as planned, and as measured.",
+        title="Charge: the next 36 h" if ahead else "Charge: planned and measured",
+        description="State of charge at the end of each quarter hour as planned, and as measured "
+        "where it lies in the past.",
         size=(12, 9),
         unit=look.UNITS["%"],
         empty=NO_PLAN,
         low=0,
         high=100,
-        interval=READINGS.interval,
-        targets=[
-            _of("soc_percent", "Planned", "A"),
-            influx(over_time("mean", "soc_percent", "mean", "battery"), "Measured", "B"),
-        ],
+        interval="15m" if ahead else READINGS.interval,
+        targets=[_of("soc_percent", "Planned", "A"), *([] if ahead else [measured])],
+        back=AHEAD if ahead else None,
         overrides={
             "Planned": colour("#8c96a5") | look.DASHED,
             "Measured": colour(look.FLOWS["Battery charge"]),
@@ -167,7 +170,8 @@ def _reasons() -> table.Panel:
         "it.",
         size=(24, 11),
         unit=look.NUMBER,
-        empty=NO_PLAN,
+        empty="Nothing is planned but to follow load and sun, or there is no plan",
+        back=AHEAD,
         targets=[
             influx_table(
                 'SELECT "action", "power_w", "buy", "soc_percent", "reason" FROM '

@@ -94,16 +94,17 @@ class Query:
         return next((MAY_BE_EMPTY[place] for place in places if place in MAY_BE_EMPTY), None)
 
 
-def span_of(pack: str, opened: dict[str, str]) -> tuple[float, float]:
+def span_of(pack: str, opened: dict[str, str], panel: dict[str, Any]) -> tuple[float, float]:
     """What is asked about: of energy, which has a past and what is ahead, the range that the
-    dashboard opens with; of all else what the demo has seen."""
+    dashboard or the panel opens with; of all else what the demo has seen."""
+    if ahead := re.fullmatch(r"\+(\d+)h", panel.get("timeFrom") or ""):
+        return (0.0, 3600.0 * int(ahead[1]))
     if pack != "Energy":
         return (RANGE_SECONDS, 0.0)
     since = re.fullmatch(r"now-(\d+)h", opened["from"])
-    until = re.fullmatch(r"now(?:\+(\d+)h)?", opened["to"])
     assert since is not None
-    assert until is not None
-    return (3600.0 * int(since[1]), 3600.0 * int(until[1] or 0))
+    assert opened["to"] == "now", "Prometheus knows nothing of a range that ends ahead"
+    return (3600.0 * int(since[1]), 0.0)
 
 
 def all_queries() -> Iterator[Query]:
@@ -111,13 +112,14 @@ def all_queries() -> Iterator[Query]:
     for path in sorted((ROOT / "grafana" / "dashboards").rglob("*.json")):
         made = json.loads(path.read_text("utf-8"))
         name = path.stem.removeprefix("fleetscope-")
-        span = span_of(path.parent.name, made["time"])
+        span = span_of(path.parent.name, made["time"], {})
         for panel in all_panels(made):
+            own = span_of(path.parent.name, made["time"], panel)
             for target in panel.get("targets", []):
                 source = target["datasource"]["type"]
                 text = target["expr" if source == "prometheus" else "query"]
                 instant = bool(target.get("instant"))
-                yield Query(name, panel["title"], target["refId"], source, text, instant, span)
+                yield Query(name, panel["title"], target["refId"], source, text, instant, own)
         for variable in made["templating"]["list"]:
             if variable["type"] == "query":
                 place = f"variable {variable['name']}"
