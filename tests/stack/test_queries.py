@@ -34,6 +34,7 @@ COMPANIONS = tuple(site["id"] for site in DEMO["companions"])
 # (dashboard, panel, refId or * for all of them): why the demo may have no answer.
 MAY_BE_EMPTY = {
     ("collection", "Queues of projects", "*"): "no project of the demo has a database of its own",
+    ("energy-plan", "Orders of the plan", "*"): "no plan of the demo is approved or mandated",
     ("dispatch-orders", "Wanted, allowed, measured", "*"): "the demo's orders are dry",
     ("dispatch-orders", "What became of orders", "A"): "no order need end while the test runs",
     ("collection", "Backlog", "A"): "nothing waits while InfluxDB accepts everything",
