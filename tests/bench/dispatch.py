@@ -128,7 +128,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         (folder / "fleet.json").write_text(json.dumps(fleet(batteries.ports)), "utf-8")
-        limits = {"rate_limit": {"interval": 0.001, "burst": 100_000}}
+        limits = {"rate_limit": {"interval": 0, "burst": 100_000}}
         (folder / "web.yml").write_text(yaml.safe_dump(limits), "utf-8")
         with serving(
             folder / "fleet.json",
