@@ -125,7 +125,8 @@ def _rows() -> timeseries.Panel:
         description="Orders that came to each state, a second, over all sites.",
         size=(12, 9),
         unit=look.PER_SECOND,
-        empty=OFF,
+        empty="No order came to another state",
+        overrides={state.value: colour(c) for state, c in look.ORDER_COLOURS.items()},
         low=0,
         targets=[
             prom(

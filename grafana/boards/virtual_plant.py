@@ -12,6 +12,7 @@ from grafana.kit.queries import never_empty, prom, prom_now, prom_table
 from grafana.kit.tables import Column, joined, listing, ordered
 
 NONE = "No site takes orders"
+NO_PROJECT = "No project"
 WATTS = "watt"
 POWER = "fleet:plant_power_watts:sum"
 ENERGY = "fleet:plant_energy_joules:sum"
@@ -196,12 +197,12 @@ def _projects() -> table.Panel:
 
     spec = Spec(
         title="By project",
-        description="The plant of each project; a site without one is in the row without a name.",
+        description="The plant of each project, and that of the sites without one.",
         size=(24, 7),
         unit=look.NUMBER,
         empty=NONE,
         targets=[
-            prom_table(never_empty(expr, {"project": NONE}), ref)
+            prom_table(never_empty(_named(expr), {"project": NONE}), ref)
             for ref, expr in (
                 ("A", of("sites", "all")),
                 ("B", of("sites", "online")),
@@ -226,3 +227,8 @@ def _projects() -> table.Panel:
     ]
     drop = ["Time", *(f"Time {n}" for n in range(1, 8))]
     return listing(spec, columns, drop=drop)
+
+
+def _named(expr: str) -> str:
+    # Prometheus leaves an empty label out, and a table is joined by what is there.
+    return f'label_replace({expr}, "project", "{NO_PROJECT}", "project", "")'

@@ -31,6 +31,7 @@ from grafana_foundation_sdk.models.dashboard import (
 )
 
 from exporter.config.thresholds import Thresholds
+from exporter.model.orders import OrderState
 from exporter.model.quantities import QUANTITIES, label
 from exporter.model.snapshot import Outcome
 from exporter.store.line_protocol import SEVERITY_LEVELS
@@ -95,6 +96,23 @@ OUTCOME_COLOURS = {
     Outcome.HTTP_STATUS: "#00838f",
     Outcome.MALFORMED: "#9e9d24",
     Outcome.TRUNCATED: "#b0bec5",
+}
+# What went wrong is red, what ended before its time is orange, what is on its way is blue.
+ORDER_COLOURS = {
+    OrderState.DRAFTED: "#b0bec5",
+    OrderState.AWAITING_APPROVAL: "#c8a415",
+    OrderState.ACCEPTED: "#9fc3f7",
+    OrderState.SENT: "#5794f2",
+    OrderState.ACKNOWLEDGED: "#2f62b8",
+    OrderState.EFFECTIVE: STATUS_COLOURS[Status.HEALTHY],
+    OrderState.RELEASED: STATUS_COLOURS[Status.GOOD],
+    OrderState.REFUSED: "#c0392b",
+    OrderState.DRY: "#78909c",
+    OrderState.EXPIRED: "#8f6b4f",
+    OrderState.SUPERSEDED: "#5c6bc0",
+    OrderState.CANCELLED: STATUS_COLOURS[Status.WARNING],
+    OrderState.FAILED: STATUS_COLOURS[Status.CRITICAL],
+    OrderState.INEFFECTIVE: STATUS_COLOURS[Status.OFFLINE],
 }
 
 # Grafana's names of units. Its own volt, ampere and hertz turn 0.120 V into 120 mV and the like;
