@@ -74,7 +74,7 @@ class InForce:
     written: float = math.nan
     written_at: float = -math.inf
     trim_w: float = 0.0
-    trimmed_for: float = math.nan
+    trimmed_at: float = -math.inf
     observation: Observation | None = None
     unlike: int = 0
     errors: int = 0
@@ -115,11 +115,9 @@ class InForce:
         self.seen = measured_at
         settling = self._settling_seconds(inputs)
         self.observation = self.observation.after(now, self.target_w, inputs.power_w, settling)
-        # One that is written seldom is corrected once for each value, or it would swing.
-        corrected = not self.capability.volatile and self.trimmed_for == self.written
-        if self.target_w == self.allowed_w and not corrected:
+        if self.target_w == self.allowed_w and self._corrects(measured_at):
             self.trim_w = trimmed(self.trim_w, self.target_w, inputs.power_w)
-            self.trimmed_for = self.written
+            self.trimmed_at = measured_at
         return self.observation
 
     def moves(self, value: float, now: float) -> bool:
@@ -129,6 +127,11 @@ class InForce:
         if not self.capability.volatile and now - self.written_at < PERSISTENT_SECONDS:
             return False
         return not abs(value - self.written) <= deadband_w(self.capability, self.target_w)
+
+    def _corrects(self, measured_at: float) -> bool:
+        """Whether a measurement may correct the set-point: where one is written seldom, once after
+        each write or look at it, or the correction would swing."""
+        return self.capability.volatile or self.trimmed_at <= self.written_at < measured_at
 
     def _settling_seconds(self, inputs: SiteInputs) -> float:
         """How long the site may take; one that is written seldom follows its load late."""
