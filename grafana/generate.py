@@ -29,6 +29,7 @@ from grafana.boards import (
     virtual_plant,
     wall,
 )
+from grafana.boards.portfolio import assets, combined, controller, home, measured, owner
 from grafana.kit.catalogue import VARIABLES, catalogue
 
 FOLDER = Path(__file__).parent / "dashboards"
@@ -59,13 +60,19 @@ MODULES = (
     virtual_plant,
     collection,
 )
+PORTFOLIO = (
+    *(home.build, owner.cockpit, owner.partners, owner.settlement, assets.lifecycle),
+    *(assets.pipeline, controller.operations, controller.controller, controller.faults),
+    *(measured.grid_code, measured.historian, combined.losses, combined.stress),
+    *(combined.evidence, combined.vendors),
+)
 
 
 def dashboards() -> dict[str, dict[str, Any]]:
     """Every dashboard as plain JSON values, by uid."""
     made = {}
-    for module in MODULES:
-        text = json.dumps(module.build().build(), cls=JSONEncoder)
+    for build in (*(module.build for module in MODULES), *PORTFOLIO):
+        text = json.dumps(build().build(), cls=JSONEncoder)
         value: dict[str, Any] = json.loads(text)
         value["schemaVersion"] = SCHEMA_VERSION
         for place in ("templating", "annotations"):

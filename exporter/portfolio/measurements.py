@@ -12,55 +12,12 @@ contracts. Power is positive on discharge. A figure that is not known is no fiel
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from enum import StrEnum
 from types import MappingProxyType
 
 from exporter.model.levels import PORTFOLIO as KEPT_AT
+from exporter.portfolio.measurement import Combine, Measurement, StoredField
 
 __all__ = ["KEPT_AT", "MEASUREMENTS", "TELEMETRY", "Combine", "Measurement", "StoredField"]
-
-
-class Combine(StrEnum):
-    """How rows of several times, sites or tags may be put together."""
-
-    SUM = "sum"
-    MEAN = "mean"
-    MIN = "min"
-    MAX = "max"
-    LAST = "last"
-    NONE = "none"
-
-
-@dataclass(frozen=True, slots=True)
-class StoredField:
-    """A field: its unit (``text`` for words, ``amount`` for money), meaning, and what adds up."""
-
-    unit: str
-    meaning: str
-    combine: Combine = Combine.NONE
-
-    @property
-    def is_text(self) -> bool:
-        """Whether it holds words."""
-        return self.unit == "text"
-
-
-@dataclass(frozen=True, slots=True)
-class Measurement:
-    """A measurement.
-
-    ``row`` says what one row is and what its time stands for; ``formula`` and ``source`` stand in
-    answers of the API.
-    """
-
-    name: str
-    tags: tuple[str, ...]
-    row: str
-    fields: Mapping[str, StoredField]
-    formula: str = ""
-    source: str = ""
-
 
 _SUM, _MEAN, _MIN, _MAX, _LAST = (
     *(Combine.SUM, Combine.MEAN, Combine.MIN, Combine.MAX),
@@ -473,6 +430,16 @@ _PLANTS = (
             "slip_days": StoredField("d", "expected − planned", _LAST),
         },
         source="ledger: pipeline",
+    ),
+    Measurement(
+        "publication",
+        ("site",),
+        "One row a month: up to when anything was measured.",
+        {
+            "through": StoredField("s", "Unix seconds of the newest measured power", _MAX),
+            "through_day": StoredField("text", "The same as a date of the market's zone", _LAST),
+        },
+        source="telemetry, where there is none the ledger's dispatch",
     ),
     Measurement(
         "benchmark",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
@@ -136,6 +137,7 @@ class Publisher:
         days = plant_days(known, revenues)
         before = store.daily_soh(site.id, month.end - HISTORY_DAYS * DAY, month.start)
         yield plant_figure(site, month.start, self._terms.currency, self._terms.zone)
+        yield through_figure(known)
         yield from dispatch_figures(known)
         yield from quality_figures(known)
         yield from settlement_figures(known)
@@ -172,6 +174,19 @@ def _scopes(site: str, month: MarketMonth) -> list[Scope]:
     return [
         Scope(one, site, month.start, month.end) for one in MEASUREMENTS if one not in _NOT_FIGURES
     ]
+
+
+def through_figure(known: SiteMonth) -> Figure | None:
+    """``publication``; None where nothing was measured in the month."""
+    measured = known.telemetry.times[np.isfinite(known.telemetry.of("power_kw"))]
+    ends = [row["start"] + row["seconds"] for row in known.dispatch if row["actual_kw"] is not None]
+    newest = float(measured[-1]) if len(measured) else max(ends, default=None)
+    if newest is None:
+        return None
+    day = datetime.fromtimestamp(newest, known.month.zone).date().isoformat()
+    return figure(
+        "publication", (known.site.id,), known.month.start, through=newest, through_day=day
+    )
 
 
 def dispatch_figures(known: SiteMonth) -> Iterator[Figure | None]:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from functools import cache
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 FILE = Path(__file__).parents[1] / "catalogue.yaml"
 
-Scope = Literal["fleet", "group", "site", "battery", "none"]
+Scope = Literal["fleet", "group", "site", "battery", "portfolio", "none"]
 LimitName = Literal["any", "some", "score", "spread", "none"]
+Suite = Literal["Owner", "Controller", "Combined"]
 Pack = Literal["Fleet", "Site", "Battery", "Energy", "Portfolio", "Dispatch", "System"]
 
 VARIABLES: dict[Scope, tuple[str, ...]] = {
@@ -20,21 +21,33 @@ VARIABLES: dict[Scope, tuple[str, ...]] = {
     "group": ("site",),
     "site": ("site",),
     "battery": ("site", "pack"),
+    "portfolio": ("site",),
     "none": (),
 }
 """Variables that a dashboard of a scope understands, and which links therefore carry."""
 
 
 class Headline(BaseModel):
-    """The figure of the domain in the header; ``$chosen`` stands for the fleet's filters."""
+    """The figure of the domain in the header: PromQL, or InfluxQL whose value is called ``v``.
+
+    ``$chosen`` stands for the fleet's filters in PromQL. In InfluxQL, ``$plants`` stands for the
+    condition on the chosen plants and ``$days`` for that on days and months of the time range.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: str = Field(max_length=12)
-    expr: str
+    expr: str = ""
+    query: str = ""
     unit: str
     limits: LimitName
     to: str
+
+    @model_validator(mode="after")
+    def _is_one_of_them(self) -> Self:
+        if bool(self.expr) == bool(self.query):
+            raise ValueError("expr: expected either expr (PromQL) or query (InfluxQL)")
+        return self
 
 
 class Entry(BaseModel):
@@ -45,6 +58,7 @@ class Entry(BaseModel):
     uid: str = Field(pattern=r"^fleetscope-[a-z-]+$")
     title: str = Field(pattern=r"^[A-Z][a-z]+ · [A-Z][a-z ]+$")
     pack: Pack
+    suite: Suite | None = None
     scope: Scope
     personas: tuple[str, ...] = Field(min_length=1)
     decision: str = Field(pattern=r"\?$")
@@ -58,7 +72,28 @@ class Entry(BaseModel):
 
     def carried(self, target: Entry) -> tuple[str, ...]:
         """Variables that a link from here to another dashboard keeps."""
+        if (self.scope == "portfolio") != (target.scope == "portfolio"):
+            # Plants of contracts need not be sites of the fleet file.
+            return ()
         return tuple(v for v in VARIABLES[self.scope] if v in VARIABLES[target.scope])
+
+
+@cache
+def homes() -> dict[str, tuple[Entry, ...]]:
+    """The three dashboards of each persona of the portfolio, in the catalogue's order.
+
+    Raises
+    ------
+    ValueError
+        A persona has not three, or one of them does not name it.
+    """
+    found = {}
+    for persona, uids in yaml.safe_load(FILE.read_text("utf-8"))["homes"].items():
+        entries = tuple(catalogue()[uid] for uid in uids)
+        if len(entries) != 3 or any(persona not in entry.personas for entry in entries):
+            raise ValueError(f"{persona} has not three dashboards that name it")
+        found[persona] = entries
+    return found
 
 
 @cache

@@ -6,12 +6,25 @@ from dataclasses import replace
 
 from grafana_foundation_sdk.builders import stat, text
 from grafana_foundation_sdk.builders.dashboard import QueryVariable, ThresholdsConfig
-from grafana_foundation_sdk.models.dashboard import VariableHide, VariableRefresh
+from grafana_foundation_sdk.models.dashboard import ValueMapping, VariableHide, VariableRefresh
 
 from grafana.kit import look
 from grafana.kit.catalogue import Entry, LimitName, catalogue
 from grafana.kit.panels import Spec, dense, note, tiles
-from grafana.kit.queries import CHOSEN, CHOSEN_INFO, PROMETHEUS, prom_now
+from grafana.kit.portfolio import (
+    AGE_QUERY,
+    DATA_UNTIL,
+    headline_query,
+)
+from grafana.kit.queries import (
+    CHOSEN,
+    CHOSEN_INFO,
+    INFLUXDB,
+    PROMETHEUS,
+    Target,
+    influx,
+    prom_now,
+)
 from grafana.kit.tables import link
 from scoring.status import STATUSES, Status
 
@@ -54,6 +67,15 @@ def header(entry: Entry, remark: str = "") -> tuple[text.Panel, stat.Panel]:
 
 def age_variable(entry: Entry) -> QueryVariable:
     """Hidden: the age of the data in words, which the header's line shows."""
+    if entry.scope == "portfolio":
+        return (
+            QueryVariable(AGE_VARIABLE)
+            .description("Day up to which the portfolio was computed")
+            .datasource(INFLUXDB)
+            .query(DATA_UNTIL)
+            .refresh(VariableRefresh.ON_TIME_RANGE_CHANGED)
+            .hide(VariableHide.HIDE_VARIABLE)
+        )
     counted = f'count_values("age", {_age(entry)})'
     in_words = f'label_replace({counted}, "age", "$1 s old", "age", "(.*)")'
     return (
@@ -76,15 +98,20 @@ def _text(entry: Entry, remark: str) -> text.Panel:
     )
     description = (
         f"{entry.title} is for the {' and the '.join(entry.personas)}. It is read from "
-        f"{' and '.join(entry.sources)} and is old from {entry.fresh_s} s on."
+        f"{' and '.join(entry.sources)} and is old from {_duration(entry.fresh_s)} on."
     )
+    until = "until " if entry.scope == "portfolio" else ""
     line = (
         f"<b>{entry.title}</b> for {', '.join(entry.personas)}: <b>{entry.decision}</b> "
-        f"As of ${{__to:date:DD MMM HH:mm}}, data ${{{AGE_VARIABLE}}}."
+        f"As of ${{__to:date:DD MMM HH:mm}}, data {until}${{{AGE_VARIABLE}}}."
     )
     lines = "<br>".join(part for part in (line, links, remark) if part)
     content = dense(lines, WALL_TYPE if entry.uid == WALL else TYPE)
     return note("", description, (TEXT_WIDTH, HEIGHT), content)
+
+
+def _duration(seconds: int) -> str:
+    return f"{seconds // 3600} h" if seconds > 3600 else f"{seconds} s"
 
 
 def _url(entry: Entry, target: Entry) -> str:
@@ -105,7 +132,6 @@ def _tiles(entry: Entry) -> stat.Panel:
     headline = entry.headline
     leads_to = catalogue()[headline.to]
     pages = SITE if entry.scope in ("site", "battery") else TRIAGE
-    figure = headline.expr.replace("$chosen", CHOSEN_INFO)
     old = look.limits(
         look.FINE, (entry.fresh_s, _WARNING), (OLD * entry.fresh_s, _CRITICAL)
     ).build()
@@ -119,13 +145,10 @@ def _tiles(entry: Entry) -> stat.Panel:
         colour=look.by_threshold(),
         thresholds=look.limits(look.FINE),
         targets=[
-            prom_now(f"{expr} or vector(0) / 0", name, ref)
-            for ref, name, expr in (
-                ("A", status_name, status),
-                ("B", headline.name, figure),
-                ("C", "Pages", _pages(entry)),
-                ("D", "Data age", _age(entry)),
-            )
+            prom_now(f"{status} or vector(0) / 0", status_name, "A"),
+            _headline(entry),
+            prom_now(f"{_pages(entry)} or vector(0) / 0", "Pages", "C"),
+            _age_target(entry),
         ],
         overrides={
             status_name: status_properties,
@@ -139,13 +162,34 @@ def _tiles(entry: Entry) -> stat.Panel:
             "Pages": {"thresholds": LIMITS["any"].build()}
             | link("Whom to call", _url(entry, catalogue()[pages])),
             "Data age": {"unit": look.SECONDS, "decimals": 0, "thresholds": old}
-            | {"mappings": [look.missing_as("Never")]}
+            | {"mappings": [look.missing_as("Never"), *_age_texts(entry)]}
             | link("Collection", _url(entry, catalogue()[COLLECTION])),
         },
     )
     if entry.uid != WALL:
         return tiles(spec, background=True, columns=True, value=20)
     return tiles(_named_by_value(spec), background=True, columns=True, value=None)
+
+
+def _headline(entry: Entry) -> Target:
+    headline = entry.headline
+    if headline.query:
+        return influx(headline_query(headline.query), headline.name, "B")
+    figure = headline.expr.replace("$chosen", CHOSEN_INFO)
+    return prom_now(f"{figure} or vector(0) / 0", headline.name, "B")
+
+
+def _age_target(entry: Entry) -> Target:
+    if entry.scope == "portfolio":
+        return influx(AGE_QUERY, "Data age", "D")
+    return prom_now(f"{_age(entry)} or vector(0) / 0", "Data age", "D")
+
+
+def _age_texts(entry: Entry) -> list[ValueMapping]:
+    """What an age is called where readings go beyond the time range."""
+    if entry.scope != "portfolio":
+        return []
+    return [look.below(0, "Complete")]
 
 
 def _named_by_value(spec: Spec) -> Spec:
@@ -189,7 +233,7 @@ def _pages(entry: Entry) -> str:
     if entry.scope == "group":
         sites = 'ALERTS{alertstate="firing",severity="page",site=~"$site|$peers"}'
         return f"count(count by (site) ({sites})) or vector(0)"
-    if entry.scope == "none":
+    if entry.scope in ("none", "portfolio"):
         return f"count(count by (site) ({FIRING_PAGES})) or vector(0)"
     chosen = f"fleet:health_score:by_site{{{CHOSEN}}}"
     return f"count(count by (site) ({FIRING_PAGES} and on (site) {chosen})) or vector(0)"

@@ -293,6 +293,12 @@ def missing_as(text: str, colour: str = "transparent") -> ValueMapping:
     return SpecialValueMap(options.build())
 
 
+def below(value: float, text: str, colour: str = "transparent") -> ValueMapping:
+    """What is shown for values up to one."""
+    result = ValueMappingResult(text=text, color=colour)
+    return RangeMap(DashboardRangeMapOptions(from_val=None, to=value, result=result))
+
+
 def severity_mappings() -> list[ValueMapping]:
     """A severity by its name or its number."""
     texts: dict[str, tuple[str, str | None]] = {}

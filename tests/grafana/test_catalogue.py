@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from grafana.generate import FOLDER, all_panels, dashboards
-from grafana.kit.catalogue import FILE, Entry, catalogue
+from grafana.kit.catalogue import FILE, Entry, catalogue, homes
 
 MADE = dashboards()
 ENTRIES = list(catalogue().values())
@@ -80,8 +80,11 @@ def test_the_header_says_for_whom_which_decision_as_of_when_and_how_old(entry: E
 def test_the_header_has_four_tiles_that_never_vanish(entry: Entry) -> None:
     _, tiles = header(entry.uid)
     assert len(tiles["targets"]) == 4
-    assert all(target["expr"].endswith("or vector(0) / 0") for target in tiles["targets"])
-    names = [target["legendFormat"] for target in tiles["targets"]]
+    # InfluxQL has no value that stands for none: a figure of the portfolio is left out without one.
+    asked = [target["expr"] for target in tiles["targets"] if "expr" in target]
+    assert len(asked) == (2 if entry.scope == "portfolio" else 4)
+    assert all(text.endswith("or vector(0) / 0") for text in asked)
+    names = [target.get("legendFormat") or target["alias"] for target in tiles["targets"]]
     assert names[1:] == [entry.headline.name, "Pages", "Data age"]
     assert all(len(name) <= 12 for name in names), "longer names are cut on a phone"
     linked = {
@@ -144,6 +147,7 @@ def test_an_incomplete_entry_is_refused() -> None:
     rows = yaml.safe_load(FILE.read_text("utf-8"))["dashboards"]
     whole = rows[0]
     Entry.model_validate(whole)
+    assert "suite" not in whole
     for key in whole:
         with pytest.raises(ValueError, match=key):
             Entry.model_validate({name: value for name, value in whole.items() if name != key})
@@ -151,6 +155,29 @@ def test_an_incomplete_entry_is_refused() -> None:
         Entry.model_validate(whole | {"decision": "Who is first"})
     with pytest.raises(ValueError, match="colour"):
         Entry.model_validate(whole | {"colour": "red"})
+
+
+def test_the_portfolio_has_fourteen_dashboards_in_three_suites_and_a_home() -> None:
+    own = [entry for entry in ENTRIES if entry.pack == "Portfolio"]
+    suites = [entry.suite for entry in own]
+    counts = {suite: suites.count(suite) for suite in ("Owner", "Controller", "Combined", None)}
+    assert counts == {"Owner": 5, "Controller": 5, "Combined": 4, None: 1}
+
+
+def test_the_home_of_the_portfolio_leads_each_persona_to_their_own_three() -> None:
+    (home,) = [entry for entry in ENTRIES if entry.uid == "fleetscope-portfolio-home"]
+    text = json.dumps(MADE[home.uid], ensure_ascii=False)
+    named = {
+        (persona, entry.uid)
+        for entry in ENTRIES
+        if entry.suite is not None
+        for persona in entry.personas
+    }
+    assert named == {(who, entry.uid) for who, three in homes().items() for entry in three}
+    for entry in ENTRIES:
+        if entry.suite is not None:
+            assert f"/d/{entry.uid}?" in text
+            assert entry.decision in text
 
 
 def test_the_home_of_grafana_is_triage() -> None:

@@ -1,0 +1,1 @@
+"""The portfolio: what the batteries earn, lose and owe."""

@@ -1,0 +1,218 @@
+"""Of the owner's five: lifecycle and pipeline."""
+
+from __future__ import annotations
+
+from grafana_foundation_sdk.builders.dashboard import Dashboard
+
+from grafana.boards.portfolio.figures import (
+    HOURS,
+    ODD,
+    PERCENT,
+    board,
+    by_band,
+    by_day,
+    cumulative,
+    marked,
+    of_rows,
+    site,
+    to,
+)
+from grafana.kit import look
+from grafana.kit.panels import Spec, bars, colour
+from grafana.kit.portfolio import (
+    EVERYTHING,
+    IN_RANGE,
+    UNTIL,
+    daily,
+    empty,
+    newest,
+    rows,
+)
+from grafana.kit.queries import influx
+from grafana.kit.tables import Column
+
+SLIPPED = look.limits(look.FINE, (1, ODD)).build()
+
+
+def lifecycle() -> Dashboard:
+    """4: how long the batteries last."""
+    made = board("lifecycle", currency=False)
+    made.with_panel(
+        of_rows(
+            "When to augment",
+            "Each plant by the end of the newest month that is published, the first to be "
+            "augmented first. Early and late are bounds that one of twenty would pass; a dash "
+            "is a trend that allows none. Of budget is the month's cycles as a share of the "
+            "warranty's.",
+            "state of health",
+            [
+                newest(
+                    (
+                        *("soh_percent", "fade_percent_a_year", "end_of_life_soh_percent"),
+                        *("years_left", "cycles_counted", "cycles_used_percent"),
+                    ),
+                    "lifecycle",
+                ),
+                rows(
+                    'last("augmentation") * 1000 AS "expected", '
+                    'last("augmentation_early") * 1000 AS "early", '
+                    'last("augmentation_late") * 1000 AS "late"',
+                    "lifecycle",
+                    when=UNTIL,
+                    by=("site",),
+                ),
+            ],
+            [
+                site("stress"),
+                Column("soh_percent", "Health", 80, PERCENT, 2),
+                Column("fade_percent_a_year", "Fade a year", 96, PERCENT, 2),
+                Column("end_of_life_soh_percent", "Augment at", 92, PERCENT, 0),
+                Column("years_left", "Years left", 84, decimals=1),
+                Column("early", "Early", 110, "dateTimeAsIso"),
+                Column("expected", "Expected", 110, "dateTimeAsIso"),
+                Column("late", "Late", 110, "dateTimeAsIso"),
+                Column("cycles_counted", "Cycles", 80, decimals=0),
+                Column("cycles_used_percent", "Of budget", 92, PERCENT, 0),
+            ],
+            size=(24, 7),
+            join="site",
+            order="years_left",
+            descending=False,
+        )
+    )
+    made.with_panel(
+        by_day(
+            "State of health by day",
+            "Median of each day, as the battery reports it.",
+            "state of health",
+            [(daily('last("soh_percent")', "plant_day", by=("site",)), "$tag_site")],
+            unit="suffix: %",
+            decimals=2,
+            line=True,
+        )
+    )
+    made.with_panel(
+        of_rows(
+            "State of health ahead",
+            "Expected at the beginning of each of the next years, with the band that nineteen of "
+            "twenty keep to.",
+            "forecast of health",
+            [
+                rows(
+                    'first("soh_percent") AS "soh", first("low_percent") AS "low", '
+                    'first("high_percent") AS "high"',
+                    "soh_forecast",
+                    when="time > ${__from}ms AND time < ${__to}ms + 4000d",
+                    by=("site",),
+                    every="365d",
+                )
+            ],
+            [
+                Column("Time", "Year from", 150),
+                site("stress"),
+                Column("low", "Low", 80, PERCENT, 1),
+                Column("soh", "Expected", 90, PERCENT, 1),
+                Column("high", "High", 80, PERCENT, 1),
+            ],
+            size=(12, 8),
+            drop=(),
+        )
+    )
+    made.with_panel(
+        by_day(
+            "Cycles against the warranty's budget",
+            "Equivalent full cycles of the chosen plants, and what their warranties allow, both "
+            "added up since the time range began.",
+            "cycles",
+            [
+                (cumulative("cycles", "plant_day"), "Used"),
+                (cumulative("cycle_budget", "plant_day"), "Allowed"),
+            ],
+            unit=look.NUMBER,
+            decimals=1,
+            line=True,
+            overrides={
+                "Used": colour(look.ACCENT),
+                "Allowed": colour(look.SECOND) | look.DASHED,
+            },
+        )
+    )
+    return made.with_panel(
+        by_band(
+            "Hours by temperature",
+            "Hours of the hottest cell in each band of 5 °C, added up over the chosen plants.",
+            *("hours", "temperature", HOURS, (12, 8)),
+        )
+    )
+
+
+def pipeline() -> Dashboard:
+    """5: what is being built, and how late it is."""
+    made = board("pipeline", currency=False)
+    made.with_panel(
+        of_rows(
+            "Projects",
+            "The newest version of each project, the one that slips most first.",
+            "pipeline",
+            [
+                rows(
+                    'last("region") AS "region", last("stage") AS "stage", last("mw") AS "mw", '
+                    'last("mwh") AS "mwh", last("slip_days") AS "slip_days", '
+                    'last("planned") * 1000 AS "planned", last("expected") * 1000 AS "expected"',
+                    "project",
+                    where="",
+                    when=EVERYTHING,
+                    by=("project",),
+                ),
+            ],
+            [
+                Column("project", "Project"),
+                Column("region", "Region", 130),
+                Column("stage", "Stage", 140),
+                Column("mw", "MW", 76, decimals=0),
+                Column("mwh", "MWh", 76, decimals=0),
+                Column("planned", "Planned", 150, "dateTimeAsIso"),
+                Column("expected", "Expected", 150, "dateTimeAsIso"),
+                marked("slip_days", "Slip", SLIPPED, to("pipeline"), unit="suffix: d", decimals=0),
+            ],
+            order="slip_days",
+        )
+    )
+    spec = Spec(
+        title="Slip by project",
+        description="Days between the date that was planned and the one that is expected now.",
+        size=(12, 8),
+        unit="suffix: d",
+        empty=empty("pipeline"),
+        low=0,
+        decimals=0,
+        colour=look.fixed(look.ACCENT),
+        targets=[
+            influx(
+                rows(
+                    'last("slip_days")',
+                    "project",
+                    where="",
+                    when=EVERYTHING,
+                    by=("project",),
+                ),
+                "$tag_project",
+            )
+        ],
+    )
+    made.with_panel(bars(spec))
+    return made.with_panel(
+        by_day(
+            "How dates slipped",
+            "Slip of each project at each import of the pipeline, within the time range.",
+            "import of the pipeline",
+            [
+                (
+                    rows('"slip_days"', "project", where="", when=IN_RANGE, by=("project",)),
+                    "$tag_project",
+                )
+            ],
+            unit="suffix: d",
+            line=True,
+        )
+    )
