@@ -87,7 +87,7 @@ def homes() -> dict[str, tuple[Entry, ...]]:
     ValueError
         A persona has not three, or one of them does not name it.
     """
-    found = {}
+    found: dict[str, tuple[Entry, ...]] = {}
     for persona, uids in yaml.safe_load(FILE.read_text("utf-8"))["homes"].items():
         entries = tuple(catalogue()[uid] for uid in uids)
         if len(entries) != 3 or any(persona not in entry.personas for entry in entries):
