@@ -202,6 +202,8 @@ def dead(href: str) -> bool:
         return not given.keys() >= {"site", "since", "until"}
     if address.path.endswith("/energy"):  # the same, of one site or of all
         return not given.keys() >= {"since", "until"}
+    if address.path.startswith("/api/v1/portfolio/"):  # of the exporter
+        return not given.keys() >= {"since", "until"}
     known = address.path.strip("/").removeprefix("d/").partition("/")[0] in UIDS
     return not known or not given.keys() >= {"from", "to"}
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from grafana_foundation_sdk.builders.dashboard import Dashboard
 
 from grafana.boards.portfolio.figures import (
+    DATE,
     HOURS,
     ODD,
     PERCENT,
@@ -68,9 +69,9 @@ def lifecycle() -> Dashboard:
                 Column("fade_percent_a_year", "Fade a year", 96, PERCENT, 2),
                 Column("end_of_life_soh_percent", "Augment at", 92, PERCENT, 0),
                 Column("years_left", "Years left", 84, decimals=1),
-                Column("early", "Early", 110, "dateTimeAsIso"),
-                Column("expected", "Expected", 110, "dateTimeAsIso"),
-                Column("late", "Late", 110, "dateTimeAsIso"),
+                Column("early", "Early", 110, DATE),
+                Column("expected", "Expected", 110, DATE),
+                Column("late", "Late", 110, DATE),
                 Column("cycles_counted", "Cycles", 80, decimals=0),
                 Column("cycles_used_percent", "Of budget", 92, PERCENT, 0),
             ],
@@ -108,7 +109,7 @@ def lifecycle() -> Dashboard:
                 )
             ],
             [
-                Column("Time", "Year from", 150),
+                Column("Time", "Year from", 110, DATE),
                 site("stress"),
                 Column("low", "Low", 80, PERCENT, 1),
                 Column("soh", "Expected", 90, PERCENT, 1),
@@ -171,8 +172,8 @@ def pipeline() -> Dashboard:
                 Column("stage", "Stage", 140),
                 Column("mw", "MW", 76, decimals=0),
                 Column("mwh", "MWh", 76, decimals=0),
-                Column("planned", "Planned", 150, "dateTimeAsIso"),
-                Column("expected", "Expected", 150, "dateTimeAsIso"),
+                Column("planned", "Planned", 110, DATE),
+                Column("expected", "Expected", 110, DATE),
                 marked("slip_days", "Slip", SLIPPED, to("pipeline"), unit="suffix: d", decimals=0),
             ],
             order="slip_days",

@@ -25,13 +25,13 @@ from grafana.kit import look
 from grafana.kit.dashboard import page_variable
 from grafana.kit.panels import dense, note
 from grafana.kit.portfolio import IN_RANGE, PLANTS, daily, rows, summed
-from grafana.kit.tables import Column, transform
+from grafana.kit.tables import Column, filled
 from scoring.money.losses import LossCause
 
 USED = '100 * sum("cycles") / sum("cycle_budget")'
 OVER = look.limits(look.FINE, (100, ODD)).build()
 Z = look.limits(look.FINE, (-1e6, ODD), (-look.OUTLIER_Z, look.FINE)).build()
-MET = [look.as_text({"1": "Met"}), look.as_text({"0": "Missed"}, ODD)]
+MET = [look.as_text({"1": "Met"}, look.FINE), look.as_text({"0": "Missed"}, ODD)]
 
 
 def losses() -> Dashboard:
@@ -100,28 +100,24 @@ def losses() -> Dashboard:
 
 
 def _cause_by_site() -> table.Panel:
+    def of(cause: LossCause) -> str:
+        chosen = f"{PLANTS} AND \"cause\" = '{cause.value}'"
+        return rows(f'sum("amount") AS "{cause.value}"', "loss", where=chosen, by=("site",))
+
     return of_rows(
         "Causes by plant",
         "What each cause took from each plant over the time range.",
         "losses",
-        [rows('sum("amount") AS "amount"', "loss", by=("site", "cause"))],
+        [of(cause) for cause in LossCause],
         [
-            Column("site\\cause", "Site", url=to("operations", "Site")),
+            site(),
             *(
                 money(cause.value, cause.value.replace("_", " ").capitalize(), 118)
                 for cause in LossCause
             ),
         ],
         size=(24, 6),
-        also=[
-            transform(
-                "groupingToMatrix",
-                columnField="cause",
-                rowField="site",
-                valueField="amount",
-                emptyValue="null",
-            )
-        ],
+        join="site",
     )
 
 
@@ -257,7 +253,7 @@ def evidence() -> Dashboard:
                     84,
                     mappings=MET,
                     url=to("faults", "Site"),
-                    more={"custom.cellOptions": {"type": "color-background", "mode": "basic"}},
+                    more=filled(look.limits(look.FINE)),
                 ),
                 Column("shortfall", "Short by", 84, "suffix: pt", 2),
                 Column("down_hours", "Down", 72, "suffix: h", 1),

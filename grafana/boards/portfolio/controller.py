@@ -186,7 +186,7 @@ def _events(title: str, where: str, what: str, size: tuple[int, int]) -> table.P
             Column("code", "Code", 140),
             Column("category", "Category", 116),
             Column("severity", "Severity", 80),
-            Column("end", "Until", 150, "dateTimeAsIso"),
+            Column("end", "Until", 172, "dateTimeAsIso"),
             Column("hours", "Hours", 70, decimals=2),
             money("lost", "Lost", 90),
             Column("restoration_hours", "To service", 84, HOURS, 1),
@@ -409,6 +409,7 @@ def faults() -> Dashboard:
             size=(24, 7),
             unit=HOURS,
             decimals=1,
+            low=0,
             stacked=True,
         )
     )

@@ -23,6 +23,7 @@ from grafana.kit.tables import Column, joined, link, listing, ordered, organized
 from scoring.status import Status
 
 MONEY, PERCENT, HOURS = "locale", "percent", "suffix: h"
+DATE, MONTH = "time:YYYY-MM-DD", "time:MMM YYYY"
 ODD = look.STATUS_COLOURS[Status.WARNING]
 PREFIX = "fleetscope-portfolio-"
 SINCE = "now-1M/M"
@@ -233,7 +234,7 @@ def of_rows(
 
 def when(title: str = "When", width: int = 160) -> Column:
     """The time of a row."""
-    return Column("Time", title, width)
+    return Column("Time", title, width, MONTH if title == "Month" else None)
 
 
 def cumulative(field: str, measurement: str) -> str:
