@@ -152,7 +152,7 @@ async def test_a_table_of_stored_rows_alone_says_why_it_has_none(server: Server)
                 assert list(source.ask(query)) == [], panel["title"]
             said = panel["fieldConfig"]["defaults"]["noValue"]
             assert re.search(
-                "time range|this battery|of this site|FLEETSCOPE_", said, re.IGNORECASE
+                "time range|this battery|of this site|there is no|FLEETSCOPE_", said, re.IGNORECASE
             ), said
     finally:
         source.close()

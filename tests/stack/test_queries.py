@@ -154,10 +154,17 @@ METRICS, READINGS = (
 
 
 def filled(
-    query: Query, text: str, site: str, metric: str, quantity: str, *, regex: bool, level: str = RAW
+    text: str,
+    site: str,
+    metric: str,
+    quantity: str,
+    *,
+    regex: bool,
+    level: str = RAW,
+    span: tuple[float, float] = (RANGE_SECONDS, 0.0),
 ) -> str:
     """The query as Grafana sends it: one site, everything else at its default."""
-    before, after = query.span
+    before, after = span
     values = {
         "__rate_interval": "1m",
         "__interval": "10s",
@@ -206,22 +213,32 @@ def versions(query: Query) -> Iterator[tuple[str, bool]]:
                 must = False
             text = ONE_SIDE.sub('WHERE "device" > -1000000000', query.text)
             if not re.search(r"\$(?:site\b|\{site\})", text):
-                yield filled(query, text, "", metric, quantity, regex=True), must
+                yield filled(text, "", metric, quantity, regex=True, span=query.span), must
             else:
                 # One answer among the sites is enough: not every site has every device.
                 yield (
                     "\n".join(
-                        filled(query, text, site, metric, quantity, regex=False) for site in SITES
+                        filled(text, site, metric, quantity, regex=False, span=query.span)
+                        for site in SITES
                     ),
                     must,
                 )
     if ONE_SIDE.search(query.text):
-        yield filled(query, query.text, SITES[0], METRICS[0], READINGS[0], regex=False), False
+        yield (
+            filled(query.text, SITES[0], METRICS[0], READINGS[0], regex=False, span=query.span),
+            False,
+        )
     if re.search(r'"\$\w*level"', query.text):
         # The demo need not have made this yet; tests/grafana asks it of seeded servers.
         yield (
             filled(
-                query, query.text, SITES[0], METRICS[0], READINGS[0], regex=False, level="rollup_5m"
+                query.text,
+                SITES[0],
+                METRICS[0],
+                READINGS[0],
+                regex=False,
+                level="rollup_5m",
+                span=query.span,
             ),
             False,
         )
