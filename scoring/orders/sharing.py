@@ -7,6 +7,8 @@ import numpy as np
 
 from scoring.issues import FloatArray
 
+_LEAST_WEIGHT = 1e-9
+
 
 def shared_power(total_w: float, most_w: FloatArray, room_kwh: FloatArray) -> FloatArray:
     """The share of each site.
@@ -35,6 +37,9 @@ def shared_power(total_w: float, most_w: FloatArray, room_kwh: FloatArray) -> Fl
     weight = np.where(np.isnan(room), usual, room)
     if not (weight[most_w > 0] > 0).any():
         weight = (most_w > 0).astype(np.float64)
+    # Whatever has room at all stays in: numbers that differ by more would be lost in sums.
+    scaled = weight / max(float(weight.max(initial=0.0)), np.finfo(np.float64).tiny)
+    weight = np.where(weight > 0, np.maximum(scaled, _LEAST_WEIGHT), 0.0)
     share = np.zeros(most_w.shape)
     open_ = (most_w > 0) & (weight > 0)
     left = min(total_w, float(most_w[open_].sum()))

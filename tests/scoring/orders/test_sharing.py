@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from scoring.orders.sharing import shared_power
@@ -45,6 +45,8 @@ def test_sites_without_room_share_what_is_left_to_none() -> None:
 SITE = st.tuples(st.floats(0, 1e6), st.floats(0, 1e4) | st.just(math.nan))
 
 
+@example(1000.0, [(5000.0, 2e-313), (5000.0, 2e-313)])
+@example(9000.0, [(5000.0, 2e-313), (5000.0, 1e4)])
 @given(st.floats(0, 1e7), st.lists(SITE, min_size=1, max_size=30))
 def test_no_site_gets_more_than_it_may_and_the_sum_is_right(
     total: float, sites: list[tuple[float, float]]
