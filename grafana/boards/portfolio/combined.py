@@ -7,6 +7,7 @@ from grafana_foundation_sdk.builders.dashboard import Dashboard
 
 from grafana.boards.portfolio.figures import (
     ABOVE_ZERO,
+    CAUSES,
     MONEY,
     ODD,
     PERCENT,
@@ -23,7 +24,7 @@ from grafana.boards.portfolio.figures import (
 )
 from grafana.kit import look
 from grafana.kit.dashboard import page_variable
-from grafana.kit.panels import dense, note
+from grafana.kit.panels import colour, dense, note
 from grafana.kit.portfolio import IN_RANGE, PLANTS, daily, rows, summed
 from grafana.kit.tables import Column, filled
 from scoring.money.losses import LossCause
@@ -39,7 +40,7 @@ def losses() -> Dashboard:
     made = board("losses")
     steps = [
         (
-            cause.value.replace("_", " ").capitalize(),
+            CAUSES[cause][0],
             summed("amount", "loss", where=f"{PLANTS} AND \"cause\" = '{cause.value}'"),
             *(MONEY, 0, "losses", None),
         )
@@ -68,6 +69,10 @@ def losses() -> Dashboard:
             [(daily('sum("amount")', "loss", by=("cause",)), "$tag_cause")],
             size=(24, 8),
             stacked=True,
+            overrides={
+                cause.value: {"displayName": name} | colour(shade)
+                for cause, (name, shade) in CAUSES.items()
+            },
         )
     )
     return made.with_panel(
@@ -111,10 +116,7 @@ def _cause_by_site() -> table.Panel:
         [of(cause) for cause in LossCause],
         [
             site(),
-            *(
-                money(cause.value, cause.value.replace("_", " ").capitalize(), 118)
-                for cause in LossCause
-            ),
+            *(money(cause.value, CAUSES[cause][0], 130) for cause in LossCause),
         ],
         size=(24, 6),
         join="site",

@@ -20,6 +20,7 @@ from grafana.kit.panels import Spec, bars_in_order, lines, tiles
 from grafana.kit.portfolio import EVERYTHING, PLANTS, daily, empty, rows
 from grafana.kit.queries import INFLUXDB, influx, influx_table
 from grafana.kit.tables import Column, joined, link, listing, ordered, organized
+from scoring.money.losses import LossCause
 from scoring.status import Status
 
 MONEY, PERCENT, HOURS = "locale", "percent", "suffix: h"
@@ -32,6 +33,17 @@ LEAST = -1e15
 """Below every amount; a missing one has no colour."""
 BELOW_ZERO = look.limits(look.FINE, (LEAST, ODD), (0, look.FINE)).build()
 ABOVE_ZERO = look.limits(look.FINE, (0.005, ODD)).build()
+
+# What a cause is called, and its colour: no reds, since a loss is no page.
+CAUSES = {
+    LossCause.FORECAST: ("Forecast", "#5794f2"),
+    LossCause.OUTAGE: ("Outage", ODD),
+    LossCause.DERATING: ("Derating", "#c8a415"),
+    LossCause.SOC: ("Charge", "#22b8b0"),
+    LossCause.COMMUNICATION: ("Communication", "#8f6b4f"),
+    LossCause.NOT_FOLLOWED: ("Not followed", "#9fc3f7"),
+    LossCause.REST: ("Rest", look.SECOND),
+}
 
 
 def board(view: str, *, since: str = SINCE, currency: bool = True) -> Dashboard:

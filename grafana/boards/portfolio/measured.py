@@ -113,7 +113,22 @@ def grid_code() -> Dashboard:
     )
 
 
-_WORDS = {name: name.replace("_", " ").capitalize() for name in TELEMETRY.fields}
+_INITIALS = {"soc": "SOC", "soh": "SOH"}
+
+
+def _words(name: str) -> str:
+    """A reading as the plots are headed: what it is, and its unit."""
+    unit = TELEMETRY.fields[name].unit
+    parts = name.split("_")
+    if unit not in ("–", "1 or 0", "0 to 1"):
+        parts.pop()
+    if parts[0] in _INITIALS:
+        return f"{_INITIALS[parts[0]]} ({unit})"
+    said = " ".join(parts).replace("temperature max", "highest temperature").capitalize()
+    return said if unit == "–" else f"{said} ({unit})"
+
+
+_WORDS = {name: _words(name) for name in TELEMETRY.fields}
 _HOW = [("Mean", "mean"), ("Lowest", "min"), ("Highest", "max"), ("Newest", "last")]
 
 
