@@ -15,8 +15,8 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.complete
 # More than two cores hold: many tests wait rather than work.
 WORKERS ?= 4
-# Each of these runs whole servers.
-SERVERS ?= 2
+# Each of these runs whole servers, which wait for each other half of the time.
+SERVERS ?= 3
 
 export PYTHON DEMO_SECONDS FLEETSCOPE_DEMO_DIR GRAFANA_HOME
 

@@ -179,6 +179,8 @@ class Snapshot:
         When it was measured by the device's own clock, Unix seconds; None where no device says.
     current : bool
         Whether it is of now. What is not is stored and changes no state.
+    repeated : bool
+        Whether nothing was measured since the Snapshot of the same time. It is not stored again.
     """
 
     site: str
@@ -199,6 +201,7 @@ class Snapshot:
     way: str = ""
     measured: float | None = None
     current: bool = True
+    repeated: bool = False
 
 
 class ScrapeError(Exception):

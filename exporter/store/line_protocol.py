@@ -55,10 +55,13 @@ def snapshot_lines(snapshot: Snapshot, way_before: str = "") -> list[str]:
     """Lines of one Snapshot: ``site`` always, the rest where the site gave it.
 
     Single cells are stored at a cadence of their own, by :mod:`exporter.store.cell_cadence`. A
-    missing or implausible reading is not written. That the site was online or offline is.
+    missing or implausible reading is not written. That the site was online or offline is, but for
+    a Snapshot that repeats an earlier one.
 
     ``way_before`` is the way in by which the site was read before; a change of it is written too.
     """
+    if snapshot.repeated:
+        return []
     stamp = milliseconds(snapshot.time)
     online = 1.0 if snapshot.outcome.answered else 0.0
     fields = [

@@ -80,7 +80,8 @@ class Engine:
         done = subprocess.run(
             [*self.command, *arguments], capture_output=True, text=True, check=False, **given
         )
-        assert done.returncode == 0 or not check, f"podman {arguments}: {done.stderr[-2000:]}"
+        said = f"{done.stdout[-3000:]}\n{done.stderr[-2000:]}"
+        assert done.returncode == 0 or not check, f"podman {arguments}: {said}"
         return done.stdout
 
     def has_image(self, name: str) -> bool:

@@ -182,7 +182,7 @@ def test_kill_9_alone_is_enough(start: Callable[..., Demo]) -> None:
 def test_a_server_that_dies_ends_the_demo_with_its_last_lines(start: Callable[..., Demo]) -> None:
     demo = start()
     demo.wait_for("Alertmanager")
-    (influxd,) = (line for line in demo.processes() if "influxd" in line)
+    (influxd,) = (line for line in demo.processes() if "influxd -config" in line)
     victim = next(
         int(entry.name)
         for entry in Path("/proc").iterdir()

@@ -36,6 +36,18 @@ MAY_BE_EMPTY = {
     ("collection", "Queues of projects", "*"): "no project of the demo has a database of its own",
     ("energy-plan", "Orders of the plan", "*"): "no plan of the demo is approved or mandated",
     ("dispatch-orders", "Wanted, allowed, measured", "*"): "the demo's orders are dry",
+    ("dispatch-orders", "Response time", "A"): "the demo's orders are dry",
+    ("dispatch-orders", "Limits by reason", "A"): "no order need be limited while the test runs",
+    **{
+        ("energy-forecast", f"{what} as forecast 1, 6 and 24 h before", ref): "a forecast takes "
+        "hours until what it was for has come"
+        for what in ("PV", "Load")
+        for ref in "BCD"
+    },
+    ("energy-forecast", "Worst misses", "A"): "misses are of days that have ended",
+    ("energy-home", "PV production", "E"): "the demo has no weather",
+    ("energy-home", "PV production", "G"): "no inverter of the demo has a meter of its own",
+    ("energy-home", "PV against the sun", "D"): "a ratio is of days that have ended",
     ("dispatch-orders", "What became of orders", "A"): "no order need end while the test runs",
     ("collection", "Backlog", "A"): "nothing waits while InfluxDB accepts everything",
     ("site-readings", "Device alarms over time", "A"): "no device of the demo has an alarm",

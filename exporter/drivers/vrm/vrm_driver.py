@@ -90,6 +90,7 @@ class VrmDriver(ReaderExplains, Driver):
                 Outcome.OK,
                 notices=self._notices,
                 silence_seconds=silence,
+                repeated=True,
             )
         found = await self._reader.scrape()
         self._notices = found.notices

@@ -38,17 +38,22 @@ class Links:
     grafana : str
     runbooks : str
         The document with the runbooks.
+    orders : str
+        The route of orders; empty without a journal of them.
     """
 
     grafana: str = ""
     runbooks: str = "runbooks"
+    orders: str = ""
 
     @classmethod
     def of(cls, settings: Settings) -> Links:
         """Those of the settings."""
         runbooks = settings.runbooks_url
         return cls(
-            settings.grafana_url or "", f"{runbooks}/docs/runbooks.md" if runbooks else "runbooks"
+            settings.grafana_url or "",
+            f"{runbooks}/docs/runbooks.md" if runbooks else "runbooks",
+            "api/v1/orders" if settings.dispatch_journal is not None else "",
         )
 
 

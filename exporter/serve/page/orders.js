@@ -7,17 +7,18 @@ const ENDED = new Set(["refused", "expired", "superseded", "cancelled", "failed"
 const ordering = { id: null, loaded: 0, known: null, preview: null, looked: false, note: "", timer: null };
 
 async function refreshOrders(id, now = false) {
+  if (!LINKS.orders) return;
   if (ordering.id !== id) Object.assign(ordering, { id, loaded: 0, known: null, preview: null, looked: false, note: "" });
   if (!now && ordering.loaded && performance.now() - ordering.loaded < ORDER_SECONDS * 1000) return;
   ordering.loaded = performance.now();
   clearTimeout(ordering.timer);
   try {
-    const found = await ask(`api/v1/orders?site=${encodeURIComponent(id)}&dry=false&limit=${SHOWN_ORDERS}`);
+    const found = await ask(`${LINKS.orders}?site=${encodeURIComponent(id)}&dry=false&limit=${SHOWN_ORDERS}`);
     if (ordering.id !== id) return;
     ordering.known = found;
     if (found.orders.some(isOpen)) ordering.timer = setTimeout(() => site.id === id && refreshOrders(id, true), OPEN_ORDER_SECONDS * 1000);
   } catch (error) {
-    if (ordering.id === id) ordering.known = { fault: error.message, off: /no journal/.test(error.message) };
+    if (ordering.id === id) ordering.known = { fault: error.message };
   }
   showOrders();
 }
@@ -28,7 +29,7 @@ function showOrders() {
   const box = byId("orders"), { known } = ordering;
   if (!box || !known) return;
   // Where nobody orders anything there is nothing to say.
-  box.hidden = Boolean(known.off || (!known.fault && !known.orders.length && !known.may_order));
+  box.hidden = Boolean(!known.fault && !known.orders.length && !known.may_order);
   if (box.hidden) return;
   if (!byId("orders-list")) {
     put(box, el("h3", {}, "Orders"), el("p", { id: "orders-note", class: "note", role: "status", hidden: true }),

@@ -19,6 +19,7 @@ from exporter.drivers.transport.http.json_client import HttpClient
 from exporter.drivers.transport.http.site_client import HttpTransport
 from exporter.drivers.vrm.vrm_driver import VrmDriver, VrmOptions
 from exporter.model.snapshot import Outcome, ScrapeError
+from exporter.store.line_protocol import snapshot_lines
 from tests.drivers.bridge import BATTERY, SYSTEM, VEBUS, Clock, site_trees
 from tests.drivers.json_peer import JsonPeer
 
@@ -79,16 +80,20 @@ async def test_slow_values_are_not_stale_and_vrm_is_asked_rarely(clock: Clock) -
     state = FleetState(Fleet.model_validate({"sites": [site]}), 10.0)
     documents = {TARGET: records(clock.wall())}
     peer = JsonPeer(documents)
+    stored = 0
     async with peer.running(), driver_at(peer.url, clock) as driver:
         for turn in range(180):
             if turn == 100:
                 documents[TARGET] = records(clock.wall())
-            state.apply(await driver.scrape(), clock.monotonic())
+            snapshot = await driver.scrape()
+            stored += bool(snapshot_lines(snapshot))
+            state.apply(snapshot, clock.monotonic())
             clock.advance(10)
             known = state.records[0].batteries["battery/256"]
             assert clock.monotonic() - known.seen <= state.stale_after[0]
-    # Half an hour, asked every five minutes.
+    # Half an hour, asked every five minutes; each of two reports is stored once.
     assert len(peer.requests) == 6
+    assert stored == 2
 
 
 async def test_a_site_that_stopped_sending_is_a_timeout(clock: Clock) -> None:
