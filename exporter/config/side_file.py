@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
@@ -57,6 +58,16 @@ class Secret(SideModel):
         if not value or not value.isprintable():
             raise SideFileError(f"{self.file} does not hold one line of text")
         return value
+
+
+def beside(path: Path, entries: Mapping[str, Model]) -> dict[str, Model]:
+    """Entries with the ``file`` of each, where it names one, taken from beside ``path``."""
+    return {
+        name: one.model_copy(update={"file": path.parent / file})
+        if (file := getattr(one, "file", None))
+        else one
+        for name, one in entries.items()
+    }
 
 
 def load(path: Path, model: type[Model]) -> Model:

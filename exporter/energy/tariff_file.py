@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from pydantic import Field, StringConstraints, model_validator
 
 from exporter.config.fleet import DAYS, Day, Site, TimeOfDay
-from exporter.config.side_file import SideModel, load
+from exporter.config.side_file import SideModel, beside, load
 
 FloatArray = NDArray[np.float64]
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,31}$")]
@@ -241,8 +241,4 @@ def load_tariffs(path: Path) -> TariffFile:
     exporter.config.side_file.SideFileError
     """
     found = load(path, TariffFile)
-    series = {
-        name: one.model_copy(update={"file": path.parent / one.file}) if one.file else one
-        for name, one in found.series.items()
-    }
-    return found.model_copy(update={"series": series})
+    return found.model_copy(update={"series": beside(path, found.series)})

@@ -8,7 +8,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, StringConstraints, model_validator
 
 from exporter.config.fleet import Site
-from exporter.config.side_file import SideModel, load
+from exporter.config.side_file import SideModel, beside, load
 
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,31}$")]
 PLACE_DIGITS = 1
@@ -88,8 +88,4 @@ def load_weather(path: Path) -> WeatherFile:
     exporter.config.side_file.SideFileError
     """
     found = load(path, WeatherFile)
-    sources = {
-        name: one.model_copy(update={"file": path.parent / one.file}) if one.file else one
-        for name, one in found.sources.items()
-    }
-    return found.model_copy(update={"sources": sources})
+    return found.model_copy(update={"sources": beside(path, found.sources)})

@@ -118,7 +118,7 @@ def _scores() -> table.Panel:
             Column("pinball", "Quantile loss", unit=watts, decimals=0),
             Column("in_band", "In band", unit=look.RATIO, decimals=0),
             Column("gain", "Skill", decimals=2),
-            Column("serving", "Serves", 80, decimals=0),
+            Column("serving", "Serves", 80, mappings=[look.as_text({"1": "Yes", "0": "No"})]),
             Column("because", "Why", more=WRAPPED),
         ],
         drop=["Time"],

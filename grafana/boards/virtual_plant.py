@@ -134,7 +134,7 @@ def _frequency() -> timeseries.Panel:
         description="How far the grid is from its nominal 50 or 60 Hz: the median over sites of "
         "each kind, and the lowest and highest of all.",
         size=(12, 8),
-        unit="hertz",
+        unit=look.UNITS["Hz"],
         empty="No site gives a frequency",
         decimals=2,
         targets=[

@@ -100,10 +100,13 @@ def _text(entry: Entry, remark: str) -> text.Panel:
         f"{entry.title} is for the {' and the '.join(entry.personas)}. It is read from "
         f"{' and '.join(entry.sources)} and is old from {_duration(entry.fresh_s)} on."
     )
-    until = "until " if entry.scope == "portfolio" else ""
+    # Before a portfolio is published there is no day, and the line must still read well.
+    age = f"measured until: ${{{AGE_VARIABLE}}}"
+    if entry.scope != "portfolio":
+        age = f"data ${{{AGE_VARIABLE}}}."
     line = (
         f"<b>{entry.title}</b> for {', '.join(entry.personas)}: <b>{entry.decision}</b> "
-        f"As of ${{__to:date:DD MMM HH:mm}}, data {until}${{{AGE_VARIABLE}}}."
+        f"As of ${{__to:date:DD MMM HH:mm}}, {age}"
     )
     lines = "<br>".join(part for part in (line, links, remark) if part)
     content = dense(lines, WALL_TYPE if entry.uid == WALL else TYPE)

@@ -11,7 +11,7 @@ import math
 from collections.abc import Sequence
 
 from exporter.drivers.base import Capability
-from exporter.drivers.sunspec.discovery import SunSpecUnit
+from exporter.drivers.sunspec.discovery import SunSpecUnit, unit_with
 from exporter.drivers.sunspec.model_rows import Place
 from exporter.drivers.transport.modbus.frames import Function, Request, WriteRequest
 from exporter.drivers.transport.modbus.words import WordType, decode, encode
@@ -101,8 +101,4 @@ class DerSetpoint:
         return found
 
     def _found(self) -> tuple[SunSpecUnit, Place] | None:
-        for unit in self._units:
-            place = unit.place_of(MODEL)
-            if place is not None and place.length + 2 > _SCALE:
-                return unit, place
-        return None
+        return unit_with(self._units, MODEL, _SCALE)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import math
 from collections.abc import Callable
 from datetime import UTC, datetime, tzinfo
@@ -21,15 +20,15 @@ from exporter.energy.accounts import Account, FlowSum, account
 from exporter.energy.buckets import STEPS, Step, too_many, usual_step
 from exporter.energy.measured import EXPECTED, FLOWS
 from exporter.energy.tariff_file import TariffFile, zone_of_site
-from exporter.history.influxql import InfluxQL, NoAnswerError
+from exporter.history.influxql import InfluxQL
 from exporter.serve.api import schemas
 from exporter.serve.api.energy_schemas import EnergyReply
 from exporter.serve.api.enumerations import Parameters
 from exporter.serve.api.pv_reply import pv_shown
 from exporter.serve.api.replies import reply
 from exporter.serve.api.selection import row_of
+from exporter.serve.api.stored_past import answered, needed
 
-log = logging.getLogger(__name__)
 _LABELS = {flow.name: flow.label for flow in (*FLOWS, EXPECTED)}
 _NOW = {
     "pv": ("pv_power_w", 1),
@@ -89,18 +88,14 @@ def router(
         if too_many(step, until - since):
             coarser = ", ".join(STEPS[STEPS.index(step) + 1 :])
             raise HTTPException(422, f"too many steps of {step} in that period; one of: {coarser}")
-        if stored is None:
-            raise HTTPException(503, "nothing is stored: FLEETSCOPE_INFLUXDB_URL is not set")
+        past = needed(stored)
         active = {
             site.id: view.active_battery
             for site, view in zip(assessment.fleet.sites, assessment.records, strict=True)
             if view.active_battery is not None
         }
-        try:
-            made = await account(stored, sites, active, since, until, zone, step, tariffs)
-        except NoAnswerError as error:
-            log.info("an energy account has no answer: %s", error)
-            raise HTTPException(error.status, error.reason) from error
+        asked = account(past, sites, active, since, until, zone, step, tariffs)
+        made = await answered(asked, "an energy account")
         about = {"period": words, "sites": [site.id for site in sites]}
         return reply(request, about | shown(made, sites, _now(assessment, rows, until)))
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Annotated
@@ -13,14 +12,14 @@ from pydantic import Field
 from exporter.ask.query import QueryError
 from exporter.ask.request import PARAMETERS, period_of, zone_of
 from exporter.assess.assessment import FleetAssessment
-from exporter.history.influxql import InfluxQL, NoAnswerError
+from exporter.history.influxql import InfluxQL
 from exporter.history.series import METRICS, read
 from exporter.serve.api import schemas
 from exporter.serve.api.enumerations import Parameters
 from exporter.serve.api.replies import reply
 from exporter.serve.api.selection import row_of
+from exporter.serve.api.stored_past import answered, needed
 
-log = logging.getLogger(__name__)
 _PLAIN = r"^[^\x00-\x1f\x7f-\x9f]*$"
 
 
@@ -66,13 +65,8 @@ def router(latest: Callable[[], FleetAssessment], stored: InfluxQL | None) -> AP
         if wrong := [tag for tag in tags if tag not in metric.by]:
             raise HTTPException(422, f"{query.metric} has no {wrong[0]}")
         since, until = _bounds(query)
-        if stored is None:
-            raise HTTPException(503, "nothing is stored: FLEETSCOPE_INFLUXDB_URL is not set")
-        try:
-            found = await read(stored, metric, query.site, since, until, query.points, tags)
-        except NoAnswerError as error:
-            log.info("a history has no answer: %s", error)
-            raise HTTPException(error.status, error.reason) from error
+        asked = read(needed(stored), metric, query.site, since, until, query.points, tags)
+        found = await answered(asked, "a history")
         return reply(request, found)
 
     return routes

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import logging
 import math
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from datetime import UTC, datetime, tzinfo
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from fastapi import APIRouter, HTTPException, Query, Request, Response
@@ -28,7 +27,7 @@ from exporter.energy.stored_outlook import (
     read_summary,
 )
 from exporter.energy.tariff_file import TariffFile, zone_of_site
-from exporter.history.influxql import InfluxQL, NoAnswerError
+from exporter.history.influxql import InfluxQL
 from exporter.serve.api import schemas
 from exporter.serve.api.energy_schemas import (
     FleetForecastReply,
@@ -39,10 +38,9 @@ from exporter.serve.api.energy_schemas import (
 from exporter.serve.api.enumerations import Parameters
 from exporter.serve.api.replies import reply
 from exporter.serve.api.selection import row_of
+from exporter.serve.api.stored_past import answered, needed
 from scoring.forecast_fleet import fleet_band
 
-log = logging.getLogger(__name__)
-T = TypeVar("T")
 AHEAD_SECONDS = 36 * 3600
 LONGEST_SECONDS = 100 * 86_400
 _SLOT = ("action", "reason", "power_w", "battery_w", "import_w", "export_w", "soc_percent")
@@ -114,13 +112,18 @@ def router(
         ``serves`` marks the method that serves, and ``why`` says why.
         """
         since, until = _bounds(query, latest())
-        source = _source(stored)
-        rows = await _asked(
-            read_forecast(source, query.site, query.quantity, query.lead, since, until)
+        source = needed(stored)
+        rows = await answered(
+            read_forecast(source, query.site, query.quantity, query.lead, since, until),
+            "an outlook",
         )
         until_now = time.time() + 3600
-        scores = await _asked(read_scores(source, query.site, query.quantity, until_now))
-        misses = await _asked(read_misses(source, query.site, query.quantity, until_now))
+        scores = await answered(
+            read_scores(source, query.site, query.quantity, until_now), "an outlook"
+        )
+        misses = await answered(
+            read_misses(source, query.site, query.quantity, until_now), "an outlook"
+        )
         return reply(
             request,
             {
@@ -151,7 +154,9 @@ def router(
         since = time.time() // 900 * 900
         until = since + AHEAD_SECONDS
         ids = [site.id for site in sites]
-        starts, bands = await _asked(read_bands(_source(stored), ids, query.quantity, since, until))
+        starts, bands = await answered(
+            read_bands(needed(stored), ids, query.quantity, since, until), "an outlook"
+        )
         regions = sorted({site.region for site in sites if site.region})
         groups = [regions.index(site.region) if site.region else -1 for site in sites]
         total = fleet_band(bands, np.array(groups, dtype=np.int64))
@@ -179,10 +184,12 @@ def router(
         A plan is a proposal: nothing is sent to the site before it is approved.
         """
         since, until = _bounds(query, latest())
-        source = _source(stored)
-        rows = await _asked(read_plan(source, query.site, since, until))
-        summary = await _asked(read_summary(source, query.site, time.time() + 3600))
-        standing, why = await _asked(read_standing(source, query.site, time.time() + 3600))
+        source = needed(stored)
+        rows = await answered(read_plan(source, query.site, since, until), "an outlook")
+        summary = await answered(read_summary(source, query.site, time.time() + 3600), "an outlook")
+        standing, why = await answered(
+            read_standing(source, query.site, time.time() + 3600), "an outlook"
+        )
         return reply(
             request,
             {
@@ -211,12 +218,14 @@ def router(
         assessment = latest()
         row = row_of(assessment, query.site)
         site = assessment.fleet.sites[row]
-        source = _source(stored)
+        source = needed(stored)
         if tariffs is None:
             raise HTTPException(503, "there are no prices: FLEETSCOPE_TARIFFS is not set")
         since, until = _past(query, zone_of_site(site))
         device = assessment.records[row].active_battery
-        found = await _asked(measured_saving(source, site, device, since, until, tariffs))
+        found = await answered(
+            measured_saving(source, site, device, since, until, tariffs), "an outlook"
+        )
         about = {"site": query.site, "since": since, "until": until, "currency": tariffs.currency}
         if isinstance(found, str):
             empty = dict.fromkeys(("saved", "missed", "coverage", "measured", "plain", "best"))
@@ -258,20 +267,6 @@ def _score(row: dict[str, Any]) -> dict[str, Any]:
         **{name: row[name] for name in ("mae_w", "pinball_w", "coverage", "slots", "skill")},
         "serves": bool(row["serves"]),
     }
-
-
-def _source(stored: InfluxQL | None) -> InfluxQL:
-    if stored is None:
-        raise HTTPException(503, "nothing is stored: FLEETSCOPE_INFLUXDB_URL is not set")
-    return stored
-
-
-async def _asked(answer: Awaitable[T]) -> T:
-    try:
-        return await answer
-    except NoAnswerError as error:
-        log.info("an outlook has no answer: %s", error)
-        raise HTTPException(error.status, error.reason) from error
 
 
 def _bounds(query: ForecastQuery | PlanQuery, assessment: FleetAssessment) -> tuple[float, float]:

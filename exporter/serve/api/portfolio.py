@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo
 
 from fastapi import APIRouter, HTTPException, Query, Request, Response
@@ -16,7 +15,7 @@ from pydantic import Field
 from exporter.ask.query import QueryError
 from exporter.ask.request import PARAMETERS, period_of, zone_of
 from exporter.assess.assessment import FleetAssessment
-from exporter.history.influxql import InfluxQL, NoAnswerError
+from exporter.history.influxql import InfluxQL
 from exporter.model.extras import missing
 from exporter.portfolio.measurements import MEASUREMENTS
 from exporter.portfolio.stored_figures import (
@@ -39,9 +38,8 @@ from exporter.serve.api.portfolio_schemas import (
 )
 from exporter.serve.api.replies import reply
 from exporter.serve.api.selection import row_of
+from exporter.serve.api.stored_past import answered, needed
 
-log = logging.getLogger(__name__)
-T = TypeVar("T")
 USUAL_PERIOD = "last month"
 MOST_ROWS = 10_000
 LONGEST_EXPORT_SECONDS = 400 * 86_400
@@ -133,21 +131,22 @@ def router(latest: Callable[[], FleetAssessment], stored: InfluxQL | None) -> AP
     async def portfolio_kpis(request: Request, query: Annotated[SitesQuery, Query()]) -> Response:
         """Figures of all plants, or of some, over a period; each with formula and source."""
         sites = _known(latest(), query.site)
-        return reply(request, await _kpis(_source(stored), query, sites, sites))
+        return reply(request, await _kpis(needed(stored), query, sites, sites))
 
     @routes.get("/sites/{site_id}", responses=schemas.of(PortfolioSiteReply, 404, 503))
     async def portfolio_site(request: Request, site_id: str) -> Response:
         """A plant with its newest reading and its newest month; null where there is none."""
         (site,) = _known(latest(), [site_id])
-        source = _source(stored)
+        source = needed(stored)
         found = {}
         for name, measurement in (
             ("plant", "plant"),
             ("telemetry", "telemetry"),
             ("month", "plant_month"),
         ):
-            rows = await _asked(
-                read_rows(source, measurement, FIRST, LAST, {"site": [site]}, newest=True)
+            rows = await answered(
+                read_rows(source, measurement, FIRST, LAST, {"site": [site]}, newest=True),
+                "the portfolio",
             )
             found[name] = rows[-1] if rows else None
         return reply(request, {"site": site} | found)
@@ -158,7 +157,7 @@ def router(latest: Callable[[], FleetAssessment], stored: InfluxQL | None) -> AP
     ) -> Response:
         """Figures of one plant over a period; each with formula and source."""
         sites = _known(latest(), [site_id])
-        return reply(request, await _kpis(_source(stored), query, sites, sites))
+        return reply(request, await _kpis(needed(stored), query, sites, sites))
 
     @routes.get(
         "/telemetry",
@@ -173,8 +172,8 @@ def router(latest: Callable[[], FleetAssessment], stored: InfluxQL | None) -> AP
     )
     async def portfolio_telemetry(query: Annotated[ExportQuery, Query()]) -> Response:
         """Telemetry of plants as a CSV or Parquet file, by site and then by time."""
-        assessment, source = latest(), _source(stored)
-        plants = await _asked(read_plants(source))
+        assessment, source = latest(), needed(stored)
+        plants = await answered(read_plants(source), "the portfolio")
         sites = _known(assessment, query.site) or sorted({row["site"] for row in plants})
         since, until, _ = _bounds(query, zone_of_plants(plants), USUAL_PERIOD)
         if until - since > LONGEST_EXPORT_SECONDS:
@@ -184,7 +183,7 @@ def router(latest: Callable[[], FleetAssessment], stored: InfluxQL | None) -> AP
         days = days_of(source, list(dict.fromkeys(sites)), since, until)
         # What fails before the first part is an answer of its own.
         parts = as_csv(days) if query.format == "csv" else as_parquet(days)
-        first = await _asked(anext(parts))
+        first = await answered(anext(parts), "the portfolio")
         name = f"telemetry-{datetime.fromtimestamp(since, UTC):%Y%m%d}.{query.format}"
         kind = "text/csv" if query.format == "csv" else "application/vnd.apache.parquet"
         return StreamingResponse(
@@ -215,16 +214,17 @@ def _listing(
         only["site"] = _known(latest(), query.site)
         if "site" not in about.tags:
             del only["site"]
-        source = _source(stored)
-        plants = await _asked(read_plants(source))
+        source = needed(stored)
+        plants = await answered(read_plants(source), "the portfolio")
         zone = zone_of_plants(plants)
         given = query.period or query.since or query.until
         newest = listing.usual_period is None and not given
         since, until = FIRST, LAST
         if not newest:
             since, until, zone = _bounds(query, zone, listing.usual_period or USUAL_PERIOD)
-        found = await _asked(
-            read_rows(source, listing.measurement, since, until, only, newest=newest)
+        found = await answered(
+            read_rows(source, listing.measurement, since, until, only, newest=newest),
+            "the portfolio",
         )
         return reply(
             request,
@@ -286,9 +286,9 @@ def _filters(query: RowsQuery, measurement: str) -> dict[str, Sequence[str]]:
 async def _kpis(
     source: InfluxQL, query: PeriodQuery, sites: Sequence[str], shown: Sequence[str]
 ) -> dict[str, Any]:
-    plants = await _asked(read_plants(source, sites))
+    plants = await answered(read_plants(source, sites), "the portfolio")
     since, until, zone = _bounds(query, zone_of_plants(plants), USUAL_PERIOD)
-    found = await _asked(read_kpis(source, since, until, sites))
+    found = await answered(read_kpis(source, since, until, sites), "the portfolio")
     return {
         "sites": list(shown) or sorted(row["site"] for row in plants),
         "since": since,
@@ -320,17 +320,3 @@ def _bounds(query: PeriodQuery, zone: ZoneInfo, usual: str) -> tuple[float, floa
         raise HTTPException(422, f"period: {error}") from error
     assert found is not None  # one is always given
     return found.start.timestamp(), found.end.timestamp(), zone
-
-
-def _source(stored: InfluxQL | None) -> InfluxQL:
-    if stored is None:
-        raise HTTPException(503, "nothing is stored: FLEETSCOPE_INFLUXDB_URL is not set")
-    return stored
-
-
-async def _asked(answer: Awaitable[T]) -> T:
-    try:
-        return await answer
-    except NoAnswerError as error:
-        log.info("the portfolio has no answer: %s", error)
-        raise HTTPException(error.status, error.reason) from error

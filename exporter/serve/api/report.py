@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Annotated, Literal
@@ -20,13 +19,12 @@ from exporter.deliver.report.document import as_data, as_html, policy
 from exporter.deliver.report.gather import gather
 from exporter.deliver.report.model import Report
 from exporter.deliver.report.pdf import NoPdfError, as_pdf
-from exporter.history.influxql import InfluxQL, NoAnswerError
+from exporter.history.influxql import InfluxQL
 from exporter.serve.access.roles import Visibility
 from exporter.serve.api import schemas
 from exporter.serve.api.enumerations import Parameters
 from exporter.serve.api.replies import reply, reply_bytes
-
-log = logging.getLogger(__name__)
+from exporter.serve.api.stored_past import answered, needed
 
 MEDIA = ("text/html", "application/pdf")
 SAME_SECONDS = 60.0
@@ -78,10 +76,9 @@ def router(
     @routes.get("/report", responses=schemas.of(schemas.ReportReply, 503, media=MEDIA))
     async def report(request: Request, query: Annotated[ReportQuery, Query()]) -> Response:
         """What changed, who needs attention, what is getting worse, availability, energy, costs."""
-        if stored is None:
-            raise HTTPException(503, "nothing is stored: FLEETSCOPE_INFLUXDB_URL is not set")
+        past = needed(stored)
         try:
-            found = await report_of(stored, query)
+            found = await answered(report_of(past, query), "a report")
             if query.format == "json":
                 return reply(request, as_data(found))
             html = await asyncio.to_thread(as_html, found)
@@ -89,9 +86,6 @@ def router(
                 headers = {"Content-Security-Policy": f"{policy()}; frame-ancestors 'none'"}
                 return reply_bytes(request, html.encode(), "text/html; charset=utf-8", **headers)
             return reply_bytes(request, await as_pdf(html), "application/pdf")
-        except NoAnswerError as error:
-            log.info("a report has no answer: %s", error)
-            raise HTTPException(error.status, error.reason) from error
         except NoPdfError as error:
             raise HTTPException(503, str(error)) from error
 

@@ -16,6 +16,7 @@ from exporter.serve.access.audit import contacts_header
 from exporter.serve.api import schemas
 from exporter.serve.api.replies import reply
 from exporter.serve.api.selection import SEARCH, Selection, page_of, row_of
+from exporter.serve.api.stored_past import NOTHING_STORED
 from exporter.serve.api.views import brief, pack_dicts, site_dict
 
 
@@ -33,11 +34,7 @@ class SiteQuery(Selection):
 def router(latest: Callable[[], FleetAssessment], *, stored: bool) -> APIRouter:
     """``/sites`` and everything below it; ``stored`` is whether readings are."""
     routes = APIRouter(prefix="/api/v1", tags=["sites"])
-    no_cells = (
-        "the history of its cells has not been analysed yet"
-        if stored
-        else "nothing is stored: FLEETSCOPE_INFLUXDB_URL is not set"
-    )
+    no_cells = "the history of its cells has not been analysed yet" if stored else NOTHING_STORED
 
     @routes.get("/sites", responses=schemas.of(schemas.SitesReply | schemas.BriefSitesReply))
     def sites(request: Request, query: Annotated[SiteQuery, Query()]) -> Response:

@@ -24,10 +24,11 @@ from exporter.history.cells.surface import (
     TooManyCellsError,
     read_surface,
 )
-from exporter.history.influxql import InfluxQL, NoAnswerError
+from exporter.history.influxql import InfluxQL
 from exporter.serve.api import schemas
 from exporter.serve.api.replies import reply
 from exporter.serve.api.selection import row_of
+from exporter.serve.api.stored_past import answered, needed
 from scoring.rules import CELL_WARMER_BY_C
 
 
@@ -62,14 +63,11 @@ def router(latest: Callable[[], FleetAssessment], stored: InfluxQL | None) -> AP
         assessment = latest()
         row = row_of(assessment, query.site)
         since, until, words = _bounds(query)
-        if stored is None:
-            raise HTTPException(503, "nothing is stored: FLEETSCOPE_INFLUXDB_URL is not set")
+        asked = read_surface(
+            needed(stored), query.site, query.pack, query.quantity, query.kept, since, until
+        )
         try:
-            found = await read_surface(
-                stored, query.site, query.pack, query.quantity, query.kept, since, until
-            )
-        except NoAnswerError as error:
-            raise HTTPException(503, str(error)) from error
+            found = await answered(asked, "a surface")
         except TooManyCellsError as error:
             raise HTTPException(422, f"{error}; choose a pack") from error
         site = assessment.fleet.sites[row]

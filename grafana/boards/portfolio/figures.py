@@ -49,7 +49,7 @@ CAUSES = {
 def board(view: str, *, since: str = SINCE, currency: bool = True) -> Dashboard:
     """A dashboard of the portfolio with the choice of plants."""
     variables = [plant_variable(), *([currency_variable()] if currency else [])]
-    remark = "Amounts in ${currency}." if currency else ""
+    remark = "Currency: ${currency}" if currency else ""
     return dashboard(PREFIX + view, variables, since=since, remark=remark).refresh("5m")
 
 
