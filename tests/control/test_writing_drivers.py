@@ -187,9 +187,9 @@ async def test_over_the_bridge_what_was_there_before_comes_back(
             assert len(site.writes) <= writes + 1
             site.load_w += 1500
             await until(lambda: abs(site.battery_w - 2000) <= 250)
-            await world.release()
-            await until(lambda: found.left() == 50)
-            await world.comes_to(order, S.SUPERSEDED)
+            await _released(world)
+            assert found.left() == 50
+            assert world.has(order, S.SUPERSEDED)
             # With nothing of ours in force its set-point is the owner's.
             site.persistent_w = 70.0
             again = await world.release()
