@@ -35,6 +35,9 @@ PORTS = {
 }
 
 
+LINES_OF_LOG = 40
+
+
 @dataclass(frozen=True)
 class Running:
     """The project as it runs, and what its .env holds.
@@ -165,7 +168,7 @@ def engine() -> Engine:
 
 
 @pytest.fixture(scope="session")
-def running(engine: Engine) -> Iterator[Running]:
+def running(engine: Engine, request: pytest.FixtureRequest) -> Iterator[Running]:
     """The whole project, upgraded from the version before; taken down at the end."""
     name = f"fleetscope-test-{secrets.token_hex(3)}"
     environment = {
@@ -193,6 +196,10 @@ def running(engine: Engine) -> Iterator[Running]:
         until(stack.rows, START_SECONDS)
         yield stack
     finally:
+        if request.session.testsfailed:
+            for service in sorted(PORTS):
+                said = project.log(service).splitlines()[-LINES_OF_LOG:]
+                print(f"-- the end of what {service} printed:", *said, sep="\n")
         project.down(volumes=True)
         shutil.rmtree(work)
     left = [

@@ -34,6 +34,7 @@ USERS = {
     "mosquitto": "1883",
 }
 SITES_IN_VRM = 1
+ALERT_SECONDS = 600.0
 BYTES = {"m": 1024**2, "g": 1024**3}
 needs_influxdb2 = pytest.mark.skipif(
     images.influxdb2() is None, reason="InfluxDB 1 has no tokens; INFLUXDB2_BIN names no InfluxDB 2"
@@ -118,21 +119,6 @@ class TestSignIn:
         until(lambda: running.get("exporter", site, running.ops())[0] == 200, START_SECONDS)
         asked = "/api/v1/query?what=alerts"
         until(lambda: running.get("exporter", asked, running.ops())[0] == 200, START_SECONDS)
-
-    def test_prometheus_reaches_alertmanager(self, running: Running) -> None:
-        def sent() -> bool:
-            text = running.get("prometheus", "/metrics", running.ops())[1]
-            counted = {
-                name: sum(
-                    float(line.rpartition(" ")[2])
-                    for line in text.splitlines()
-                    if line.startswith(f"prometheus_notifications_{name}_total{{")
-                )
-                for name in ("sent", "errors")
-            }
-            return counted["sent"] > counted["errors"]
-
-        until(sent, 300.0)
 
     @pytest.mark.parametrize(
         "path",
@@ -229,11 +215,14 @@ except urllib.error.HTTPError as error:
 
 
 def test_the_alert_of_the_offline_site_arrives(running: Running) -> None:
+    """Prometheus signs in at Alertmanager; on a busy machine an alert takes its time to fire."""
+
     def found() -> bool:
         alerts = running.get("alertmanager", "/api/v2/alerts", running.ops())[1]
         return "FleetscopeSiteOffline" in alerts
 
-    until(found, 300.0)
+    until(lambda: running.promql('ALERTS{alertstate="firing"}'), ALERT_SECONDS)
+    until(found, ALERT_SECONDS)
 
 
 def test_what_waited_in_the_queue_survives_the_upgrade(running: Running) -> None:
