@@ -103,7 +103,7 @@ def devices() -> str:
                 (
                     "`request`, `path`",
                     "Over HTTP: which reply (the first one where it is left out),"
-                    " and where in it: `a.b.0.c`, or `[name=x].value` out of a list",
+                    " and where in it: `a.b.0.c`, or `[name=x].value` out of a list of objects",
                 ),
                 (
                     "`register`, `type`",
@@ -118,10 +118,20 @@ def devices() -> str:
                     "Raw values that mean that there is none. Registers whose bits mean "
                     "so by themselves (0xFFFF, 0x8000, 0x7FFFFFFF and others) are known",
                 ),
+                (
+                    "`bit`",
+                    "One bit of a whole number, from 0 for the lowest: 0 or 1, which `values` and "
+                    "`scale` then take",
+                ),
                 ("`values`", "Text or number to number, for enumerations"),
                 (
                     "`sum`",
                     "Parts that are added; without one that is not `optional` there is no sum",
+                ),
+                (
+                    "`alarm`",
+                    "In place of `quantity`, under `alarms`: 0 is ok, 1 a warning, 2 an alarm; "
+                    "of the battery, or of the `device` that it names",
                 ),
             ],
         ),

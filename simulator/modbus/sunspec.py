@@ -61,12 +61,14 @@ class SunSpecUnits:
         body = [_NONE_U16] * 62
         body[0] = _u16(state.capacity_ah)
         body[9], body[11] = _u16(state.soc * 10), _u16(state.soh * 10)
-        body[12], body[13] = _u32(state.cycles)
+        body[12], body[13] = _u32(int(state.cycles))
         body[14] = _HOLDING if abs(power) < 1 else _CHARGING if power > 0 else _DISCHARGING
         body[20] = 3
         body[24] = body[25] = 0
         body[32] = _u16(state.battery_voltage * 100)
         body[35], body[38] = _u16(max(volts) * 1000), _u16(min(volts) * 1000)
+        body[43] = _u16(state.max_charge_current * 10)
+        body[44] = _u16(state.max_discharge_current * 10)
         body[42] = _i16(state.battery_current * 10) if abs(power) >= 1 else 0
         body[45] = _i16(power / 10) if abs(power) >= 1 else 0
         # Scale factors from AHRtg_SF on.
@@ -75,7 +77,7 @@ class SunSpecUnits:
             _NONE_I16,
             _NONE_I16,
             _NONE_I16,
-            *map(_i16, (-1, 0, -1, -2, -3, -1, 0, 1)),
+            *map(_i16, (-1, 0, -1, -2, -3, -1, -1, 1)),
         ]
         words = model(802, body)
         mean = state.battery_temperature

@@ -1,8 +1,10 @@
-"""What a site over MQTT costs: ``python -m tests.bench.mqtt --sites 2000``.
+"""What a site over MQTT costs, and one over HTTP: ``python -m tests.bench.mqtt --sites 2000``.
 
 ``fleetscope run`` as it is delivered, on one core, reads Venus devices of 260 cells that publish at
 one mosquitto, on the other core: all values once when asked, then so many changes a second and a
-heartbeat every three. CPU is what the operating system accounts for all processes of each program.
+heartbeat every three. Afterwards it reads as many sites of 260 cells from nginx, as
+``tests.bench.scale`` does. CPU is what the operating system accounts for all processes of each
+program.
 """
 
 from __future__ import annotations
@@ -25,7 +27,7 @@ from provisioning.local.ports import Ports
 from simulator.mqtt_client import connected
 from simulator.venus_mqtt import topics_of
 from tests.bench.scale import Scraper, _running, cpu_by_process, memory_mib
-from tests.bench.static_fleet import listening, pinned
+from tests.bench.static_fleet import StaticFleet, listening, pinned
 from tests.drivers.bridge import BATTERY, site_trees
 from tests.drivers.mosquitto import EXECUTABLE, Mosquitto
 
@@ -51,8 +53,14 @@ class Devices:
         self._changing = [t for t, v in self._topics.items() if "/Cell" in t or "Power" in t]
         self._sites, self._changes = sites, changes
         self.sent = self.full = 0
+        self._begun = time.monotonic()
         self._asked: set[str] = set()
         self._rng = random.Random(1)
+
+    @property
+    def seconds(self) -> float:
+        """Since when it publishes."""
+        return time.monotonic() - self._begun
 
     def receive(self, topic: str, payload: bytes) -> None:
         """Take a keepalive; an empty one asks for all values."""
@@ -112,37 +120,68 @@ def _value(value: Any) -> bytes:
 
 
 async def measure(args: argparse.Namespace) -> dict[str, Any]:
-    """Run all three, and what the exporter and the broker used."""
+    """Run both fleets one after the other, and what the exporter used for each."""
     with tempfile.TemporaryDirectory(prefix="fleetscope-bench-") as name:
         folder, ports = Path(name), Ports(usual=False)
         broker = Mosquitto(folder, ports.pick(0))
         broker.start()
+        assert broker.process is not None
         devices = Devices(args.sites, args.changes)
         publishing = asyncio.create_task(devices.publish(broker.port))
         try:
-            return await _measured(args, folder, broker, devices, ports.pick(0))
+            fleet = _subscribed(args, broker)
+            over_mqtt = await _measured(args, folder, fleet, ports.pick(0), broker.process.pid)
+            messages = devices.sent / max(1e-9, devices.seconds)
         finally:
             publishing.cancel()
             await asyncio.gather(publishing, return_exceptions=True)
             broker.stop()
+        found = {
+            "sites": args.sites,
+            "cells": CELLS,
+            "messages_per_site_and_second": round(messages / args.sites, 1),
+            "full_publications": devices.full,
+            "mqtt": over_mqtt,
+        }
+        if args.http:
+            found["http"] = await _over_http(args, folder, ports)
+        return found
+
+
+async def _over_http(args: argparse.Namespace, folder: Path, ports: Ports) -> dict[str, Any]:
+    nginx = StaticFleet(folder, ports.pick(0), vebus=True)
+    await nginx.start(None)
+    assert nginx.process is not None
+    try:
+        fleet = nginx.fleet(args.sites, args.interval)
+        return await _measured(args, folder, fleet, ports.pick(0), nginx.process.pid)
+    finally:
+        nginx.process.terminate()
+        await nginx.process.wait()
+
+
+def _subscribed(args: argparse.Namespace, broker: Mosquitto) -> dict[str, Any]:
+    """The fleet file of the devices at the broker."""
+    return {
+        "sites": [
+            {
+                "id": f"s{number:05d}",
+                "driver": "venus-mqtt",
+                "api_endpoint": broker.url,
+                "portal": portal(number),
+                "interval_seconds": args.interval,
+            }
+            for number in range(args.sites)
+        ]
+    }
 
 
 async def _measured(
-    args: argparse.Namespace, folder: Path, broker: Mosquitto, devices: Devices, port: int
+    args: argparse.Namespace, folder: Path, fleet: dict[str, Any], port: int, peer: int
 ) -> dict[str, Any]:
-    assert broker.process is not None
-    sites = [
-        {
-            "id": f"s{number:05d}",
-            "driver": "venus-mqtt",
-            "api_endpoint": broker.url,
-            "portal": portal(number),
-            "interval_seconds": args.interval,
-        }
-        for number in range(args.sites)
-    ]
+    """What a fleet costs; ``peer`` is the process that it is read from."""
     file = folder / "fleet.json"
-    file.write_text(json.dumps({"sites": sites}), "utf-8")
+    file.write_text(json.dumps(fleet), "utf-8")
     command = (sys.executable, "-m", "exporter", "run", "--fleet", str(file))
     log = folder / "log"
     listen = ("--listen", f"127.0.0.1:{port}")
@@ -152,10 +191,9 @@ async def _measured(
         begun = time.monotonic()
         while True:
             await asyncio.to_thread(scraper.once)
-            up = scraper.text.count("fleetscope_site_up{") and sum(
-                line.endswith(" 1.0")
+            up = sum(
+                line.startswith("fleetscope_site_up{") and line.endswith(" 1.0")
                 for line in scraper.text.splitlines()
-                if line.startswith("fleetscope_site_up{")
             )
             if up == args.sites or time.monotonic() - begun > args.first:
                 break
@@ -163,28 +201,22 @@ async def _measured(
         first = time.monotonic() - begun
         await asyncio.sleep(args.interval)
         await asyncio.to_thread(scraper.once)
-        outcomes, sent = scraper.outcomes(), devices.sent
-        cpu, brokers = cpu_by_process(pid), cpu_by_process(broker.process.pid)
+        outcomes, cpu, peers = scraper.outcomes(), cpu_by_process(pid), cpu_by_process(peer)
         start = time.monotonic()
         await asyncio.sleep(args.seconds)
         seconds = time.monotonic() - start
         used = {k: v - cpu.get(k, 0.0) for k, v in cpu_by_process(pid).items()}
-        broker_used = sum(cpu_by_process(broker.process.pid).values()) - sum(brokers.values())
-        messages = devices.sent - sent
+        peer_used = sum(cpu_by_process(peer).values()) - sum(peers.values())
         await asyncio.to_thread(scraper.once)
         after = scraper.outcomes()
         intervals = args.sites * seconds / args.interval
         return {
-            "sites": args.sites,
-            "cells": CELLS,
-            "messages_per_site_and_second": round(messages / args.sites / seconds, 1),
             "sites_read": up,
             "all_sites_read_s": round(first, 1),
-            "full_publications": devices.full,
             "cpu_ms_per_site_and_interval": round(1000 * sum(used.values()) / intervals, 3),
             "by_process": {k: round(1000 * v / intervals, 3) for k, v in used.items() if v},
             "cores": round(sum(used.values()) / seconds, 3),
-            "broker_cores": round(broker_used / seconds, 3),
+            "peer_cores": round(peer_used / seconds, 3),
             "scrapes": {k: v - outcomes.get(k, 0) for k, v in after.items()},
             "scrapes_due": round(intervals),
             "lag_s": scraper.value("scrape_loop_lag_seconds"),
@@ -203,6 +235,7 @@ def main() -> None:
     parser.add_argument("--first", type=float, default=150.0, help="longest wait for all sites")
     parser.add_argument("--changes", type=int, default=10, help="of a site in a second")
     parser.add_argument("--cpu", type=int, default=1, help="core of the exporter")
+    parser.add_argument("--no-http", dest="http", action="store_false", help="MQTT alone")
     args = parser.parse_args()
     if EXECUTABLE is None:
         sys.exit("mosquitto is not installed")

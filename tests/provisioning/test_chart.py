@@ -48,6 +48,7 @@ OF_OPERATORS = ("ServiceMonitor", "PrometheusRule")
     [
         ("shards=4", "influxdb.url=http://influxdb:8086", "influxdb.token=example"),
         ("shardTokenSecret=s", "siteSecretsSecret=s", "webConfigSecret=w", "shards=2"),
+        ("influxdb.url=http://influxdb:8086", "influxdb.projectsSecret=p"),
     ],
 )
 def test_what_is_rendered_is_what_kubernetes_takes(values: tuple[str, ...], tmp_path: Path) -> None:
@@ -87,13 +88,27 @@ def test_shards_know_each_other_by_the_names_of_their_pods() -> None:
 
 def test_settings_of_the_chart_are_settings_of_the_program() -> None:
     every = ("influxdb.url=http://i", "influxdb.token=a", "prometheusUrl=http://p")
-    every += ("siteSecretsSecret=s", "webConfigSecret=w")
+    every += ("siteSecretsSecret=s", "webConfigSecret=w", "influxdb.projectsSecret=p")
     (found,) = of_kind(rendered(*every), "StatefulSet")
     (container,) = found["spec"]["template"]["spec"]["containers"]
     known = (ROOT / "docs" / "settings.md").read_text("utf-8")
     named = [e["name"] for e in container["env"] if e["name"].startswith("FLEETSCOPE_")]
     assert len(named) >= 9
     assert [name for name in named if f"`{name}`" not in known] == []
+
+
+def test_databases_of_projects_are_named_by_a_secret() -> None:
+    (found,) = of_kind(rendered("influxdb.projectsSecret=mine"), "StatefulSet")
+    pod = found["spec"]["template"]["spec"]
+    (container,) = pod["containers"]
+    env = {entry["name"]: entry.get("value") for entry in container["env"]}
+    folder, _, file = str(env["FLEETSCOPE_INFLUXDB_PROJECTS"]).rpartition("/")
+    assert file == "projects.yaml"
+    (name,) = (m["name"] for m in container["volumeMounts"] if m["mountPath"] == folder)
+    (secret,) = (v["secret"] for v in pod["volumes"] if v["name"] == name)
+    assert secret["secretName"] == "mine"
+    mounted = {m["name"] for m in container["volumeMounts"]}
+    assert {v["name"] for v in pod["volumes"]} <= mounted | {"queue"}
 
 
 def test_rules_and_dashboards_are_those_of_the_repository() -> None:

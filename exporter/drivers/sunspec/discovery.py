@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from exporter.drivers.sunspec.model_rows import Model, Place
@@ -134,14 +134,3 @@ class SunSpecUnit:
 
     async def _words(self, address: int, count: int) -> tuple[int, ...]:
         return await self.gateway.read(Request(self.unit, Function.HOLDING, address, count))
-
-
-def unit_with(
-    units: Sequence[SunSpecUnit], model: int, least: int
-) -> tuple[SunSpecUnit, Place] | None:
-    """The first unit that has a model with register ``least`` in it, as found last."""
-    for unit in units:
-        place = unit.place_of(model)
-        if place is not None and place.length + 2 > least:
-            return unit, place
-    return None

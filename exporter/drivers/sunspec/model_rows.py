@@ -17,13 +17,18 @@ from typing import Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
-from exporter.drivers.transport.modbus.words import WordType, decode, decode_text, registers_of
+from exporter.drivers.transport.modbus.words import (
+    WordType,
+    decode,
+    decode_text,
+    registers_of,
+    scale_factor,
+    scaled,
+)
 
 _FILE = Path(__file__).parent / "models.yaml"
 _MODEL = ConfigDict(extra="forbid", frozen=True)
 MOST_REPEATS = 256
-# A power of ten; anything else is no scale factor.
-_SCALES = range(-10, 11)
 _NOT_IMPLEMENTED = {
     WordType.U16: frozenset({0xFFFF}),
     WordType.I16: frozenset({-0x8000}),
@@ -163,12 +168,8 @@ class Model:
 
     def _scaled(self, value: float, factor: str) -> float:
         at = self.rows.scale_factors[factor]
-        raw = self.words[at] if at < len(self.words) else 0x8000
-        power = raw - 0x10000 if raw & 0x8000 else raw
-        if power not in _SCALES:
-            return math.nan
-        # Dividing by a power of ten rounds right, where multiplying by its inverse does not.
-        return value * 10.0**power if power >= 0 else value / 10.0**-power
+        power = scale_factor(self.words[at]) if at < len(self.words) else None
+        return math.nan if power is None else scaled(value, power)
 
 
 @dataclass(frozen=True, slots=True)

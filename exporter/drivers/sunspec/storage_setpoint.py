@@ -13,20 +13,19 @@ import math
 from collections.abc import Sequence
 
 from exporter.drivers.base import Capability
-from exporter.drivers.sunspec.discovery import SunSpecUnit, unit_with
+from exporter.drivers.sunspec.discovery import SunSpecUnit
 from exporter.drivers.sunspec.model_rows import Model, Place
-from exporter.drivers.transport.modbus.frames import Function, Request, WriteRequest
-from exporter.drivers.transport.modbus.words import WordType, decode, encode
-from exporter.model.snapshot import Outcome, ScrapeError
+from exporter.drivers.sunspec.model_setpoint import REVERSION_SECONDS, ModelSetpoint
+from exporter.drivers.transport.modbus.frames import Function, Request
+from exporter.drivers.transport.modbus.words import WordType, decode, scaled
+from exporter.model.snapshot import ScrapeError
 
 MODEL = 124
-REVERSION_SECONDS = 60
 # Registers from the start of the model.
 _RATED, _CONTROL, _RATES, _TIME = 2, 5, 12, 15
 _RATED_SCALE, _RATE_SCALE = 18, 25
 _BOTH_LIMITS = 3
 _NOT_IMPLEMENTED = 0xFFFF
-_SCALES = range(-10, 11)
 _WHOLE_PERCENT = 100.0
 
 
@@ -39,14 +38,14 @@ class StorageSetpoint:
     """
 
     def __init__(self, units: Sequence[SunSpecUnit]) -> None:
-        self._units = units
+        self._model = ModelSetpoint(units, MODEL, _RATE_SCALE)
         self._rated_w = math.nan
         self._step_w = 0.0
 
     @property
     def is_there(self) -> bool:
         """Whether a unit is known to have it, with its rating and a time of reversion."""
-        return self._found() is not None and not math.isnan(self._rated_w)
+        return self._model.found() is not None and not math.isnan(self._rated_w)
 
     @property
     def capability(self) -> Capability:
@@ -71,32 +70,30 @@ class StorageSetpoint:
         ScrapeError
             Also where somebody else limits the battery: that limit could not be given back.
         """
-        unit, place = self._place()
+        unit, place = self._model.place()
         words = await self._read(unit, place)
         control = words[_CONTROL]
         if control and math.isnan(self._held_w(words)):
-            detail = f"model {MODEL}: the battery is limited already (StorCtl_Mod {control})"
-            raise ScrapeError(Outcome.MALFORMED, detail)
+            raise self._model.refuse(f"the battery is limited already (StorCtl_Mod {control})")
         percent = _WHOLE_PERCENT * value / self._rated_w
         if abs(percent) > _WHOLE_PERCENT + 1e-9:
-            detail = f"model {MODEL}: takes {self._rated_w:.0f} W at most (WChaMax)"
-            raise ScrapeError(Outcome.MALFORMED, detail)
-        raw = round(percent / 10.0 ** self._rate_scale(words))
+            raise self._model.refuse(f"takes {self._rated_w:.0f} W at most (WChaMax)")
+        raw = round(scaled(percent, -self._rate_scale(words)))
         await self._write_rates(unit, place, words, (-raw, raw), REVERSION_SECONDS)
         # Without the rates the limits would hold what was there before.
-        await self._write(unit, place, _CONTROL, (_BOTH_LIMITS,))
+        await self._model.put(unit, place, _CONTROL, (_BOTH_LIMITS,))
 
     async def release(self) -> None:
         """Lift both limits, and leave the rates at 100 %. Raises as :meth:`write` does."""
-        unit, place = self._place()
+        unit, place = self._model.place()
         words = await self._read(unit, place)
-        await self._write(unit, place, _CONTROL, (0,))
-        raw = round(_WHOLE_PERCENT / 10.0 ** self._rate_scale(words))
+        await self._model.put(unit, place, _CONTROL, (0,))
+        raw = round(scaled(_WHOLE_PERCENT, -self._rate_scale(words)))
         await self._write_rates(unit, place, words, (raw, raw), 0)
 
     async def read(self) -> float:
         """The battery power that is forced, W; NaN where none is. Raises as :meth:`write` does."""
-        return self._held_w(await self._read(*self._place()))
+        return self._held_w(await self._read(*self._model.place()))
 
     def _held_w(self, words: Sequence[int]) -> float:
         discharge = decode(words[_RATES : _RATES + 1], WordType.I16)
@@ -110,23 +107,22 @@ class StorageSetpoint:
         request = Request(unit.unit, Function.HOLDING, place.address, _RATE_SCALE + 1)
         words = await unit.gateway.read(request)
         if words[0] != MODEL:
-            raise ScrapeError(Outcome.MALFORMED, f"model {MODEL}: is not where it was found")
+            raise self._model.refuse("is not where it was found")
         self._rate(words)
         return words
 
     def _rate(self, words: Sequence[int]) -> None:
-        scale = _scale(words, _RATED_SCALE, "WChaMax")
+        scale = self._model.power_of_ten(words[_RATED_SCALE], "WChaMax")
         if words[_RATED] in (0, _NOT_IMPLEMENTED):
-            raise ScrapeError(Outcome.MALFORMED, f"model {MODEL}: has no WChaMax")
+            raise self._model.refuse("has no WChaMax")
         if words[_TIME] == _NOT_IMPLEMENTED:
             # Without it nothing would end what a dispatcher that died has left.
-            raise ScrapeError(Outcome.MALFORMED, f"model {MODEL}: has no time of reversion")
-        self._rated_w = words[_RATED] * 10.0**scale
-        self._step_w = self._rated_w / _WHOLE_PERCENT * 10.0 ** self._rate_scale(words)
+            raise self._model.refuse("has no time of reversion")
+        self._rated_w = scaled(words[_RATED], scale)
+        self._step_w = scaled(self._rated_w / _WHOLE_PERCENT, self._rate_scale(words))
 
-    @staticmethod
-    def _rate_scale(words: Sequence[int]) -> int:
-        return _scale(words, _RATE_SCALE, "InWRte")
+    def _rate_scale(self, words: Sequence[int]) -> int:
+        return self._model.power_of_ten(words[_RATE_SCALE], "InWRte")
 
     async def _write_rates(
         self,
@@ -137,31 +133,6 @@ class StorageSetpoint:
         seconds: int,
     ) -> None:
         """Both rates and their reversion in one write; the window of change stays as it is."""
-        try:
-            encoded = [word for rate in rates for word in encode(rate, WordType.I16)]
-        except ValueError as error:
-            raise ScrapeError(Outcome.MALFORMED, f"model {MODEL}: {error}") from error
+        encoded = [word for rate in rates for word in self._model.encoded(rate, WordType.I16)]
         window = words[_TIME - 1]
-        await self._write(unit, place, _RATES, (*encoded, window, seconds))
-
-    @staticmethod
-    async def _write(
-        unit: SunSpecUnit, place: Place, register: int, words: tuple[int, ...]
-    ) -> None:
-        await unit.gateway.write(WriteRequest(unit.unit, place.address + register, words))
-
-    def _place(self) -> tuple[SunSpecUnit, Place]:
-        found = self._found()
-        if found is None:
-            raise ScrapeError(Outcome.MALFORMED, f"no unit has SunSpec model {MODEL}")
-        return found
-
-    def _found(self) -> tuple[SunSpecUnit, Place] | None:
-        return unit_with(self._units, MODEL, _RATE_SCALE)
-
-
-def _scale(words: Sequence[int], register: int, what: str) -> int:
-    scale = decode(words[register : register + 1], WordType.I16)
-    if scale not in _SCALES:
-        raise ScrapeError(Outcome.MALFORMED, f"model {MODEL}: has no scale factor of {what}")
-    return int(scale)
+        await self._model.put(unit, place, _RATES, (*encoded, window, seconds))

@@ -43,7 +43,7 @@ def look_up(document: Any, steps: tuple[Step, ...]) -> Any:
             if not isinstance(found, list):
                 return None
             objects = [item for item in found if isinstance(item, dict)]
-            found = next((item for item in objects if item.get(step[0]) == step[1]), None)
+            found = next((o for o in objects if str(o.get(step[0], "")) == step[1]), None)
         elif isinstance(found, dict):
             found = found.get(step)
         elif isinstance(found, list) and step.isdecimal():

@@ -10,7 +10,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue
 
 from exporter.config.field_types import Number, Text, field_error
 from exporter.drivers.template.json_path import parse_path
-from exporter.drivers.transport.modbus.words import WordOrder, WordType
+from exporter.drivers.transport.modbus.words import WordOrder, WordType, registers_of
 from exporter.model.quantities import BATTERY_QUANTITIES, QUANTITIES
 
 _NAME = re.compile(r"[a-z][a-z0-9_-]{0,40}\Z")
@@ -77,7 +77,8 @@ class _Strict(BaseModel):
 
 
 class Source(_Strict):
-    """Where one raw value is, and how it becomes a number: raw x scale + offset."""
+    """Where one raw value is, and how it becomes a number: raw x scale + offset; ``bit`` takes
+    one bit of a raw whole number first."""
 
     request: Text | None = None
     path: JsonPath | None = None
@@ -89,6 +90,7 @@ class Source(_Strict):
     scale: Number = 1.0
     offset: Number = 0.0
     missing: Annotated[tuple[float | str, ...], Field(max_length=20)] = ()
+    bit: Annotated[int, Field(ge=0, le=31, strict=True)] | None = None
     values: dict[str, Number] | None = None
     optional: bool = False
 
@@ -320,6 +322,10 @@ class Template(_Strict):
             return [f"expected {'a register' if registers else 'a path'}"]
         if not whole and registers != (source.register_ is not None):
             return [f"a template over {self.transport} has {'registers' if registers else 'paths'}"]
+        if source.bit is not None and source.register_ is not None:
+            bits = 16 * registers_of(source.type)
+            if not source.bit < bits <= 32 or source.type is WordType.F32:
+                return [f"bit: {source.bit}: {source.type} has no such bit"]
         if not registers and source.request is not None and source.request not in self.documents:
             return [f"request: no such request; one of: {', '.join(self.documents)}"]
         return self._unknown_parameters(source.path or "")

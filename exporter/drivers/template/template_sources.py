@@ -13,10 +13,16 @@ from exporter.drivers.transport.http.site_client import SiteHttp
 from exporter.drivers.transport.modbus.frames import Function
 from exporter.drivers.transport.modbus.gateway import Gateway
 from exporter.drivers.transport.modbus.unit_reader import Span, UnitReader
-from exporter.drivers.transport.modbus.words import WordType, decode, decode_text, registers_of
+from exporter.drivers.transport.modbus.words import (
+    WordType,
+    decode,
+    decode_text,
+    registers_of,
+    scale_factor,
+    scaled,
+)
 from exporter.model.snapshot import ScrapeError
 
-_SCALES = range(-10, 11)
 _SERIAL_REGISTERS = 16
 
 
@@ -148,11 +154,8 @@ class ModbusSource:
         value = decode(found, WordType(source.type), self._template.word_order)
         if not factor:
             return value
-        word = words.get(factor[0][0], 0x8000)
-        power = word - 0x10000 if word & 0x8000 else word
-        if power not in _SCALES:
-            return None
-        return value * 10.0**power if power >= 0 else value / 10.0**-power
+        power = scale_factor(words.get(factor[0][0], 0x8000))
+        return None if power is None else scaled(value, power)
 
     def place(self, source: Source) -> str:
         """See :class:`RawSource`."""

@@ -22,6 +22,11 @@ def value_of(source: Source, raw: Any) -> Any:
     """A raw value as its row means it: a number, None for no value, or what is of a wrong type."""
     if raw is None or raw in source.missing or (isinstance(raw, float) and math.isnan(raw)):
         return None
+    if source.bit is not None:
+        whole = number(raw)
+        if not math.isfinite(whole):
+            return raw if is_wrong_type(raw) else None
+        raw = float(int(whole) >> source.bit & 1)
     if source.values is not None:
         key = _key(raw)
         # A text that the template does not know is of a wrong type, and is named.

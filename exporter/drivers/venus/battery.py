@@ -52,7 +52,7 @@ BATTERY_PATHS = {
     "modules_offline": "System/NrOfModulesOffline",
     "modules_blocking_charge": "System/NrOfModulesBlockingCharge",
     "modules_blocking_discharge": "System/NrOfModulesBlockingDischarge",
-    "capacity_ah": "Capacity",
+    "capacity_ah": "InstalledCapacity",
     "consumed_ah": "ConsumedAmphours",
     "time_to_go_s": "TimeToGo",
     "charge_limit_a": "Info/MaxChargeCurrent",
@@ -102,6 +102,8 @@ def read_battery(
     into = Collector(device or device_id(service, tree), "battery")
     if tree and service_class(service) == "battery":
         into.take_all(BATTERY_PATHS, tree)
+        # Where both are given, this one is what is left of it.
+        into.fall_back("capacity_ah", tree.get("Capacity"))
     if system is not None:
         for name, path in _SYSTEM_BATTERY_PATHS.items():
             into.fall_back(name, system.get(path))

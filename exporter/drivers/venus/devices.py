@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
+from exporter.drivers.venus.scrape import Bridge
 from exporter.drivers.venus.tree import PREFIX, Tree, device_id, service_class
-from exporter.model.snapshot import Notice
+from exporter.model.snapshot import Notice, Outcome, ScrapeError
+
+ANSWERED = frozenset({Outcome.HTTP_STATUS, Outcome.MALFORMED, Outcome.TRUNCATED})
+"""Failures of one request that leave hope for the next: the site did answer."""
 
 HANG_SECONDS = 55.0
 """A hung D-Bus service keeps the bridge's only thread for two calls of 25 s."""
 _FIRST_RETRY_SECONDS = 600.0
 _LAST_RETRY_SECONDS = 3600.0
-# A bridge that answers again so soon was slow; none of its devices hung.
+# A bridge that answers again so soon was slow.
 _SLOW_SECONDS = 20.0
 OTHER_CLASSES = frozenset(
     {
@@ -177,14 +181,25 @@ class HungServices:
         self._hangs[service] = _Hang(since, now + wait, wait)
         self._busy_since = now
 
-    @property
-    def busy(self) -> bool:
-        """Whether the bridge may still be held up by the service that hung last."""
-        return self._busy_since is not None
+    async def wait(self, bridge: Bridge, monotonic: Callable[[], float]) -> None:
+        """Wait until the bridge is done with the service that hung; it asks D-Bus nothing for this.
 
-    def bridge_answers(self, now: float) -> None:
-        """The bridge answers again. If that was soon, it was slow and nothing hung."""
-        if self._busy_since is not None and now - self._busy_since < _SLOW_SECONDS:
+        Raises
+        ------
+        ScrapeError
+            When the bridge does not answer in that time either.
+        """
+        if self._busy_since is None:
+            return
+        try:
+            await bridge.get_json("/health", {}, patience_seconds=HANG_SECONDS)
+        except ScrapeError as error:
+            if error.outcome not in ANSWERED:
+                names = ", ".join(s.removeprefix(PREFIX) for s in sorted(self._hangs))
+                detail = f"the bridge does not answer since {names} hung"
+                raise ScrapeError(error.outcome, detail) from error
+        if monotonic() - self._busy_since < _SLOW_SECONDS:
+            # It was slow, and nothing hung.
             self._hangs = {s: h for s, h in self._hangs.items() if h.since < self._busy_since}
         self._busy_since = None
 
@@ -200,10 +215,6 @@ class HungServices:
     def hung(self, service: str) -> bool:
         """Whether a service hung when it was asked last."""
         return service in self._hangs
-
-    def names(self) -> str:
-        """The services that hung, for a message."""
-        return ", ".join(service.removeprefix(PREFIX) for service in sorted(self._hangs))
 
     def due(self, now: float) -> list[str]:
         """Services that hung and are to be asked again."""

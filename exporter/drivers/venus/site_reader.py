@@ -29,6 +29,7 @@ from exporter.drivers.venus.battery import (
 )
 from exporter.drivers.venus.conditions import read_conditions
 from exporter.drivers.venus.devices import (
+    ANSWERED,
     HANG_SECONDS,
     LASTING_CLASSES,
     OTHER_CLASSES,
@@ -62,8 +63,6 @@ METER_KNOWN_SECONDS = 90.0
 _GRID_LOST = "GridLost"
 # One for all sites: each empty frozenset takes 216 bytes of its own.
 _NO_DEVICES: frozenset[str] = frozenset()
-# Failures of one request that leave hope for the next: the site did answer.
-_ANSWERED = frozenset({Outcome.HTTP_STATUS, Outcome.MALFORMED, Outcome.TRUNCATED})
 
 
 class SiteReader:
@@ -121,8 +120,7 @@ class SiteReader:
 
     async def scrape(self) -> Snapshot:
         """Read the site once; see :meth:`exporter.drivers.base.Pollable.scrape`."""
-        if self._hung.busy:
-            await self._wait_for_bridge()
+        await self._hung.wait(self._bridge, self._monotonic)
         started = self._monotonic()
         deadline = asyncio.get_running_loop().time() + SITE_SECONDS
         scrape = Scrape(self._site, deadline, self._budget.requests)
@@ -153,22 +151,6 @@ class SiteReader:
             properties=properties_of(system),
         )
 
-    async def _wait_for_bridge(self) -> None:
-        """Wait until the bridge is done with the service that hung; it asks D-Bus nothing for this.
-
-        Raises
-        ------
-        ScrapeError
-            When the bridge does not answer in that time either.
-        """
-        try:
-            await self._bridge.get_json("/health", {}, patience_seconds=HANG_SECONDS)
-        except ScrapeError as error:
-            if error.outcome not in _ANSWERED:
-                detail = f"the bridge does not answer since {self._hung.names()} hung"
-                raise ScrapeError(error.outcome, detail) from error
-        self._hung.bridge_answers(self._monotonic())
-
     def _devices(self, scrape: Scrape) -> frozenset[str]:
         """Ids of all devices: those with a known service, and those read just now."""
         return frozenset({"system/0", *self._ids.known(), *scrape.alarms, *scrape.batteries})
@@ -179,7 +161,7 @@ class SiteReader:
         system = await self._read_system(scrape)
         services = sorted(self._mapped.keys() | set(self._services))
         active = await self._read_battery(scrape, system, services)
-        await self._read_ac(scrape, system, services)
+        await self._read_ac(scrape, system, services, active)
         await self._read_others(scrape, services, active)
         self._judge_ac(scrape, system, services)
         for service, tree in scrape.trees.items():
@@ -231,7 +213,7 @@ class SiteReader:
         try:
             await self._read_services(scrape)
         except ScrapeError as error:
-            if error.outcome not in _ANSWERED:
+            if error.outcome not in ANSWERED:
                 raise
             scrape.problems.append(error.detail)
 
@@ -302,7 +284,9 @@ class SiteReader:
         if found[1] or any(not math.isnan(v) for v in found[0].readings.values()):
             scrape.add_battery(found)
 
-    async def _read_ac(self, scrape: Scrape, system: venus.Tree, services: list[str]) -> None:
+    async def _read_ac(
+        self, scrape: Scrape, system: venus.Tree, services: list[str], active: str | None
+    ) -> None:
         """Read inverters until one knows its input; the grid meter where that leaves a question."""
         settled = False
         for service in ac_services(system, services):
@@ -310,6 +294,8 @@ class SiteReader:
             if scrape.requests_left == 0 or (settled and not is_meter):
                 continue
             if (settled and is_meter) or self._hung.hung(service):
+                continue
+            if is_meter and self._gives_way(scrape, service, services, active):
                 continue
             try:
                 tree = await self._tree(scrape, service)
@@ -321,11 +307,26 @@ class SiteReader:
                 break
             seen = self._sources.seen_phases.get(service, ())
             found = scrape.inputs[service] = read_ac_input(service, tree, seen)
+            self._meter_was_last = self._meter_was_last or is_meter
             self._sources.learn_device(tree)
             on_grid = number(system.get("Ac/ActiveIn/Source")) not in (2, 3)
             settled = found.live and not math.isnan(found.frequency_hz) and on_grid
             if not is_meter and found.connected == 0 and not self._sources.kinds:
                 await self._read_kinds(scrape)
+
+    def _gives_way(
+        self, scrape: Scrape, meter: str, services: list[str], active: str | None
+    ) -> bool:
+        """Whether the last request is another device's turn, which would never get one where the
+        meter has to be read every time."""
+        now = self._monotonic()
+        read = self._meters.get(meter, (-math.inf,))[0]
+        return (
+            scrape.requests_left == 1
+            and self._meter_was_last
+            and now - read < METER_KNOWN_SECONDS
+            and self._next_device(scrape, services, active, now) is not None
+        )
 
     async def _read_kinds(self, scrape: Scrape) -> None:
         """Kinds of the inputs from the settings, for firmware that does not give them elsewhere."""

@@ -106,6 +106,21 @@ def encode(value: float, kind: WordType, order: WordOrder = WordOrder.BIG) -> tu
     return words if order is WordOrder.BIG else words[::-1]
 
 
+_POWERS_OF_TEN = range(-10, 11)
+
+
+def scale_factor(word: int) -> int | None:
+    """The power of ten in a register, -10 to 10; None for anything else, which is no such power."""
+    power = word - 0x10000 if word & 0x8000 else word
+    return power if power in _POWERS_OF_TEN else None
+
+
+def scaled(value: float, power: int) -> float:
+    """A value times a power of ten."""
+    # Dividing by a power of ten rounds right, where multiplying by its inverse does not.
+    return value * 10.0**power if power >= 0 else value / 10.0**-power
+
+
 def decode_text(words: Sequence[int]) -> str:
     """Registers as text of two characters each, without what pads it."""
     packed = struct.pack(f">{len(words)}H", *words)
