@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-ENOUGH_SECONDS = 60.0
+ENOUGH_SECONDS = 180.0
 
 
 def until(condition: Callable[[], Any], enough: float = ENOUGH_SECONDS) -> Any:

@@ -25,7 +25,7 @@ pytestmark = pytest.mark.slow
 
 __all__ = ["assessment", "url"]
 
-ENOUGH_SECONDS = 60.0
+ENOUGH_SECONDS = 180.0
 DOWN, UP, LEFT = "\x1b[B", "\x1b[A", "\x1b[D"
 _ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07]*\x07|[()][AB0]|[=>])")
 

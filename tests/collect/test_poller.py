@@ -98,7 +98,7 @@ async def polling(scene: Field, of: Fleet, interval: float = INTERVAL) -> AsyncI
 
 
 async def until(condition: Callable[[], object]) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(120):
         while not condition():  # noqa: ASYNC110 - any condition, not an event
             await asyncio.sleep(0.005)
 

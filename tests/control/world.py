@@ -34,7 +34,7 @@ from simulator.venus_mqtt import publish_devices
 POLL_SECONDS = 0.1
 # Longer than the loop needs, so that a busy machine makes no readings stale.
 INTERVAL_SECONDS = 5.0
-ENOUGH_SECONDS = 60.0
+ENOUGH_SECONDS = 180.0
 DISPATCH: Mapping[str, Any] = {"enabled": True, "max_charge_kw": 5, "max_discharge_kw": 5}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import shutil
 import socket
@@ -12,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+
+from exporter.drivers.transport.mqtt.broker import Broker
 
 EXECUTABLE = shutil.which("mosquitto") or (
     "/usr/sbin/mosquitto" if Path("/usr/sbin/mosquitto").exists() else None
@@ -76,3 +79,11 @@ def mosquitto(folder: Path, extra: str = "allow_anonymous true") -> Iterator[Mos
         yield broker
     finally:
         broker.stop()
+
+
+async def subscribed(broker: Broker) -> None:
+    """Wait until the broker has confirmed every subscription."""
+    async with asyncio.timeout(60):
+        await broker.connected()
+        while broker._connection is None or broker._connection._subscribing:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)

@@ -114,7 +114,7 @@ async def test_sites_of_both_kinds_are_polled_and_let_go() -> None:
         poller.start(fleet)
         sender = poller._targets["sends"].driver
         try:
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(120):
                 while len({s.site for s in taken if s.outcome.answered}) < 2:  # noqa: ASYNC110
                     await asyncio.sleep(0.01)
         finally:

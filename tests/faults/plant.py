@@ -20,7 +20,7 @@ from exporter.store.target import Target
 from exporter.store.writer import Writer
 from tests.faults.store import TOKEN, line
 
-ENOUGH_SECONDS = 60.0
+ENOUGH_SECONDS = 180.0
 MEGABYTE = 1024 * 1024
 LIMITS = Limits(disk=256 * MEGABYTE, memory=16 * MEGABYTE, age=86400.0)
 

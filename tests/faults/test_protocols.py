@@ -27,7 +27,7 @@ from tests.faults.line import Trouble
 from tests.faults.protocols import SOC, SiteUnderTest
 
 pytestmark = pytest.mark.stack
-PATIENCE_SECONDS = 60.0
+PATIENCE_SECONDS = 180.0
 
 PROTOCOLS = {
     "venus-http": protocols.venus_http,

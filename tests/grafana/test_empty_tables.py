@@ -24,7 +24,7 @@ from tests.store.test_influx_targets import Server, influx1, influx2, server  # 
 
 pytestmark = pytest.mark.stack
 
-READY_SECONDS = 60.0
+READY_SECONDS = 180.0
 TABLES = [
     pytest.param(panel, id=f"{uid}: {panel['title']}")
     for uid, dashboard in dashboards().items()

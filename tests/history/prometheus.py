@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-ENOUGH_SECONDS = 60.0
+ENOUGH_SECONDS = 180.0
 
 
 @contextlib.contextmanager

@@ -30,7 +30,7 @@ from tests.faults.pushing_node import served
 from tests.simulator.conftest import Clock
 
 TOKEN = "a-token"
-PATIENCE_SECONDS = 60.0
+PATIENCE_SECONDS = 180.0
 
 
 @needs_mosquitto

@@ -33,7 +33,7 @@ LINES = [f"site,site=s{n} online=1.0 {n}" for n in range(10)]
 
 
 async def until(condition: Callable[[], object]) -> None:
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(120):
         while not condition():  # noqa: ASYNC110 - any condition, not an event
             await asyncio.sleep(0.005)
 

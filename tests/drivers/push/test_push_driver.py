@@ -22,7 +22,7 @@ from exporter.intake.telemetry import Point, parse
 from exporter.model.snapshot import Outcome, ScrapeError
 from simulator.mqtt_client import connected
 from tests.drivers.bridge import Clock
-from tests.drivers.mosquitto import mosquitto, needs_mosquitto
+from tests.drivers.mosquitto import mosquitto, needs_mosquitto, subscribed
 
 NAN = float("nan")
 
@@ -183,8 +183,7 @@ async def test_telemetry_over_a_real_broker(tmp_path: Path) -> None:
         async with node(broker.url, RealClock()) as one:
             while one.driver._broker is None:  # noqa: ASYNC110 - it has no event
                 await asyncio.sleep(0.01)
-            await one.driver._broker.connected()
-            await asyncio.sleep(0.1)
+            await subscribed(one.driver._broker)
 
             async def send(topic: str, document: Any) -> None:
                 async with connected("127.0.0.1", broker.port, "n", lambda *_: None) as (sender, _):
@@ -196,7 +195,7 @@ async def test_telemetry_over_a_real_broker(tmp_path: Path) -> None:
             await send(
                 "fleet/a/telemetry", {"measured": time.time(), "readings": {"grid_power_w": 7}}
             )
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(120):
                 while (found := await one.driver.latest()) is None:  # noqa: ASYNC110
                     await asyncio.sleep(0.5)
             assert found.readings == {"grid_power_w": 7}

@@ -17,7 +17,7 @@ from exporter.drivers.transport import Transports
 from exporter.drivers.transport.mqtt.broker import Broker, MqttTransport
 from exporter.drivers.transport.mqtt.connection import Address, Login
 from exporter.model.snapshot import Outcome, ScrapeError, Snapshot
-from tests.drivers.mosquitto import Mosquitto, mosquitto, needs_mosquitto
+from tests.drivers.mosquitto import Mosquitto, mosquitto, needs_mosquitto, subscribed
 
 TEMPLATE = """template: my-meter
 title: A meter and a battery
@@ -62,9 +62,13 @@ async def driver(server: Mosquitto, template: Path) -> AsyncIterator[TemplateMqt
 
 
 class _Sender:
+    def __init__(self) -> None:
+        self.is_back = asyncio.Event()
+
     def connected(self) -> None: ...
 
-    def receive(self, topic: bytes, payload: bytes, retained: bool) -> None: ...
+    def receive(self, topic: bytes, payload: bytes, retained: bool) -> None:
+        self.is_back.set()
 
 
 async def publish(server: Mosquitto, driver: TemplateMqttDriver, **messages: bytes) -> None:
@@ -72,24 +76,27 @@ async def publish(server: Mosquitto, driver: TemplateMqttDriver, **messages: byt
     from exporter.drivers.transport.mqtt.broker import Subscription
 
     sender = Broker(Address("127.0.0.1", server.port, False), Login)
-    with sender.listening(Subscription(b"sender/", ("sender/#",), _Sender())):
-        await sender.connected()
-        async with asyncio.timeout(20):
+    own = _Sender()
+    with sender.listening(Subscription(b"sender/", ("sender/#",), own)):
+        async with asyncio.timeout(120):
             while driver._broker is None:  # noqa: ASYNC110
                 await asyncio.sleep(0.05)
-            await driver._broker.connected()
-        await asyncio.sleep(0.3)
+        await subscribed(sender)
+        await subscribed(driver._broker)
         for topic, payload in messages.items():
             sender.publish(f"home/{topic.replace('__', '/')}", payload)
-        await asyncio.sleep(0.3)
+        # The broker has passed on all that came before it.
+        sender.publish("sender/last", b"1")
+        async with asyncio.timeout(60):
+            await own.is_back.wait()
 
 
-async def settled(driver: TemplateMqttDriver, outcome: Outcome) -> Snapshot:
-    async with asyncio.timeout(20):
+async def settled(driver: TemplateMqttDriver, outcome: Outcome, detail: str = "") -> Snapshot:
+    async with asyncio.timeout(60):
         while True:
             try:
                 found = await driver.latest()
-                if found.outcome is outcome:
+                if found.outcome is outcome and found.detail == detail:
                     return found
             except ScrapeError:
                 pass
@@ -119,8 +126,8 @@ async def test_a_topic_that_is_silent_or_broken_loses_only_itself(
     server: Mosquitto, driver: TemplateMqttDriver
 ) -> None:
     await publish(server, driver, battery__soc=b"50", m1__state=b'{"power": 1')
-    snapshot = await settled(driver, Outcome.PARTIAL)
-    assert snapshot.detail == "MQTT: home/m1/state is neither JSON nor a number"
+    detail = "MQTT: home/m1/state is neither JSON nor a number"
+    snapshot = await settled(driver, Outcome.PARTIAL, detail)
     assert snapshot.readings == {}
     assert snapshot.batteries[0].readings == {"soc_percent": 50}
 

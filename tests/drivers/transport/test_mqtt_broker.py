@@ -22,7 +22,7 @@ from exporter.drivers.transport.mqtt.connection import Address, Login, open_conn
 from exporter.drivers.transport.mqtt.packets import PacketError, PacketReader
 from exporter.model.snapshot import Outcome, ScrapeError
 from simulator.mqtt_client import connected
-from tests.drivers.mosquitto import Mosquitto, free_port, mosquitto, needs_mosquitto
+from tests.drivers.mosquitto import Mosquitto, free_port, mosquitto, needs_mosquitto, subscribed
 from tests.drivers.venus.gx import eventually
 
 Peer = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
@@ -187,8 +187,7 @@ async def test_messages_reach_the_listener_of_their_prefix(running: Mosquitto) -
         broker.listening(Subscription(b"N/one/", ("N/one/#",), one)),
         broker.listening(Subscription(b"N/two/", ("N/two/#",), two, qos=1)),
     ):
-        await broker.connected()
-        await asyncio.sleep(0.1)
+        await subscribed(broker)
         await publish(running.port, "N/one/a/b", b"1")
         await publish(running.port, "N/two/c", b"2")
         await publish(running.port, "N/three/c", b"3")
@@ -212,9 +211,8 @@ async def test_a_broker_that_comes_back_is_subscribed_to_again(tmp_path: Path) -
             assert broker.error is not None
             assert broker.error.outcome is Outcome.REFUSED
             server.start()
-            await broker.connected()
+            await subscribed(broker)
             assert broker.error is None
-            await asyncio.sleep(0.1)
             await publish(server.port, "N/one/a", b"1")
             await eventually(lambda: bool(heard.messages))
             assert heard.connections == 2
@@ -236,8 +234,7 @@ async def test_another_client_with_the_same_id_is_noticed(running: Mosquitto) ->
 async def test_a_large_message_is_left_out_and_the_next_is_read(running: Mosquitto) -> None:
     broker, heard = broker_at(running.port), Heard()
     with broker.listening(Subscription(b"N/one/", ("N/one/#",), heard)):
-        await broker.connected()
-        await asyncio.sleep(0.1)
+        await subscribed(broker)
         await publish(running.port, "N/one/large", b"x" * 2_000_000)
         await publish(running.port, "N/one/small", b"1")
         await eventually(lambda: bool(heard.messages))

@@ -86,7 +86,7 @@ async def until(
     """The first Snapshot for which something holds."""
     seen: object = None
     try:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(120):
             while True:
                 try:
                     snapshot = await driver.latest()
@@ -106,7 +106,7 @@ async def until_error(
     """The first failure for which something holds."""
     seen: object = None
     try:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(120):
             while True:
                 try:
                     seen = await driver.latest()
@@ -121,6 +121,6 @@ async def until_error(
 
 async def eventually(holds: Callable[[], bool]) -> None:
     """Wait until something holds."""
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(120):
         while not holds():  # noqa: ASYNC110 - it has no event
             await asyncio.sleep(0.02)

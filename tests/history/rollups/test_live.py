@@ -43,7 +43,7 @@ class Running:
 
     async def drained(self) -> None:
         await self.writer.flush()
-        for _ in range(600):
+        for _ in range(3600):
             counts = self.writer.queue.counts
             if counts[Fate.WRITTEN] == counts[Fate.PRODUCED]:
                 return

@@ -227,7 +227,7 @@ async def test_one_address_cannot_take_all_connections(
 async def closed(reader: asyncio.StreamReader) -> bool:
     """Whether the server closed the connection."""
     try:
-        return not await asyncio.wait_for(reader.read(1), 5)
+        return not await asyncio.wait_for(reader.read(1), 60)
     except ConnectionError:
         return True
 

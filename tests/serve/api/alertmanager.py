@@ -18,7 +18,7 @@ import pytest
 from provisioning.alertmanager.render import BASE
 from provisioning.local.ports import LOOPBACK, Ports
 
-ENOUGH_SECONDS = 60.0
+ENOUGH_SECONDS = 180.0
 PROGRAMS = tuple(filter(None, ("prometheus-alertmanager", os.environ.get("ALERTMANAGER_BIN"))))
 """Debian's, and another release where ALERTMANAGER_BIN names one."""
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-ENOUGH_SECONDS = 60.0
+ENOUGH_SECONDS = 180.0
 _CONFIG = """
 reporting-disabled = true
 bind-address = "127.0.0.1:{rpc}"

@@ -65,7 +65,7 @@ def silent() -> Iterator[str]:
 
 async def until(condition: Callable[[], object]) -> None:
     """Wait for a condition."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(120):
         while not condition():  # noqa: ASYNC110 - any condition, not an event
             await asyncio.sleep(0.01)
 
