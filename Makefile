@@ -21,7 +21,7 @@ SERVERS ?= 3
 export PYTHON DEMO_SECONDS FLEETSCOPE_DEMO_DIR GRAFANA_HOME
 
 .PHONY: help setup servers demo smoke lint types audit fuzz unit quick stack check test lock generate \
-	clean advisories soak pressure rows bench chart evaluate containers digests
+	clean advisories soak prometheus pressure rows bench chart evaluate containers digests
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -84,6 +84,12 @@ test: servers lint types audit unit ## everything: check, rules with promtool, s
 
 soak: servers ## random faults and kills for SOAK_MINUTES (10), seeded by SOAK_SEED
 	@$(BIN)/python -m tests.faults.soak
+
+# Debian's is of the 2.x line; a folder with prometheus and promtool of another release stands first.
+prometheus: servers ## rules and queries of dashboards on the Prometheus of PROMETHEUS_HOME, such as 3.x
+	@export PATH="$${PROMETHEUS_HOME:?names the folder of prometheus and promtool}:$$PATH"; \
+	prometheus --version 2>&1 | head -1; \
+	$(BIN)/python -m pytest -q -n $(SERVERS) --dist loadfile tests/rules tests/stack/test_queries.py
 
 pressure: setup ## readers, attackers and polling at once for SOAK_MINUTES (10); the latest scrape
 	@$(BIN)/python -m tests.bench.pressure

@@ -12,7 +12,7 @@ from exporter.energy.misses import MEASUREMENT as MISSES
 from grafana.boards.energy_home import NO_FORECAST, band, forecast
 from grafana.kit import look
 from grafana.kit.dashboard import dashboard, site_variable
-from grafana.kit.levels import READINGS, SITE, over_time
+from grafana.kit.levels import QUARTERS, SITE, over_time
 from grafana.kit.panels import Spec, colour, lines
 from grafana.kit.queries import influx, influx_table
 from grafana.kit.tables import WRAPPED, Column, listing
@@ -27,7 +27,7 @@ def build() -> Dashboard:
     """The dashboard."""
     made = dashboard(
         "fleetscope-energy-forecast",
-        [site_variable(answering=True), READINGS.variable()],
+        [site_variable(answering=True), QUARTERS.variable()],
         since="now-24h",
     )
     made.with_panel(_ahead("PV: what comes", "pv"))
@@ -64,9 +64,9 @@ def _leads(title: str, quantity: str, field: str, flow: str) -> timeseries.Panel
         unit=look.UNITS["W"],
         empty=NO_FORECAST,
         low=0,
-        interval=READINGS.interval,
+        interval=QUARTERS.interval,
         targets=[
-            influx(over_time("mean", field, "mean", "site"), "Measured", "A"),
+            influx(over_time("mean", field, "mean", "site", detail=QUARTERS), "Measured", "A"),
             *(
                 influx(
                     f'SELECT mean("p50_w") FROM "{KEPT_AT}"."{MEASUREMENT}" WHERE {SITE} '

@@ -14,7 +14,7 @@ from grafana.boards.site_now import flow_now
 from grafana.boards.site_plots import power_flows
 from grafana.kit import look
 from grafana.kit.dashboard import dashboard, page_variable, site_variable
-from grafana.kit.levels import READINGS, SITE, over_time
+from grafana.kit.levels import QUARTERS, SITE, over_time
 from grafana.kit.panels import Spec, colour, lines, note, tiles
 from grafana.kit.queries import Target, influx, prom_now
 from scoring.pv_losses import CAUSE_LABELS, FAULTS, Cause
@@ -29,14 +29,14 @@ BAND = "rgba(140, 150, 165, 0.35)"
 
 def build() -> Dashboard:
     """The dashboard."""
-    variables = [site_variable(answering=True), READINGS.variable(), page_variable()]
+    variables = [site_variable(answering=True), QUARTERS.variable(), page_variable()]
     made = dashboard("fleetscope-energy-home", variables, since="now-24h")
     made.with_panel(_summary("PV", "pv_power_w", "pv_power_watts"))
     made.with_panel(_summary("Load", "load_power_w", "load_power_watts"))
     made.with_panel(flow_now((8, 9)))
     made.with_panel(_production())
     made.with_panel(_demand())
-    made.with_panel(power_flows((16, 9)))
+    made.with_panel(power_flows((16, 9), QUARTERS))
     made.with_panel(_sankey_link())
     made.with_panel(_against_sun()).with_panel(_days()).with_panel(_losses())
     return made
@@ -104,10 +104,10 @@ def _production() -> timeseries.Panel:
         unit=look.UNITS["W"],
         empty=SILENT,
         low=0,
-        interval=READINGS.interval,
+        interval=QUARTERS.interval,
         targets=[
             *(
-                influx(over_time("mean", field, "mean", "site"), name, ref)
+                influx(over_time("mean", field, "mean", "site", detail=QUARTERS), name, ref)
                 for ref, (name, field) in zip("ABCD", (*plain, *parts), strict=True)
             ),
             influx(
@@ -145,9 +145,11 @@ def _demand() -> timeseries.Panel:
         unit=look.UNITS["W"],
         empty=SILENT,
         low=0,
-        interval=READINGS.interval,
+        interval=QUARTERS.interval,
         targets=[
-            influx(over_time("mean", "load_power_w", "mean", "site"), "Measured", "A"),
+            influx(
+                over_time("mean", "load_power_w", "mean", "site", detail=QUARTERS), "Measured", "A"
+            ),
             *forecast("load"),
         ],
         overrides={"Measured": colour(look.FLOWS["Load"]) | {"custom.fillOpacity": 15}} | band(),

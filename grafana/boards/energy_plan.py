@@ -13,7 +13,7 @@ from exporter.energy.plans import MEASUREMENT, SUMMARY
 from grafana.boards.energy_forecast import AHEAD
 from grafana.kit import look
 from grafana.kit.dashboard import dashboard, site_variable
-from grafana.kit.levels import READINGS, SITE, over_time
+from grafana.kit.levels import QUARTERS, SITE, over_time
 from grafana.kit.panels import Spec, colour, lines, tiles
 from grafana.kit.queries import Target, influx, influx_table
 from grafana.kit.tables import WRAPPED, Column, listing
@@ -25,7 +25,7 @@ def build() -> Dashboard:
     """The dashboard."""
     made = dashboard(
         "fleetscope-energy-plan",
-        [site_variable(answering=True), READINGS.variable()],
+        [site_variable(answering=True), QUARTERS.variable()],
         since="now-24h",
     )
     made.with_panel(_saving())
@@ -87,7 +87,9 @@ def _prices() -> timeseries.Panel:
 
 
 def _power(*, ahead: bool) -> timeseries.Panel:
-    measured = influx(over_time("mean", "power_w", "mean", "battery"), "Measured", "C")
+    measured = influx(
+        over_time("mean", "power_w", "mean", "battery", detail=QUARTERS), "Measured", "C"
+    )
     spec = Spec(
         title="Battery: the next 36 h" if ahead else "Battery: planned and measured",
         description="Power above zero charges. Planned is what is expected to happen, set-point "
@@ -95,7 +97,7 @@ def _power(*, ahead: bool) -> timeseries.Panel:
         size=(12, 9),
         unit=look.UNITS["W"],
         empty=NO_PLAN,
-        interval="15m" if ahead else READINGS.interval,
+        interval="15m" if ahead else QUARTERS.interval,
         targets=[
             _of("battery_w", "Planned", "A"),
             influx(
@@ -117,7 +119,9 @@ def _power(*, ahead: bool) -> timeseries.Panel:
 
 
 def _charge(*, ahead: bool) -> timeseries.Panel:
-    measured = influx(over_time("mean", "soc_percent", "mean", "battery"), "Measured", "B")
+    measured = influx(
+        over_time("mean", "soc_percent", "mean", "battery", detail=QUARTERS), "Measured", "B"
+    )
     spec = Spec(
         title="Charge: the next 36 h" if ahead else "Charge: planned and measured",
         description="State of charge at the end of each quarter hour as planned, and as measured "
@@ -127,7 +131,7 @@ def _charge(*, ahead: bool) -> timeseries.Panel:
         empty=NO_PLAN,
         low=0,
         high=100,
-        interval="15m" if ahead else READINGS.interval,
+        interval="15m" if ahead else QUARTERS.interval,
         targets=[_of("soc_percent", "Planned", "A"), *([] if ahead else [measured])],
         back=AHEAD if ahead else None,
         overrides={

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from grafana_foundation_sdk.builders import statetimeline, timeseries
 
 from grafana.kit import look
-from grafana.kit.levels import READINGS, either, over_time
+from grafana.kit.levels import READINGS, Detail, either, over_time
 from grafana.kit.panels import AnyPanel, Spec, colour, lines, timeline
 from grafana.kit.queries import Target, influx, prom
 from grafana.kit.tables import link
@@ -58,7 +58,7 @@ def grid_and_devices() -> list[AnyPanel]:
     return [_frequency(), _voltage(), _alarms(), _states(), _switches()]
 
 
-def power_flows(size: tuple[int, int]) -> timeseries.Panel:
+def power_flows(size: tuple[int, int], detail: Detail = READINGS) -> timeseries.Panel:
     """Power by where it comes from and where it goes."""
     # Discharging and importing feed the site; charging and exporting use what feeds it.
     parts = (
@@ -73,7 +73,7 @@ def power_flows(size: tuple[int, int]) -> timeseries.Panel:
     targets: list[Target] = []
     overrides = {}
     for ref, (name, quantity, measurement, sign, factor) in zip("ABCDEFG", parts, strict=True):
-        targets.append(influx(_one_side(quantity, measurement, sign, factor), name, ref))
+        targets.append(influx(_one_side(quantity, measurement, sign, factor, detail), name, ref))
         overrides[name] = colour(look.FLOWS[name])
     spec = Spec(
         title="Power: where it comes from and where it goes",
@@ -82,14 +82,14 @@ def power_flows(size: tuple[int, int]) -> timeseries.Panel:
         size=size,
         unit=look.UNITS["W"],
         empty=SILENT,
-        interval=READINGS.interval,
+        interval=detail.interval,
         targets=targets,
         overrides=overrides,
     )
     return lines(spec, stacked=True, fill=60)
 
 
-def _one_side(name: str, measurement: str, sign: str, factor: int) -> str:
+def _one_side(name: str, measurement: str, sign: str, factor: int, detail: Detail) -> str:
     """InfluxQL for the positive (``>``) or negative (``<``) part of a power, summed over devices.
 
     The part is drawn on its own side of zero; a bucket on the other side has no value.
@@ -97,8 +97,9 @@ def _one_side(name: str, measurement: str, sign: str, factor: int) -> str:
     by = f'{BUCKETS}, "device"' if measurement == "battery" else BUCKETS
     means = {"device": (f'mean("{name}")', f'mean("{name}_mean")')}
     summed = 'sum("device")' if factor > 0 else '-1 * sum("device")'
+    each = either(means, measurement, by=by, detail=detail)
     return (
-        f'SELECT {summed} FROM {either(means, measurement, by=by)} WHERE "device" {sign} 0 '
+        f'SELECT {summed} FROM {each} WHERE "device" {sign} 0 '
         f"AND $timeFilter GROUP BY {BUCKETS} fill(null)"
     )
 

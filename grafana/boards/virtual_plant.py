@@ -19,6 +19,8 @@ ENERGY = "fleet:plant_energy_joules:sum"
 SITES = "fleet:plant_sites:sum"
 # Joules are no unit of an operator.
 KWH = "kwatth"
+GIVE, TAKE = "#c8a415", look.FLOWS["Battery charge"]
+"""Colours of what the plant could give and take."""
 
 
 def build() -> Dashboard:
@@ -98,10 +100,10 @@ def _power() -> timeseries.Panel:
         ],
         overrides={
             "Battery": colour(look.ACCENT),
-            "Could take": colour(look.SECOND),
-            "Could give": colour(look.SECOND),
-            "Contracted to take": colour(look.SECOND) | look.DASHED,
-            "Contracted to give": colour(look.SECOND) | look.DASHED,
+            "Could take": colour(TAKE),
+            "Could give": colour(GIVE),
+            "Contracted to take": colour(TAKE) | look.DASHED,
+            "Contracted to give": colour(GIVE) | look.DASHED,
         },
     )
     return lines(spec)
@@ -183,8 +185,8 @@ def _available() -> timeseries.Panel:
             ),
         ],
         overrides={
-            "To give": colour(look.ACCENT),
-            "To take": colour(look.FLOWS["Battery charge"]),
+            "To give": colour(GIVE),
+            "To take": colour(TAKE),
             "Sites that answer": colour(look.SECOND),
         },
     )

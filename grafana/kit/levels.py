@@ -2,9 +2,11 @@
 
 The variable's value is the retention policy to read, its text the least interval that makes sense
 there. A panel that follows it has :data:`LEAST_INTERVAL` and asks with what this module makes.
-There are three such variables, since readings, single cells and meters come at cadences of their
-own: the same levels, other least intervals. Single cells that were imported come at the cadence of
-their files, which one more variable measures: full detail of it would leave gaps between columns.
+There are four such variables: readings, single cells and meters come at cadences of their own, the
+same levels with other least intervals; what is compared with forecasts, which are of quarter hours,
+is read from the roll-up of quarter hours at the finest. Single cells that were imported come at the
+cadence of their files, which one more variable measures: full detail of it would leave gaps between
+columns.
 """
 
 # ruff: noqa: S608  (templates that Grafana fills in; no SQL is run here)
@@ -18,7 +20,7 @@ from grafana_foundation_sdk.builders.dashboard import QueryVariable
 from grafana_foundation_sdk.models.dashboard import VariableHide, VariableRefresh
 
 from exporter.history.rollups.plot_level import MEASUREMENT, PLACE
-from exporter.model.levels import RAW, RAW_CELL_BUCKET
+from exporter.model.levels import METER_SECONDS, RAW, RAW_CELL_BUCKET
 from grafana.kit.queries import INFLUXDB
 
 CADENCE = "cell_cadence"
@@ -27,16 +29,20 @@ WITHIN_CADENCE = 0.8
 """Share of the cadence that a level's window needs: clocks of loggers run a little off."""
 
 
-def choice_query(cadence: str = "") -> str:
+def choice_query(cadence: str = "", least_seconds: int = 0) -> str:
     """InfluxQL: the finest level that is meant for the range and reaches back to its beginning.
 
     Parameters
     ----------
     cadence : str
         Name of a variable of seconds, or of nothing, that a window needs at least.
+    least_seconds : int
+        Length that a window has at least.
     """
     # A variable without a value leaves 0, which every level has.
     coarse = f' AND "s" >= 0${{{cadence}}}' if cadence else ""
+    if least_seconds:
+        coarse += f' AND "s" >= {least_seconds}'
     return (
         'SELECT "choice" FROM (SELECT bottom("s", 1) AS "b", "choice" FROM (SELECT last("seconds") '
         f'AS "s", "range_ms", "kept_from_ms", "choice" FROM "{PLACE}"."{MEASUREMENT}" GROUP BY '
@@ -72,12 +78,14 @@ def cadence_variable() -> QueryVariable:
 
 @dataclass(frozen=True, slots=True)
 class Detail:
-    """One variable: its name, which of the least intervals of a level it takes, and the name of the
-    variable that holds the cadence of its rows, if there is one."""
+    """One variable: its name, which of the least intervals of a level it takes, the name of the
+    variable that holds the cadence of its rows, if there is one, and the length that a window has
+    at least."""
 
     name: str
     place: int
     cadence: str = ""
+    least_seconds: int = 0
 
     @property
     def interval(self) -> str:
@@ -95,7 +103,7 @@ class Detail:
             QueryVariable(self.name)
             .description("Level of detail, by the time range")
             .datasource(INFLUXDB)
-            .query(choice_query(self.cadence))
+            .query(choice_query(self.cadence, self.least_seconds))
             .regex(self.regex)
             .refresh(VariableRefresh.ON_TIME_RANGE_CHANGED)
             .hide(VariableHide.HIDE_VARIABLE)
@@ -109,7 +117,9 @@ class Detail:
 READINGS = Detail("level", 0)
 CELLS = Detail("cell_level", 1, CADENCE)
 METERS = Detail("meter_level", 2)
-DETAILS = (READINGS, CELLS, METERS)
+QUARTERS = Detail("quarter_level", 0, least_seconds=METER_SECONDS)
+"""Of what is compared with quarter hours: forecasts, plans, and totals of a period."""
+DETAILS = (READINGS, CELLS, METERS, QUARTERS)
 
 
 def field(name: str, kept: str) -> str:

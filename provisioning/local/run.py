@@ -99,6 +99,7 @@ class Run:
         scenario: str,
         grafana: tuple[Path, Path] | None = None,
         usual_ports: bool = True,
+        dispatch: str = "dry",
     ) -> Iterator[Stack]:
         """Start everything and wait until all of it answers; stop everything at the end.
 
@@ -113,7 +114,12 @@ class Run:
             self._wait_for_former(former)
             fresh_folder(self.folder)
             stack = build(
-                self.folder, found, scenario=scenario, grafana=grafana, usual_ports=usual_ports
+                self.folder,
+                found,
+                scenario=scenario,
+                grafana=grafana,
+                usual_ports=usual_ports,
+                dispatch=dispatch,
             )
             try:
                 # It would find no site and no InfluxDB yet, and call the sites offline.

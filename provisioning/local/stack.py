@@ -140,6 +140,7 @@ def build(
     scenario: str = "demo",
     grafana: tuple[Path, Path] | None = None,
     usual_ports: bool = True,
+    dispatch: str = "dry",
 ) -> Stack:
     """Choose ports and write every configuration file of a run. Starts nothing.
 
@@ -155,6 +156,8 @@ def build(
         Grafana's executable and home folder.
     usual_ports : bool
         Prefer each server's well-known port where it is free.
+    dispatch : str
+        FLEETSCOPE_DISPATCH of the exporter. ``dry`` judges and keeps orders and reaches no device.
 
     Raises
     ------
@@ -191,7 +194,7 @@ def build(
     if grafana is not None:
         urls["grafana"] = f"http://{LOOPBACK}:{grafana_port}"
     token = secrets.token_urlsafe(18)
-    programs.append(_exporter(folder, exporter_port, urls, token))
+    programs.append(_exporter(folder, exporter_port, urls, token, dispatch))
     if grafana is not None:
         programs.append(_grafana(folder, grafana, grafana_port, urls))
     stack = Stack(
@@ -329,7 +332,9 @@ def _alertmanager(folder: Path, executable: Path, port: int, grafana_port: int) 
     )
 
 
-def _exporter(folder: Path, port: int, urls: Mapping[str, str], token: str) -> Program:
+def _exporter(
+    folder: Path, port: int, urls: Mapping[str, str], token: str, dispatch: str
+) -> Program:
     environment = dict(PYTHON_ENVIRONMENT)
     environment["FLEETSCOPE_SITE_SECRETS_FILE"] = str(folder / "site-secrets.yaml")
     for name in ("alertmanager", "grafana", "prometheus"):
@@ -341,8 +346,7 @@ def _exporter(folder: Path, port: int, urls: Mapping[str, str], token: str) -> P
         environment["FLEETSCOPE_QUEUE_DIR"] = str(folder / "queue")
         environment["FLEETSCOPE_FORECASTS"] = "true"
         environment["FLEETSCOPE_TARIFFS"] = str(TARIFFS)
-    # Orders are judged and kept, and reach no device.
-    environment["FLEETSCOPE_DISPATCH"] = "dry"
+    environment["FLEETSCOPE_DISPATCH"] = dispatch
     environment["FLEETSCOPE_DISPATCH_JOURNAL"] = str(folder / "orders.sqlite")
     environment["FLEETSCOPE_CHANGE_TOKEN"] = token
     return Program(

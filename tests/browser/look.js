@@ -1,5 +1,5 @@
 // Judges an open dashboard: panels in error, pale text, cut labels of the header, bare tables, red
-// figures without a link, the smallest type in pixels; and lists its links.
+// figures with and without a link, the smallest type in pixels; and lists its links.
 () => {
   const channel = v => { v /= 255; return v <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4; };
   const parse = text => (text.match(/[\d.]+/g) || []).map(Number);
@@ -18,7 +18,7 @@
   const texts = root => [...root.querySelectorAll('*')].filter(e =>
     [...e.childNodes].some(n => n.nodeType === 3 && n.textContent.trim()) && e.offsetParent);
   const RED = ['208,31,51', '161,18,58'];
-  const out = {pale: [], cut: [], bare: [], dead: [], links: [], smallest: [Infinity, ''], open: 0, errors: []};
+  const out = {pale: [], cut: [], bare: [], dead: [], red: [], links: [], smallest: [Infinity, ''], open: 0, errors: []};
   const sections = [...document.querySelectorAll('section[data-testid^="data-testid Panel header"]')];
   out.open = sections.length;
   for (const section of sections) {
@@ -31,8 +31,12 @@
       const size = parseFloat(getComputedStyle(e).fontSize);
       if (size < out.smallest[0]) out.smallest = [size, `${title}: ${e.textContent.trim().slice(0, 40)}`];
       if (isTile || isGrid) {
-        if (RED.includes(behind(e).slice(0, 3).join()) && !e.closest('a[href]') && !e.querySelector('a[href]'))
-          out.dead.push(`${title}: ${e.textContent.trim().slice(0, 40)}`);
+        if (RED.includes(behind(e).slice(0, 3).join())) {
+          const link = e.closest('a[href]') || e.querySelector('a[href]');
+          const text = e.textContent.trim().slice(0, 40);
+          if (link) out.red.push([title, text, link.getAttribute('href')]);
+          else out.dead.push(`${title}: ${text}`);
+        }
         const c = contrast(e);
         if (c < 4.5) out.pale.push(`${title}: ${e.textContent.trim().slice(0, 40)} ${c.toFixed(1)}:1`);
       }

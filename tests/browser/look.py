@@ -1,17 +1,16 @@
 """Open every dashboard in real Grafana and Chromium, judge what is drawn, and save pictures.
 
-``python -m tests.browser.look FOLDER`` starts the stack with the scenario ``dashboards``, waits
-until it has data, opens each dashboard at four widths and in both themes, and exits 1 on a panel
-or console error, a cut label in the header, text in a tile or table with a contrast below 4.5:1, a
-table without headings, more than 14 open panels, a red figure without a link, a link that leads
-nowhere, or type on Fleet · Wall that is lower than a fortieth of the screen. ``--grafana URL``
-looks at one that runs.
+``python -m tests.browser.look FOLDER`` starts :mod:`tests.browser.scene`, opens each dashboard at
+four widths and in both themes, and exits 1 on a panel or console error, a cut label in the header,
+text in a tile or table with a contrast below 4.5:1, a table without headings, more than 14 open
+panels, a red figure without a link, a link that leads nowhere, or type on Fleet · Wall that is
+lower than a fortieth of the screen. ``--red`` clicks every red figure as well, and sees that the
+dashboard where it leads shows its subject. ``--grafana URL`` looks at one that runs.
 """
 
 from __future__ import annotations
 
 import argparse
-import io
 import json
 import re
 import shutil
@@ -24,16 +23,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
 
-from rich.console import Console
-
-from provisioning.local import servers
-from provisioning.local.run import Run
+from grafana.kit.catalogue import catalogue
 from provisioning.local.stack import ROOT
-from provisioning.local.web import get_json
-from tests.browser.recordings import import_recordings
+from simulator.scenario import Scenario
+from tests.browser.scene import DEVICES, needed, scene
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import Browser, BrowserContext, Page
 
 DASHBOARDS = sorted((ROOT / "grafana" / "dashboards").rglob("*.json"))
 WIDTHS = {390: 844, 1280: 800, 1920: 1080, 3840: 2160}
@@ -50,7 +46,12 @@ OURS = re.compile(r"/api/(ds/query|datasources|dashboards)|/apis/dashboard")
 """Addresses of what a dashboard itself costs, beside the files of Grafana."""
 UIDS = {path.stem for path in DASHBOARDS}
 LOADED_SECONDS = 120.0
-DATA_SECONDS = 240.0
+RED_HEIGHT = 3000
+"""Pixels of a screen on which every panel of a dashboard is drawn, and so can be clicked."""
+FIELDS = "() => [...document.querySelectorAll('input')].map(e => ' ' + e.value).join('')"
+NAMES = {site.id: site.name for site in Scenario.load("dashboards").sites}
+NAMES |= {site_id: name for site_id, (name, _) in DEVICES.items()}
+"""What a site of the scene is called, by its id."""
 
 JUDGE = Path(__file__).with_name("look.js").read_text("utf-8")
 
@@ -66,6 +67,15 @@ class Look:
     """Transferred until the first screen is there, for its JSON and its queries."""
     links: list[tuple[str, str]] = field(default_factory=list)
     """Title of a panel, and where a link on it leads."""
+    followed: int | None = None
+    """Red figures that were clicked."""
+
+    @property
+    def summary(self) -> str:
+        """One line."""
+        if self.followed is not None:
+            return f"{self.followed} red figures clicked"
+        return f"{self.took_seconds:.1f} s, {self.own_bytes / 1000:.0f} kB of ours"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -76,6 +86,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--widths", type=int, nargs="*", default=list(WIDTHS))
     parser.add_argument("--themes", nargs="*", default=list(THEMES))
     parser.add_argument("--only", nargs="*", default=[], help="uids")
+    parser.add_argument("--red", action="store_true", help="follow every red figure, too")
     parser.add_argument("--query", default="", help="appended to each address, as &var-site=ID")
     chosen = parser.parse_args(arguments)
     chromium = shutil.which("chromium") or shutil.which("chromium-browser")
@@ -83,55 +94,45 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("There is no Chromium in PATH, so nothing was looked at.", file=sys.stderr)
         return 2
     chosen.folder.mkdir(parents=True, exist_ok=True)
+    good = True
     with grafana(chosen.grafana) as url, browser(chromium) as opened:
         if url is None:
             return 2
-        looks = [
-            look(opened, url, path, width, theme, chosen.folder, chosen.query)
-            for path in DASHBOARDS
-            if not chosen.only or path.stem in chosen.only
-            for width in chosen.widths
-            if width >= LEAST_WIDTH.get(path.stem, 0)
-            for theme in chosen.themes
-        ]
-    for one in looks:
-        print(f"{one.name}: {one.took_seconds:.1f} s, {one.own_bytes / 1000:.0f} kB of ours")
-        for fault in one.wrong:
-            print(f"  {fault}")
-    return int(any(one.wrong for one in looks))
+        # One context: Grafana's own files come once.
+        context = opened.new_context()
+        for path in DASHBOARDS:
+            if chosen.only and path.stem not in chosen.only:
+                continue
+            for width in chosen.widths:
+                if width >= LEAST_WIDTH.get(path.stem, 0):
+                    for theme in chosen.themes:
+                        seen = look(context, url, path, width, theme, chosen.folder, chosen.query)
+                        good = _report(seen) and good
+            if chosen.red:
+                good = _report(follow_red(context, url, path, chosen.query)) and good
+    return int(not good)
+
+
+def _report(seen: Look) -> bool:
+    """Print what was seen; whether nothing is wrong."""
+    print(f"{seen.name}: {seen.summary}", flush=True)
+    for fault in seen.wrong:
+        print(f"  {fault}", flush=True)
+    return not seen.wrong
 
 
 @contextmanager
 def grafana(url: str | None) -> Iterator[str | None]:
-    """The address of a Grafana that shows the fleet of 44 sites; None where there is none."""
+    """The address of a Grafana that shows the scene; None where there is none."""
     if url is not None:
         yield url
         return
-    found, here = servers.find_all(), servers.find_grafana()
-    absent = [server.name for server in servers.SERVERS if server.name not in found]
-    if absent or here is None:
-        names = ", ".join([*absent, *(["Grafana"] if here is None else [])])
-        print(f"Not installed: {names}. Nothing was looked at.", file=sys.stderr)
+    programs = needed()
+    if programs is None:
         yield None
         return
-    run = Run(ROOT / ".fleetscope" / "look", Console(file=io.StringIO()))
-    with run.stack(found, scenario="dashboards", grafana=here, usual_ports=False) as stack:
-        prometheus = stack.url("prometheus")
-        if prometheus is None:
-            raise RuntimeError("the stack has no Prometheus")
-        wait_for_data(prometheus)
-        import_recordings(stack)
+    with scene(*programs) as stack:
         yield stack.url("grafana")
-
-
-def wait_for_data(prometheus: str) -> None:
-    """Wait until pages fire, so that the pictures have something to show."""
-    deadline = time.monotonic() + DATA_SECONDS
-    query = {"query": 'count(ALERTS{severity="page",alertstate="firing"})'}
-    while not get_json(f"{prometheus}/api/v1/query", query)["data"]["result"]:
-        if time.monotonic() > deadline:
-            raise TimeoutError(f"no page fires after {DATA_SECONDS:.0f} s")
-        time.sleep(2.0)
 
 
 @contextmanager
@@ -149,11 +150,18 @@ def browser(chromium: str) -> Iterator[Browser]:
 
 
 def look(
-    opened: Browser, url: str, path: Path, width: int, theme: str, folder: Path, query: str
+    opened: Browser | BrowserContext,
+    url: str,
+    path: Path,
+    width: int,
+    theme: str,
+    folder: Path,
+    query: str,
 ) -> Look:
     """One dashboard at one width in one theme: a picture of the first screen, one of the whole."""
     seen = Look(f"{path.stem}-{width}-{theme}")
-    page = opened.new_page(viewport={"width": width, "height": WIDTHS.get(width, 1080)})
+    page = opened.new_page()
+    page.set_viewport_size({"width": width, "height": WIDTHS.get(width, 1080)})
     page.on("pageerror", lambda error: seen.wrong.append(f"page error: {error}"))
     page.on("console", lambda line: _console(line, seen))
     page.on("response", lambda response: _response(response, seen))
@@ -188,6 +196,60 @@ def look(
     finally:
         page.close()
     return seen
+
+
+def follow_red(context: BrowserContext, url: str, path: Path, query: str) -> Look:
+    """Click every red figure of a dashboard, and see that its subject is shown where it leads."""
+    seen = Look(f"{path.stem}-red", followed=0)
+    page = context.new_page()
+    page.set_viewport_size({"width": 1920, "height": RED_HEIGHT})
+    try:
+        page.goto(f"{url}/d/{path.stem}/?orgId=1&kiosk&refresh={query}")
+        settle(page)
+        found = {href: f"{title}: {text}" for title, text, href in page.evaluate(JUDGE)["red"]}
+        for href, figure in found.items():
+            if not urlsplit(href).path.startswith("/d/"):
+                # Of the exporter or a telephone; `look` judges its address.
+                continue
+            with context.expect_page() as opening:
+                page.locator(f'a[href="{href}"]').first.click(modifiers=["Control"])
+            there = opening.value
+            try:
+                there.set_viewport_size({"width": 1920, "height": RED_HEIGHT})
+                settle(there)
+                seen.wrong += [f"{figure}: {fault}" for fault in _astray(there, href)]
+            finally:
+                there.close()
+            seen.followed = (seen.followed or 0) + 1
+    finally:
+        page.close()
+    return seen
+
+
+def _astray(page: Page, href: str) -> Iterator[str]:
+    """What is wrong with the dashboard that a link led to."""
+    wanted, here = urlsplit(href), urlsplit(page.url)
+    uid = wanted.path.split("/")[2]
+    if here.path.split("/")[2] != uid:
+        yield f"led to {here.path} and not to {uid}"
+        return
+    chosen, found = parse_qs(wanted.query), parse_qs(here.query)
+    # Above the panels each variable says what is chosen, some in a field of a form.
+    text = (page.inner_text("body") + page.evaluate(FIELDS)).lower()
+    if "viewPanel" not in chosen and catalogue()[uid].decision.lower() not in text:
+        yield f"{uid} is not open"
+    for name, values in chosen.items():
+        if name.startswith("var-"):
+            if found.get(name) != values:
+                yield f"{name} is {found.get(name)} and not {values}"
+            yield from (
+                f"{name} {value} is not to be read there"
+                for value in values
+                if NAMES.get(value, value).lower() not in text
+            )
+    judged = page.evaluate(JUDGE)
+    yield from (f"panel in error there: {title}" for title in judged["errors"])
+    yield from (f"red without a link there: {dead}" for dead in judged["dead"])
 
 
 def dead(href: str) -> bool:

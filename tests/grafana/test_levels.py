@@ -18,6 +18,7 @@ from grafana.kit.levels import (
     CADENCE,
     CELLS,
     METERS,
+    QUARTERS,
     READINGS,
     Detail,
     cadence_query,
@@ -46,7 +47,9 @@ def picked(
     source: Source, start: int, stop: int, detail: Detail = READINGS, apart: str = ""
 ) -> tuple[str, str]:
     """Value and text of the variable."""
-    query = within(choice_query(detail.cadence), start, stop).replace(f"${{{CADENCE}}}", apart)
+    query = within(choice_query(detail.cadence, detail.least_seconds), start, stop).replace(
+        f"${{{CADENCE}}}", apart
+    )
     (part,) = source.ask(query)
     ((_, choice),) = part.rows
     found = re.search(detail.regex.strip("/").replace("(?<", "(?P<"), choice)
@@ -76,6 +79,8 @@ async def test_the_level_follows_the_range_and_what_is_kept(server: Server) -> N
             for days, name, interval in ((1, "raw", least[0]), (7, "rollup_5m", least[1])):
                 assert picked(source, NOW - days * DAY_MS, NOW, detail) == (name, interval)
             assert picked(source, NOW - 200 * DAY_MS, NOW, detail) == ("rollup_1h", "1h")
+        for days, level in ((0.1, "rollup_15m"), (7, "rollup_15m"), (200, "rollup_1h")):
+            assert picked(source, NOW - int(days * DAY_MS), NOW, QUARTERS)[0] == level
         # An hour of long ago is read from the finest level that is still kept.
         for ago, level in ((89, "raw"), (91, "rollup_5m"), (181, "rollup_15m"), (731, "rollup_1h")):
             start = NOW - ago * DAY_MS

@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import subprocess
-import sys
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,11 +11,10 @@ import pytest
 from exporter.portfolio.measurements import MEASUREMENTS, Combine
 from grafana.generate import all_panels, dashboards
 from provisioning.local.web import get_json
+from tests.portfolio.simulated_month import publish_month
 from tests.store.test_influx_targets import Server, influx1  # noqa: F401
 
-ROOT = Path(__file__).parents[2]
 BEGIN_MS, END_MS = 1_772_323_200_000, 1_774_998_000_000  # March 2026 in London
-TABLES = ("prices", "dispatch", "events", "tickets", "budget", "pipeline")
 MADE = {uid: made for uid, made in dashboards().items() if uid.startswith("fleetscope-portfolio")}
 QUERIES = [
     pytest.param(panel["title"], target["query"], id=f"{uid}: {panel['title']}: {target['refId']}")
@@ -79,27 +74,7 @@ def test_a_panel_puts_rows_together_only_as_the_table_allows(title: str, query: 
 @pytest.fixture(scope="module")
 def month(tmp_path_factory: pytest.TempPathFactory, influx1: Server) -> str:  # noqa: F811
     """The address of an InfluxDB 1.x in which a simulated month of three plants is published."""
-    folder = tmp_path_factory.mktemp("month")
-    environment = {
-        **os.environ,
-        "FLEETSCOPE_INFLUXDB_URL": influx1.url,
-        "FLEETSCOPE_INFLUXDB_API": "v1",
-        "FLEETSCOPE_BOOKS": str(folder / "books.sqlite"),
-        "FLEETSCOPE_CONTRACTS": str(folder / "contracts.yaml"),
-    }
-
-    def run(*words: str) -> None:
-        command = [sys.executable, "-m", *words]
-        subprocess.run(command, cwd=ROOT, env=environment, check=True, stdout=subprocess.DEVNULL)
-
-    run("simulator", "portfolio", "--output", str(folder), "--month", "2026-03")
-    settlements = ((f"settlement-{run_name}", "settlement") for run_name in ("II", "SF"))
-    for file, table in (*((name, name) for name in TABLES), *settlements):
-        path = str(folder / f"{file}.csv")
-        run("exporter", "import", path, "--table", table, "--timezone", "Europe/London")
-    for path in sorted(folder.glob("telemetry-*.parquet")):
-        run("exporter", "import", str(path), "--table", "telemetry")
-    run("exporter", "portfolio", "--publish", "--period", "2026-03")
+    publish_month(influx1.url, tmp_path_factory.mktemp("month"), "2026-03")
     return influx1.url
 
 

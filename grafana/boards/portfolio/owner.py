@@ -4,8 +4,9 @@
 
 from __future__ import annotations
 
-from grafana_foundation_sdk.builders import table
+from grafana_foundation_sdk.builders import geomap, stat, table
 from grafana_foundation_sdk.builders.dashboard import Dashboard
+from grafana_foundation_sdk.models.dashboard import GridPos
 
 from grafana.boards.portfolio.figures import (
     ABOVE_ZERO,
@@ -25,17 +26,19 @@ from grafana.boards.portfolio.figures import (
     when,
 )
 from grafana.kit import look
-from grafana.kit.panels import Spec, colour, world_map
+from grafana.kit.header import HEIGHT
+from grafana.kit.panels import Spec, colour, tiles, world_map
 from grafana.kit.portfolio import (
     IN_RANGE,
     PLANTS,
+    UNTIL,
     daily,
     empty,
     newest,
     rows,
     summed,
 )
-from grafana.kit.queries import influx_table
+from grafana.kit.queries import influx, influx_table
 from grafana.kit.tables import Column, joined
 from scoring.status import Status
 
@@ -136,11 +139,34 @@ def cockpit() -> Dashboard:
             stacked=True,
         )
     )
+    # A map has no text of its own for the case that it is empty.
+    below = HEIGHT + 4 + 7
+    made.with_panel(_placed().grid_pos(GridPos(x=18, y=below, w=6, h=3)))
+    return made.with_panel(_where().grid_pos(GridPos(x=18, y=below + 3, w=6, h=6)))
+
+
+def _placed() -> stat.Panel:
+    each = rows('last("latitude") AS "place"', "plant", when=UNTIL, by=("site",))
+    spec = Spec(
+        title="Plants on the map",
+        description="Plants that the contracts or the fleet file give coordinates to.",
+        size=(6, 3),
+        unit=look.NUMBER,
+        empty="None: give plants latitude and longitude in the contracts, then fleetscope "
+        "portfolio --publish",
+        decimals=0,
+        colour=look.fixed("text"),
+        targets=[influx(f'SELECT count("place") FROM ({each})', "Plants", "A")],
+    )
+    return tiles(spec, small=True, value=18)
+
+
+def _where() -> geomap.Panel:
     spec = Spec(
         title="Where",
         description="Plants with coordinates, on the colour of their availability over the newest "
         "month that is published.",
-        size=(6, 9),
+        size=(6, 6),
         unit=PERCENT,
         empty=empty("plant with coordinates"),
         decimals=1,
@@ -152,8 +178,8 @@ def cockpit() -> Dashboard:
         ],
         transformations=[joined("site")],
     )
-    return made.with_panel(
-        world_map(spec, latitude="latitude", longitude="longitude", colour="availability_percent")
+    return world_map(
+        spec, latitude="latitude", longitude="longitude", colour="availability_percent"
     )
 
 
