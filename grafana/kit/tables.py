@@ -111,9 +111,10 @@ def listing(spec: Spec, columns: Sequence[Column], *, drop: Iterable[str] = ()) 
 def site_column(url: str = SITE_URL, *, width: int | None = None) -> tuple[Column, Column]:
     """The site's name with a link, and its id out of sight, which the link needs.
 
-    Without a width it shares what is left, so that long names are not cut.
+    Without a width it shares what is left; names that are longer wrap.
     """
-    return Column("name", "Site", width, url=url, more={"custom.minWidth": 170}), hidden("site")
+    more = {"custom.minWidth": 170} | WRAPPED
+    return Column("name", "Site", width, url=url, more=more), hidden("site")
 
 
 def pack_column(url: str = PACK_URL, *, source: str = "pack") -> Column:

@@ -49,9 +49,9 @@ LOADED_SECONDS = 120.0
 RED_HEIGHT = 3000
 """Pixels of a screen on which every panel of a dashboard is drawn, and so can be clicked."""
 FIELDS = "() => [...document.querySelectorAll('input')].map(e => ' ' + e.value).join('')"
-NAMES = {site.id: site.name for site in Scenario.load("dashboards").sites}
+NAMES = {site.id: site.name for of in ("dashboards", "demo") for site in Scenario.load(of).sites}
 NAMES |= {site_id: name for site_id, (name, _) in DEVICES.items()}
-"""What a site of the scene is called, by its id."""
+"""What a site of the scene, or of the demo, is called by its id."""
 
 JUDGE = Path(__file__).with_name("look.js").read_text("utf-8")
 

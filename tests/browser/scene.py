@@ -36,6 +36,7 @@ from tests.portfolio.simulated_month import publish_month
 from tests.stack.dispatch_service import Device, device
 
 DATA_SECONDS = 300.0
+FIRING_PAGE = 'ALERTS{severity="page",alertstate="firing"}'
 ORDER_SECONDS = 6 * 3600
 FOLLOWS, GIVES, WEAK, REFUSES = "york_school", "hull_depot", "truro_hall", "dover_garage"
 DEVICES: Mapping[str, tuple[str, ControlledSite]] = {
@@ -68,7 +69,7 @@ def scene(found: Mapping[str, Path], grafana: tuple[Path, Path]) -> Iterator[Sta
         import_recordings(stack)
         publish_month(_url(stack, "influxdb"), stack.folder / "month", _last_month())
         _give_orders(stack)
-        _wait("a page fires", lambda: _prometheus(stack, 'ALERTS{severity="page"}'))
+        _wait("a page fires", lambda: _prometheus(stack, FIRING_PAGE))
         _wait(
             "an order is followed",
             lambda: _prometheus(stack, 'fleetscope_order_info{state="effective"}'),

@@ -23,7 +23,7 @@ from provisioning.local.run import Run
 from provisioning.local.stack import Stack
 from provisioning.local.web import get_json
 from simulator.scenario import SCENARIOS
-from tests.browser.look import DASHBOARDS, JUDGE, look, settle
+from tests.browser.look import DASHBOARDS, JUDGE, follow_red, look, settle
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -181,6 +181,15 @@ def test_links_lead_to_their_dashboard_with_subject_and_time(
                 page.locator(f"a[href='{href}']").first.wait_for()
     finally:
         page.close()
+
+
+@pytest.mark.parametrize("path", [pytest.param(path, id=path.stem) for path in DASHBOARDS])
+def test_every_red_figure_leads_to_its_subject(stack: Stack, browser: Browser, path: Path) -> None:
+    context = browser.new_context()
+    try:
+        assert follow_red(context, grafana_url(stack), path, "").wrong == []
+    finally:
+        context.close()
 
 
 def _click(page: Page, href: str) -> None:
