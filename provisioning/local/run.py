@@ -100,8 +100,11 @@ class Run:
         grafana: tuple[Path, Path] | None = None,
         usual_ports: bool = True,
         dispatch: str = "dry",
+        past: bool = True,
     ) -> Iterator[Stack]:
         """Start everything and wait until all of it answers; stop everything at the end.
+
+        ``past`` gives the sites two weeks of powers, which takes minutes for a thousand of them.
 
         Raises
         ------
@@ -124,7 +127,7 @@ class Run:
             try:
                 # It would find no site and no InfluxDB yet, and call the sites offline.
                 stack.supervisor.start(later={"exporter"})
-                past = _past_of(stack)
+                writer = _past_of(stack) if past else None
                 lock.publish(
                     {
                         "process_id": os.getpid(),
@@ -135,7 +138,7 @@ class Run:
                 for name, program in stack.programs.items():
                     if name == "exporter":
                         # Its first forecasts are made of what is stored by then.
-                        self._wait_for_past(past)
+                        self._wait_for_past(writer)
                         stack.supervisor.start_program(name)
                     self._wait_ready(stack, name, program.port)
                 yield stack
@@ -163,10 +166,10 @@ class Run:
             waited = stack.wait_ready(name, pause=self.pause)
         self.console.print(f"[green]✓[/] {title:<16} port {port:<6} {waited:5.1f} s")
 
-    def _wait_for_past(self, past: subprocess.Popen[bytes] | None) -> None:
-        while past is not None and past.poll() is None:
+    def _wait_for_past(self, writer: subprocess.Popen[bytes] | None) -> None:
+        while writer is not None and writer.poll() is None:
             self.pause(0.05)
-        if past is not None and past.returncode:
+        if writer is not None and writer.returncode:
             self.console.print("[yellow]![/] The sites have no past, so there are no forecasts.")
 
     def _stop(self, stack: Stack) -> None:

@@ -107,7 +107,11 @@ def main() -> None:
         file.write_text(scenario(options.sites), "utf-8")
         run = Run(Path(folder) / "run", Console(file=io.StringIO()))
         with run.stack(
-            servers.find_all(), scenario=str(file), grafana=grafana, usual_ports=False
+            servers.find_all(),
+            scenario=str(file),
+            grafana=grafana,
+            usual_ports=False,
+            past=False,
         ) as stack:
             begun = time.monotonic()
             wait_for(str(stack.url("prometheus")), options.sites)
