@@ -97,13 +97,18 @@ class Detail:
         """What the variable makes of the answer."""
         return f"/(?<value>[^ ]+){' [^ ]+' * self.place} (?<text>[^ ]+)/"
 
+    @property
+    def query(self) -> str:
+        """InfluxQL that answers with the level and its least intervals."""
+        return choice_query(self.cadence, self.least_seconds)
+
     def variable(self) -> QueryVariable:
         """The hidden variable."""
         return (
             QueryVariable(self.name)
             .description("Level of detail, by the time range")
             .datasource(INFLUXDB)
-            .query(choice_query(self.cadence, self.least_seconds))
+            .query(self.query)
             .regex(self.regex)
             .refresh(VariableRefresh.ON_TIME_RANGE_CHANGED)
             .hide(VariableHide.HIDE_VARIABLE)

@@ -103,11 +103,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for path in DASHBOARDS:
             if chosen.only and path.stem not in chosen.only:
                 continue
-            for width in chosen.widths:
-                if width >= LEAST_WIDTH.get(path.stem, 0):
-                    for theme in chosen.themes:
-                        seen = look(context, url, path, width, theme, chosen.folder, chosen.query)
-                        good = _report(seen) and good
+            widths = [width for width in chosen.widths if width >= LEAST_WIDTH.get(path.stem, 0)]
+            for theme in chosen.themes:
+                for seen in looks(context, url, path, widths, theme, chosen.folder, chosen.query):
+                    good = _report(seen) and good
             if chosen.red:
                 good = _report(follow_red(context, url, path, chosen.query)) and good
     return int(not good)
@@ -158,44 +157,71 @@ def look(
     folder: Path,
     query: str,
 ) -> Look:
-    """One dashboard at one width in one theme: a picture of the first screen, one of the whole."""
-    seen = Look(f"{path.stem}-{width}-{theme}")
+    """One dashboard at one width in one theme; see :func:`looks`."""
+    (seen,) = looks(opened, url, path, [width], theme, folder, query)
+    return seen
+
+
+def looks(
+    opened: Browser | BrowserContext,
+    url: str,
+    path: Path,
+    widths: Sequence[int],
+    theme: str,
+    folder: Path,
+    query: str,
+) -> Iterator[Look]:
+    """One dashboard in one theme, opened once and drawn at each width.
+
+    Two pictures of each: the first screen, and the whole.
+    """
+    seen = Look("")
     page = opened.new_page()
-    page.set_viewport_size({"width": width, "height": WIDTHS.get(width, 1080)})
     page.on("pageerror", lambda error: seen.wrong.append(f"page error: {error}"))
     page.on("console", lambda line: _console(line, seen))
     page.on("response", lambda response: _response(response, seen))
     page.on("requestfinished", lambda request: _finished(request, seen))
+    fitted = "&autofitpanels=true" if path.stem == WALL else ""
+    address = f"{url}/d/{path.stem}/?orgId=1&theme={theme}&kiosk&refresh={query}{fitted}"
     try:
-        began = time.monotonic()
-        fitted = "&autofitpanels=true" if path.stem == WALL else ""
-        page.goto(f"{url}/d/{path.stem}/?orgId=1&theme={theme}&kiosk&refresh={query}{fitted}")
-        settle(page)
-        seen.took_seconds = time.monotonic() - began
-        opening_bytes = seen.own_bytes
-        page.screenshot(path=folder / f"{seen.name}.png")
-        height = _content_height(page)
-        page.set_viewport_size({"width": width, "height": min(max(height, 600), 9000)})
-        settle(page)
-        page.screenshot(path=folder / f"{seen.name}-whole.png")
-        judged: dict[str, Any] = page.evaluate(JUDGE)
-        seen.wrong += [f"panel in error: {title}" for title in judged["errors"]]
-        seen.wrong += [f"contrast: {text}" for text in sorted(set(judged["pale"]))]
-        seen.wrong += [f"cut in the header: {text}" for text in sorted(set(judged["cut"]))]
-        seen.wrong += [f"table without headings: {title}" for title in judged["bare"]]
-        if judged["open"] > MOST_OPEN:
-            seen.wrong.append(f"{judged['open']} open panels, {MOST_OPEN} at most")
-        seen.wrong += [f"red without a link: {text}" for text in sorted(set(judged["dead"]))]
-        seen.links = [(title, href) for title, href in judged["links"]]
-        seen.wrong += [f"dead link: {panel}: {href}" for panel, href in seen.links if dead(href)]
-        if path.stem == WALL:
-            seen.wrong += _of_the_wall(judged["smallest"], height, WIDTHS.get(width, 1080))
-        text = page.inner_text("body")
-        seen.wrong += [f"not on the page: {title}" for title in titles(path) if title not in text]
-        seen.own_bytes = opening_bytes
+        for width in widths:
+            seen = Look(f"{path.stem}-{width}-{theme}")
+            began = time.monotonic()
+            page.set_viewport_size({"width": width, "height": WIDTHS.get(width, 1080)})
+            # What fits a screen is worked out when a dashboard is opened.
+            if width == widths[0] or fitted:
+                page.goto(address)
+            settle(page)
+            seen.took_seconds = time.monotonic() - began
+            opening_bytes = seen.own_bytes
+            page.screenshot(path=folder / f"{seen.name}.png")
+            height = _content_height(page)
+            page.set_viewport_size({"width": width, "height": min(max(height, 600), 9000)})
+            settle(page)
+            page.screenshot(path=folder / f"{seen.name}-whole.png")
+            _judge(page, path, height, WIDTHS.get(width, 1080), seen)
+            seen.own_bytes = opening_bytes
+            yield seen
     finally:
         page.close()
-    return seen
+
+
+def _judge(page: Page, path: Path, height: int, screen: int, seen: Look) -> None:
+    """Write down what is wrong with what is drawn."""
+    judged: dict[str, Any] = page.evaluate(JUDGE)
+    seen.wrong += [f"panel in error: {title}" for title in judged["errors"]]
+    seen.wrong += [f"contrast: {text}" for text in sorted(set(judged["pale"]))]
+    seen.wrong += [f"cut in the header: {text}" for text in sorted(set(judged["cut"]))]
+    seen.wrong += [f"table without headings: {title}" for title in judged["bare"]]
+    if judged["open"] > MOST_OPEN:
+        seen.wrong.append(f"{judged['open']} open panels, {MOST_OPEN} at most")
+    seen.wrong += [f"red without a link: {text}" for text in sorted(set(judged["dead"]))]
+    seen.links = [(title, href) for title, href in judged["links"]]
+    seen.wrong += [f"dead link: {panel}: {href}" for panel, href in seen.links if dead(href)]
+    if path.stem == WALL:
+        seen.wrong += _of_the_wall(judged["smallest"], height, screen)
+    text = page.inner_text("body")
+    seen.wrong += [f"not on the page: {title}" for title in titles(path) if title not in text]
 
 
 def follow_red(context: BrowserContext, url: str, path: Path, query: str) -> Look:
@@ -203,23 +229,26 @@ def follow_red(context: BrowserContext, url: str, path: Path, query: str) -> Loo
     seen = Look(f"{path.stem}-red", followed=0)
     page = context.new_page()
     page.set_viewport_size({"width": 1920, "height": RED_HEIGHT})
+    address = f"{url}/d/{path.stem}/?orgId=1&kiosk&refresh={query}"
     try:
-        page.goto(f"{url}/d/{path.stem}/?orgId=1&kiosk&refresh={query}")
+        page.goto(address)
         settle(page)
         found = {href: f"{title}: {text}" for title, text, href in page.evaluate(JUDGE)["red"]}
         for href, figure in found.items():
             if not urlsplit(href).path.startswith("/d/"):
                 # Of the exporter or a telephone; `look` judges its address.
                 continue
-            with context.expect_page() as opening:
-                page.locator(f'a[href="{href}"]').first.click(modifiers=["Control"])
-            there = opening.value
-            try:
-                there.set_viewport_size({"width": 1920, "height": RED_HEIGHT})
-                settle(there)
-                seen.wrong += [f"{figure}: {fault}" for fault in _astray(there, href)]
-            finally:
-                there.close()
+            link = page.locator(f'a[href="{href}"]').first
+            link.click()
+            page.wait_for_url(re.compile(re.escape(urlsplit(href).path) + r"/?[^/]*\?"))
+            settle(page)
+            seen.wrong += [f"{figure}: {fault}" for fault in _astray(page, href)]
+            page.go_back()
+            settle(page)
+            if not link.count():
+                # There it was more than one step.
+                page.goto(address)
+                settle(page)
             seen.followed = (seen.followed or 0) + 1
     finally:
         page.close()

@@ -33,7 +33,7 @@ from exporter.serve.metric_families import FAMILIES, PREFIX
 from exporter.store.cell_cadence import CellStore
 from exporter.store.line_protocol import assessment_lines, snapshot_lines
 from grafana.generate import all_panels, dashboards, files, main, stale
-from grafana.kit.levels import DETAILS, cadence_query, choice_query
+from grafana.kit.levels import DETAILS, cadence_query
 from scoring.rules import RULES as SCORING_RULES
 from scoring.status import STATUSES
 
@@ -384,7 +384,7 @@ NOBODY = r', \(SELECT [^()]* FROM "rollup_1d"\."level" [^()]*\)'
 
 def influx_names() -> Iterator[tuple[str, str]]:
     """(measurement, name) for every tag and field that an InfluxQL query names."""
-    made_of_levels = {cadence_query(), *(choice_query(detail.cadence) for detail in DETAILS)}
+    made_of_levels = {cadence_query(), *(detail.query for detail in DETAILS)}
     for query in (re.sub(NOBODY, "", asked) for asked in queries("influxdb")):
         if not query.startswith(("SELECT", "SHOW")):
             continue

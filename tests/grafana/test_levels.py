@@ -22,7 +22,6 @@ from grafana.kit.levels import (
     READINGS,
     Detail,
     cadence_query,
-    choice_query,
     field,
 )
 from tests.store.test_influx_targets import Server, influx1, influx2, server  # noqa: F401
@@ -47,9 +46,7 @@ def picked(
     source: Source, start: int, stop: int, detail: Detail = READINGS, apart: str = ""
 ) -> tuple[str, str]:
     """Value and text of the variable."""
-    query = within(choice_query(detail.cadence, detail.least_seconds), start, stop).replace(
-        f"${{{CADENCE}}}", apart
-    )
+    query = within(detail.query, start, stop).replace(f"${{{CADENCE}}}", apart)
     (part,) = source.ask(query)
     ((_, choice),) = part.rows
     found = re.search(detail.regex.strip("/").replace("(?<", "(?P<"), choice)
