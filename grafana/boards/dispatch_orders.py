@@ -23,6 +23,7 @@ NONE = "No order is in force"
 OFF = "No exporter has a journal of orders"
 WATTS = "watt"
 POWER = "fleetscope_order_power_watts"
+SITE_OF_ROW = "/d/fleetscope-site/?${__url_time_range}&var-site=${__data.fields.Site}"
 # Lends the row of nobody a site that its link finds.
 ANY_SITE = "max by (site) (fleetscope_site_info)"
 BAD = look.STATUS_COLOURS[Status.CRITICAL]
@@ -70,7 +71,7 @@ def _counts() -> stat.Panel:
             "Without effect": {"thresholds": look.limits(look.FINE, (1, ODD)).build()},
         },
     )
-    return tiles(spec, background=True, columns=True)
+    return tiles(spec, background=True, columns=True, value=26, title=13)
 
 
 def _switches() -> stat.Panel:
@@ -94,7 +95,7 @@ def _switches() -> stat.Panel:
         ],
         overrides={"No journal": {"thresholds": look.limits(look.FINE, (1, BAD)).build()}},
     )
-    return tiles(spec, background=True, columns=True)
+    return tiles(spec, background=True, columns=True, value=26, title=13)
 
 
 def _powers() -> timeseries.Panel:
@@ -134,7 +135,7 @@ def _rows() -> timeseries.Panel:
             )
         ],
     )
-    return lines(spec)
+    return lines(spec, bars=True, fill=80, stacked=True)
 
 
 def _response() -> timeseries.Panel:
@@ -174,7 +175,7 @@ def _limits() -> timeseries.Panel:
             )
         ],
     )
-    return lines(spec)
+    return lines(spec, bars=True, fill=80, stacked=True)
 
 
 def _in_force() -> table.Panel:
@@ -249,7 +250,7 @@ def _journal() -> table.Panel:
     )
     columns = [
         Column("Time", "When", 160),
-        Column("site", "Site", 140),
+        Column("site", "Site", 140, url=SITE_OF_ROW),
         Column("action", "Order", 100),
         Column("state", "State", 120),
         Column("issuer", "Ordered by", 120),

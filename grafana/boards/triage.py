@@ -152,7 +152,7 @@ def _whom_to_call() -> table.Panel:
                 "issue",
                 "Worst issue",
                 # How the attempt to ask failed is on Site · Now; here it would fill the table.
-                mappings=[look.without_details()],
+                mappings=[look.without_details(), look.shared_in_short()],
                 url=SITE_URL,
                 more={"custom.minWidth": 170, "noValue": "Nothing wrong"},
             ),

@@ -48,7 +48,7 @@ def _now() -> stat.Panel:
             prom_now(f'{POWER}{{kind="down"}}', "Can take", "C"),
         ],
     )
-    return tiles(spec, columns=True)
+    return tiles(spec, columns=True, value=24, title=13)
 
 
 def _energy_now() -> stat.Panel:
@@ -72,7 +72,7 @@ def _energy_now() -> stat.Panel:
             "Above the floor": {"unit": KWH},
         },
     )
-    return tiles(spec, columns=True)
+    return tiles(spec, columns=True, value=24, title=13)
 
 
 def _power() -> timeseries.Panel:

@@ -125,7 +125,7 @@ def _url(entry: Entry, target: Entry) -> str:
 
 def _link(entry: Entry, target: Entry) -> str:
     # Of the same domain, and of the only dashboard of one, the view says enough.
-    same = target.pack in (entry.pack, "System")
+    same = target.pack in (entry.pack, "System", "Dispatch")
     name = target.title.split(" · ")[1] if same else target.title.replace(" · ", " ")
     return f'<a href="{_url(entry, target)}">{name}</a>'
 

@@ -30,6 +30,7 @@ from grafana_foundation_sdk.models.dashboard import (
     ValueMappingResult,
 )
 
+from exporter.assess.sentences import ALSO_ELSEWHERE
 from exporter.config.thresholds import Thresholds
 from exporter.model.orders import OrderState
 from exporter.model.quantities import QUANTITIES, label
@@ -373,6 +374,13 @@ def without_details() -> ValueMapping:
     options = DashboardRegexMapOptions(
         pattern=r"/^(The site does not answer[^(]*[^( ]) *\(.*$/", result=shown
     )
+    return RegexMap(options=options)
+
+
+def shared_in_short() -> ValueMapping:
+    """That most sites of the region see an issue too, in words that leave the issue in view."""
+    shown = ValueMappingResult(text="$1, as at most of the region")
+    options = DashboardRegexMapOptions(pattern=f"/^(.*){ALSO_ELSEWHERE}.*$/", result=shown)
     return RegexMap(options=options)
 
 

@@ -48,7 +48,7 @@
     for (const link of section.querySelectorAll('a[href]')) out.links.push([title, link.getAttribute('href')]);
     if (title === '') {
       const box = section.querySelector('[data-testid="data-testid panel content"]');
-      const inner = box && [...box.querySelectorAll('*')].find(e => e.scrollHeight > e.clientHeight + 4
+      const inner = box && [...box.querySelectorAll('*')].find(e => e.scrollHeight > e.clientHeight + 1
         && ['auto', 'scroll', 'hidden'].includes(getComputedStyle(e).overflowY));
       if (inner) out.cut.push(`header text is ${inner.scrollHeight} px in ${inner.clientHeight} px`);
     }
