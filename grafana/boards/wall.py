@@ -50,7 +50,7 @@ def _line() -> text.Panel:
         "Below are the sites that need attention most, worst at the top."
     )
     line = f'<b>Call first.</b> Shared cause: <a href="{url}">{SHARED_CAUSE}</a>'
-    return note("", description, (24, 2), dense(line, LINE_TYPE))
+    return note("", description, (24, 3), dense(line, LINE_TYPE))
 
 
 def _counts() -> stat.Panel:
@@ -58,7 +58,7 @@ def _counts() -> stat.Panel:
     spec = Spec(
         title="Sites by status",
         description="All sites now, in each of the five statuses.",
-        size=(24, 3),
+        size=(24, 4),
         unit=look.NUMBER,
         empty="–",
         low=0,
@@ -75,7 +75,7 @@ def _clock() -> stat.Panel:
         title="Clock",
         description="The time of the browser, as of the last refresh: a clock that stands still is "
         "a screen that does.",
-        size=(8, 6),
+        size=(8, 5),
         unit="time:HH:mm",
         empty="Prometheus gives no answer",
         colour=look.fixed("text"),
@@ -96,7 +96,7 @@ def _call_first() -> stat.Panel:
         title="Call first",
         description=f"The {TOP} sites that need attention most, those that page first, with their "
         "worst issue and their score. Red pages, orange has a ticket or a warning.",
-        size=(24, 12),
+        size=(24, 11),
         unit=look.SCORE,
         empty="Nobody has to be called",
         decimals=0,
@@ -131,7 +131,7 @@ def _energy() -> stat.Panel:
         title="PV energy today",
         description="What the PV of all sites made since midnight, out of its power by the minute; "
         "a minute without a reading counts nothing.",
-        size=(8, 6),
+        size=(8, 5),
         unit="suffix: kWh PV today",
         empty="No PV is known",
         decimals=1,
@@ -145,7 +145,7 @@ def _answered() -> stat.Panel:
     spec = Spec(
         title="Answered today",
         description="Share of the time since midnight in which sites answered, over all of them.",
-        size=(8, 6),
+        size=(8, 5),
         unit="suffix: % answered today",
         empty="No site was asked",
         decimals=1,

@@ -29,7 +29,8 @@ from grafana.kit.tables import link
 from scoring.status import STATUSES, Status
 
 HEIGHT = 3
-TEXT_WIDTH, TILES_WIDTH = 12, 12
+WIDTHS, WALL_WIDTHS = (12, 12), (14, 10)
+"""Of the text and of the tiles."""
 WALL = "fleetscope-fleet-wall"
 # To be read from four metres: a share of the screen, whatever its size.
 TYPE, WALL_TYPE = "12px", "2.5vh"
@@ -108,9 +109,15 @@ def _text(entry: Entry, remark: str) -> text.Panel:
         f"<b>{entry.title}</b> for {', '.join(entry.personas)}: <b>{entry.decision}</b> "
         f"As of ${{__to:date:DD MMM HH:mm}}, {age}"
     )
-    lines = "<br>".join(part for part in (line, links, remark) if part)
-    content = dense(lines, WALL_TYPE if entry.uid == WALL else TYPE)
-    return note("", description, (TEXT_WIDTH, HEIGHT), content)
+    of_wall = entry.uid == WALL
+    # In its large type there is room for two lines on a screen of 800.
+    lines = (" " if of_wall else "<br>").join(part for part in (line, links, remark) if part)
+    content = dense(lines, WALL_TYPE if of_wall else TYPE)
+    return note("", description, (_widths(entry)[0], HEIGHT), content)
+
+
+def _widths(entry: Entry) -> tuple[int, int]:
+    return WALL_WIDTHS if entry.uid == WALL else WIDTHS
 
 
 def _duration(seconds: int) -> str:
@@ -142,7 +149,7 @@ def _tiles(entry: Entry) -> stat.Panel:
         title="",
         description="Status, the figure of this subject, sites that page in what is chosen above, "
         "and the age of the data. Red is what pages; nothing is coloured at zero.",
-        size=(TILES_WIDTH, HEIGHT),
+        size=(_widths(entry)[1], HEIGHT),
         unit=look.NUMBER,
         empty="–",
         colour=look.by_threshold(),
