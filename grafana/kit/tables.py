@@ -113,7 +113,7 @@ def site_column(url: str = SITE_URL, *, width: int | None = None) -> tuple[Colum
 
     Without a width it shares what is left; names that are longer wrap.
     """
-    more = {"custom.minWidth": 170} | WRAPPED
+    more: Properties = {"custom.minWidth": 170, **WRAPPED}
     return Column("name", "Site", width, url=url, more=more), hidden("site")
 
 

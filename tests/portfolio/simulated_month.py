@@ -45,6 +45,6 @@ def publish_month(influxdb: str, folder: Path, month: str) -> None:
     for file, table in (*((name, name) for name in TABLES), *settlements):
         path = str(folder / f"{file}.csv")
         run("exporter", "import", path, "--table", table, "--timezone", "Europe/London")
-    for path in sorted(folder.glob("telemetry-*.parquet")):
-        run("exporter", "import", str(path), "--table", "telemetry")
+    for telemetry in sorted(folder.glob("telemetry-*.parquet")):
+        run("exporter", "import", str(telemetry), "--table", "telemetry")
     run("exporter", "portfolio", "--publish", "--period", month)
