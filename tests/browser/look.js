@@ -48,8 +48,9 @@
     for (const link of section.querySelectorAll('a[href]')) out.links.push([title, link.getAttribute('href')]);
     if (title === '') {
       const box = section.querySelector('[data-testid="data-testid panel content"]');
+      // A long list without a title may scroll; a header may not.
       const inner = box && [...box.querySelectorAll('*')].find(e => e.scrollHeight > e.clientHeight + 1
-        && ['auto', 'scroll', 'hidden'].includes(getComputedStyle(e).overflowY));
+        && ['auto', 'scroll', 'hidden'].includes(getComputedStyle(e).overflowY) && e.clientHeight < 200);
       if (inner) out.cut.push(`header text is ${inner.scrollHeight} px in ${inner.clientHeight} px`);
     }
     if (isGrid && !isGrid.querySelector('[role="columnheader"]')) out.bare.push(title);
