@@ -183,6 +183,15 @@ class FleetScores:
     odd_score: FloatArray
     odd: BoolArray
 
+    @property
+    def odd_ways(self) -> dict[str, BoolArray]:
+        """Sites that are odd to their harm, shape (N,): ``odd_`` and a metric, or in several ways.
+
+        Named like issues, so that what such sites share can be looked for as it is for those.
+        """
+        ways = {f"odd_{m.name}": m.concerns(self.outliers[m.name]) for m in OUTLIER_METRICS}
+        return ways | {"odd_in_several_ways": self.odd}
+
 
 def assess_fleet(inputs: FleetInputs) -> FleetScores:
     """Score every site, find its issues, compare it with its peers and rank it.

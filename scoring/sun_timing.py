@@ -1,8 +1,12 @@
-"""When PV comes against when the sun allows it: a profile of the day in, hours of shift out.
+"""When PV comes against when the sun allows it: profiles of days in, hours of shift out.
 
 Wrong coordinates and a wrong clock move the sun that a site is compared with. The centres of two
 days' energy hide that where a battery is full by noon, since then only mornings count. So the shape
 of what was made is held against the shape of what a clear sky allows, moved to and fro in time.
+
+Each day is judged by itself: hours that count only on dull days, since the battery is full on
+bright ones, would look like a shift in a mean of several days. Clouds move single days either way,
+wrong coordinates move every day the same way.
 """
 
 from __future__ import annotations
@@ -18,7 +22,7 @@ PROFILE_HOURS = 24
 
 
 class Profile(IntEnum):
-    """Columns of a profile by the local solar hour that the fleet file's longitude gives."""
+    """Columns of a day's profile by the local solar hour that the fleet file's longitude gives."""
 
     MADE = 0
     """PV energy while nothing held it back, W s."""
@@ -30,19 +34,27 @@ class Profile(IntEnum):
     """Time of it, s."""
 
 
-KEPT_A_DAY = 0.85
-"""What a profile keeps from one day to the next: about six days count."""
 LEAST_SECONDS = 900.0
 LEAST_HOURS = 8
 """Hours of the day that were counted; fewer fit any shift."""
+LEAST_LIGHT_HOURS = 5
+"""Those of them with light or PV."""
+LIGHT = 0.02
+"""Of a clear day's highest power."""
+SUNNY_RATIO = 0.25
+"""Of a clear sky: below it a day says nothing of when PV is made."""
 STEP_HOURS = 0.25
-BETTER_FIT = 0.5
-"""A shift is believed where it leaves at most this share of what no shift leaves unexplained: the
-clouds of some afternoons explain less."""
+SHIFT_DAYS = 10
+"""Past days that count, of those that said something."""
+LEAST_DAYS = 3
+"""Days that must have said something."""
+AGREEING = 0.8
+"""Share of them that must lie on the same side, by more than :data:`SIDE_HOURS`."""
+SIDE_HOURS = 0.5
 
 
-def shift_hours(profile: NDArray[np.float32]) -> FloatArray:
-    """Hours by which PV comes later than the sun allows.
+def day_shift(profile: NDArray[np.float32]) -> FloatArray:
+    """Hours by which PV of a day came later than the sun allowed.
 
     Parameters
     ----------
@@ -51,22 +63,45 @@ def shift_hours(profile: NDArray[np.float32]) -> FloatArray:
     Returns
     -------
     float array, shape (N,)
-        From -12 to 12; 0 where no shift fits much better than none; NaN where too few hours were
-        counted or nothing was made.
+        From -12 to 12; NaN where too few hours were counted or too little was made.
     """
     sums = profile.astype(np.float64)
     made, counted = _mean(sums, Profile.MADE, Profile.COUNTED)
     allowed, _ = _mean(sums, Profile.ALLOWED, Profile.SEEN)
     weight = np.where(counted, sums[:, :, Profile.COUNTED], 0.0)
     steps = np.arange(-12.0, 12.0, STEP_HOURS)
-    fit = np.array([_fit(made, _later(allowed, float(step)), weight) for step in steps])
+    moved = np.array([_later(allowed, float(step)) for step in steps])
+    fit = np.array([_fit(made, later, weight) for later in moved])
     best = np.argmax(fit, axis=0)
-    rows = np.arange(fit.shape[1])
-    unmoved = fit[np.flatnonzero(steps == 0.0)[0]]
-    believed = 1.0 - fit[best, rows] <= BETTER_FIT * (1.0 - unmoved)
-    known = (counted.sum(axis=1) >= LEAST_HOURS) & ((made * weight).sum(axis=1) > 0)
-    known &= allowed.sum(axis=1) > 0
-    return np.where(known, np.where(believed, steps[best], 0.0), np.nan)
+    fitting = moved[best, np.arange(best.size)]
+    light = np.maximum(made, allowed) > LIGHT * allowed.max(axis=1, keepdims=True)
+    energy = (made * weight).sum(axis=1)
+    known = (counted.sum(axis=1) >= LEAST_HOURS) & (energy > 0) & (allowed.sum(axis=1) > 0)
+    known &= (counted & light).sum(axis=1) >= LEAST_LIGHT_HOURS
+    known &= energy > SUNNY_RATIO * (fitting * weight).sum(axis=1)
+    return np.where(known, steps[best], np.nan)
+
+
+def lasting_shift(shifts: FloatArray) -> FloatArray:
+    """Hours by which PV comes later, day after day.
+
+    Parameters
+    ----------
+    shifts : float array, shape (N, D)
+        Of single days, hours; NaN where a day says nothing.
+
+    Returns
+    -------
+    float array, shape (N,)
+        Median of the days; 0 where they do not agree on a side, NaN with too few of them.
+    """
+    count = (~np.isnan(shifts)).sum(axis=1)
+    enough = count >= LEAST_DAYS
+    found = np.full(len(shifts), np.nan)
+    if enough.any():
+        found[enough] = np.nanmedian(shifts[enough], axis=1)
+    agreeing = (np.sign(found)[:, None] * shifts > SIDE_HOURS).sum(axis=1)
+    return np.where(enough & (agreeing < AGREEING * count), 0.0, found)
 
 
 def _mean(sums: FloatArray, of: Profile, time: Profile) -> tuple[FloatArray, NDArray[np.bool_]]:

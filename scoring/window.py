@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scoring.slopes import slope_interval
-from scoring.sun_timing import PROFILE_HOURS, Profile, shift_hours
+from scoring.sun_timing import PROFILE_HOURS, SHIFT_DAYS, SUNNY_RATIO, Profile, lasting_shift
 
 FloatArray = NDArray[np.float64]
 BinArray = NDArray[np.float32]
@@ -52,7 +52,7 @@ class Hourly(IntEnum):
 
 
 class Daily(IntEnum):
-    """Columns of the bins of a day (UTC): sums; the last one is an extreme, NaN without any."""
+    """Columns of the bins of a day (UTC): sums; the last two are no sums, NaN without any."""
 
     OBSERVED = 0
     SOH_TIME = 1
@@ -73,6 +73,8 @@ class Daily(IntEnum):
     """PV energy while the sun is well below the horizon."""
     HOTTEST = 11
     """°C."""
+    PV_SHIFT = 12
+    """Hours by which PV came later than the sun allowed in the solar day that ended."""
 
 
 HOURLY_SUMS, DAILY_SUMS = slice(0, Hourly.SOC), slice(0, Daily.HOTTEST)
@@ -85,9 +87,6 @@ MONTH_DAYS = 30.44
 LEAST_MEANS = 144
 """Ten-minute means of one day: with fewer nothing is said of a week."""
 LEAST_OBSERVED_SECONDS = 6 * HOUR_SECONDS
-LEAST_SUNNY_DAYS = 2
-SUNNY_RATIO = 0.25
-"""Of a clear sky: below it a day says nothing of when PV is made."""
 EFFICIENCY = 0.97
 """Of charging a lithium battery, as energy counters see it."""
 LOSSES, RESOLUTION = 0.1, 0.01
@@ -112,8 +111,9 @@ FIGURES: Mapping[str, str] = MappingProxyType(
         "soh_slope_low": "lower end of its 90 % interval",
         "soh_slope_high": "upper end of its 90 % interval",
         "soh_days": "days with a state of health",
-        "pv_shift_h": "hours by which PV energy comes later than the sun allows",
+        "pv_shift_h": "hours by which PV comes later than the sun allows, median of ten days",
         "pv_shift_beside_h": "the same beside the neighbours, whose clouds are its own",
+        "pv_shift_days_h": "the same of each day",
         "pv_night_ratio": "share of PV energy made while the sun is well below the horizon",
         "pv_soiling_ratio": "loss of PV yield beside its neighbours since its best days",
     }
@@ -192,7 +192,7 @@ def energy_gap_kwh(hourly: BinArray, hours_back: IntArray, capacity_kwh: FloatAr
 
 
 def slow_figures(
-    daily: BinArray, profile: BinArray, days_back: IntArray, neighbourhood: IntArray
+    daily: BinArray, days_back: IntArray, neighbourhood: IntArray
 ) -> dict[str, FloatArray]:
     """Figures that change within days.
 
@@ -200,13 +200,11 @@ def slow_figures(
     ----------
     daily, days_back
         As in :func:`quick_figures`.
-    profile : float32 array, shape (N, PROFILE_HOURS, len(Profile))
-        Of PV by the hour of the day.
     neighbourhood : int array, shape (N,)
         Number of the region of each site, -1 in none.
     """
     found = _health(daily, days_back)
-    found |= _sun(daily, profile, days_back, neighbourhood)
+    found |= _sun(daily, days_back, neighbourhood)
     found["pv_soiling_ratio"] = _soiling(daily, days_back, neighbourhood)
     return found
 
@@ -256,27 +254,29 @@ def _health(daily: BinArray, days_back: IntArray) -> dict[str, FloatArray]:
     }
 
 
-def _sun(
-    daily: BinArray, profile: BinArray, days_back: IntArray, neighbourhood: IntArray
-) -> dict[str, FloatArray]:
-    """How much later PV comes than the sun allows, once there were days with sun.
+def _sun(daily: BinArray, days_back: IntArray, neighbourhood: IntArray) -> dict[str, FloatArray]:
+    """How much later PV comes than the sun allows.
 
     Clouds that come every afternoon shift a whole region, and so do wrong coordinates of all of it:
     both figures are given, alone and beside the neighbours.
     """
     bins = daily.astype(np.float64)
-    expected = bins[:, :, Daily.PV_EXPECTED_WH]
-    everything = bins[:, :, Daily.PV_NIGHT_WH] + bins[:, :, Daily.PV_MADE_WH]
-    sunny = (expected > 0) & (everything > SUNNY_RATIO * expected)
-    shift = np.where(sunny.sum(axis=1) >= LEAST_SUNNY_DAYS, shift_hours(profile), np.nan)
     week = days_back < WEEK_DAYS
+    everything = bins[:, week, Daily.PV_NIGHT_WH] + bins[:, week, Daily.PV_MADE_WH]
+    days = bins[:, np.argsort(days_back)[:SHIFT_DAYS], Daily.PV_SHIFT]
     return {
-        "pv_shift_h": shift,
-        "pv_shift_beside_h": beside_neighbours(shift, neighbourhood),
+        "pv_shift_days_h": days,
+        **shift_figures(days, neighbourhood),
         "pv_night_ratio": _ratio(
-            bins[:, week, Daily.PV_NIGHT_WH].sum(axis=1), everything[:, week].sum(axis=1), 1.0
+            bins[:, week, Daily.PV_NIGHT_WH].sum(axis=1), everything.sum(axis=1), 1.0
         ),
     }
+
+
+def shift_figures(days: FloatArray, neighbourhood: IntArray) -> dict[str, FloatArray]:
+    """``pv_shift_h`` and ``pv_shift_beside_h`` from the shifts of single days, shape (N, D)."""
+    beside = days - _neighbour_median(days, neighbourhood)
+    return {"pv_shift_h": lasting_shift(days), "pv_shift_beside_h": lasting_shift(beside)}
 
 
 def _soiling(daily: BinArray, days_back: IntArray, neighbourhood: IntArray) -> FloatArray:
@@ -301,11 +301,6 @@ def _soiling(daily: BinArray, days_back: IntArray, neighbourhood: IntArray) -> F
         slow = 0.2 * (early - late) < early - between < 0.8 * (early - late)
         lost[row] = max(0.0, 1.0 - late / early) if slow else 0.0
     return lost
-
-
-def beside_neighbours(values: FloatArray, neighbourhood: IntArray) -> FloatArray:
-    """Values less the median of the neighbours, shape (N,); NaN with fewer than three others."""
-    return values - _neighbour_median(values[:, None], neighbourhood)[:, 0]
 
 
 def _neighbour_median(values: FloatArray, neighbourhood: IntArray) -> FloatArray:

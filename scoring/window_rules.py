@@ -158,7 +158,7 @@ MODULES_OFFLINE = Rule(
     "",
     0,
     (Level(WARNING, 20, ABOVE, "modules_offline"),),
-    "{value} of the battery's modules do not answer",
+    "{value} of the battery's modules do not answer{detail}",
     "Check the module's switch, fuse and link cable.",
     visit=True,
     input="modules_offline",
@@ -172,7 +172,7 @@ MODULES_BLOCKING = Rule(
     "",
     0,
     (Level(INFO, 10, ABOVE, "modules_blocking"),),
-    "{value} of the battery's modules block charge or discharge",
+    "{value} of the battery's modules block charge or discharge{detail}",
     "Watch it; a module that stays blocked needs a look at its cells.",
     family="modules",
     source="the BMS says so itself",
@@ -191,7 +191,7 @@ PV_SHIFTED = Rule(
     "judged",
     "Check latitude, longitude and azimuth in the fleet file, and the clock of the exporter.",
     source="an hour is 15° of longitude; of a clear day's shape moved in time, the one that fits "
-    "the PV of a week best",
+    "a day's PV best; on four of five days to the same side",
 )
 PV_SOILED = Rule(
     "pv_soiled",

@@ -415,6 +415,8 @@ class Simulator:
             max_discharge_current=float(self._discharge_limit[row]),
             charge_voltage=CHARGE_LIMIT_V * bank.cells,
             modules_offline=int(over.modules_offline[row]),
+            modules_blocking_charge=int(over.blocking_charge[row]),
+            modules_blocking_discharge=int(over.blocking_discharge[row]),
             capacity_ah=float(bank.design.capacity_ah[pack]),
             cell_voltages=bank.voltages[pack].tolist(),
             cell_temperatures=temperatures.tolist(),

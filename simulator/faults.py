@@ -34,6 +34,7 @@ FaultName = Literal[
     "soc_shown",
     "current_refused",
     "modules_offline",
+    "modules_blocking",
     "counter_factor",
     "unbalance",
 ]
@@ -184,6 +185,13 @@ class ModulesParams(Params):
     count: int = Field(default=1, ge=1, le=64)
 
 
+class BlockingParams(Params):
+    """Modules that allow no current in one direction."""
+
+    count: int = Field(default=1, ge=1, le=64)
+    direction: Literal["charge", "discharge"] = "charge"
+
+
 class CounterParams(Params):
     """Share of the energy that the battery's counters count."""
 
@@ -210,6 +218,7 @@ PARAMS: dict[str, type[Params]] = {
     "soc_shown": SocShownParams,
     "current_refused": RefusedParams,
     "modules_offline": ModulesParams,
+    "modules_blocking": BlockingParams,
     "counter_factor": CounterParams,
     "unbalance": UnbalanceParams,
 }
@@ -409,5 +418,6 @@ _PLAIN: dict[str, Expected] = {
         one_of=("soc_stuck", "soc_contradicted", "energy_gap"), may=("battery_soc",)
     ),
     "modules_offline": _expected("modules_offline"),
+    "modules_blocking": _expected("modules_blocking"),
     "counter_factor": _expected("energy_gap"),
 }

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simulator.faults import (
+    BlockingParams,
     CellSpreadParams,
     CounterParams,
     FaultName,
@@ -63,6 +64,8 @@ class Overrides:
         True where the BMS allows no current in this direction.
     modules_offline : array
         Number of modules that do not answer.
+    blocking_charge, blocking_discharge : array
+        Number of modules that allow no current in this direction.
     counter_factor : array
         Share of the energy that the battery's counters count.
     unbalance : array
@@ -81,6 +84,8 @@ class Overrides:
     refuses_charge: NDArray[np.bool_]
     refuses_discharge: NDArray[np.bool_]
     modules_offline: Floats
+    blocking_charge: Floats
+    blocking_discharge: Floats
     counter_factor: Floats
     unbalance: Floats
 
@@ -104,6 +109,8 @@ class Overrides:
             refuses_charge=np.zeros(count, dtype=np.bool_),
             refuses_discharge=np.zeros(count, dtype=np.bool_),
             modules_offline=np.zeros(count),
+            blocking_charge=np.zeros(count),
+            blocking_discharge=np.zeros(count),
             counter_factor=np.ones(count),
             unbalance=np.zeros(count),
         )
@@ -127,6 +134,12 @@ class Overrides:
                 case RefusedParams(direction=direction):
                     refuses = {"charge": self.refuses_charge, "discharge": self.refuses_discharge}
                     refuses[direction][row] = True
+                case BlockingParams(count=count, direction=direction):
+                    blocking = {
+                        "charge": self.blocking_charge,
+                        "discharge": self.blocking_discharge,
+                    }
+                    blocking[direction][row] = count
                 case ShadeParams(factor=factor):
                     self.pv_factor[row] *= factor
                 case _ if item.fault == "pv_dead":

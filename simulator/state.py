@@ -25,6 +25,8 @@ class SiteState:
     max_discharge_current: float
     charge_voltage: float
     modules_offline: int
+    modules_blocking_charge: int
+    modules_blocking_discharge: int
     capacity_ah: float
     cell_voltages: list[float]
     cell_temperatures: list[float]

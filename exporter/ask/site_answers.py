@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from exporter.ask.answer import Answer, CannotAnswerError, Column, Table
 from exporter.ask.builder import (
     ISSUE_COLUMNS,
@@ -21,6 +23,7 @@ from exporter.model.quantities import API_KEYS, DERIVED, QUANTITIES
 from exporter.model.state_names import state_name
 from exporter.model.text import duration_words
 from scoring.issues import Severity
+from scoring.outliers import OUTLIER_METRICS
 from scoring.rule import NO_CAP
 from scoring.status import Status
 
@@ -198,6 +201,8 @@ def explain_answer(b: Builder, row: int) -> Answer:
         "that the site gave"
     )
     b.evidence.notes.append(_confidence(b, row))
+    if b.view.assessment.scores.odd[row]:
+        b.evidence.notes.append(_odd(b, row))
     b.missing_of(row)
     b.show("fleetscope_site_component_score")
     b.show("fleetscope_site_issue_value")
@@ -228,6 +233,20 @@ def _confidence(b: Builder, row: int) -> str:
         f"Confidence in the score {100 * sure:.0f} %, data quality {100 * quality:.0f} %: inputs "
         "given, scrapes that worked, readings that move, neighbours to compare PV with, and a day "
         "of past"
+    )
+
+
+def _odd(b: Builder, row: int) -> str:
+    """In which ways a site is odd that is an outlier in none of them."""
+    scores = b.view.assessment.scores
+    ways = [
+        f"{metric.name.replace('_', ' ')} {scores.outliers[metric.name].z[row]:+.1f}"
+        for metric in OUTLIER_METRICS
+        if not np.isnan(scores.outliers[metric.name].z[row])
+    ]
+    return (
+        f"Odd in several ways at once beside its peers ({scores.odd_score[row]:.1f} standard "
+        f"deviations): robust z of {', '.join(ways)}"
     )
 
 

@@ -37,7 +37,8 @@ class SiteAssessment:
 
     ``weights`` are those of the components in this score, where the known ones share the weight of
     the unknown ones (None). ``way_in`` names the way in by which the site was read last, and
-    ``way_changes`` counts how often that changed since the start.
+    ``way_changes`` counts how often that changed since the start. ``odd`` is a site that differs a
+    little from its peers in several ways at once.
     """
 
     site: Site
@@ -51,6 +52,7 @@ class SiteAssessment:
     attention_rank: int
     performance_rank: int
     outlier_scores: dict[str, float]
+    odd: bool
     readings: dict[str, float]
     ages: dict[str, float]
     up: bool | None
@@ -118,15 +120,21 @@ class FleetAssessment:
 
     @cached_property
     def common(self) -> list[CommonIssue]:
-        """Issues that several sites share."""
+        """Issues that several sites share, and ways in which they are odd together."""
         sites = self.fleet.sites
         active = {f.rule.code: f.severity > Severity.NONE for f in self.scores.findings}
+        active |= self.scores.odd_ways
         attributes = {
             "region": [s.region for s in sites],
             "battery_type": [s.battery_type for s in sites],
+            "vendor": [s.vendor for s in sites],
+            "firmware": [view.properties.get("firmware") for view in self.records],
         }
         answering = ~self.scores.offline & ~np.isnan(self.up)
-        return common_issues({k: v for k, v in active.items() if v.any()}, attributes, answering)
+        found = common_issues({k: v for k, v in active.items() if v.any()}, attributes, answering)
+        # Single sites that are odd have nothing in common until something explains them.
+        odd = self.scores.odd_ways
+        return [issue for issue in found if issue.attribute or issue.code not in odd]
 
     @cached_property
     def counts(self) -> dict[Status, int]:
@@ -209,6 +217,7 @@ class FleetAssessment:
                 for name, o in self.scores.outliers.items()
                 if not math.isnan(o.z[row])
             },
+            odd=bool(self.scores.odd[row]),
             readings={
                 name: float(values[row])
                 for name, values in self.readings.items()
@@ -296,6 +305,7 @@ def shown_readings(
         | {
             "data_quality_ratio": scores.confidence.quality,
             "confidence_ratio": scores.confidence.confidence,
+            "odd_score": scores.odd_score,
         }
     )
 
@@ -469,6 +479,7 @@ def as_dict(site: SiteAssessment) -> dict[str, Any]:
             {field: getattr(issue, field) for field in Issue.__slots__} for issue in site.issues
         ],
         "outlier_scores": site.outlier_scores,
+        "odd": site.odd,
         "readings": site.readings,
         "reading_ages_seconds": {k: round(v, 1) for k, v in site.ages.items()},
         "up": site.up,

@@ -30,7 +30,7 @@ from exporter.model.cell_findings import SiteCells
 from scoring.fleet import FleetInputs, FleetScores, assess_fleet
 from scoring.issues import HeldIssue
 from scoring.rules import PV_LOW, PV_UNDERPERFORMING
-from scoring.window import beside_neighbours
+from scoring.window import shift_figures
 
 Rows = NDArray[np.intp]
 Arrays = dict[str, Any]
@@ -148,8 +148,8 @@ class MergedFleet:
             if code not in _OF_PEERS
         }
         window = dict(placed.pop("window"))
-        if "pv_shift_h" in window:
-            window["pv_shift_beside_h"] = beside_neighbours(window["pv_shift_h"], blank.region)
+        if "pv_shift_days_h" in window:
+            window |= shift_figures(window["pv_shift_days_h"], blank.region)
         inputs = replace(inputs, **placed, held=held | by_peers, window=window)
         scores = assess_fleet(inputs)
         state: Arrays = {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import numpy as np
 
@@ -31,6 +31,8 @@ from scoring.rules import (
 from scoring.window_rules import (
     CHARGE_REFUSED,
     DISCHARGE_REFUSED,
+    MODULES_BLOCKING,
+    MODULES_OFFLINE,
     PV_SHIFTED,
     SOC_CONTRADICTED,
 )
@@ -98,20 +100,23 @@ def _end(rule: Rule, value: float, threshold: float, ends_at: float) -> str:
     return after if well_inside else f"at {end} {after}"
 
 
-def _worst_battery(rule: Rule, record: SiteRecord, value: float) -> tuple[BatteryState, str] | None:
-    """The battery and the quantity of it that a value is from."""
+def _worst_battery(
+    inputs: Iterable[str], record: SiteRecord, value: float
+) -> tuple[BatteryState, str] | None:
+    """The battery and the quantity of it that a value is from; ``inputs`` are keys of the API."""
+    sources = [source for name in inputs for source in DERIVED[API_KEYS[name]].sources]
     for battery in record.batteries.values():
-        for source in DERIVED[API_KEYS[rule.input]].sources:
+        for source in sources:
             if battery.readings.get(source) == value:
                 return battery, source
     return None
 
 
-def _which_battery(rule: Rule) -> Callable[[SiteRecord, float, float], str]:
+def _which_battery(*inputs: str) -> Callable[[SiteRecord, float, float], str]:
     """Names the battery where a site has several, and says where a cell is the hot place."""
 
     def detail(record: SiteRecord, value: float, threshold: float) -> str:
-        found = _worst_battery(rule, record, value)
+        found = _worst_battery(inputs, record, value)
         if found is None:
             return ""
         battery, source = found
@@ -124,7 +129,7 @@ def _which_battery(rule: Rule) -> Callable[[SiteRecord, float, float], str]:
 
 
 def _cells_of_spread(record: SiteRecord, value: float, threshold: float) -> str:
-    found = _worst_battery(CELL_SPREAD, record, value)
+    found = _worst_battery([CELL_SPREAD.input], record, value)
     if found is None:
         return ""
     battery, _ = found
@@ -202,8 +207,8 @@ def _off_the_sun(record: SiteRecord, value: float, threshold: float) -> str:
 
 
 _DETAILS: dict[str, Callable[[SiteRecord, float, float], str]] = {
-    BATTERY_SOH.code: _which_battery(BATTERY_SOH),
-    BATTERY_TEMPERATURE.code: _which_battery(BATTERY_TEMPERATURE),
+    BATTERY_SOH.code: _which_battery(BATTERY_SOH.input),
+    BATTERY_TEMPERATURE.code: _which_battery(BATTERY_TEMPERATURE.input),
     CELL_SPREAD.code: _cells_of_spread,
     DEVICE_ALARM.code: _alarms_of_level(2),
     DEVICE_WARNING.code: _alarms_of_level(1),
@@ -215,6 +220,8 @@ _DETAILS: dict[str, Callable[[SiteRecord, float, float], str]] = {
     SOC_CONTRADICTED.code: _cells_at_rest,
     CHARGE_REFUSED.code: _for_so_long,
     DISCHARGE_REFUSED.code: _for_so_long,
+    MODULES_OFFLINE.code: _which_battery("modules_offline"),
+    MODULES_BLOCKING.code: _which_battery("modules_blocking_charge", "modules_blocking_discharge"),
     PV_SHIFTED.code: _off_the_sun,
 }
 """What the sentence of a rule adds; other rules add what drivers noticed under their code."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 from typing import Annotated
 
@@ -30,24 +31,35 @@ def evaluate(
 
 
 def _tables(folder: Path, rules: Path | None) -> str:
-    from exporter.evaluation.alert_series import MetricSeries, metrics_of
+    from exporter.evaluation.alert_series import MetricSeries
     from exporter.evaluation.alerts import RuleEngineError, fired_pages
+    from exporter.evaluation.calibration import calibrate
+    from exporter.evaluation.completeness import notes
+    from exporter.evaluation.page_rules import PageRules
     from exporter.evaluation.recording import RecordingError, open_recording
     from exporter.evaluation.replay import DETECTORS, Replay
-    from exporter.evaluation.table import false_table, found_table, innocent_table
+    from exporter.evaluation.table import (
+        false_table,
+        found_table,
+        innocent_table,
+        reliability_table,
+    )
     from exporter.evaluation.verdict import judge
 
     rule_files = sorted(rules.glob("*.yml")) if rules is not None else []
     if rules is not None and not rule_files:
         raise RuleEngineError(f"{rules}: no rule files (*.yml)")
     recording = open_recording(folder)
-    metrics = metrics_of(rule_files)
-    replay = Replay(recording.fleet, recording.interval_seconds, MetricSeries(metrics))
+    pages = PageRules.read(rule_files)
+    replay = Replay(recording.fleet, recording.interval_seconds, MetricSeries(pages.metrics))
+    rows_of: Counter[str] = Counter()
     for time, snapshots in recording.moments():
         replay.step(time, snapshots)
+        rows_of.update(snapshot.site for snapshot in snapshots)
     observed = replay.finish()
-    alerts = fired_pages(observed.series, rule_files) if rule_files else ()
-    span, sites = (observed.begin, observed.end), len(recording.fleet.sites)
+    alerts = fired_pages(observed.series, pages) if rule_files else ()
+    sites = [site.id for site in recording.fleet.sites]
+    span = observed.begin, observed.end
     if span[0] == span[1]:
         raise RecordingError("the recording has a single moment")
     verdicts = {
@@ -55,12 +67,17 @@ def _tables(folder: Path, rules: Path | None) -> str:
             recording.labels,
             observed.spells[name],
             alerts if name == "fleetscope" else (),
-            sites,
+            len(sites),
             span,
         )
         for name in DETECTORS
     }
+    sure = calibrate(observed.confidences, recording.labels, observed.spells["fleetscope"])
     parts = [found_table(verdicts), false_table(verdicts), innocent_table(verdicts)]
+    parts.append(reliability_table(sure))
+    times = observed.confidences.times.tolist()
+    lacking = notes(times, recording.interval_seconds, rows_of, sites, recording.labels)
     if not rule_files:
-        parts.append("Pages were not judged; --rules names the folder of the alert rules.\n")
+        lacking.append("Pages were not judged; --rules names the folder of the alert rules")
+    parts += [f"{note}.\n" for note in lacking]
     return "\n".join(parts)

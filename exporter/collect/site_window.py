@@ -16,8 +16,9 @@ from scoring.grid import Nominal
 from scoring.pv_power import Expected
 from scoring.rules import VOLTAGE_TOLERANCE
 from scoring.solar import exclude_mask
-from scoring.sun_timing import KEPT_A_DAY, PROFILE_HOURS, Profile
+from scoring.sun_timing import PROFILE_HOURS, Profile, day_shift
 from scoring.window import (
+    DAILY_SUMS,
     DAY_SECONDS,
     DAYS,
     HOUR_SECONDS,
@@ -132,6 +133,7 @@ _ROWS = (
     "_daily",
     "_profile",
     "_longitude",
+    "_solar_day",
     "_voltage",
     "_voltage_time",
     "_inside",
@@ -160,9 +162,10 @@ class SiteWindow:
         self._hourly = np.zeros((count, HOURS, len(Hourly)), dtype=np.float32)
         self._hourly[:, :, Hourly.SOC :] = np.nan
         self._daily = np.zeros((count, DAYS, len(Daily)), dtype=np.float32)
-        self._daily[:, :, Daily.HOTTEST] = np.nan
+        self._daily[:, :, Daily.HOTTEST :] = np.nan
         self._profile = np.zeros((count, PROFILE_HOURS, len(Profile)), dtype=np.float32)
         self._longitude = np.full(count, np.nan)
+        self._solar_day = np.full(count, -1, dtype=np.int64)
         self._voltage = np.zeros((count, 2))
         self._voltage_time = np.zeros(count)
         self._inside = np.ones(count, dtype=np.bool_)
@@ -198,10 +201,12 @@ class SiteWindow:
         last = (slice(None), slice(None), slice(Hourly.SOC, None))
         mine = self._hourly[last]
         self._hourly[last] = np.where(np.isnan(mine), other._hourly[last], mine)
-        hottest = np.fmax(self._daily[:, :, Daily.HOTTEST], other._daily[:, :, Daily.HOTTEST])
-        self._daily += np.nan_to_num(other._daily, nan=0.0)
-        self._profile += other._profile
-        self._daily[:, :, Daily.HOTTEST] = hottest
+        self._daily[:, :, DAILY_SUMS] += other._daily[:, :, DAILY_SUMS]
+        last = (slice(None), slice(None), slice(Daily.HOTTEST, None))
+        self._daily[last] = np.fmax(self._daily[last], other._daily[last])
+        same_day = (self._solar_day == other._solar_day) | (self._solar_day < 0)
+        self._profile[same_day] += other._profile[same_day]
+        self._solar_day = np.maximum(self._solar_day, other._solar_day)
         for name in ("_soc", "_full_cell_v", "_longitude"):
             own = getattr(self, name)
             own[np.isnan(own)] = getattr(other, name)[np.isnan(own)]
@@ -237,8 +242,7 @@ class SiteWindow:
             self._hourly[:, passed % HOURS, Hourly.SOC :] = np.nan
         for passed in range(max(self._day + 1, day - DAYS + 1), day + 1):
             self._daily[:, passed % DAYS] = 0.0
-            self._daily[:, passed % DAYS, Daily.HOTTEST] = np.nan
-            self._profile *= KEPT_A_DAY
+            self._daily[:, passed % DAYS, Daily.HOTTEST :] = np.nan
         self._hour, self._day = hour, day
 
     def _observe_grid(
@@ -362,9 +366,7 @@ class SiteWindow:
         daily[day, Daily.PV_MADE_WH] += made[day]
         daily[day, Daily.PV_EXPECTED_WH] += allowed[day]
 
-        # The sun of other coordinates than before says nothing of these.
-        self._profile[~np.isclose(self._longitude, constants.longitude)] = 0.0
-        self._longitude = constants.longitude
+        self._turn_solar_day(moment.wall, constants.longitude, daily)
         seen = np.flatnonzero(~np.isnan(expected.elevation_deg) & ~np.isnan(constants.longitude))
         hour = ((moment.wall + constants.longitude[seen] * 240.0) // HOUR_SECONDS) % PROFILE_HOURS
         slot = hour.astype(np.int64)
@@ -374,6 +376,24 @@ class SiteWindow:
         seen, slot = seen[usable], slot[usable]
         self._profile[seen, slot, Profile.MADE] += made[seen] * HOUR_SECONDS
         self._profile[seen, slot, Profile.COUNTED] += seconds
+
+    def _turn_solar_day(
+        self, wall: float, longitude: FloatArray, daily: NDArray[np.float32]
+    ) -> None:
+        """End the solar days that are over, of each site by itself."""
+        # The sun of other coordinates than before says nothing of these.
+        moved = ~np.isclose(self._longitude, longitude, equal_nan=True)
+        if moved.any():
+            self._profile[moved] = 0.0
+            self._daily[moved, :, Daily.PV_SHIFT] = np.nan
+            self._solar_day[moved] = -1
+            self._longitude = longitude
+        today = np.nan_to_num((wall + longitude * 240.0) // DAY_SECONDS, nan=-1.0).astype(np.int64)
+        ended = np.flatnonzero((today > self._solar_day) & (self._solar_day >= 0))
+        if ended.size:
+            daily[ended, Daily.PV_SHIFT] = day_shift(self._profile[ended])
+            self._profile[ended] = 0.0
+        self._solar_day = np.maximum(today, self._solar_day)
 
     def _observe_sensors(self, moment: Moment, seconds: float) -> None:
         stepped = moment.of("grid_frequency_step_hz") > STEPPED_ABOVE_HZ
@@ -409,7 +429,7 @@ class SiteWindow:
                 self._quick["energy_gap_ratio"] = gap / capacity
             self._quick_at = wall
         if not 0 <= wall - self._slow_at < SLOW_SECONDS:
-            self._slow = slow_figures(self._daily, self._profile, days_back, constants.region)
+            self._slow = slow_figures(self._daily, days_back, constants.region)
             self._slow_at = wall
         return self._quick | self._slow | states
 

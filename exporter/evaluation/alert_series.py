@@ -3,26 +3,17 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from exporter.assess.assessment import FleetAssessment
 from exporter.serve.metrics import FleetCollector
 
-_METRIC = re.compile(r"\bfleetscope_[a-z0-9_]+")
 TARGET = 'job="fleetscope",instance="replay"'
 _STALE = "stale"
 _SILENCE = "_"
 
 Labels = tuple[tuple[str, str], ...]
-
-
-def metrics_of(rule_files: list[Path]) -> frozenset[str]:
-    """Names of the metrics that rules read."""
-    texts = (path.read_text("utf-8") for path in rule_files)
-    return frozenset(name for text in texts for name in _METRIC.findall(text))
 
 
 @dataclass(slots=True)

@@ -17,7 +17,9 @@ from pathlib import Path
 import orjson
 
 from exporter.evaluation.alert_series import MetricSeries
+from exporter.evaluation.page_rules import PageRules
 
+RULE_FILE = "rules.yml"
 LIMIT_SECONDS = 3600.0
 STEPS_AT_ONCE = 100
 """Of a query: promtool takes 10,000 samples, which are 100 pages that fire all the time."""
@@ -61,7 +63,7 @@ def promtool() -> str:
     return found
 
 
-def fired_pages(series: MetricSeries, rule_files: list[Path]) -> tuple[FiredAlert, ...]:
+def fired_pages(series: MetricSeries, rules: PageRules) -> tuple[FiredAlert, ...]:
     """Pages that the rules send over the series of a replay, by their beginning.
 
     Raises
@@ -74,7 +76,7 @@ def fired_pages(series: MetricSeries, rule_files: list[Path]) -> tuple[FiredAler
     step = max(1, round((times[-1] - times[0]) / (len(times) - 1)))
     span = step * (len(times) - 1)
     tests = {
-        "rule_files": [str(path.resolve()) for path in rule_files],
+        "rule_files": [RULE_FILE],
         "evaluation_interval": f"{step}s",
         "tests": [
             {
@@ -92,7 +94,7 @@ def fired_pages(series: MetricSeries, rule_files: list[Path]) -> tuple[FiredAler
         ],
     }
     seen: dict[Labels, list[float]] = {}
-    for part in _got(_run(tests)):
+    for part in _got(_run(tests, rules)):
         for labels, moment in _samples(part).items():
             seen.setdefault(labels, []).append(moment)
     found = [
@@ -107,11 +109,12 @@ def _ends(span: int, step: int) -> list[int]:
     return [*range(STEPS_AT_ONCE * step, span, STEPS_AT_ONCE * step), span]
 
 
-def _run(tests: Mapping[str, object]) -> str:
+def _run(tests: Mapping[str, object], rules: PageRules) -> str:
     with tempfile.TemporaryDirectory() as folder:
         # JSON is YAML, and is written a hundred times faster.
         path = Path(folder) / "replay.yml"
         path.write_bytes(orjson.dumps(tests))
+        (path.parent / RULE_FILE).write_bytes(orjson.dumps({"groups": rules.groups}))
         command = [promtool(), "test", "rules", str(path)]
         try:
             done = subprocess.run(  # noqa: S603

@@ -3,14 +3,16 @@
 ``fleet.yaml`` is a fleet file. ``readings.csv`` has columns ``time`` and ``site``, further ones
 named after quantities of the glossary, and optionally ``outcome`` of the scrape. ``labels.csv`` has
 columns ``site``, ``from``, ``until`` and ``fault``, and optionally ``strength``, ``codes``,
-``tolerated``, ``paging`` and ``innocent``. An empty cell is a value that the device did not give.
+``tolerated``, ``paging`` and ``innocent``. An empty cell is a value that the device did not give;
+a value outside physics, such as 65535 for "not available", is kept out of scores and counted.
 """
 
 from __future__ import annotations
 
 import csv
+import difflib
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import groupby
@@ -22,14 +24,18 @@ from exporter.config.fleet import Fleet
 from exporter.config.fleet_file import load_fleet
 from exporter.drivers import DRIVERS
 from exporter.evaluation.labels import Label, Paging
-from exporter.model.quantities import BATTERY_QUANTITIES, SITE_QUANTITIES
-from exporter.model.snapshot import MISSING, BatterySnapshot, Outcome, Snapshot
+from exporter.model.quantities import BATTERY_QUANTITIES, QUANTITIES, SITE_QUANTITIES
+from exporter.model.snapshot import MISSING, BatterySnapshot, Implausible, Outcome, Snapshot
 from scoring.rules import BY_CODE
 
 READINGS, LABELS = "readings.csv", "labels.csv"
 FLEET_FILES = ("fleet.yaml", "fleet.yml", "fleet.json")
 BATTERY = "battery/recorded"
 SAMPLED_ROWS = 20_000
+MOST_MISTAKES = 20
+"""Of labels that one message names."""
+LATEST_SECONDS = 1e11
+"""Of Unix time, in the year 5138: a larger number counts milliseconds."""
 _KEYS = ("time", "site", "outcome")
 _TRUE = {"yes", "true", "1"}
 _FALSE = {"", "no", "false", "0"}
@@ -94,7 +100,7 @@ def open_recording(folder: Path) -> Recording:
             raise RecordingError(f"{folder}: no {name}")
     fleet = load_fleet(fleet_file, DRIVERS)
     known = {site.id for site in fleet.sites}
-    labels = tuple(_label(row, where, known) for where, row in _rows(folder / LABELS))
+    labels = _labels(folder / LABELS, known)
     interval = _interval(folder / READINGS, known)
     sites = tuple(site.model_copy(update={"interval_seconds": interval}) for site in fleet.sites)
     return Recording(folder, fleet.model_copy(update={"sites": sites}), labels, interval)
@@ -123,6 +129,7 @@ def _rows(path: Path) -> Iterator[tuple[str, dict[str, str]]]:
     with path.open(encoding="utf-8-sig", newline="") as file:
         reader = csv.DictReader(file, strict=True)
         try:
+            _check_heading(path.name, reader.fieldnames)
             for row in reader:
                 where = f"{path.name}, line {reader.line_num}"
                 if None in row or None in row.values():
@@ -130,6 +137,19 @@ def _rows(path: Path) -> Iterator[tuple[str, dict[str, str]]]:
                 yield where, {key.strip(): value.strip() for key, value in row.items()}
         except (csv.Error, UnicodeDecodeError) as error:
             raise RecordingError(f"{path.name}, line {reader.line_num}: {error}") from error
+
+
+def _check_heading(name: str, columns: Sequence[str] | None) -> None:
+    if not columns:
+        raise RecordingError(f"{name}: the file is empty; its first line names the columns")
+    if len(columns) == 1 and ";" in columns[0]:
+        raise RecordingError(
+            f"{name}: columns are separated by semicolons; separate them by commas, and write "
+            "decimals with a point"
+        )
+    twice = sorted({column for column in columns if columns.count(column) > 1})
+    if twice:
+        raise RecordingError(f"{name}: column {twice[0]} stands twice")
 
 
 def _snapshots(path: Path, known: set[str]) -> Iterator[tuple[int, Snapshot]]:
@@ -143,12 +163,24 @@ def _snapshots(path: Path, known: set[str]) -> Iterator[tuple[int, Snapshot]]:
 def _quantities(row: Mapping[str, str], where: str) -> tuple[str, ...]:
     for key in ("time", "site"):
         if key not in row:
-            raise RecordingError(f"{where}: no column {key}")
+            raise RecordingError(
+                f"{where}: no column {key}; each row holds the readings of one site at one time"
+            )
     names = tuple(name for name in row if name not in _KEYS)
-    for name in names:
-        if name not in SITE_QUANTITIES and name not in BATTERY_QUANTITIES:
-            raise RecordingError(f"{where}: {name} is no quantity of the glossary")
+    unknown = [name for name in names if name not in QUANTITIES]
+    if unknown:
+        hints = ", ".join(f"{name}{_near(name, QUANTITIES)}" for name in unknown)
+        raise RecordingError(
+            f"{where}: no quantity of the glossary (docs/glossary.md): {hints}; rename the columns "
+            "or leave them out"
+        )
     return names
+
+
+def _near(name: str, known: Iterable[str]) -> str:
+    """The known name that somebody may have meant, in brackets."""
+    near = difflib.get_close_matches(name.lower(), known, n=1, cutoff=0.6)
+    return f" (did you mean {near[0]}?)" if near else ""
 
 
 def _snapshot(
@@ -156,6 +188,12 @@ def _snapshot(
 ) -> Snapshot:
     site = _known_site(row["site"], where, known)
     values = {name: _number(row[name], name, where) for name in quantities}
+    impossible = tuple(
+        Implausible(BATTERY if name in BATTERY_QUANTITIES else "site", name, value)
+        for name, value in values.items()
+        if not math.isnan(value) and not QUANTITIES[name].plausible(value)
+    )
+    values |= {wrong.quantity: MISSING for wrong in impossible}
     battery = {name: value for name, value in values.items() if name in BATTERY_QUANTITIES}
     try:
         outcome = Outcome(row.get("outcome") or Outcome.OK)
@@ -169,7 +207,23 @@ def _snapshot(
         outcome=outcome,
         readings={name: value for name, value in values.items() if name in SITE_QUANTITIES},
         batteries=(BatterySnapshot(BATTERY, True, battery),) if battery else (),
+        implausible=impossible,
     )
+
+
+def _labels(path: Path, known: set[str]) -> tuple[Label, ...]:
+    """All labels of a file; all mistakes in it at once."""
+    labels, mistakes = [], []
+    for where, row in _rows(path):
+        try:
+            labels.append(_label(row, where, known))
+        except RecordingError as error:
+            mistakes.append(str(error))
+    if mistakes:
+        more = len(mistakes) - MOST_MISTAKES
+        shown = mistakes[:MOST_MISTAKES] + ([f"and {more} more"] if more > 0 else [])
+        raise RecordingError("\n".join(shown))
+    return tuple(labels)
 
 
 def _label(row: Mapping[str, str], where: str, known: set[str]) -> Label:
@@ -201,7 +255,9 @@ def _codes(text: str, where: str) -> frozenset[str]:
     codes = frozenset(text.split())
     for code in sorted(codes):
         if code not in BY_CODE:
-            raise RecordingError(f"{where}: {code} is no code of an issue; see docs/scoring.md")
+            raise RecordingError(
+                f"{where}: {code} is no code of an issue{_near(code, BY_CODE)}; see docs/scoring.md"
+            )
     return codes
 
 
@@ -213,7 +269,7 @@ def _flag(text: str, where: str) -> bool:
 
 def _known_site(site: str, where: str, known: set[str]) -> str:
     if site not in known:
-        raise RecordingError(f"{where}: the fleet file has no site {site!r}")
+        raise RecordingError(f"{where}: the fleet file has no site {site!r}{_near(site, known)}")
     return site
 
 
@@ -225,21 +281,33 @@ def _number(text: str, name: str, where: str) -> float:
     except ValueError:
         value = math.inf
     if math.isinf(value):
-        raise RecordingError(f"{where}: {name} is {text!r}, which is no number")
+        raise RecordingError(
+            f"{where}: {name} is {text!r}, which is no number; write decimals with a point, and "
+            "leave a cell empty where the device gave nothing"
+        )
     return value
 
 
 def _time(text: str, where: str) -> float:
     try:
-        return float(text)
+        seconds = float(text)
     except ValueError:
         pass
+    else:
+        if not 0 <= seconds < LATEST_SECONDS:
+            raise RecordingError(f"{where}: {text} is no time in Unix seconds; divide milliseconds")
+        return seconds
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
         moment = None
-    if moment is None or moment.tzinfo is None:
+    if moment is None:
         raise RecordingError(
             f"{where}: {text!r} is no time; write 2026-03-01T12:00:00Z or Unix seconds"
+        )
+    if moment.tzinfo is None:
+        raise RecordingError(
+            f"{where}: {text!r} has no time zone; write 2026-03-01T12:00:00+01:00 or, in UTC, "
+            "2026-03-01T12:00:00Z"
         )
     return moment.timestamp()

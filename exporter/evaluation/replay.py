@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+import numpy as np
+from numpy.typing import NDArray
+
 from exporter.assess.assessment import FleetAssessment, assess
 from exporter.collect.state import FleetState
 from exporter.config.fleet import Fleet
 from exporter.evaluation.alert_series import MetricSeries
+from exporter.evaluation.calibration import Confidences
 from exporter.evaluation.single_readings import fixed_limits, pv_share, two_sigma
 from exporter.evaluation.spells import Active, Spell, SpellTracker
 from exporter.model.snapshot import Snapshot
@@ -30,12 +34,15 @@ class Observed:
         ``fleetscope`` is the assessment; ``fixed limits`` and ``two sigma`` are yardsticks.
     series : MetricSeries
         What the alert rules read.
+    confidences : Confidences
+        Of the assessment.
     """
 
     begin: float
     end: float
     spells: dict[str, tuple[Spell, ...]]
     series: MetricSeries
+    confidences: Confidences
 
 
 DETECTORS = ("fleetscope", "fixed limits", "two sigma")
@@ -62,6 +69,8 @@ class Replay:
     _begin: float | None = None
     _time: float = 0.0
     _trackers: dict[str, SpellTracker] = field(init=False)
+    _times: list[float] = field(default_factory=list)
+    _confidences: list[NDArray[np.float32]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self._state = FleetState(self.fleet, self.interval_seconds)
@@ -103,6 +112,8 @@ class Replay:
         self._trackers["fixed limits"].observe(time, fixed_limits(state, latest.readings, share))
         self._trackers["two sigma"].observe(time, two_sigma(state, latest.readings, share))
         self.series.observe(latest)
+        self._times.append(time)
+        self._confidences.append(latest.scores.confidence.confidence.astype(np.float32))
         return latest
 
     def finish(self) -> Observed:
@@ -116,7 +127,9 @@ class Replay:
         if self._begin is None:
             raise ValueError("nothing was replayed")
         spells = {name: tracker.finish(self._time) for name, tracker in self._trackers.items()}
-        return Observed(self._begin, self._time, spells, self.series)
+        sites = tuple(site.id for site in self.fleet.sites)
+        confidences = Confidences(sites, np.array(self._times), np.array(self._confidences))
+        return Observed(self._begin, self._time, spells, self.series, confidences)
 
 
 def _issues(assessment: FleetAssessment) -> Active:

@@ -6,6 +6,7 @@ import math
 from collections import Counter
 from collections.abc import Mapping
 
+from exporter.evaluation.calibration import BANDS, EDGES, Calibration
 from exporter.evaluation.verdict import Row, Verdict, rows
 
 _HEADINGS = {
@@ -30,7 +31,7 @@ def found_table(verdicts: Mapping[str, Verdict]) -> str:
     columns = [rows(verdicts[name].found) for name in names]
     for index, row in enumerate(columns[0]):
         cells = [row.fault, row.strength or "–", str(row.labels), _found_of(row)]
-        cells += [_duration(row.median_seconds), str(row.most_findings), str(row.paged)]
+        cells += [duration(row.median_seconds), str(row.most_findings), str(row.paged)]
         cells += [str(column[index].found) for column in columns[1:]]
         lines.append(_line(cells))
     return "\n".join(lines) + "\n"
@@ -39,6 +40,7 @@ def found_table(verdicts: Mapping[str, Verdict]) -> str:
 def false_table(verdicts: Mapping[str, Verdict]) -> str:
     """False warnings and pages for each month of a healthy site, by detector."""
     head = ["", "healthy site-months", "false warnings", "a site-month", "false pages", "which"]
+    head.append("false information")
     lines = [_line(head), _line(["---"] * len(head))]
     for name, verdict in verdicts.items():
         count = verdict.false_issues.total()
@@ -47,6 +49,7 @@ def false_table(verdicts: Mapping[str, Verdict]) -> str:
         pages = str(verdict.false_pages.total()) if name == "fleetscope" else "–"
         which = _most(verdict.false_issues + verdict.false_pages)
         cells = [_HEADINGS[name], f"{months:.1f}", str(count), rate, pages, which]
+        cells.append(_most(verdict.false_infos))
         lines.append(_line(cells))
     return "\n".join(lines) + "\n"
 
@@ -62,11 +65,33 @@ def innocent_table(verdicts: Mapping[str, Verdict]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def reliability_table(calibration: Calibration) -> str:
+    """How often scores of each band of confidence were right, in healthy times and under faults."""
+    head = ["confidence", "mean", "site-days", "right", "while nothing was wrong", "under a fault"]
+    lines = [_line(head), _line(["---"] * len(head))]
+    for band in range(BANDS):
+        assessed = calibration.assessed[:, band]
+        if not assessed.any():
+            continue
+        right = calibration.right[:, band]
+        mean = float(calibration.confidence[:, band].sum() / assessed.sum())
+        cells = [f"{EDGES[band]:g} to {EDGES[band + 1]:g}", f"{mean:.2f}"]
+        cells += [f"{assessed.sum() / 86400.0:.1f}", _percent(right.sum(), assessed.sum())]
+        cells += [_percent(right[row], assessed[row]) for row in (0, 1)]
+        lines.append(_line(cells))
+    return "\n".join(lines) + "\n"
+
+
+def _percent(part: float, whole: float) -> str:
+    return f"{100.0 * part / whole:.1f} %" if whole > 0 else "–"
+
+
 def _found_of(row: Row) -> str:
     return str(row.found) if row.claimed else "not claimed"
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
+    """A delay in its natural unit; a dash where there is none."""
     if math.isnan(seconds):
         return "–"
     if seconds < 60:

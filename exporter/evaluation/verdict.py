@@ -50,8 +50,10 @@ class Verdict:
         One for each label that is a fault.
     false_issues, false_pages : Counter of str
         By code of the issue or name of the alert: warnings and worse that no label explains.
+    false_infos : Counter of str
+        By code: issues for information that no label explains.
     innocent_issues : Counter of str
-        Those of them that a look-alike brought about, by the look-alike.
+        Those of ``false_issues`` that a look-alike brought about, by the look-alike.
     healthy_seconds : float
         Time of all sites in which nothing was wrong.
     """
@@ -59,6 +61,7 @@ class Verdict:
     found: list[Found] = field(default_factory=list)
     false_issues: Counter[str] = field(default_factory=Counter)
     false_pages: Counter[str] = field(default_factory=Counter)
+    false_infos: Counter[str] = field(default_factory=Counter)
     innocent_issues: Counter[str] = field(default_factory=Counter)
     healthy_seconds: float = 0.0
 
@@ -72,6 +75,7 @@ class Verdict:
         self.found += other.found
         self.false_issues += other.false_issues
         self.false_pages += other.false_pages
+        self.false_infos += other.false_infos
         self.innocent_issues += other.innocent_issues
         self.healthy_seconds += other.healthy_seconds
 
@@ -107,7 +111,7 @@ def judge(
     ----------
     labels : sequence of Label
     spells : iterable of Spell
-        Those below a warning can find a fault and are never false.
+        Those below a warning can find a fault; false ones are counted apart.
     alerts : iterable of FiredAlert
         Only those of sites are judged; empty for a detector without alerts.
     sites : int
@@ -116,10 +120,7 @@ def judge(
         First and last moment, Unix seconds.
     """
     alerts = [alert for alert in alerts if alert.pages and alert.labels.get("scope") == "site"]
-    by_site = of_site(spells)
-    labels_of: dict[str, list[Label]] = {}
-    for label in labels:
-        labels_of.setdefault(label.site, []).append(label)
+    by_site, labels_of = of_site(spells), labels_by_site(labels)
     verdict = Verdict(healthy_seconds=_healthy_seconds(labels, sites, span))
     for label in labels:
         if not label.innocent:
@@ -127,8 +128,11 @@ def judge(
             verdict.found.append(_found(label, by_site.get(label.site, ()), pages))
     for site, said in by_site.items():
         for spell in said:
+            known = labels_of.get(site, ())
             if spell.severity >= Severity.WARNING:
-                _count_false(verdict, spell, labels_of.get(site, ()))
+                _count_false(verdict, spell, known)
+            elif is_false(spell, known):
+                verdict.false_infos[spell.code] += 1
     for alert in alerts:
         known = labels_of.get(alert.labels.get("site", ""), ())
         right = [x for x in known if x.covers(alert.begin, LINGER_SECONDS)]
@@ -175,13 +179,29 @@ def _delay(label: Label, begins: list[float]) -> float | None:
     return max(0.0, min(begins) - label.begin) if begins else None
 
 
-def _count_false(verdict: Verdict, spell: Spell, labels: Iterable[Label]) -> None:
-    there = [label for label in labels if label.covers(spell.begin, LINGER_SECONDS)]
-    if any(spell.code in label.codes | label.tolerated for label in there):
+def labels_by_site(labels: Iterable[Label]) -> dict[str, list[Label]]:
+    """Labels by site id."""
+    found: dict[str, list[Label]] = {}
+    for label in labels:
+        found.setdefault(label.site, []).append(label)
+    return found
+
+
+def is_false(spell: Spell, labels: Iterable[Label]) -> bool:
+    """Whether no label of a site explains what was said of it."""
+    return not any(
+        spell.code in label.codes | label.tolerated
+        for label in labels
+        if label.covers(spell.begin, LINGER_SECONDS)
+    )
+
+
+def _count_false(verdict: Verdict, spell: Spell, labels: Sequence[Label]) -> None:
+    if not is_false(spell, labels):
         return
     verdict.false_issues[spell.code] += 1
-    for label in there:
-        if label.innocent:
+    for label in labels:
+        if label.innocent and label.covers(spell.begin, LINGER_SECONDS):
             verdict.innocent_issues[f"{label.fault}: {spell.code}"] += 1
 
 

@@ -12,13 +12,21 @@ import sys
 import time
 from collections import Counter
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-from exporter.evaluation.alert_series import MetricSeries, metrics_of
+from exporter.evaluation.alert_series import MetricSeries
 from exporter.evaluation.alerts import FiredAlert, fired_pages
+from exporter.evaluation.calibration import Calibration, calibrate
+from exporter.evaluation.page_rules import PageRules
 from exporter.evaluation.replay import DETECTORS
-from exporter.evaluation.table import false_table, found_table, innocent_table
+from exporter.evaluation.table import (
+    false_table,
+    found_table,
+    innocent_table,
+    reliability_table,
+)
 from exporter.evaluation.verdict import Verdict, judge
 from tests.evaluation.cases import FAULTS, LOOK_ALIKES
 from tests.evaluation.past_cases import (
@@ -36,38 +44,56 @@ DOCUMENT = ROOT / "docs/detection.md"
 BEGIN, END = "<!-- figures begin -->", "<!-- figures end -->"
 
 
-def evaluate(task: Task) -> dict[str, Verdict]:
-    """Verdicts of all detectors over one fleet."""
+@dataclass(slots=True)
+class Result:
+    """What all detectors made of fleets, and how often Fleetscope's scores were right."""
+
+    verdicts: dict[str, Verdict] = field(
+        default_factory=lambda: {name: Verdict() for name in DETECTORS}
+    )
+    calibration: Calibration = field(default_factory=Calibration)
+
+    def add(self, other: Result) -> None:
+        """Take in the result of other fleets."""
+        for name, verdict in other.verdicts.items():
+            self.verdicts[name].add(verdict)
+        self.calibration.add(other.calibration)
+
+
+def evaluate(task: Task) -> Result:
+    """Result over one fleet."""
     begun = time.process_time()
-    seen = observed(task, MetricSeries(metrics_of(RULES)))
+    rules = PageRules.read(RULES)
+    seen = observed(task, MetricSeries(rules.metrics))
     played = time.process_time() - begun
-    alerts = fired_pages(seen.series, RULES)
+    alerts = fired_pages(seen.series, rules)
     span, sites = (seen.begin, seen.end), len(task.fleet.scenario.sites)
-    found = {}
+    labels = task.fleet.labels
+    result = Result(calibration=calibrate(seen.confidences, labels, seen.spells["fleetscope"]))
     for name in DETECTORS:
         fired: tuple[FiredAlert, ...] = alerts if name == "fleetscope" else ()
-        found[name] = judge(task.fleet.labels, seen.spells[name], fired, sites, span)
-    ours = found["fleetscope"]
+        result.verdicts[name] = judge(labels, seen.spells[name], fired, sites, span)
+    ours = result.verdicts["fleetscope"]
     said = Counter(spell.code for spell in seen.spells["fleetscope"])
     # Printed at once, so that a run that is ended early still says what it saw.
     print(
         f"{task.name}: {ours.healthy_months:.1f} healthy site-months, "
         f"false warnings {dict(ours.false_issues)}, false pages {dict(ours.false_pages)}, "
+        f"false information {dict(ours.false_infos)}, "
         f"{sum(f.after_seconds is not None for f in ours.found)} of {len(ours.found)} found, "
         f"all findings {dict(said)}; {played:.0f} s of CPU without promtool",
         file=sys.stderr,
         flush=True,
     )
-    return found
+    return result
 
 
-def run(wanted: list[Task], processes: int) -> dict[str, Verdict]:
+def run(wanted: list[Task], processes: int) -> Result:
     """Evaluate all of them, side by side."""
-    total = {name: Verdict() for name in DETECTORS}
+    total = Result()
     with ProcessPoolExecutor(processes) as pool:
-        for found in pool.map(evaluate, wanted):
-            for name, verdict in found.items():
-                total[name].add(verdict)
+        for result in pool.map(evaluate, wanted):
+            total.add(result)
     return total
 
 
@@ -103,9 +129,11 @@ def main() -> None:
         *WEEKS_INNOCENT,
     ]
     ordered = {c.name + c.strength: i for i, c in enumerate(every)}
-    for verdict in total.values():
+    verdicts = total.verdicts
+    for verdict in verdicts.values():
         verdict.found.sort(key=lambda f: ordered[f.label.fault + f.label.strength])
-    figures = "\n".join([found_table(total), false_table(total), innocent_table(total)])
+    tables = [found_table(verdicts), false_table(verdicts), innocent_table(verdicts)]
+    figures = "\n".join([*tables, reliability_table(total.calibration)])
     print(figures)
     if options.write:
         given = " ".join(argument for argument in sys.argv[1:] if argument != "--write")

@@ -101,8 +101,8 @@ def battery_of(site: Site, state: SiteState) -> BatterySnapshot:
             "cell_max_temperature_c": round(max(state.cell_temperatures), 1),
             "modules_online": float(site.battery.modules - state.modules_offline),
             "modules_offline": float(state.modules_offline),
-            "modules_blocking_charge": 0.0,
-            "modules_blocking_discharge": 0.0,
+            "modules_blocking_charge": float(state.modules_blocking_charge),
+            "modules_blocking_discharge": float(state.modules_blocking_discharge),
             "charge_limit_a": round(state.max_charge_current, 1),
             "discharge_limit_a": round(state.max_discharge_current, 1),
         }

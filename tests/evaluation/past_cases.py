@@ -83,6 +83,16 @@ HOURS_LONG: tuple[Case, ...] = (
         for direction in ("charge", "discharge")
     ),
     Case("module offline", "1", "modules_offline", {"count": 1}, paging=NO),
+    *(
+        Case(
+            "modules that block",
+            f"1, no {direction}",
+            "modules_blocking",
+            {"direction": direction},
+            paging=NO,
+        )
+        for direction in ("charge", "discharge")
+    ),
     Case("counters count too little", "a third", "counter_factor", {"factor": 0.33}, 15, NO),
     Case(
         "frequency leaves its band",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,6 +11,7 @@ from typing import Literal
 
 import yaml
 
+from exporter.assess.assessment import FleetAssessment
 from exporter.config.fleet_file import parse_fleet
 from exporter.drivers import DRIVERS
 from exporter.evaluation.alert_series import MetricSeries
@@ -28,6 +29,8 @@ from tests.evaluation.past_cases import (
     YEAR_LONG,
 )
 from tests.evaluation.world import World, modbus_endpoints
+
+Watch = Callable[[FleetAssessment], None]
 
 Way = Literal["http", "modbus", "mixed", "direct"]
 """How readings come: through the driver of the HTTP bridge, that of Modbus TCP, by turns through
@@ -112,8 +115,10 @@ def described(task: Task) -> str:
     return yaml.safe_dump(found)
 
 
-async def observe(task: Task, series: MetricSeries | None = None) -> Observed:
-    """Play a fleet through driver, state and assessment."""
+async def observe(
+    task: Task, series: MetricSeries | None = None, watch: Watch | None = None
+) -> Observed:
+    """Play a fleet through driver, state and assessment, and show each of these to ``watch``."""
     simulator = Simulator(
         task.fleet.scenario,
         clock=lambda: task.start,
@@ -126,14 +131,16 @@ async def observe(task: Task, series: MetricSeries | None = None) -> Observed:
     moment = task.start + task.step
     while moment <= task.start + task.seconds:
         found = direct.snapshots(moment) if task.way == "direct" else await world.snapshots(moment)
-        replay.step(moment, found)
+        assessment = replay.step(moment, found)
+        if watch is not None:
+            watch(assessment)
         moment += task.step
     return replay.finish()
 
 
-def observed(task: Task, series: MetricSeries) -> Observed:
+def observed(task: Task, series: MetricSeries, watch: Watch | None = None) -> Observed:
     """The same, for whoever is not asynchronous."""
-    return asyncio.run(observe(task, series))
+    return asyncio.run(observe(task, series, watch))
 
 
 def tasks(

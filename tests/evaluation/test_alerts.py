@@ -6,9 +6,11 @@ import shutil
 from pathlib import Path
 
 import pytest
+import yaml
 
-from exporter.evaluation.alert_series import MetricSeries, _Runs, metrics_of
+from exporter.evaluation.alert_series import MetricSeries, _Runs
 from exporter.evaluation.alerts import fired_pages
+from exporter.evaluation.page_rules import PageRules
 
 RULES = """\
 groups:
@@ -18,6 +20,26 @@ groups:
         expr: fleetscope_site_up == 0
         for: 2m
         labels: {severity: page, scope: site}
+"""
+
+NOTE = """\
+      - alert: Lost
+        expr: region:lost:count > 2
+        labels: {severity: page}
+      - alert: Slow
+        expr: fleetscope_site_scrape_duration_seconds > 5
+        labels: {severity: info}
+"""
+RECORDS = """\
+groups:
+  - name: records
+    rules:
+      - record: region:lost:count
+        expr: count by (region) (site:lost:info)
+      - record: site:lost:info
+        expr: fleetscope_site_issue{code="grid_lost"}
+      - record: fleet:rank:max
+        expr: max(fleetscope_site_rank)
 """
 
 
@@ -42,10 +64,23 @@ def test_a_series_that_vanishes_is_stale_and_not_carried_on() -> None:
     assert runs.notation(9) == "7x1 stale _x2 8 stale"
 
 
-def test_metrics_are_those_that_the_rules_name(tmp_path: Path) -> None:
-    path = tmp_path / "rules.yml"
-    path.write_text(RULES, "utf-8")
-    assert metrics_of([path]) == {"fleetscope_site_up"}
+def test_only_pages_and_what_they_read_are_evaluated(tmp_path: Path) -> None:
+    (tmp_path / "alerts.yml").write_text(RULES + NOTE, "utf-8")
+    (tmp_path / "records.yml").write_text(RECORDS, "utf-8")
+    rules = PageRules.read(sorted(tmp_path.iterdir()))
+    names = [rule.get("alert") or rule["record"] for g in rules.groups for rule in g["rules"]]
+    assert names == ["Offline", "Lost", "region:lost:count", "site:lost:info"]
+    assert rules.metrics == {"fleetscope_site_up", "fleetscope_site_issue"}
+
+
+def test_every_page_of_the_rules_is_evaluated_as_its_file_has_it() -> None:
+    files = sorted((Path(__file__).parents[2] / "provisioning/prometheus/rules").glob("*.yml"))
+    every = [r for f in files for g in yaml.safe_load(f.read_text())["groups"] for r in g["rules"]]
+    kept = [rule for group in PageRules.read(files).groups for rule in group["rules"]]
+    assert [r for r in every if r.get("labels", {}).get("severity") == "page"] == [
+        rule for rule in kept if "alert" in rule
+    ]
+    assert all(rule in every for rule in kept)
 
 
 @pytest.mark.stack
@@ -64,7 +99,10 @@ def test_promtool_fires_what_holds_long_enough(tmp_path: Path) -> None:
         runs = series._series[("fleetscope_site_up", (("site", site),))] = _Runs()
         for step, value in enumerate(values):
             runs.put(step, str(value))
-    found = [(a.labels["site"], a.begin, a.end, a.pages) for a in fired_pages(series, [path])]
+    found = [
+        (a.labels["site"], a.begin, a.end, a.pages)
+        for a in fired_pages(series, PageRules.read([path]))
+    ]
     assert found == [
         ('quoted \\"}\\" brace', 1240.0, 1360.0, True),
         ("until the end", 1540.0, 1600.0, True),

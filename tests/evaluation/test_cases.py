@@ -50,7 +50,7 @@ def test_every_rule_over_time_has_a_case() -> None:
         expected = expected_issues(case.fault, case.params)
         claimed |= case.codes or expected.must_show | expected.must_show_one_of
     # Nothing of the simulator brings these about.
-    missing = {"grid_voltage_band", "modules_blocking"}
+    missing = {"grid_voltage_band"}
     assert {rule.code for rule in WINDOW_RULES} - claimed == missing
 
 

@@ -93,9 +93,15 @@ def test_evaluate_judges_pages_by_the_real_rules(folder: Path) -> None:
     [
         ("labels.csv", "battery_temperature", "battery_heat", "line 2: battery_heat is no code"),
         ("labels.csv", f"a,{START + 1800}", f"z,{START + 1800}", "no site 'z'"),
-        ("labels.csv", str(START + 5400), "2025-06-15T12:00", "is no time; write 2026-03-01T12"),
+        ("labels.csv", str(START + 5400), "15.06.2025 17:00", "is no time; write 2026-03-01T12"),
+        ("labels.csv", str(START + 5400), "2025-06-15T12:00", "has no time zone; write 2026-03-01"),
+        ("labels.csv", str(START + 5400), f"{START + 5400}000", "divide milliseconds"),
+        ("labels.csv", "battery_temperature", "battery_temprature", "mean battery_temperature?"),
         ("labels.csv", "due", "soon", "paging is one of due, allowed, wrong"),
-        ("readings.csv", "soc_percent", "charge", "charge is no quantity of the glossary"),
+        ("readings.csv", "soc_percent", "soc_per_cent", "soc_per_cent (did you mean soc_percent?)"),
+        ("readings.csv", "soc_percent", "soh_percent", "column soh_percent stands twice"),
+        ("readings.csv", "time,site", "time,place", "no column site; each row holds"),
+        ("readings.csv", f"{START},a,ok,60", f'{START},a,ok,"60,5"', "write decimals with a point"),
         ("readings.csv", f"{START},a,ok,60", f"{START},a,ok,full", "soc_percent is 'full'"),
         ("readings.csv", f"{START},a,ok,60", f"{START},a,fine,60", "outcome is one of ok"),
         ("readings.csv", f"{START},a,ok,60", f"{START},a,ok,60,9", "not as many cells"),
@@ -114,6 +120,48 @@ def test_a_mistake_is_named_with_its_place(
     assert result.exit_code == 1
     assert message in result.output
     assert name in result.output
+
+
+def test_semicolons_are_named(folder: Path) -> None:
+    (folder / "readings.csv").write_text(readings().replace(",", ";"), "utf-8")
+    with pytest.raises(RecordingError, match="separated by semicolons"):
+        open_recording(folder)
+
+
+def test_all_mistakes_of_labels_are_named_at_once(folder: Path) -> None:
+    wrong = f"c,{START},{START + 60},x,,battery_soc,\na,{START + 60},{START},y,,battery_soc,\n"
+    (folder / "labels.csv").write_text(LABELS + wrong, "utf-8")
+    with pytest.raises(RecordingError, match="line 3: the fleet file has no site 'c'") as caught:
+        open_recording(folder)
+    assert "line 4: a: y ends before it begins" in str(caught.value)
+
+
+def test_a_value_outside_physics_is_kept_out_of_scores_and_counted(folder: Path) -> None:
+    text = readings().replace(f"{START},a,ok,60,97,25", f"{START},a,ok,60,97,65535")
+    (folder / "readings.csv").write_text(text, "utf-8")
+    _, (first, _) = next(iter(open_recording(folder).moments()))
+    assert math.isnan(first.batteries[0].readings["temperature_c"])
+    assert [(wrong.quantity, wrong.value) for wrong in first.implausible] == [
+        ("temperature_c", 65535)
+    ]
+
+
+def test_what_a_recording_lacks_is_named(folder: Path) -> None:
+    lines = readings().splitlines()
+    kept = [lines[0], *(x for x in lines[1:] if ",b," not in x and not _in_gap(x))]
+    (folder / "readings.csv").write_text("\n".join(kept) + "\n", "utf-8")
+    late = f"a,{START + 86400},{START + 90000},late,,battery_soc,\n"
+    vague = f"a,{START + 60},{START + 600},noise,,,\n"
+    (folder / "labels.csv").write_text(LABELS + late + vague, "utf-8")
+    output = CliRunner().invoke(app, ["evaluate", str(folder)]).output
+    assert "No site has a reading for 29 min of 2.0 h, in 1 gap, the longest of 30 min" in output
+    assert "1 of 2 sites have no readings: b." in output
+    assert "outside of it lie 1 of 3 labels: late of a" in output
+    assert "1 of 3 labels name no codes, so that nothing can count as found: noise of a" in output
+
+
+def _in_gap(line: str) -> bool:
+    return 600 < int(line.partition(",")[0]) - START < 2400
 
 
 @pytest.mark.parametrize("name", ["fleet.yaml", "labels.csv", "readings.csv"])

@@ -199,6 +199,7 @@ def _attention(assessment: FleetAssessment, prices: PriceList | None) -> tuple[A
                 priority=site.site.priority,
                 status=site.status.name,
                 score=site.score,
+                confidence=site.readings.get("confidence_ratio"),
                 sentences=tuple(issue.sentence for issue in serious),
                 action=serious[0].action,
                 since=min(issue.since for issue in serious),

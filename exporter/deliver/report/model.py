@@ -42,6 +42,8 @@ class Attention:
     priority: str
     status: str
     score: float | None
+    confidence: float | None
+    """How sure the score is, 0 to 1; None where the site does not answer."""
     sentences: tuple[str, ...]
     action: str
     since: float

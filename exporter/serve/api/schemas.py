@@ -172,6 +172,10 @@ class SiteBody(SiteHead):
     performance_rank: Annotated[int, Field(description="1 performs best")]
     issues: list[Issue]
     outlier_scores: Annotated[dict[str, float], Field(description="Robust z by metric")]
+    odd: Annotated[
+        bool,
+        Field(description="Whether it differs a little from its peers in several ways at once"),
+    ]
     reading_ages_seconds: dict[str, float]
     up: bool | None
     outcome: str | None

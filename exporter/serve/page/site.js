@@ -132,8 +132,14 @@ function facts(found) {
     found.solar_capacity_kw ? `${figure(found.solar_capacity_kw)} kW PV` : null,
     found.off_grid ? "off-grid" : null, age, found.ways_in.length > 1 ? `read over ${found.way_in} (of ${found.ways_in.join(", ")})` : `read over ${found.way_in}`, `place ${found.attention_rank} in need of attention`,
   ];
+  if (found.odd) texts.push(`odd in several ways beside its peers: ${oddWays(found)}`);
   return el("ul", { class: "facts muted" }, texts.filter(Boolean).map((text) => el("li", {}, isolated(text))),
     found.in_maintenance ? el("li", {}, el("strong", {}, "in maintenance: no alerts")) : null);
+}
+
+// Robust z of each metric in which a site is compared.
+function oddWays(found) {
+  return Object.entries(found.outlier_scores).map(([name, z]) => `${name.replaceAll("_", " ")} ${z < 0 ? "−" : "+"}${figure(Math.abs(z), 1)}`).join(", ");
 }
 
 function scoreParts(found) {
