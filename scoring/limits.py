@@ -42,7 +42,7 @@ _OF_THE_PAST = (
         "",
         "Share of PV energy made while the sun is down; above it for information",
     ),
-    ("pv_soiling_ratio", 0.12, "", 1.0, 0.02, "", ""),
+    ("pv_soiling_ratio", 0.08, "", 1.0, 0.02, "", ""),
     ("latency_ratio", 3.0, "", 1000.0, 0.5, "", ""),
 )
 """Limits of what the recent past says; their sources stand with their rules."""

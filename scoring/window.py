@@ -94,6 +94,10 @@ LOSSES, RESOLUTION = 0.1, 0.01
 LEAST_BALANCE_HOURS = 6
 FEWEST_SCRAPES = 6
 SOILING_DAYS = 5
+AT_ONCE = 0.1
+"""Share of a loss that each half of the window must have at least; else it came at once."""
+CERTAIN_Z = 2.576
+"""Of the 99 % interval of a trend."""
 FEWEST_NEIGHBOURS = 3
 
 FIGURES: Mapping[str, str] = MappingProxyType(
@@ -115,7 +119,7 @@ FIGURES: Mapping[str, str] = MappingProxyType(
         "pv_shift_beside_h": "the same beside the neighbours, whose clouds are its own",
         "pv_shift_days_h": "the same of each day",
         "pv_night_ratio": "share of PV energy made while the sun is well below the horizon",
-        "pv_soiling_ratio": "loss of PV yield beside its neighbours since its best days",
+        "pv_soiling_ratio": "slow loss of PV yield beside its neighbours in 35 days, by its trend",
     }
 )
 """Names of the figures, and what each is."""
@@ -280,9 +284,10 @@ def shift_figures(days: FloatArray, neighbourhood: IntArray) -> dict[str, FloatA
 
 
 def _soiling(daily: BinArray, days_back: IntArray, neighbourhood: IntArray) -> FloatArray:
-    """Share of the yield lost beside the neighbours since the best days of the window.
+    """Share of the yield lost beside the neighbours over the window, by its trend.
 
-    A loss that came at once is no soiling: the middle of the window must lie between its ends.
+    A loss that came at once is no soiling: the middle of the window must lie between its ends. A
+    trend is believed whose 99 % interval leaves at least half of it.
     """
     order = np.argsort(-days_back)
     bins = daily[:, order].astype(np.float64)
@@ -293,14 +298,24 @@ def _soiling(daily: BinArray, days_back: IntArray, neighbourhood: IntArray) -> F
     relative = yields / _neighbour_median(yields, neighbourhood)
     lost = np.full(len(bins), np.nan)
     for row in np.flatnonzero((~np.isnan(relative)).sum(axis=1) >= 4 * SOILING_DAYS).tolist():
-        series = relative[row][~np.isnan(relative[row])]
-        middle = series.size // 2
-        early = float(np.median(series[:SOILING_DAYS]))
-        between = float(np.median(series[middle - SOILING_DAYS // 2 :][:SOILING_DAYS]))
-        late = float(np.median(series[-SOILING_DAYS:]))
-        slow = 0.2 * (early - late) < early - between < 0.8 * (early - late)
-        lost[row] = max(0.0, 1.0 - late / early) if slow else 0.0
+        lost[row] = _slow_loss(relative[row][~np.isnan(relative[row])])
     return lost
+
+
+def _slow_loss(series: FloatArray) -> float:
+    """Share lost from the first to the last day of a series, 0 without a slow and certain loss."""
+    middle = series.size // 2
+    early = float(np.median(series[:SOILING_DAYS]))
+    between = float(np.median(series[middle - SOILING_DAYS // 2 :][:SOILING_DAYS]))
+    late = float(np.median(series[-SOILING_DAYS:]))
+    if not AT_ONCE * (early - late) < early - between < (1.0 - AT_ONCE) * (early - late):
+        return 0.0
+    days = np.arange(series.size, dtype=np.float64)
+    slope, _, slowest = slope_interval(days, series, CERTAIN_Z)
+    clean = float(np.median(series - slope * days))
+    if not clean > 0 or slowest > slope / 2:
+        return 0.0
+    return -slope * float(days[-1]) / clean
 
 
 def _neighbour_median(values: FloatArray, neighbourhood: IntArray) -> FloatArray:

@@ -196,7 +196,7 @@ PV_SHIFTED = Rule(
 PV_SOILED = Rule(
     "pv_soiled",
     "solar",
-    "PV yield lost beside the neighbours since the best days of five weeks",
+    "PV yield lost slowly beside the neighbours in five weeks",
     "",
     0,
     (Level(INFO, 10, ABOVE, "pv_soiling_ratio"),),
@@ -204,7 +204,8 @@ PV_SOILED = Rule(
     "Look for dirt; growing shade or, in winter, snow that stays look the same.",
     as_percent=True,
     family="PV",
-    source="soiling of 0.1 to 0.3 % a day without rain (Mejia and Kleissl, Solar Energy 95, 2013)",
+    source="soiling of 0.1 to 0.3 % a day without rain (Mejia and Kleissl, Solar Energy 95, 2013); "
+    "the trend by all pairs of days (Sen, 1968)",
 )
 SCRAPES_SLOW = Rule(
     "scrapes_slow",

@@ -202,8 +202,9 @@ class SiteWindow:
         mine = self._hourly[last]
         self._hourly[last] = np.where(np.isnan(mine), other._hourly[last], mine)
         self._daily[:, :, DAILY_SUMS] += other._daily[:, :, DAILY_SUMS]
-        last = (slice(None), slice(None), slice(Daily.HOTTEST, None))
-        self._daily[last] = np.fmax(self._daily[last], other._daily[last])
+        self._daily[:, :, Daily.HOTTEST :] = np.fmax(
+            self._daily[:, :, Daily.HOTTEST :], other._daily[:, :, Daily.HOTTEST :]
+        )
         same_day = (self._solar_day == other._solar_day) | (self._solar_day < 0)
         self._profile[same_day] += other._profile[same_day]
         self._solar_day = np.maximum(self._solar_day, other._solar_day)

@@ -100,8 +100,7 @@ def calibrate(
 
 
 def _by_band(place: NDArray[np.int64], weight: FloatArray) -> FloatArray:
-    sums: FloatArray = np.bincount(place, weight, 2 * BANDS).reshape(2, BANDS)
-    return sums
+    return np.bincount(place, weight, 2 * BANDS).astype(np.float64).reshape(2, BANDS)
 
 
 def _truth(
