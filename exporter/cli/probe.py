@@ -80,10 +80,15 @@ async def _probe_one(
             raise ProbeError(str(error)) from None
     answers = [exchange for exchange in found if exchange.numbers]
     printed.print(address, style="bold", markup=False)
+    alike: dict[str, list[str]] = {}
     for exchange in found:
         if exchange not in answers:
-            what = f"  {exchange.candidate.name}: {exchange.outcome}: {exchange.detail}"
-            printed.print(what, style="dim", markup=False, highlight=False)
+            why = f"{exchange.outcome}: {exchange.detail}"
+            alike.setdefault(why, []).append(exchange.candidate.name)
+    for why, names in alike.items():
+        more = f" and {len(names) - 2} more" if len(names) > 3 else ""
+        named = ", ".join(names[:2] if more else names)
+        printed.print(f"  {named}{more}: {why}", style="dim", markup=False, highlight=False)
     for exchange in answers[1:]:
         what = f"  {exchange.candidate.name}: would give {exchange.numbers} values too"
         printed.print(what, markup=False, highlight=False)
@@ -166,7 +171,8 @@ def write_node(fleet: Path, entry: dict[str, Any], audit_log: Path | None) -> Pa
     except TakenError:
         raise ProbeError(f"a site {entry['id']} is there already; nothing is written") from None
     except FleetFileError as error:
-        raise ProbeError(str(error)) from None
+        hint = "" if fleet.exists() else "\n  Begin it with `sites:` and the line above."
+        raise ProbeError(f"{error}{hint}") from None
     except OSError as error:
         raise ProbeError(f"{nodes_path(fleet)}: cannot be written: {error.strerror}") from None
     return nodes_path(fleet)

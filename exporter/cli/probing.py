@@ -37,6 +37,7 @@ from exporter.model.snapshot import Outcome, ScrapeError, Snapshot
 
 Network = IPv4Network | IPv6Network
 TRY_SECONDS = 15.0
+SETTLED_SECONDS = 5.0
 CONNECT_SECONDS = 2.0
 _DEFAULT_PORTS = {"http": 80, "https": 443, "modbus": 502, "mqtt": 1883, "mqtts": 8883}
 _OWN_PORTS: dict[str, tuple[int, ...]] = {"venus-http": (8088,), "sunspec": (502, 1502)}
@@ -217,8 +218,7 @@ async def ask(site: Site, candidate: Candidate, context: DriverContext) -> Excha
     started = time.monotonic()
     driver = open_driver(site, DRIVERS, context)
     try:
-        async with asyncio.timeout(TRY_SECONDS):
-            snapshot = await _first(driver)
+        snapshot = await _first(driver)
     except ScrapeError as error:
         return Exchange(candidate, time.monotonic() - started, error.outcome, error.detail, None)
     except TimeoutError:
@@ -237,18 +237,36 @@ async def ask(site: Site, candidate: Candidate, context: DriverContext) -> Excha
 
 
 async def _first(driver: Driver) -> Snapshot:
-    """The first Snapshot: one that is asked for, or of what a device sent within a while."""
+    """The first Snapshot: one that is asked for, or of what a device sent within a while.
+
+    Raises
+    ------
+    ScrapeError
+        Of a device that sends, the driver's last reason why nothing came.
+    TimeoutError
+    """
     if isinstance(driver, Pollable):
-        return await driver.scrape()
+        async with asyncio.timeout(TRY_SECONDS):
+            return await driver.scrape()
     assert isinstance(driver, Subscribed)
     receiving = asyncio.create_task(driver.subscribe())
+    begun = time.monotonic()
     try:
         while True:
             await asyncio.sleep(0.5)
-            with contextlib.suppress(ScrapeError):
+            waited = time.monotonic() - begun
+            try:
                 snapshot = await driver.latest()
-                if snapshot is not None:
-                    return snapshot
+            except ScrapeError as error:
+                # What is wrong from the beginning stays so; what is only silent may begin.
+                final = error.outcome is not Outcome.TIMEOUT and waited >= SETTLED_SECONDS
+                if final or waited >= TRY_SECONDS:
+                    raise
+                continue
+            if snapshot is not None:
+                return snapshot
+            if waited >= TRY_SECONDS:
+                raise TimeoutError
     finally:
         receiving.cancel()
         await asyncio.gather(receiving, return_exceptions=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import sys
 from datetime import datetime
 from pathlib import Path
@@ -12,17 +13,24 @@ from pathlib import Path
 import pytest
 import yaml
 
+from exporter.cli import probing
+from exporter.cli.probe import ProbeError, site_of, write_node
 from exporter.cli.probing import candidates
 from exporter.config.fleet_file import load_fleet
 from exporter.drivers import DRIVERS
+from exporter.drivers.venus import mqtt_driver
+from exporter.model.snapshot import Outcome
 from simulator import Scenario, Simulator
 from simulator.devices import SiteBus
 from simulator.modbus.gx import GxUnits
 from simulator.modbus.server import ModbusServer
 from simulator.modbus.sunspec import SunSpecUnits
+from simulator.venus_mqtt import VenusDevice
 from tests.drivers.bridge import unused_url
 from tests.drivers.json_peer import JsonPeer
+from tests.drivers.mosquitto import mosquitto, needs_mosquitto
 from tests.drivers.template.replies import RECORDED
+from tests.drivers.venus.gx import publishing
 
 pytestmark = pytest.mark.slow
 
@@ -124,8 +132,29 @@ async def test_what_is_not_understood(arguments: tuple[str, ...], message: str) 
 async def test_nothing_listens() -> None:
     status, output = await fleetscope(unused_url().replace("http", "modbus"))
     assert status == 1
-    assert "modbus-tcp: refused: port" in output
+    assert re.search(r"modbus-tcp, sunspec and \d+ more: refused: port \d+", output)
     assert "nothing that a driver or template understands answers" in output
+
+
+@needs_mosquitto
+async def test_a_broker_of_several_devices_asks_for_the_portal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(probing, "SETTLED_SECONDS", 0.5)
+    monkeypatch.setattr(mqtt_driver, "DISCOVERY_SECONDS", 0.1)
+    devices = [VenusDevice(f"c0619ab0000{n}", dict) for n in (1, 2)]
+    with mosquitto(tmp_path) as broker:
+        async with publishing(broker.port, *devices), probing.context_for() as context:
+            folder = Path()
+            (found,) = await probing.probe(broker.url, context, lambda e: site_of(e, folder))
+    assert found.outcome is Outcome.MALFORMED
+    assert "several devices (c0619ab00001, c0619ab00002…); name the site's portal" in found.detail
+
+
+def test_a_fleet_file_has_to_be_begun(tmp_path: Path) -> None:
+    entry = {"id": "a", "driver": "sunspec", "api_endpoint": "modbus://192.0.2.1:502"}
+    with pytest.raises(ProbeError, match="Begin it with `sites:` and the line above"):
+        write_node(tmp_path / "fleet.yaml", entry, None)
 
 
 def test_only_the_named_address_is_asked() -> None:

@@ -89,7 +89,8 @@ def _first(by_id: Mapping[int, Sequence[Model]], number: int, point: str) -> flo
 
 def _read_controls(by_id: Mapping[int, Sequence[Model]], watts: float, into: DerReadings) -> None:
     """Permission to run, and limits of power that somebody has set."""
-    forbidden = _first(by_id, ENTER_SERVICE, "ES") == 0
+    # Some devices leave the model at zero and feed in all the same.
+    forbidden = _first(by_id, ENTER_SERVICE, "ES") == 0 and not watts > 0
     if forbidden:
         into.remarks.append("may not feed in (model 703)")
     if CONTROLS not in by_id:

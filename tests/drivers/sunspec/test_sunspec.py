@@ -254,12 +254,15 @@ async def test_a_der_that_is_held_back_says_so(
 
 
 async def test_a_der_that_may_not_feed_in(clock: Clock) -> None:
-    snapshot = await read({1: registers(COMMON, DER, (703, {"ES": 0}))}, clock)
+    still = (701, DER[1] | {"W": 0})
+    snapshot = await read({1: registers(COMMON, still, (703, {"ES": 0}))}, clock)
     assert snapshot.readings["pv_disabled"] == 1
     assert [n.detail for n in snapshot.notices] == ["inverter/1 may not feed in (model 703)"]
-    allowed = await read({1: registers(COMMON, DER, (703, {"ES": 1}))}, clock)
-    assert "pv_disabled" not in allowed.readings
-    assert allowed.notices == ()
+    # One that is allowed to, and one that leaves the model at zero and feeds in.
+    for der, allowed in ((still, 1), (DER, 0)):
+        feeds_in = await read({1: registers(COMMON, der, (703, {"ES": allowed}))}, clock)
+        assert "pv_disabled" not in feeds_in.readings
+        assert feeds_in.notices == ()
 
 
 async def test_a_hybrid_site_on_several_units(clock: Clock) -> None:
