@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 from exporter.ask.answer import Answer, CannotAnswerError, Column, Table
 from exporter.ask.builder import Builder
+from exporter.ask.query_words import times_words
 from exporter.ask.timeline import Timeline, bounds
 from exporter.history.alert_history import Alert, AlertHistory, Fired, NoAlertsError
 from exporter.history.coverage import LEAST_SHARE, percent_words
@@ -96,7 +98,7 @@ async def alerts_answer(b: Builder, alerts: AlertHistory | None) -> Answer:
     except NoAlertsError as error:
         raise CannotAnswerError(f"alerts are in Prometheus: {error}", status=503) from error
     _note(b, fired)
-    found = _chosen(b, fired.alerts)
+    found = _often_enough(b, _chosen(b, fired.alerts))
     rows = [_row(b, alert) for alert in found]
     shown = rows[: b.query.limit or MOST_ROWS]
     title = "Alerts" if b.query.period else "Alerts that fire"
@@ -105,6 +107,14 @@ async def alerts_answer(b: Builder, alerts: AlertHistory | None) -> Answer:
     return b.answer(
         _headline(b, fired, found), [table], [b.view.directory.row(site) for site in sites]
     )
+
+
+def _often_enough(b: Builder, alerts: list[Alert]) -> list[Alert]:
+    """Alerts of the sites at which so many began in the period as the query says."""
+    if b.query.times is None:
+        return alerts
+    began = Counter(alert.site for alert in alerts if not alert.known_before)
+    return [alert for alert in alerts if began[alert.site] >= b.query.times]
 
 
 def _row(b: Builder, alert: Alert) -> dict[str, Any]:
@@ -133,11 +143,13 @@ def _headline(b: Builder, fired: Fired, found: list[Alert]) -> str:
     when = b.period.words or "in the period"
     share = percent_words(fired.observed_ratio)
     if fired.observed_ratio < LEAST_SHARE:
-        seen = f"{len(found)} alerts fired" if found else "no alert fired"
+        seen = f"{len(found)} alerts fired" if found else "no alert was seen to fire"
         return (
             f"Prometheus observed {share} of the time asked. In that time {seen}; the whole is not "
             "known."
         )
+    if b.query.times is not None:
+        return _often_words(b, found, when) + _thin(fired)
     began = [alert for alert in found if not alert.known_before]
     before = len(found) - len(began)
     if b.query.events == "ended":
@@ -149,6 +161,17 @@ def _headline(b: Builder, fired: Fired, found: list[Alert]) -> str:
     if before:
         text += f"; {before} fired already when it began"
     return f"{text}." + _thin(fired)
+
+
+def _often_words(b: Builder, found: list[Alert], when: str) -> str:
+    began = Counter(alert.site for alert in found if not alert.known_before)
+    often = f"at least {times_words(b.query.times or 1)}"
+    if not began:
+        return f"At no site of {b.of_sites()} alerts fired {often}, {when}."
+    site, count = began.most_common(1)[0]
+    name = b.view.directory.titles.get(site, "the fleet")
+    text = f"At {sites_word(len(began))} of {b.of_sites()} alerts fired {often}, {when}"
+    return f"{text}; most at {name}, {times_words(count)}."
 
 
 def _thin(fired: Fired) -> str:

@@ -15,20 +15,27 @@ from exporter.ask.builder import USUAL_ROWS, Builder
 from exporter.ask.catalogue import METRICS
 from exporter.ask.current_answers import answer_now
 from exporter.ask.display_units import DISPLAY_UNITS, converted, shown_in
+from exporter.ask.energy_answers import plan_answer
 from exporter.ask.issue_costs import costs
 from exporter.ask.lookup import Directory
+from exporter.ask.outlook_answers import is_outlook, outlook_answer
 from exporter.ask.period_answers import answer_past
-from exporter.ask.query import LARGEST_LIMIT, WHAT_MEANINGS, Query, What, in_words
+from exporter.ask.portfolio_answers import portfolio_answer
+from exporter.ask.query import LARGEST_LIMIT, WHAT_MEANINGS, Query, What
+from exporter.ask.query_words import in_words
 from exporter.ask.silence_answers import silences_answer
 from exporter.ask.view import View
 from exporter.assess.assessment import FleetAssessment
 from exporter.assess.costs import PriceList
+from exporter.energy.tariff_file import TariffFile
 from exporter.history.alert_history import AlertHistory
 from exporter.history.influxql import InfluxQL
 from exporter.model.silences import Silences
 
 # Askers with different rights see different fleets.
 MOST_DIRECTORIES = 8
+_STORED_ONLY = (What.PORTFOLIO, What.PLAN)
+_ASKED_AS = {What.ENERGY: "figure of energy"}
 
 
 class Answerer:
@@ -46,6 +53,8 @@ class Answerer:
         Where alerts are; None where no Prometheus is named.
     silences : Silences, optional
         Who knows what is silenced; None where no Alertmanager is named.
+    tariffs : TariffFile, optional
+        What energy costs; None for no figures.
     """
 
     def __init__(
@@ -55,6 +64,7 @@ class Answerer:
         prices: PriceList | None = None,
         alerts: AlertHistory | None = None,
         silences: Silences | None = None,
+        tariffs: TariffFile | None = None,
     ) -> None:
         self._latest = latest
         self._stored = stored
@@ -62,6 +72,7 @@ class Answerer:
         self._directories: OrderedDict[int, Directory] = OrderedDict()
         self._alerts = alerts
         self._silences = silences
+        self._tariffs = tariffs
 
     def view(self, *, contacts: bool = False) -> View:
         """The latest Assessment, with the names of its sites."""
@@ -92,6 +103,8 @@ class Answerer:
         view = self.view(contacts=contacts)
         if query.what in (What.ALERTS, What.SILENCES):
             return await self._alerts_of(view, query)
+        if query.what in _STORED_ONLY or is_outlook(query):
+            return await self._of_what_is_stored(view, query)
         if query.times is not None and query.period is None:
             raise CannotAnswerError("how often needs a period, such as today or since Monday")
         if query.unit is not None and all(
@@ -106,13 +119,25 @@ class Answerer:
 
     async def _answered(self, view: View, query: Query) -> Answer:
         if query.period is None:
-            if query.what in (What.HISTORY, What.TIMELINE):
+            if query.what in (What.HISTORY, What.TIMELINE, What.ENERGY):
                 raise CannotAnswerError(
-                    f"a {query.what.value} needs a period, such as since Monday or 7d"
+                    f"a {_ASKED_AS.get(query.what, query.what.value)} needs a period, such as "
+                    "since Monday or 7d"
                 )
             # In a thread, since a large fleet takes some milliseconds of the poll loop.
             return await asyncio.to_thread(answer_now, view, query)
-        return await answer_past(view, query, self._stored, self._alerts)
+        return await answer_past(view, query, self._stored, self._alerts, self._tariffs)
+
+    async def _of_what_is_stored(self, view: View, query: Query) -> Answer:
+        """Of what jobs and publications have stored: forecasts, plans, the portfolio."""
+        builder = Builder(view, query)
+        if not builder.chosen:
+            raise builder.nothing_to_ask()
+        if query.what is What.PORTFOLIO:
+            return await portfolio_answer(builder, self._stored)
+        if query.what is What.PLAN:
+            return await plan_answer(builder, self._stored)
+        return await outlook_answer(builder, self._stored)
 
     async def _alerts_of(self, view: View, query: Query) -> Answer:
         builder = Builder(view, query)
@@ -198,4 +223,8 @@ EXAMPLES = {
     What.ALERTS: "which alerts are firing?",
     What.SILENCES: "is anything silenced?",
     What.FORECAST: "when is Alpha empty?",
+    What.FACTS: "over which protocol is Alpha read?",
+    What.ENERGY: "how much PV energy was lost last week?",
+    What.PORTFOLIO: "what did plants lose to communications last month?",
+    What.PLAN: "what is the plan of Alpha?",
 }

@@ -11,7 +11,8 @@ from exporter.ask import promql
 from exporter.ask.answer import Answer, CannotAnswerError, Column, Evidence, Table
 from exporter.ask.catalogue import CONDITIONS, METRICS, Metric
 from exporter.ask.display_units import unit_of
-from exporter.ask.query import Period, Query, in_words
+from exporter.ask.query import Period, Query
+from exporter.ask.query_words import in_words
 from exporter.ask.view import View, reading
 from exporter.assess.assessment import Issue
 from exporter.history.coverage import Coverage

@@ -185,6 +185,7 @@ _TABLE = (
     _AVAILABILITY,
     _of_fleet_file("capacity", "battery capacity", "kWh"),
     _of_fleet_file("stored_energy", "stored energy", "kWh"),
+    _of_fleet_file("free_capacity", "energy that the battery can still take", "kWh"),
     _of_fleet_file("pv_capacity", "PV capacity", "kW"),
 )
 

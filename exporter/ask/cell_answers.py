@@ -49,6 +49,8 @@ def cells_answer(b: Builder) -> Answer:
         rows = [line for line in rows if is_cell(line["pack"], line["cell"], wanted)]
         if not rows:
             raise CannotAnswerError(f"{name} has no cell {wanted}")
+    if b.query.comparisons:
+        return _passing(b, row, rows)
     key, sign, title = _order(b)
     rows = [line for line in rows if line[key] is not None]
     if not rows:
@@ -71,6 +73,33 @@ def cells_answer(b: Builder) -> Answer:
     if wanted is None and (b.query.metrics or b.query.order):
         head = _extreme(name, rows[0], b)
     return b.answer(head, tables, [row])
+
+
+def _passing(b: Builder, row: int, rows: list[dict[str, Any]]) -> Answer:
+    """The cells whose voltage is below, or above, what the question names."""
+    found = rows
+    for wanted in b.query.comparisons:
+        if wanted.metric not in ("cell_min", "cell_max") or wanted.operator == "=":
+            raise CannotAnswerError("single cells are compared by their voltage, above or below")
+        sign = -1.0 if wanted.operator.startswith("<") else 1.0
+        equal = wanted.operator.endswith("=")
+        found = [
+            line
+            for line in found
+            if sign * (line["voltage_v"] - wanted.value) > 0
+            or (equal and line["voltage_v"] == wanted.value)
+        ]
+    found.sort(key=lambda line: line["voltage_v"])
+    name = b.view.sites[row].title
+    limits = " and ".join(f"{c.operator} {c.value:g} V" for c in b.query.comparisons)
+    text = (
+        f"{len(found) or 'No'} of {len(rows)} cells of {name} {'are' if found else 'is'} {limits}"
+    )
+    if found:
+        text += f"; lowest {found[0]['cell']} at {found[0]['voltage_v']:.3f} V"
+    table = Table(f"Cells {limits}", _COLUMNS, b.limit(found), len(found))
+    b.show("fleetscope_cell_spread_volts")
+    return b.answer(f"{text}.", [table], [row])
 
 
 class _NoCells:

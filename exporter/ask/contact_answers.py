@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from exporter.ask.answer import Answer, Column, Table
 from exporter.ask.builder import SITE_COLUMNS, Builder
+from exporter.ask.catalogue import METRICS
+from exporter.ask.ordering import ordered
 from exporter.model.text import sites_word
 
 _COLUMNS = (
@@ -25,12 +29,17 @@ def contact_answer(b: Builder) -> Answer:
     if b.query.severity:
         mask &= b.view.at_least(b.query.severity)
     rows = b.view.ranked(mask)
-    shown = b.limit(rows)
+    if b.query.metrics:
+        metric = METRICS[b.query.metrics[0]]
+        values = np.where(mask, b.view.values(metric), np.nan)
+        rows = ordered(b.view, values, metric, b.query.order or "highest")
+    shown = rows[: b.query.limit or 1] if b.query.metrics else b.limit(rows)
     lines = [_line(b, row) for row in shown]
     if not b.view.contacts:
         b.evidence.missing.append(_HIDDEN)
     table = Table("Where, and whom to call", _COLUMNS, lines, len(rows))
-    return b.answer(_headline(b, lines, len(rows)), [table], shown)
+    total = len(shown) if b.query.metrics else len(rows)
+    return b.answer(_headline(b, lines, total), [table], shown)
 
 
 def _line(b: Builder, row: int) -> dict[str, Any]:

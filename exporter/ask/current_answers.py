@@ -25,7 +25,9 @@ from exporter.ask.cell_answers import cells_answer
 from exporter.ask.comparisons import compare_sites, group_table, outliers_answer
 from exporter.ask.contact_answers import contact_answer
 from exporter.ask.duration_answers import lasting_now, lasting_words
+from exporter.ask.fact_answers import facts_answer
 from exporter.ask.forecast_answers import forecast_answer
+from exporter.ask.ordering import descending, ordered
 from exporter.ask.query import Query, What
 from exporter.ask.site_answers import explain_answer, since_answer, site_answer
 from exporter.ask.view import FloatArray, View
@@ -177,8 +179,8 @@ def _rank(b: Builder) -> Answer:
         b.evidence.missing.append(f"{metric.label} of {sites_word(unknown)}: left out")
     show = promql.metric(metric.name)
     if show:
-        descending = _descending(metric, order)
-        b.show(f"{'topk' if descending else 'bottomk'}({len(shown) or 1}, {show})")
+        largest = descending(metric, order)
+        b.show(f"{'topk' if largest else 'bottomk'}({len(shown) or 1}, {show})")
     if not rows:
         raise CannotAnswerError(f"no site has a {metric.label} now")
     best, value = b.view.sites[shown[0]].title, b.view.number(values, shown[0])
@@ -195,32 +197,6 @@ def _rank(b: Builder) -> Answer:
     )
     title = f"Sites by {metric.label}, {order} first"
     return b.answer(headline, [Table(title, columns, lines, len(rows))], shown)
-
-
-def _descending(metric: Metric, order: str) -> bool:
-    if order in ("highest", "lowest"):
-        return order == "highest"
-    if metric.worse == "":
-        raise CannotAnswerError(
-            f"{metric.label} has no better or worse; ask for the highest or the lowest"
-        )
-    return (metric.worse == "high") == (order == "worst")
-
-
-def ordered(view: View, values: FloatArray, metric: Metric, order: str) -> list[int]:
-    """Rows with a value in order; ties by priority, then by id.
-
-    Raises
-    ------
-    CannotAnswerError
-        For best or worst of a metric that has neither.
-    """
-    sign = -1.0 if _descending(metric, order) else 1.0
-    priority = {"high": 0, "medium": 1, "low": 2}
-    known = [int(row) for row in np.flatnonzero(~np.isnan(values))]
-    return sorted(
-        known, key=lambda r: (sign * values[r], priority[view.sites[r].priority], view.sites[r].id)
-    )
 
 
 def _which(b: Builder) -> Answer:
@@ -428,4 +404,5 @@ _ANSWERS: dict[What, Callable[[Builder], Answer]] = {
     What.CONTACT: contact_answer,
     What.CELLS: cells_answer,
     What.FORECAST: forecast_answer,
+    What.FACTS: facts_answer,
 }

@@ -7,10 +7,11 @@ from typing import Any
 from exporter.ask import issue_events as event_log
 from exporter.ask import promql
 from exporter.ask.answer import Answer, CannotAnswerError, Column, Table
-from exporter.ask.builder import MOSTLY, Builder, capital
+from exporter.ask.builder import MOSTLY, SITE_COLUMNS, Builder, capital
 from exporter.ask.catalogue import CONDITIONS
 from exporter.ask.issue_events import Event
-from exporter.ask.query import What, times_words
+from exporter.ask.query import Condition, What
+from exporter.ask.query_words import times_words
 from exporter.history.influxql import InfluxQL
 from exporter.model.text import duration_words, sites_word
 
@@ -39,6 +40,8 @@ async def events_answer(b: Builder, stored: InfluxQL) -> Answer:
             "counts once"
         )
     least = {"info": 1, "warning": 2, "critical": 3}[b.query.severity or "warning"]
+    if b.query.what is What.WHICH and any(c.negate for c in b.query.conditions):
+        return _never(b, found)
     if b.query.what is What.WHICH:
         found = _of_conditions(b, found)
         what = " or ".join(CONDITIONS[c.name].label for c in b.query.conditions)
@@ -91,6 +94,39 @@ async def events_answer(b: Builder, stored: InfluxQL) -> Answer:
     b.show(f"max_over_time({promql.issues(b.query.severity)}[{int(period.seconds)}s])")
     table = Table("Issues in the period", _EVENT_COLUMNS, lines, sum(map(len, by_site.values())))
     return b.answer(headline, [table], [b.view.directory.row(site) for site in shown_sites])
+
+
+def _never(b: Builder, found: list[Event]) -> Answer:
+    """Sites that did not have the conditions at any time, as far as they were observed."""
+    assert b.coverage is not None
+    if b.query.any_of or b.query.times or not all(c.negate for c in b.query.conditions):
+        raise CannotAnswerError("over a period, ask for what was or for what never was")
+    turned = tuple(Condition(c.name) for c in b.query.conditions)
+    b.query, asked = b.query.but(conditions=turned, any_of=True), b.query
+    had = {event.site for event in _of_conditions(b, found)}
+    b.query = asked
+    unseen = set(b.coverage.below(MOSTLY)) - had
+    rows = [
+        row
+        for row in b.view.ranked(b.mask)
+        if b.view.sites[row].id not in had and b.view.sites[row].id not in unseen
+    ]
+    what = " or ".join(CONDITIONS[c.name].label for c in turned)
+    when = b.period.words or "in the period"
+    some = capital(sites_word(len(rows)) if rows else "no sites")
+    text = f"{some} of {b.of_sites()} never had {what}, {when}."
+    if unseen:
+        text += f" Of {sites_word(len(unseen))} that is not known. {b.coverage.sentence()}"
+        b.evidence.missing.append(
+            f"whether {sites_word(len(unseen))} had {what}: observed for less than 95 % of the time"
+        )
+    lines = [
+        b.view.identity(row) | {"observed": 100.0 * b.coverage.of(b.view.sites[row].id)}
+        for row in rows
+    ]
+    columns = (*SITE_COLUMNS, Column("observed", "Observed", "number", "%", 1))
+    table = Table(f"Never {what}", columns, b.limit(lines), len(lines))
+    return b.answer(text, [table], b.limit(rows))
 
 
 def _of_conditions(b: Builder, found: list[Event]) -> list[Event]:

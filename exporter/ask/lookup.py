@@ -63,8 +63,31 @@ def attribute_values(site: Site, attribute: str) -> list[str]:
         return list(site.tags)
     if attribute == "location":
         return location_parts(site.location)
+    if attribute == "protocol":
+        return protocols(site)
     value = getattr(site, attribute)
     return [value] if value else []
+
+
+# A protocol on top of that of the address, and that of a driver whose address names none.
+_ABOVE = {"sunspec": "SunSpec", "vrm": "VRM", "push": "push"}
+_SCHEMES = {"http": "HTTP", "https": "HTTP", "mqtt": "MQTT", "mqtts": "MQTT", "modbus": "Modbus"}
+_USUAL = {
+    "venus-mqtt": "MQTT",
+    "template-mqtt": "MQTT",
+    "modbus-tcp": "Modbus",
+    "sunspec": "Modbus",
+}
+
+
+def protocols(site: Site) -> list[str]:
+    """What a site is read over, the best way in first; with the names of the drivers."""
+    found: list[str] = []
+    for way in site.ways:
+        scheme = way.api_endpoint.partition("://")[0].casefold()
+        below = _SCHEMES.get(scheme) or _USUAL.get(way.driver, "HTTP")
+        found += [name for name in (_ABOVE.get(way.driver), below, way.driver) if name]
+    return list(dict.fromkeys(found))
 
 
 class Directory:
@@ -83,7 +106,7 @@ class Directory:
                 self._named[name].append(site.id)
             for word in {word for name in names for word in name}:
                 self._words[word].append(site.id)
-            for attribute in ("region", "location", "battery_type", "vendor", "tag"):
+            for attribute in ("region", "location", "battery_type", "vendor", "tag", "protocol"):
                 for value in attribute_values(site, attribute):
                     known = self.filters[tokens(value)]
                     if not any(f.attribute == attribute for f in known):

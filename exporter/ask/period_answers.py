@@ -14,7 +14,9 @@ from exporter.ask.answer import Answer, CannotAnswerError, Column, Table
 from exporter.ask.builder import Builder, asked_limit, capital, figure, in_order
 from exporter.ask.catalogue import METRICS, Metric
 from exporter.ask.comparisons import members
+from exporter.ask.crossings import crossings_answer
 from exporter.ask.duration_answers import lasting_answer
+from exporter.ask.energy_answers import energy_answer
 from exporter.ask.event_answers import events_answer
 from exporter.ask.metric_history import History
 from exporter.ask.past_outliers import past_outliers
@@ -22,6 +24,7 @@ from exporter.ask.query import Comparison, Query, What
 from exporter.ask.statements import no_answer
 from exporter.ask.timeline_answer import timeline_answer
 from exporter.ask.view import View
+from exporter.energy.tariff_file import TariffFile
 from exporter.history.alert_history import AlertHistory
 from exporter.history.coverage import LEAST_SHARE, coverage
 from exporter.history.influxql import InfluxQL, NoAnswerError
@@ -32,12 +35,16 @@ _WITH_COURSE = (What.HISTORY, What.VALUE, What.COMPARE, What.SITE)
 _OF_GROUPS = (What.VALUE, What.COMPARE, What.HISTORY)
 _NOW_ONLY = (
     *(What.EXPLAIN, What.SINCE, What.HELP, What.CONTACT, What.CELLS),
-    What.FORECAST,
+    *(What.FORECAST, What.FACTS),
 )
 
 
 async def answer_past(
-    view: View, query: Query, stored: InfluxQL | None, alerts: AlertHistory | None = None
+    view: View,
+    query: Query,
+    stored: InfluxQL | None,
+    alerts: AlertHistory | None = None,
+    tariffs: TariffFile | None = None,
 ) -> Answer:
     """Answer a query that has a period.
 
@@ -54,25 +61,35 @@ async def answer_past(
             "the past is not known: no InfluxDB is configured (FLEETSCOPE_INFLUXDB_URL)", status=503
         )
     await _observe(b, stored)
-    if query.what is What.OUTLIERS:
-        return await past_outliers(b, stored, _active(view))
-    if query.what is What.TIMELINE:
-        return await timeline_answer(b, stored, alerts)
-    if query.what is What.WHICH and query.lasting is not None:
-        return await lasting_answer(b, stored)
+    special = {
+        What.ENERGY: lambda: energy_answer(b, stored, tariffs),
+        What.OUTLIERS: lambda: past_outliers(b, stored, _active(view)),
+        What.TIMELINE: lambda: timeline_answer(b, stored, alerts),
+    }.get(query.what)
+    if special is not None:
+        return await special()
     if query.group_by and query.what in _OF_GROUPS:
         return await _history_of_groups(b, stored)
     if query.group_by:
         raise CannotAnswerError("of groups only metrics are known over a period; name one")
-    if query.what in (What.ATTENTION, What.STATUS) or (
-        query.what is What.WHICH and query.conditions and not query.comparisons
-    ):
-        return await events_answer(b, stored)
     if query.what is What.WHICH:
-        return await _which(b, stored)
-    if query.what is What.SITE and not query.metrics:
-        return await _site(b, stored)
-    return await _history(b, stored)
+        return await _which_sites(b, stored)
+    if query.what in (What.ATTENTION, What.STATUS):
+        return await events_answer(b, stored)
+    by_score = query.what is What.SITE and not query.metrics
+    return await (_site if by_score else _history)(b, stored)
+
+
+async def _which_sites(b: Builder, stored: InfluxQL) -> Answer:
+    """Sites of which conditions held: so long, so often, or at any time of the period."""
+    query = b.query
+    if query.lasting is not None:
+        return await lasting_answer(b, stored)
+    if query.conditions and not query.comparisons:
+        return await events_answer(b, stored)
+    if query.times is not None:
+        return await crossings_answer(b, stored, _active(b.view))
+    return await _which(b, stored)
 
 
 def _refuse_now_only(query: Query) -> None:
@@ -81,9 +98,12 @@ def _refuse_now_only(query: Query) -> None:
             f"{query.what.value} is answered for now only; ask it without a period, or ask for the "
             "history of a metric"
         )
-    counted = query.what is What.WHICH and query.conditions and not query.comparisons
+    counted = query.what is What.WHICH and bool(query.conditions) != bool(query.comparisons)
     if query.times is not None and (query.lasting is not None or not counted):
-        raise CannotAnswerError("how often is known of issues only; name one, such as offline")
+        raise CannotAnswerError(
+            "how often is known of issues, or of one limit of a metric; name one, such as offline "
+            "or SOC below 20 %"
+        )
 
 
 async def _observe(b: Builder, stored: InfluxQL) -> None:

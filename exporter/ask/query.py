@@ -13,9 +13,11 @@ from enum import StrEnum
 from typing import Any
 
 from exporter.ask.catalogue import CONDITIONS, METRICS
-from exporter.model.text import duration_words
+from exporter.ask.figures import CAUSES_OF, FIGURES
 
-ATTRIBUTES = ("region", "location", "battery_type", "vendor", "priority", "tag", "kind")
+ATTRIBUTES = (
+    *("region", "location", "battery_type", "vendor", "priority", "tag", "kind", "protocol"),
+)
 ORDERS = ("worst", "best", "highest", "lowest")
 LASTING = (">", "<", ">=", "<=")
 OPERATORS = {"<": "below", ">": "above", "<=": "at most", ">=": "at least", "=": "equal to"}
@@ -53,6 +55,10 @@ class What(StrEnum):
     ALERTS = "alerts"
     SILENCES = "silences"
     FORECAST = "forecast"
+    FACTS = "facts"
+    ENERGY = "energy"
+    PORTFOLIO = "portfolio"
+    PLAN = "plan"
     HELP = "help"
 
 
@@ -75,7 +81,12 @@ WHAT_MEANINGS = {
     "reloads",
     What.ALERTS: "alerts that fire now, or fired in a period, as Prometheus kept them",
     What.SILENCES: "what is silenced now, until when, by whom and why, as Alertmanager has it",
-    What.FORECAST: "when something is reached: an empty battery, a limit of the cells",
+    What.FORECAST: "when something is reached: an empty battery, a limit of cells or of health; "
+    "PV and consumption of the next 36 hours",
+    What.FACTS: "what the fleet file says of sites, such as over which protocol they are read",
+    What.ENERGY: "a figure of the energy account over a period, such as PV lost by cause, or cost",
+    What.PORTFOLIO: "what plants earned, lost and owe, as it was published",
+    What.PLAN: "what the battery of a site is planned to do, and why",
     What.HELP: "what can be answered",
 }
 
@@ -218,6 +229,10 @@ class Query:
         How often at least conditions must have begun to hold in the period.
     unit : str or None
         A unit in which values are shown, such as °F; None for their own.
+    figure : str or None
+        Of an energy account or the portfolio, in :data:`exporter.ask.figures.FIGURES`.
+    causes : tuple of str
+        Only what these took, of a figure that is a loss.
     """
 
     what: What
@@ -239,6 +254,8 @@ class Query:
     lasting: Lasting | None = None
     times: int | None = None
     unit: str | None = None
+    figure: str | None = None
+    causes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         for metric in self.metrics:
@@ -257,9 +274,30 @@ class Query:
             raise QueryError(f"times={self.times}; expected 1 to {MOST_TIMES}")
         if self.unit is not None and self.unit not in SHOWN_UNITS:
             raise QueryError(f"cannot show {self.unit[:20]!r}; one of {', '.join(SHOWN_UNITS)}")
+        self._check_figure()
         parts = (self.filters, self.conditions, self.comparisons, self.metrics)
         if any(len(part) > MOST_PARTS for part in parts):
             raise QueryError(f"more than {MOST_PARTS} filters, conditions or metrics of a kind")
+
+    def _check_figure(self) -> None:
+        wanted = self.what in (What.ENERGY, What.PORTFOLIO)
+        if self.figure is not None and self.figure not in FIGURES:
+            raise QueryError(
+                f"there is no figure {self.figure!r}; {_choices(self.figure, FIGURES)}"
+            )
+        if self.figure is not None and (not wanted or FIGURES[self.figure].of != self.what):
+            raise QueryError(f"{self.figure} is asked with what={FIGURES[self.figure].of}")
+        if wanted and self.figure is None:
+            known = [name for name, figure in FIGURES.items() if figure.of == self.what]
+            raise QueryError(f"what={self.what.value} needs a figure; one of {', '.join(known)}")
+        known_causes = CAUSES_OF.get(self.figure or "", {})
+        for cause in self.causes:
+            if not known_causes:
+                raise QueryError("a cause goes with the figures " + " and ".join(CAUSES_OF))
+            if cause not in known_causes:
+                raise QueryError(
+                    f"{self.figure} has no cause {cause!r}; {_choices(cause, known_causes)}"
+                )
 
     def but(self, **changes: Any) -> Query:
         """A copy with other fields."""
@@ -285,11 +323,14 @@ class Query:
             "cell",
             "times",
             "unit",
+            "figure",
         ):
             if getattr(self, name):
                 plain[name] = getattr(self, name)
         if self.metrics:
             plain["metrics"] = list(self.metrics)
+        if self.causes:
+            plain["causes"] = list(self.causes)
         if self.lasting is not None:
             plain["lasting"] = str(self.lasting)
         if self.period is not None:
@@ -374,106 +415,3 @@ def filter_from(text: str) -> Filter:
     if not match:
         raise QueryError(f"{text[:80]!r} is no filter; expected one such as region:iberia")
     return Filter(match[2].lower(), match[3].strip(), bool(match[1]))
-
-
-def moment_words(moment: datetime) -> str:
-    """A moment as a person reads it, in its own time zone."""
-    return moment.strftime("%Y-%m-%d %H:%M")
-
-
-def times_words(count: int) -> str:
-    """``twice``, ``3 times``."""
-    return {1: "once", 2: "twice"}.get(count, f"{count} times")
-
-
-_SUBJECTS = {
-    What.STATUS: "summary of the fleet",
-    What.ATTENTION: "sites that need attention",
-    What.RANK: "sites in order",
-    What.SITE: "details",
-    What.COMPARE: "comparison",
-    What.OUTLIERS: "outliers",
-    What.WHICH: "sites",
-    What.EXPLAIN: "every deduction",
-    What.SINCE: "since when",
-    What.HISTORY: "history",
-    What.VALUE: "value",
-    What.COST: "cost",
-    What.TIMELINE: "what happened",
-    What.CONTACT: "where, and whom to call",
-    What.CELLS: "single cells",
-    What.ALERTS: "alerts",
-    What.SILENCES: "what is silenced",
-    What.FORECAST: "when it is reached",
-    What.HELP: "what can be answered",
-}
-_SEVERITY_WORDS = {"critical": "with a critical issue", "warning": "with a warning or worse"}
-
-
-def in_words(query: Query, titles: dict[str, str] | None = None) -> str:
-    """The query as a person would say it, so that a misunderstanding shows.
-
-    Parameters
-    ----------
-    query : Query
-    titles : dict of site id to name, optional
-    """
-    titles = titles or {}
-    names = [titles.get(site, site) for site in query.sites]
-    metrics = [METRICS[m].label for m in query.metrics]
-    subject = _SUBJECTS[query.what]
-    parts = ["number of " + subject if query.count else subject]
-    if metrics:
-        parts.append(("of " if query.what is not What.RANK else "by ") + ", ".join(metrics))
-    if query.group_by:
-        parts.append("by " + query.group_by.replace("_", " "))
-    if names:
-        parts.append(("for " if query.what is not What.COMPARE else "of ") + ", ".join(names))
-    parts += _tests_in_words(query)
-    parts += _how_long_in_words(query)
-    parts += [
-        f"{f.attribute.replace('_', ' ')} {'not ' if f.negate else ''}{f.value}"
-        for f in query.filters
-    ]
-    if query.order:
-        parts.append(f"{query.order} first")
-    if query.severity in _SEVERITY_WORDS:
-        parts.append(_SEVERITY_WORDS[query.severity])
-    if query.limit:
-        parts.append(f"at most {query.limit}")
-    if query.period:
-        start, end = moment_words(query.period.start), moment_words(query.period.end)
-        said = f"{query.period.words}: " if query.period.words else ""
-        parts.append(f"{said}{start} to {end}")
-    if query.events:
-        parts.append(f"issues that {'began' if query.events == 'begun' else query.events}")
-    if query.cell:
-        parts.append(f"cell {query.cell}")
-    if query.unit:
-        parts.append(f"in {query.unit}")
-    if query.with_cost:
-        parts.append("and its cost")
-    return ", ".join(parts)
-
-
-def _how_long_in_words(query: Query) -> list[str]:
-    parts = []
-    if query.lasting:
-        how = (
-            OPERATORS[query.lasting.operator]
-            .replace("above", "more than")
-            .replace("below", "less than")
-        )
-        parts.append(f"for {how} {duration_words(query.lasting.seconds)}")
-    if query.times:
-        parts.append(f"at least {times_words(query.times)}")
-    return parts
-
-
-def _tests_in_words(query: Query) -> list[str]:
-    tests = [("not " if c.negate else "") + CONDITIONS[c.name].label for c in query.conditions] + [
-        f"{METRICS[c.metric].label} {OPERATORS[c.operator]} {c.value:g}"
-        + (f" {METRICS[c.metric].unit}" if METRICS[c.metric].unit else "")
-        for c in query.comparisons
-    ]
-    return [(" or " if query.any_of else " and ").join(tests)] if tests else []

@@ -46,6 +46,8 @@ PARAMETERS = {
     "lasting": "How long conditions must have held at a stretch, such as >2h or <10m",
     "times": "How often at least conditions began to hold in the period, of what=which",
     "unit": "A unit that values are shown in, such as °F or kW",
+    "figure": "Of what=energy or what=portfolio, such as pv_lost or revenue",
+    "cause": "Only what it took, of a figure that is a loss, such as curtailed or communication",
     "group_by": "An attribute whose values are compared instead of sites, such as region",
 }
 
@@ -130,7 +132,14 @@ def query_from(
         order=word("order"),
         limit=int(limit) if limit else None,
         severity=word("severity"),
-        period=period_of(one("period"), one("since"), one("until"), zone_of(one("tz")), now),
+        period=period_of(
+            one("period"),
+            one("since"),
+            one("until"),
+            zone_of(one("tz")),
+            now,
+            ahead=what == What.FORECAST,
+        ),
         count=word("count") in _TRUE,
         with_cost=word("cost") in _TRUE,
         group_by=word("group_by"),
@@ -139,14 +148,24 @@ def query_from(
         lasting=lasting_from(lasting) if (lasting := one("lasting")) else None,
         times=int(times) if times else None,
         unit=one("unit"),
+        figure=word("figure"),
+        causes=tuple(dict.fromkeys(c.strip().lower() for c in parameters.get("cause", ()))),
         **chosen,
     )
 
 
 def period_of(
-    words: str | None, since: str | None, until: str | None, zone: tzinfo, now: datetime
+    words: str | None,
+    since: str | None,
+    until: str | None,
+    zone: tzinfo,
+    now: datetime,
+    *,
+    ahead: bool = False,
 ) -> Period | None:
     """A period from words, or from its two ends; None where nothing is given.
+
+    ``ahead`` is whether words such as tomorrow may be meant.
 
     Raises
     ------
@@ -155,7 +174,7 @@ def period_of(
     if words and (since or until):
         raise QueryError("give either period, or since and until")
     if words:
-        return read_period(words, now, zone)
+        return read_period(words, now, zone, ahead=ahead)
     if until and not since:
         raise QueryError("until needs since")
     if not since:

@@ -9,7 +9,8 @@ import numpy as np
 
 from exporter.ask.answer import Answer, Column, Table
 from exporter.ask.builder import Builder
-from exporter.ask.query import Condition, moment_words
+from exporter.ask.query import Condition
+from exporter.ask.query_words import moment_words
 from exporter.model.silences import NoSilencesError, Silence, Silences
 from exporter.model.text import sites_word
 

@@ -302,6 +302,8 @@ def since_answer(b: Builder) -> Answer:
     )
     if not lines:
         return b.answer(_no_such(b), [], [b.view.directory.row(site) for site in b.query.sites])
+    if b.query.order == "highest":
+        lines.sort(key=lambda pair: -pair[1]["seconds"])
     row, first = lines[0]
     headline = (
         f"{b.view.sites[row].title}: {first['why']}, for {duration_words(first['seconds'])}"

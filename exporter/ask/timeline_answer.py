@@ -14,7 +14,7 @@ from exporter.ask.answer import Answer, CannotAnswerError, Column, Table
 from exporter.ask.builder import MOSTLY, Builder, capital
 from exporter.ask.catalogue import CONDITIONS
 from exporter.ask.planned_work import unlisted
-from exporter.ask.query import moment_words
+from exporter.ask.query_words import moment_words
 from exporter.ask.timeline import Entry, Open, Stretch, Timeline
 from exporter.history.alert_history import AlertHistory
 from exporter.history.influxql import InfluxQL

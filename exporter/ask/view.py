@@ -22,6 +22,7 @@ from scoring.status import Status
 _OF_FLEET_FILE = {
     "capacity": "capacity_kwh",
     "stored_energy": "capacity_kwh",
+    "free_capacity": "capacity_kwh",
     "pv_capacity": "solar_capacity_kw",
 }
 FloatArray = NDArray[np.float64]
@@ -60,12 +61,14 @@ class View:
         return np.full(self.count, np.nan)
 
     def _of_fleet_file(self, source: str) -> FloatArray:
-        """Capacities, NaN where the fleet file gives none, and the energy stored in batteries."""
+        """Capacities, NaN where the fleet file gives none, and what of them is used or free."""
         given = np.array(
             [getattr(site, _OF_FLEET_FILE[source]) or np.nan for site in self.sites], dtype=float
         )
         if source == "stored_energy":
             return given * self.values(METRICS["soc"]) / 100.0
+        if source == "free_capacity":
+            return given * (1.0 - self.values(METRICS["soc"]) / 100.0)
         return given
 
     def taken(self, metric: Metric, row: int) -> float:

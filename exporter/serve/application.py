@@ -176,7 +176,7 @@ def make_app(
     api.include(app, latest, stored, prices, lambda: app.state.era, seen, tariffs)
     app.include_router(site_alerts.router(latest, alertmanager))
     silences = VisibleSilences(alertmanager, seen) if alertmanager is not None else None
-    answerer = Answerer(latest, stored, prices, alerts, silences)
+    answerer = Answerer(latest, stored, prices, alerts, silences, tariffs)
     app.include_router(answers_router(answerer, model, seen))
     channel = orders or OrderChannel()
     app.include_router(plan_approval_router(latest, channel))

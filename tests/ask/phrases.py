@@ -27,9 +27,11 @@ def compact(query: Query) -> str:
         "lasting",
         "times",
         "unit",
+        "figure",
     ):
         if getattr(query, name):
             parts.append(f"{name}={getattr(query, name)}")
+    parts += [f"cause={cause}" for cause in query.causes]
     parts += [name for name in ("any_of", "count", "with_cost") if getattr(query, name)]
     if query.period:
         start, end = (f"{t:%Y-%m-%dT%H:%M}" for t in (query.period.start, query.period.end))

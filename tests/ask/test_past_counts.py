@@ -17,6 +17,8 @@ BEGUN = WALL - 7200
 # Site, and the seconds before now at which it is away: Beta twice, Gamma once.
 AWAY = {"site_beta": ((6600, 6300), (3000, 2700)), "site_gamma": ((3000, 2700),)}
 HOT = "depot_south"
+EMPTY = {"site_gamma": ((6600, 6300), (3000, 2700)), "school": ((3000, 2700),)}
+"""When the battery is at 15 %."""
 
 
 def lines() -> Iterator[str]:
@@ -27,7 +29,10 @@ def lines() -> Iterator[str]:
             spells = AWAY.get(site.id, ())
             since = next((WALL - a for a, b in spells if WALL - a <= second < WALL - b), None)
             yield f"site,site={site.id} online={float(since is None)} {stamp}"
-            yield f"battery,site={site.id},device=b temperature_c={celsius} {stamp}"
+            empty = any(WALL - a <= second < WALL - b for a, b in EMPTY.get(site.id, ()))
+            soc = 15.0 if empty else 50.0
+            battery = f"temperature_c={celsius},soc_percent={soc}"
+            yield f"battery,site={site.id},device=b {battery} {stamp}"
             if since is not None:
                 yield (
                     f"issue,site={site.id},code=site_offline active=1,severity=3,"
@@ -57,6 +62,33 @@ def test_sites_that_were_offline_twice(server: Influx) -> None:
     often = ask(server, "which sites were offline three times in the last 2 hours")
     assert often.sites == ()
     assert "at least 3 times" in often.headline
+
+
+def test_how_often_a_limit_was_passed(server: Influx) -> None:
+    one = ask(server, "how many times did the SOC of Gamma fall below 20 % in the last 2 hours")
+    assert one.headline == "Gamma had state of charge < 20 % twice, in the last 2 hours."
+    (line,) = one.tables[0].rows
+    assert line["times"] == 2
+    assert line["extreme"] == 15.0
+    assert line["first"] == pytest.approx(WALL - 6600, abs=60)
+    twice = ask(server, "which sites had an SOC below 20 % twice in the last 2 hours")
+    assert twice.sites == ("site_gamma",)
+    often = ask(server, "which sites had an SOC below 20 % three times in the last 2 hours")
+    assert often.sites == ()
+    never = ask(server, "how often did the SOC of Harbour drop below 20 % in the last 2 hours")
+    assert "not once" in never.headline
+    unseen = ask(server, "how often did the SOC of Gamma drop below 20 % yesterday")
+    assert unseen.headline.startswith("Nothing was observed")
+    assert "was not seen with" in unseen.headline
+
+
+def test_sites_that_never_were_so(server: Influx) -> None:
+    answer = ask(server, "which sites were never offline in the last 2 hours")
+    assert {"site_beta", "site_gamma", "site_epsilon"}.isdisjoint(answer.sites)
+    assert "harbour" in answer.sites
+    unseen = ask(server, "which sites were never offline yesterday")
+    assert unseen.sites == ()
+    assert "is not known" in unseen.headline
 
 
 def test_a_site_that_stood_out(server: Influx) -> None:

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta, tzinfo
 from typing import Any
 
 from exporter.ask.catalogue import CONDITIONS, METRICS
+from exporter.ask.figures import CAUSES_OF
 from exporter.ask.language.parts import (
     ENERGY,
     OPPOSITE,
@@ -16,7 +17,7 @@ from exporter.ask.language.parts import (
     Parts,
     condition_metrics,
 )
-from exporter.ask.query import Comparison, Condition, Period
+from exporter.ask.query import Comparison, Condition, Lasting, Period
 
 USUAL_HISTORY_DAYS = 7
 _LOW = {
@@ -205,6 +206,59 @@ def with_cost(parts: Parts, *_: Any) -> None:
     parts.with_cost = True
 
 
+def settle_figure(parts: Parts, *_: Any) -> None:
+    """What was lost: PV energy or revenue, by the cause or by what else is said.
+
+    Raises
+    ------
+    GrammarError
+        If it may be either, or no such cause is known of it.
+    """
+    solar = bool(parts.facts() & {"of_pv", "energy"})
+    money = "cost" in parts.intents or "revenue" in parts.figures
+    named = [figure for figure in parts.figures if figure != "loss"]
+    if "clipping" in parts.causes:
+        parts.figures, parts.causes = ["pv_clipped"], [c for c in parts.causes if c != "clipping"]
+    elif parts.causes or "loss" in parts.figures:
+        if named and named != ["revenue"]:
+            raise GrammarError("one figure at a time, please")
+        fitting = [
+            figure
+            for figure, known in CAUSES_OF.items()
+            if set(parts.causes) <= set(known)
+            and not (figure == "pv_lost" and money)
+            and not (figure == "lost" and solar)
+        ]
+        if len(fitting) != 1:
+            raise GrammarError(
+                "lost what? Say 'how much PV energy was lost to shade last week?' or 'how much "
+                "revenue was lost to outages last month?'"
+            )
+        parts.figures = fitting
+    parts.intents.discard("cost")
+    # What the figure is of is in its name.
+    parts.metrics, parts.parts = [], []
+
+
+def attribute_to_fact(parts: Parts, *_: Any) -> None:
+    """What the fleet file says under an attribute."""
+    parts.groups, parts.attribute = [parts.attribute], ""
+    parts.intents.add("facts")
+
+
+def longest_first(parts: Parts, *_: Any) -> None:
+    """Whatever lasted, the longest first."""
+    parts.lasting = parts.lasting or [Lasting(">=", 1.0)]
+    parts.orders.discard("highest")
+    parts.intents.discard("since")
+
+
+def once_at_least(parts: Parts, *_: Any) -> None:
+    """How often, where no number is given."""
+    parts.repeats = parts.repeats or [1]
+    parts.intents.discard("times")
+
+
 CHANGES: dict[str, Change] = {
     change.__name__: change
     for change in (
@@ -230,5 +284,9 @@ CHANGES: dict[str, Change] = {
         only_first,
         count,
         with_cost,
+        settle_figure,
+        attribute_to_fact,
+        longest_first,
+        once_at_least,
     )
 }

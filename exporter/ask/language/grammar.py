@@ -28,8 +28,16 @@ _FIELDS = (
     "group_by",
     "lasting",
     "times",
+    "figure",
+    "causes",
 )
-_STORED_AS = {"order": "orders", "group_by": "groups", "period": "periods", "times": "repeats"}
+_STORED_AS = {
+    "order": "orders",
+    "group_by": "groups",
+    "period": "periods",
+    "times": "repeats",
+    "figure": "figures",
+}
 
 
 class Grammar:
@@ -119,6 +127,8 @@ def _remove(what: str, parts: Parts) -> None:
         parts.conditions = [c for c in parts.conditions if c != FINE]
     elif what in ("severity", "limit"):
         setattr(parts, what, None)
+    elif what == "attribute":
+        parts.attribute = ""
     elif what in _FIELDS:
         getattr(parts, _STORED_AS.get(what, what)).clear()
     else:
@@ -155,6 +165,8 @@ def _query(rule: Rule, parts: Parts) -> Query:
         "cell": parts.cell,
         "lasting": parts.lasting[0] if parts.lasting else None,
         "times": parts.repeats[0] if parts.repeats else None,
+        "figure": parts.figures[0] if parts.figures else None,
+        "causes": tuple(parts.causes),
     }
     takes, drops = rule.takes.split(), rule.drops.split()
     kept = {name: value for name, value in given.items() if name not in drops}

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 
 from exporter.ask.catalogue import CONDITIONS, METRICS
 from exporter.ask.display_units import DISPLAY_UNITS
+from exporter.ask.figures import ENERGY as ENERGY_ACCOUNT
+from exporter.ask.figures import FIGURES
 from exporter.ask.language.rules import FORECASTS, REASONS
 from exporter.ask.query import Comparison, Condition, Filter, Lasting, Period
 
@@ -24,7 +26,8 @@ PROBLEMS = {
 PARTS = {
     "battery": "soc soh temperature voltage current battery_power cycles battery_score cell_spread "
     "cell_min cell_max charged_energy discharged_energy low_soh hot cell_imbalance low_soc "
-    "no_battery_data battery_problem device_alarm score implausible capacity stored_energy",
+    "no_battery_data battery_problem device_alarm score implausible capacity stored_energy "
+    "free_capacity",
     "grid": "grid_power grid_frequency grid_voltage grid_score imported_energy exported_energy "
     "no_grid off_frequency off_voltage unsteady_grid grid_problem",
     "solar": "pv_power pv_energy pv_performance solar_score low_pv",
@@ -48,8 +51,14 @@ STATES = {
     "exporting": ("exported_energy", "grid_power", "<"),
     "producing": ("pv_energy", "pv_power", ">"),
 }
+FORESEEN = {"pv_power", "pv_energy", "load_power", "load_energy"}
+"""What is forecast for the next hours (:mod:`exporter.ask.outlook_answers`)."""
+PV_METRICS = {"pv_power", "pv_energy", "pv_performance"}
 OPPOSITE = {">": "<=", "<": ">="}
-_COUNTED = {"cycles", "charged_energy", "discharged_energy", "capacity", "stored_energy"}
+_COUNTED = {
+    *("cycles", "charged_energy", "discharged_energy", "capacity", "stored_energy"),
+    "free_capacity",
+}
 _FILLED = (
     *("sites", "filters", "conditions", "comparisons", "tests", "metrics", "order", "severity"),
     *("period", "group", "parts", "intents", "lasting", "repeats"),
@@ -91,6 +100,8 @@ class Parts:
     units: list[str] = field(default_factory=list)
     repeats: list[int] = field(default_factory=list)
     lacking: list[str] = field(default_factory=list)
+    figures: list[str] = field(default_factory=list)
+    causes: list[str] = field(default_factory=list)
     refused: list[str] = field(default_factory=list)
     loose: str = ""
     attribute: str = ""
@@ -144,13 +155,15 @@ class Parts:
         found = self.words | self.intents | {name for name in _FILLED if getattr(self, name)}
         found |= {f"order:{order}" for order in self.orders}
         found |= {f"metric:{metric}" for metric in self.metrics}
+        found |= {f"figure:{figure}" for figure in self.figures}
+        found |= {f"cause:{cause}" for cause in self.causes}
         found |= {f"part:{part}" for part in self.parts if not self.part or part == self.part}
         found |= {name for name, holds in self._derived().items() if holds}
         return found
 
     def every_fact(self) -> set[str]:
         """Names of all facts that do not come from words."""
-        return {*_FILLED, *self._derived(), "cell_number", "by_metric", "number"}
+        return {*_FILLED, *self._derived(), "cell_number", "by_metric", "number", "ahead", "facts"}
 
     def _derived(self) -> dict[str, object]:
         metrics, conditions = set(self.metrics), self.conditions
@@ -187,6 +200,15 @@ class Parts:
             "part_named": self.part
             and set(PARTS[self.part].split()) & (metrics | names | compared),
             "lack": self.lacking,
+            "figure": self.figures or self.causes,
+            "many_figures": len(self.figures) > 1,
+            "energy_figure": any(
+                f in FIGURES and FIGURES[f].of == ENERGY_ACCOUNT for f in self.figures
+            ),
+            "foreseen": metrics & FORESEEN,
+            "limit_metric": metrics & {"cell_spread", "soh"} and "forecast" in self.intents,
+            "cell_compared": compared and compared <= {"cell_min", "cell_max"},
+            "of_pv": metrics & PV_METRICS or "solar" in self.parts,
             "state": self.states,
             "adjective": self.adjectives,
             "refuse": self.refused,
@@ -194,6 +216,7 @@ class Parts:
             "loose_number": self.loose,
             "loose_comparison": "op" in self.words and not self.comparisons,
             "loose_attribute": self.attribute,
+            "attribute:protocol": self.attribute == "protocol",
         }
 
     def named(self) -> dict[str, str]:
@@ -206,6 +229,7 @@ class Parts:
             "attribute": self.attribute.replace("_", " "),
             "part": self.part,
             "group": (self.group or "").replace("_", " "),
+            "figure": next((FIGURES[f].label for f in self.figures if f in FIGURES), "this figure"),
             "metric": next(
                 (METRICS[m].label for m in self.metrics if m not in PROBLEMS),
                 METRICS[self.metrics[0]].label if self.metrics else "",

@@ -15,38 +15,25 @@ name calls a function of :mod:`exporter.ask.language.changes`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from exporter.ask.language.account_rules import ACCOUNT_RULES
+from exporter.ask.language.rule import Rule
 from exporter.ask.query import What
 
 REASONS = {
     "age": "the age of a battery or a site is not known; ask for the lowest state of health or "
     "the most charge cycles",
-    "money": "the report (fleetscope report) says what energy costs or earns; here only repairs "
-    "have a cost",
+    "money": "prices of energy are in the tariff file; ask what energy cost over a period, such as "
+    "'energy cost last month'",
     "weather": "the weather is not known here",
-    "carbon": "emissions are not known here",
     "people": "owners, customers and installers are not known here; contacts are: 'whom do I call "
     "about Alpha?'",
     "device": "makes, versions and serial numbers of devices are not known here",
-    "contract": "contracts and warranties are not known here",
+    "contract": "contracts are not known here; whether guarantees were met is: 'guarantees last "
+    "month'",
     "prices": "the price list is the file that FLEETSCOPE_PRICES names; ask what repairs will cost",
     "imbalance": "only the imbalance of battery cells is judged",
     "limit": "each site has its limits: ask 'how is Alpha?' with --evidence, or see the fleet file",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Rule:
-    """One row; see the module."""
-
-    when: str
-    do: str = ""
-    ask: What | None = None
-    takes: str = ""
-    drops: str = ""
-    go: str = ""
-    no: str = ""
 
 
 FORECASTS = (
@@ -60,8 +47,12 @@ RULES: dict[str, tuple[Rule, ...]] = {
     # What is refused, whatever else the sentence holds.
     "refused": (
         R(
-            "future !cost !part_future",
+            "future !cost !part_future !foreseen !figure",
             no="the future is not known; only the present and the past are",
+        ),
+        R(
+            "ahead !foreseen",
+            no="of what is to come only PV and consumption are forecast, besides {forecasts}",
         ),
         R("refuse", no="{refused}"),
         R("if", no="what would be, if, is not known; only the present and the past are"),
@@ -70,7 +61,7 @@ RULES: dict[str, tuple[Rule, ...]] = {
             no="when a battery is full is not estimated; when it is empty is, by its own estimate",
         ),
         R(
-            "when !since !period !part_future",
+            "when !since !period !part_future !figure !forecast",
             no="when something was so is not kept, except as in 'since when is Alpha offline?'; "
             "else ask for the history of a metric; of what is to come only an empty battery and a "
             "cell at its limit are estimated",
@@ -79,9 +70,12 @@ RULES: dict[str, tuple[Rule, ...]] = {
             "begin|finish !since !period",
             no="what began or ended when? Name a period, such as today, or ask since when",
         ),
-        R("degree !history", no="the fastest in what? Name a metric, such as scrape duration"),
         R(
-            "first !order !attention !number !contact",
+            "degree !history !figure",
+            no="the fastest in what? Name a metric, such as scrape duration",
+        ),
+        R(
+            "first !order !attention !number !contact !figure",
             no="the first by what? Say it as in 'worst site' or 'first 5 by score'",
         ),
         R("two_periods", no="one period at a time, please"),
@@ -113,6 +107,11 @@ RULES: dict[str, tuple[Rule, ...]] = {
         R("adjective", do="adjectives_to_conditions"),
         R("lack", do="lacking_to_conditions"),
         R("two_groups", no="one grouping at a time, please"),
+        # What the sites lost: a figure of money or energy; what their health lost: a history.
+        R("figure:loss measured !cause !of_pv", do="-figure +history order=worst"),
+        R("loose_attribute contact", do="-attribute"),
+        R("loose_attribute attribute:protocol !asks", do="attribute_to_fact"),
+        R("loose_attribute sites !asks !tests", do="attribute_to_fact"),
         R(
             "loose_number|loose_comparison",
             no="it is not clear what {number} belongs to; say it as in 'SOH below 80 %' or 'top 5'",
@@ -143,8 +142,13 @@ RULES: dict[str, tuple[Rule, ...]] = {
         R("", no="it is not clear what is asked about the {part}"),
     ),
     "question": (
+        R("figure", do="settle_figure", go="figure"),
+        R("plan", go="plan"),
+        R("facts", ask=What.FACTS, takes="sites filters group_by limit"),
+        R("foreseen ahead|future|forecast", go="outlook"),
         R(
-            "forecast|future|when cond:low_soc|lasts|comp:cells !period !since !past !cost",
+            "forecast|future|when cond:low_soc|lasts|comp:cells|limit_metric !period !since !past "
+            "!cost",
             go="forecast",
         ),
         R("forecast", no="what is forecast? Known are {forecasts}"),
@@ -165,6 +169,7 @@ RULES: dict[str, tuple[Rule, ...]] = {
         ),
         # A cost is given as a total.
         R("cost", do="-mean"),
+        R("cost amount:power|energy|power_metric period", do="figure=energy_cost", go="bill"),
         R("cost amount:power|energy|power_metric", no=REASONS["money"]),
         R(
             "cost parts !tests plain !sites",
@@ -183,19 +188,27 @@ RULES: dict[str, tuple[Rule, ...]] = {
         R("contact", go="contact"),
         R("silences", go="silences"),
         R("alerts", go="alerts"),
+        R("one_site cell_compared !period", do="-limit", go="cells"),
         R("cell|cell_number", go="cells"),
         R("part:cells one_part one_site !intents !tests !metrics", go="cells"),
         # Of one site: not how many sites, but how many times.
         R("count one_site conditions period", do="-count +times"),
         R("outliers part:cells one_site", go="cells"),
+        R("happened against period", no="'what changed since yesterday?' lists what is new since"),
+        R("times comparisons period", do="once_at_least", go="which"),
         R("times|happened|recovered|begin|finish|when period", go="timeline"),
         R("why event period", go="timeline"),
+        R("duration order:highest conditions period", do="longest_first", go="which"),
         R("duration conditions period", do="-since", go="which"),
         R("since conditions period", go="timeline"),
         R("times", no="how many times in which period? Name one, such as today or this week"),
         R("recovered !metrics", do="last_day", go="timeline"),
         R("recovered", do="-recovered +history order=best"),
         R("history status period !metrics !tests !order", do="-history -status", go="timeline"),
+        R(
+            "happened against",
+            no="what is different since when? Say 'what changed since yesterday?'",
+        ),
         R("happened", do="-happened +attention"),
         R("help tests|sites|filters|metrics", no="it is not clear what help is wanted"),
         R("help", ask=What.HELP),
@@ -243,12 +256,14 @@ RULES: dict[str, tuple[Rule, ...]] = {
     "contact": (
         R("period", no="whom to call is known for now only; ask it without a period"),
         R("attention !tests", do="needing_attention"),
+        R("order:worst|order:best", do="-order"),
+        R("many_metrics", no="the contact of sites in the order of one metric at a time"),
+        R("metrics !order", no="contacts have no {metric}; ask for both by themselves"),
         R("first !tests !sites", do="needing_attention only_first"),
         R(
             "",
             ask=What.CONTACT,
-            takes=f"sites filters severity limit {TESTS}",
-            drops="order",
+            takes=f"sites filters severity limit metrics order {TESTS}",
         ),
     ),
     "cells": (
@@ -262,7 +277,7 @@ RULES: dict[str, tuple[Rule, ...]] = {
         R(
             "",
             ask=What.CELLS,
-            takes="sites limit filters metrics order",
+            takes="sites limit filters metrics order comparisons",
             drops="conditions severity",
         ),
     ),
@@ -289,10 +304,15 @@ RULES: dict[str, tuple[Rule, ...]] = {
             "compare|rank|outliers|history|why",
             no="alerts are listed; what is behind them: 'why is Alpha critical?'",
         ),
+        R("repeats !period", no="how often in which period? Name one, such as today"),
+        R(
+            "repeats !site !one_site",
+            no="how often alerts fired is counted by site: ask which sites",
+        ),
         R("count|times", do="count"),
         R("finish|recovered", do="events=ended"),
         R("begin", do="events=begun"),
-        R("", ask=What.ALERTS, takes="sites filters severity limit period", drops="order"),
+        R("", ask=What.ALERTS, takes="sites filters severity limit period times", drops="order"),
     ),
     "silences": (
         R("cost", no="a silence has no cost"),
@@ -345,7 +365,12 @@ RULES: dict[str, tuple[Rule, ...]] = {
             "metrics !conditions",
             no="since when a metric has a value is not kept; ask for its history",
         ),
-        R("", ask=What.SINCE, takes="sites filters conditions limit", drops="severity metrics"),
+        R(
+            "",
+            ask=What.SINCE,
+            takes="sites filters conditions limit order",
+            drops="severity metrics",
+        ),
     ),
     "compare": (
         R("", do="-order -severity"),
@@ -453,6 +478,7 @@ RULES: dict[str, tuple[Rule, ...]] = {
         R("", ask=What.VALUE, takes="sites filters metrics"),
     ),
     "site": (
+        R("where one_site !period", go="contact"),
         R(
             "many_sites !and !or",
             no="it is not clear what is asked about these sites together",
@@ -461,4 +487,5 @@ RULES: dict[str, tuple[Rule, ...]] = {
         R("", ask=What.SITE, takes="sites period limit", drops="filters"),
     ),
     "end": (),
+    **ACCOUNT_RULES,
 }

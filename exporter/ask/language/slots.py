@@ -43,6 +43,8 @@ _SELF = {
     "state",
     "refuse",
     "adj",
+    "figure",
+    "cause",
 }
 
 
@@ -70,6 +72,9 @@ class Sorter:
             orders=set(self._tagged.values("order")),
             refused=self._tagged.values("refuse"),
             periods=list(self._tagged.periods),
+            metrics=self._tagged.values("metric"),
+            figures=self._tagged.values("figure"),
+            causes=self._tagged.values("cause"),
             cell=numbered.value if numbered is not None else None,
         )
 
@@ -90,6 +95,8 @@ class Sorter:
         found.conditions = list(dict.fromkeys(self._conditions(negated)))
         found.lacking = self._take("lack")
         found.intents = set(self._take("intent"))
+        found.figures = list(dict.fromkeys(self._take("figure")))
+        found.causes = list(dict.fromkeys(self._take("cause")))
         found.metrics = list(dict.fromkeys(self._take("metric")))
         if self._by_metric():
             found.words.add("by_metric")
@@ -206,8 +213,8 @@ class Sorter:
             if metric is None and state is not None and unit is not None and flows:
                 found.append(self._state_comparison(place, state, number, unit))
                 continue
-            if metric is None and unit is not None and unit.value in _BY_UNIT:
-                metric = Item("metric", _BY_UNIT[unit.value], number.at)
+            if metric is None and unit is not None:
+                metric = self._metric_of_unit(unit, number, self._items[place].value)
             if metric is None:
                 raise GrammarError(
                     f"it is not clear what is {self._items[place].value} {number.number:g}; "
@@ -216,6 +223,18 @@ class Sorter:
             found.append(_comparison(metric.value, self._items[place].value, number, unit))
             used = {id(i) for i in (self._items[place], number, metric, unit) if i is not None}
             self._items = [i for i in self._items if id(i) not in used]
+
+    def _metric_of_unit(self, unit: Item, number: Item, operator: str) -> Item | None:
+        """The metric that a unit alone means; percent of a battery are its state of charge, volts
+        of a cell those of the lowest or highest one."""
+        parts = {i.value for i in self._items if i.kind == "comp"}
+        parts |= {"cells" for i in self._items if (i.kind, i.value) == ("intent", "cell")}
+        name = _BY_UNIT.get(unit.value)
+        if unit.value == "%" and "battery" in parts:
+            name = "soc"
+        elif unit.value == "V" and "cells" in parts:
+            name = "cell_min" if operator.startswith("<") else "cell_max"
+        return None if name is None else Item("metric", name, number.at)
 
     def _state_comparison(self, place: int, state: Item, number: Item, unit: Item) -> Comparison:
         """``discharging at more than 1 kW``: the power of the state, with its sign."""

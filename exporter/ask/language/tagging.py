@@ -85,7 +85,7 @@ class Tagger:
             For a period that cannot be.
         """
         parsed = sentence(text)
-        reader = PeriodReader(parsed.text, parsed.tokens, self._now, self._zone)
+        reader = PeriodReader(parsed.text, parsed.tokens, self._now, self._zone, ahead=True)
         corrected: dict[int, str] = {}
         notes = []
         covered = self._covered(parsed, reader)
@@ -140,7 +140,7 @@ class Tagger:
         tagged = Tagged(parsed.text)
         tokens = parsed.tokens
         words = [token.word for token in tokens]
-        reader = PeriodReader(parsed.text, tokens, self._now, self._zone)
+        reader = PeriodReader(parsed.text, tokens, self._now, self._zone, ahead=True)
         index = 0
         while index < len(tokens):
             quoted = next((q for q in parsed.quoted if q[0] < tokens[index].start < q[1]), None)
@@ -189,6 +189,8 @@ class Tagger:
         if period and ends[1] == longest:
             tagged.periods.append(period[0])
             tagged.items.append(Item("period", period[0].words, index))
+            if period[0].start >= self._now:
+                tagged.items.append(Item("ahead", "", index))
             return period[1]
         if meaning and ends[2] == longest:
             for concept in meaning[0]:

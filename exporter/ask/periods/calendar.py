@@ -20,10 +20,13 @@ class Calendar:
     now : datetime
         With a time zone.
     zone : tzinfo
+    ahead : bool
+        Whether a period may lie in the future.
     """
 
-    def __init__(self, now: datetime, zone: tzinfo) -> None:
+    def __init__(self, now: datetime, zone: tzinfo, *, ahead: bool = False) -> None:
         self.now = now.astimezone(zone)
+        self.ahead = ahead
         self._zone = zone
 
     def day(self, moment: datetime, days: int = 0) -> datetime:

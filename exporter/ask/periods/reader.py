@@ -85,12 +85,22 @@ class PeriodReader:
         With a time zone.
     zone : tzinfo
         The time zone that the words are meant in.
+    ahead : bool
+        Whether a period may lie in the future, as one that a forecast is asked of.
     """
 
-    def __init__(self, text: str, tokens: Sequence[Token], now: datetime, zone: tzinfo) -> None:
+    def __init__(
+        self,
+        text: str,
+        tokens: Sequence[Token],
+        now: datetime,
+        zone: tzinfo,
+        *,
+        ahead: bool = False,
+    ) -> None:
         self._text = text
         self._tokens = tokens
-        self.calendar = Calendar(now, zone)
+        self.calendar = Calendar(now, zone, ahead=ahead)
         self._words = self._lexed()
         self._place = {word.begin: n for n, word in enumerate(self._words) if word.kinds}
 
@@ -135,12 +145,14 @@ class PeriodReader:
         return None
 
     def period(self, span: Span, words: str) -> Period:
-        """A span that has been, up to now.
+        """A span that has been, up to now; one that is to come where that may be asked.
 
         Raises
         ------
         QueryError
         """
+        if self.calendar.ahead and span.start >= self.calendar.now:
+            return Period(span.start, span.end, words)
         if span.start >= self.calendar.now:
             raise FuturePeriodError(f"{span.start:%Y-%m-%d %H:%M} has not come yet; {FUTURE}")
         return Period(span.start, min(span.end, self.calendar.now), words)
@@ -269,7 +281,9 @@ class PeriodReader:
         return [(moment, place + (2 if suffix else 1))]
 
 
-def read_span(text: str, now: datetime, zone: tzinfo) -> tuple[Span, PeriodReader]:
+def read_span(
+    text: str, now: datetime, zone: tzinfo, *, ahead: bool = False
+) -> tuple[Span, PeriodReader]:
     """What a text of its own means, such as ``7d``, ``13:10`` or ``since Monday``.
 
     Raises
@@ -279,7 +293,7 @@ def read_span(text: str, now: datetime, zone: tzinfo) -> tuple[Span, PeriodReade
     """
     # The + of an offset arrives as a blank where a caller of HTTP did not encode it.
     parsed = sentence(re.sub(r"(T[\d:.]+) (\d\d:\d\d)\Z", r"\1+\2", text.strip()))
-    reader = PeriodReader(parsed.text, parsed.tokens, now, zone)
+    reader = PeriodReader(parsed.text, parsed.tokens, now, zone, ahead=ahead)
     seconds = parsed.tokens[0].number if len(parsed.tokens) == 1 else None
     if seconds is not None and _FIRST_UNIX <= seconds < 1e11:
         return rows.at(datetime.fromtimestamp(seconds, zone)), reader
@@ -291,16 +305,16 @@ def read_span(text: str, now: datetime, zone: tzinfo) -> tuple[Span, PeriodReade
     return found, reader
 
 
-def read_period(text: str, now: datetime, zone: tzinfo) -> Period:
-    """The period that a text means, up to now.
+def read_period(text: str, now: datetime, zone: tzinfo, *, ahead: bool = False) -> Period:
+    """The period that a text means, up to now; one that is to come too, with ``ahead``.
 
     Raises
     ------
     QueryError
         If it is none, with forms that are, or has not been yet.
     """
-    span, reader = read_span(text, now, zone)
-    if span.first == reader.calendar.now:
+    span, reader = read_span(text, now, zone, ahead=ahead)
+    if span.first == reader.calendar.now and not (ahead and span.last > span.first):
         raise QueryError(f"{text[:80]!r} is no period; {FORMS}")
     return reader.period(span, text.strip())
 

@@ -214,6 +214,14 @@ def _future(*_: Any) -> Span:
     raise FuturePeriodError(FUTURE)
 
 
+def _next(c: Calendar, number: float, unit: str) -> Span:
+    """The hours that follow now; nothing is forecast farther than the day after."""
+    if not c.ahead or unit not in ("minute", "hour"):
+        return _future()
+    length = timedelta(seconds=number * SECONDS[unit])
+    return _whole(c.now, (c.now.astimezone(UTC) + length).astimezone(c.now.tzinfo))
+
+
 @dataclass(frozen=True, slots=True)
 class Row:
     """An order of classes, ``?`` behind what may be missing, and what it means."""
@@ -284,10 +292,10 @@ NAMED = _rows(
     ("filler rolling number unit", _rolling),
     ("rolling unit|filler rolling unit|the last unit", lambda c, unit: _rolling(c, 1, unit)),
     ("digits unit", _rolling),
-    (
-        "tomorrow|next unit|next number unit|next weekday|next part|next weekend",
-        lambda *_: _future(),
-    ),
+    ("tomorrow", lambda c, *_: _days(c, c.day(c.today, 1)) if c.ahead else _future()),
+    ("next unit", lambda c, unit: _next(c, 1, unit)),
+    ("next number unit|in next number unit", _next),
+    ("next weekday|next part|next weekend", lambda *_: _future()),
 )
 """What has a meaning by itself."""
 

@@ -55,7 +55,7 @@ class FleetServer(MCPServer[Any]):
                 name=name,
                 title=tool.title,
                 description=tool.description,
-                input_schema=tool.schema(),
+                input_schema=tool.schema(name),
                 annotations=READ_ONLY,
             )
             for name, tool in TOOLS.items()

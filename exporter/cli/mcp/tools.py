@@ -7,6 +7,7 @@ from difflib import get_close_matches
 from typing import Any
 
 from exporter.ask.catalogue import CONDITIONS, METRICS
+from exporter.ask.figures import ENERGY, FIGURES, PORTFOLIO
 from exporter.ask.query import ATTRIBUTES, EVENTS, ORDERS
 
 
@@ -32,11 +33,16 @@ class Tool:
     fixed: dict[str, str] = field(default_factory=dict)
     path: str = "query"
 
-    def schema(self) -> dict[str, Any]:
-        """The JSON schema of the arguments."""
+    def schema(self, name: str) -> dict[str, Any]:
+        """The JSON schema of the arguments; a long list is in one tool, which others name."""
         return {
             "type": "object",
-            "properties": {name: ARGUMENTS[name].schema for name in self.arguments},
+            "properties": {
+                argument: ARGUMENTS[argument].schema
+                if LISTED_IN.get(argument, name) == name
+                else _as_in(LISTED_IN[argument], ARGUMENTS[argument].schema)
+                for argument in self.arguments
+            },
             "required": list(self.required),
             "additionalProperties": False,
         }
@@ -53,6 +59,16 @@ def _texts(description: str, most: int = 20, **more: Any) -> dict[str, Any]:
 
 def _enum(*values: str) -> dict[str, Any]:
     return {"type": "string", "enum": list(values)}
+
+
+def _figures(of: str) -> dict[str, Any]:
+    return _enum(*(name for name, figure in FIGURES.items() if figure.of == of))
+
+
+def _as_in(tool: str, schema: dict[str, Any]) -> dict[str, Any]:
+    """The schema without what another tool lists."""
+    kept = {key: value for key, value in schema.items() if key != "enum"}
+    return kept | {"description": f"As in {tool}"}
 
 
 def _flag(description: str) -> dict[str, Any]:
@@ -85,7 +101,10 @@ ARGUMENTS = {
     "time_zone": Argument(_text("Zone of the period, such as Europe/Berlin; UTC"), "tz"),
     "cell": Argument(_text("Only this cell, such as 7 or, with its pack, 3/7"), "cell"),
     "lasting": Argument(_text("Conditions held so long at a stretch, such as >2h"), "lasting"),
-    "forecast": Argument(_enum("soc", "cell_spread"), "metric"),
+    "forecast": Argument(_enum("soc", "cell_spread", "soh", "pv_energy", "load_energy"), "metric"),
+    "energy_figure": Argument(_figures(ENERGY), "figure"),
+    "portfolio_figure": Argument(_figures(PORTFOLIO), "figure"),
+    "causes": Argument(_texts("Of a loss only these causes, such as curtailed, outage"), "cause"),
     "events": Argument(_enum(*EVENTS), "events"),
     "urgent_only": Argument(_flag("Critical issues only"), "severity"),
     "with_cost": Argument(_flag("Also what it costs, by the price list"), "cost"),
@@ -96,6 +115,13 @@ ARGUMENTS = {
     "days": Argument({"type": "number", "minimum": 0.01, "maximum": 366}, "days"),
 }
 _PERIOD = ("period", "time_zone")
+LISTED_IN = {
+    "metric": "rank_sites",
+    "conditions": "find_sites",
+    "filters": "find_sites",
+    "period": "timeline",
+}
+"""The tool whose schema gives the whole list of what an argument may be."""
 
 TOOLS = {
     "fleet_status": Tool(
@@ -128,9 +154,9 @@ TOOLS = {
     ),
     "forecast": Tool(
         "Forecast",
-        "What of the future is worked out: soc, when batteries are empty by their own estimate; "
-        "cell_spread, when single cells reach their next limit.",
-        ("forecast", "sites", "filters", "limit"),
+        "soc: when batteries are empty by their own estimate; cell_spread, soh: when a limit is "
+        "reached; pv_energy, load_energy: kWh ahead, such as tomorrow.",
+        ("forecast", "sites", "filters", *_PERIOD, "limit"),
         ("forecast",),
         fixed={"what": "forecast"},
     ),
@@ -200,6 +226,27 @@ TOOLS = {
         ("metric", "sites", "filters", "group_by", *_PERIOD),
         ("metric",),
         fixed={"what": "value"},
+    ),
+    "energy_account": Tool(
+        "Energy against what was expected, and its cost",
+        "PV against the sun and what it lost by cause, shares, cost, CO2, over a period.",
+        ("energy_figure", "causes", "sites", "filters", *_PERIOD, "limit"),
+        ("energy_figure", "period"),
+        fixed={"what": "energy"},
+    ),
+    "portfolio": Tool(
+        "What plants earned, lost and owe",
+        "Published figures of plants, with formula and source.",
+        ("portfolio_figure", "causes", "sites", "filters", "order", *_PERIOD, "limit"),
+        ("portfolio_figure",),
+        fixed={"what": "portfolio"},
+    ),
+    "battery_plan": Tool(
+        "Plan of a battery",
+        "Steps of the next 36 h, each with its reason; nothing is sent by asking.",
+        ("site",),
+        ("site",),
+        fixed={"what": "plan"},
     ),
     "cost": Tool(
         "Cost",

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from typing import Any
 
+from exporter.ask.figures import CAUSES, FIGURES
 from exporter.ask.query import EVENTS, ORDERS, SEVERITIES, SHOWN_UNITS, WHAT_MEANINGS
 from exporter.ask.request import PARAMETERS
 from exporter.serve.api.problems import MEDIA_TYPE
 
 _TIME = 1_780_000_000.0
-_SEVERAL = {"site", "filter", "condition", "where", "metric"}
+_SEVERAL = {"site", "filter", "condition", "where", "metric", "cause"}
 _CLOSED = {
     "what": [what.value for what in WHAT_MEANINGS],
     "order": list(ORDERS),
     "severity": list(SEVERITIES),
     "events": list(EVENTS),
     "unit": list(SHOWN_UNITS),
+    "figure": list(FIGURES),
+    "cause": list(CAUSES),
 }
 EXAMPLE = {
     "query": {"what": "which", "conditions": ["low_soh"], "filters": ["region:yorkshire"]},
