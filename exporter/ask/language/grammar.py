@@ -8,7 +8,8 @@ from typing import Any
 
 from exporter.ask.language.changes import CHANGES
 from exporter.ask.language.parts import FINE, GrammarError, Parts
-from exporter.ask.language.rules import RULES, Rule
+from exporter.ask.language.rule import Rule
+from exporter.ask.language.rules import RULES
 from exporter.ask.language.slots import Sorter
 from exporter.ask.language.tagging import Tagged
 from exporter.ask.query import LARGEST_LIMIT, Query, What
