@@ -92,7 +92,8 @@ def _passing(b: Builder, row: int, rows: list[dict[str, Any]]) -> Answer:
     found.sort(key=lambda line: line["voltage_v"])
     name = b.view.sites[row].title
     limits = " and ".join(f"{c.operator} {c.value:g} V" for c in b.query.comparisons)
-    text = f"{len(found) or 'No'} of {len(rows)} cells of {name} {'is' if len(found) < 2 else 'are'} {limits}"
+    verb = "is" if len(found) == 1 else "are"
+    text = f"{len(found) or 'None'} of {len(rows)} cells of {name} {verb} {limits}"
     if found:
         text += f"; lowest {found[0]['cell']} at {found[0]['voltage_v']:.3f} V"
     table = Table(f"Cells {limits}", _COLUMNS, b.limit(found), len(found))
