@@ -8,7 +8,7 @@ on, NaN where nothing is known or where the power was held back. A forecast that
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +24,8 @@ MEDIAN_DAYS = 28
 LEVELS = (0.1, 0.5, 0.9)
 LEADS_HOURS = (1, 6, 24)
 """By which forecasts are kept and scored: those issued so many hours before their slot."""
+WEATHER_HOURS = (1, 6, 24, 36)
+"""By which forecasts of the weather are kept."""
 MARGIN = 0.03
 """By this share the candidate has to beat the best baseline."""
 LEAST_DAYS = 7
@@ -50,6 +52,9 @@ class Series:
         Of the site's time zone, 0 is Monday.
     quarter : int array, shape (K + HORIZON_SLOTS,)
         Quarter hour of the day in the site's time zone.
+    weather : float array, shape (len(WEATHER_HOURS), K + HORIZON_SLOTS), or None
+        For PV what forecasts of the weather allow, W, each row of those that were known so many
+        hours before the slot; NaN is unknown.
     """
 
     first: int
@@ -57,6 +62,7 @@ class Series:
     clear: FloatArray | None
     weekday: IntArray
     quarter: IntArray
+    weather: FloatArray | None = None
 
 
 Forecast = FloatArray
@@ -175,12 +181,57 @@ def _usual_index(index: FloatArray) -> FloatArray:
     return np.where(np.isnan(found), whole, found)
 
 
+def known_weather(series: Series, issue: int) -> FloatArray:
+    """What forecasts of the weather that were known at the issue allow in each slot ahead, W; NaN
+    where none was."""
+    if series.weather is None:
+        return np.full(HORIZON_SLOTS, np.nan)
+    lead = np.arange(HORIZON_SLOTS)
+    return np.asarray(series.weather[_weather_row(lead), issue + lead])
+
+
+def _weather_row(lead: IntArray) -> IntArray:
+    """Of each lead, the row of the newest forecast that is as old: one of fewer hours before the
+    slot was issued after the issue."""
+    return np.searchsorted(4 * np.array(WEATHER_HOURS), lead).astype(np.int64)
+
+
+def by_weather(series: Series, issue: int) -> Forecast:
+    """PV as a share of what the forecast of the weather allows: at that time of day as on the last
+    28 days, beside forecasts that were as old. As :func:`by_weekday` where there is none."""
+    days, ahead = _days_before(series, issue), known_weather(series, issue)
+    lead = np.arange(HORIZON_SLOTS)
+    row = _weather_row(lead)
+    top = float(np.nanmax(np.append(ahead, 0.0)))
+    wanted = MEDIAN_DAYS * DAY_SLOTS
+    found = np.full((HORIZON_SLOTS, 3), np.nan)
+    for n in np.unique(row).tolist() if series.weather is not None else ():
+        assert series.weather is not None
+        part = series.weather[n, max(0, issue - wanted) : issue]
+        past = np.concatenate((np.full(wanted - len(part), np.nan), part)).reshape(days.shape)
+        light = past > _LIGHT_SHARE * max(top, 1e-9)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            usual = _usual_index(np.where(light & np.isfinite(days), days / past, np.nan))
+        here = row == n
+        found[here] = usual[lead[here] % DAY_SLOTS] * ahead[here, None]
+    return np.where(np.isnan(ahead)[:, None], by_weekday(series, issue), np.maximum(found, 0.0))
+
+
 LOAD_BASELINES: Mapping[str, Method] = {"yesterday": yesterday, "28-day median": by_weekday}
 PV_BASELINES: Mapping[str, Method] = {
     "yesterday": yesterday,
     "28-day median": by_weekday,
     "clear-sky index": clear_sky_index,
 }
+
+
+def baselines(series: Series, quantity: str) -> Mapping[str, Method]:
+    """The simple methods for ``pv`` or ``load``; with forecasts of the weather where there are."""
+    if quantity != "pv":
+        return LOAD_BASELINES
+    if series.weather is None:
+        return PV_BASELINES
+    return {**PV_BASELINES, "weather forecast": by_weather}
 
 
 def tidy(forecast: Forecast, lowest_w: float = 0.0, highest_w: float = np.inf) -> Forecast:
@@ -276,7 +327,7 @@ def rolling(series: Series, methods: Mapping[str, Method], issues: IntArray) -> 
     for issue in issues.tolist():
         # What lies ahead is not only not to be used, it is not there.
         hidden = series.watts[:issue]
-        seen = Series(series.first, hidden, series.clear, series.weekday, series.quarter)
+        seen = replace(series, watts=hidden)
         ahead = series.watts[issue : issue + HORIZON_SLOTS]
         actual.append(np.concatenate((ahead, np.full(HORIZON_SLOTS - len(ahead), np.nan))))
         for name, method in methods.items():

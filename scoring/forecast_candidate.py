@@ -11,7 +11,7 @@ R. Koenker and G. Bassett, "Regression Quantiles", Econometrica 46(1), 1978, pp.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -26,6 +26,7 @@ from scoring.forecast import (
     Series,
     by_weekday,
     clear_sky_index,
+    known_weather,
     yesterday,
 )
 
@@ -71,7 +72,7 @@ class Candidate:
 
 
 # Watts among the features come first.
-_WATTS = 9
+_WATTS = 10
 
 
 def _units(scale_w: float) -> FloatArray:
@@ -79,11 +80,12 @@ def _units(scale_w: float) -> FloatArray:
 
 
 def features(series: Series, issue: int) -> FloatArray:
-    """What is known at an issue of each slot ahead, shape (HORIZON_SLOTS, 14).
+    """What is known at an issue of each slot ahead, shape (HORIZON_SLOTS, 15).
 
     In watts: the three quantiles of the last 28 days at that time, the last day's value, the same
     a week ago, the mean of the last hour and of the last day, the clear sky and its share of the
-    last hours of light (the two are 0 without a sun); then quarter hour, weekday, lead, whether the
+    last hours of light (the two are 0 without a sun), and what the forecast of the weather allows;
+    then quarter hour, weekday, lead, whether the
     last hour is known, and the day's place in the series' own month of light.
     """
     usual = by_weekday(series, issue)
@@ -107,6 +109,7 @@ def features(series: Series, issue: int) -> FloatArray:
             day * ones,
             clear,
             index,
+            known_weather(series, issue),
             series.quarter[at],
             series.weekday[at],
             lead,
@@ -158,9 +161,7 @@ def train(series: Series, until: int, days: int = TRAINING_DAYS) -> Candidate | 
     rng = np.random.default_rng(7)
     rows, targets = [], []
     for issue in issues.tolist():
-        hidden = Series(
-            series.first, series.watts[:issue], series.clear, series.weekday, series.quarter
-        )
+        hidden = replace(series, watts=series.watts[:issue])
         ahead = series.watts[issue : issue + HORIZON_SLOTS]
         leads = np.sort(rng.choice(HORIZON_SLOTS, LEADS_OF_AN_ISSUE, replace=False))
         leads = leads[np.isfinite(ahead[leads])]

@@ -59,7 +59,7 @@ CAUSE_LABELS: Mapping[Cause, str] = {
     Cause.BATTERY_FULL: "battery full, nothing fed in",
     Cause.SNOW: "possibly snow",
     Cause.OUTAGE: "no production in the sun",
-    Cause.INVERTER: "an inverter below the others",
+    Cause.INVERTER: "an inverter or string below the others",
     Cause.SHADE: "possibly shade",
     Cause.SOILING: "possibly dirt",
     Cause.REST: "weather and what nothing explains",

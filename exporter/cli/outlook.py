@@ -120,6 +120,12 @@ def plan(
         str | None,
         typer.Option("--withdraw", help="End the orders of a plan. Takes the reason."),
     ] = None,
+    saved: Annotated[
+        str | None,
+        typer.Option(
+            "--saved", help="What was saved over a period instead, such as yesterday or 7d."
+        ),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Plain JSON.")] = False,
     url: Annotated[
         str, typer.Option("--url", help="Where the exporter listens.", envvar="FLEETSCOPE_URL")
@@ -138,14 +144,47 @@ def plan(
                 done = client.post(url, f"plan/{verb}", {"site": known, "reason": reason})
                 _show_standing(done, as_json=as_json)
                 return
-        found = client.get(url, "plan", {"site": known}, 60)
+        if saved is not None:
+            found = client.get(url, "savings", {"site": known, "period": saved}, 120)
+        else:
+            found = client.get(url, "plan", {"site": known}, 60)
     except client.CannotAskError as error:
         typer.echo(f"fleetscope: {error}", err=True)
         raise typer.Exit(client.EXIT_CANNOT_ANSWER) from error
     if as_json:
         typer.echo(json.dumps(found, indent=2, ensure_ascii=False))
+    elif saved is not None:
+        _show_saved(found)
+    else:
+        _show_plan(found)
+
+
+def _show_saved(found: dict[str, Any]) -> None:
+    begin, end = _clock(found["since"]), _clock(found["until"])
+    typer.echo(f"{found['site']}, {begin:%d %b %H:%M} to {end:%d %b %H:%M}")
+    if found["saved"] is None:
+        typer.echo(f"Nothing can be said: {found['why']}.")
         return
-    _show_plan(found)
+    currency = found["currency"]
+    bills = [
+        f"{words} {found[name]['total']:.2f}"
+        for name, words in (
+            ("measured", "what happened cost"),
+            ("plain", "plain self-consumption would have cost"),
+            ("planned", "the plans, followed to the letter,"),
+            ("best", "a plan that knew everything"),
+        )
+        if found[name] is not None
+    ]
+    typer.echo(f"Saved {found['saved']:.2f} {currency}: {', '.join(bills)}; with wear.")
+    if found["forecast_errors"] is not None:
+        typer.echo(
+            f"Missed {found['missed']:.2f} {currency}: {found['forecast_errors']:.2f} because "
+            f"forecasts were wrong, {found['not_followed']:.2f} because the plan was not followed."
+        )
+    else:
+        typer.echo(f"Missed {found['missed']:.2f} {currency}; too few quarter hours had a plan.")
+    typer.echo(f"Observed: {100 * found['coverage']:.0f} %.")
 
 
 def _show_standing(found: dict[str, Any], *, as_json: bool) -> None:

@@ -60,14 +60,18 @@ def load_side_files(settings: Settings) -> SideFiles:
 
 
 async def send_report(
-    assessment: FleetAssessment, stored: InfluxQL, plan: ReportPlan, prices: PriceList | None
+    assessment: FleetAssessment,
+    stored: InfluxQL,
+    plan: ReportPlan,
+    prices: PriceList | None,
+    tariffs: TariffFile | None = None,
 ) -> list[str]:
     """Make the report that ends now, and send it everywhere; returns what failed, in words."""
     from exporter.deliver.report.delivery import deliver
     from exporter.deliver.report.gather import gather
 
     start = assessment.time - plan.days * 86400
-    return await deliver(await gather(assessment, stored, start, prices), plan)
+    return await deliver(await gather(assessment, stored, start, prices, tariffs), plan)
 
 
 class Deliveries:

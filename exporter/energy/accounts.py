@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import tzinfo
+from datetime import UTC, tzinfo
 
 import numpy as np
 from numpy.typing import NDArray
@@ -212,6 +212,29 @@ async def account(
     if len(sites) * (end - start) <= MOST_PV_DAYS * 86_400:
         made.pv = await read_pv_days(stored, ids, start, end)
     return made
+
+
+async def costs(
+    stored: InfluxQL,
+    sites: Sequence[Site],
+    active: Mapping[str, str],
+    start: float,
+    end: float,
+    tariffs: TariffFile,
+) -> Money | None:
+    """What energy of some sites cost and earned, as :func:`account` gives it; None without any.
+
+    Raises
+    ------
+    exporter.history.influxql.NoAnswerError
+    """
+    base = base_seconds(len(sites), end - start)
+    traded = [flow for flow in FLOWS if flow.name in ("grid_import", "grid_export")]
+    found = await read_flows(stored, [s.id for s in sites], start, end, base, active, traded)
+    prices = await read_prices(stored, tariffs.series, start, end)
+    made = Account(start, end, UTC, "year", edges("year", start, end, UTC), base)
+    _add_money(made, found, sites, tariffs, prices)
+    return made.money
 
 
 def _add_flows(made: Account, found: MeasuredFlows) -> None:

@@ -117,7 +117,7 @@ class EnergyJobs:
             return
         try:
             await self._renew(self._outlook, now)
-        except (NoAnswerError, BrokenProcessPool) as error:
+        except (NoAnswerError, BrokenProcessPool, MemoryError) as error:
             if not self._complained:
                 log.error("forecasts wait: %s", error)
             self._complained = True
@@ -134,7 +134,7 @@ class EnergyJobs:
             parts = [sites[n : n + SITES_AT_ONCE] for n in range(0, len(sites), SITES_AT_ONCE)]
             if self._forecasts:
                 for part in parts:
-                    await _put(writer, await outlook.forecasts(connection, part, now))
+                    await _put(writer, await outlook.forecasts(connection, prices, part, now))
                 await _put(writer, await outlook.neighbours(sites))
                 if self._tariffs is not None:
                     # A limit of the fleet is kept by all sites together.
@@ -144,6 +144,9 @@ class EnergyJobs:
                         await _put(writer, lines)
                         for made in plans:
                             await self.orders.take(made)
+                    for part in parts:
+                        saved = await outlook.savings(connection, prices, part, now, self._tariffs)
+                        await _put(writer, saved)
             for part in parts:
                 tasks = [self._pv_task(one) for one in part]
                 days, slots = await outlook.pv_days(connection, prices, tasks, now)
@@ -163,14 +166,18 @@ class EnergyJobs:
                 await _put(writer, [line])
 
     def _pv_task(self, one: SiteNow) -> PvTask:
-        place = self._weather.place_of(one.site) if self._weather is not None else None
-        return PvTask(one.site, one.device, place, self._tariffs)
+        return PvTask(one.site, one.device, one.place, self._tariffs)
 
     def _sites(self) -> list[SiteNow]:
         latest = self._latest()
         charge = latest.readings.get("soc_percent")
         return [
-            SiteNow(site, view.active_battery, math.nan if charge is None else float(charge[row]))
+            SiteNow(
+                site,
+                view.active_battery,
+                math.nan if charge is None else float(charge[row]),
+                self._weather.place_of(site) if self._weather is not None else None,
+            )
             for row, (site, view) in enumerate(zip(latest.fleet.sites, latest.records, strict=True))
         ]
 

@@ -17,14 +17,13 @@ from scoring.forecast import (
     DAY_SLOTS,
     HORIZON_SLOTS,
     LEADS_HOURS,
-    LOAD_BASELINES,
-    PV_BASELINES,
     SLOT_SECONDS,
     Forecast,
     Method,
     Score,
     Series,
     Trial,
+    baselines,
     enough,
     rolling,
     tidy,
@@ -85,7 +84,7 @@ def learn(series: Series, quantity: str, *, with_candidate: bool = True) -> Lear
     """
     if not enough(series):
         return None
-    methods: dict[str, Method] = dict(PV_BASELINES if quantity == "pv" else LOAD_BASELINES)
+    methods = dict(baselines(series, quantity))
     issues = trial_issues(series)
     if not issues.size:
         return None
@@ -116,7 +115,7 @@ def issue(past: SitePast, quantity: str, series: Series, learned: Learned | None
     """The forecast from the end of the past on; None where nothing is known."""
     if learned is None:
         return None
-    methods = PV_BASELINES if quantity == "pv" else LOAD_BASELINES
+    methods = baselines(series, quantity)
     method = learned.candidate if learned.candidate is not None else methods.get(learned.serves)
     if method is None:
         return None
@@ -142,13 +141,23 @@ class Forecaster:
 
     learned: dict[tuple[str, str], tuple[int, Learned | None]] = field(default_factory=dict)
 
-    def forecast(self, past: SitePast, quantity: str) -> tuple[Issued | None, list[str]]:
-        """The forecast, and lines of the scores where they are new."""
+    def forecast(
+        self, past: SitePast, quantity: str, weather: FloatArray | None = None
+    ) -> tuple[Issued | None, list[str]]:
+        """The forecast, and lines of the scores where they are new.
+
+        Parameters
+        ----------
+        past : SitePast
+        quantity : "pv" or "load"
+        weather : float array, optional
+            For PV, see :class:`scoring.forecast.Series`.
+        """
         count = len(past.watts[quantity])
         clear = None
         if quantity == "pv":
             clear = clear_sky(past.site, past.first, count + HORIZON_SLOTS)
-        series = past.series(quantity, clear)
+        series = past.series(quantity, clear, weather)
         day = (past.first + count) // DAY_SLOTS
         key = past.site.id, quantity
         known = self.learned.get(key)

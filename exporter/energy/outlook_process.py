@@ -4,18 +4,28 @@ poll loop has not."""
 from __future__ import annotations
 
 import asyncio
+import logging
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from exporter.config.fleet import Site
-from exporter.energy.forecasts import Forecaster, Issued, forecast_lines, from_neighbours
+from exporter.energy.forecasts import (
+    NEIGHBOURS,
+    Forecaster,
+    Issued,
+    forecast_lines,
+    from_neighbours,
+)
 from exporter.energy.market_prices import Prices, read_prices
 from exporter.energy.misses import miss_lines, misses_of_day
 from exporter.energy.plans import SitePlan, inputs_of, plan_lines, site_plan
-from exporter.energy.pv_job import PvJob, PvTask
+from exporter.energy.pv_expected import can_expect, read_allowed_ahead
+from exporter.energy.pv_job import PvJob, PvTask, midnight
+from exporter.energy.savings import Saving, measured_saving, saving_line
 from exporter.energy.site_past import QUANTITIES, SitePast, read_past
 from exporter.energy.tariff_file import TariffFile
 from exporter.history.influxql import InfluxQL
@@ -26,29 +36,42 @@ from scoring.forecast import DAY_SLOTS, HORIZON_SLOTS, SLOT_SECONDS
 from scoring.forecast_candidate import TRAINING_DAYS
 from scoring.plan import CLOSE_KW
 
+log = logging.getLogger(__name__)
+
 DAY = 86_400.0
+WEATHER_DAYS = 45
+"""Of forecasts of the weather: a trial of 14 days, and 28 before it."""
 AGAIN_SLOTS = 12
 """Of what is known already, the last three hours are read again: they may have been incomplete."""
 MOST_KEPT_SITES = 2000
+"""Of which the past stays in memory, 140 kB each; that of others is read anew every hour."""
+MOST_BYTES = 2 * 1024**3
+"""Of the process. A site whose training needs more has no forecast until there is room."""
 
 
 @dataclass(frozen=True, slots=True)
 class SiteNow:
-    """A site, its battery that counts, and its charge in percent (NaN is unknown)."""
+    """A site, its battery that counts, its charge in percent (NaN is unknown), and the place of its
+    weather."""
 
     site: Site
     device: str | None
     soc_percent: float
+    place: str | None = None
 
 
 @dataclass(slots=True)
 class _Memory:
-    """What the process keeps: pasts, what was learned, the newest forecasts."""
+    """What the process keeps: pasts, what was learned, the newest forecasts, and of which sites a
+    power was ever measured."""
 
     forecaster: Forecaster = field(default_factory=Forecaster)
     pasts: dict[str, SitePast] = field(default_factory=dict)
     issued: dict[tuple[str, str], Issued] = field(default_factory=dict)
+    measured: set[tuple[str, str]] = field(default_factory=set)
     pv: PvJob = field(default_factory=PvJob)
+    settled: dict[str, float] = field(default_factory=dict)
+    """The local midnight up to which the saving of a site was worked out."""
 
 
 _memory = _Memory()
@@ -61,14 +84,14 @@ class OutlookProcess:
     """
 
     def __init__(self) -> None:
-        self._process = WorkerProcess()
+        self._process = WorkerProcess(MOST_BYTES)
 
     async def forecasts(
-        self, connection: Connection, sites: Sequence[SiteNow], now: float
+        self, connection: Connection, weathers: Connection, sites: Sequence[SiteNow], now: float
     ) -> list[str]:
-        """Forecast some sites from the last full hour on, by the past of a database; returns lines
-        to store."""
-        return await self._process.run(_forecasts, connection, tuple(sites), now)
+        """Forecast some sites from the last full hour on, by the past of a database and the weather
+        of another; returns lines to store."""
+        return await self._process.run(_forecasts, connection, weathers, tuple(sites), now)
 
     async def plans(
         self, connection: Connection, sites: Sequence[SiteNow], now: float, tariffs: TariffFile
@@ -76,6 +99,17 @@ class OutlookProcess:
         """Plan for some sites by their newest forecasts and the prices of a database; returns lines
         to store, and the plans."""
         return await self._process.run(_plans, connection, tuple(sites), now, tariffs)
+
+    async def savings(
+        self,
+        connection: Connection,
+        prices: Connection,
+        sites: Sequence[SiteNow],
+        now: float,
+        tariffs: TariffFile,
+    ) -> list[str]:
+        """Once a day, what yesterday has saved at some sites; returns lines to store."""
+        return await self._process.run(_savings, connection, prices, tuple(sites), now, tariffs)
 
     async def pv_days(
         self, connection: Connection, weathers: Connection, tasks: Sequence[PvTask], now: float
@@ -93,32 +127,67 @@ class OutlookProcess:
         self._process.close()
 
 
-def _forecasts(connection: Connection, sites: Sequence[SiteNow], now: float) -> list[str]:
-    return asyncio.run(_forecast_all(connection, sites, now))
+def _forecasts(
+    connection: Connection, weathers: Connection, sites: Sequence[SiteNow], now: float
+) -> list[str]:
+    return asyncio.run(_forecast_all(connection, weathers, sites, now))
 
 
-async def _forecast_all(connection: Connection, sites: Sequence[SiteNow], now: float) -> list[str]:
-    stored = InfluxQL(connection.url, connection.database, dict(connection.headers))
+async def _forecast_all(
+    connection: Connection, weathers: Connection, sites: Sequence[SiteNow], now: float
+) -> list[str]:
+    stored, of_weather = _reader(connection), _reader(weathers)
     end = now // 3600 * 3600
     lines: list[str] = []
     try:
         for one in sites:
-            past = await _past(stored, one, end)
-            for quantity in QUANTITIES:
-                made, scores = _memory.forecaster.forecast(past, quantity)
-                lines += scores
-                if scores:
-                    # Once a day, of the day that is over.
-                    last = int(end // SLOT_SECONDS) // DAY_SLOTS * DAY_SLOTS
-                    missed = await misses_of_day(stored, past, quantity, last)
-                    lines += miss_lines(one.site.id, quantity, missed)
-                _memory.issued.pop((one.site.id, quantity), None)
-                if made is not None:
-                    _memory.issued[one.site.id, quantity] = made
-                    lines += forecast_lines(made)
+            try:
+                lines += await _forecast_site(stored, of_weather, one, end)
+            except MemoryError:
+                log.error("no forecast of %s: it needs more memory than there is", one.site.id)
+                _memory.pasts.clear()
     finally:
         await stored.close()
+        await of_weather.close()
     return lines
+
+
+async def _forecast_site(
+    stored: InfluxQL, weathers: InfluxQL, one: SiteNow, end: float
+) -> list[str]:
+    lines: list[str] = []
+    past = await _past(stored, one, end)
+    weather = await _weather_of(weathers, one, past)
+    for quantity in QUANTITIES:
+        _memory.issued.pop((one.site.id, quantity), None)
+        if np.isfinite(past.watts[quantity]).any():
+            _memory.measured.add((one.site.id, quantity))
+        made, scores = _memory.forecaster.forecast(past, quantity, weather)
+        lines += scores
+        if scores:
+            # Once a day, of the day that is over.
+            last = int(end // SLOT_SECONDS) // DAY_SLOTS * DAY_SLOTS
+            missed = await misses_of_day(stored, past, quantity, last)
+            lines += miss_lines(one.site.id, quantity, missed)
+        if made is not None:
+            _memory.issued[one.site.id, quantity] = made
+            lines += forecast_lines(made)
+    return lines
+
+
+async def _weather_of(
+    weathers: InfluxQL, one: SiteNow, past: SitePast
+) -> NDArray[np.float64] | None:
+    """What forecasts of the weather allow, as :class:`scoring.forecast.Series` takes it."""
+    if one.place is None or not can_expect(one.site):
+        return None
+    count = len(past.watts["pv"]) + HORIZON_SLOTS
+    used = min(count, WEATHER_DAYS * DAY_SLOTS + HORIZON_SLOTS)
+    first = past.first + count - used
+    found = await read_allowed_ahead(weathers, one.site, one.place, first, used)
+    if found is None:
+        return None
+    return np.pad(found, ((0, 0), (count - used, 0)), constant_values=np.nan)
 
 
 async def _past(stored: InfluxQL, one: SiteNow, end: float) -> SitePast:
@@ -154,14 +223,15 @@ def _neighbours(sites: Sequence[SiteNow]) -> list[str]:
     by_id = {one.site.id: one.site for one in sites}
     for one in sites:
         for quantity in QUANTITIES:
-            if (one.site.id, quantity) in _memory.issued:
-                continue
-            if quantity == "pv" and not one.site.solar_capacity_kw:
+            if (one.site.id, quantity) in _memory.issued or not _has(one.site, quantity):
                 continue
             others = {
                 other: (made, _size(by_id[other], quantity))
                 for (other, name), made in _memory.issued.items()
-                if name == quantity and other in by_id and made.method != "neighbours"
+                if name == quantity
+                and made.method != NEIGHBOURS
+                and other in by_id
+                and (quantity == "pv" or by_id[other].kind == one.site.kind)
             }
             near = {o: pair for o, pair in others.items() if by_id[o].region == one.site.region}
             size = _size(one.site, quantity)
@@ -170,6 +240,16 @@ def _neighbours(sites: Sequence[SiteNow]) -> list[str]:
                 _memory.issued[one.site.id, quantity] = made
                 lines += forecast_lines(made)
     return lines
+
+
+def _has(site: Site, quantity: str) -> bool:
+    """Whether neighbours teach anything of a site: its PV has a size, its load was measured.
+
+    A plant of PV alone and a grid meter have no load of their own.
+    """
+    if quantity == "pv":
+        return bool(site.solar_capacity_kw)
+    return (site.id, quantity) in _memory.measured
 
 
 def _pv_days(
@@ -186,6 +266,44 @@ def _plans(
         prices = asyncio.run(_prices(connection, tariffs, now))
     plans = plans_now(sites, tariffs, prices)
     return [line for made in plans for line in plan_lines(made)], plans
+
+
+def _savings(
+    connection: Connection,
+    prices: Connection,
+    sites: Sequence[SiteNow],
+    now: float,
+    tariffs: TariffFile,
+) -> list[str]:
+    return asyncio.run(_settle(connection, prices, sites, now, tariffs))
+
+
+async def _settle(
+    connection: Connection,
+    prices: Connection,
+    sites: Sequence[SiteNow],
+    now: float,
+    tariffs: TariffFile,
+) -> list[str]:
+    stored, priced = _reader(connection), _reader(prices)
+    lines: list[str] = []
+    try:
+        for one in sites:
+            begin, end = midnight(one.site, now, 1), midnight(one.site, now, 0)
+            if _memory.settled.get(one.site.id) == end:
+                continue
+            found = await measured_saving(stored, one.site, one.device, begin, end, tariffs, priced)
+            _memory.settled[one.site.id] = end
+            if isinstance(found, Saving):
+                lines.append(saving_line(one.site.id, begin, found, tariffs.currency))
+    finally:
+        await stored.close()
+        await priced.close()
+    return lines
+
+
+def _reader(connection: Connection) -> InfluxQL:
+    return InfluxQL(connection.url, connection.database, dict(connection.headers))
 
 
 def plans_now(
@@ -216,7 +334,7 @@ def plans_now(
 
 
 async def _prices(connection: Connection, tariffs: TariffFile, now: float) -> dict[str, Prices]:
-    stored = InfluxQL(connection.url, connection.database, dict(connection.headers))
+    stored = _reader(connection)
     try:
         return await read_prices(
             stored, tariffs.series, now - 3600, now + 2 * HORIZON_SLOTS * SLOT_SECONDS

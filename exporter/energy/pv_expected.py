@@ -9,7 +9,9 @@ from numpy.typing import NDArray
 
 from exporter.collect.pv_arrays import PvArrays
 from exporter.config.fleet import Site
-from scoring.forecast import SLOT_SECONDS
+from exporter.energy.weather import read_weather
+from exporter.history.influxql import InfluxQL
+from scoring.forecast import SLOT_SECONDS, WEATHER_HOURS
 from scoring.pv_power import (
     AIR_C,
     TEMPERATURE_COEFFICIENT,
@@ -96,3 +98,40 @@ def _known(values: FloatArray | None, usual: float, count: int) -> FloatArray:
     if values is None:
         return np.full(count, usual)
     return np.where(np.isnan(values), usual, values)
+
+
+async def read_allowed_ahead(
+    weathers: InfluxQL, site: Site, place: str, first: int, count: int
+) -> FloatArray | None:
+    """What forecasts of the weather allow a site, by how long before they were known.
+
+    Parameters
+    ----------
+    weathers : InfluxQL
+        Where weather is stored.
+    site : Site
+        That :func:`can_expect` is true of.
+    place : str
+    first, count : int
+        Slots since 1970.
+
+    Returns
+    -------
+    float array, shape (len(WEATHER_HOURS), count), or None
+        W; NaN where unknown. None where nothing is known.
+
+    Raises
+    ------
+    exporter.history.influxql.NoAnswerError
+    """
+    start, end = float(first * SLOT_SECONDS), float((first + count) * SLOT_SECONDS)
+    found = np.full((len(WEATHER_HOURS), count), np.nan)
+    clear = expected_slots(site, first, count, None)
+    for row, hours in enumerate(WEATHER_HOURS):
+        weather = await read_weather(weathers, place, start, end, hours)
+        if weather.starts.size:
+            sky = weather.sky(first, clear.elevation_deg)
+            found[row] = expected_slots(site, first, count, sky).power_w
+            # At night nothing is allowed, whatever was said.
+            found[row, clear.elevation_deg <= 0] = 0.0
+    return found if np.isfinite(found[:, clear.elevation_deg > 0]).any() else None

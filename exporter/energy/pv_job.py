@@ -83,11 +83,11 @@ class PvJob:
         self, stored: InfluxQL, weathers: InfluxQL, task: PvTask, end: float
     ) -> tuple[list[str], list[str]]:
         site = task.site
-        midnight = _midnight(site, end, 0)
-        yesterday = _midnight(site, end, 1)
+        today = midnight(site, end, 0)
+        yesterday = midnight(site, end, 1)
         kept = self.known.get(site.id)
-        fresh = kept is not None and kept[0] == site and kept[1] == midnight
-        begin = yesterday if fresh else _midnight(site, end, LEARNED_DAYS)
+        fresh = kept is not None and kept[0] == site and kept[1] == today
+        begin = yesterday if fresh else midnight(site, end, LEARNED_DAYS)
         first, last = int(begin // SLOT_SECONDS), int(end // SLOT_SECONDS)
         prices = await _prices(weathers, task.tariffs, begin, end)
         limit = kept[2].limit_w if fresh and kept is not None else float("nan")
@@ -97,7 +97,7 @@ class PvJob:
             found = days_of(past, kept[2], of_slot)
         else:
             knowledge, found = learn_pv(past, of_slot)
-            self.known[site.id] = site, midnight, knowledge
+            self.known[site.id] = site, today, knowledge
             already = await read_pv_days(stored, [site.id], begin, yesterday)
             # Weather that came late takes the place of a clear sky.
             seen = {(day["time"], bool(day["by_weather"])) for day in already.days}
@@ -116,7 +116,7 @@ class PvJob:
         return lines, slot_lines(past, yesterday)
 
 
-def _midnight(site: Site, time: float, days_before: int) -> float:
+def midnight(site: Site, time: float, days_before: int) -> float:
     """When a local day begins, on a quarter hour."""
     zone = zone_of_site(site)
     local = datetime.fromtimestamp(time - 1, UTC).astimezone(zone)

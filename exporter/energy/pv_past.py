@@ -22,7 +22,10 @@ from scoring.pv_losses import PvSlots, inferred_limit_w
 FloatArray = NDArray[np.float64]
 
 HOURS = SLOT_SECONDS / 3600
-INVERTERS = SlotReading("meter", "active_power_w", where='"meter" =~ /^pvinverter/', tag="meter")
+INVERTERS = SlotReading(
+    "meter", "active_power_w", where='"meter" =~ /^(pvinverter|pvstring)/', tag="meter"
+)
+"""PV inverters with a meter of their own, and the strings of one that tells them apart."""
 _READ = tuple(flow for flow in FLOWS if flow.name in ("pv", "grid_import", "grid_export", "load"))
 
 

@@ -12,18 +12,34 @@ from numpy.typing import NDArray
 from exporter.config.fleet import Site
 from exporter.energy.market_prices import read_prices
 from exporter.energy.measured import FLOWS, Measured, read_flows
-from exporter.energy.plans import HOURS, battery_of
+from exporter.energy.plans import HOURS, MODES, battery_of
 from exporter.energy.site_past import read_charge
+from exporter.energy.stored_outlook import read_plan
 from exporter.energy.tariff_file import TariffFile, zone_of_site
 from exporter.history.influxql import InfluxQL
+from exporter.store.line_protocol import tag, text
 from scoring.forecast import HORIZON_SLOTS, SLOT_SECONDS
-from scoring.plan import Battery, Bill, Goal, Outlook, Strategy, bill_of, run, value_of_stored
+from scoring.plan import (
+    Battery,
+    Bill,
+    Goal,
+    Mode,
+    Outlook,
+    Strategy,
+    bill_of,
+    run,
+    value_of_stored,
+)
 from scoring.planning import make_plan
 
 FloatArray = NDArray[np.float64]
 
+MEASUREMENT = "plan_result"
 LEAST_COVERAGE = 0.8
 """Below this share of observed quarter hours nothing is said of a period."""
+LEAST_PLANNED = 0.8
+"""Below this share of quarter hours with a plan nothing is said of plans."""
+_MODE_OF = {code: mode for mode, code in MODES.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +51,9 @@ class Saving:
     bill, plain, best : Bill
         What happened; plain self-consumption, and a plan that knew everything, played with the
         same load, sun and prices from the same charge on.
+    planned : Bill or None
+        The plans as they stood at the beginning of each quarter hour, followed to the letter, with
+        what came. None where less than 80 % of the quarter hours had one.
     coverage : float
         Share of quarter hours of which load, PV and grid are known, 0 to 1; the rest is in no bill.
     """
@@ -42,6 +61,7 @@ class Saving:
     bill: Bill
     plain: Bill
     best: Bill
+    planned: Bill | None
     coverage: float
 
     @property
@@ -51,8 +71,18 @@ class Saving:
 
     @property
     def missed(self) -> float:
-        """What better forecasts, and what was not carried out, would have saved as well."""
+        """What a plan that knew everything would have saved as well: the sum of the next two."""
         return self.bill.total - self.best.total
+
+    @property
+    def forecast_errors(self) -> float | None:
+        """What plans lost because their forecasts were wrong."""
+        return None if self.planned is None else self.planned.total - self.best.total
+
+    @property
+    def not_followed(self) -> float | None:
+        """What was lost because the battery did not do what was planned; below 0 it was gained."""
+        return None if self.planned is None else self.bill.total - self.planned.total
 
 
 async def measured_saving(
@@ -62,8 +92,21 @@ async def measured_saving(
     start: float,
     end: float,
     tariffs: TariffFile,
+    priced: InfluxQL | None = None,
 ) -> Saving | str:
     """What was saved over a period; or in words why that cannot be said.
+
+    Parameters
+    ----------
+    stored : InfluxQL
+    site : Site
+    device : str or None
+        The battery that counts.
+    start, end : float
+        Unix seconds; both are cut to whole quarter hours.
+    tariffs : TariffFile
+    priced : InfluxQL, optional
+        Where prices are stored, if elsewhere.
 
     Raises
     ------
@@ -83,14 +126,15 @@ async def measured_saving(
     charge = await read_charge(stored, site.id, device, first, last)
     times = SLOT_SECONDS * np.arange(first, last, dtype=np.float64)
     zone = zone_of_site(site)
-    prices = await read_prices(stored, tariffs.series, begin, until)
+    prices = await read_prices(priced or stored, tariffs.series, begin, until)
     known = {name: series.at(times) for name, series in prices.items()}
     count = last - first
     load, bought = _kw(flows, "load", count), _kw(flows, "grid_import", count)
     sold = _kw(flows, "grid_export", count)
     pv = _kw(flows, "pv", count) if "pv" in flows else np.zeros(count)
     buy, sell = named[1].grid.at(times, zone, known), named[1].feed_in.at(times, zone, known)
-    seen = np.isfinite(np.stack((load, bought, sold, pv, buy, sell))).all(axis=0)
+    known_all = np.isfinite(np.stack((load, bought, sold, pv, buy, sell)))
+    seen: NDArray[np.bool_] = np.asarray(known_all.all(axis=0))
     coverage = float(seen.mean())
     if coverage < LEAST_COVERAGE or np.isnan(charge).all():
         return f"only {100 * coverage:.0f} % of the period was observed, or the charge is unknown"
@@ -108,7 +152,46 @@ async def measured_saving(
     )
     course = run(battery, came, float(ends[0]))
     plain = bill_of(battery, came, course, float(ends[0]))
-    return Saving(bill, plain, _best(battery, came, float(ends[0])), coverage)
+    best = _best(battery, came, float(ends[0]))
+    modes, power, known_plan = await _planned(stored, site.id, first, last)
+    planned = None
+    if known_plan[seen].mean() >= LEAST_PLANNED:
+        followed = tuple(mode for mode, counts in zip(modes, seen.tolist(), strict=True) if counts)
+        course = run(battery, came, float(ends[0]), followed, power[seen])
+        planned = bill_of(battery, came, course, float(ends[0]))
+    return Saving(bill, plain, best, planned, coverage)
+
+
+async def _planned(
+    stored: InfluxQL, site: str, first: int, last: int
+) -> tuple[list[Mode], FloatArray, NDArray[np.bool_]]:
+    """Modes, set-points in kW, and where there was a plan: of each slot the newest, which was
+    issued before it began."""
+    count = last - first
+    modes, power = [Mode.AUTO] * count, np.zeros(count)
+    known = np.zeros(count, dtype=np.bool_)
+    for row in await read_plan(stored, site, first * SLOT_SECONDS, last * SLOT_SECONDS):
+        place = int(row["time"] // SLOT_SECONDS) - first
+        modes[place] = _MODE_OF[row["mode"]]
+        power[place] = row["power_w"] / 1000
+        known[place] = True
+    return modes, power, known
+
+
+def saving_line(site: str, start: float, found: Saving, currency: str) -> str:
+    """Line protocol of what a day has saved, at its beginning."""
+    figures = {
+        "saved": found.saved,
+        "possible": found.plain.total - found.best.total,
+        "forecast_errors": found.forecast_errors,
+        "not_followed": found.not_followed,
+        "coverage": found.coverage,
+    }
+    shown = ",".join(
+        f"{name}={round(value, 5)!r}" for name, value in figures.items() if value is not None
+    )
+    stamp = round(start * 1000)
+    return f"{MEASUREMENT},site={tag(site)} {shown},currency={text(currency)} {stamp}"
 
 
 def _best(battery: Battery, came: Outlook, stored: float) -> Bill:

@@ -45,12 +45,15 @@ class SitePast:
     watts: dict[str, FloatArray]
     held_back: int = 0
 
-    def series(self, quantity: str, clear: FloatArray | None) -> Series:
+    def series(
+        self, quantity: str, clear: FloatArray | None, weather: FloatArray | None = None
+    ) -> Series:
         """As forecasts take it."""
         count = len(self.watts[quantity]) + HORIZON_SLOTS
         weekday, quarter = clock_of(self.site, self.first, count)
-        sky = clear if quantity == "pv" else None
-        return Series(self.first, self.watts[quantity], sky, weekday, quarter)
+        if quantity != "pv":
+            clear = weather = None
+        return Series(self.first, self.watts[quantity], clear, weekday, quarter, weather)
 
 
 async def read_past(

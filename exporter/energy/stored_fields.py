@@ -6,7 +6,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from exporter.energy import forecasts, market_prices, misses, plan_orders, plans, pv_days, weather
+from exporter.energy import (
+    forecasts,
+    market_prices,
+    misses,
+    plan_orders,
+    plans,
+    pv_days,
+    savings,
+    weather,
+)
 from scoring.pv_losses import CAUSE_LABELS
 
 Field = tuple[str, str]
@@ -104,6 +113,21 @@ STORED: Mapping[str, Stored] = MappingProxyType(
                 "currency": ("text", "Of the tariff file"),
             },
         ),
+        savings.MEASUREMENT: Stored(
+            forecasts.KEPT_AT,
+            ("site",),
+            "One row a day of the site's time zone, stamped with its beginning, of sites with a "
+            "battery and a tariff: what the battery's course has saved with the load, sun and "
+            "prices that came.",
+            {
+                "saved": ("–", "Against plain self-consumption; below 0 it cost"),
+                "possible": ("–", "What a plan that knew everything would have saved"),
+                "forecast_errors": ("–", "Of that, lost because forecasts were wrong"),
+                "not_followed": ("–", "Of that, lost because the plan was not carried out"),
+                "coverage": ("–", "Share of quarter hours that was observed"),
+                "currency": ("text", "Of the tariff file"),
+            },
+        ),
         plan_orders.MEASUREMENT: Stored(
             forecasts.KEPT_AT,
             ("site",),
@@ -127,6 +151,14 @@ STORED: Mapping[str, Stored] = MappingProxyType(
             ("place",),
             "What the sources of the weather file say: the name of a source, and for one that is "
             "asked by place its coordinates.",
+            {"seconds": ("s", "How long it counts")}
+            | {column.name: (column.unit, column.meaning) for column in weather.COLUMNS},
+        ),
+        weather.AHEAD: Stored(
+            weather.AHEAD_KEPT_AT,
+            ("place", "lead"),
+            "What sources of weather said of times ahead, so many hours (1, 6, 24, 36) before them "
+            "at least: what forecasts of PV are made of, and scored by.",
             {"seconds": ("s", "How long it counts")}
             | {column.name: (column.unit, column.meaning) for column in weather.COLUMNS},
         ),

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from exporter.history.influxql import InfluxQL, between, quoted
 from exporter.model.levels import LEVELS
 from exporter.store.line_protocol import tag
-from scoring.forecast import SLOT_SECONDS
+from scoring.forecast import SLOT_SECONDS, WEATHER_HOURS
 from scoring.pv_power import Sky
 
 FloatArray = NDArray[np.float64]
@@ -25,6 +25,10 @@ Stamps = Literal["start", "end"]
 MEASUREMENT = "weather"
 KEPT_AT = LEVELS[2].name
 """Kept as long as the roll-up of hours, which is for ever unless the settings say otherwise."""
+AHEAD = "weather_ahead"
+AHEAD_KEPT_AT = LEVELS[1].name
+UNKNOWN = -9999.0
+"""In rows that are compared, where NaN equals nothing."""
 LONGEST_SECONDS = 10_800.0
 MOST_ROWS = 200_000
 
@@ -310,6 +314,34 @@ def _number(value: Any) -> float:
         raise WeatherError(f"holds {str(value)[:40]!r}, which is no number") from error
 
 
+def _shown(names: Sequence[str], values: Sequence[float]) -> str:
+    """Fields of a row, without what is unknown."""
+    return ",".join(
+        f"{name}={value!r}"
+        for name, value in zip(names, values, strict=True)
+        if not math.isnan(value)
+    )
+
+
+def ahead_lines(place: str, weather: Weather, now: float, hours: int) -> list[str]:
+    """Line protocol of what is said now of times ahead, by how long before them it was said.
+
+    A row of a lead was known so many hours before it begins: the lead counts from the next full
+    hour on. Rows of ``hours`` hours are written, those of the later ones until newer ones come.
+    """
+    names = ["seconds", *weather.columns]
+    table = np.column_stack([weather.seconds, *weather.columns.values()])
+    full = -(-now // 3600) * 3600
+    lines = []
+    for lead in WEATHER_HOURS:
+        begin = full + 3600 * lead
+        here = (weather.starts >= begin) & (weather.starts < begin + 3600 * hours)
+        series = f"{AHEAD},place={tag(place)},lead={lead}h"
+        for start, row in zip(weather.starts[here].tolist(), table[here].tolist(), strict=True):
+            lines.append(f"{series} {_shown(names, row)} {round(start * 1000)}")
+    return lines
+
+
 def weather_lines(place: str, weather: Weather, known: set[tuple[float, ...]]) -> list[str]:
     """Line protocol of rows that are new or changed.
 
@@ -322,24 +354,23 @@ def weather_lines(place: str, weather: Weather, known: set[tuple[float, ...]]) -
     """
     names = list(weather.columns)
     table = np.column_stack([weather.starts, weather.seconds, *weather.columns.values()])
-    rows = [tuple(row) for row in np.where(np.isnan(table), -9999.0, table).tolist()]
+    rows = [tuple(row) for row in np.where(np.isnan(table), UNKNOWN, table).tolist()]
     lines = []
     for row in rows:
         if row in known:
             continue
-        shown = ",".join(
-            f"{name}={value!r}"
-            for name, value in zip(("seconds", *names), row[1:], strict=True)
-            if value != -9999.0
-        )
+        values = [math.nan if value == UNKNOWN else value for value in row[1:]]
+        shown = _shown(("seconds", *names), values)
         lines.append(f"{MEASUREMENT},place={tag(place)} {shown} {round(row[0] * 1000)}")
     known.clear()
     known.update(rows)
     return lines
 
 
-async def read_weather(stored: InfluxQL, place: str, start: float, end: float) -> Weather:
-    """What is stored of a place.
+async def read_weather(
+    stored: InfluxQL, place: str, start: float, end: float, lead: int | None = None
+) -> Weather:
+    """What is stored of a place; with a lead what was said so many hours before.
 
     Raises
     ------
@@ -347,9 +378,12 @@ async def read_weather(stored: InfluxQL, place: str, start: float, end: float) -
     """
     names = [column.name for column in COLUMNS]
     columns = ", ".join(f'"{name}"' for name in ("seconds", *names))
+    source, of_lead = f'"{KEPT_AT}"."{MEASUREMENT}"', ""
+    if lead is not None:
+        source, of_lead = f'"{AHEAD_KEPT_AT}"."{AHEAD}"', f"AND \"lead\" = '{lead}h' "
     read = await stored.select(
-        f'SELECT {columns} FROM "{KEPT_AT}"."{MEASUREMENT}" '  # noqa: S608
-        f'WHERE "place" = {quoted(place)} AND {between(start - LONGEST_SECONDS, end)}'
+        f'SELECT {columns} FROM {source} WHERE "place" = {quoted(place)} '  # noqa: S608
+        f"{of_lead}AND {between(start - LONGEST_SECONDS, end)}"
     )
     rows = np.array(
         [[math.nan if v is None else v for v in row] for series in read for row in series.rows],

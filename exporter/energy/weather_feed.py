@@ -8,7 +8,15 @@ from collections.abc import Callable, Iterable
 
 from exporter.config.fleet import Site
 from exporter.energy.fetching import FetchError, fetched, file_stamp
-from exporter.energy.weather import KEPT_AT, Weather, WeatherError, parse_weather, weather_lines
+from exporter.energy.weather import (
+    AHEAD_KEPT_AT,
+    KEPT_AT,
+    Weather,
+    WeatherError,
+    ahead_lines,
+    parse_weather,
+    weather_lines,
+)
 from exporter.energy.weather_file import WeatherFile, address_of, source_name
 from exporter.model.http import HttpClient
 from exporter.model.workers import BlockingCalls
@@ -86,6 +94,10 @@ class WeatherFeed:
         for start in range(0, len(lines), LINES_PER_BATCH):
             part = lines[start : start + LINES_PER_BATCH]
             self._writer.put(compress(part, self._wall_clock(), KEPT_AT))
+        # Two hours at least, so that a reading that comes a little late leaves no hole.
+        hours = 1 + -(-source.refresh_minutes // 60)
+        if ahead := ahead_lines(place, weather, self._wall_clock(), hours):
+            self._writer.put(compress(ahead, self._wall_clock(), AHEAD_KEPT_AT))
         return bool(lines)
 
     def _complain(self, place: str, words: str) -> None:

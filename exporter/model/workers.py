@@ -79,10 +79,16 @@ class WorkerProcess:
     """One process at low priority, started at the first call and again if it died.
 
     It ends with its parent. Functions and arguments must be picklable.
+
+    Parameters
+    ----------
+    most_bytes : int, optional
+        Of data in its memory; what needs more raises MemoryError, or ends the process.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, most_bytes: int | None = None) -> None:
         self._pool: ProcessPoolExecutor | None = None
+        self._most_bytes = most_bytes
 
     async def run(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Call the function in the process.
@@ -94,7 +100,9 @@ class WorkerProcess:
         """
         if self._pool is None:
             context = multiprocessing.get_context("spawn")
-            self._pool = ProcessPoolExecutor(1, mp_context=context, initializer=_begin)
+            self._pool = ProcessPoolExecutor(
+                1, mp_context=context, initializer=_begin, initargs=(self._most_bytes,)
+            )
         try:
             return await asyncio.wrap_future(self._pool.submit(function, *args, **kwargs))
         except BrokenProcessPool:
@@ -112,10 +120,12 @@ class WorkerProcess:
             self._pool = None
 
 
-def _begin() -> None:
+def _begin(most_bytes: int | None) -> None:
     # Ctrl-C reaches the whole process group; the parent ends this process itself.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.nice(NICENESS)
+    if most_bytes is not None:
+        limit_data(most_bytes)
     parent = multiprocessing.parent_process()
     assert parent is not None
 

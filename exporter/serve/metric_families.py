@@ -324,6 +324,11 @@ FAMILIES: Mapping[str, Description] = MappingProxyType(
         "dispatch_writes_total": Description(
             "counter", "Writes and releases that were sent to devices since the start"
         ),
+        "energy_cache_hit_ratio": Description(
+            "gauge",
+            "Share of the energy accounts of the last 48 hours that were kept from an earlier "
+            "request, since the start; absent before the first",
+        ),
         "build_info": Description("gauge", "Version of the exporter; always 1", ("version",)),
     }
 )

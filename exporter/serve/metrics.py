@@ -341,6 +341,8 @@ def _own_metrics(numbers: ServiceNumbers) -> Iterator[Metric]:
         yield _single("cell_analysis_interval_seconds", numbers.cells_every)
     if numbers.rollups_time is not None:
         yield _single("rollup_last_success_timestamp_seconds", numbers.rollups_time)
+    if total := sum(numbers.energy_lookups.values()):
+        yield _single("energy_cache_hit_ratio", numbers.energy_lookups["hit"] / total)
     yield _single("clock_steps_total", numbers.clock_steps)
     yield _single("config_last_reload_successful", float(numbers.reload_successful))
     yield _single("config_last_reload_success_timestamp_seconds", numbers.reload_time)

@@ -17,6 +17,7 @@ from typing import Literal
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from exporter.config.settings import Settings
+from exporter.energy.recent import is_hit
 from exporter.serve.access.guard import CALLER
 from exporter.serve.access.usage import ACCOUNTS, METER, Accounts, Meter, OverLimitError
 from exporter.serve.api.problems import problem
@@ -95,12 +96,18 @@ class Pool:
     settings : Settings
     latest : callable
         The latest Publication.
+
+    Attributes
+    ----------
+    lookups : dict of "hit" or "miss" to int
+        Requests by whether what was made for an earlier one was kept.
     """
 
     def __init__(self, settings: Settings, latest: Callable[[], Publication]) -> None:
         self._settings = settings
         self._latest = latest
         self._numbers = itertools.count(1)
+        self.lookups = {"hit": 0, "miss": 0}
         self._workers: dict[Kind, _Worker] = {}
         self._starting: dict[Kind, asyncio.Lock] = {kind: asyncio.Lock() for kind in LIMITS}
         self._turns = {
@@ -147,7 +154,11 @@ class Pool:
                 if worker is None or worker.ended:
                     worker = self._workers[kind] = await _Worker.start(self._settings, kind)
             numbered = replace(message, number=next(self._numbers))
-            return await worker.ask(numbered, self._latest(), charge)
+            reply = await worker.ask(numbered, self._latest(), charge)
+        for name, value in reply.headers:
+            if name == b"cache-status" and (hit := is_hit(value.decode("latin-1"))) is not None:
+                self.lookups["hit" if hit else "miss"] += 1
+        return reply
 
     async def send_report(self) -> list[str]:
         """Make the report of the report file and send it; returns what failed, in words."""

@@ -195,7 +195,7 @@ class ServerProcess:
         return None
 
     def _numbers(self) -> ServiceNumbers:
-        numbers = self._publication().numbers
+        numbers = replace(self._publication().numbers, energy_lookups=self._pool.lookups)
         if self._server.successful is None:
             return numbers
         files = {"web_config": self._server.successful, **numbers.access_files}

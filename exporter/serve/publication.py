@@ -38,6 +38,8 @@ class ServiceNumbers:
         Sites in the fleet file, over all shards; None where that is not known.
     orders : OrderBook or None
         Open orders; None where there is no dispatcher.
+    energy_lookups : mapping of "hit" or "miss" to int
+        Of the server: energy accounts of the last 48 hours by whether one was kept.
     """
 
     lag_seconds: float
@@ -56,6 +58,7 @@ class ServiceNumbers:
     process_id: int | None = None
     all_sites: int | None = None
     orders: OrderBook | None = None
+    energy_lookups: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

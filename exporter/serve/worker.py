@@ -141,7 +141,9 @@ class Worker:
         assert plan is not None  # asked for with a report file only
         assert self._stored is not None  # checked when the file was read
         with delivering("report", plan.only_projects):
-            failed = await send_report(self._visible(), self._stored, plan, self._files.prices)
+            failed = await send_report(
+                self._visible(), self._stored, plan, self._files.prices, self._files.tariffs
+            )
         return Reply(request.number, failed=tuple(failed))
 
 

@@ -6,6 +6,7 @@ from grafana_foundation_sdk.builders import stat, statetimeline, table, timeseri
 from grafana_foundation_sdk.builders.dashboard import Dashboard
 
 from exporter.store.queue import Fate
+from grafana.boards.energy_home import kept_accounts
 from grafana.kit import look
 from grafana.kit.dashboard import collapsed, dashboard
 from grafana.kit.panels import AnyPanel, Spec, colour, lines, tiles, timeline
@@ -40,6 +41,7 @@ def build() -> Dashboard:
     ]
     collapsed(made, "Storing the points", storing)
     process: list[AnyPanel] = [_cpu(), _memory(), _judging(), _reloads(), _clock(), _scraped()]
+    process.append(kept_accounts())
     collapsed(made, "The process", process)
     return made
 

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from grafana_foundation_sdk.builders import stat, text, timeseries
+from grafana_foundation_sdk.builders import geomap, stat, text, timeseries
 from grafana_foundation_sdk.builders.dashboard import Dashboard
 
 from exporter.energy.forecasts import KEPT_AT, MEASUREMENT
@@ -15,8 +15,9 @@ from grafana.boards.site_plots import power_flows
 from grafana.kit import look
 from grafana.kit.dashboard import dashboard, page_variable, site_variable
 from grafana.kit.levels import QUARTERS, SITE, over_time
-from grafana.kit.panels import Spec, colour, lines, note, tiles
-from grafana.kit.queries import Target, influx, prom_now
+from grafana.kit.panels import Spec, colour, lines, note, tiles, world_map
+from grafana.kit.queries import ON_SITE, Target, influx, prom, prom_now, prom_table
+from grafana.kit.tables import link, organized, transform
 from scoring.pv_losses import CAUSE_LABELS, FAULTS, Cause
 
 ONE = '{site="$site"}'
@@ -24,6 +25,7 @@ ROLLED = '"rollup_15m"."site"'
 SILENT = "Nothing stored for this site in this time range"
 NO_DAYS = "No day was judged: it needs PV with place and size, and forecasts or weather switched on"
 NO_FORECAST = "No forecast: it needs FLEETSCOPE_FORECASTS and seven days of history"
+HERE = "/d/fleetscope-energy-home/?${__url_time_range}&var-site=${__data.fields.site}"
 BAND = "rgba(140, 150, 165, 0.35)"
 
 
@@ -39,6 +41,7 @@ def build() -> Dashboard:
     made.with_panel(power_flows((16, 9), QUARTERS))
     made.with_panel(_sankey_link())
     made.with_panel(_against_sun()).with_panel(_days()).with_panel(_losses())
+    made.with_panel(_map())
     return made
 
 
@@ -118,7 +121,8 @@ def _production() -> timeseries.Panel:
             ),
             influx(
                 f'SELECT mean("active_power_w_mean") FROM "{KEPT_AT}"."meter" WHERE {SITE} AND '
-                '"meter" =~ /^pvinverter/ AND $timeFilter GROUP BY time(15m), "meter" fill(null)',
+                '"meter" =~ /^(pvinverter|pvstring)/ AND $timeFilter '
+                'GROUP BY time(15m), "meter" fill(null)',
                 "$tag_meter",
                 "G",
             ),
@@ -279,3 +283,59 @@ def _sankey_link() -> text.Panel:
         '<a href="${page}/energy?since=${__from:date:seconds}'
         '&until=${__to:date:seconds}" target="_blank">of all sites</a>.</p>',
     )
+
+
+def _map() -> geomap.Panel:
+    placed = (
+        f"max by (site, name, latitude, longitude) (fleetscope_pv_power_watts * {ON_SITE} "
+        "group_left (name, latitude, longitude) "
+        'fleetscope_site_info{latitude!="",longitude!=""})'
+    )
+    numeric = [
+        {"targetField": name, "destinationType": "number"} for name in ("latitude", "longitude")
+    ]
+    spec = Spec(
+        title="All sites by output",
+        description="What the PV of each site with a place in the fleet file gives now. Click on "
+        "one to open it here. Fleet · Triage has the map by status.",
+        size=(24, 12),
+        unit=look.UNITS["W"],
+        empty="No site with PV has a latitude and longitude in the fleet file",
+        decimals=1,
+        targets=[prom_table(placed)],
+        transformations=[
+            transform("convertFieldType", conversions=numeric, fields={}),
+            organized(
+                {
+                    "name": "Site",
+                    "Value": "Output",
+                    "latitude": "latitude",
+                    "longitude": "longitude",
+                    "site": "site",
+                },
+                drop=["Time"],
+            ),
+        ],
+        overrides={
+            "Site": link("Open the site's energy", HERE),
+            "Output": {"color": {"mode": "continuous-BlYlRd"}},
+        },
+    )
+    return world_map(spec, latitude="latitude", longitude="longitude", colour="Output")
+
+
+def kept_accounts() -> timeseries.Panel:
+    """How often the exporter had an energy account at hand; for Collection."""
+    spec = Spec(
+        title="Energy accounts that were kept",
+        description="Share of the energy accounts of the last 48 hours that an earlier request had "
+        "asked for within a minute, so that InfluxDB was not asked again; since the start.",
+        size=(24, 6),
+        unit=look.RATIO,
+        empty="Nobody has asked for an energy account since the start",
+        low=0,
+        high=1,
+        colour=look.by_pack(),
+        targets=[prom("fleetscope_energy_cache_hit_ratio", "{{instance}}")],
+    )
+    return lines(spec)

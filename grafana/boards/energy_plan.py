@@ -10,6 +10,7 @@ from grafana_foundation_sdk.builders.dashboard import Dashboard
 from exporter.energy.forecasts import KEPT_AT
 from exporter.energy.plan_orders import MEASUREMENT as STANDING
 from exporter.energy.plans import MEASUREMENT, SUMMARY
+from exporter.energy.savings import MEASUREMENT as RESULT
 from grafana.boards.energy_forecast import AHEAD
 from grafana.kit import look
 from grafana.kit.dashboard import dashboard, site_variable
@@ -34,6 +35,7 @@ def build() -> Dashboard:
     made.with_panel(_reasons())
     made.with_panel(_standing())
     made.with_panel(_power(ahead=False)).with_panel(_charge(ahead=False))
+    made.with_panel(_saved())
     return made
 
 
@@ -140,6 +142,35 @@ def _charge(*, ahead: bool) -> timeseries.Panel:
         },
     )
     return lines(spec)
+
+
+def _saved() -> timeseries.Panel:
+    names = (
+        ("saved", "Saved", look.FLOWS["PV"]),
+        ("forecast_errors", "Lost to forecast errors", "#8c96a5"),
+        ("not_followed", "Lost as the plan was not followed", "#d97b29"),
+    )
+    spec = Spec(
+        title="What was saved, day by day",
+        description="With the load, sun and prices that came, against plain self-consumption, in "
+        "the currency of the tariff file and with wear; and what a plan that knew everything would "
+        "have saved as well, by its two causes. Days of which less than 80 % was observed are "
+        "left out. Choose a longer time range for more days.",
+        size=(24, 8),
+        unit=look.NUMBER,
+        empty="No day was worked out: it needs plans, and most of a day observed",
+        decimals=2,
+        targets=[
+            influx(
+                f'SELECT "{name}" FROM "{KEPT_AT}"."{RESULT}" WHERE {SITE} AND $timeFilter',
+                title,
+                ref,
+            )
+            for ref, (name, title, _) in zip("ABC", names, strict=True)
+        ],
+        overrides={title: colour(shade) for _, title, shade in names},
+    )
+    return lines(spec, bars=True, fill=70)
 
 
 def _standing() -> table.Panel:

@@ -5,6 +5,10 @@ pvlib ships (TMY3 of Greensboro, United States, by NREL; public); the others hav
 days of one cloudiness that tend to follow each other, and clouds within the day. The load is
 simulated: a base, mornings and evenings, weekends, and appliances at random times.
 
+``--home FILE`` plays a measured home instead: CSV with ``time`` (ISO 8601 with an offset, even
+steps of 15, 30 or 60 minutes), ``load_kw`` and ``pv_kw``. ``--slots FILE`` writes what every slot
+of every way did, so that the bills can be counted again by other means.
+
 Forecasts are issued every three hours by the method that a trial on the 14 days before has chosen;
 the service does it every hour. Each plan is carried out until the next one on what really came, by
 the simulator that plain self-consumption (the floor) and plans with perfect foresight (the ceiling)
@@ -14,10 +18,16 @@ are played by, too.
 from __future__ import annotations
 
 import argparse
+import contextlib
+import csv
+import json
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
+from datetime import datetime
 from importlib import resources
+from pathlib import Path
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,6 +40,7 @@ from scoring.forecast import (
     HORIZON_SLOTS,
     LOAD_BASELINES,
     PV_BASELINES,
+    SLOT_SECONDS,
     Series,
     rolling,
     tidy,
@@ -42,20 +53,33 @@ from scoring.planning import make_plan
 FloatArray = NDArray[np.float64]
 FIRST = 1_704_067_200 // 900
 YEAR = 365 * DAY_SLOTS
+BEFORE = 63 * DAY_SLOTS
+"""A whole year is played after so many slots, from which its first forecasts are learned."""
+ALL = YEAR + BEFORE + 2 * DAY_SLOTS
+"""The last plan of a year looks two days beyond it."""
 BATTERY = Battery(10, 5, 5, 1, 10, 0.95, 0.95, 0.03, 15, 10)
+COLUMNS = ("home", "tariff", "way", "slot", "load_kw", "pv_kw", "battery_kw", "buy", "sell")
 WAYS = ("floor", "plan", "ceiling")
 LABELS = [f"{n % DAY_SLOTS // 4:02}:{n % 4 * 15:02}" for n in range(HORIZON_SLOTS)]
 
 
+class Writer(Protocol):
+    """Of :mod:`csv`."""
+
+    def writerows(self, rows: Iterable[Iterable[Any]], /) -> None:
+        """Write rows."""
+
+
 @dataclass(frozen=True)
 class Home:
-    """A year of one home, W in quarter hours, and the clear sky over it."""
+    """Some time of one home, W in quarter hours from ``first`` on, and the clear sky over it."""
 
     name: str
     site: Site
     pv: FloatArray
     load: FloatArray
     clear: FloatArray
+    first: int = FIRST
 
 
 def homes() -> Iterator[Home]:
@@ -74,24 +98,48 @@ def homes() -> Iterator[Home]:
             solar_capacity_kw=6.0,
             capacity_kwh=10.0,
         )
-        rng = np.random.default_rng(seed)
-        clear = clear_sky(site, FIRST, YEAR + HORIZON_SLOTS)
+        clear = clear_sky(site, FIRST, ALL + HORIZON_SLOTS)
         assert clear is not None
-        share = _measured(clear[:YEAR]) if clearness < 0 else _clouds(rng, clearness)
-        yield Home(name, site, clear[:YEAR] * share, _load(rng, site), clear)
+        shares, loads = [], []
+        for part, (first, slots) in enumerate(((FIRST, YEAR), (FIRST + YEAR, ALL - YEAR))):
+            rng = np.random.default_rng(seed + 1000 * part)
+            if clearness >= 0:
+                shares.append(_clouds(rng, clearness, slots))
+            loads.append(_load(rng, site, first, slots))
+        share = np.concatenate(shares) if shares else _measured(clear[:ALL])
+        yield Home(name, site, clear[:ALL] * share, np.concatenate(loads), clear)
 
 
-def _clouds(rng: np.random.Generator, clearness: float) -> FloatArray:
-    """Share of a clear sky in each slot of a year."""
-    days = np.empty(365)
+def measured_home(file: Path, site: Site) -> Home:
+    """A home out of a file; what it does not hold is taken as the value before."""
+    with file.open(encoding="utf-8", newline="") as lines:
+        rows = list(csv.DictReader(lines))
+    times = np.array([datetime.fromisoformat(row["time"]).timestamp() for row in rows])
+    each = int(np.median(np.diff(times))) // SLOT_SECONDS
+    places = (times // SLOT_SECONDS).astype(np.int64)
+    first = int(places.min())
+    count = (int(places.max()) + each - first) // DAY_SLOTS * DAY_SLOTS
+    watts = np.full((2, count), np.nan)
+    for place, row in zip((places - first).tolist(), rows, strict=True):
+        watts[:, place : place + each] = np.array([[float(row["load_kw"])], [float(row["pv_kw"])]])
+    for n in np.flatnonzero(np.isnan(watts[0])).tolist():
+        watts[:, n] = watts[:, n - 1]
+    clear = clear_sky(site, first, count + HORIZON_SLOTS)
+    assert clear is not None
+    return Home(file.stem, site, 1000 * watts[1], 1000 * watts[0], clear, first)
+
+
+def _clouds(rng: np.random.Generator, clearness: float, slots: int) -> FloatArray:
+    """Share of a clear sky in each slot of some days."""
+    days = np.empty(slots // DAY_SLOTS)
     state = clearness
-    for n in range(365):
+    for n in range(len(days)):
         # Weather of one day tends to be that of the next.
         state = 0.6 * state + 0.4 * rng.beta(4 * clearness, 4 * (1 - clearness))
         days[n] = state
-    within = np.empty(YEAR)
+    within = np.empty(slots)
     drift = 0.0
-    for n, noise in enumerate(rng.normal(0, 0.12, YEAR)):
+    for n, noise in enumerate(rng.normal(0, 0.12, slots)):
         drift = 0.85 * drift + noise
         within[n] = drift
     whole = np.repeat(days, DAY_SLOTS)
@@ -112,36 +160,38 @@ def _measured(clear: FloatArray) -> FloatArray:
     hours = (data.index.as_unit("s").asi8 - 1800) / 3600
     known = np.isfinite(share)
     order = np.argsort(hours[known])
-    middle = (FIRST + np.arange(len(clear)) + 0.5) / 4
+    # After the year it begins anew.
+    middle = (FIRST + np.arange(len(clear)) % YEAR + 0.5) / 4
     return np.interp(middle, hours[known][order], share[known][order])
 
 
-def _load(rng: np.random.Generator, site: Site) -> FloatArray:
-    weekday, quarter = clock_of(site, FIRST, YEAR)
+def _load(rng: np.random.Generator, site: Site, first: int, slots: int) -> FloatArray:
+    weekday, quarter = clock_of(site, first, slots)
     evening = np.exp(-(((quarter - 77) / 9) ** 2))
     morning = np.exp(-(((quarter - 29) / 5) ** 2))
     at_home = np.exp(-(((quarter - 52) / 14) ** 2)) * (weekday >= 5)
-    day = np.repeat(rng.lognormal(0, 0.25, 366), DAY_SLOTS)[:YEAR]
+    days = slots // DAY_SLOTS
+    day = np.repeat(rng.lognormal(0, 0.25, days + 1), DAY_SLOTS)[:slots]
     watts = 220 + day * (1100 * evening + 600 * morning + 500 * at_home)
-    for start in rng.choice(YEAR - 8, 365 * 2, replace=False):
+    for start in rng.choice(slots - 8, days * 2, replace=False):
         watts[start : start + rng.integers(2, 8)] += rng.uniform(500, 2200)
-    return watts + rng.gamma(2, 40, YEAR)
+    return watts + rng.gamma(2, 40, slots)
 
 
 def series(home: Home, quantity: str, until: int) -> Series:
     """What is known before a slot."""
-    weekday, quarter = clock_of(home.site, FIRST, until + HORIZON_SLOTS)
+    weekday, quarter = clock_of(home.site, home.first, until + HORIZON_SLOTS)
     watts = (home.pv if quantity == "pv" else home.load)[:until]
     clear = home.clear[: until + HORIZON_SLOTS] if quantity == "pv" else None
-    return Series(FIRST, watts, clear, weekday, quarter)
+    return Series(home.first, watts, clear, weekday, quarter)
 
 
 def tariffs(home: Home) -> dict[str, tuple[FloatArray, FloatArray]]:
     """Prices to buy and sell for, by tariff; the market has two peaks, cheap noons and some
     negative hours."""
     rng = np.random.default_rng(99)
-    _, quarter = clock_of(home.site, FIRST, YEAR + HORIZON_SLOTS)
-    count = YEAR + HORIZON_SLOTS
+    count = len(home.load) + HORIZON_SLOTS
+    _, quarter = clock_of(home.site, home.first, count)
     shape = 0.04 * np.exp(-(((quarter - 30) / 8) ** 2)) + 0.09 * np.exp(
         -(((quarter - 78) / 9) ** 2)
     )
@@ -213,6 +263,8 @@ class Played:
     totals: dict[str, float] = field(default_factory=lambda: dict.fromkeys(WAYS, 0.0))
     seconds: float = 0.0
     plans: int = 0
+    rows: list[tuple[object, ...]] = field(default_factory=list)
+    """Of each slot: way, number, load, PV, battery (kW) and prices."""
 
     def span(
         self, home: Home, begin: int, slots: int, forecasts: list[dict[str, FloatArray]]
@@ -227,12 +279,16 @@ class Played:
             came = Outlook(0.25, home.load[part] / 1e3, home.pv[part] / 1e3, *prices)
             ahead = Outlook(0.25, given["load"] / 1e3, given["pv"] / 1e3, *prices)
             for way, outlook in (("floor", None), ("plan", ahead), ("ceiling", came)):
-                course, used = _until_next(came, outlook, stored[way], slots)
-                self.seconds += used
+                course, seconds = _until_next(came, outlook, stored[way], slots)
+                self.seconds += seconds
                 bill = bill_of(BATTERY, _first(came, slots), course, stored[way])
                 # What is left is valued once, at the end.
                 own[way] += bill.energy + bill.wear
                 recounts[way].add(came, course)
+                used = _first(came, slots)
+                columns = (used.load_kw, used.pv_kw, course.battery_kw, used.buy, used.sell)
+                for n, values in enumerate(zip(*(c.tolist() for c in columns), strict=True)):
+                    self.rows.append((way, begin + turn * slots + n, *values))
                 stored[way] = float(course.stored_kwh[-1])
         self.plans += 2 * len(forecasts)
         for way, recount in recounts.items():
@@ -261,15 +317,21 @@ def forecasts_of(home: Home, begin: int, days: int, slots: int) -> list[dict[str
     return found
 
 
-def savings(home: Home, begins: Sequence[int], days: int, every_hours: int) -> None:
-    """Print what plans saved over some spans of days, beside the floor and the ceiling."""
+def savings(
+    home: Home,
+    begin: int,
+    days: int,
+    every_hours: int,
+    only: Collection[str] = (),
+    written: Writer | None = None,
+) -> None:
+    """Print what plans saved over some days, beside the floor and the ceiling."""
     slots = 4 * every_hours
-    played = {name: Played(*both) for name, both in tariffs(home).items()}
-    for begin in begins:
-        forecasts = forecasts_of(home, begin, days, slots)
-        for one in played.values():
-            one.span(home, begin, slots, forecasts)
+    chosen = {name: both for name, both in tariffs(home).items() if not only or name in only}
+    played = {name: Played(*both) for name, both in chosen.items()}
+    forecasts = forecasts_of(home, begin, days, slots)
     for name, one in played.items():
+        one.span(home, begin, slots, forecasts)
         totals = one.totals
         possible = totals["floor"] - totals["ceiling"]
         saved = totals["floor"] - totals["plan"]
@@ -279,6 +341,8 @@ def savings(home: Home, begins: Sequence[int], days: int, every_hours: int) -> N
             f"{reached} | {1000 * one.seconds / one.plans:.0f} |",
             flush=True,
         )
+        if written is not None:
+            written.writerows((home.name, name, *row) for row in one.rows)
 
 
 def _first(came: Outlook, slots: int) -> Outlook:
@@ -306,27 +370,40 @@ def main() -> None:
     parser.add_argument("--days", type=int, default=28, help="of each season that is planned for")
     parser.add_argument("--every-hours", type=int, default=3, help="between two plans")
     parser.add_argument("--only", choices=("skill", "savings"))
-    parser.add_argument("--year", action="store_true", help="plan for a week of each month instead")
+    parser.add_argument("--year", action="store_true", help="plan for every day of a year instead")
     parser.add_argument("--climate", default="", help="only those that begin with this")
+    parser.add_argument("--tariffs", nargs="*", default=(), help="flat, night, dynamic; all")
+    parser.add_argument("--home", type=Path, help="a measured home instead")
+    parser.add_argument("--site", type=json.loads, help="of it, as in the fleet file, as JSON")
+    parser.add_argument("--slots", type=Path, help="write each slot there")
     chosen = parser.parse_args()
+    played = list(homes())
+    if chosen.home is not None:
+        played = [measured_home(chosen.home, Site.model_validate({"id": "home"} | chosen.site))]
     seasons = [100 * DAY_SLOTS + 28 * DAY_SLOTS, 290 * DAY_SLOTS]
     if chosen.only != "savings":
         print("| climate | of | method | MAE, W | 1 h, 6 h, 24 h | pinball, W | in band | skill |")
         print("| --- | --- | --- | --- | --- | --- | --- | --- |")
-        for home in homes():
-            skill(home, seasons[1] - seasons[1] % DAY_SLOTS)
+        for home in played:
+            skill(home, min(seasons[1], len(home.load) - DAY_SLOTS))
     if chosen.only != "skill":
         print("\n| climate | tariff | floor | saved | possible | reached | ms a plan |")
         print("| --- | --- | --- | --- | --- | --- | --- |")
-        for home in homes():
-            if not home.name.startswith(chosen.climate):
-                continue
-            if chosen.year:
-                weeks = [(36 + 27 * month) * DAY_SLOTS for month in range(12)]
-                savings(home, weeks, 7, chosen.every_hours)
-                continue
-            for begin in seasons:
-                savings(home, [begin], chosen.days, chosen.every_hours)
+        with contextlib.ExitStack() as stack:
+            written = None
+            if chosen.slots is not None:
+                file = stack.enter_context(chosen.slots.open("w", encoding="utf-8", newline=""))
+                written = csv.writer(file)
+                written.writerow(COLUMNS)
+            for home in played:
+                if not home.name.startswith(chosen.climate):
+                    continue
+                spans = [(begin, chosen.days) for begin in seasons]
+                if chosen.year:
+                    ahead = BEFORE + HORIZON_SLOTS
+                    spans = [(BEFORE, (len(home.load) - ahead) // DAY_SLOTS)]
+                for begin, days in spans:
+                    savings(home, begin, days, chosen.every_hours, chosen.tariffs, written)
 
 
 if __name__ == "__main__":

@@ -1,10 +1,12 @@
 """From a stored past to forecasts, plans, API and commands, over a real InfluxDB.
 
-``s0000`` has a battery, PV and ten days of past; ``s0001`` has PV and no past; ``s0002`` nothing.
+``s0000`` has a battery, PV and ten days of past; ``s0001`` has PV and no past; ``s0002`` has a load
+that was measured for three hours, and no PV.
 """
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import math
 import time
@@ -22,6 +24,7 @@ from exporter.energy.forecasts import KEPT_AT
 from exporter.energy.outlook_process import SiteNow
 from exporter.energy.plans import order_drafts
 from exporter.energy.tariff_file import TariffFile
+from exporter.energy.weather import AHEAD_KEPT_AT
 from exporter.history.influxql import InfluxQL
 from exporter.model.orders import OrderAction, OrderSource
 from exporter.serve.api.energy_schemas import (
@@ -31,6 +34,7 @@ from exporter.serve.api.energy_schemas import (
     SavingsReply,
 )
 from exporter.store.connection import Connection
+from scoring.forecast import WEATHER_HOURS
 from tests.serve.api.influx import influx
 from tests.serve.api.replies import check
 from tests.serve.api.served import ServedFleet, plan
@@ -74,6 +78,8 @@ def lines() -> Iterator[str]:
         # A battery that nobody uses.
         idle = "battery,site=s0000,device=battery/1 soc_percent=50.0,power_w=0.0"
         yield f"{idle} {round(stamp * 1000)}"
+        if stamp >= HOUR - 3 * 3600:
+            yield f"site,site=s0002 online=1,load_power_w=400.0 {stamp * 1000}"
 
 
 @pytest.fixture(scope="module")
@@ -83,7 +89,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServedFleet]:
         server.write(list(lines()))
         found = fleet()
         connection = Connection(server.url, "fleet", {})
-        sites = [SiteNow(site, None, 50.0) for site in found.sites]
+        sites = [SiteNow(site, None, 50.0, "roof") for site in found.sites]
         # What was forecast a day before yesterday's evening, by hand.
         yesterday = HOUR // 86_400 * 86_400 - 86_400
         server.write(
@@ -94,14 +100,42 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServedFleet]:
             ],
             KEPT_AT,
         )
+        # Plans of two days, by hand: one that charges at night, and one that follows load and sun.
+        server.write(
+            [
+                f"plan,site=s0000 mode=2.0,power_w=2000.0 "
+                f"{round((yesterday - 86_400 + 900 * n) * 1000)}"
+                for n in range(12)
+            ]
+            + [
+                f"plan,site=s0000 mode=0.0,power_w=0.0 {round((yesterday + 900 * n) * 1000)}"
+                for n in range(-84, 96)
+            ],
+            KEPT_AT,
+        )
         memory = outlook_process._memory
-        for kept in (memory.pasts, memory.issued, memory.forecaster.learned):
+        for kept in (memory.pasts, memory.issued, memory.measured, memory.forecaster.learned):
             kept.clear()
-        server.write(outlook_process._forecasts(connection, sites[:2], HOUR - 3600), KEPT_AT)
+        memory.settled.clear()
+        # What was said of the sun six hours before and so on, over ten days and ahead.
+        server.write(
+            [
+                f"weather_ahead,place=roof,lead={lead}h seconds=3600,"
+                f"ghi_w_m2={500 * max(0.0, math.sin((stamp % 86_400 / 3600 - 6) / 12 * math.pi))} "
+                f"{stamp * 1000}"
+                for lead in WEATHER_HOURS
+                for stamp in range(int(HOUR) - 10 * 86_400, int(HOUR) + 36 * 3600, 3600)
+            ],
+            AHEAD_KEPT_AT,
+        )
+        earlier = outlook_process._forecasts(connection, connection, sites, HOUR - 3600)
+        server.write(earlier, KEPT_AT)
         # The hour after takes in what is new.
-        made = outlook_process._forecasts(connection, sites, NOW)
+        made = outlook_process._forecasts(connection, connection, sites, NOW)
         made += outlook_process._neighbours(sites)
         made += outlook_process._plans(connection, sites, NOW, TARIFFS)[0]
+        made += outlook_process._savings(connection, connection, sites, NOW, TARIFFS)
+        assert outlook_process._savings(connection, connection, sites, NOW, TARIFFS) == []
         server.write(made, KEPT_AT)
         fleet_served = ServedFleet(found, InfluxQL(server.url, "fleet", {}), tariffs=TARIFFS)
         with fleet_served.serving():
@@ -137,6 +171,9 @@ def test_no_sun_at_night_and_no_pv_where_there_is_none(served: ServedFleet) -> N
     assert night
     assert not any(night)
     assert served.json("/api/v1/forecast?site=s0002&quantity=pv")["starts"] == []
+    # Where weather is configured, its forecasts are played like any other method.
+    scored = {row["method"] for row in found["scores"] if row["slots"] > 0}
+    assert {"yesterday", "clear-sky index", "weather forecast"} <= scored
 
 
 def test_misses_of_the_day_that_is_over_are_kept_and_shown(served: ServedFleet) -> None:
@@ -177,6 +214,17 @@ def test_a_new_site_starts_with_its_neighbours_and_says_so(served: ServedFleet) 
     assert new["methods"] == ["neighbours"]
     assert new["scores"] == []
     assert new["p50_w"] == pytest.approx(own["p50_w"][-len(new["p50_w"]) :], abs=1)
+
+
+def test_neighbours_teach_a_load_only_where_one_is_measured(served: ServedFleet) -> None:
+    of_load = {
+        name: served.json(f"/api/v1/forecast?site={name}&quantity=load")
+        for name in ("s0000", "s0001", "s0002")
+    }
+    assert of_load["s0002"]["methods"] == ["neighbours"]
+    # PV without a reading of a load.
+    assert of_load["s0001"]["starts"] == []
+    assert served.json("/api/v1/forecast/fleet?quantity=load")["without"] == ["s0001"]
 
 
 def test_a_plan_with_reasons_and_what_it_saves(served: ServedFleet) -> None:
@@ -224,10 +272,55 @@ def test_savings_are_measured_and_may_be_negative(served: ServedFleet) -> None:
     assert found["missed"] == pytest.approx(
         found["measured"]["total"] - found["best"]["total"], abs=1e-3
     )
+    # The plans of that day followed load and sun: all of what was possible, forecasts have cost.
+    assert found["planned"] == found["plain"]
+    assert found["forecast_errors"] == pytest.approx(
+        found["plain"]["total"] - found["best"]["total"], abs=1e-3
+    )
+    assert found["not_followed"] == pytest.approx(-found["saved"], abs=1e-3)
     empty = served.json("/api/v1/savings?site=s0001&period=yesterday")
     check(SavingsReply, empty)
     assert empty["saved"] is None
     assert "0 % of the period was observed" in empty["why"]
+
+
+def test_what_forecast_errors_cost_is_apart_from_what_was_not_done(served: ServedFleet) -> None:
+    midnight = HOUR // 86_400 * 86_400 - 2 * 86_400
+    span = f"since={midnight}&until={midnight + 86_400}"
+    found = served.json(f"/api/v1/savings?site=s0000&{span}")
+    check(SavingsReply, found)
+    # The other half of the battery was to be filled at night, at 0.10, for an evening at 0.40.
+    assert found["planned"]["total"] < found["plain"]["total"] - 0.02
+    assert found["best"]["total"] <= found["planned"]["total"] + 0.01
+    assert found["missed"] == pytest.approx(
+        found["forecast_errors"] + found["not_followed"], abs=2e-4
+    )
+    unplanned = served.json(
+        f"/api/v1/savings?site=s0000&since={midnight - 86_400}&until={midnight}"
+    )
+    assert unplanned["planned"] is unplanned["forecast_errors"] is None
+    assert unplanned["missed"] > 0
+
+
+def test_what_a_day_has_saved_is_stored_once(served: ServedFleet) -> None:
+    found = served.json("/api/v1/savings?site=s0000&period=yesterday")
+    assert served.stored is not None
+    reader = InfluxQL(served.stored.connection.url, "fleet", {})
+    (stored,) = asyncio.run(
+        reader.select(
+            f'SELECT "saved", "forecast_errors", "not_followed" FROM "{KEPT_AT}"."plan_result" '
+            "WHERE \"site\" = 's0000'"
+        )
+    )
+    assert [row[1:] for row in stored.rows] == [
+        [
+            pytest.approx(found[name], abs=1e-4)
+            for name in ("saved", "forecast_errors", "not_followed")
+        ]
+    ]
+    shown = CliRunner().invoke(app, ["plan", "s0000", "--saved", "yesterday", "--url", served.url])
+    assert shown.exit_code == 0, shown.output
+    assert f"{found['forecast_errors']:.2f} because forecasts were wrong" in shown.output
 
 
 def test_commands(served: ServedFleet, capsys: pytest.CaptureFixture[str]) -> None:

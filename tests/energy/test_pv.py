@@ -205,7 +205,7 @@ def test_the_command(served: ServedFleet) -> None:
     span = ["--since", str(FAILED), "--until", str(MIDNIGHT), "--url", served.url]
     shown = CliRunner().invoke(app, ["energy", "s0000", "--pv", *span])
     assert shown.exit_code == 0, shown.output
-    assert "an inverter below the others" in shown.output
+    assert "an inverter or string below the others" in shown.output
     assert "pvinverter/21" in shown.output
     assert "EUR" in shown.output
 

@@ -11,7 +11,13 @@ import pytest
 
 from exporter.config.fleet import Site
 from exporter.config.side_file import SideFileError
-from exporter.energy.weather import Weather, WeatherError, parse_weather, weather_lines
+from exporter.energy.weather import (
+    Weather,
+    WeatherError,
+    ahead_lines,
+    parse_weather,
+    weather_lines,
+)
 from exporter.energy.weather_file import WeatherFile, address_of, load_weather
 
 NINE = int(datetime(2026, 6, 1, 9, tzinfo=UTC).timestamp())
@@ -142,3 +148,18 @@ def test_mistakes_in_the_file_are_named(tmp_path: Path) -> None:
         load_weather(path)
     with pytest.raises(ValueError, match="no source 'b'"):
         WeatherFile.model_validate({"sources": {"a": {"file": "x.csv"}}, "default": "b"})
+
+
+def test_what_is_said_of_times_ahead_is_kept_by_how_long_before_them_it_was_said() -> None:
+    hours = 48
+    starts = NINE + 3600.0 * np.arange(hours)
+    weather = Weather(starts, np.full(hours, 3600.0), {"ghi_w_m2": np.arange(hours) * 1.0})
+    lines = ahead_lines("roof", weather, NINE - 600, 2)
+    # From the next full hour on, which is nine: known at least so many hours before.
+    assert lines == [
+        f"weather_ahead,place=roof,lead={lead}h seconds=3600.0,ghi_w_m2={lead + n}.0 "
+        f"{(NINE + 3600 * (lead + n)) * 1000}"
+        for lead in (1, 6, 24, 36)
+        for n in (0, 1)
+    ]
+    assert ahead_lines("roof", weather, NINE + 60 * 3600, 2) == []

@@ -99,6 +99,13 @@ UNUSED_FIELDS |= {
         (("pv_day", name) for name in STORED["pv_day"].fields if name not in _PV_TILES),
         "fleetscope energy --pv and the API give it",
     ),
+    **dict.fromkeys(
+        (("weather_ahead", n) for n in ("place", "lead", *STORED["weather_ahead"].fields)),
+        "forecasts are made of it; the dashboard shows those",
+    ),
+    ("plan_result", "possible"): "what was saved and the two that were missed add up to it",
+    ("plan_result", "coverage"): "days of which too little was observed are not there",
+    ("plan_result", "currency"): "the tariff file has one currency",
     ("pv_expected", "poa_w_m2"): "the expectation is made of it",
     ("pv_loss", "currency"): "the tariff file has one currency",
 }

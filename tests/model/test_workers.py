@@ -81,6 +81,17 @@ async def test_a_worker_process_is_kept_and_replaced_when_it_dies() -> None:
         worker.close()
 
 
+async def test_a_worker_process_goes_on_after_what_needs_too_much_memory() -> None:
+    worker = WorkerProcess(512 * 1024**2)
+    try:
+        first = await worker.run(os.getpid)
+        with pytest.raises(MemoryError):
+            await worker.run(bytearray, 1024**3)
+        assert await worker.run(os.getpid) == first
+    finally:
+        worker.close()
+
+
 async def test_a_program_that_fails_says_why() -> None:
     with pytest.raises(ProgramError, match="No module named"):
         await Program("exporter.no_such_module").output(b"", 60)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -10,10 +12,14 @@ from scoring.forecast import (
     HORIZON_SLOTS,
     LOAD_BASELINES,
     PV_BASELINES,
+    WEATHER_HOURS,
     Forecast,
     Score,
     Series,
     Trial,
+    baselines,
+    by_weather,
+    by_weekday,
     clear_sky_index,
     enough,
     rolling,
@@ -37,6 +43,17 @@ def pv(seed: int = 1) -> Series:
     return Series(0, watts, CLEAR, WEEKDAY, QUARTER)
 
 
+def with_weather(series: Series, *, error: float = 0.0) -> Series:
+    """Forecasts of the weather that are right but for some error, the more the earlier."""
+    rng = np.random.default_rng(3)
+    cloud = np.append(series.watts / np.maximum(CLEAR[: len(series.watts)], 1), [0.5] * 144)
+    rows = []
+    for hours in WEATHER_HOURS:
+        noise = np.repeat(rng.normal(0, error * hours / 36, len(cloud) // 16), 16)
+        rows.append(CLEAR * 1.25 * np.clip(cloud + noise, 0, 1.1))
+    return replace(series, weather=np.array(rows))
+
+
 def load(seed: int = 1) -> Series:
     rng = np.random.default_rng(seed)
     watts = 400 + 900 * (np.abs(QUARTER - 76) < 10) * (WEEKDAY < 5) + rng.gamma(2, 60, len(SLOTS))
@@ -58,6 +75,49 @@ def test_nothing_after_the_issue_changes_a_forecast(method: str) -> None:
         else:
             made[name] = PV_BASELINES[method](given, issue)
     assert np.array_equal(made["as it was"], made["otherwise"])
+
+
+@pytest.mark.parametrize("method", ["weather forecast", NAME])
+def test_no_forecast_of_the_weather_that_came_after_the_issue_changes_a_forecast(
+    method: str,
+) -> None:
+    series, issue = with_weather(pv(), error=0.2), 40 * DAY_SLOTS + 37
+    assert series.weather is not None
+    other = series.weather.copy()
+    for row, hours in enumerate(WEATHER_HOURS):
+        # So many hours before these slots, the issue was over.
+        other[row, issue + 4 * hours + 1 :] = 77.0
+    twin = replace(series, weather=other)
+    made = []
+    for given in (series, twin):
+        known = baselines(given, "pv").get(method) or train(given, issue)
+        assert known is not None
+        made.append(known(given, issue))
+    assert np.array_equal(*made)
+    assert not np.array_equal(series.weather, other)
+
+
+def test_the_weather_wins_where_its_forecasts_are_good_and_learns_the_plant() -> None:
+    series = with_weather(pv())
+    trial = rolling(series, baselines(series, "pv"), trial_issues(series))
+    assert trial.winner() == "weather forecast"
+    # The plant gives four fifths of what the model allows.
+    others = [s.mae_w for name, s in trial.overall.items() if name != "weather forecast"]
+    assert trial.overall["weather forecast"].mae_w < 0.2 * min(others)
+
+
+def test_without_a_forecast_of_the_weather_a_slot_is_as_usual() -> None:
+    series = with_weather(pv())
+    assert series.weather is not None
+    issue = 40 * DAY_SLOTS
+    holed = series.weather.copy()
+    holed[:, issue + 40 : issue + 60] = np.nan
+    made = by_weather(replace(series, weather=holed), issue)
+    usual = by_weekday(series, issue)
+    assert np.array_equal(made[40:60], usual[40:60])
+    assert not np.array_equal(made[30:40], usual[30:40])
+    assert list(baselines(pv(), "pv")) == list(PV_BASELINES)
+    assert list(baselines(series, "load")) == list(LOAD_BASELINES)
 
 
 def test_features_of_an_issue_are_those_of_a_series_that_ends_there() -> None:

@@ -33,6 +33,7 @@ NUMBERS = ServiceNumbers(
     reload_time=WALL,
     all_sites=8,
     orders=OrderBook("off"),
+    energy_lookups={"hit": 3, "miss": 1},
 )
 
 Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
@@ -89,6 +90,14 @@ def test_every_metric_that_is_described_and_no_other_is_exposed() -> None:
     absent = ("spool_oldest_timestamp_seconds", "database_spool_ratio")
     absent += ("database_spool_oldest_timestamp_seconds",)
     assert own == described - {PREFIX + name for name in absent}
+
+
+def test_how_often_an_energy_account_was_kept() -> None:
+    latest = judge(fleet("a"), [snapshot("a", {})])
+    assert "fleetscope_energy_cache_hit_ratio 0.75" in exposition(latest)
+    none_yet = replace(NUMBERS, energy_lookups={"hit": 0, "miss": 0})
+    text = generate_latest(registry(lambda: latest, lambda: none_yet)).decode()
+    assert "\nfleetscope_energy_cache_hit_ratio " not in text
 
 
 def test_each_database_of_a_project_has_its_queue() -> None:

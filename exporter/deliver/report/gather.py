@@ -6,7 +6,7 @@ import asyncio
 import math
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import Any
 
 import numpy as np
@@ -25,12 +25,14 @@ from exporter.deliver.report.model import (
     PvSum,
     Report,
     SitePeriod,
+    TariffSum,
     Worsening,
 )
 from exporter.deliver.report.period_data import DAY, Past, Table, total
 from exporter.deliver.report.worsening import COURSES, Course, outlook
-from exporter.energy.accounts import MOST_PV_DAYS
+from exporter.energy.accounts import MOST_PV_DAYS, costs
 from exporter.energy.stored_pv import read_pv_days
+from exporter.energy.tariff_file import TariffFile
 from exporter.history.coverage import LEAST_SHARE, Coverage, percent_words
 from exporter.history.influxql import InfluxQL
 from exporter.store.line_protocol import SEVERITY_LEVELS
@@ -55,7 +57,11 @@ _SEVERITIES = {level: name for name, level in SEVERITY_LEVELS.items()}
 
 
 async def gather(
-    assessment: FleetAssessment, stored: InfluxQL, start: float, prices: PriceList | None
+    assessment: FleetAssessment,
+    stored: InfluxQL,
+    start: float,
+    prices: PriceList | None,
+    tariffs: TariffFile | None = None,
 ) -> Report:
     """The report from ``start`` to the moment of the Assessment.
 
@@ -66,6 +72,8 @@ async def gather(
     start : float
         Unix seconds, before the Assessment.
     prices : PriceList or None
+    tariffs : TariffFile, optional
+        What energy cost is worked out by it, else by the price list.
 
     Raises
     ------
@@ -95,7 +103,10 @@ async def gather(
     )
     attention = _attention(assessment, prices)
     sums = {name: total(getattr(period, name) for period in periods) for name in ENERGIES}
-    grid = energy(sums["import_kwh"], sums["export_kwh"], prices) if prices else Estimate((), ())
+    tariff = await _by_tariff(assessment, stored, start, end, tariffs)
+    grid = Estimate((), ())
+    if prices and tariff is None:
+        grid = energy(sums["import_kwh"], sums["export_kwh"], prices)
     figures = [*(f for site in attention for f in site.figures), *grid.figures]
     by_day = {name: _by_day(courses) for name, courses in energies.items()}
     days = sorted({day for sums in by_day.values() for day in sums})
@@ -136,7 +147,25 @@ async def gather(
         missing=_missing(periods, bool(course)),
         queries=tuple(past.statements),
         pv=await pv_against_sun(stored, sites, start, end),
+        tariff=tariff,
     )
+
+
+async def _by_tariff(
+    assessment: FleetAssessment,
+    stored: InfluxQL,
+    start: float,
+    end: float,
+    tariffs: TariffFile | None,
+) -> TariffSum | None:
+    if tariffs is None:
+        return None
+    sites = assessment.fleet.sites
+    found = await costs(stored, sites, _active(assessment), start, end, tariffs)
+    if found is None:
+        return None
+    names = [one.name for one in fields(TariffSum)]
+    return TariffSum(**{name: getattr(found, name) for name in names})
 
 
 async def pv_against_sun(

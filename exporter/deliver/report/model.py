@@ -146,6 +146,20 @@ class PvSum:
 
 
 @dataclass(frozen=True, slots=True)
+class TariffSum:
+    """What energy cost and earned by the tariff file, in its currency; ``unpriced_kwh`` is in no
+    figure."""
+
+    currency: str
+    tariffs: tuple[str, ...]
+    import_cost: float
+    feed_in_income: float
+    standing: float
+    net: float
+    unpriced_kwh: float
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
     """The whole report; times are Unix seconds, energies kWh, shares 0 to 1."""
 
@@ -183,3 +197,4 @@ class Report:
     missing: tuple[str, ...]
     queries: tuple[str, ...]
     pv: PvSum | None = None
+    tariff: TariffSum | None = None

@@ -65,7 +65,7 @@ class SunSpecReadings:
             named = {"serial": common.text("SN")}
             named["system_type"] = f"{common.text('Mn')} {common.text('Md')}".strip()
             self.properties_of[unit] = {k: v for k, v in named.items() if v}
-        battery_w = self._add_trackers(by_id.get(_MPPT, []))
+        battery_w = self._add_trackers(unit, by_id.get(_MPPT, []))
         # A device with both 10x and 701 says the same twice.
         inverter = next((m for m in models if m.place.model in INVERTERS), None)
         der = read_der(by_id, MISSING if inverter is None else inverter.number("W"))
@@ -180,8 +180,11 @@ class SunSpecReadings:
         for name in names:
             into.put(name, MISSING)
 
-    def _add_trackers(self, found: Sequence[Model]) -> float:
-        """Take the PV trackers; returns the power of a battery among them, positive charging."""
+    def _add_trackers(self, unit: int, found: Sequence[Model]) -> float:
+        """Take the PV trackers; returns the power of a battery among them, positive charging.
+
+        Of several each is a meter of its own, so that strings can be compared.
+        """
         pv, charge, discharge = [], [], []
         for model in found:
             count = model.number("N")
@@ -197,6 +200,11 @@ class SunSpecReadings:
                     pv.append(watts)
         if found:
             self._pv_dc_w.append(total(pv))
+        plausible = METER_QUANTITIES["active_power_w"].plausible
+        for number, watts in enumerate(pv, 1):
+            if len(pv) > 1 and not math.isnan(watts) and plausible(watts):
+                device = f"pvstring/{unit}-{number}"
+                self.meters.append(MeterSnapshot(device, {"active_power_w": watts}))
         if not charge and not discharge:
             return MISSING
         return total((total(charge), -total(discharge)))

@@ -64,7 +64,7 @@ def include(
     app.include_router(energy.router(latest, stored, tariffs))
     app.include_router(outlook.router(latest, stored, tariffs))
     app.include_router(portfolio.router(latest, stored))
-    app.include_router(report.router(latest, stored, prices, seen))
+    app.include_router(report.router(latest, stored, prices, seen, tariffs))
     app.include_router(events.router(latest, era, seen))
     documentation.install(app)
     app.add_middleware(HeadRequests)

@@ -325,8 +325,18 @@ class SavingsReply(TypedDict):
     missed: Annotated[
         float | None, Field(description="What a plan that knew everything would have saved as well")
     ]
+    forecast_errors: Annotated[
+        float | None, Field(description="The part of it that wrong forecasts cost")
+    ]
+    not_followed: Annotated[
+        float | None, Field(description="The part of it that what was not carried out cost")
+    ]
     coverage: Annotated[float | None, Field(description="Share of the period that was observed")]
     measured: SavingsBill | None
     plain: SavingsBill | None
+    planned: Annotated[
+        SavingsBill | None,
+        Field(description="Plans followed to the letter; null where fewer than 80 % had one"),
+    ]
     best: SavingsBill | None
     why: Annotated[str, Field(description="Why nothing can be said, else empty")]

@@ -40,12 +40,15 @@ from exporter.serve.api.replies import reply
 from exporter.serve.api.selection import row_of
 from exporter.serve.api.stored_past import answered, needed
 from scoring.forecast_fleet import fleet_band
+from scoring.plan import Bill
 
 AHEAD_SECONDS = 36 * 3600
 LONGEST_SECONDS = 100 * 86_400
 _SLOT = ("action", "reason", "power_w", "battery_w", "import_w", "export_w", "soc_percent")
 _PRICES = ("buy", "sell")
 _MISS = ("measured_w", "missed_w", "beyond_w", "method")
+_SAVED = ("saved", "missed", "forecast_errors", "not_followed", "coverage")
+_BILLS = {"measured": "bill", "plain": "plain", "planned": "planned", "best": "best"}
 _SUMMARY = (
     *("strategy", "note", "currency", "saving", "cost", "plain_cost", "wear", "plain_wear"),
     *("stored", "plain_stored", "co2_kg", "plain_co2_kg", "orders"),
@@ -213,7 +216,8 @@ def router(
         """What the battery's course has saved over a period against plain self-consumption.
 
         Both, and the best that could have been, are played with the load, the sun and the prices
-        that came. Null, and ``why``, where too little was observed.
+        that came. What was missed has two parts: what wrong forecasts cost, and what the battery
+        did otherwise than planned. Null, and ``why``, where too little was observed.
         """
         assessment = latest()
         row = row_of(assessment, query.site)
@@ -228,23 +232,22 @@ def router(
         )
         about = {"site": query.site, "since": since, "until": until, "currency": tariffs.currency}
         if isinstance(found, str):
-            empty = dict.fromkeys(("saved", "missed", "coverage", "measured", "plain", "best"))
-            return reply(request, about | empty | {"why": found})
-        bills = {"measured": found.bill, "plain": found.plain, "best": found.best}
-        shown = {
-            name: {
-                "energy": round(bill.energy, 4),
-                "wear": round(bill.wear, 4),
-                "stored": round(bill.stored, 4),
-                "total": round(bill.total, 4),
-            }
-            for name, bill in bills.items()
-        }
-        figures = {"saved": found.saved, "missed": found.missed, "coverage": found.coverage}
-        rounded = {name: round(value, 4) for name, value in figures.items()}
-        return reply(request, about | rounded | shown | {"why": ""})
+            return reply(request, about | dict.fromkeys((*_SAVED, *_BILLS)) | {"why": found})
+        figures = {name: _rounded(getattr(found, name)) for name in _SAVED}
+        bills = {name: _bill(getattr(found, field)) for name, field in _BILLS.items()}
+        return reply(request, about | figures | bills | {"why": ""})
 
     return routes
+
+
+def _bill(bill: Bill | None) -> dict[str, float] | None:
+    if bill is None:
+        return None
+    return {name: round(getattr(bill, name), 4) for name in ("energy", "wear", "stored", "total")}
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 4)
 
 
 def _past(query: SavingsQuery, zone: tzinfo) -> tuple[float, float]:

@@ -19,6 +19,7 @@ from exporter.deliver.report.document import as_data, as_html, policy
 from exporter.deliver.report.gather import gather
 from exporter.deliver.report.model import Report
 from exporter.deliver.report.pdf import NoPdfError, as_pdf
+from exporter.energy.tariff_file import TariffFile
 from exporter.history.influxql import InfluxQL
 from exporter.serve.access.roles import Visibility
 from exporter.serve.api import schemas
@@ -55,6 +56,7 @@ def router(
     stored: InfluxQL | None,
     prices: PriceList | None,
     seen: Callable[[], Visibility],
+    tariffs: TariffFile | None = None,
 ) -> APIRouter:
     """``/report``."""
     routes = APIRouter(prefix="/api/v1", tags=["report"])
@@ -70,7 +72,7 @@ def router(
             if found is None or not 0 <= assessment.time - found.made < SAME_SECONDS:
                 made.clear()
                 start = _start(query, assessment.time)
-                found = made[key] = await gather(assessment, stored, start, prices)
+                found = made[key] = await gather(assessment, stored, start, prices, tariffs)
             return found
 
     @routes.get("/report", responses=schemas.of(schemas.ReportReply, 503, media=MEDIA))

@@ -310,6 +310,14 @@ async def test_a_hybrid_site_on_several_units(clock: Clock) -> None:
     assert snapshot.devices == {"inverter/1", "battery/1"}
 
 
+async def test_strings_of_one_inverter_are_meters_of_their_own(clock: Clock) -> None:
+    snapshot = await read({1: registers(COMMON, INVERTER, TRACKERS)}, clock)
+    # The second gives no value, and the third is the battery.
+    assert [(meter.device, meter.readings) for meter in snapshot.meters] == [
+        ("pvstring/1-1", {"active_power_w": 2100.0})
+    ]
+
+
 async def test_a_meter_that_counts_export_as_positive(clock: Clock) -> None:
     units = {1: registers(COMMON, INVERTER, METER)}
     snapshot = await read(units, clock, meter_positive="export")
