@@ -34,6 +34,8 @@ COMPANIONS = tuple(site["id"] for site in DEMO["companions"])
 # (dashboard, panel, refId or * for all of them): why the demo may have no answer.
 MAY_BE_EMPTY = {
     ("collection", "Queues of projects", "*"): "no project of the demo has a database of its own",
+    ("collection", "Energy accounts that were kept", "A"): "nobody need ask for one meanwhile",
+    ("energy-plan", "What was saved, day by day", "*"): "of days with plans that have ended",
     ("energy-plan", "Orders of the plan", "*"): "no plan of the demo is approved or mandated",
     ("dispatch-orders", "Wanted, allowed, measured", "*"): "the demo's orders are dry",
     ("dispatch-orders", "Response time", "A"): "the demo's orders are dry",
