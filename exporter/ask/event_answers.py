@@ -115,8 +115,14 @@ def _never(b: Builder, found: list[Event]) -> Answer:
     when = b.period.words or "in the period"
     some = capital(sites_word(len(rows)) if rows else "no sites")
     text = f"{some} of {b.of_sites()} never had {what}, {when}."
-    if unseen:
+    if unseen and not rows:
+        # Unobserved is not none.
+        text = (
+            f"{b.coverage.sentence()} Whether any of {b.of_sites()} never had {what} is not known."
+        )
+    elif unseen:
         text += f" Of {sites_word(len(unseen))} that is not known. {b.coverage.sentence()}"
+    if unseen:
         b.evidence.missing.append(
             f"whether {sites_word(len(unseen))} had {what}: observed for less than 95 % of the time"
         )

@@ -11,13 +11,14 @@ import numpy as np
 from exporter.ask import metric_history as histories
 from exporter.ask import promql
 from exporter.ask.answer import Answer, CannotAnswerError, Column, Table
-from exporter.ask.builder import Builder, asked_limit, capital, figure, in_order
+from exporter.ask.builder import MOSTLY, Builder, asked_limit, capital, figure, in_order
 from exporter.ask.catalogue import METRICS, Metric
 from exporter.ask.comparisons import members
 from exporter.ask.crossings import crossings_answer
 from exporter.ask.duration_answers import lasting_answer
 from exporter.ask.energy_answers import energy_answer
 from exporter.ask.event_answers import events_answer
+from exporter.ask.history_tables import course_table, history_columns
 from exporter.ask.metric_history import History
 from exporter.ask.past_outliers import past_outliers
 from exporter.ask.query import Comparison, Query, What
@@ -30,7 +31,6 @@ from exporter.history.coverage import LEAST_SHARE, coverage
 from exporter.history.influxql import InfluxQL, NoAnswerError
 from exporter.model.text import sites_word
 
-MOST_POINTS = 20_000
 _WITH_COURSE = (What.HISTORY, What.VALUE, What.COMPARE, What.SITE)
 _OF_GROUPS = (What.VALUE, What.COMPARE, What.HISTORY)
 _NOW_ONLY = (
@@ -174,14 +174,14 @@ async def _history(b: Builder, stored: InfluxQL) -> Answer:
     lines = [_line(b, site, history, metric) for site, history in found.items()]
     lines = _sorted(b, lines, metric)
     shown = b.limit(lines)
-    tables = [Table(capital(metric.label), _columns(metric), shown, len(lines))]
+    tables = [Table(capital(metric.label), history_columns(metric), shown, len(lines))]
     few = shown[: histories.FEW_SITES]
     unknown_share = metric.over_time == "share" and b.coverage and not b.coverage.enough
     if b.query.what in _WITH_COURSE and not unknown_share:
         courses = {line["site"]: found[line["site"]] for line in few}
         if len(b.chosen) > histories.FEW_SITES:
             courses = {"fleet": _together(list(found.values()), metric)}
-        tables.append(_course_table(courses, metric))
+        tables.append(course_table(courses, metric))
     rows = [b.view.directory.row(line["site"]) for line in shown]
     return b.answer(_headline(b, found, lines, metric), tables, rows)
 
@@ -326,54 +326,25 @@ def _sorted(b: Builder, lines: list[dict[str, Any]], metric: Metric) -> list[dic
     )
 
 
-def _columns(metric: Metric) -> tuple[Column, ...]:
-    def number(key: str, label: str, unit: str = metric.unit) -> Column:
-        return Column(key, label, "number", unit, metric.decimals)
-
-    site = (Column("status", "Now", "status"), Column("name", "Site"), Column("site", "Id"))
-    covered = Column("observed", "Observed", "number", "%", 1)
-    if metric.over_time in ("counter", "energy"):
-        return (*site, number("total", "Total"), covered)
-    if metric.over_time == "share":
-        return (*site, number("mean", "Mean"), Column("trend", "Trend"), covered)
-    return (
-        *site,
-        number("first", "First"),
-        number("last", "Last"),
-        number("mean", "Mean"),
-        number("lowest", "Lowest"),
-        number("highest", "Highest"),
-        Column("per_day", "Per day", "number", metric.unit, metric.decimals + 1),
-        Column("trend", "Trend"),
-        covered,
-    )
-
-
-def _course_table(courses: dict[str, History], metric: Metric) -> Table:
-    rows = [
-        {"site": site, "time": float(time), "value": float(value)}
-        for site, history in courses.items()
-        for time, value in zip(history.times, history.values, strict=True)
-    ]
-    columns = (
-        Column("site", "Site"),
-        Column("time", "Time", "time"),
-        Column("value", capital(metric.label), "number", metric.unit, metric.decimals),
-    )
-    return Table("Course", columns, rows[:MOST_POINTS], len(rows))
-
-
 def _headline(
     b: Builder, found: dict[str, History], lines: list[dict[str, Any]], metric: Metric
 ) -> str:
-    words = b.period.words or "in the period"
     assert b.coverage is not None
     if not b.coverage.enough:
         return f"{b.coverage.sentence()} {_seen(found, lines, metric)}"
+    text = _enough_seen(b, found, lines, metric)
+    return f"{text} {b.coverage.sentence()}" if b.coverage.share < MOSTLY else text
+
+
+def _enough_seen(
+    b: Builder, found: dict[str, History], lines: list[dict[str, Any]], metric: Metric
+) -> str:
+    words = b.period.words or "in the period"
     if len(lines) == 1:
         line, history = lines[0], next(iter(found.values()))
         if not math.isnan(history.total):
-            total = figure(history.total, metric)
+            # A small energy is not none.
+            total = figure(history.total, metric, 0.0)
             return f"{line['name']}, {metric.label}, {words}: {total} in total."
         text = f"{line['name']}, {metric.label}, {words}: {figure(_known(history.mean), metric)}"
         text += " on average"
@@ -449,7 +420,7 @@ async def _which(b: Builder, stored: InfluxQL) -> Answer:
         headline = (
             f"{b.coverage.sentence()} Whether any of {b.of_sites()} had {words} is not known."
         )
-    table = Table(capital(words), _columns(metric), shown, len(lines))
+    table = Table(capital(words), history_columns(metric), shown, len(lines))
     return b.answer(headline, [table], [b.view.directory.row(line["site"]) for line in shown])
 
 

@@ -12,7 +12,7 @@ from exporter.ask.query import Filter, Query, What
 _OF_THE_FLEET = {What.ATTENTION, What.STATUS, What.OUTLIERS, What.COST, What.HELP, What.RANK}
 _BECOMES_VALUE = {What.ATTENTION, What.STATUS, What.WHICH, What.SITE, What.EXPLAIN}
 _NOW_ONLY = {What.EXPLAIN, What.SINCE, What.OUTLIERS}
-_SMALL = {"", "value", "filt", "named", "period", "metric", "number", "attr"}
+_SMALL = {"", "which", "value", "filt", "named", "period", "metric", "number", "attr"}
 
 
 @dataclass(frozen=True, slots=True)

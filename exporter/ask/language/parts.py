@@ -184,6 +184,7 @@ class Parts:
             "two_groups": len(self.groups) > 1,
             "groups": len(given) > len(set(given)),
             "sites_word": self.words & {"site", "comp"},
+            "excluding": any(f.negate for f in self.filters),
             "negated": any(c.negate for c in conditions),
             "fine": FINE in conditions,
             "went_offline": Condition("offline") in conditions,

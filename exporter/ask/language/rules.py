@@ -52,7 +52,7 @@ RULES: dict[str, tuple[Rule, ...]] = {
         ),
         R(
             "ahead !foreseen",
-            no="of what is to come only PV and consumption are forecast, besides {forecasts}",
+            no="that has not come yet; only PV and consumption are forecast, besides {forecasts}",
         ),
         R("refuse", no="{refused}"),
         R("if", no="what would be, if, is not known; only the present and the past are"),
@@ -193,6 +193,7 @@ RULES: dict[str, tuple[Rule, ...]] = {
         R("part:cells one_part one_site !intents !tests !metrics", go="cells"),
         # Of one site: not how many sites, but how many times.
         R("count one_site conditions period", do="-count +times"),
+        R("count one_site attention period !tests !metrics", do="-count -attention +times"),
         R("outliers part:cells one_site", go="cells"),
         R("happened against period", no="'what changed since yesterday?' lists what is new since"),
         R("times comparisons period", do="once_at_least", go="which"),
@@ -240,6 +241,7 @@ RULES: dict[str, tuple[Rule, ...]] = {
         R("order", go="rank"),
         R("metrics", go="value"),
         R("status|all sites", go="site"),
+        R("which excluding filters !period !status", ask=What.WHICH, takes="filters limit"),
         R("status|all", ask=What.STATUS, takes="filters period"),
         R("mean tests", no="the mean of what? Name a metric, such as state of health"),
         R(
@@ -250,6 +252,7 @@ RULES: dict[str, tuple[Rule, ...]] = {
         ),
         R("sites", go="site"),
         R("filters sites_word !period", ask=What.WHICH, takes="filters limit"),
+        R("which filters excluding !period", ask=What.WHICH, takes="filters limit"),
         R("filters !period", ask=What.STATUS, takes="filters"),
         R("", no="that is no question that can be answered"),
     ),

@@ -129,7 +129,7 @@ class Sorter:
         negated: set[int] = set()
         lacking: list[Item] = []
         for place, item in enumerate(self._items):
-            if item.kind != "neg":
+            if item.kind != "neg" and not self._excepts(place):
                 continue
             after = next(
                 (
@@ -152,6 +152,13 @@ class Sorter:
         self._items += [Item("lack", item.value, item.at) for item in lacking]
         self._items = [item for item in self._items if not any(item is i for i in lacking)]
         return negated
+
+    def _excepts(self, place: int) -> bool:
+        """Whether a ``but`` leaves something out of all: every site but Alpha."""
+        following = self._items[place + 1 : place + 2]
+        named = bool(following) and following[0].kind in ("named", "value", "filt")
+        everything = any(i.kind == "all" for i in self._items[:place])
+        return self._items[place].kind == "but" and named and everything
 
     def _joined_to(self, item: Item) -> set[int]:
         """Places of the sites or groups that follow one with ``and``: except Alpha and Beta."""
