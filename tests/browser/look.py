@@ -68,7 +68,7 @@ class Look:
     links: list[tuple[str, str]] = field(default_factory=list)
     """Title of a panel, and where a link on it leads."""
     followed: int | None = None
-    """Red figures that were clicked."""
+    """Red figures that were clicked: one of those that lead to the same subject."""
 
     @property
     def summary(self) -> str:
@@ -100,6 +100,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return 2
         # One context: Grafana's own files come once.
         context = opened.new_context()
+        known: set[str] = set()
         for path in DASHBOARDS:
             if chosen.only and path.stem not in chosen.only:
                 continue
@@ -108,7 +109,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 for seen in looks(context, url, path, widths, theme, chosen.folder, chosen.query):
                     good = _report(seen) and good
             if chosen.red:
-                good = _report(follow_red(context, url, path, chosen.query)) and good
+                good = _report(follow_red(context, url, path, chosen.query, known)) and good
     return int(not good)
 
 
@@ -224,8 +225,11 @@ def _judge(page: Page, path: Path, height: int, screen: int, seen: Look) -> None
     seen.wrong += [f"not on the page: {title}" for title in titles(path) if title not in text]
 
 
-def follow_red(context: BrowserContext, url: str, path: Path, query: str) -> Look:
-    """Click every red figure of a dashboard, and see that its subject is shown where it leads."""
+def follow_red(context: BrowserContext, url: str, path: Path, query: str, known: set[str]) -> Look:
+    """Click every red figure of a dashboard, and see that its subject is shown where it leads.
+
+    ``known`` holds what was arrived at from another dashboard, by :func:`subject`, and grows.
+    """
     seen = Look(f"{path.stem}-red", followed=0)
     page = context.new_page()
     page.set_viewport_size({"width": 1920, "height": RED_HEIGHT})
@@ -235,9 +239,10 @@ def follow_red(context: BrowserContext, url: str, path: Path, query: str) -> Loo
         settle(page)
         found = {href: f"{title}: {text}" for title, text, href in page.evaluate(JUDGE)["red"]}
         for href, figure in found.items():
-            if not urlsplit(href).path.startswith("/d/"):
-                # Of the exporter or a telephone; `look` judges its address.
+            # What is of the exporter or a telephone is judged by its address alone.
+            if not urlsplit(href).path.startswith("/d/") or subject(href) in known:
                 continue
+            known.add(subject(href))
             link = page.locator(f'a[href="{href}"]').first
             link.click()
             page.wait_for_url(re.compile(re.escape(urlsplit(href).path) + r"/?[^/]*\?"))
@@ -253,6 +258,13 @@ def follow_red(context: BrowserContext, url: str, path: Path, query: str) -> Loo
     finally:
         page.close()
     return seen
+
+
+def subject(href: str) -> str:
+    """Where a link leads, whatever the time."""
+    address = urlsplit(href)
+    kept = sorted((k, v) for k, v in parse_qs(address.query).items() if k not in ("from", "to"))
+    return f"{address.path.rstrip('/')} {kept}"
 
 
 def _astray(page: Page, href: str) -> Iterator[str]:

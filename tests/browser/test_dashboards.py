@@ -187,7 +187,7 @@ def test_links_lead_to_their_dashboard_with_subject_and_time(
 def test_every_red_figure_leads_to_its_subject(stack: Stack, browser: Browser, path: Path) -> None:
     context = browser.new_context()
     try:
-        assert follow_red(context, grafana_url(stack), path, "").wrong == []
+        assert follow_red(context, grafana_url(stack), path, "", set()).wrong == []
     finally:
         context.close()
 
