@@ -53,6 +53,9 @@ NAMES = {site.id: site.name for of in ("dashboards", "demo") for site in Scenari
 NAMES |= {site_id: name for site_id, (name, _) in DEVICES.items()}
 """What a site of the scene, or of the demo, is called by its id."""
 
+# A panel that is scrolled out of sight may keep its bar without asking for anything.
+LOADING = """() => [...document.querySelectorAll('[aria-label="Panel loading bar"]')]
+  .some(e => e.getBoundingClientRect().top < innerHeight)"""
 JUDGE = Path(__file__).with_name("look.js").read_text("utf-8")
 
 
@@ -203,6 +206,9 @@ def looks(
             _judge(page, path, height, WIDTHS.get(width, 1080), seen)
             seen.own_bytes = opening_bytes
             yield seen
+    except TimeoutError as error:
+        seen.wrong.append(str(error))
+        yield seen
     finally:
         page.close()
 
@@ -332,9 +338,8 @@ def settle(page: Page) -> None:
     """Wait until nothing loads any more."""
     page.locator("section").first.wait_for(timeout=LOADED_SECONDS * 1000)
     page.wait_for_load_state("networkidle", timeout=LOADED_SECONDS * 1000)
-    bars = page.locator('[aria-label="Panel loading bar"]')
     deadline = time.monotonic() + LOADED_SECONDS
-    while bars.count():
+    while page.evaluate(LOADING):
         if time.monotonic() > deadline:
             raise TimeoutError(f"panels still load at {page.url}")
         page.wait_for_timeout(200)
