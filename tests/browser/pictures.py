@@ -95,7 +95,9 @@ def _shrink(picture: bytes, path: Path) -> None:
     if image.width > WIDEST:
         size = (WIDEST, round(image.height * WIDEST / image.width))
         image = image.resize(size, Image.Resampling.LANCZOS)
-    image.quantize(COLOURS, dither=Image.Dither.NONE).save(path, optimize=True)
+    # Of the usual methods only this one keeps the few pixels of a marker in their colour.
+    quantized = image.quantize(COLOURS, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
+    quantized.save(path, optimize=True)
     print(f"{path.name}: {path.stat().st_size / 1000:.0f} kB", flush=True)
 
 
