@@ -242,7 +242,7 @@ BATTERY: tuple[Quantity, ...] = (
         unit="Ah",
         minimum=0,
         maximum=1e6,
-        meaning="Capacity that the battery reports",
+        meaning="Installed capacity that the battery reports",
         decimals=1,
     ),
     Quantity(

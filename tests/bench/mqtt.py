@@ -149,6 +149,8 @@ async def measure(args: argparse.Namespace) -> dict[str, Any]:
 
 
 async def _over_http(args: argparse.Namespace, folder: Path, ports: Ports) -> dict[str, Any]:
+    # The workers of nginx may run as another user.
+    os.chmod(folder, 0o755)
     nginx = StaticFleet(folder, ports.pick(0), vebus=True)
     await nginx.start(None)
     assert nginx.process is not None

@@ -42,6 +42,7 @@ from tests.drivers.modbus_tcp.test_gx_site import (
     MOST_KWH,
     RESOLUTION,
     SITES,
+    WITHOUT_REGISTER,
     active,
     judged,
     merged,
@@ -69,7 +70,7 @@ OF_SUNSPEC = {"cell_count", "consumed_ah", "charged_kwh", "discharged_kwh"} | {
 OPENEMS = load_template("openems", Path())
 CANNOT: Mapping[str, set[str]] = {
     "venus-mqtt": set(),
-    "modbus-tcp": {"system_state", "capacity_ah"},
+    "modbus-tcp": WITHOUT_REGISTER,
     "sunspec": OF_VENUS | OF_SUNSPEC,
     "template": OF_VENUS,
     "push": OF_VENUS,

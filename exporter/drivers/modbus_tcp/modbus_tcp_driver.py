@@ -37,8 +37,8 @@ class ModbusTcpDriver(Driver):
     summary = "Victron GX devices over Modbus TCP, and devices that a map of registers describes."
     gives = (
         "What the HTTP bridge gives, within what registers resolve: cells to 10 mV, energies of "
-        "batteries to 6553.5 kWh, no state of the system, no single cells. A GX writes 0 where it "
-        "has no value; where 0 can be nothing else, it is missing"
+        "batteries to 6553.5 kWh, no state of the system, no installed capacity, no single cells. "
+        "A GX writes 0 where it has no value; where 0 can be nothing else, it is missing"
     )
     switch_on = "On the GX, Settings, Integrations, Modbus TCP server, on (port 502)"
 
