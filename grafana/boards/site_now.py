@@ -305,7 +305,7 @@ def _energy_today() -> stat.Panel:
             for ref, (name, metric, side) in zip("ABCD", parts, strict=True)
         ],
     )
-    return tiles(spec, columns=True, value=26)
+    return tiles(spec, columns=True, value=20)
 
 
 def _components() -> table.Panel:

@@ -58,7 +58,7 @@ def _counts() -> stat.Panel:
     spec = Spec(
         title="Sites by status",
         description="All sites now, in each of the five statuses.",
-        size=(24, 4),
+        size=(24, 3),
         unit=look.NUMBER,
         empty="–",
         low=0,
@@ -96,7 +96,7 @@ def _call_first() -> stat.Panel:
         title="Call first",
         description=f"The {TOP} sites that need attention most, those that page first, with their "
         "worst issue and their score. Red pages, orange has a ticket or a warning.",
-        size=(24, 11),
+        size=(24, 12),
         unit=look.SCORE,
         empty="Nobody has to be called",
         decimals=0,

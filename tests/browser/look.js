@@ -30,6 +30,9 @@
     for (const e of texts(stat)) {
       const size = parseFloat(getComputedStyle(e).fontSize);
       if (size < out.smallest[0]) out.smallest = [size, `${title}: ${e.textContent.trim().slice(0, 40)}`];
+      const [own, whole] = [e.getBoundingClientRect(), section.getBoundingClientRect()];
+      if (isTile && title !== '' && (own.top < whole.top - 2 || own.bottom > whole.bottom + 2))
+        out.cut.push(`beyond its tile: ${title}: ${e.textContent.trim().slice(0, 40)}`);
       if (isTile || isGrid) {
         if (RED.includes(behind(e).slice(0, 3).join())) {
           const link = e.closest('a[href]') || e.querySelector('a[href]');

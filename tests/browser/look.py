@@ -35,7 +35,7 @@ DASHBOARDS = sorted((ROOT / "grafana" / "dashboards").rglob("*.json"))
 WIDTHS = {390: 844, 1280: 800, 1920: 1080, 3840: 2160}
 """Width of the screen to its height, pixels."""
 WALL = "fleetscope-fleet-wall"
-LEAST_WIDTH = {WALL: 1280}
+LEAST_WIDTH = {WALL: 1920}
 """Pixels below which a dashboard is not meant to be read."""
 WALL_SHARE = 1 / 40
 """Of the screen's height that type on the wall takes at least."""
