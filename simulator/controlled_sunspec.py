@@ -1,8 +1,9 @@
-"""A controlled site as a hybrid inverter that speaks SunSpec, with storage controls (model 124).
+"""A controlled site as a hybrid inverter that speaks SunSpec, with storage controls (model 124) or
+the active power set-point of a DER (model 704).
 
-Source: SunSpec Information Model Reference. Both rates bound the battery while their bits are set;
-a pair of x and -x leaves one power. After ``InOutWRte_RvrtTms`` without a write both bits are
-cleared by the device.
+Source: SunSpec Information Model Reference; DER Information Model Specification. Both rates of 124
+bound the battery while their bits are set; a pair of x and -x leaves one power. After
+``InOutWRte_RvrtTms``, or ``WSetRvrtTms``, without a write the device clears them by itself.
 """
 
 from __future__ import annotations
@@ -21,6 +22,9 @@ _ILLEGAL_ADDRESS, _FAILURE = 2, 4
 _CONTROL, _DISCHARGE, _CHARGE, _TIME = 5, 12, 13, 15
 _SETTABLE = frozenset({_CONTROL, _DISCHARGE, _CHARGE, 14, _TIME, 17})
 _BOTH = 3
+_DER_LENGTH = 65
+_ENABLED = 22
+_DER_SETTABLE = frozenset(range(_ENABLED, 33))
 _CHARGING, _DISCHARGING, _HOLDING = 4, 3, 6
 
 
@@ -61,8 +65,7 @@ class ControlledSunSpec:
     def write(self, unit: int, address: int, words: Sequence[int]) -> int:
         """See :class:`simulator.modbus.server.SettableUnits`."""
         self._lapse()
-        start = BASE + 2 + len(self._before())
-        wanted = range(address - start, address - start + len(words))
+        wanted = self._offsets(address, len(words))
         if unit != UNIT or not set(wanted) <= _SETTABLE:
             return _ILLEGAL_ADDRESS
         if self._site.refuses:
@@ -102,11 +105,20 @@ class ControlledSunSpec:
         feed_w = self._site.load_w - self._site.grid_w
         return [*model(1, body), *inverter(state, feed_w, 0.0), *meter(state)]
 
+    def _offsets(self, address: int, count: int) -> range:
+        """Registers from the start of the model that is written."""
+        start = BASE + 2 + len(self._before())
+        return range(address - start, address - start + count)
+
+    def _controls(self) -> list[int]:
+        """The model that is written."""
+        site = self._site
+        self.storage[8], self.storage[10] = round(site.soc_percent), round(VOLTAGE_V * 10)
+        return self.storage
+
     def _words(self) -> list[int]:
         self._lapse()
         site = self._site
-        before = self._before()
-        self.storage[8], self.storage[10] = round(site.soc_percent), round(VOLTAGE_V * 10)
         battery = [_NONE] * 62
         battery[9], battery[11] = round(site.soc_percent * 10), 980
         power = site.battery_w
@@ -119,14 +131,57 @@ class ControlledSunSpec:
             *(0, 0x8000, 0x8000, 0x8000),
             *(scale & 0xFFFF for scale in (-1, 0, -1, -2, -3, -1, 0, 0)),
         ]
-        return [*before, *self.storage, *model(802, battery)]
+        return [*self._before(), *self._controls(), *model(802, battery)]
+
+
+class ControlledDer(ControlledSunSpec):
+    """The same with model 704 in place of 124."""
+
+    def __init__(self, site: ControlledSite) -> None:
+        super().__init__(site)
+        self.der = [704, _DER_LENGTH, *[0] * _DER_LENGTH]
+
+    @property
+    def control(self) -> int:
+        """``WSetEna`` now."""
+        self._lapse()
+        return self.der[_ENABLED]
+
+    def write(self, unit: int, address: int, words: Sequence[int]) -> int:
+        """See :class:`simulator.modbus.server.SettableUnits`."""
+        self._lapse()
+        wanted = self._offsets(address, len(words))
+        if unit != UNIT or not set(wanted) <= _DER_SETTABLE:
+            return _ILLEGAL_ADDRESS
+        if self._site.refuses:
+            return _FAILURE
+        if self._site.keeps and words[0] == 0:
+            return 0
+        self.der[wanted.start : wanted.stop] = words
+        if self.der[_ENABLED]:
+            packed = struct.pack(">4H", *self.der[24:26], *self.der[31:33])
+            feeds_in_w, seconds = struct.unpack(">iI", packed)
+            self._site.reversion_seconds = float(seconds) if seconds else None
+            self._site.write(-float(feeds_in_w))
+        else:
+            self._site.write(None)
+        return 0
+
+    def _lapse(self) -> None:
+        if not self._site.forced:
+            self.der[_ENABLED] = 0
+
+    def _controls(self) -> list[int]:
+        return self.der
 
 
 def _signed(word: int) -> int:
     return word - 0x10000 if word & 0x8000 else word
 
 
-def sunspec_server(site: ControlledSite, **changed: int) -> tuple[ModbusServer, ControlledSunSpec]:
+def sunspec_server(
+    site: ControlledSite, *, der: bool = False, **changed: int
+) -> tuple[ModbusServer, ControlledSunSpec]:
     """The site as a Modbus TCP server, and its registers."""
-    units = ControlledSunSpec(site, **changed)
+    units = ControlledDer(site) if der else ControlledSunSpec(site, **changed)
     return ModbusServer(Healthy(), site.portal, units), units  # type: ignore[arg-type]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 import secrets
 import time
@@ -17,7 +18,10 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 RELEASE_SECONDS = 20.0
+QUIET_SECONDS = 5.0
+"""Without news for so long, and each site that is left has said why, more waiting is of no use."""
 _ID_COLUMNS = 14
+_SHOWN_SITES = 5
 _ORDER = re.compile(r"o-[0-9a-f]{12}\Z")
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0}
 _SPAN = re.compile(r"(\d{1,6}(?:\.\d+)?)\s*([smh])\Z")
@@ -72,6 +76,7 @@ def dispatch(
         typer.echo(json.dumps(answer, indent=2, ensure_ascii=False))
     else:
         _show(_admitted(answer))
+        _warn_of_unattended(answer["orders"])
     refused = any(order["state"] == "refused" for order in answer["orders"])
     raise typer.Exit(1 if refused else 0)
 
@@ -113,24 +118,20 @@ def release(
     reason: ReasonOption = "released from the command line",
     site: SiteOption = None,
     all_sites: Annotated[bool, typer.Option("--all", help="Every site you may order.")] = False,
+    wait: Annotated[
+        float, typer.Option("--wait", min=0.0, help="Longest time to wait for sites, seconds.")
+    ] = RELEASE_SECONDS,
     as_json: JsonOption = False,
     url: UrlOption = client.USUAL_URL,
 ) -> None:
     """Give sites back to their own control, whatever is in force, and wait for each of them.
 
-    Exits 0 if all are free, 1 if one is not known to be, 2 if it could not ask.
+    A site that does not answer is named with the reason; the exporter goes on trying. Exits 0 if
+    all are free, 1 if one is not known to be, 2 if it could not ask.
     """
     body = {"targets": _targets(site, every=all_sites), "action": "release", "reason": reason}
     answer = _post(url, "dispatch", body, secrets.token_hex(8))
-    left = {order["id"]: order["site"] for order in answer["orders"]}
-    found: list[dict[str, Any]] = []
-    end = time.monotonic() + RELEASE_SECONDS
-    while left:
-        found = _get(url, f"dispatch/{answer['dispatch']}")["orders"]
-        waiting = [one for one in found if one["state"] != "released"]
-        if not waiting or time.monotonic() > end:
-            break
-        time.sleep(0.5)
+    found = _await_release(url, answer["dispatch"], wait) if answer["orders"] else []
     forced = [one for one in found if one["state"] != "released"]
     if as_json:
         typer.echo(json.dumps({**answer, "orders": found}, indent=2, ensure_ascii=False))
@@ -140,6 +141,22 @@ def release(
             why = one["failure"] or "it has not answered yet"
             typer.echo(f"not known to be free: {one['site']}: {why}; it is tried again")
     raise typer.Exit(1 if forced else 0)
+
+
+def _await_release(url: str, name: str, longest: float) -> list[dict[str, Any]]:
+    """The orders of a release once all sites are free, or once waiting is of no use any more."""
+    began = news = time.monotonic()
+    left = math.inf
+    while True:
+        found: list[dict[str, Any]] = _get(url, f"dispatch/{name}")["orders"]
+        waiting = [one for one in found if one["state"] != "released"]
+        now = time.monotonic()
+        if len(waiting) < left:
+            left, news = len(waiting), now
+        hopeless = now - news > QUIET_SECONDS and all(one["failure"] for one in waiting)
+        if not waiting or hopeless or now - began > longest:
+            return found
+        time.sleep(0.5)
 
 
 def explain_order(url: str, name: str, *, as_json: bool) -> int:
@@ -155,6 +172,8 @@ def explain_order(url: str, name: str, *, as_json: bool) -> int:
     )
     for row in rows:
         typer.echo(f"{_clock(row['time'])}  {row['state']:<18}{row['actor']:<12}{_words(row)}")
+    if order["unattended"]:
+        typer.echo(f"Warning: {order['unattended']}.")
     if order["owes_release"]:
         why = order["failure"] or "the device has not answered"
         typer.echo(f"The site is not known to be free: {why}.")
@@ -199,6 +218,18 @@ def _admitted(answer: dict[str, Any]) -> RenderableType:
         row = (one["site"], one["id"], one["state"], _kw(one["wanted_w"]), _kw(one["allowed_w"]))
         table.add_row(*row, why)
     return table
+
+
+def _warn_of_unattended(orders: list[dict[str, Any]]) -> None:
+    """Say once what becomes of sites without a lease, and which they are."""
+    by_sentence: dict[str, list[str]] = {}
+    for one in orders:
+        if one.get("unattended"):
+            by_sentence.setdefault(one["unattended"], []).append(one["site"])
+    for sentence, sites in by_sentence.items():
+        shown = ", ".join(sites[:_SHOWN_SITES])
+        more = f" and {len(sites) - _SHOWN_SITES} more" if len(sites) > _SHOWN_SITES else ""
+        typer.echo(f"Warning, {shown}{more}: {sentence}.")
 
 
 def _targets(sites: list[str] | None, *, every: bool) -> Any:

@@ -15,6 +15,7 @@ from exporter.control.setpoints import (
     LONGEST_PERSISTENT_SECONDS,
     bounds_at,
     setpoint_for,
+    unattended,
 )
 from exporter.control.site_control import SiteControl
 from exporter.control.site_inputs import SiteInputs
@@ -48,6 +49,8 @@ class Admission:
         What could not be checked.
     expires : float or None
         Unix seconds at which the order ends where that is before the request's end.
+    unattended : str
+        See :func:`exporter.control.setpoints.unattended`.
     """
 
     site: str
@@ -57,6 +60,7 @@ class Admission:
     limits: tuple[Limit, ...] = ()
     unchecked: tuple[str, ...] = ()
     expires: float | None = None
+    unattended: str = ""
 
     def evidence(self) -> dict[str, Any]:
         """It as evidence of a row."""
@@ -67,6 +71,8 @@ class Admission:
             found["limits"] = limits
         if self.unchecked:
             found["unchecked"] = list(self.unchecked)
+        if self.unattended:
+            found["unattended"] = self.unattended
         return found
 
     def shown(self) -> dict[str, Any]:
@@ -76,6 +82,7 @@ class Admission:
             "allowed_w": self.allowed_w,
             "limits": self._limits(),
             "unchecked": list(self.unchecked),
+            "unattended": self.unattended or None,
         }
 
     def _limits(self) -> list[dict[str, Any]]:
@@ -178,6 +185,7 @@ def _one(request: DispatchRequest, one: _Candidate, wanted_w: float, now: float)
         limits=limits,
         unchecked=left.unchecked,
         expires=expires,
+        unattended=unattended(one.capability),
     )
 
 

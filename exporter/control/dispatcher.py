@@ -35,6 +35,7 @@ from exporter.control.site_control import SiteControl
 from exporter.control.site_inputs import InputReader
 from exporter.drivers.base import Driver, Writable
 from exporter.model.orders import (
+    LIMIT_CODES,
     LONGEST_SECONDS,
     Order,
     OrderAction,
@@ -302,9 +303,11 @@ class Dispatcher:
             counts=dict(self._counts),
             sites=tuple(sites),
             writes=self._around.gate.writes,
-            limits=dict(self._limits),
+            # From 0 on, so that a rate shows the first one as well.
+            limits=dict.fromkeys(LIMIT_CODES, 0) | self._limits,
             response_seconds=self._response_seconds,
             foreign=dict(self._foreign.found),
+            persistent=tuple(self._inputs.persistent()),
         )
 
     # -- the rest -------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 
 from exporter.control.site_control import SiteControl
 from exporter.control.site_inputs import SiteInputs
+from exporter.model.orders import AT_DEVICE, OrderAction, OrderStatus
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +20,8 @@ class SiteOrders:
     site : str
     open : int
         How many there are.
+    forced : bool
+        Whether its device may hold a set-point of ours.
     order, action, source, state : str
         The order that is at the device; empty without one.
     since, expires : float
@@ -30,7 +33,10 @@ class SiteOrders:
     failure : str
         Why the device could not be written to or released at the latest try.
     release_owed_since : float
-        Unix seconds of the oldest end whose device is not known to be free; NaN without one.
+        Unix seconds since which the device is to be free and is not known to be; NaN without.
+    persistent_end : float
+        Unix seconds at which the order ends, or ended, whose set-point no lease of the device
+        ends; NaN without one.
     written_seconds : float
         Age of the latest write; NaN before the first.
     reversion_seconds : float
@@ -39,6 +45,7 @@ class SiteOrders:
 
     site: str
     open: int
+    forced: bool = False
     order: str = ""
     action: str = ""
     source: str = ""
@@ -51,6 +58,7 @@ class SiteOrders:
     measured_w: float = math.nan
     failure: str = ""
     release_owed_since: float = math.nan
+    persistent_end: float = math.nan
     written_seconds: float = math.nan
     reversion_seconds: float = math.nan
 
@@ -76,6 +84,8 @@ class OrderBook:
         From ``sent`` to ``effective``, summed over the orders that came to it.
     foreign : mapping
         Set-points in force that nobody ordered here, W by site id.
+    persistent : tuple of str
+        Ids of the sites with ``dispatch.allow_persistent``.
     """
 
     mode: str
@@ -86,18 +96,40 @@ class OrderBook:
     limits: Mapping[str, int] = field(default_factory=dict)
     response_seconds: float = 0.0
     foreign: Mapping[str, float] = field(default_factory=dict)
+    persistent: tuple[str, ...] = ()
+
+
+def _owed_since(status: OrderStatus) -> float:
+    """Since when the device is to be free; a release that was sent has not ended until it is."""
+    if status.owes_release:
+        return status.since
+    releasing = status.order.action is OrderAction.RELEASE and status.state in AT_DEVICE
+    return status.order.start if releasing else math.nan
+
+
+def _persistent_end(status: OrderStatus) -> float:
+    """End of an order that may be at a device which cannot forget it."""
+    if math.isnan(status.before):
+        return math.nan
+    owed_since = _owed_since(status)
+    if math.isnan(owed_since) and status.state in AT_DEVICE:
+        return status.order.expires
+    return owed_since
 
 
 def view_of(site: str, control: SiteControl, inputs: SiteInputs | None) -> SiteOrders:
     """The orders of one site."""
     statuses = control.statuses
-    owed = [status.since for status in statuses if status.owes_release]
+    owed = [since for status in statuses if not math.isnan(since := _owed_since(status))]
+    kept = [end for status in statuses if not math.isnan(end := _persistent_end(status))]
     found = SiteOrders(
         site=site,
         open=len(statuses),
+        forced=not control.at_rest,
         measured_w=inputs.power_w if inputs is not None else math.nan,
         failure=control.failure,
         release_owed_since=min(owed, default=math.nan),
+        persistent_end=min(kept, default=math.nan),
     )
     current = control.in_force
     status = next((s for s in statuses if current and s.order.id == current.order.id), None)

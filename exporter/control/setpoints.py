@@ -54,6 +54,17 @@ def resolved_w(name: str, power_w: float, capability: Capability) -> float:
     return math.trunc(power_w / capability.step + math.copysign(1e-9, power_w)) * capability.step
 
 
+def unattended(capability: Capability) -> str:
+    """What becomes of a set-point while nobody can write, where no lease of the device ends it;
+    empty where one does."""
+    if capability.reversion_seconds is not None:
+        return ""
+    return (
+        "the device keeps its set-point without a lease: if the exporter dies or cannot reach it, "
+        "the battery stays forced until the exporter writes again, even after the order's end"
+    )
+
+
 def deadband_w(capability: Capability, power_w: float) -> float:
     """Change of a set-point that is not worth a write.
 

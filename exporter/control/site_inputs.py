@@ -81,6 +81,14 @@ class InputReader:
         """Ids of the sites that take orders."""
         return [site.id for site in self._state.fleet.sites if site.dispatch.enabled]
 
+    def persistent(self) -> list[str]:
+        """Ids of the sites that take orders which wear flash memory."""
+        return [
+            site.id
+            for site in self._state.fleet.sites
+            if site.dispatch.enabled and site.dispatch.allow_persistent
+        ]
+
     def of(self, site_id: str) -> SiteInputs | None:
         """The inputs of a site; None for one that the fleet file does not have."""
         state, row, now = self._state, self._state.row.get(site_id), self._monotonic()

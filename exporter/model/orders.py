@@ -84,6 +84,14 @@ NEXT: Mapping[OrderState, frozenset[OrderState]] = MappingProxyType(
 """The states that may follow each state. ``released`` follows an end once the device is back under
 its own control, and only where it was written to."""
 
+LIMIT_CODES = (
+    *("offline", "stale", "unknown_site", "maintenance", "critical_issue", "not_enabled"),
+    *("not_writable", "no_setpoint", "persistent", "persistent_time", "load_unknown"),
+    *("lower_source", "rated", "battery_limit", "soc_floor", "soc_ceiling", "soc_unknown"),
+    *("heat", "cold", "import_limit", "export_limit"),
+)
+"""Codes of what lowers or refuses an order. docs/dispatch.md explains each."""
+
 TAKES_OVER = "takes_over"
 """Key of the evidence of an order that finds the device under another order: it owes the release
 from then on."""
@@ -185,6 +193,8 @@ class OrderStatus:
         NaN.
     setpoint : str
         Name of the set-point that was written; empty before.
+    unattended : str
+        What becomes of the set-point while nobody can write, where no lease of the device ends it.
     """
 
     order: Order
@@ -196,6 +206,7 @@ class OrderStatus:
     evidence: Mapping[str, Any] = field(default_factory=dict)
     before: float = math.nan
     setpoint: str = ""
+    unattended: str = ""
 
     @property
     def owes_release(self) -> bool:
@@ -230,6 +241,7 @@ class OrderStatus:
             evidence=event.evidence,
             before=float(event.evidence.get("before", self.before)),
             setpoint=str(event.evidence.get("setpoint", self.setpoint)),
+            unattended=str(event.evidence.get("unattended", self.unattended)),
         )
 
 

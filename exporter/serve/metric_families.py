@@ -310,6 +310,15 @@ FAMILIES: Mapping[str, Description] = MappingProxyType(
             "otherwise",
             ("site",),
         ),
+        "order_persistent_end_timestamp_seconds": Description(
+            "gauge",
+            "Unix time at which the order ends, or ended, whose set-point no lease of the device "
+            "ends; 0 without one; only sites with dispatch.allow_persistent",
+            ("site",),
+        ),
+        "orders_in_force": Description(
+            "gauge", "Sites at which an order was sent and is not known to be released"
+        ),
         "site_foreign_setpoint_watts": Description(
             "gauge",
             "Set-point in force at a site that takes orders, without an order of this exporter",

@@ -48,6 +48,10 @@ def order_metrics(book: OrderBook) -> Iterator[Metric]:
     for site, value in book.foreign.items():
         foreign.add_metric([site], value)
     yield foreign
+    in_force = _gauge("orders_in_force")
+    in_force.add_metric([], float(sum(one.forced for one in book.sites)))
+    yield in_force
+    yield _persistent(book)
     yield from _of_sites(book.sites)
 
 
@@ -72,6 +76,16 @@ def _of_sites(sites: tuple[SiteOrders, ...]) -> Iterator[Metric]:
     yield power
     yield info
     yield from families.values()
+
+
+def _persistent(book: OrderBook) -> Metric:
+    """Shown as 0 without an order, so that its last sample tells what a dead exporter left."""
+    family = _gauge("order_persistent_end_timestamp_seconds")
+    ends = {one.site: one.persistent_end for one in book.sites}
+    known = {site: end for site, end in ends.items() if not math.isnan(end)}
+    for site, end in (dict.fromkeys(book.persistent, 0.0) | known).items():
+        family.add_metric([site], end)
+    return family
 
 
 def _gauge(name: str) -> GaugeMetricFamily:

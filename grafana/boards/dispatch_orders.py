@@ -37,8 +37,9 @@ def build() -> Dashboard:
     made = dashboard("fleetscope-dispatch-orders", [])
     made.with_panel(_counts()).with_panel(_switches())
     made.with_panel(_powers()).with_panel(_rows())
+    made.with_panel(_without_effect()).with_panel(_in_force())
     made.with_panel(_response()).with_panel(_limits())
-    return made.with_panel(_in_force()).with_panel(_journal())
+    return made.with_panel(_journal())
 
 
 def _counts() -> stat.Panel:
@@ -178,6 +179,19 @@ def _limits() -> timeseries.Panel:
     return lines(spec, bars=True, fill=80, stacked=True)
 
 
+def _without_effect() -> table.Panel:
+    spec = Spec(
+        title="Orders without effect",
+        description="Orders of the time range that ended as ineffective or failed, with what was "
+        "allowed, what the battery did, and the reason.",
+        size=(24, 6),
+        unit=look.NUMBER,
+        empty="No order failed or was without effect in this time range",
+        targets=[_journal_rows('AND "state" =~ /^(ineffective|failed)$/ ')],
+    )
+    return listing(spec, _JOURNAL_COLUMNS)
+
+
 def _in_force() -> table.Panel:
     off = (
         f'abs(max by (site) ({POWER}{{kind="allowed"}}) - max by (site) '
@@ -240,23 +254,25 @@ def _journal() -> table.Panel:
         size=(24, 10),
         unit=look.NUMBER,
         empty="No order in this time range, or InfluxDB gives no answer",
-        targets=[
-            influx_table(
-                'SELECT "site", "action", "state", "issuer", "wanted_w", "allowed_w", '
-                '"measured_w", "reason" FROM "raw"."order" WHERE $timeFilter '
-                "ORDER BY time DESC LIMIT 200"
-            )
-        ],
+        targets=[_journal_rows()],
     )
-    columns = [
-        Column("Time", "When", 160),
-        Column("site", "Site", 140, url=SITE_OF_ROW),
-        Column("action", "Order", 100),
-        Column("state", "State", 120),
-        Column("issuer", "Ordered by", 120),
-        Column("wanted_w", "Wanted", 100, WATTS, 2),
-        Column("allowed_w", "Allowed", 100, WATTS, 2),
-        Column("measured_w", "Measured", 100, WATTS, 2),
-        Column("reason", "Why"),
-    ]
-    return listing(spec, columns)
+    return listing(spec, _JOURNAL_COLUMNS)
+
+
+def _journal_rows(condition: str = "") -> Target:
+    rows = 'SELECT "site", "action", "state", "issuer", "wanted_w", "allowed_w", "measured_w", '
+    rows += '"reason" FROM "raw"."order" WHERE $timeFilter '
+    return influx_table(rows + condition + "ORDER BY time DESC LIMIT 200")
+
+
+_JOURNAL_COLUMNS = (
+    Column("Time", "When", 160),
+    Column("site", "Site", 140, url=SITE_OF_ROW),
+    Column("action", "Order", 100),
+    Column("state", "State", 120),
+    Column("issuer", "Ordered by", 120),
+    Column("wanted_w", "Wanted", 100, WATTS, 2),
+    Column("allowed_w", "Allowed", 100, WATTS, 2),
+    Column("measured_w", "Measured", 100, WATTS, 2),
+    Column("reason", "Why"),
+)

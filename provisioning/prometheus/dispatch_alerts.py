@@ -11,7 +11,14 @@ exporter's scope: maintenance silences what a site suffers, never what this prog
 ALERTS = (
     Alert(
         name="FleetscopeOrderNotReleased",
-        expr="time() - fleetscope_order_release_owed_timestamp_seconds > 60",
+        why="An exporter that died with an order at a device without a lease releases nothing: the "
+        "last end that it published counts. It publishes 0 while nothing is in force there.",
+        expr="time() - fleetscope_order_release_owed_timestamp_seconds > 60\n"
+        "or on (job, instance, site) (\n"
+        "  time() - (last_over_time(fleetscope_order_persistent_end_timestamp_seconds[2d]) > 0)\n"
+        "    > 60\n"
+        '  and on (job, instance) up{job="fleetscope"} == 0\n'
+        ")",
         wait="1m",
         severity="page",
         scope="exporter",
@@ -19,10 +26,12 @@ ALERTS = (
         cause="order_not_released",
         summary="{{ $labels.site }} may still be forced by an order that has ended",
         description="An order at {{ $labels.site }} ended {{ $value | humanizeDuration }} ago, and "
-        "its device is not known to be back under its own control. The exporter goes on trying.",
+        "its device is not known to be back under its own control. The exporter goes on trying, "
+        "unless it is down itself.",
         dashboard="dispatch-orders",
-        action="Run fleetscope release --site {{ $labels.site }}; where it cannot be reached, have "
-        "its set-point cleared on the spot.",
+        action="Start the exporter if it is down: it releases what is overdue first. Run "
+        "fleetscope release --site {{ $labels.site }}; where it cannot be reached, have its "
+        "set-point cleared on the spot.",
     ),
     Alert(
         name="FleetscopeOrderLeaseLost",
@@ -90,9 +99,9 @@ ALERTS = (
     ),
     Alert(
         name="FleetscopeDispatcherDown",
-        why="What was in force is known from the last scrape that worked.",
+        why="What was in force is known from the last scrape that worked: it is 0 without any.",
         expr='up{job="fleetscope"} == 0\n'
-        "and on (job, instance) last_over_time(fleetscope_order_info[15m]) == 1",
+        "and on (job, instance) last_over_time(fleetscope_orders_in_force[2d]) > 0",
         wait="1m",
         severity="page",
         scope="exporter",

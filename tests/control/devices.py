@@ -57,9 +57,11 @@ def described(driver: str, url: str, **more: Any) -> dict[str, Any]:
 
 
 @contextlib.asynccontextmanager
-async def sunspec(site: ControlledSite, **changed: int) -> AsyncIterator[Wired]:
-    """A hybrid inverter with model 124."""
-    server, units = sunspec_server(site, **changed)
+async def sunspec(
+    site: ControlledSite, *, der: bool = False, **changed: int
+) -> AsyncIterator[Wired]:
+    """A hybrid inverter with model 124, or with 704."""
+    server, units = sunspec_server(site, der=der, **changed)
     port = await server.start()
     url = f"modbus://127.0.0.1:{port}"
     try:

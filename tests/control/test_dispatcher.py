@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
 
+from exporter.control import foreign_setpoints
 from exporter.control.dispatcher import Dispatcher
 from exporter.control.gate import DispatchMode
 from exporter.control.journal import JournalError, JournalReader, KeyReusedError
 from exporter.control.requests import ApproveRequest, DispatchOffError, DispatchRequest
 from exporter.model.orders import OrderAction, OrderSource, OrderState
 from simulator.controlled import ControlledSite
-from tests.control.world import World, heard, listening, modbus_site, until, world_of
+from tests.control.world import World, heard, killed, listening, modbus_site, until, world_of
 
 pytestmark = [pytest.mark.stack, pytest.mark.usefixtures("short_times")]
 S = OrderState
@@ -37,16 +37,6 @@ class Sites:
     @property
     def first(self) -> ControlledSite:
         return next(iter(self.played.values()))
-
-
-async def killed(dispatcher: Dispatcher) -> None:
-    """End a dispatcher as kill -9 does: nothing is written to device or journal any more."""
-    for task in dispatcher._tasks.values():
-        task.cancel()
-    await asyncio.gather(*dispatcher._tasks.values(), return_exceptions=True)
-    if dispatcher._records._work is not None:
-        dispatcher._records._work.cancel()
-    dispatcher._journal.close()
 
 
 @pytest.fixture
@@ -151,13 +141,17 @@ async def test_an_order_that_begins_later_waits(sites: Sites) -> None:
         action=OrderAction.CHARGE,
         power_w=1000.0,
         in_total=False,
-        start=world.wall() + 2.0,
-        expires=world.wall() + 60.0,
+        start=world.wall() + 1800.0,
+        expires=world.wall() + 3600.0,
         dry_run=False,
     )
     answer = await dispatcher.dispatch(request)
     order = answer["orders"][0]["id"]
+    # An order of another site comes through meanwhile.
+    other = await world.order("charge", 1.0, sites=["beta"])
+    await world.comes_to(other, S.EFFECTIVE)
     assert not sites.first.writes
+    world.wall.seconds += 1800.0
     await world.comes_to(order, S.ACKNOWLEDGED)
     sent = next(e for _, e in world.rows if e.order == order and e.state is S.SENT)
     assert sent.time >= request.start
@@ -166,28 +160,30 @@ async def test_an_order_that_begins_later_waits(sites: Sites) -> None:
 
 @pytest.mark.parametrize("state", [S.ACCEPTED, S.SENT, S.ACKNOWLEDGED, S.EFFECTIVE])
 async def test_after_a_crash_in_any_state_nothing_stays_forced(sites: Sites, state: S) -> None:
-    dispatcher = await sites.start()
-    order = await sites.world.order("charge", 1.0, seconds=6.0)
+    await sites.start()
+    order = await sites.world.order("charge", 1.0, seconds=60.0)
     await sites.world.comes_to(order, state)
-    await killed(dispatcher)
+    await killed(sites.world)
     # It is overdue when the exporter is back.
-    sites.world.wall.seconds += 60
+    sites.world.wall.seconds += 120
     again = await sites.start()
-    if state is S.ACCEPTED:
-        await until(lambda: sites.world.states(order)[-1] in ("expired", "released"))
-    else:
-        await sites.world.comes_to(order, S.RELEASED)
+    await until(lambda: again.open_orders("alpha") == [])
+    expected = ["expired"] if state is S.ACCEPTED else ["expired", "released"]
+    assert sites.world.states(order)[-len(expected) :] == expected
     assert not sites.first.forced
+    # What was not sent before the crash is not sent after it.
+    if state is not S.SENT:
+        assert bool(sites.first.writes) is (state is not S.ACCEPTED)
     await again.stop()
     assert JournalReader(sites.journal).broken_at() is None
     assert not JournalReader(sites.journal).orders(live=True)
 
 
 async def test_an_order_in_force_goes_on_after_a_restart(sites: Sites) -> None:
-    dispatcher = await sites.start()
+    await sites.start()
     order = await sites.world.order("charge", 1.0)
     await sites.world.comes_to(order, S.EFFECTIVE)
-    await killed(dispatcher)
+    await killed(sites.world)
     writes = len(sites.first.writes)
     again = await sites.start()
     await until(lambda: len(sites.first.writes) > writes)
@@ -199,10 +195,10 @@ async def test_an_order_in_force_goes_on_after_a_restart(sites: Sites) -> None:
 
 
 async def test_what_was_left_is_released_though_orders_are_off_now(sites: Sites) -> None:
-    dispatcher = await sites.start()
+    await sites.start()
     order = await sites.world.order("charge", 1.0)
     await sites.world.comes_to(order, S.EFFECTIVE)
-    await killed(dispatcher)
+    await killed(sites.world)
     again = await sites.start(DispatchMode.OFF)
     await sites.world.comes_to(order, S.RELEASED)
     assert not sites.first.forced
@@ -213,9 +209,12 @@ async def test_what_was_left_is_released_though_orders_are_off_now(sites: Sites)
 @pytest.mark.parametrize("step", [-7200.0, 7200.0])
 async def test_a_step_of_the_clock_prolongs_nothing(sites: Sites, step: float) -> None:
     dispatcher = await sites.start()
-    order = await sites.world.order("charge", 1.0, seconds=5.0)
-    await sites.world.comes_to(order, S.SENT)
+    order = await sites.world.order("charge", 1.0, seconds=3600.0)
+    await sites.world.comes_to(order, S.EFFECTIVE)
     sites.world.wall.seconds += step
+    if step < 0:
+        # By the wall clock it has hours left; by the time since it was accepted it is over.
+        sites.world.monotonic.seconds += 3601.0
     await sites.world.comes_to(order, S.RELEASED)
     assert "expired" in sites.world.states(order)
     assert not sites.first.forced
@@ -223,10 +222,10 @@ async def test_a_step_of_the_clock_prolongs_nothing(sites: Sites, step: float) -
 
 
 async def test_a_clock_behind_the_journal_ends_what_was_left(sites: Sites) -> None:
-    dispatcher = await sites.start()
+    await sites.start()
     order = await sites.world.order("charge", 1.0)
     await sites.world.comes_to(order, S.EFFECTIVE)
-    await killed(dispatcher)
+    await killed(sites.world)
     sites.world.wall.seconds -= 86400
     again = await sites.start()
     await sites.world.comes_to(order, S.RELEASED)
@@ -272,8 +271,10 @@ async def test_a_journal_that_cannot_be_written_sends_nothing_and_releases(sites
 async def test_the_red_button_says_what_it_could_not_reach(sites: Sites) -> None:
     dispatcher = await sites.start()
     both = ["alpha", "beta"]
-    await sites.world.dispatch("charge", 1.0, sites=both)
-    await until(lambda: all(sites.played[name].forced for name in both))
+    sites.played["beta"].reversion_seconds = None
+    made = await sites.world.dispatch("charge", 1.0, sites=both)
+    for order in made["orders"]:
+        await sites.world.comes_to(order["id"], S.EFFECTIVE)
     sites.played["beta"].keeps = True
     answer = await sites.world.release()
     ids = {order["site"]: order["id"] for order in answer["orders"]}
@@ -282,8 +283,13 @@ async def test_the_red_button_says_what_it_could_not_reach(sites: Sites) -> None
     await until(
         lambda: any("still holds" in s.failure for s in dispatcher.book().sites if s.site == "beta")
     )
+    # A release that was sent and is not done is owed: an alert pages for it.
+    (beta,) = (s for s in dispatcher.book().sites if s.site == "beta")
+    assert beta.release_owed_since == pytest.approx(sites.world.wall(), abs=600)
+    assert beta.forced
     sites.played["beta"].keeps = False
     await sites.world.comes_to(ids["beta"], S.RELEASED)
+    assert dispatcher.book().sites == ()
     assert not any(site.forced for site in sites.played.values())
     await dispatcher.stop()
 
@@ -297,3 +303,37 @@ async def test_a_site_that_leaves_the_fleet_file_is_released_first(sites: Sites)
     assert not sites.first.forced
     assert sites.world.states(order)[-2:] == ["cancelled", "released"]
     await dispatcher.stop()
+
+
+async def test_two_exporters_at_one_site_end_truly_and_leave_nothing(
+    sites: Sites, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each has a journal of its own, so that no lock keeps them apart."""
+    monkeypatch.setattr(foreign_setpoints, "LOOK_SECONDS", 0.1)
+    ours = await sites.start()
+    first = await sites.world.order("charge", 1.0)
+    await sites.world.comes_to(first, S.EFFECTIVE)
+    port = int(sites.world.fleet.sites[0].api_endpoint.rsplit(":", 1)[1])
+    async with world_of([modbus_site(port, "alpha")]) as other:
+        await heard(other)
+        theirs = other.begin(tmp_path / "theirs.sqlite")
+        await theirs.start()
+        # A set-point that nobody ordered there shows before anything is done.
+        await until(lambda: "alpha" in theirs.book().foreign)
+        second = await other.order("discharge", 1.0)
+        ended = {"failed", "ineffective"}
+        await until(lambda: ended & {*sites.world.states(first), *other.states(second)})
+        for world in (sites.world, other):
+            await world.release("alpha")
+        await until(lambda: not ours.open_orders("alpha") and not theirs.open_orders("alpha"))
+        for world, order in ((sites.world, first), (other, second)):
+            assert world.states(order).count("sent") == 1
+            assert (ended | {"superseded"}) & set(world.states(order))
+        # Whoever was last to release read that the site is free.
+        assert not sites.first.forced
+        await theirs.stop()
+    await ours.stop()
+    for path in (sites.journal, tmp_path / "theirs.sqlite"):
+        reader = JournalReader(path)
+        assert reader.broken_at() is None
+        assert not reader.orders(live=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import signal
 import sqlite3
 import subprocess
@@ -21,6 +22,7 @@ from exporter.control.journal import (
     Remembered,
 )
 from exporter.model.orders import (
+    LIMIT_CODES,
     NEXT,
     Order,
     OrderAction,
@@ -214,6 +216,19 @@ def test_every_state_has_followers_that_exist() -> None:
     assert all(following <= set(S) for following in NEXT.values())
     ends = {S.REFUSED, S.DRY, S.SUPERSEDED, S.RELEASED}
     assert {state for state, following in NEXT.items() if not following} == ends
+
+
+def test_each_code_of_a_limit_is_listed_and_explained() -> None:
+    """What is not listed would not start at 0 in ``/metrics``, and a rate would miss it."""
+    root = Path(__file__).parents[2]
+    sources = [*root.glob("exporter/control/*.py"), root / "scoring/orders/envelope.py"]
+    used = re.compile(r'(?:Limit|_Finding)\("(\w+)"|code(?:, \w+)* = "(\w+)"')
+    found = {a or b for path in sources for a, b in used.findall(path.read_text("utf-8"))}
+    assert found | {"export_limit"} == set(LIMIT_CODES)
+    table = (root / "docs/dispatch.md").read_text("utf-8").split("## What lowers or refuses")[1]
+    rows = [row for row in table.split("\n## ")[0].splitlines() if row.startswith("| `")]
+    explained = {code for row in rows for code in re.findall(r"`(\w+)`", row.split("|")[1])}
+    assert explained == set(LIMIT_CODES)
 
 
 def test_a_state_cannot_be_skipped() -> None:

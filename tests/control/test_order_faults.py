@@ -13,13 +13,16 @@ import paho.mqtt.client as mqtt
 import pytest
 from paho.mqtt.enums import CallbackAPIVersion
 
+from exporter.control import gate, site_control
 from exporter.control.gate import DispatchMode
 from exporter.control.journal import JournalError, JournalReader
 from exporter.model.orders import OrderState
 from simulator.controlled import ControlledSite
 from tests.control import devices
+from tests.control.conftest import SOON_SECONDS
 from tests.control.test_writing_drivers import short_leases
 from tests.control.world import (
+    Pace,
     World,
     heard,
     listening,
@@ -51,9 +54,10 @@ def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mosquitto]:
 
 @dataclass
 class Mixed:
-    """One site of each protocol, each behind a line of its own."""
+    """One site of each protocol, each behind a line of its own; their clocks go at one pace."""
 
     world: World
+    pace: Pace
     played: dict[str, ControlledSite] = field(default_factory=dict)
     lines: dict[str, Line] = field(default_factory=dict)
     left: dict[str, Callable[[], Any]] = field(default_factory=dict)
@@ -66,9 +70,13 @@ class Mixed:
 @contextlib.asynccontextmanager
 async def mixed(folder: Path, broker: Mosquitto) -> AsyncIterator[Mixed]:
     """A fleet over six protocols with a dispatcher that is on."""
+    pace = Pace()
+    names = ("gx", "venus", "sunspec", "bridge", "node", "template")
     played = {
-        name: ControlledSite(portal=f"c0619ab0000{number}", reversion_seconds=REVERSION_SECONDS)
-        for number, name in enumerate(("gx", "venus", "sunspec", "bridge", "node", "template"))
+        name: ControlledSite(
+            portal=f"c0619ab0000{number}", reversion_seconds=REVERSION_SECONDS, clock=pace
+        )
+        for number, name in enumerate(names)
     }
     lines: dict[str, Line] = {}
     left: dict[str, Callable[[], Any]] = {}
@@ -103,7 +111,7 @@ async def mixed(folder: Path, broker: Mosquitto) -> AsyncIterator[Mixed]:
         dispatcher = world.begin(folder / "orders.sqlite")
         await dispatcher.start()
         try:
-            yield Mixed(world, played, lines, left)
+            yield Mixed(world, pace, played, lines, left)
         finally:
             await dispatcher.stop()
 
@@ -127,14 +135,17 @@ async def charged(fleet: Mixed) -> dict[str, str]:
 
 @pytest.mark.parametrize("trouble", [Trouble.HANG, Trouble.REFUSE])
 async def test_a_network_that_is_cut_and_heals_leaves_nothing_behind(
-    trouble: Trouble, broker: Mosquitto, tmp_path: Path
+    trouble: Trouble, broker: Mosquitto, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with mixed(tmp_path, broker) as fleet:
         before = fleet.held()
         ids = await charged(fleet)
         forced = fleet.held()
         assert all(forced[name] != before[name] for name in forced)
+        monkeypatch.setattr(site_control, "SILENCE_SECONDS", SOON_SECONDS)
+        monkeypatch.setattr(gate, "IO_SECONDS", 3.0)
         await asyncio.gather(*(line.set(trouble) for line in fleet.lines.values()))
+        fleet.pace.go()
         # Each falls back by itself, but the one over the bridge, whose set-point is persistent.
         leased = [name for name in fleet.played if name != "bridge"]
         await until(lambda: not any(fleet.played[name].forced for name in leased))
@@ -158,10 +169,10 @@ async def test_a_network_that_is_cut_and_heals_leaves_nothing_behind(
 
 
 async def test_a_device_that_dies_during_an_order_comes_back_free(
-    broker: Mosquitto, tmp_path: Path
+    broker: Mosquitto, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     gx = ControlledSite(reversion_seconds=None)
-    site = ControlledSite()
+    site = ControlledSite(clock=Pace())
     async with contextlib.AsyncExitStack() as opened:
         alive = await opened.enter_async_context(contextlib.AsyncExitStack())
         port = await alive.enter_async_context(listening(gx))
@@ -176,6 +187,7 @@ async def test_a_device_that_dies_during_an_order_comes_back_free(
         ids = [order["id"] for order in answer["orders"]]
         for order in ids:
             await world.comes_to(order, S.EFFECTIVE)
+        monkeypatch.setattr(site_control, "SILENCE_SECONDS", SOON_SECONDS)
         await alive.aclose()
         # Without power they remember nothing.
         gx.setpoint_w = site.setpoint_w = None
@@ -191,8 +203,12 @@ async def test_a_device_that_dies_during_an_order_comes_back_free(
         await dispatcher.stop()
 
 
-async def test_a_cut_that_is_short_ends_nothing(broker: Mosquitto, tmp_path: Path) -> None:
-    site = ControlledSite(reversion_seconds=30.0)
+async def test_a_cut_that_is_short_ends_nothing(
+    broker: Mosquitto, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # However long this machine takes to heal it, the cut is shorter than what ends an order.
+    monkeypatch.setattr(site_control, "MOST_FAILURES", 1_000_000)
+    site = ControlledSite(reversion_seconds=30.0, clock=Pace())
     async with contextlib.AsyncExitStack() as opened:
         port = await opened.enter_async_context(listening(site))
         line = await opened.enter_async_context(Line(port).running())

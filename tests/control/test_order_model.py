@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import hypothesis.strategies as st
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
@@ -249,6 +250,30 @@ class Orders(RuleBasedStateMachine):
             assert not status.owes_release
             assert self.latest[status.order.id].state is status.state
         self.folder.cleanup()
+
+
+@pytest.mark.parametrize("failures", [0, 1, 2])
+def test_a_set_point_never_lapses_while_its_order_is_in_force(failures: int) -> None:
+    """Though nothing wakes the control but its own timers, and writes fail twice in a row."""
+    played = Orders()
+    played.begin(reversion=REVERSION_SECONDS)
+    played.measured_w = 2000.0
+    played.order(action=OrderAction.CHARGE, seconds=600, delay=0, source=OrderSource.MANUAL)
+    played.steps()
+    end, left = played.clock[0] + 590, failures
+    while played.clock[0] < end:
+        control = played.control
+        due = played.clock[0] - played.device.at > REVERSION_SECONDS / 4
+        played.device.answers = not (due and left)
+        left -= due and left > 0
+        wait = played.loop.run_until_complete(control.step())
+        if played.device.answers and played.device.at == played.clock[0]:
+            left = failures
+        played.clock[0] += max(wait, 0.2)
+        assert played.device.held() == 2000.0
+        assert control.in_force is not None
+    assert played.device.writes >= 590 / REVERSION_SECONDS
+    played.teardown()
 
 
 TestOrders = Orders.TestCase

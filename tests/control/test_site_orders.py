@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 
+from exporter.control import site_control
 from exporter.control.journal import JournalReader
 from exporter.model.orders import OrderState
 from simulator.controlled import ControlledSite
-from tests.control.conftest import REVERSION_SECONDS
+from tests.control.conftest import REVERSION_SECONDS, SOON_SECONDS
 from tests.control.world import (
+    Pace,
     World,
     heard,
+    killed,
     listening,
     modbus_site,
     mqtt_site,
@@ -76,12 +78,12 @@ async def test_an_order_is_followed_and_released(
         order = await world.order("charge", 2.0)
         await world.comes_to(order, S.EFFECTIVE)
         assert abs(site.battery_w - 2000) <= 100
-        await world.release()
-        await until(lambda: not site.forced)
-        assert world.states(order)[:5] == [
-            *("drafted", "accepted", "sent", "acknowledged", "effective")
+        answer = await world.release()
+        await world.comes_to(answer["orders"][0]["id"], S.RELEASED)
+        assert world.states(order) == [
+            *("drafted", "accepted", "sent", "acknowledged", "effective", "superseded")
         ]
-        await until(lambda: world.states(order)[-1] == "superseded")
+        assert not site.forced
         assert site.writes[-1][1] is None
     reader = JournalReader(tmp_path / "orders.sqlite")
     assert reader.broken_at() is None
@@ -110,10 +112,11 @@ async def test_an_order_expires_and_is_released(
     # Without a reversion of its own, so that only a release ends it.
     site = ControlledSite(reversion_seconds=None)
     async with controlled(protocol, broker, site, tmp_path) as world:
-        order = await world.order("charge", 1.0, seconds=4.0)
-        await world.comes_to(order, S.SENT)
+        order = await world.order("charge", 1.0, seconds=3600.0)
+        await world.comes_to(order, S.EFFECTIVE)
+        world.wall.seconds += 3600.0
         await world.comes_to(order, S.RELEASED)
-        assert "expired" in world.states(order)
+        assert world.states(order)[-2:] == ["expired", "released"]
         assert not site.forced
 
 
@@ -132,6 +135,7 @@ async def test_a_later_order_takes_over_without_a_release_between(
         assert world.evidence(second, S.SENT)["takes_over"] == first
 
 
+@pytest.mark.usefixtures("soon_given_up")
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 async def test_a_limit_that_nobody_published_makes_it_ineffective(
     protocol: str, broker: Mosquitto, tmp_path: Path
@@ -160,6 +164,7 @@ async def test_limits_of_the_battery_lower_the_order(
         await world.comes_to(found["id"], S.EFFECTIVE)
 
 
+@pytest.mark.usefixtures("soon_given_up")
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 async def test_a_local_schedule_that_overrides_is_named(
     protocol: str, broker: Mosquitto, tmp_path: Path
@@ -211,7 +216,9 @@ async def test_a_release_that_is_ignored_is_tried_until_the_device_is_free(
 ) -> None:
     site = ControlledSite(keeps=True, reversion_seconds=None)
     async with controlled(protocol, broker, site, tmp_path) as world:
-        order = await world.order("charge", 1.0, seconds=3.0)
+        order = await world.order("charge", 1.0, seconds=3600.0)
+        await world.comes_to(order, S.EFFECTIVE)
+        world.wall.seconds += 3600.0
         await world.comes_to(order, S.EXPIRED)
         assert world.dispatcher is not None
         dispatcher = world.dispatcher
@@ -226,7 +233,8 @@ async def test_a_release_that_is_ignored_is_tried_until_the_device_is_free(
 async def test_the_lease_is_kept_up_and_lapses_without_a_dispatcher(
     protocol: str, broker: Mosquitto, tmp_path: Path
 ) -> None:
-    site = ControlledSite(reversion_seconds=REVERSION_SECONDS)
+    pace = Pace()
+    site = ControlledSite(reversion_seconds=REVERSION_SECONDS, clock=pace)
     async with one_site(protocol, broker, site) as world:
         dispatcher = world.begin(tmp_path / "orders.sqlite")
         await dispatcher.start()
@@ -235,13 +243,10 @@ async def test_the_lease_is_kept_up_and_lapses_without_a_dispatcher(
         writes = len(site.writes)
         await until(lambda: len(site.writes) > writes + 1)
         assert site.lapses == 0
-        # As a crash would: nothing is released, nothing is written any more.
-        for task in dispatcher._tasks.values():
-            task.cancel()
-        await asyncio.gather(*dispatcher._tasks.values(), return_exceptions=True)
+        await killed(world)
+        pace.go()
         await until(lambda: not site.forced)
         assert site.lapses == 1
-        await dispatcher._records.stop(5.0)
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
@@ -256,13 +261,18 @@ async def test_a_ramp_is_walked(protocol: str, broker: Mosquitto, tmp_path: Path
 
 
 @needs_mosquitto
-async def test_a_broker_that_dies_leaves_nothing_forced_and_the_end_is_true(tmp_path: Path) -> None:
-    site = ControlledSite(reversion_seconds=REVERSION_SECONDS)
+async def test_a_broker_that_dies_leaves_nothing_forced_and_the_end_is_true(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pace = Pace()
+    site = ControlledSite(reversion_seconds=REVERSION_SECONDS, clock=pace)
     with mosquitto(tmp_path) as broker:
         async with controlled("mqtt", broker, site, tmp_path) as world:
             order = await world.order("charge", 1.0)
             await world.comes_to(order, S.EFFECTIVE)
+            monkeypatch.setattr(site_control, "SILENCE_SECONDS", SOON_SECONDS)
             broker.stop()
+            pace.go()
             # The device falls back by itself, long before anybody can reach it.
             await until(lambda: not site.forced)
             await world.comes_to(order, S.FAILED)

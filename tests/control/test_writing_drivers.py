@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import json
 import math
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from exporter.control import gate, in_force, setpoints
+from exporter.control import in_force, setpoints
+from exporter.control.dispatcher import Dispatcher
 from exporter.control.gate import DispatchMode
+from exporter.control.journal import JournalReader
 from exporter.control.site_control import SiteControl
 from exporter.drivers.push import node_setpoint
-from exporter.drivers.sunspec import storage_setpoint
+from exporter.drivers.sunspec import der_setpoint, storage_setpoint
 from exporter.model.orders import OrderState
+from exporter.serve.order_metrics import order_metrics
 from simulator.controlled import ControlledSite
 from tests.control import devices
 from tests.control.devices import Wired
-from tests.control.world import World, heard, until, world_of
+from tests.control.world import Pace, World, heard, killed, until, world_of
 from tests.drivers.mosquitto import Mosquitto, mosquitto, needs_mosquitto
 
 pytestmark = [
@@ -31,6 +34,7 @@ S = OrderState
 REVERSION_SECONDS = 3
 LEASED = [
     "sunspec",
+    "sunspec-der",
     pytest.param("node", marks=needs_mosquitto),
     "modbus-template",
     "http-template",
@@ -47,8 +51,10 @@ def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mosquitto]:
 @pytest.fixture
 def short_leases(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(storage_setpoint, "REVERSION_SECONDS", REVERSION_SECONDS)
+    monkeypatch.setattr(der_setpoint, "REVERSION_SECONDS", REVERSION_SECONDS)
+    short = replace(der_setpoint.CAPABILITY, reversion_seconds=float(REVERSION_SECONDS))
+    monkeypatch.setattr(der_setpoint, "CAPABILITY", short)
     monkeypatch.setattr(node_setpoint, "LEASE_SECONDS", float(REVERSION_SECONDS))
-    monkeypatch.setattr(gate, "IO_SECONDS", 3.0)
     monkeypatch.setattr(in_force, "PERSISTENT_SECONDS", 0.5)
     monkeypatch.setattr(in_force, "RENEW_SECONDS", 1.0)
 
@@ -59,6 +65,7 @@ async def wired(
 ) -> AsyncIterator[Wired]:
     opened = {
         "sunspec": lambda: devices.sunspec(site),
+        "sunspec-der": lambda: devices.sunspec(site, der=True),
         "bridge": lambda: devices.bridge(site),
         "node": lambda: devices.node_at(site, broker.port),
         "modbus-template": lambda: devices.modbus_template(site, folder, REVERSION_SECONDS),
@@ -84,18 +91,8 @@ async def dispatched(
         try:
             yield world
         finally:
-            await dispatcher.stop()
-
-
-async def killed(world: World) -> None:
-    """The dispatcher as kill -9 leaves it: nothing is written, nothing is released."""
-    dispatcher = world.dispatcher
-    assert dispatcher is not None
-    tasks = list(dispatcher._tasks.values())
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
-    dispatcher._controls.clear()
+            if world.dispatcher is dispatcher:
+                await dispatcher.stop()
 
 
 async def _released(world: World) -> None:
@@ -108,7 +105,8 @@ async def _released(world: World) -> None:
 async def test_an_order_is_followed_released_and_lapses_without_a_dispatcher(
     protocol: str, broker: Mosquitto, tmp_path: Path
 ) -> None:
-    site = ControlledSite()
+    pace = Pace()
+    site = ControlledSite(clock=pace)
     async with (
         wired(protocol, site, tmp_path, broker) as found,
         dispatched(found, tmp_path) as world,
@@ -131,6 +129,7 @@ async def test_an_order_is_followed_released_and_lapses_without_a_dispatcher(
         await until(lambda: len(site.writes) > writes + 2)
         assert site.lapses == lapses
         await killed(world)
+        pace.go()
         await until(lambda: not site.forced)
         assert site.lapses == lapses + 1
         assert found.left() == before
@@ -143,6 +142,7 @@ async def test_a_device_that_refuses_is_quoted_and_a_dry_order_writes_nothing(
 ) -> None:
     quoted = {
         "sunspec": "exception 4 (device failure)",
+        "sunspec-der": "exception 4 (device failure)",
         "node": "the node refuses: the operator holds the key",
         "modbus-template": "exception 4 (device failure)",
         "http-template": "status 409: it is locked by its owner",
@@ -162,6 +162,44 @@ async def test_a_device_that_refuses_is_quoted_and_a_dry_order_writes_nothing(
         assert not site.forced
 
 
+@pytest.mark.usefixtures("soon_given_up")
+@pytest.mark.parametrize("protocol", [*LEASED, "bridge"])
+async def test_a_local_schedule_that_overrides_is_named_and_nothing_is_left(
+    protocol: str, broker: Mosquitto, tmp_path: Path
+) -> None:
+    site = ControlledSite(schedule_w=-400.0, clock=Pace())
+    async with wired(protocol, site, tmp_path, broker) as found:
+        before = found.left()
+        async with dispatched(found, tmp_path) as world:
+            order = await world.order("charge", 1.0)
+            await world.comes_to(order, S.INEFFECTIVE)
+            evidence = world.evidence(order, S.INEFFECTIVE)
+            assert evidence["measured_w"] == pytest.approx(-400, abs=20)
+            assert "1000 W are wanted" in evidence["reason"]
+            # The device held what was written, and did something else.
+            assert world.has(order, S.ACKNOWLEDGED)
+            await world.comes_to(order, S.RELEASED)
+            assert found.left() == before
+            assert not site.forced
+
+
+@pytest.mark.parametrize("protocol", [*LEASED, "bridge"])
+async def test_a_battery_that_ramps_is_waited_for(
+    protocol: str, broker: Mosquitto, tmp_path: Path
+) -> None:
+    site = ControlledSite(load_w=0.0, pv_w=0.0, ramp_w_per_s=2000.0)
+    async with wired(protocol, site, tmp_path, broker) as found:
+        before = found.left()
+        async with dispatched(found, tmp_path) as world:
+            order = await world.order("charge", 2.0)
+            await world.comes_to(order, S.ACKNOWLEDGED)
+            # Equality is not asked of it: the set-point is held, the power follows.
+            await world.comes_to(order, S.EFFECTIVE)
+            assert world.states(order)[-2:] == ["acknowledged", "effective"]
+            await _released(world)
+        assert found.left() == before
+
+
 async def test_over_the_bridge_what_was_there_before_comes_back(
     broker: Mosquitto, tmp_path: Path
 ) -> None:
@@ -171,6 +209,7 @@ async def test_over_the_bridge_what_was_there_before_comes_back(
             answer = await world.dispatch("charge", 2.0, seconds=6 * 3600)
             limits = [limit["code"] for limit in answer["orders"][0]["limits"]]
             assert limits == ["persistent_time"]
+            assert "stays forced until the exporter" in answer["orders"][0]["unattended"]
             order = answer["orders"][0]["id"]
             await world.comes_to(order, S.EFFECTIVE)
             sent = next(s for s, e in world.rows if e.order == order and e.state is S.SENT)
@@ -210,19 +249,31 @@ async def test_over_the_bridge_a_kill_leaves_it_and_the_next_start_restores_it(
         await heard(world)
         first = world.begin(tmp_path / "orders.sqlite")
         await first.start()
-        order = await world.order("charge", 2.0, seconds=30.0)
+        order = await world.order("charge", 2.0, seconds=1800.0)
         await world.comes_to(order, S.EFFECTIVE)
+        # What a Prometheus keeps of it says that nothing but a write will end it, and when it must.
+        ends = persistent_ends(first)
+        assert ends == {"alpha": pytest.approx(world.wall() + 1800, abs=1000)}
         await killed(world)
-        assert first._records._work is not None
-        first._records._work.cancel()
-        first._journal.close()
         assert found.left() != 50
-        world.wall.seconds = 60.0
+        world.wall.seconds = 3600.0
         again = world.begin(tmp_path / "orders.sqlite")
         await again.start()
+        assert persistent_ends(again) == ends
         await world.comes_to(order, S.RELEASED)
         assert found.left() == 50
+        assert persistent_ends(again) == {"alpha": 0.0}
+        status = JournalReader(tmp_path / "orders.sqlite").order(order)
+        assert status is not None
+        assert "without a lease" in status.unattended
         await again.stop()
+
+
+def persistent_ends(dispatcher: Dispatcher) -> dict[str, float]:
+    """What ``/metrics`` shows of orders whose set-point no lease ends."""
+    name = "fleetscope_order_persistent_end_timestamp_seconds"
+    (family,) = (found for found in order_metrics(dispatcher.book()) if found.name == name)
+    return {sample.labels["site"]: sample.value for sample in family.samples}
 
 
 async def test_over_the_bridge_switch_and_permission_are_asked(
@@ -260,7 +311,7 @@ async def test_over_the_bridge_switch_and_permission_are_asked(
 
 
 async def test_rates_of_whole_percents_are_met_from_below(tmp_path: Path) -> None:
-    site = ControlledSite()
+    site = ControlledSite(clock=Pace())
     async with (
         devices.sunspec(site, rated_w=4000, rate_scale=0) as found,
         dispatched(found, tmp_path) as world,
@@ -276,7 +327,7 @@ async def test_rates_of_whole_percents_are_met_from_below(tmp_path: Path) -> Non
 
 
 async def test_a_limit_that_somebody_set_is_not_taken_away(tmp_path: Path) -> None:
-    site = ControlledSite()
+    site = ControlledSite(clock=Pace())
     async with devices.sunspec(site) as found, dispatched(found, tmp_path) as world:
         storage = _storage_of(world)
         await storage._write(*storage._place(), 5, (1,))
@@ -287,7 +338,7 @@ async def test_a_limit_that_somebody_set_is_not_taken_away(tmp_path: Path) -> No
 
 
 async def test_release_leaves_rates_at_100_percent_and_no_control(tmp_path: Path) -> None:
-    site = ControlledSite()
+    site = ControlledSite(clock=Pace())
     async with devices.sunspec(site) as found, dispatched(found, tmp_path) as world:
         order = await world.order("charge", 1.0)
         await world.comes_to(order, S.ACKNOWLEDGED)
@@ -295,10 +346,8 @@ async def test_release_leaves_rates_at_100_percent_and_no_control(tmp_path: Path
         words = await storage._read(*storage._place())
         assert (words[5], words[15]) == (3, REVERSION_SECONDS)
         assert (words[12], words[13]) == ((-2000) & 0xFFFF, 2000)
-        await world.release()
-        await world.comes_to(order, S.SUPERSEDED)
-        await until(lambda: not site.forced)
-        await until(lambda: world.dispatcher._controls == {})  # type: ignore[union-attr]
+        await _released(world)
+        assert not site.forced
         words = await storage._read(*storage._place())
         assert (words[5], words[12], words[13], words[15]) == (0, 10_000, 10_000, 0)
         assert math.isnan(await storage.read())
@@ -313,7 +362,7 @@ def _storage_of(world: World) -> storage_setpoint.StorageSetpoint:
 async def test_orders_to_a_node_that_come_late_or_reordered_change_nothing(
     broker: Mosquitto, tmp_path: Path
 ) -> None:
-    site = ControlledSite()
+    site = ControlledSite(clock=Pace())
     async with wired("node", site, tmp_path, broker) as found, dispatched(found, tmp_path) as world:
         order = await world.order("charge", 1.0)
         await world.comes_to(order, S.EFFECTIVE)

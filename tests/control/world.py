@@ -33,7 +33,7 @@ from simulator.venus_mqtt import publish_devices
 
 POLL_SECONDS = 0.1
 # Longer than the loop needs, so that a busy machine makes no readings stale.
-INTERVAL_SECONDS = 5.0
+INTERVAL_SECONDS = 60.0
 ENOUGH_SECONDS = 180.0
 DISPATCH: Mapping[str, Any] = {"enabled": True, "max_charge_kw": 5, "max_discharge_kw": 5}
 
@@ -49,12 +49,29 @@ async def until(condition: Callable[[], Any], enough: float = ENOUGH_SECONDS) ->
 
 @dataclass
 class Skew:
-    """The wall clock, which the test may step."""
+    """A clock that the test may step."""
 
+    clock: Callable[[], float] = time.time
     seconds: float = 0.0
 
     def __call__(self) -> float:
-        return time.time() + self.seconds
+        return self.clock() + self.seconds
+
+
+class Pace:
+    """The clock of a device: slow while its lease has to hold, so that no busy machine lets it
+    lapse."""
+
+    def __init__(self, rate: float = 0.02) -> None:
+        self._rate = rate
+        self._at = self._since = time.monotonic()
+
+    def __call__(self) -> float:
+        return self._at + self._rate * (time.monotonic() - self._since)
+
+    def go(self) -> None:
+        """From now on it goes as fast as all others."""
+        self._at, self._since, self._rate = self(), time.monotonic(), 1.0
 
 
 @dataclass
@@ -65,6 +82,7 @@ class World:
     state: FleetState
     drivers: dict[str, Driver]
     wall: Skew
+    monotonic: Skew
     rows: list[tuple[OrderStatus, OrderEvent]] = field(default_factory=list)
     dispatcher: Dispatcher | None = None
     latest: dict[str, Snapshot] = field(default_factory=dict)
@@ -100,6 +118,7 @@ class World:
             self.drivers.get,
             lambda status, event: self.rows.append((status, event)),
             wall=self.wall,
+            monotonic=self.monotonic,
             **changed,
         )
         return self.dispatcher
@@ -114,7 +133,7 @@ class World:
         action: str,
         kilowatts: float = 0.0,
         *,
-        seconds: float = 60.0,
+        seconds: float = 3600.0,
         sites: Sequence[str] = (),
         in_total: bool = False,
         dry_run: bool = False,
@@ -146,6 +165,19 @@ class World:
         return await self.dispatcher.release(request)
 
 
+async def killed(world: World) -> None:
+    """End the dispatcher as kill -9 does: nothing is written to device or journal any more."""
+    dispatcher = world.dispatcher
+    assert dispatcher is not None
+    world.dispatcher = None
+    tasks = [*dispatcher._tasks.values()]
+    tasks += [task for task in (dispatcher._watching, dispatcher._records._work) if task]
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    dispatcher._journal.close()
+
+
 async def _polling(world: World, name: str) -> None:
     while True:
         try:
@@ -169,7 +201,9 @@ async def world_of(sites: Sequence[Mapping[str, Any]]) -> AsyncIterator[World]:
         transports = Transports(HttpTransport(http), ModbusTransport(), MqttTransport())
         context = DriverContext(transports, time.time, time.monotonic)
         drivers = {site.id: open_driver(site, DRIVERS, context) for site in fleet.sites}
-        world = World(fleet, FleetState(fleet, INTERVAL_SECONDS), drivers, Skew())
+        world = World(
+            fleet, FleetState(fleet, INTERVAL_SECONDS), drivers, Skew(), Skew(time.monotonic)
+        )
         tasks = [
             asyncio.create_task(driver.subscribe())
             for driver in drivers.values()

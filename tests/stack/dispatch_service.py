@@ -13,17 +13,20 @@ from pathlib import Path
 from typing import Any
 
 from simulator.controlled import ControlledSite, modbus_server
+from simulator.controlled_bridge import ControlledBridge
 from tests.service_process import ServiceProcess
 
 TOKEN = "a-token-for-orders-1"
 
 
 class Device:
-    """A controllable site as a Modbus server in a thread of its own, with the wire recorded."""
+    """A controllable site in a thread of its own: a Modbus server whose wire is recorded, or a
+    Venus HTTP bridge."""
 
-    def __init__(self, site: ControlledSite) -> None:
+    def __init__(self, site: ControlledSite, *, bridge: bool = False) -> None:
         self.site = site
         self.port = 0
+        self._bridge = bridge
         self.functions: list[int] = []
         self._loop = asyncio.new_event_loop()
         self._started = threading.Event()
@@ -50,24 +53,28 @@ class Device:
 
     def _serve(self) -> None:
         asyncio.set_event_loop(self._loop)
-        self._server = modbus_server(self.site)
-        answer = self._server._answer
+        self._server = ControlledBridge(self.site) if self._bridge else self._recorded()
+        self.port = self._loop.run_until_complete(self._server.start())
+        self._started.set()
+        self._loop.run_forever()
+        self._loop.close()
+
+    def _recorded(self) -> Any:
+        server = modbus_server(self.site)
+        answer = server._answer
 
         def recorded(unit: int, body: bytes) -> bytes:
             self.functions.append(body[0])
             found: bytes = answer(unit, body)
             return found
 
-        self._server._answer = recorded
-        self.port = self._loop.run_until_complete(self._server.start())
-        self._started.set()
-        self._loop.run_forever()
-        self._loop.close()
+        server._answer = recorded  # type: ignore[method-assign]
+        return server
 
 
 @contextmanager
-def device(site: ControlledSite) -> Iterator[Device]:
-    running = Device(site)
+def device(site: ControlledSite, *, bridge: bool = False) -> Iterator[Device]:
+    running = Device(site, bridge=bridge)
     running.start()
     try:
         yield running
@@ -75,19 +82,28 @@ def device(site: ControlledSite) -> Iterator[Device]:
         running.stop()
 
 
-def write_fleet(path: Path, ports: dict[str, int], **dispatch: Any) -> None:
-    block = {"enabled": True, "max_charge_kw": 5, "max_discharge_kw": 5} | dispatch
+BLOCK = {"enabled": True, "max_charge_kw": 5, "max_discharge_kw": 5}
+
+
+def described(name: str, driver: str, url: str, **more: Any) -> dict[str, Any]:
+    """A site of the fleet file that takes orders."""
+    block = BLOCK | more.pop("dispatch", {})
+    site = {"id": name, "driver": driver, "api_endpoint": url, "capacity_kwh": 10}
+    return {**site, "dispatch": block, **more}
+
+
+def bridged(name: str, port: int) -> dict[str, Any]:
+    """A site behind an HTTP bridge, whose set-point nothing but a write ends."""
+    persistent = {"allow_persistent": True}
+    return described(name, "venus-http", f"http://127.0.0.1:{port}", dispatch=persistent)
+
+
+def write_fleet(path: Path, ports: dict[str, int], *also: dict[str, Any], **dispatch: Any) -> None:
     sites = [
-        {
-            "id": name,
-            "driver": "modbus-tcp",
-            "api_endpoint": f"modbus://127.0.0.1:{port}",
-            "capacity_kwh": 10,
-            "dispatch": block,
-        }
+        described(name, "modbus-tcp", f"modbus://127.0.0.1:{port}", dispatch=dispatch)
         for name, port in ports.items()
     ]
-    path.write_text(json.dumps({"sites": sites}), "utf-8")
+    path.write_text(json.dumps({"sites": [*sites, *also]}), "utf-8")
 
 
 def ask(

@@ -165,6 +165,8 @@ def order_dict(status: OrderStatus, live: SiteOrders | None) -> dict[str, Any]:
     """An order; ``live`` is what is known of its site now."""
     order = status.order
     here = live is not None and live.order == order.id
+    releasing = order.action is OrderAction.RELEASE and status.end is None
+    failed = here or releasing or status.owes_release
     return {
         "id": order.id,
         "dispatch": order.dispatch,
@@ -188,7 +190,8 @@ def order_dict(status: OrderStatus, live: SiteOrders | None) -> dict[str, Any]:
         "end": status.end.value if status.end else None,
         "since": status.since,
         "owes_release": status.owes_release,
-        "failure": (live.failure or None) if live and (here or status.owes_release) else None,
+        "failure": (live.failure or None) if live and failed else None,
+        "unattended": status.unattended or None,
         "evidence": dict(status.evidence),
     }
 

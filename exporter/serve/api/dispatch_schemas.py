@@ -95,7 +95,11 @@ class LimitReply(TypedDict):
 
 @with_config(_CLOSED)
 class AdmittedOrder(TypedDict):
-    """What becomes of a request at one site. Power is positive when charging."""
+    """What becomes of a request at one site. Power is positive when charging.
+
+    ``unattended`` says what becomes of the set-point if the exporter dies, where no lease of the
+    device ends it; null where the device falls back by itself.
+    """
 
     id: str
     site: str
@@ -104,6 +108,7 @@ class AdmittedOrder(TypedDict):
     allowed_w: NotRequired[float]
     limits: NotRequired[list[LimitReply]]
     unchecked: NotRequired[list[str]]
+    unattended: NotRequired[str | None]
 
 
 @with_config(_CLOSED)
@@ -122,7 +127,10 @@ class DispatchAnswer(TypedDict):
 
 @with_config(_CLOSED)
 class OrderReply(TypedDict):
-    """An order and where it is; times are Unix seconds, powers are watts."""
+    """An order and where it is; times are Unix seconds, powers are watts.
+
+    ``unattended`` is as in AdmittedOrder.
+    """
 
     id: str
     dispatch: str
@@ -147,6 +155,7 @@ class OrderReply(TypedDict):
     since: float
     owes_release: bool
     failure: str | None
+    unattended: str | None
     evidence: dict[str, Any]
 
 

@@ -62,6 +62,7 @@ function orderItem(order) {
     el("p", {}, isolated(order.reason), ` · ${order.issuer}, ${moment(order.start)} to ${moment(order.expires)}`),
     limits || order.evidence.reason ? el("p", { class: "muted" }, isolated([order.evidence.reason, limits].filter(Boolean).join("; "))) : null,
     order.failure ? el("p", {}, isolated(order.failure)) : null,
+    order.unattended && isOpen(order) ? el("p", {}, `Warning: ${order.unattended}.`) : null,
     ordering.known.may_order && !order.end && order.action !== "release"
       ? el("button", { type: "button", id: `cancel-${order.id}`, onclick: () => sendOrder(`orders/${order.id}/cancel`, { reason: "cancelled on the page" }, "It ends now, and the site is released.") }, "End it")
       : null);
@@ -119,6 +120,7 @@ function showPreview() {
       mode === "dry" ? " FLEETSCOPE_DISPATCH is dry: nothing will be written." : ""),
     found.limits.length ? el("ul", {}, found.limits.map((one) => el("li", {}, isolated(one.sentence)))) : null,
     found.unchecked.length ? el("p", { class: "muted" }, `Not checked, since it is not read: ${found.unchecked.join(", ")}.`) : null,
+    found.unattended ? el("p", {}, el("strong", {}, "Warning: "), `${found.unattended}.`) : null,
     large && looked ? el("label", {}, `More than ${power(known.second_look_w)}. Type ${ordering.id} to send it: `, el("input", { id: "order-confirm", type: "text", autocomplete: "off", spellcheck: "false", onkeydown: (event) => event.key === "Enter" && go() })) : null,
     refused ? null : el("p", {}, el("button", { type: "button", id: "order-go", onclick: go }, large && !looked ? `${what}…` : what))));
 }
