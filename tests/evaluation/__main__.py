@@ -36,6 +36,7 @@ from tests.evaluation.past_cases import (
     WEEKS_LONG,
     YEAR_LONG,
 )
+from tests.evaluation.pictures import courses_of, panels, write
 from tests.evaluation.tasks import PARTS, Task, observed, tasks
 
 ROOT = Path(__file__).parents[2]
@@ -52,24 +53,32 @@ class Result:
         default_factory=lambda: {name: Verdict() for name in DETECTORS}
     )
     calibration: Calibration = field(default_factory=Calibration)
+    drawn: dict[tuple[str, str], str] = field(default_factory=dict)
+    """Drawings of chosen cases by fault and strength."""
 
     def add(self, other: Result) -> None:
         """Take in the result of other fleets."""
         for name, verdict in other.verdicts.items():
             self.verdicts[name].add(verdict)
         self.calibration.add(other.calibration)
+        # Of several seeds the first one is drawn.
+        self.drawn = other.drawn | self.drawn
 
 
 def evaluate(task: Task) -> Result:
     """Result over one fleet."""
     begun = time.process_time()
     rules = PageRules.read(RULES)
-    seen = observed(task, MetricSeries(rules.metrics))
+    courses = courses_of(task)
+    seen = observed(task, MetricSeries(rules.metrics), courses.take)
     played = time.process_time() - begun
     alerts = fired_pages(seen.series, rules)
     span, sites = (seen.begin, seen.end), len(task.fleet.scenario.sites)
     labels = task.fleet.labels
-    result = Result(calibration=calibrate(seen.confidences, labels, seen.spells["fleetscope"]))
+    result = Result(
+        calibration=calibrate(seen.confidences, labels, seen.spells["fleetscope"]),
+        drawn=panels(task, courses, seen),
+    )
     for name in DETECTORS:
         fired: tuple[FiredAlert, ...] = alerts if name == "fleetscope" else ()
         result.verdicts[name] = judge(labels, seen.spells[name], fired, sites, span)
@@ -107,6 +116,7 @@ def main() -> None:
     parser.add_argument("--parts", default=",".join(PARTS), help="which fleets")
     parser.add_argument("--write", action="store_true", help="put the tables into the document")
     parser.add_argument("--processes", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--draw", action="store_true", help="draw chosen cases into docs/images")
     options = parser.parse_args()
     seeds = [int(seed) for seed in options.seeds.split(",")]
     total = run(
@@ -135,6 +145,8 @@ def main() -> None:
     tables = [found_table(verdicts), false_table(verdicts), innocent_table(verdicts)]
     figures = "\n".join([*tables, reliability_table(total.calibration)])
     print(figures)
+    if options.draw:
+        print("\n".join(str(path) for path in write(total.drawn)), file=sys.stderr)
     if options.write:
         given = " ".join(argument for argument in sys.argv[1:] if argument != "--write")
         command = f"python -m tests.evaluation {given}".strip()

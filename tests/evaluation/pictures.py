@@ -1,13 +1,12 @@
-"""Pictures of what was found and missed: ``python -m tests.evaluation.pictures``.
+"""Pictures of what was found and missed: ``python -m tests.evaluation --draw``.
 
-Plays the fleets of some parts and draws chosen cases, each with the reading that shows its fault
-and what every detector said meanwhile, into docs/images.
+Chosen cases are drawn into docs/images, each with the reading that shows its fault and what every
+detector said meanwhile.
 """
 
 from __future__ import annotations
 
-import argparse
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from html import escape
@@ -17,13 +16,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from exporter.assess.assessment import FleetAssessment
-from exporter.evaluation.alert_series import MetricSeries
 from exporter.evaluation.labels import Label
-from exporter.evaluation.replay import DETECTORS
+from exporter.evaluation.replay import DETECTORS, Observed
 from exporter.evaluation.spells import Spell, of_site
 from exporter.evaluation.table import duration
 from exporter.evaluation.verdict import is_false, judge
-from tests.evaluation.tasks import Task, observed, tasks
+from tests.evaluation.tasks import Task
 
 FOLDER = Path(__file__).parents[2] / "docs/images"
 SHOWN = {
@@ -75,26 +73,36 @@ class Courses:
         )
 
 
-def panels(task: Task, shown: dict[tuple[str, str], tuple[str, str]]) -> list[str]:
-    """A drawing of each case of a fleet that is to be shown."""
-    labels = [x for x in task.fleet.labels if (x.fault, x.strength) in shown]
-    courses = Courses([(x.site, shown[x.fault, x.strength][0]) for x in labels])
-    seen = observed(task, MetricSeries(), courses.take)
+def shown_labels(task: Task) -> list[Label]:
+    """The cases of a fleet that are drawn."""
+    return [x for x in task.fleet.labels if (x.fault, x.strength) in SHOWN.get(task.part, {})]
+
+
+def courses_of(task: Task) -> Courses:
+    """Takes the readings of the cases that are drawn."""
+    shown = SHOWN.get(task.part, {})
+    return Courses([(x.site, shown[x.fault, x.strength][0]) for x in shown_labels(task)])
+
+
+def panels(task: Task, courses: Courses, seen: Observed) -> dict[tuple[str, str], str]:
+    """A drawing of each case of a fleet that is drawn, by fault and strength."""
     times, values = np.array(courses.times), np.array(courses.values)
     sites = len(task.fleet.scenario.sites)
-    drawn = []
-    for column, label in enumerate(labels):
+    drawn = {}
+    for column, label in enumerate(shown_labels(task)):
         of = {name: of_site(seen.spells[name]).get(label.site, []) for name in DETECTORS}
         verdict = judge([label], of["fleetscope"], (), sites, (seen.begin, seen.end))
         if label.innocent:
             wrong = verdict.false_issues.total()
-            result = f"a look-alike; {wrong or 'no'} false warning{'s' * (wrong > 1)}"
+            result = f"a look-alike; {wrong or 'no'} false warning{'s' * (wrong != 1)}"
         else:
             after = verdict.found[0].after_seconds
             result = "missed" if after is None else f"found after {duration(after)}"
-        unit = shown[label.fault, label.strength][1]
+        unit = SHOWN[task.part][label.fault, label.strength][1]
         title = f"{label.fault}, {label.strength}: {result}"
-        drawn.append(_panel(title, unit, times, values[:, column], label, of))
+        drawn[label.fault, label.strength] = _panel(
+            title, unit, times, values[:, column], label, of
+        )
     return drawn
 
 
@@ -200,25 +208,13 @@ def picture(drawn: Sequence[str]) -> str:
     )
 
 
-def main() -> None:
-    """Parse arguments, play, draw."""
-    parser = argparse.ArgumentParser(
-        prog="python -m tests.evaluation.pictures", description=__doc__
-    )
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--sites", type=int, default=40)
-    parser.add_argument("--parts", default=",".join(SHOWN))
-    options = parser.parse_args()
-    for part in options.parts.split(","):
-        shown = SHOWN[part]
-        drawn: list[str] = []
-        for task in tasks([options.seed], options.sites, 0, 0.0, frozenset({part})):
-            if any((x.fault, x.strength) in shown for x in task.fleet.labels):
-                drawn += panels(task, shown)
-        path = FOLDER / f"detection-{part}.svg"
-        path.write_text(picture(drawn), "utf-8")
-        print(path)
-
-
-if __name__ == "__main__":
-    main()
+def write(drawn: Mapping[tuple[str, str], str]) -> list[Path]:
+    """Write a picture for each part of which something was drawn."""
+    written = []
+    for part, shown in SHOWN.items():
+        there = [drawn[case] for case in shown if case in drawn]
+        if there:
+            path = FOLDER / f"detection-{part}.svg"
+            path.write_text(picture(there), "utf-8")
+            written.append(path)
+    return written

@@ -100,6 +100,8 @@ class Task:
     seconds: float
     step: float
     way: Way = "http"
+    part: str = ""
+    """Of :data:`PARTS`."""
 
 
 def described(task: Task) -> str:
@@ -181,7 +183,7 @@ def tasks(
             # An even number more, so that odd seeds stay odd.
             fleets = mixed(cases, sites=size, start=start, seed=seed + 100 * number, share=SHARE)
             made += [
-                Task(f"seed {seed}, {part} {index}", fleet, start, days * DAY, step, way)
+                Task(f"seed {seed}, {part} {index}", fleet, start, days * DAY, step, way, part)
                 for index, fleet in enumerate(fleets)
             ]
         if healthy and "healthy" in parts:
@@ -206,6 +208,7 @@ def _healthy(seed: int, sites: int, days: float) -> list[Task]:
                 days * DAY,
                 HEALTHY_STEP_SECONDS,
                 "direct",
+                "healthy",
             )
         )
     return made

@@ -27,12 +27,17 @@ def test_readings_are_those_of_the_driver() -> None:
     scenario = Scenario.load("scale", sites=12)
 
     def simulator() -> Simulator:
-        return Simulator(
+        made = Simulator(
             scenario,
             clock=lambda: start,
             start=datetime.fromtimestamp(start, UTC),
             step_seconds=60.0,
         )
+        first, second, third = (site.id for site in scenario.sites[:2] + scenario.sites[3:4])
+        made.inject(first, "modules_offline", count=1)
+        made.inject(second, "modules_blocking", count=2, direction="charge")
+        made.inject(third, "modules_blocking", count=1, direction="discharge")
+        return made
 
     described = yaml.safe_dump(fleet_of(scenario, "http://127.0.0.1:9"))
     world = World(simulator(), parse_fleet(described, Path("fleet.yaml"), DRIVERS))
