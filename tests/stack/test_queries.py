@@ -39,6 +39,7 @@ MAY_BE_EMPTY = {
     ("energy-plan", "Orders of the plan", "*"): "no plan of the demo is approved or mandated",
     ("dispatch-orders", "Wanted, allowed, measured", "*"): "the demo's orders are dry",
     ("dispatch-orders", "Response time", "A"): "the demo's orders are dry",
+    ("dispatch-orders", "Orders without effect", "A"): "the demo's orders are dry",
     ("dispatch-orders", "Limits by reason", "A"): "no order need be limited while the test runs",
     **{
         ("energy-forecast", f"{what} as forecast 1, 6 and 24 h before", ref): "a forecast takes "
