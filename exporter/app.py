@@ -61,6 +61,7 @@ from exporter.model.process_memory import (
 )
 from exporter.model.snapshot import Snapshot
 from exporter.model.text import sites_word
+from exporter.portfolio import portfolio_job
 from exporter.serve.publication import Publication, ServiceNumbers
 from exporter.serve.supervisor import ServerSupervisor
 from exporter.store.cell_cadence import CellStore, has_cell_issue
@@ -115,6 +116,7 @@ class Collector:
             rollups_of(self._writers, lambda: self._project_of) if settings.rollups else []
         )
         self._energy = EnergyJobs.of(settings, self._writers, lambda: self._latest)
+        self._portfolio = portfolio_job.PortfolioJob(settings)
         self._http = HttpClient(settings.networks)
         self._secrets = site_secrets_of(settings)
         self._push = PushTransport()
@@ -208,6 +210,7 @@ class Collector:
         await self._http.close()
         if self._energy is not None:
             await asyncio.to_thread(self._energy.close)
+        await asyncio.to_thread(self._portfolio.close)
         if self._stored is not None:
             await self._stored.close()
         log.info("stopped")
@@ -228,6 +231,7 @@ class Collector:
         if self._energy is not None:
             self._poller.every(ENERGY_SECONDS, self._energy.turn, "energy")
             self._poller.every(ENERGY_SECONDS, self._energy.watch_plans, "plans")
+        self._poller.every(portfolio_job.TURN_SECONDS, self._portfolio.turn, "portfolio")
         self._poller.every(WINDOW_SECONDS, self._observe, "window")
 
     async def _recall(self) -> None:
@@ -487,7 +491,6 @@ def run(settings: Settings, path: Path) -> None:
         log.warning("%s", mistake)
     raise_file_limit()
     fleet_file = FleetFile(path, time.time, DRIVERS, parse_shard(settings.shard))
-
     spare_collections()
     return_large_blocks()
 

@@ -147,9 +147,9 @@ def _from_influxdb(site: str, at: str | None, commissioned: date | None) -> Site
 
     from exporter.ask.periods.reader import read_moment
     from exporter.ask.query import QueryError
-    from exporter.cli.databases import Databases
     from exporter.config.settings import SettingsError, load_settings
     from exporter.history.cells.analysis import analyse_site
+    from exporter.history.databases import Databases
     from exporter.history.influxql import InfluxQL
 
     try:

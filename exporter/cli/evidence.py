@@ -134,8 +134,8 @@ def _counts(data: Mapping[str, Any]) -> str:
 
 async def _published_days(site: SiteContract, bounds: tuple[float, float]) -> list[dict[str, Any]]:
     """Published rows ``plant_day``; none where no InfluxDB is named."""
-    from exporter.cli.databases import Databases
     from exporter.config.settings import SettingsError, load_settings
+    from exporter.history.databases import Databases
     from exporter.history.influxql import InfluxQL, NoAnswerError
     from exporter.portfolio.stored_figures import read_rows
 

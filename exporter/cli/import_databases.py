@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from exporter.cli.databases import Databases, title
 from exporter.config.settings import Settings, SettingsError
+from exporter.history.databases import Databases, title
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -188,7 +188,7 @@ def import_files(
     if table is not None:
         from exporter.cli.import_tables import TableImport
 
-        TableImport(table, books, mapping, timezone, state).run(
+        TableImport(table, books, mapping, timezone, state, decimal).run(
             folder, only_check=only_check, as_json=as_json
         )
         return

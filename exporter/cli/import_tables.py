@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import typer
 
 from exporter.cli.extras import require
+
+if TYPE_CHECKING:
+    from exporter.portfolio.column_source import ColumnMapping
 
 READ_IN_PART = 3
 """Exit code, as of imported readings."""
@@ -26,6 +29,7 @@ class TableImport:
     mapping: Path | None
     timezone: str | None
     state: Path | None
+    decimal: str | None = None
 
     def run(self, folder: Path, *, only_check: bool, as_json: bool) -> None:
         """Read files and take their rows in; exits 0 if all were, 1 if a file was not, 3 if rows
@@ -52,10 +56,12 @@ class TableImport:
         if any(path.suffix == ".parquet" for path in files):
             require("import")
         mapping, zone = self._mapping(), self._zone()
+        if self.decimal not in (None, ".", ","):
+            _fail(f"--decimal {self.decimal}: expected . or ,")
         reports, failed, bad = [], False, 0
         for path in files:
             try:
-                read = read_table(path, found, mapping, zone)
+                read = read_table(path, found, mapping, zone, self.decimal)
                 bad += len(read.bad)
                 report = {"file": path.name, "rows": len(read.rows), "bad": len(read.bad)}
                 report |= {"reasons": [f"row {b.number}: {b.reason}" for b in read.bad]}
@@ -75,11 +81,11 @@ class TableImport:
         """Readings of plants, which go to InfluxDB."""
         import asyncio
 
-        from exporter.cli.publishing import PortfolioStores
         from exporter.config.settings import SettingsError, load_settings
         from exporter.history.importing.ordered_sender import GaveUpError
         from exporter.portfolio.ledger_import import TableFileError
         from exporter.portfolio.ledger_rows import HeadingsError
+        from exporter.portfolio.stores import PortfolioStores
         from exporter.portfolio.telemetry_import import TelemetryFile
 
         require("import")
@@ -93,7 +99,7 @@ class TableImport:
                 return stores.refusals
 
         for path in files:
-            file = TelemetryFile(path, mapping, zone, aside)
+            file = TelemetryFile(path, mapping, zone, aside, self.decimal)
             report: dict[str, Any] = {"file": path.name}
             try:
                 if only_check:
@@ -114,15 +120,14 @@ class TableImport:
         _show(reports, as_json=as_json)
         raise typer.Exit(1 if failed else READ_IN_PART if bad else 0)
 
-    def _mapping(self) -> dict[str, str]:
+    def _mapping(self) -> ColumnMapping:
+        from exporter.config.side_file import SideFileError
+        from exporter.portfolio.column_source import load_mapping
+
         if self.mapping is None:
             return {}
-        from pydantic import RootModel
-
-        from exporter.config.side_file import SideFileError, load
-
         try:
-            return load(self.mapping, RootModel[dict[str, str]]).root
+            return load_mapping(self.mapping)
         except SideFileError as error:
             _fail(str(error))
 

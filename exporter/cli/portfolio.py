@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import math
 import time
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Annotated, Any
@@ -26,9 +28,29 @@ from exporter.cli.settlement import (
 if TYPE_CHECKING:
     from exporter.portfolio.contracts_file import Contracts, SiteContract
     from exporter.portfolio.ledger import Ledger
+    from exporter.portfolio.market_days import MarketMonth
     from exporter.portfolio.reconciliation import Reconciliation
     from exporter.portfolio.site_report import SiteReport
     from scoring.money.partners import Payout
+
+
+@dataclass(frozen=True, slots=True)
+class _Reports:
+    """One site over the period, and over each month that it touches."""
+
+    whole: SiteReport
+    by_month: Mapping[str, SiteReport]
+
+    @property
+    def owed(self) -> Decimal | None:
+        each = [report.owed for report in self.by_month.values()]
+        if not each or None in each:
+            return None
+        return sum((owed for owed in each if owed is not None), Decimal(0))
+
+
+def _named(month: MarketMonth) -> str:
+    return f"{datetime.fromtimestamp(month.start, month.zone):%Y-%m}"
 
 
 def portfolio(
@@ -50,9 +72,10 @@ def portfolio(
     from exporter.config.side_file import SideFileError
     from exporter.portfolio.contracts_file import load_contracts
     from exporter.portfolio.ledger import Ledger, LedgerError
+    from exporter.portfolio.market_days import months
+    from exporter.portfolio.payouts import month_payouts
     from exporter.portfolio.reconciliation import reconciliation
     from exporter.portfolio.site_report import site_report
-    from scoring.money.partners import payouts
 
     if books is None or contracts is None:
         fail("name the ledger and the contracts: --books FILE --contracts FILE")
@@ -65,14 +88,19 @@ def portfolio(
                 _publish(ledger, terms, sites, (start, end), as_json=as_json)
                 return
             paid = {s.id: reconciliation(ledger, terms, [s], start, end) for s in sites}
-            reports = [site_report(ledger, s, start, end) for s in sites]
+            # Guarantees and shares are those of months.
+            touched = list(months(start, end, ZoneInfo(terms.zone), time.time()))
+            reports = [
+                _Reports(
+                    site_report(ledger, s, start, end),
+                    {_named(m): site_report(ledger, s, m.start, m.end) for m in touched},
+                )
+                for s in sites
+            ]
+            # A share of some plants alone is none: the waterfall is that of all.
+            shares = {} if site else month_payouts(ledger, terms, touched)
     except (SideFileError, LedgerError) as error:
         fail(str(error))
-    shares: dict[str, Payout] = {}
-    if terms.partners is not None and not site:
-        # A share of some plants alone is none: the waterfall is that of all.
-        whole = sum((one.stated + one.unjudged for one in paid.values()), Decimal(0))
-        shares = payouts(whole, terms.partners.waterfall(), terms.partners.guaranteed())
     if as_json:
         typer.echo(json.dumps(_document(reports, paid, shares, terms), indent=2))
     else:
@@ -89,10 +117,10 @@ def _publish(
 ) -> None:
     import asyncio
 
-    from exporter.cli.publishing import PortfolioStores
     from exporter.config.settings import SettingsError, load_settings
     from exporter.history.importing.ordered_sender import GaveUpError
     from exporter.portfolio.publication import Published, Publisher
+    from exporter.portfolio.stores import PortfolioStores
     from exporter.store.influx import NoAnswerError
 
     async def work() -> tuple[Published, list[str]]:
@@ -118,14 +146,14 @@ def _publish(
 
 
 def _document(
-    reports: list[SiteReport],
+    reports: list[_Reports],
     paid: dict[str, Reconciliation],
     shares: dict[str, Payout],
     terms: Contracts,
 ) -> dict[str, Any]:
     return {
         "currency": terms.currency,
-        "sites": [_site(report, paid[report.site]) for report in reports],
+        "sites": [_site(report, paid[report.whole.site]) for report in reports],
         "payouts": {
             name: {
                 "by_steps": str(payout.by_steps),
@@ -137,12 +165,14 @@ def _document(
     }
 
 
-def _site(report: SiteReport, paid: Reconciliation) -> dict[str, Any]:
+def _site(reports: _Reports, paid: Reconciliation) -> dict[str, Any]:
+    report = reports.whole
     available, failures = report.availability, report.failures
     return {
         "site": report.site,
         "stated": str(paid.stated + paid.unjudged),
-        "due": str(paid.own),
+        "due": str(paid.own + paid.uncovered),
+        "due_without_statement": str(paid.uncovered),
         "not_judged": str(paid.unjudged),
         "availability": None if math.isnan(available.fraction) else available.fraction,
         "coverage": available.coverage,
@@ -151,8 +181,10 @@ def _site(report: SiteReport, paid: Reconciliation) -> dict[str, Any]:
         "restoration_seconds": failures.restoration_s,
         "repair_seconds": failures.repair_s,
         "between_failures_seconds": failures.between_s,
+        "events_without_available": report.unsized,
         "guarantees": [
             {
+                "month": month,
                 "name": one.terms.name,
                 "target": str(one.terms.target),
                 "document": one.terms.document,
@@ -164,14 +196,15 @@ def _site(report: SiteReport, paid: Reconciliation) -> dict[str, Any]:
                 "met": one.verdict.met,
                 "owed": None if one.verdict.owed is None else str(one.verdict.owed),
             }
-            for one in report.guarantees
+            for month, judged in reports.by_month.items()
+            for one in judged.guarantees
         ],
-        "owed": None if report.owed is None else str(report.owed),
+        "owed": None if reports.owed is None else str(reports.owed),
     }
 
 
 def _show(
-    reports: list[SiteReport],
+    reports: list[_Reports],
     paid: dict[str, Reconciliation],
     shares: dict[str, Payout],
     terms: Contracts,
@@ -189,20 +222,24 @@ def _show(
     table = plain_table(
         *("Site", "Stated", "Due", "Available", "Observed", "Outages", "Restored in", "Owed to us")
     )
-    for report in reports:
+    for one in reports:
+        report = one.whole
         known, available = paid[report.site], report.availability
         table.add_row(
             report.site,
             money(known.stated + known.unjudged, terms),
-            money(known.own, terms),
+            money(known.own + known.uncovered, terms),
             "–" if math.isnan(available.fraction) else f"{100 * available.fraction:.2f} %",
             f"{100 * available.coverage:.1f} %",
             str(report.failures.failures),
             _hours(report.failures.restoration_s),
-            "not known" if report.owed is None else money(report.owed, terms),
+            "not known" if one.owed is None else money(one.owed, terms),
         )
     out.print(table)
-    if any(paid[report.site].missing for report in reports):
+    unsized = sum(one.whole.unsized for one in reports)
+    if unsized:
+        out.print(f"{unsized} events do not say what they left (available): they limit nothing.")
+    if any(one.missing for one in paid.values()):
         out.print("Due leaves out periods without measured power or price: fleetscope settlement.")
     if shares:
         parts = plain_table("Partner", "By shares", "By minima", "In all")

@@ -12,10 +12,10 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from exporter.ask.lookup import UnknownSiteError
 from exporter.ask.periods.reader import read_span
 from exporter.ask.query import QueryError
-from exporter.cli.databases import Databases, title
 from exporter.cli.site_names import site_ids
 from exporter.config.fleet_file import FleetFileError
 from exporter.config.settings import Settings, SettingsError
+from exporter.history.databases import Databases, title
 from exporter.history.rollups.recount import Report, RollupError, find_stale, recount, stored_span
 from exporter.history.rollups.source import Source
 from exporter.store.connection import connection_of

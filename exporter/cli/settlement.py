@@ -60,7 +60,8 @@ def settlement(
     from exporter.config.side_file import SideFileError
     from exporter.portfolio.contracts_file import load_contracts
     from exporter.portfolio.ledger import Ledger, LedgerError
-    from exporter.portfolio.reconciliation import reconciliation
+    from exporter.portfolio.ledger_tables import TABLES
+    from exporter.portfolio.reconciliation import reconciliation, runs
 
     if books is None or contracts is None:
         fail("name the ledger and the contracts: --books FILE --contracts FILE")
@@ -69,13 +70,25 @@ def settlement(
         sites = sites_of(terms, site or [])
         start, end = period_of(period, ZoneInfo(terms.zone))
         with Ledger(books, read_only=True) as ledger:
+            there = runs(ledger, start, end, [one.id for one in sites])
+            if run is not None and there and run.upper() not in there:
+                fail(f"--run {run}: there are {', '.join(there)} in that period")
             found = reconciliation(ledger, terms, sites, start, end, run)
+            stated = ledger.rows_by_site(TABLES["settlement"], start, end)
     except (SideFileError, LedgerError) as error:
         fail(str(error))
+    known = {one.id for one in terms.sites}
+    strangers = {name: count for name, count in stated.items() if name not in known}
     if as_json:
-        typer.echo(json.dumps(_document(found, terms, start, end), indent=2))
+        document = _document(found, terms, start, end) | {"without_contract": strangers}
+        typer.echo(json.dumps(document, indent=2))
     else:
         _show(found, terms, (start, end))
+        for name, count in strangers.items():
+            typer.echo(
+                f"{count:,} lines are about {name}, which has no contract; if a plant is called so "
+                "in the statement, translate it in a mapping file."
+            )
     raise typer.Exit(3 if found.differences or found.missing else 0)
 
 
@@ -109,6 +122,7 @@ def _document(found: Reconciliation, terms: Contracts, start: float, end: float)
         "own": str(found.own),
         "stated": str(found.stated),
         "lines": found.lines,
+        "due_without_statement": str(found.uncovered),
         "by_cause": {cause.value: str(amount) for cause, amount in found.by_cause().items()},
         "not_judged": {"lines": dict(found.missing), "amount": str(found.unjudged)},
         "differences": [
@@ -143,6 +157,8 @@ def _show(found: Reconciliation, terms: Contracts, period: tuple[float, float]) 
         f"{money(whole, terms, signed=True)} over {found.lines:,} lines.",
         soft_wrap=True,
     )
+    if found.uncovered:
+        out.print(f"{money(found.uncovered, terms)} are due on days that no statement is about.")
     for reason, count in found.missing.items():
         out.print(f"{count:,} lines are not judged: {reason}.", markup=False)
     if found.missing:

@@ -10,8 +10,8 @@ from rich.table import Table
 from exporter.ask.periods.reader import read_moment, read_span
 from exporter.ask.query import QueryError
 from exporter.cli.console import plain_table
-from exporter.cli.databases import Databases, title
 from exporter.config.settings import Settings, SettingsError
+from exporter.history.databases import Databases, title
 from exporter.store.connection import connection_of
 from exporter.store.influx import InfluxClient
 from exporter.store.queue import Fate

@@ -339,7 +339,7 @@ class Settings(BaseSettings):
         "(docs/energy.md)",
     )
     books: Path | None = Field(
-        None, description="Ledger of the portfolio, SQLite (docs/portfolio.md)"
+        None, description="Ledger of the portfolio, SQLite, published (docs/portfolio.md)"
     )
     contracts: Path | None = Field(
         None, description="Contracts of the portfolio, YAML (docs/portfolio.md)"

@@ -13,7 +13,7 @@ from exporter.config.fleet import SiteId
 from exporter.config.side_file import SideFileError, SideModel, load
 from scoring.money.availability import DownCategory
 from scoring.money.guarantees import Guarantee, Tier
-from scoring.money.partners import Minimum, Step
+from scoring.money.partners import Minimum, Payout, Step, payouts
 
 
 def _amount(value: object) -> object:
@@ -87,7 +87,7 @@ class TierTerms(SideModel):
 
 
 class GuaranteeTerms(SideModel):
-    """A guaranteed availability in percent, with what is owed below it."""
+    """A guaranteed availability of a month in percent, with what is owed below it."""
 
     name: Literal["availability"]
     target: Amount
@@ -157,18 +157,29 @@ class MinimumTerms(SideModel):
 
 
 class Partners(SideModel):
-    """Who gets what of the revenue."""
+    """Who gets what of the revenue of all sites, by the month."""
 
     steps: tuple[StepTerms, ...] = Field(min_length=1)
     minima: tuple[MinimumTerms, ...] = ()
 
-    def waterfall(self) -> list[Step]:
-        """The steps, as payouts are worked out."""
-        return [Step(step.until, step.shares) for step in self.steps]
+    @model_validator(mode="after")
+    def _makes_sense(self) -> Self:
+        named = [minimum.partner for minimum in self.minima]
+        if len(named) > len(set(named)):
+            raise ValueError("minima: a partner has one minimum")
+        for minimum in self.minima:
+            if minimum.partner == minimum.guarantor:
+                raise ValueError(f"minima: {minimum.partner} guarantees its own minimum")
+        self.payouts(Decimal(0))
+        return self
 
-    def guaranteed(self) -> list[Minimum]:
-        """The minima."""
-        return [Minimum(m.partner, m.amount, m.guarantor) for m in self.minima]
+    def payouts(self, revenue: Decimal) -> dict[str, Payout]:
+        """Who gets what of the revenue of a month; see :func:`scoring.money.partners.payouts`."""
+        return payouts(
+            revenue,
+            [Step(step.until, step.shares) for step in self.steps],
+            [Minimum(m.partner, m.amount, m.guarantor) for m in self.minima],
+        )
 
 
 class Contracts(SideModel):

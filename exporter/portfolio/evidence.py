@@ -22,10 +22,9 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 
 from exporter.portfolio.contracts_file import SiteContract
-from exporter.portfolio.ledger import Ledger
+from exporter.portfolio.ledger import UNDER_WAY_SECONDS, Ledger
 from exporter.portfolio.ledger_rows import Row
 from exporter.portfolio.ledger_tables import TABLES, ColumnType
-from exporter.portfolio.site_month import UNDER_WAY_SECONDS
 from exporter.portfolio.site_report import site_report
 
 if TYPE_CHECKING:

@@ -19,6 +19,15 @@ from exporter.portfolio.ledger_rows import Row
 from exporter.portfolio.ledger_tables import RUNS, TABLES, ColumnType, LedgerTable
 
 BUSY_SECONDS = 10.0
+DAY = 86_400.0
+UNDER_WAY_SECONDS = 366 * DAY
+"""An event that began longer before a period than this is not looked for."""
+_COUNTS_FOR = dict.fromkeys(TABLES, DAY) | {
+    "events": UNDER_WAY_SECONDS,
+    "tickets": UNDER_WAY_SECONDS,
+    "pipeline": 1e11,
+}
+"""How long after its own period a row may count."""
 _TYPES = {
     ColumnType.TEXT: "TEXT",
     ColumnType.NUMBER: "TEXT",
@@ -153,8 +162,11 @@ class Ledger:
         key = ", ".join(_quoted(table.key))
         where, values = _where(table, start, end, sites)
         ranked = f"row_number() OVER (PARTITION BY {key} ORDER BY {order}) AS place"
-        inner = f"SELECT *, {ranked} FROM {table.name} WHERE {where}"  # noqa: S608 - names of our own tables
-        statement = f"SELECT * FROM ({inner}) WHERE place = 1 ORDER BY {key}"  # noqa: S608 - the same
+        # A version may move a row to another period, such as a ticket that was opened later.
+        fixed = {table.period, "site"} & {c.name for c in table.columns} <= set(table.key)
+        inside, outside = (where, "TRUE") if fixed else ("TRUE", where)
+        inner = f"SELECT *, {ranked} FROM {table.name} WHERE {inside}"  # noqa: S608 - names of our own tables
+        statement = f"SELECT * FROM ({inner}) WHERE place = 1 AND {outside} ORDER BY {key}"  # noqa: S608 - the same
         return self._rows(table, statement, values)
 
     def versions(
@@ -165,6 +177,34 @@ class Ledger:
         order = ", ".join([*_quoted(table.key), *(["run_rank"] if table.run else []), "version"])
         statement = f"SELECT * FROM {table.name} WHERE {where} ORDER BY {order}"  # noqa: S608 - the same
         return self._rows(table, statement, values)
+
+    def rows_by_site(self, table: LedgerTable, start: float, end: float) -> dict[str, int]:
+        """How many rows of a period each site has, all versions counted."""
+        where, values = _where(table, start, end, None)
+        statement = f"SELECT site, count(*) FROM {table.name} WHERE {where} GROUP BY site"  # noqa: S608 - the same
+        with self._says():
+            return dict(self._database.execute(statement, values).fetchall())
+
+    def newest_import(self, start: float, end: float) -> int:
+        """The number of the newest import with a row that may count in a period; 0 for none."""
+        found = 0
+        for table in TABLES.values():
+            where, values = _where(table, start - _COUNTS_FOR[table.name], end + DAY, None)
+            statement = f"SELECT max(import) FROM {table.name} WHERE {where}"  # noqa: S608 - the same
+            with self._says():
+                (newest,) = self._database.execute(statement, values).fetchone()
+            found = max(found, newest or 0)
+        return found
+
+    def first_period(self) -> float | None:
+        """The earliest period that settlements, prices or power are about, Unix seconds."""
+        names = ("settlement", "prices", "dispatch")
+        with self._says():
+            each = [
+                self._database.execute(f"SELECT min(start) FROM {name}").fetchone()[0]  # noqa: S608 - the same
+                for name in names
+            ]
+        return min((first for first in each if first is not None), default=None)
 
     def imports(self) -> list[dict[str, Any]]:
         """What was taken in, the latest first."""

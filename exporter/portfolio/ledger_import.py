@@ -6,15 +6,16 @@ import csv
 import hashlib
 import io
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from exporter.model.text import spreadsheet_cell
+from exporter.portfolio.column_source import ColumnMapping
 from exporter.portfolio.ledger import Import, Ledger
-from exporter.portfolio.ledger_rows import BadRowError, Row, RowReader, row_key
+from exporter.portfolio.ledger_rows import BadRowError, Notation, Row, RowReader, row_key
 from exporter.portfolio.ledger_tables import LedgerTable
 
 LARGEST_BYTES = 256 * 1024 * 1024
@@ -48,9 +49,13 @@ class TableRead:
 
 
 def read_table(
-    path: Path, table: LedgerTable, mapping: Mapping[str, str], zone: ZoneInfo | None
+    path: Path,
+    table: LedgerTable,
+    mapping: ColumnMapping,
+    zone: ZoneInfo | None,
+    decimal: str | None = None,
 ) -> TableRead:
-    """Read a CSV or Parquet file; the ledger are not touched.
+    """Read a CSV or Parquet file; the ledger is not touched.
 
     Raises
     ------
@@ -68,7 +73,7 @@ def read_table(
     headings = [str(cell) for cell in next(each, [])]
     if len(headings) > MOST_COLUMNS:
         raise TableFileError(f"{path} has more than {MOST_COLUMNS} columns")
-    reader = RowReader(table, headings, mapping, zone)
+    reader = RowReader(table, headings, mapping, Notation(zone, decimal))
     found = TableRead(headings, digest=hashlib.sha256(content).hexdigest())
     seen: dict[tuple[Any, ...], tuple[int, Row]] = {}
     for number, cells in enumerate(each, 1):

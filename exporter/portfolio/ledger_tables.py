@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
+from scoring.money.availability import DownCategory
+
 
 class ColumnType(StrEnum):
     """What a column holds; amounts are decimals and never pass through binary fractions."""
@@ -23,6 +25,7 @@ class LedgerColumn:
 
     Headings are compared without case, blanks, ``_`` and ``-``. ``default`` stands where a file
     has no such column or an empty cell; None makes a value necessary, an empty text leaves it open.
+    Numbers are within ``least`` and ``most``, texts one of ``choices``, where these are given.
     """
 
     name: str
@@ -30,6 +33,8 @@ class LedgerColumn:
     headings: tuple[str, ...] = ()
     default: str | None = None
     least: str | None = None
+    most: str | None = None
+    choices: tuple[str, ...] = ()
 
     @property
     def known_as(self) -> frozenset[str]:
@@ -69,6 +74,8 @@ class LedgerTable:
         return next(column for column in self.columns if column.name == name)
 
 
+EVENT_CATEGORIES = (*(category.value for category in DownCategory), "derating")
+"""Whose time an event takes; a derating leaves a part of the power."""
 _SITE = LedgerColumn("site", headings=("siteid", "plant", "asset", "bmunit", "bmu"))
 _START = LedgerColumn("start", ColumnType.TIME, ("starttime", "from", "begin", "timestamp", "time"))
 _SECONDS = LedgerColumn(
@@ -122,7 +129,9 @@ TABLES: Mapping[str, LedgerTable] = {
                 _SITE,
                 _START,
                 LedgerColumn("seconds", ColumnType.WHOLE, ("duration",), "900", least="1"),
-                LedgerColumn("wanted_kw", ColumnType.NUMBER, ("requested", "setpoint", "ordered")),
+                LedgerColumn(
+                    "wanted_kw", ColumnType.NUMBER, ("requested", "setpoint", "ordered"), ""
+                ),
                 LedgerColumn("allowed_kw", ColumnType.NUMBER, ("limited",), ""),
                 LedgerColumn("actual_kw", ColumnType.NUMBER, ("measured", "delivered"), ""),
             ),
@@ -136,11 +145,13 @@ TABLES: Mapping[str, LedgerTable] = {
                 _SITE,
                 _DEVICE,
                 _CODE,
-                LedgerColumn("category", headings=("type", "kind")),
+                LedgerColumn("category", headings=("type", "kind"), choices=EVENT_CATEGORIES),
                 LedgerColumn("severity", headings=("level", "priority"), default="warning"),
                 _START,
                 LedgerColumn("end", ColumnType.TIME, ("endtime", "until", "to", "cleared"), ""),
-                LedgerColumn("available", ColumnType.NUMBER, ("availableshare", "left"), "", "0"),
+                LedgerColumn(
+                    "available", ColumnType.NUMBER, ("availableshare", "left"), "", "0", "1"
+                ),
             ),
             key=("site", "device", "code", "start"),
             period="start",

@@ -13,8 +13,7 @@ import numpy as np
 from exporter.portfolio.contracts_file import AvailabilityService, CapacityService, SiteContract
 from exporter.portfolio.figure import Figure, figure
 from exporter.portfolio.ledger_rows import Row
-from exporter.portfolio.ledger_tables import TABLES
-from exporter.portfolio.own_lines import kept_volume, limits_of, line_key
+from exporter.portfolio.own_lines import kept_volume, limits_of, line_key, price_at, prices_of
 from exporter.portfolio.settlement_figures import DayRevenue, ServiceDay
 from exporter.portfolio.site_month import FloatArray, SiteMonth, number_array
 from scoring.money.amounts import rounded
@@ -90,8 +89,9 @@ def month_losses(known: SiteMonth, revenues: Mapping[ServiceDay, DayRevenue]) ->
 
 
 def loss_figures(known: SiteMonth, losses: MonthLosses) -> Iterator[Figure | None]:
-    """``potential`` and ``loss``."""
+    """``potential``, ``loss`` and ``waterfall``."""
     site = known.site.id
+    yield from _waterfall(site, losses)
     for (service, day), one in sorted(losses.days.items()):
         yield figure(
             "potential",
@@ -106,18 +106,31 @@ def loss_figures(known: SiteMonth, losses: MonthLosses) -> Iterator[Figure | Non
             yield figure("loss", (site, service, cause.value), day, amount=amount)
 
 
+def _waterfall(site: str, losses: MonthLosses) -> Iterator[Figure | None]:
+    by_day: dict[float, list[DayLoss]] = defaultdict(list)
+    for (_, day), one in losses.days.items():
+        by_day[day].append(one)
+    for day, each in sorted(by_day.items()):
+        left = sum((one.best for one in each), Decimal(0))
+        yield figure("waterfall", (site, "best"), day, place=0, total=left)
+        for place, cause in enumerate(LossCause, 1):
+            amount = sum((one.losses[cause] for one in each), Decimal(0))
+            left -= amount
+            yield figure(
+                "waterfall", (site, cause.value), day, place=place, amount=amount, left=left
+            )
+        yield figure("waterfall", (site, "paid"), day, place=len(LossCause) + 1, total=left)
+
+
 def _energy(known: SiteMonth, revenues: Mapping[ServiceDay, DayRevenue], into: MonthLosses) -> None:
     service = known.energy_service
     if service is None or not known.dispatch:
         return
     month, rows = known.month, known.dispatch
     starts, seconds = number_array(rows, "start"), number_array(rows, "seconds")
-    prices = {
-        row["start"]: float(row["price"])
-        for row in known.ledger.latest(TABLES["prices"], month.start, month.end)
-        if row["market"] == service.market
-    }
-    price = np.array([prices.get(at - at % service.seconds, np.nan) for at in starts.tolist()])
+    prices = prices_of(known.ledger, service, month.start, month.end)
+    found = (price_at(prices, at - at % service.seconds) for at in starts.tolist())
+    price = np.array([np.nan if one is None else float(one) for one in found])
     actual, wanted = number_array(rows, "actual_kw"), number_array(rows, "wanted_kw")
     day = month.day_of(starts)
     whole = ~np.isnan(price) & ~np.isnan(actual) & ~np.isnan(wanted)

@@ -46,10 +46,15 @@ class MarketMonth:
         return self.edges[int(self.day_of(np.array([time]))[0])]
 
 
+def local_midnight(time: float, zone: ZoneInfo) -> datetime:
+    """The beginning of the local day of a time, Unix seconds."""
+    at = datetime.fromtimestamp(time, zone)
+    return at.replace(hour=0, minute=0, second=0, microsecond=0, fold=0)
+
+
 def months(start: float, end: float, zone: ZoneInfo, now: float) -> Iterator[MarketMonth]:
     """The months that a period touches, from their first day, without days that have not ended."""
-    at = datetime.fromtimestamp(start, zone).replace(day=1)
-    at = at.replace(hour=0, minute=0, second=0, microsecond=0, fold=0)
+    at = local_midnight(start, zone).replace(day=1)
     while at.timestamp() < end:
         following = (at + timedelta(days=32)).replace(day=1)
         days = (following.date() - at.date()).days

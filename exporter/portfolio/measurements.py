@@ -168,6 +168,19 @@ _MONEY = (
         source="ledger: dispatch, prices, events, settlement; contracts; telemetry (SOC)",
     ),
     Measurement(
+        "waterfall",
+        ("site", "step"),
+        "One row a day and step, over all services: `best`, each cause of loss, `paid`.",
+        {
+            "place": StoredField("–", "From the left, from 0", _LAST),
+            "total": StoredField("amount", "Of `best` and `paid`", _SUM),
+            "amount": StoredField("amount", "What a cause took", _SUM),
+            "left": StoredField("amount", "What is left after it", _SUM),
+        },
+        formula="left = best − what this and all earlier causes took",
+        source="loss, potential",
+    ),
+    Measurement(
         "payout",
         ("partner",),
         "One row a month.",
@@ -283,9 +296,9 @@ _DUTY = (
         "One row a month and band of 0.02 Hz: P(f) beside the contract's curve.",
         {
             "frequency_hz": StoredField("Hz", "Middle of the band", _LAST),
-            "power_kw": StoredField("kW", "Mean power above what was ordered"),
-            "required_kw": StoredField("kW", "By the contract's curve", _LAST),
-            "minutes": StoredField("–", "Readings in the band", _SUM),
+            "power_kw": StoredField("kW", "Mean power above what was ordered", _MEAN),
+            "required_kw": StoredField("kW", "By the contract's curve", _MEAN),
+            "minutes": StoredField("min", "Of readings in the band", _SUM),
         },
         formula="mean of power − ordered power over readings in the band",
         source="telemetry; ledger: dispatch; contracts",
@@ -434,10 +447,14 @@ _PLANTS = (
     Measurement(
         "publication",
         ("site",),
-        "One row a month: up to when anything was measured.",
+        "One row a month: up to when anything was measured, and what its figures rest on.",
         {
             "through": StoredField("s", "Unix seconds of the newest measured power", _MAX),
             "through_day": StoredField("text", "The same as a date of the market's zone", _LAST),
+            "days": StoredField("–", "Days of the month that had ended"),
+            "ledger_import": StoredField("–", "Number of the newest import of the ledger in it"),
+            "readings": StoredField("–", "Readings of power and charge in it"),
+            "contracts": StoredField("text", "Hash of the contracts"),
         },
         source="telemetry, where there is none the ledger's dispatch",
     ),

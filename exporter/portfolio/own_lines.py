@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from exporter.portfolio.contracts_file import (
 from exporter.portfolio.ledger import Ledger
 from exporter.portfolio.ledger_rows import Row
 from exporter.portfolio.ledger_tables import TABLES
+from exporter.portfolio.market_days import local_midnight
 from scoring.money.amounts import rounded
 from scoring.money.availability import lost_hours
 from scoring.money.revenue import Key, Line
@@ -32,8 +34,8 @@ class OwnLines:
     """Lines by site, service and start, with what is known of the others.
 
     ``nothing`` are settlement periods in which nothing was due, ``missing`` those for which that
-    could not be worked out, with the reason. A period that is in none of the three has no measured
-    power at all: without any that day, no service has a figure.
+    could not be worked out, with the reason. Of a day without any measured power no service has a
+    figure: its periods are in none of the three.
     """
 
     lines: Mapping[Key, Line]
@@ -51,8 +53,7 @@ class _Period:
 
     def days(self, seen: set[date]) -> Iterator[datetime]:
         """Local midnights of the whole days of which power was measured."""
-        day = datetime.fromtimestamp(self.start, self.zone)
-        day = day.replace(hour=0, minute=0, second=0, microsecond=0, fold=0)
+        day = local_midnight(self.start, self.zone)
         while day.timestamp() < self.end:
             following = day + timedelta(days=1)
             whole = day.timestamp() >= self.start and following.timestamp() <= self.end
@@ -88,7 +89,7 @@ def own_lines(
     for service in site.services:
         found: Iterable[tuple[float, Decimal, Decimal]]
         if isinstance(service, EnergyService):
-            found = _energy(ledger, (site.id, power), service, period, missing)
+            found = _energy(ledger, (site.id, power), service, period, seen, missing)
         elif isinstance(service, AvailabilityService):
             found = _availability(ledger, site.id, service, period, seen)
         else:
@@ -107,26 +108,71 @@ def _energy(
     measured: tuple[str, Sequence[Row]],
     service: EnergyService,
     period: _Period,
+    seen: set[date],
     missing: dict[Key, str],
 ) -> Iterator[tuple[float, Decimal, Decimal]]:
-    prices = {
-        row["start"]: row["price"]
-        for row in ledger.latest(TABLES["prices"], period.start, period.end)
-        if row["market"] == service.market
-    }
+    prices = prices_of(ledger, service, period.start, period.end)
     site, power = measured
     metered: dict[float, list[Row]] = defaultdict(list)
     for row in power:
         metered[row["start"] - row["start"] % service.seconds].append(row)
+    # A period without any row, on a day of which others are known, is not worth nothing.
+    for at in _periods(period, service.seconds, seen):
+        metered.setdefault(at, [])
     for at, rows in sorted(metered.items()):
-        seconds = sum(row["seconds"] for row in rows if row["actual_kw"] is not None)
-        if seconds != service.seconds:
+        known = [row for row in rows if row["actual_kw"] is not None]
+        seconds = sum(row["seconds"] for row in known)
+        if not known:
+            missing[line_key(site, service.name, at)] = "no measured power"
+        elif seconds != service.seconds or len(known) < len(rows):
             missing[line_key(site, service.name, at)] = "no measured power for all of the period"
-        elif at not in prices:
+        elif (price := price_at(prices, at)) is None:
             missing[line_key(site, service.name, at)] = f"no price of {service.market}"
         else:
             energy = sum((row["actual_kw"] * row["seconds"] for row in rows), Decimal(0))
-            yield at, _volume(energy / _HOUR / _KILO), prices[at]
+            yield at, _volume(energy / _HOUR / _KILO), price
+
+
+def _periods(period: _Period, seconds: int, seen: set[date]) -> Iterator[float]:
+    """Beginnings of the settlement periods of days of which power was measured."""
+    for day in sorted(seen):
+        begin = datetime(day.year, day.month, day.day, tzinfo=period.zone)
+        at = begin.timestamp()
+        at -= at % seconds
+        end = min((begin + timedelta(days=1)).timestamp(), period.end)
+        while at < end:
+            if at >= period.start:
+                yield at
+            at += seconds
+
+
+Prices = tuple[Sequence[float], Sequence[Row]]
+"""Beginnings of prices, rising, and their rows."""
+
+
+def prices_of(ledger: Ledger, service: EnergyService, start: float, end: float) -> Prices:
+    """Prices of a service's market.
+
+    Raises
+    ------
+    LedgerError
+    """
+    rows = [
+        row
+        for row in ledger.latest(TABLES["prices"], start - 86_400.0, end)
+        if row["market"] == service.market
+    ]
+    return [row["start"] for row in rows], rows
+
+
+def price_at(prices: Prices, at: float) -> Decimal | None:
+    """The price that holds at a moment: of the row that began last, as long as it lasts."""
+    starts, rows = prices
+    place = bisect_right(starts, at) - 1
+    if place < 0 or at >= starts[place] + rows[place]["seconds"]:
+        return None
+    price: Decimal = rows[place]["price"]
+    return price
 
 
 def _availability(

@@ -12,8 +12,13 @@ from numpy.typing import NDArray
 from exporter.portfolio.contracts_file import SiteContract
 from exporter.portfolio.figure import Figure, figure
 from exporter.portfolio.settlement_figures import DayRevenue, ServiceDay
-from exporter.portfolio.site_month import FloatArray, SiteMonth, Telemetry, number_array
-from exporter.portfolio.site_report import READING_SECONDS
+from exporter.portfolio.site_month import (
+    FloatArray,
+    SiteMonth,
+    Telemetry,
+    number_array,
+    reading_step,
+)
 from scoring.cells.cycles import rainflow_cycles
 from scoring.money.wear import cycle_budget, equivalent_cycles
 
@@ -49,13 +54,6 @@ def plant_figure(site: SiteContract, month_start: float, currency: str, zone: st
         cycles_a_year=site.cycles_a_year,
         end_of_life_soh_percent=site.end_of_life_soh,
     )
-
-
-def reading_step(telemetry: Telemetry) -> float:
-    """Seconds that a reading stands for: the usual time between two, a minute without any."""
-    if len(telemetry.times) < 2:
-        return READING_SECONDS
-    return float(np.median(np.diff(telemetry.times)))
 
 
 def plant_days(known: SiteMonth, revenues: Mapping[ServiceDay, DayRevenue]) -> PlantDays:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
 import numpy as np
 
-from exporter.portfolio.benchmark_figures import benchmark_figures
+from exporter.portfolio.benchmark_figures import COMPARED, benchmark_figures
 from exporter.portfolio.contracts_file import Contracts, SiteContract
 from exporter.portfolio.duty_figures import (
     availability_figures,
@@ -41,13 +42,14 @@ from exporter.portfolio.settlement_figures import (
 )
 from exporter.portfolio.site_month import SiteMonth
 from exporter.portfolio.site_report import site_report
-from scoring.money.partners import payouts
 
 DAY = 86_400.0
 FORECAST_SECONDS = 11 * 366 * DAY
 OF_NO_SITE = frozenset({"price", "payout", "project", "benchmark"})
 """Measurements without a site; they are stored where sites without a project are."""
 _AHEAD = "soh_forecast"
+_COMPARED = frozenset({"revenue"} | {one.measurement for one in COMPARED})
+"""What figures of all sites together are made of."""
 _NOT_FIGURES = OF_NO_SITE | {"telemetry", _AHEAD}
 
 
@@ -120,7 +122,7 @@ class Publisher:
                 else:
                     scopes.append(Scope(_AHEAD, site.id, month.end, month.end + FORECAST_SECONDS))
                 found.by_site[site.id].add(await store.bring_up_to_date(scopes, made))
-                figures[site.id] = made
+                figures[site.id] = [one for one in made if one.measurement in _COMPARED]
             shared = self._store_of(None)
             if whole and shared is not None:
                 found.shared.add(await self._publish_shared(month, figures, shared))
@@ -137,7 +139,7 @@ class Publisher:
         days = plant_days(known, revenues)
         before = store.daily_soh(site.id, month.end - HISTORY_DAYS * DAY, month.start)
         yield plant_figure(site, month.start, self._terms.currency, self._terms.zone)
-        yield through_figure(known)
+        yield through_figure(known, basis_of(self._ledger, self._terms, month))
         yield from dispatch_figures(known)
         yield from quality_figures(known)
         yield from settlement_figures(known)
@@ -176,16 +178,44 @@ def _scopes(site: str, month: MarketMonth) -> list[Scope]:
     ]
 
 
-def through_figure(known: SiteMonth) -> Figure | None:
-    """``publication``; None where nothing was measured in the month."""
-    measured = known.telemetry.times[np.isfinite(known.telemetry.of("power_kw"))]
+@dataclass(frozen=True, slots=True)
+class Basis:
+    """What the figures of a month rest on, beside telemetry; where it is the same, so are they."""
+
+    days: int
+    ledger_import: int
+    contracts: str
+
+
+def basis_of(ledger: Ledger, terms: Contracts, month: MarketMonth) -> Basis:
+    """What a month rests on now.
+
+    Raises
+    ------
+    LedgerError
+    """
+    digest = hashlib.sha256(terms.model_dump_json().encode()).hexdigest()[:16]
+    return Basis(len(month.days), ledger.newest_import(month.start, month.end), digest)
+
+
+def through_figure(known: SiteMonth, basis: Basis) -> Figure | None:
+    """``publication``."""
+    telemetry = known.telemetry
+    measured = telemetry.times[np.isfinite(telemetry.of("power_kw"))]
     ends = [row["start"] + row["seconds"] for row in known.dispatch if row["actual_kw"] is not None]
     newest = float(measured[-1]) if len(measured) else max(ends, default=None)
-    if newest is None:
-        return None
-    day = datetime.fromtimestamp(newest, known.month.zone).date().isoformat()
+    day = None
+    if newest is not None:
+        day = datetime.fromtimestamp(newest, known.month.zone).date().isoformat()
+    readings = len(measured) + int(np.isfinite(telemetry.of("soc_percent")).sum())
     return figure(
-        "publication", (known.site.id,), known.month.start, through=newest, through_day=day
+        "publication",
+        (known.site.id,),
+        known.month.start,
+        through=newest,
+        through_day=day,
+        readings=readings,
+        **asdict(basis),
     )
 
 
@@ -226,8 +256,7 @@ def payout_figures(
     if not amounts:
         return
     whole = sum(amounts, Decimal(0))
-    shares = payouts(whole, terms.partners.waterfall(), terms.partners.guaranteed())
-    for partner, payout in shares.items():
+    for partner, payout in terms.partners.payouts(whole).items():
         yield figure(
             "payout",
             (partner,),

@@ -99,6 +99,28 @@ class PublishedPortfolio:
         )
         return [(row[0] / 1000, float(row[1])) for one in found for row in one.rows]
 
+    def basis(self, start: float, end: float) -> dict[str, dict[str, Any]]:
+        """Rows ``publication`` of a month, by site; with ``stored``, the readings there are now.
+
+        Raises
+        ------
+        exporter.store.influx.NoAnswerError
+        """
+        where = between(start, end)
+        found: dict[str, dict[str, Any]] = {}
+        statement = f'SELECT * FROM "{KEPT_AT}"."publication" WHERE {where} GROUP BY "site"'  # noqa: S608 - the same
+        for one in self._client.select(statement):
+            for row in one.rows:
+                found[one.tags["site"]] = dict(zip(one.columns, row, strict=True))
+        counts = 'count("power_kw"), count("soc_percent")'
+        counted = self._client.select(
+            f'SELECT {counts} FROM "{KEPT_AT}"."{TELEMETRY.name}" WHERE {where} GROUP BY "site"'  # noqa: S608 - the same
+        )
+        for one in counted:
+            known = found.setdefault(one.tags["site"], {})
+            known["stored"] = sum(value or 0 for value in one.rows[0][1:])
+        return found
+
     def is_published_after(self, site: str, time: float) -> bool:
         """Whether a later month of a site is published."""
         return bool(

@@ -10,7 +10,7 @@ import numpy as np
 from exporter.portfolio.contracts_file import AvailabilityService, ResponseCurve
 from exporter.portfolio.figure import Figure, figure
 from exporter.portfolio.own_lines import hours_of
-from exporter.portfolio.site_month import FloatArray, SiteMonth, number_array
+from exporter.portfolio.site_month import FloatArray, SiteMonth, number_array, reading_step
 from scoring.money.service import response
 
 BAND_HZ = 0.02
@@ -43,7 +43,7 @@ def _of_service(
     known: SiteMonth, service: AvailabilityService, curve: ResponseCurve
 ) -> Iterator[Figure | None]:
     site, mw = known.site.id, float(service.mw)
-    above = _above_orders(known)
+    above, step = _above_orders(known), reading_step(known.telemetry)
     kept_hz, kept_kw = [], []
     for begin, _ in known.month.days:
         day = datetime.fromtimestamp(begin, known.month.zone)
@@ -55,7 +55,6 @@ def _of_service(
         times = known.telemetry.times[first:last]
         found = response(times, kw * 1000, required_kw(hz, curve, mw) * 1000, mw * 1e6)
         length = hours_of(service, day)
-        step = float(np.median(np.diff(times))) if len(times) > 1 else 60.0
         yield figure(
             "response",
             (site, service.name),
@@ -80,7 +79,7 @@ def _of_service(
                 frequency_hz=round(middle, 4),
                 power_kw=float(kw[here].mean()),
                 required_kw=float(required_kw(np.array([middle]), curve, mw)[0]),
-                minutes=float(here.sum()),
+                minutes=float(here.sum()) * step / 60,
             )
 
 

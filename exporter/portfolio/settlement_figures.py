@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -11,9 +11,8 @@ from decimal import Decimal
 from exporter.portfolio.figure import Figure, figure
 from exporter.portfolio.ledger import run_rank
 from exporter.portfolio.ledger_rows import Row
-from exporter.portfolio.ledger_tables import TABLES
 from exporter.portfolio.own_lines import OwnLines
-from exporter.portfolio.reconciliation import Reconciliation, compare
+from exporter.portfolio.reconciliation import Reconciliation, compare, covered, rows_of_run
 from exporter.portfolio.site_month import SiteMonth
 from scoring.money.revenue import Cause, Key, Line
 
@@ -41,26 +40,21 @@ class DayRevenue:
 
 def settlement_figures(known: SiteMonth) -> Iterator[Figure | None]:
     """``settlement`` and ``dispute``."""
-    month, site = known.month, known.site
-    in_force = _in_force(known)
-    open_now = {
-        (key, cause)
-        for key, cause in _causes(compare(_within(known, in_force), [site], in_force, None))
-    }
-    run_of = {(r["service"], r["start"]): r["run"].upper() for r in in_force}
-    runs = _runs(known)
-    last_run: dict[float, str] = {}
-    for run, rows in runs.items():
-        for row in rows:
-            last_run[month.begin_of(row["start"])] = run
-    for run, rows in runs.items():
-        own = _within(known, rows)
-        found = compare(own, [site], rows, run)
-        yield from _settled(known, run, found, own, last_run)
+    zone, site = known.month.zone, known.site
+    in_force = rows_of_run(known.statements, None)
+    standing = compare(_within(known, _covered(known, in_force)), [site], in_force, None, zone)
+    open_now = set(_causes(standing))
+    places = _places(known)
+    last = {place: run for run, here in places.items() for place in here}
+    for run, here in places.items():
+        own = _within(known, here)
+        rows = [r for r in rows_of_run(known.statements, run) if _place(known, r) in here]
+        found = compare(own, [site], rows, run, zone)
+        yield from _settled(known, run, found, own, last)
         for difference in found.differences:
             key: Key = (site.id, difference.service, f"{difference.start:.0f}")
             mine, theirs = own.lines.get(key), found.stated_lines.get(key)
-            of_run = run_of.get((difference.service, difference.start), max(runs, key=run_rank))
+            place = difference.service, known.month.begin_of(difference.start)
             yield figure(
                 "dispute",
                 (site.id, difference.service, run, difference.cause.value),
@@ -70,7 +64,7 @@ def settlement_figures(known: SiteMonth) -> Iterator[Figure | None]:
                 own_volume=None if mine is None else mine.volume,
                 stated_price=None if theirs is None else theirs.price,
                 own_price=None if mine is None else mine.price,
-                open=of_run == run and (key, difference.cause) in open_now,
+                open=last[place] == run and (key, difference.cause) in open_now,
             )
 
 
@@ -79,9 +73,9 @@ def day_revenues(known: SiteMonth) -> dict[ServiceDay, DayRevenue]:
     month = known.month
     stated: dict[ServiceDay, Decimal] = defaultdict(Decimal)
     penalty: dict[ServiceDay, Decimal] = defaultdict(Decimal)
-    rows = _in_force(known)
+    rows = rows_of_run(known.statements, None)
     for row in rows:
-        place = row["service"], month.begin_of(row["start"])
+        place = _place(known, row)
         stated[place] += row["amount"]
         penalty[place] += row["penalty"]
     own: dict[ServiceDay, Decimal] = defaultdict(Decimal)
@@ -92,10 +86,11 @@ def day_revenues(known: SiteMonth) -> dict[ServiceDay, DayRevenue]:
     unknown = {(service, month.begin_of(float(at))) for _, service, at in known.own.missing}
     budget = _budget(known)
     covered = _covered(known, rows)
+    days = {day for _, day in covered}
     services = [service.name for service in known.site.services]
     found = {}
     for place in {*stated, *own, *budget}:
-        is_covered = place[1] in covered
+        is_covered = place[1] in days
         if not is_covered and place not in own and place not in budget:
             continue
         found[place] = DayRevenue(
@@ -132,7 +127,7 @@ def _settled(
     run: str,
     found: Reconciliation,
     own: OwnLines,
-    last_run: dict[float, str],
+    last: Mapping[ServiceDay, str],
 ) -> Iterator[Figure | None]:
     month, site = known.month, known.site
     sums: dict[ServiceDay, dict[str, Decimal]] = defaultdict(lambda: defaultdict(Decimal))
@@ -166,7 +161,7 @@ def _settled(
             unjudged=day["unjudged"],
             lines=day["lines"],
             differing=day["differing"],
-            in_force=last_run.get(day_start) == run,
+            in_force=last.get((service, day_start)) == run,
         )
 
 
@@ -179,39 +174,43 @@ def _causes(found: Reconciliation) -> Iterator[tuple[Key, Cause]]:
         yield (d.site, d.service, f"{d.start:.0f}"), d.cause
 
 
-def _runs(known: SiteMonth) -> dict[str, list[Row]]:
-    """The last version of each line of each run, the earliest run first."""
-    key = TABLES["settlement"].key
-    found: dict[str, dict[tuple[object, ...], Row]] = defaultdict(dict)
+def _place(known: SiteMonth, row: Row) -> ServiceDay:
+    return row["service"], known.month.begin_of(row["start"])
+
+
+def _places(known: SiteMonth) -> dict[str, set[ServiceDay]]:
+    """What each run is about, the earliest run first.
+
+    A run is about all services of the days that it covers, so that what it lacks is missing; but
+    for those that an earlier run has lines of, only about what it restates.
+    """
+    by_run: dict[str, list[Row]] = defaultdict(list)
     for row in known.statements:
-        found[row["run"].upper()][tuple(row[name] for name in key)] = row
-    return {run: list(found[run].values()) for run in sorted(found, key=run_rank)}
+        by_run[row["run"].upper()].append(row)
+    found: dict[str, set[ServiceDay]] = {}
+    before: set[ServiceDay] = set()
+    for run in sorted(by_run, key=run_rank):
+        rows = by_run[run]
+        restated = {_place(known, row) for row in rows}
+        found[run] = (_covered(known, rows) - before) | restated
+        before |= restated
+    return found
 
 
-def _in_force(known: SiteMonth) -> list[Row]:
-    """The latest run of each line."""
-    key = TABLES["settlement"].key
-    found: dict[tuple[object, ...], Row] = {}
-    for rows in _runs(known).values():
-        found |= {tuple(row[name] for name in key): row for row in rows}
-    return list(found.values())
+def _covered(known: SiteMonth, rows: Sequence[Row]) -> set[ServiceDay]:
+    """All services on the days from the first to the last that a statement is about."""
+    first, last = covered(rows, known.month.zone)
+    services = {service.name for service in known.site.services}
+    services |= {row["service"] for row in rows}
+    return {(name, day) for day, _ in known.month.days if first <= day < last for name in services}
 
 
-def _covered(known: SiteMonth, rows: list[Row]) -> frozenset[float]:
-    """Days from the first to the last that a statement is about."""
-    if not rows:
-        return frozenset()
-    days = [known.month.begin_of(row["start"]) for row in rows]
-    first, last = min(days), max(days)
-    return frozenset(day for day, _ in known.month.days if first <= day <= last)
-
-
-def _within(known: SiteMonth, rows: list[Row]) -> OwnLines:
-    """Our own lines of the days that a statement covers."""
-    covered, begin_of = _covered(known, rows), known.month.begin_of
+def _within(known: SiteMonth, places: Collection[ServiceDay]) -> OwnLines:
+    """Our own lines of some services and days."""
+    begin_of = known.month.begin_of
 
     def here(key: Key) -> bool:
-        return begin_of(float(key[2])) in covered
+        return (key[1], begin_of(float(key[2]))) in places
 
     own = known.own
     lines: dict[Key, Line] = {key: line for key, line in own.lines.items() if here(key)}

@@ -10,15 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from exporter.portfolio.contracts_file import Contracts, EnergyService, SiteContract
-from exporter.portfolio.ledger import Ledger
+from exporter.portfolio.ledger import UNDER_WAY_SECONDS, Ledger
 from exporter.portfolio.ledger_rows import Row
 from exporter.portfolio.ledger_tables import TABLES
 from exporter.portfolio.market_days import MarketMonth
 from exporter.portfolio.own_lines import OwnLines, own_lines
 
 FloatArray = NDArray[np.float64]
-UNDER_WAY_SECONDS = 366 * 86_400.0
-"""An event that began longer before the period than this is not looked for."""
+READING_SECONDS = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +40,13 @@ class Telemetry:
         """The readings from ``start`` until before ``end``."""
         first, last = np.searchsorted(self.times, [start, end])
         return Telemetry(self.times[first:last], {k: v[first:last] for k, v in self.values.items()})
+
+
+def reading_step(telemetry: Telemetry) -> float:
+    """Seconds that a reading stands for: the usual time between two, a minute without any."""
+    if len(telemetry.times) < 2:
+        return READING_SECONDS
+    return float(np.median(np.diff(telemetry.times)))
 
 
 NO_TELEMETRY = Telemetry(np.zeros(0), {})

@@ -9,10 +9,10 @@ from decimal import Decimal
 import numpy as np
 
 from exporter.portfolio.contracts_file import GuaranteeTerms, SiteContract
-from exporter.portfolio.ledger import Ledger
+from exporter.portfolio.ledger import UNDER_WAY_SECONDS, Ledger
 from exporter.portfolio.ledger_rows import Row
 from exporter.portfolio.ledger_tables import TABLES
-from exporter.portfolio.site_month import NO_TELEMETRY, UNDER_WAY_SECONDS, Telemetry
+from exporter.portfolio.site_month import NO_TELEMETRY, Telemetry, reading_step
 from scoring.money.availability import (
     Availability,
     DownCategory,
@@ -22,8 +22,6 @@ from scoring.money.availability import (
 from scoring.money.guarantees import Verdict, verdict
 from scoring.money.reliability import Failure, Reliability, reliability
 
-READING_SECONDS = 60.0
-"""How long a reading of telemetry stands for."""
 _FAILURES = frozenset({DownCategory.FORCED.value})
 
 
@@ -41,13 +39,15 @@ class SiteReport:
     """One site over a period.
 
     ``availability`` excludes nothing; guarantees have their own, with what they exclude. ``owed``
-    is None where a guarantee could not be judged.
+    is None where a guarantee could not be judged. ``unsized`` counts events that do not say what
+    they left of the plant: they count as limiting nothing.
     """
 
     site: str
     availability: Availability
     failures: Reliability
     guarantees: tuple[Judged, ...]
+    unsized: int = 0
 
     @property
     def owed(self) -> Decimal | None:
@@ -95,7 +95,13 @@ def site_report(
         for row in events
         if row["start"] >= start and row["category"] in _FAILURES
     ]
-    return SiteReport(site.id, plain, reliability(failures, max(up, 0.0)), tuple(judged))
+    return SiteReport(
+        site.id,
+        plain,
+        reliability(failures, max(up, 0.0)),
+        tuple(judged),
+        unsized=sum(row["available"] is None for row in events),
+    )
 
 
 def down_times(events: Sequence[Row], until: float) -> list[DownTime]:
@@ -119,7 +125,8 @@ def unobserved(
 ) -> list[tuple[float, float]]:
     """Stretches of a period without measured power.
 
-    The ledger's power counts; where it has none in the whole period, that of telemetry.
+    The ledger's power counts; where it has none in the whole period, that of telemetry, of which a
+    reading stands for the usual time between two.
     """
     found, at = [], start
     seen = [
@@ -130,7 +137,8 @@ def unobserved(
     if not seen:
         readings = telemetry.between(start, end)
         known = readings.times[~np.isnan(readings.of("power_kw"))]
-        seen = [(time, time + READING_SECONDS) for time in known.tolist()]
+        step = reading_step(readings)
+        seen = [(time, time + step) for time in known.tolist()]
     for begin, finish in seen:
         if begin > at:
             found.append((at, begin))

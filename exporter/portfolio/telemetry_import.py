@@ -11,9 +11,16 @@ from typing import TYPE_CHECKING, Any, TextIO
 from zoneinfo import ZoneInfo
 
 from exporter.model.text import spreadsheet_cell
+from exporter.portfolio.column_source import ColumnMapping, ColumnSource, source_of
 from exporter.portfolio.ledger_import import MOST_COLUMNS, TableFileError
-from exporter.portfolio.ledger_rows import BadRowError, HeadingsError, RowReader
-from exporter.portfolio.ledger_tables import ColumnType, LedgerColumn, LedgerTable, folded
+from exporter.portfolio.ledger_rows import (
+    BadRowError,
+    HeadingsError,
+    Notation,
+    RowReader,
+    places_of,
+)
+from exporter.portfolio.ledger_tables import ColumnType, LedgerColumn, LedgerTable
 from exporter.portfolio.measurements import TELEMETRY
 from exporter.store.line_protocol import tag
 
@@ -112,20 +119,27 @@ class TelemetryFile:
     ----------
     path : Path
         CSV or Parquet, told apart by its first bytes.
-    mapping : mapping of str to str
-        Fields to headings, where the usual names do not do.
+    mapping : ColumnMapping
+        Where fields are that the usual names do not find.
     zone : ZoneInfo or None
         Of times without an offset.
     aside : Path or None
         Where bad rows are written.
+    decimal : str or None
+        Mark of numbers in text, see :class:`exporter.portfolio.ledger_rows.Notation`.
     """
 
     def __init__(
-        self, path: Path, mapping: Mapping[str, str], zone: ZoneInfo | None, aside: Path | None
+        self,
+        path: Path,
+        mapping: ColumnMapping,
+        zone: ZoneInfo | None,
+        aside: Path | None,
+        decimal: str | None = None,
     ) -> None:
         self._path = path
         self._mapping = mapping
-        self._zone = zone
+        self._notation = Notation(zone, decimal)
         self._aside = aside
         self._kept: TextIO | None = None
         self.read = TelemetryRead()
@@ -196,7 +210,7 @@ class TelemetryFile:
         names = list(batch.schema.names)
         columns = _columns(names, self._mapping)
         try:
-            good = _fast(batch, columns, self._zone)
+            good = _fast(batch, columns, self._mapping, self._notation)
         except (pa.ArrowException, ValueError):
             good = None
         if good is None:
@@ -224,7 +238,7 @@ class TelemetryFile:
         """Row by row, so that bad ones can be named."""
         import pyarrow as pa
 
-        reader = RowReader(_TABLE, names, self._mapping, self._zone)
+        reader = RowReader(_TABLE, names, self._mapping, self._notation)
         found: dict[str, list[Any]] = {column.name: [] for column in _TABLE.columns}
         columns = [column.to_pylist() for column in batch.columns]
         for number, cells in enumerate(zip(*columns, strict=True), before + 1):
@@ -272,27 +286,17 @@ def _check(row: Mapping[str, Any]) -> None:
             raise BadRowError(f"{name}: {value} is not within {low:g} and {high:g}")
 
 
-def _columns(names: Sequence[str], mapping: Mapping[str, str]) -> dict[str, int]:
+def _columns(names: Sequence[str], mapping: ColumnMapping) -> dict[str, int]:
     """Place of each field's column in the file.
 
     Raises
     ------
     HeadingsError
     """
-    places = {folded(name): at for at, name in enumerate(names)}
-    found = {}
-    for column in _TABLE.columns:
-        wanted = mapping.get(column.name)
-        if wanted is not None:
-            if wanted not in names:
-                raise HeadingsError(f"the mapping's column {wanted!r} is not in the file")
-            found[column.name] = list(names).index(wanted)
-            continue
-        at = next((at for name, at in places.items() if name in column.known_as), None)
-        if at is not None:
-            found[column.name] = at
-    missing = [name for name in ("site", "time") if name not in found]
-    if missing or len(found) < 3:
+    found = places_of(_TABLE, names, mapping)
+    fixed = {name for name in mapping if source_of(mapping, name).value is not None}
+    missing = [name for name in ("site", "time") if name not in found and name not in fixed]
+    if missing or not found.keys() & TELEMETRY.fields.keys():
         lacking = " and ".join(missing) or "any reading"
         raise HeadingsError(
             f"no column for {lacking}; the file has {', '.join(names) or 'none'}. "
@@ -301,19 +305,59 @@ def _columns(names: Sequence[str], mapping: Mapping[str, str]) -> dict[str, int]
     return found
 
 
+def _sites(
+    batch: pa.RecordBatch, columns: Mapping[str, int], source: ColumnSource
+) -> pa.Array | None:
+    """The site of each row; None where a row needs a look of its own."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    if source.value is not None:
+        values = pa.repeat(pa.scalar(source.value, pa.string()), batch.num_rows)
+    else:
+        values = batch.column(columns["site"])
+        if isinstance(values, pa.DictionaryArray):
+            values = values.dictionary_decode()
+        values = values.cast(pa.string())
+    if source.values:
+        coded = values.dictionary_encode()
+        texts = [source.translated(text) for text in coded.dictionary.to_pylist()]
+        values = pa.array(texts, pa.string()).take(coded.indices)
+    if values.null_count or not pc.all(pc.match_substring_regex(values, r"^[!-~]{1,64}$")).as_py():
+        return None
+    return values
+
+
+def _numbers(values: pa.Array, source: ColumnSource, decimal: str | None) -> pa.Array:
+    """A column of readings in the unit of its field; a cell that is none raises."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    if source.values:
+        raise ValueError("translated cells are read one by one")
+    if decimal == "," and pa.types.is_string(values.type):
+        if pc.any(pc.match_substring(values, ".")).as_py():
+            raise ValueError("marks between thousands are read one by one")
+        values = pc.replace_substring(values, ",", ".")
+    floats = values.cast(pa.float64())
+    if source.factor is not None:
+        floats = pc.multiply(floats, float(source.factor))
+    return pc.if_else(pc.is_finite(floats), floats, None)
+
+
 def _fast(
-    batch: pa.RecordBatch, columns: Mapping[str, int], zone: ZoneInfo | None
+    batch: pa.RecordBatch,
+    columns: Mapping[str, int],
+    mapping: ColumnMapping,
+    notation: Notation,
 ) -> dict[str, pa.Array] | None:
     """Whole columns; None where a row needs a look of its own."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
     found: dict[str, pa.Array] = {}
-    values = batch.column(columns["site"])
-    if isinstance(values, pa.DictionaryArray):
-        values = values.dictionary_decode()
-    values = values.cast(pa.string())
-    if values.null_count or not pc.all(pc.match_substring_regex(values, r"^[!-~]{1,64}$")).as_py():
+    values = _sites(batch, columns, source_of(mapping, "site"))
+    if values is None or "time" not in columns:
         return None
     found["site"] = values
     times = batch.column(columns["time"])
@@ -323,9 +367,9 @@ def _fast(
     if times.null_count or not pa.types.is_timestamp(times.type):
         return None
     if times.type.tz is None:
-        if zone is None:
+        if notation.zone is None:
             return None
-        times = pc.assume_timezone(times, zone.key)
+        times = pc.assume_timezone(times, notation.zone.key)
     found["time"] = times.cast(pa.timestamp("ms", times.type.tz)).cast(pa.int64())
     bounds = pc.min_max(found["time"])
     if bounds["min"].as_py() < _FIRST_MS or bounds["max"].as_py() >= _LAST_MS:
@@ -334,8 +378,8 @@ def _fast(
     for name in TELEMETRY.fields:
         if name not in columns:
             continue
-        numbers = batch.column(columns[name])
-        numbers = pc.if_else(pc.is_finite(floats := numbers.cast(pa.float64())), floats, None)
+        source = source_of(mapping, name)
+        numbers = _numbers(batch.column(columns[name]), source, notation.decimal)
         low, high = LIMITS[name]
         here = pc.min_max(numbers)
         if here["min"].is_valid and not (

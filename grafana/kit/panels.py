@@ -20,6 +20,7 @@ from grafana_foundation_sdk.builders import (
     statetimeline,
     text,
     timeseries,
+    trend,
 )
 from grafana_foundation_sdk.builders.dashboard import FieldColor, ThresholdsConfig
 from grafana_foundation_sdk.cog.builder import Builder
@@ -248,13 +249,36 @@ def bars_in_order(
     """One upright bar for each row of a table, named by the column ``over``: a whole number, or a
     text of which ``longest`` letters are shown.
     """
-    overrides = {over: {"unit": "none", "decimals": 0}}
+    overrides = {**spec.overrides, over: {"unit": "none", "decimals": 0}}
     complete = replace(spec, targets=targets, transformations=transformations, overrides=overrides)
     panel = dress(barchart.Panel(), complete)
     panel.x_field(over).orientation(kinds.VizOrientation.VERTICAL).color_by_field("")
     panel.show_value(kinds.VisibilityMode.NEVER).bar_width(0.8).group_width(0.8)
     panel.stacking(kinds.StackingMode.NONE).x_tick_label_max_length(longest)
     return panel.legend(legend(shown=False)).tooltip(_tooltip()).line_width(0).fill_opacity(80)
+
+
+def stacked_bars(
+    spec: Spec, targets: Sequence[Target], *, over: str, hidden: str, names: Mapping[str, Any]
+) -> barchart.Panel:
+    """Upright bars of a table's rows, whose columns stand on each other; ``hidden`` is one that
+    lifts the others and is not drawn, ``names`` are properties of the column ``over``.
+    """
+    nothing = colour("transparent") | {"custom.fillOpacity": 0, "custom.hideFrom.tooltip": True}
+    overrides = {**spec.overrides, hidden: nothing, over: names}
+    panel = dress(barchart.Panel(), replace(spec, targets=targets, overrides=overrides))
+    panel.x_field(over).orientation(kinds.VizOrientation.VERTICAL).color_by_field("")
+    panel.show_value(kinds.VisibilityMode.NEVER).bar_width(0.9).group_width(0.9)
+    panel.stacking(kinds.StackingMode.NORMAL).legend(legend(shown=False))
+    return panel.tooltip(_tooltip(every=False)).line_width(0).fill_opacity(85)
+
+
+def curve(spec: Spec, *, over: str, joined_up: bool = False) -> trend.Panel:
+    """Lines over a column of numbers that rise; ``joined_up`` joins them across missing values."""
+    panel = dress(trend.Panel(), spec)
+    panel.x_field(over).legend(legend()).tooltip(_tooltip()).line_width(2).fill_opacity(0)
+    panel.span_nulls(joined_up).show_points(kinds.VisibilityMode.NEVER)
+    return panel
 
 
 def note(title: str, description: str, size: tuple[int, int], content: str) -> text.Panel:

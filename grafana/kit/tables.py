@@ -208,9 +208,26 @@ def organized(names: Mapping[str, str], drop: Iterable[str] = ()) -> DataTransfo
 
 def difference(of: str, less: str, name: str) -> DataTransformerConfig:
     """A new column: one column less another."""
-    binary = {"left": of, "operator": "-", "right": less}
+    return computed(name, of, "-", less)
+
+
+def computed(name: str, left: str, operator: str, right: str) -> DataTransformerConfig:
+    """A new column of two others, or of one and a number."""
+    binary = {"left": left, "operator": operator, "right": right}
     return transform(
         "calculateField", mode="binary", alias=name, replaceFields=False, binary=binary
+    )
+
+
+def running(of: str, name: str) -> DataTransformerConfig:
+    """A new column: what another adds up to, row by row."""
+    cumulative = {"field": of, "reducer": "sum"}
+    return transform(
+        "calculateField",
+        mode="cumulativeFunctions",
+        alias=name,
+        replaceFields=False,
+        cumulative=cumulative,
     )
 
 

@@ -16,6 +16,7 @@ from provisioning.local.orders import order_both_ways
 from provisioning.local.run import (
     Run,
     addresses,
+    begin_portfolio,
     default_folder,
     find_or_install,
     guarded,
@@ -72,6 +73,7 @@ def demo(console: Console, *, scenario: str, usual_ports: bool = True) -> int:
             )
         with run.stack(found, scenario=scenario, grafana=grafana, usual_ports=usual_ports) as stack:
             order_both_ways(stack)
+            begin_portfolio(stack)
             pages = {name: p.url + (p.page or "") for name, p in stack.programs.items()}
             console.print(addresses(pages))
             end = "" if seconds is None else f" It ends by itself after {seconds:.0f} s."

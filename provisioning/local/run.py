@@ -184,15 +184,25 @@ class Run:
 
 def _past_of(stack: Stack) -> subprocess.Popen[bytes] | None:
     """Begin to write the past of the sites; it ends by itself, with this process at the latest."""
+    return _filling(stack, "past", "--scenario", stack.scenario)
+
+
+def begin_portfolio(stack: Stack) -> subprocess.Popen[bytes] | None:
+    """Begin to make the portfolio, which the exporter then publishes; it ends as the past does."""
+    return _filling(stack, "portfolio", "--folder", str(stack.folder / "portfolio"))
+
+
+def _filling(stack: Stack, module: str, *options: str) -> subprocess.Popen[bytes] | None:
+    """Run a module that fills InfluxDB; None where there is none."""
     influxdb = stack.url("influxdb")
     if influxdb is None:
         return None
-    with (stack.supervisor.logs / "past.log").open("wb") as log:
+    with (stack.supervisor.logs / f"{module}.log").open("wb") as log:
         return subprocess.Popen(
             [
                 *(sys.executable, "-S", "-E", str(END_WITH_PARENT), str(os.getpid())),
-                *(sys.executable, "-m", "provisioning.local.past"),
-                *("--scenario", stack.scenario, "--influxdb", influxdb),
+                *(sys.executable, "-m", f"provisioning.local.{module}"),
+                *(*options, "--influxdb", influxdb),
             ],
             cwd=ROOT,
             env={**os.environ, **PYTHON_ENVIRONMENT},

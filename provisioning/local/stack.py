@@ -25,6 +25,8 @@ PROVISIONING = ROOT / "provisioning"
 HOME_DASHBOARD = ROOT / "grafana" / "dashboards" / "Fleet" / "fleetscope-overview.json"
 TARIFFS = Path(__file__).with_name("tariffs.yaml")
 MARK = ".fleetscope-run"
+BOOKS, CONTRACTS = "books.sqlite", "contracts.yaml"
+"""Names of the portfolio's files."""
 READY_SECONDS = 120.0
 # The oldest Alertmanager that this runs; what it reads, later ones read too.
 ALERTMANAGER = (0, 25)
@@ -346,6 +348,9 @@ def _exporter(
         environment["FLEETSCOPE_QUEUE_DIR"] = str(folder / "queue")
         environment["FLEETSCOPE_FORECASTS"] = "true"
         environment["FLEETSCOPE_TARIFFS"] = str(TARIFFS)
+        # Made after the start; published by the exporter once they are there.
+        environment["FLEETSCOPE_BOOKS"] = str(folder / "portfolio" / BOOKS)
+        environment["FLEETSCOPE_CONTRACTS"] = str(folder / "portfolio" / CONTRACTS)
     environment["FLEETSCOPE_DISPATCH"] = dispatch
     environment["FLEETSCOPE_DISPATCH_JOURNAL"] = str(folder / "orders.sqlite")
     environment["FLEETSCOPE_CHANGE_TOKEN"] = token

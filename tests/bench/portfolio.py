@@ -22,7 +22,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import yaml
 
-from exporter.cli.publishing import PortfolioStores
 from exporter.config.settings import load_settings
 from exporter.history.influxql import InfluxQL
 from exporter.portfolio.contracts_file import load_contracts
@@ -31,6 +30,7 @@ from exporter.portfolio.ledger_import import import_table, read_table
 from exporter.portfolio.ledger_tables import TABLES
 from exporter.portfolio.publication import Publisher
 from exporter.portfolio.stored_figures import read_kpis
+from exporter.portfolio.stores import PortfolioStores
 from exporter.portfolio.telemetry_import import TelemetryFile
 from simulator.cli import main as simulate
 from tests.serve.api.influx import influx

@@ -104,7 +104,7 @@ def test_a_corrected_line_is_a_version(tmp_path: Path, ledger: Ledger) -> None:
     [
         ("thames,,2026-03-01T00:00:00Z,II,x,50,1", "volume: 'x' is no number"),
         ("thames,energy,2026-03-01T00:00:00Z,II,1e400,50,1", "volume"),
-        ("thames,energy,2026-03-01T00:00:00Z,II,nan,50,1", "volume: 'nan' is no number"),
+        ("thames,energy,2026-03-01T00:00:00Z,II,nan,50,1", "volume: empty"),
         (",energy,2026-03-01T00:00:00Z,II,1,50,1", "site: empty"),
         ("thames,energy,yesterday,II,1,50,1", "start: 'yesterday' is no time"),
         ("thames,energy,2026-03-29T01:30:00,II,1,50,1", "start: 2026-03-29 01:30:00 is skipped"),

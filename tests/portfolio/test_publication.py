@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal
@@ -15,14 +16,15 @@ import duckdb
 import pyarrow.parquet as pq
 import pytest
 
-from exporter.cli.publishing import PortfolioStores
 from exporter.config.fleet import Fleet
 from exporter.config.settings import load_settings
 from exporter.history.influxql import InfluxQL
 from exporter.portfolio.contracts_file import load_contracts
 from exporter.portfolio.ledger import Ledger
+from exporter.portfolio.portfolio_job import PortfolioJob, bring_up_to_date
 from exporter.portfolio.publication import Published, Publisher
 from exporter.portfolio.stored_figures import read_rows
+from exporter.portfolio.stores import PortfolioStores
 from exporter.portfolio.telemetry_import import TelemetryFile
 from simulator.cli import main
 from tests.portfolio.test_losses import FILES, taken
@@ -116,6 +118,53 @@ def test_a_restated_run_changes_only_the_days_that_it_mends(month: Month) -> Non
     # Both runs are still shown.
     assert {row["run"] for row in month.rows("settlement")} == {"II", "SF"}
     assert month.restated.total.written < month.first.total.written / 3
+
+
+def test_the_service_publishes_what_is_out_of_date_and_nothing_else(
+    month: Month, tmp_path: Path
+) -> None:
+    """What was published by hand is left alone; an import, other terms and new telemetry are not;
+    and a running job finds out by itself."""
+    folder = tmp_path / "service"
+    shutil.copytree(month.folder, folder, ignore=shutil.ignore_patterns("influx*", "*.parquet"))
+    settings = load_settings(
+        influxdb_url=month.url,
+        influxdb_api="v1",
+        books=folder / "books",
+        contracts=folder / "contracts.yaml",
+    )
+
+    def turn() -> tuple[int, int, bool]:
+        done = bring_up_to_date(settings, NOW)
+        return done.months, done.changes.written, done.is_whole
+
+    # March alone has power; what is asked of the months after it is that nothing is there.
+    months, _, is_whole = turn()
+    assert (months, is_whole) == (2, True)
+    assert turn() == (0, 0, True)
+    rows = (folder / "tickets.csv").read_text("utf-8").splitlines()
+    late = rows[1].rsplit(",", 1)[0] + ",2026-03-30T12:00:00Z"
+    (folder / "late.csv").write_text(f"{rows[0]}\n{late}\n", "utf-8")
+    taken(folder, folder / "books", {"late.csv": "tickets"})
+    months, written, _ = turn()
+    assert months == 3
+    assert written > 0
+    terms = (folder / "contracts.yaml").read_text("utf-8")
+    (folder / "contracts.yaml").write_text(terms.replace("target: 97", "target: 99.9"), "utf-8")
+    assert turn()[0] == 3
+    assert {row["target_percent"] for row in month.rows("sla")} == {99.9}
+    (folder / "contracts.yaml").write_text(terms, "utf-8")
+
+    async def run() -> None:
+        job = PortfolioJob(settings)
+        try:
+            await job.turn()
+        finally:
+            job.close()
+
+    asyncio.run(run())
+    assert {row["target_percent"] for row in month.rows("sla")} == {97.0}
+    assert PortfolioJob(settings.model_copy(update={"books": None})).is_on is False
 
 
 def test_the_month_recounted_in_duckdb(month: Month) -> None:

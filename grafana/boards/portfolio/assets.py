@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from grafana_foundation_sdk.builders import trend
 from grafana_foundation_sdk.builders.dashboard import Dashboard
 
 from grafana.boards.portfolio.figures import (
@@ -19,18 +20,17 @@ from grafana.boards.portfolio.figures import (
     to,
 )
 from grafana.kit import look
-from grafana.kit.panels import Spec, bars, colour
+from grafana.kit.panels import Spec, bars, colour, curve
 from grafana.kit.portfolio import (
     EVERYTHING,
     IN_RANGE,
     UNTIL,
-    daily,
     empty,
     newest,
     rows,
 )
 from grafana.kit.queries import influx
-from grafana.kit.tables import Column
+from grafana.kit.tables import Column, joined, ordered, transform
 
 SLIPPED = look.limits(look.FINE, (1, ODD)).build()
 
@@ -81,44 +81,7 @@ def lifecycle() -> Dashboard:
             descending=False,
         )
     )
-    made.with_panel(
-        by_day(
-            "State of health by day",
-            "Median of each day, as the battery reports it.",
-            "state of health",
-            [(daily('last("soh_percent")', "plant_day", by=("site",)), "$tag_site")],
-            unit="suffix: %",
-            decimals=2,
-            line=True,
-        )
-    )
-    made.with_panel(
-        of_rows(
-            "State of health ahead",
-            "Expected at the beginning of each of the next years, with the band that nineteen of "
-            "twenty keep to.",
-            "forecast of health",
-            [
-                rows(
-                    'first("soh_percent") AS "soh", first("low_percent") AS "low", '
-                    'first("high_percent") AS "high"',
-                    "soh_forecast",
-                    when="time > ${__from}ms AND time < ${__to}ms + 4000d",
-                    by=("site",),
-                    every="365d",
-                )
-            ],
-            [
-                Column("Time", "Year from", 110, DATE),
-                site("stress"),
-                Column("low", "Low", 80, PERCENT, 1),
-                Column("soh", "Expected", 90, PERCENT, 1),
-                Column("high", "High", 80, PERCENT, 1),
-            ],
-            size=(12, 8),
-            drop=(),
-        )
-    )
+    made.with_panel(_health())
     made.with_panel(
         by_day(
             "Cycles against the warranty's budget",
@@ -145,6 +108,56 @@ def lifecycle() -> Dashboard:
             *("hours", "temperature", HOURS, (12, 8)),
         )
     )
+
+
+AHEAD = "time > ${__to}ms - 730d AND time < ${__to}ms + 4000d"
+
+
+def _health() -> trend.Panel:
+    """State of health as it was and as it is expected: the time range ends before the forecast, so
+    time is the number that the lines are drawn over."""
+    measured = rows('last("soh_percent")', "plant_day", when=AHEAD, by=("site",), every="1d")
+    spec = Spec(
+        title="State of health, and what is expected",
+        description="Measured over up to two years before the end of the time range (medians of "
+        "days), and expected by the trend until augmentation, dashed; nineteen of twenty should "
+        "keep to the band that the thin lines bound.",
+        size=(24, 10),
+        unit="suffix: %",
+        empty=empty("state of health"),
+        decimals=1,
+        colour=look.by_series(),
+        targets=[
+            influx(measured, "$tag_site", "A"),
+            *(
+                influx(
+                    rows(f'"{name}_percent"', "soh_forecast", when=AHEAD, by=("site",)),
+                    f"$tag_site {word}",
+                    ref,
+                )
+                for ref, name, word in (
+                    ("B", "soh", "expected"),
+                    ("C", "low", "low"),
+                    ("D", "high", "high"),
+                )
+            ),
+        ],
+        transformations=[
+            joined("Time"),
+            transform(
+                "convertFieldType",
+                fields={},
+                conversions=[{"targetField": "Time", "destinationType": "number"}],
+            ),
+            ordered("Time"),
+        ],
+        overrides={
+            "Time": {"unit": "time:YYYY-MM"},
+            "/ expected$/": look.DASHED,
+            "/ (low|high)$/": {"custom.lineWidth": 1, "custom.hideFrom.legend": True},
+        },
+    )
+    return curve(spec, over="Time", joined_up=True)
 
 
 def pipeline() -> Dashboard:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from grafana_foundation_sdk.builders import table, text
+from grafana_foundation_sdk.builders import barchart, table, text
 from grafana_foundation_sdk.builders.dashboard import Dashboard
 
 from grafana.boards.portfolio.figures import (
     ABOVE_ZERO,
     CAUSES,
+    EVENT_URL,
     MONEY,
     ODD,
     PERCENT,
@@ -24,10 +25,12 @@ from grafana.boards.portfolio.figures import (
 )
 from grafana.kit import look
 from grafana.kit.dashboard import page_variable
-from grafana.kit.panels import colour, dense, note
-from grafana.kit.portfolio import IN_RANGE, PLANTS, daily, rows, summed
-from grafana.kit.tables import Column, filled
+from grafana.kit.panels import Spec, colour, dense, note, stacked_bars
+from grafana.kit.portfolio import IN_RANGE, PLANTS, daily, empty, rows, summed
+from grafana.kit.queries import influx_table
+from grafana.kit.tables import Column, absolute, computed, filled, ordered, organized
 from scoring.money.losses import LossCause
+from scoring.status import Status
 
 USED = '100 * sum("cycles") / sum("cycle_budget")'
 OVER = look.limits(look.FINE, (100, ODD)).build()
@@ -60,6 +63,7 @@ def losses() -> Dashboard:
             ],
         )
     )
+    made.with_panel(_waterfall())
     made.with_panel(_cause_by_site())
     made.with_panel(
         by_day(
@@ -83,7 +87,8 @@ def losses() -> Dashboard:
             "event",
             [
                 rows(
-                    'top("lost", 20) AS "lost", "site", "device", "code", "category", "hours"',
+                    'top("lost", 20) AS "lost", "site", "device", "code", "category", "hours", '
+                    '"end" * 1000 AS "end"',
                     "event",
                     when=IN_RANGE,
                 )
@@ -91,9 +96,10 @@ def losses() -> Dashboard:
             [
                 when(),
                 site("faults"),
-                Column("device", "Device", 140, url=to("faults", "Site")),
+                Column("device", "Device", 140, url=EVENT_URL),
                 Column("code", "Code"),
                 Column("category", "Category", 130),
+                Column("end", "Until", 172, "dateTimeAsIso"),
                 Column("hours", "Hours", 80, decimals=2),
                 money("lost", "Lost"),
             ],
@@ -101,6 +107,58 @@ def losses() -> Dashboard:
             order="lost",
             drop=(),
         )
+    )
+
+
+def _waterfall() -> barchart.Panel:
+    steps = {cause.value: name for cause, (name, _) in CAUSES.items()}
+    spec = Spec(
+        title="Where it went",
+        description="The same as a drawing: each cause takes from what the one before it left, and "
+        "one that gained lifts it.",
+        size=(24, 9),
+        unit=MONEY,
+        empty=empty("losses"),
+        decimals=0,
+        low=0,
+        colour=look.fixed(ODD),
+        targets=[],
+        transformations=[
+            ordered("place"),
+            computed("before", "left", "+", "amount"),
+            absolute("amount", "size"),
+            computed("edges", "left", "+", "before"),
+            computed("twice", "edges", "-", "size"),
+            computed("Below", "twice", "/", "2"),
+            computed("up", "size", "+", "amount"),
+            computed("Taken", "up", "/", "2"),
+            computed("down", "size", "-", "amount"),
+            computed("Gained", "down", "/", "2"),
+            organized(
+                {"step": "Step", "Below": "Below", "total": "Whole", "Taken": "Taken"}
+                | {"Gained": "Gained"},
+                [
+                    *("Time", "place", "amount", "left", "before", "size", "edges", "twice"),
+                    *("up", "down"),
+                ],
+            ),
+        ],
+        overrides={
+            "Whole": colour(look.ACCENT),
+            "Taken": colour(ODD),
+            "Gained": colour(look.STATUS_COLOURS[Status.HEALTHY]),
+        },
+    )
+    fields = ", ".join(
+        f'{how}("{name}") AS "{name}"'
+        for name, how in (("place", "last"), ("total", "sum"), ("amount", "sum"), ("left", "sum"))
+    )
+    return stacked_bars(
+        spec,
+        [influx_table(rows(fields, "waterfall", by=("step",)))],
+        over="Step",
+        hidden="Below",
+        names={"mappings": [look.as_text({"best": "Best", **steps, "paid": "Paid"})]},
     )
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from grafana_foundation_sdk.builders import table, timeseries
+from grafana_foundation_sdk.builders import barchart, table, timeseries
 from grafana_foundation_sdk.builders.dashboard import Dashboard
 
 from grafana.boards.portfolio.figures import (
     ABOVE_ZERO,
+    EVENT_URL,
     HOURS,
     MONEY,
     ODD,
@@ -22,18 +23,13 @@ from grafana.boards.portfolio.figures import (
     when,
 )
 from grafana.kit import look
-from grafana.kit.panels import Spec, lines, timeline
+from grafana.kit.panels import Spec, bars_in_order, colour, lines, timeline
 from grafana.kit.portfolio import IN_RANGE, PLANTS, daily, empty, rows, summed
-from grafana.kit.queries import influx
-from grafana.kit.tables import Column
+from grafana.kit.queries import influx, influx_table
+from grafana.kit.tables import Column, ordered, organized, running, transform
 
 LEAST = "1m"
 INCOMPLETE = look.limits(look.FINE, (0, ODD), (99, look.FINE)).build()
-EVENT_URL = (
-    "/d/fleetscope-portfolio-operations/?from=${__data.fields.When.numeric}"
-    "&to=${__data.fields.Until.numeric}&var-site=${__data.fields.Site}"
-)
-"""The readings of one event: its own time range, not that of the list."""
 
 
 def _readings(how: str, field: str, measurement: str = "telemetry") -> str:
@@ -160,6 +156,34 @@ def operations() -> Dashboard:
     )
     made.with_panel(timeline(spec))
     return made.with_panel(_events("Events", "", "event", (24, 7)))
+
+
+def _pareto() -> barchart.Panel:
+    spec = Spec(
+        title="Hours by code, added up",
+        description="The ten codes that took most hours at the chosen plants, and what these hours "
+        "add up to from left to right: where the second bars level out, the rest matters little.",
+        size=(24, 8),
+        unit=HOURS,
+        empty=empty("event"),
+        decimals=1,
+        low=0,
+        colour=look.fixed(look.ACCENT),
+        targets=[],
+        overrides={"Added up": colour(look.SECOND)},
+    )
+    return bars_in_order(
+        spec,
+        [influx_table(rows('sum("hours") AS "hours"', "event", when=IN_RANGE, by=("code",)))],
+        [
+            ordered("hours", descending=True),
+            transform("limit", limitField=10),
+            running("hours", "Added up"),
+            organized({"code": "code", "hours": "Hours", "Added up": "Added up"}, ["Time"]),
+        ],
+        over="code",
+        longest=16,
+    )
 
 
 def _events(title: str, where: str, what: str, size: tuple[int, int]) -> table.Panel:
@@ -348,6 +372,7 @@ def faults() -> Dashboard:
             ],
         )
     )
+    made.with_panel(_pareto())
     made.with_panel(
         of_rows(
             "What takes most",

@@ -96,6 +96,13 @@ def to(view: str, *fields: str) -> str:
     return f"/d/{PREFIX}{view}/?${{__url_time_range}}{chosen or '&${site:queryparam}'}"
 
 
+EVENT_URL = (
+    "/d/fleetscope-portfolio-operations/?from=${__data.fields.When.numeric}"
+    "&to=${__data.fields.Until.numeric}&var-site=${__data.fields.Site}"
+)
+"""The readings of one event: its own time range, not that of the list."""
+
+
 def site(view: str = "operations") -> Column:
     """The plant, with a link to another view of it alone."""
     return Column("site", "Site", url=to(view, "Site"), more={"custom.minWidth": 90})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from grafana_foundation_sdk.builders import text
+from grafana_foundation_sdk.builders import text, trend
 from grafana_foundation_sdk.builders.dashboard import Dashboard
 
 from exporter.portfolio.measurements import TELEMETRY
@@ -21,10 +21,10 @@ from grafana.boards.portfolio.figures import (
 )
 from grafana.kit import look
 from grafana.kit.dashboard import choice_variable, page_variable
-from grafana.kit.panels import Spec, dense, lines, note
+from grafana.kit.panels import Spec, colour, curve, dense, lines, note
 from grafana.kit.portfolio import IN_RANGE, daily, empty, rows
-from grafana.kit.queries import influx
-from grafana.kit.tables import Column
+from grafana.kit.queries import influx, influx_table
+from grafana.kit.tables import Column, ordered, organized
 
 
 def grid_code() -> Dashboard:
@@ -62,9 +62,17 @@ def grid_code() -> Dashboard:
             descending=False,
         )
     )
+    made.with_panel(_answer_curve())
+    made.with_panel(
+        by_band(
+            "Hours by voltage",
+            "Hours in each band of 0.01 of the nominal voltage, added up over the chosen plants.",
+            *("hours", "voltage", HOURS, (10, 10)),
+        )
+    )
     made.with_panel(
         of_rows(
-            "Power by frequency against the curve",
+            "Power by frequency, band by band",
             "Each month and band of 0.02 Hz: mean power above what was ordered, and what the "
             "contract's curve asks for.",
             "service with a response curve",
@@ -83,17 +91,10 @@ def grid_code() -> Dashboard:
                 Column("required_kw", "Asked for", 96, "kwatt", 2),
                 Column("minutes", "Readings", 84, decimals=0),
             ],
-            size=(14, 11),
+            size=(24, 9),
             order="frequency_hz",
             descending=False,
             drop=(),
-        )
-    )
-    made.with_panel(
-        by_band(
-            "Hours by voltage",
-            "Hours in each band of 0.01 of the nominal voltage, added up over the chosen plants.",
-            *("hours", "voltage", HOURS, (10, 11)),
         )
     )
     return made.with_panel(
@@ -111,6 +112,42 @@ def grid_code() -> Dashboard:
             high=100,
         )
     )
+
+
+def _answer_curve() -> trend.Panel:
+    spec = Spec(
+        title="Power by frequency against the curve",
+        description="Mean power above what was ordered, by frequency in bands of 0.02 Hz, and what "
+        "the contract's curve asks for; the mean over the chosen plants and months. Choose one "
+        "plant to see it alone.",
+        size=(14, 10),
+        unit="kwatt",
+        empty=empty("service with a response curve"),
+        decimals=0,
+        colour=look.by_series(),
+        targets=[
+            influx_table(
+                rows(
+                    'last("frequency_hz") AS "hz", mean("power_kw") AS "given", '
+                    'mean("required_kw") AS "asked"',
+                    "frequency_curve",
+                    by=("band",),
+                )
+            )
+        ],
+        transformations=[
+            ordered("hz"),
+            organized(
+                {"hz": "Frequency", "given": "Given", "asked": "Asked for"}, ["Time", "band"]
+            ),
+        ],
+        overrides={
+            "Frequency": {"unit": "suffix: Hz", "decimals": 2},
+            "Given": colour(look.ACCENT),
+            "Asked for": colour(look.SECOND) | look.DASHED,
+        },
+    )
+    return curve(spec, over="Frequency")
 
 
 _INITIALS = {"soc": "SOC", "soh": "SOH"}

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
-from exporter.cli.databases import Databases
 from exporter.config.settings import Settings, SettingsError
+from exporter.history.databases import Databases
 from exporter.history.importing.ordered_sender import Sender
 from exporter.portfolio.measurements import KEPT_AT
 from exporter.portfolio.published import PublishedPortfolio
@@ -57,6 +57,18 @@ class PortfolioStores:
     def of(self, site: str | None) -> PublishedPortfolio | None:
         """The store of a site; of None, that of what belongs to no site."""
         return self._stores.get(None if site is None else self._databases.of(site))
+
+    def basis(self, start: float, end: float) -> dict[str, dict[str, Any]]:
+        """See :meth:`exporter.portfolio.published.PublishedPortfolio.basis`, of all databases.
+
+        Raises
+        ------
+        exporter.store.influx.NoAnswerError
+        """
+        found: dict[str, dict[str, Any]] = {}
+        for store in self._stores.values():
+            found |= store.basis(start, end)
+        return found
 
     @property
     def refusals(self) -> list[str]:
