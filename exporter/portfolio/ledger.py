@@ -25,7 +25,6 @@ UNDER_WAY_SECONDS = 366 * DAY
 _COUNTS_FOR = dict.fromkeys(TABLES, DAY) | {
     "events": UNDER_WAY_SECONDS,
     "tickets": UNDER_WAY_SECONDS,
-    "pipeline": 1e11,
 }
 """How long after its own period a row may count."""
 _TYPES = {
@@ -185,11 +184,17 @@ class Ledger:
         with self._says():
             return dict(self._database.execute(statement, values).fetchall())
 
-    def newest_import(self, start: float, end: float) -> int:
-        """The number of the newest import with a row that may count in a period; 0 for none."""
+    def newest_import(self, start: float, end: float, *, projects: bool) -> int:
+        """The number of the newest import with a row that may count in a period; 0 for none.
+
+        Projects belong to no period; they count where ``projects`` says so.
+        """
         found = 0
         for table in TABLES.values():
-            where, values = _where(table, start - _COUNTS_FOR[table.name], end + DAY, None)
+            if table.name == "pipeline":
+                where, values = ("TRUE" if projects else "FALSE"), list[Any]()
+            else:
+                where, values = _where(table, start - _COUNTS_FOR[table.name], end + DAY, None)
             statement = f"SELECT max(import) FROM {table.name} WHERE {where}"  # noqa: S608 - the same
             with self._says():
                 (newest,) = self._database.execute(statement, values).fetchone()

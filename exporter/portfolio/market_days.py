@@ -36,6 +36,11 @@ class MarketMonth:
         """Beginning and end of each day, Unix seconds."""
         return list(zip(self.edges[:-1], self.edges[1:], strict=True))
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether all of its days have passed."""
+        return datetime.fromtimestamp(self.end, self.zone).day == 1
+
     def day_of(self, times: NDArray[np.float64]) -> NDArray[np.int64]:
         """The day of each time, from 0; -1 before the month, the number of days after it."""
         found = np.searchsorted(np.array(self.edges), times, side="right") - 1

@@ -71,15 +71,15 @@ class PortfolioJob:
         self._seen: _Seen | None = None
         self._complaint = ""
 
-    async def turn(self) -> None:
-        """Publish what is out of date, if anything may be."""
+    async def turn(self, now: float | None = None) -> None:
+        """Publish what is out of date, if anything may be; ``now`` is Unix seconds."""
         if not self.is_on:
             return
         seen = self._look()
         if None in seen.files[:2] or seen == self._seen:
             return
         try:
-            done = await self._process.run(bring_up_to_date, self._settings, time.time())
+            done = await self._process.run(bring_up_to_date, self._settings, now or time.time())
         except (
             *(SideFileError, LedgerError, SettingsError, NoAnswerError, GaveUpError),
             BrokenProcessPool,

@@ -195,7 +195,8 @@ def basis_of(ledger: Ledger, terms: Contracts, month: MarketMonth) -> Basis:
     LedgerError
     """
     digest = hashlib.sha256(terms.model_dump_json().encode()).hexdigest()[:16]
-    return Basis(len(month.days), ledger.newest_import(month.start, month.end), digest)
+    newest = ledger.newest_import(month.start, month.end, projects=not month.is_whole)
+    return Basis(len(month.days), newest, digest)
 
 
 def through_figure(known: SiteMonth, basis: Basis) -> Figure | None:
