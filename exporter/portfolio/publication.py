@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -194,7 +195,13 @@ def basis_of(ledger: Ledger, terms: Contracts, month: MarketMonth) -> Basis:
     ------
     LedgerError
     """
-    digest = hashlib.sha256(terms.model_dump_json().encode()).hexdigest()[:16]
+    # Sets have another order in each process.
+    text = json.dumps(
+        terms.model_dump(),
+        sort_keys=True,
+        default=lambda value: sorted(value) if isinstance(value, frozenset) else str(value),
+    )
+    digest = hashlib.sha256(text.encode()).hexdigest()[:16]
     newest = ledger.newest_import(month.start, month.end, projects=not month.is_whole)
     return Basis(len(month.days), newest, digest)
 
