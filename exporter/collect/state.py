@@ -230,7 +230,7 @@ class FleetState:
         if snapshot.way != record.way:
             record.way_changes += bool(record.way)
             record.way = snapshot.way
-        if snapshot.properties:
+        if snapshot.properties and snapshot.properties != record.properties:
             record.properties = dict(snapshot.properties)
         self._apply_devices(row, record, snapshot, now)
 
@@ -309,11 +309,11 @@ class FleetState:
             record.alarm_times[device] = now
             record.alarm_texts[device] = snapshot.alarm_texts.get(device, _NO_TEXTS)
         record.notices = snapshot.notices
-        record.implausible_total += len(snapshot.implausible)
         if record.implausible:
             for device, quantity in _read_anew(snapshot, record):
                 record.implausible.pop((device, quantity), None)
         if snapshot.implausible:
+            record.implausible_total += len(snapshot.implausible)
             record.implausible.update({(i.device, i.quantity): i for i in snapshot.implausible})
         if snapshot.devices is not None:
             self._forget_gone(record, snapshot.devices)

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import threading
-import zlib
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Hashable
 
 from prometheus_client import CollectorRegistry
 
+from exporter.model.compression import gzip_pieces
 from exporter.serve.site_series import Encoder, render, rendered
 
 # Callers with the same rights share one.
 MOST_EXPOSITIONS = 64
-# The largest window, and a head and tail of gzip.
-_GZIP_WINDOW = 31
 
 
 class Exposition:
@@ -59,16 +57,11 @@ class Exposition:
                 plain = self._bodies.get((content_type, False))
                 if compressed:
                     pieces = rendered(self._registry, encoder) if plain is None else (plain,)
-                    self._bodies[key] = _gzip(pieces)
+                    # Piece by piece, so that the whole text, 2 kB a site, is never held.
+                    self._bodies[key] = gzip_pieces(pieces)
                 else:
                     self._bodies[key] = render(self._registry, encoder)
             return self._bodies[key]
-
-
-def _gzip(pieces: Iterable[bytes]) -> bytes:
-    """Compress pieces one by one, so that the whole text, 2 kB a site, is never held."""
-    compressor = zlib.compressobj(1, zlib.DEFLATED, _GZIP_WINDOW)
-    return b"".join([*map(compressor.compress, pieces), compressor.flush()])
 
 
 class Expositions:

@@ -31,6 +31,19 @@ class Source(IntEnum):
 
 _KINDS = (Source.GRID, Source.GENERATOR, Source.SHORE)
 _NAMES = {Source.GENERATOR: "a generator", Source.SHORE: "shore power"}
+# Without a device nothing is known of either. The order is that of the readings of a device.
+_NO_GRID = dict.fromkeys(
+    (
+        "grid_connected",
+        "grid_voltage_v",
+        "grid_voltage_min_v",
+        "grid_voltage_max_v",
+        "grid_frequency_hz",
+        "grid_frequency_step_hz",
+    ),
+    math.nan,
+)
+_NO_OTHER = dict.fromkeys(("ac_input_frequency_hz", "ac_input_voltage_v"), math.nan)
 _STEP_SAMPLES = 60
 _STEP_DISTINCT = 5
 
@@ -93,6 +106,8 @@ class AcSources:
             Those that are known, in the order of ``ac_input.ac_services``.
         into : Collector
         """
+        if not found:
+            return self._judge_without_device(system, services, into)
         for service, ac in found.items():
             self.seen_phases.setdefault(service, set()).update(ac.voltages_v)
         meter = _best([ac for s, ac in found.items() if service_class(s) == "grid"])
@@ -111,6 +126,22 @@ class AcSources:
         other = inverter if source in _NAMES and inverter and inverter.live else None
         _put_other(other, into)
         return _notices(source, grid, inverter, other)
+
+    def _judge_without_device(
+        self, system: Tree, services: Iterable[str], into: Collector
+    ) -> list[Notice]:
+        """As :meth:`judge`, of a site that has no device which knows the grid."""
+        has_meter = any(service_class(s) == "grid" for s in services)
+        source = self._active_source(system, None, has_meter)
+        expected = self._grid_expected(has_meter, None)
+        readings = into.readings
+        readings["ac_source"] = math.nan if source is Source.UNKNOWN else float(source)
+        readings |= _NO_GRID
+        if self._frequencies:
+            into.put("grid_frequency_step_hz", self._step(math.nan, math.nan))
+        readings["grid_expected"] = math.nan if expected is None else float(expected)
+        readings |= _NO_OTHER
+        return []
 
     def _active_source(self, system: Tree, inverter: AcInput | None, has_meter: bool) -> Source:
         """What feeds the site now; learns the kind of an input from it."""

@@ -137,7 +137,7 @@ def _read_cells(
     """Per-cell voltages and temperatures, in whichever format the device publishes them."""
     if not layout.has_cells:
         return None, None
-    found = layout.cells(tree)
+    found = layout.cells(list(tree.values()))
     if found is not None:
         return found
     cells = read_each_cell(pruned(tree), into)
@@ -283,18 +283,37 @@ class BankMember:
     capacity_ah: float
 
 
-def bank_member(tree: Tree) -> BankMember:
-    """A battery's part in the site, from its own tree."""
+# What a battery says of its part in the bank, as it stands in its tree.
+MemberValues = tuple[Any, ...]
+
+
+def member_values(tree: Tree) -> MemberValues:
+    """What :func:`bank_member` reads of a battery's own tree."""
+    get = tree.get
+    return get("State"), get("Soc"), get("InstalledCapacity"), get("Capacity")
+
+
+def is_pending(values: MemberValues) -> bool:
+    """Whether a battery waits to be connected."""
+    return number(values[0]) == _PENDING
+
+
+def bank_member(values: MemberValues) -> BankMember:
+    """A battery's part in the site, from its own values."""
+    _, soc, installed_ah, capacity_ah = values
     into = Collector("", "battery")
-    soc = into.take("soc_percent", tree.get("Soc"))
-    capacity = into.take("capacity_ah", tree.get("InstalledCapacity"))
+    soc_percent = into.take("soc_percent", soc)
+    capacity = into.take("capacity_ah", installed_ah)
     if math.isnan(capacity):
-        capacity = into.take("capacity_ah", tree.get("Capacity"))
-    return BankMember(number(tree.get("State")) == _PENDING, soc, capacity)
+        capacity = into.take("capacity_ah", capacity_ah)
+    return BankMember(is_pending(values), soc_percent, capacity)
 
 
-def pending_notices(members: Mapping[str, BankMember]) -> list[Notice]:
+def pending_notices(bank: Mapping[str, MemberValues]) -> list[Notice]:
     """One notice for each battery that waits to be connected, by device id."""
+    if not any(map(is_pending, bank.values())):
+        return []
+    members = {device: bank_member(values) for device, values in bank.items()}
     ready = [m for m in members.values() if not m.pending]
     capacities = [m.capacity_ah for m in members.values()]
     if any(math.isnan(c) for c in capacities):

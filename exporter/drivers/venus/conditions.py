@@ -14,6 +14,8 @@ from exporter.drivers.venus.tree import Tree
 from exporter.drivers.venus.values import flag, number
 
 MOST_ALARMS = 256
+# Of the values of one layout; a site that makes up values pushes out those of others.
+_MOST_KNOWN = 64
 _ALARM_GROUPS = ("Alarms/", "Dvcc/Alarms/", "Dc/Battery/Alarms/", "Ac/Alarms/")
 _ALARM_NAME = re.compile(r"[A-Za-z0-9 _./-]{1,100}\Z")
 
@@ -42,17 +44,37 @@ class Conditions:
 
 
 def read_conditions(device_class: str, tree: Tree, layout: Layout | None = None) -> Conditions:
-    """The condition of a device of a class, from its tree; ``layout`` where it is known."""
-    paths = (*(layout or layout_of(tree)).alarms, *_code_paths(device_class))
-    values = tuple(map(tree.get, paths))
+    """The condition of a device of a class, from its tree; ``layout`` where it is known.
+
+    What is returned may be that of other trees as well; nobody changes it.
+    """
+    places = _places_of(device_class, layout or layout_of(tree))
+    values = tuple(map(tree.get, places.paths))
     if not _SIMPLE.issuperset(map(type, values)):
         # The bridge writes [] for no value.
         values = tuple([None if value == [] else value for value in values])
         if not _SIMPLE.issuperset(map(type, values)):
-            return _read(device_class, paths, values)
+            return _read(device_class, places.paths, values)
     # Devices say the same for days, and those of a kind say the same.
-    known = _conditions_of(device_class, paths, values)
-    return Conditions(known.levels.copy(), known.texts.copy(), known.information.copy())
+    known = places.known.get(values)
+    if known is None:
+        if len(places.known) >= _MOST_KNOWN:
+            places.known.clear()
+        known = places.known[values] = _read(device_class, places.paths, values)
+    return known
+
+
+@dataclass(frozen=True, slots=True)
+class _Places:
+    """Paths of a layout that hold alarms and codes, and what was made of their values."""
+
+    paths: tuple[str, ...]
+    known: dict[tuple[Any, ...], Conditions] = field(default_factory=dict)
+
+
+@functools.lru_cache(maxsize=512)
+def _places_of(device_class: str, layout: Layout) -> _Places:
+    return _Places((*layout.alarms, *[p for p in _code_paths(device_class) if p in layout.paths]))
 
 
 def _read(device_class: str, paths: tuple[str, ...], values: tuple[Any, ...]) -> Conditions:
@@ -70,15 +92,6 @@ def _read(device_class: str, paths: tuple[str, ...], values: tuple[Any, ...]) ->
         if value is not None:
             _read_code(device_class, path, value, found)
     return found
-
-
-@functools.lru_cache(maxsize=4096)
-def _conditions_of(
-    device_class: str,
-    paths: tuple[str, ...],
-    values: tuple[Any, ...],
-) -> Conditions:
-    return _read(device_class, paths, values)
 
 
 @functools.cache

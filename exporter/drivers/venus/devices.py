@@ -18,29 +18,6 @@ _FIRST_RETRY_SECONDS = 600.0
 _LAST_RETRY_SECONDS = 3600.0
 # A bridge that answers again so soon was slow.
 _SLOW_SECONDS = 20.0
-OTHER_CLASSES = frozenset(
-    {
-        "acsystem",
-        "acload",
-        "alternator",
-        "battery",
-        "charger",
-        "dcdc",
-        "dcgenset",
-        "dcload",
-        "dcsource",
-        "dcsystem",
-        "fuelcell",
-        "genset",
-        "grid",
-        "inverter",
-        "multi",
-        "pvinverter",
-        "solarcharger",
-        "vebus",
-    }
-)
-"""Devices that are read in turn."""
 LASTING_CLASSES = frozenset(
     {
         "acsystem",
@@ -63,16 +40,25 @@ class DeviceIds:
     The name of a service depends on the port that a device is plugged into; its instance does not.
     Of two services with one class and instance the one that was known first keeps the plain id,
     unless the system's mapping names the other; the second has its service's name added.
+
+    Attributes
+    ----------
+    changes : int
+        Grows whenever an id may have become another one.
     """
 
+    changes: int = 0
     _owners: dict[str, str] = field(default_factory=dict)
     _plain: dict[str, str] = field(default_factory=dict)
+    _clashes: tuple[int, list[Notice]] = (0, [])
 
     def map(self, mapped: Mapping[str, str]) -> None:
         """Take service names and plain ids from the system's mapping."""
         for service, plain in mapped.items():
-            self._owners[plain] = service
-            self._plain[service] = plain
+            if self._owners.get(plain) != service or self._plain.get(service) != plain:
+                self._owners[plain] = service
+                self._plain[service] = plain
+                self.changes += 1
 
     def of(self, service: str, tree: Tree | None = None) -> str:
         """The id of a service; without a tree as it is known, else its short name."""
@@ -81,7 +67,11 @@ class DeviceIds:
             if tree is None:
                 return service.removeprefix(PREFIX)
             plain = self._plain[service] = device_id(service, tree)
-        owner = self._owners.setdefault(plain, service)
+            self.changes += 1
+        owner = self._owners.get(plain)
+        if owner is None:
+            owner = self._owners[plain] = service
+            self.changes += 1
         if owner == service:
             return plain
         return f"{plain}:{service.removeprefix(PREFIX).partition('.')[2]}"
@@ -95,6 +85,7 @@ class DeviceIds:
         kept = set(services)
         if self._plain.keys() <= kept and kept.issuperset(self._owners.values()):
             return
+        self.changes += 1
         self._plain = {s: plain for s, plain in self._plain.items() if s in kept}
         self._owners = {plain: s for plain, s in self._owners.items() if s in kept}
 
@@ -104,6 +95,11 @@ class DeviceIds:
 
     def clashes(self) -> list[Notice]:
         """One notice for each plain id that several services have."""
+        if self._clashes[0] != self.changes:
+            self._clashes = (self.changes, self._find_clashes())
+        return self._clashes[1]
+
+    def _find_clashes(self) -> list[Notice]:
         sharing: dict[str, list[str]] = {}
         for service, plain in self._plain.items():
             sharing.setdefault(plain, []).append(service.removeprefix(PREFIX))
@@ -149,6 +145,8 @@ class GoneDevices:
 
     def notices(self) -> list[Notice]:
         """One notice for each device that is missed."""
+        if not self._gone:
+            return []
         return [
             Notice("device_gone", device, f"{device} is gone")
             for device in sorted(self._gone)
@@ -180,6 +178,10 @@ class HungServices:
         since = before.since if before else now
         self._hangs[service] = _Hang(since, now + wait, wait)
         self._busy_since = now
+
+    def __bool__(self) -> bool:
+        """Whether any service hung when it was asked last."""
+        return bool(self._hangs)
 
     async def wait(self, bridge: Bridge, monotonic: Callable[[], float]) -> None:
         """Wait until the bridge is done with the service that hung; it asks D-Bus nothing for this.
@@ -229,6 +231,8 @@ class HungServices:
 
     def notices(self, ids: DeviceIds) -> list[Notice]:
         """One notice for each service that hangs."""
+        if not self._hangs:
+            return []
         return [
             Notice("device_silent", ids.of(service), f"{ids.of(service)} hangs")
             for service in sorted(self._hangs)

@@ -72,7 +72,8 @@ class _CellPlaces:
     pick: Pick
 
 
-@dataclass(frozen=True, slots=True)
+# Compared by identity: trees with the same paths have one layout.
+@dataclass(frozen=True, slots=True, eq=False)
 class Layout:
     """What the paths of a tree mean.
 
@@ -94,37 +95,38 @@ class Layout:
     _places: _CellPlaces | None
     _others: Pick
 
-    def has_nested(self, tree: Mapping[str, Any]) -> bool:
-        """Whether a value is a filled list or object, leaving out those of cells that
-        :meth:`cells` judges."""
-        others = self._others(list(tree.values()))
+    def has_nested(self, values: list[Any]) -> bool:
+        """Whether one of a tree's values is a filled list or object, leaving out those of cells
+        that :meth:`cells` judges."""
+        others = self._others(values)
         if _CONTAINERS.isdisjoint(map(type, others)):
             return False
         # Empty ones, as which the bridge writes no value, may stay.
         return any([v for v in others if v and v.__class__ in _CONTAINERS])  # noqa: C419 - quicker
 
-    def cells(self, tree: Mapping[str, Any]) -> tuple[Cells, Extremes] | None:
+    def cells(self, values: list[Any]) -> tuple[Cells, Extremes] | None:
         """All cells of a tree, where every value is a plausible number; None where one is not.
 
         Parameters
         ----------
-        tree : mapping
-            With the paths of this layout, in their order.
+        values : list
+            Those of a tree with the paths of this layout, in their order.
         """
         places = self._places
         if places is None:
             return None
-        raw = places.pick(list(tree.values()))
-        if not _NUMBERS.issuperset(map(type, raw)):
-            return None
+        raw = places.pick(values)
         try:
             read = array("d", raw)
-        except OverflowError:
+        except (OverflowError, TypeError):
             return None
         count = len(places.labels)
         numbers = np.frombuffer(read).reshape(-1, count)
         lows = np.minimum.reduce(numbers, axis=1).tolist()
         highs = np.maximum.reduce(numbers, axis=1).tolist()
+        # Truth values came out as 0 and 1; a pack in frost has such numbers too.
+        if not all([low > 1.0 for low in lows]) and not _NUMBERS.issuperset(map(type, raw)):  # noqa: C419 - quicker
+            return None
         found: list[array[float]] = []
         extremes: list[float] = []
         row = 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Protocol
 
@@ -13,7 +14,7 @@ from exporter.drivers.transport.http.options import HttpOptions
 from exporter.drivers.venus.ac_input import AcInput
 from exporter.drivers.venus.layout import Layout
 from exporter.drivers.venus.readings import Collector
-from exporter.drivers.venus.tree import Tree
+from exporter.drivers.venus.tree import OTHER_CLASSES, Tree, service_class
 from exporter.drivers.venus.values import text
 from exporter.model.snapshot import BatterySnapshot, Implausible, Notice
 
@@ -57,6 +58,25 @@ class Budget:
     meter_seconds: float
     other_seconds: float
     request_seconds: float = math.inf
+
+    def longest_waiting(
+        self,
+        services: Iterable[str],
+        read: Mapping[str, float],
+        now: float,
+        *,
+        meter_first: bool,
+    ) -> str | None:
+        """The device that is due and waited longest since ``read`` (monotonic seconds); None where
+        none is due."""
+        due = []
+        for service in services:
+            kind = service_class(service)
+            every = self.meter_seconds if kind == "grid" else self.other_seconds
+            last = read.get(service, -math.inf)
+            if kind in OTHER_CLASSES and last < now and now - last >= every:
+                due.append((not (kind == "grid" and meter_first), last, service))
+        return min(due)[2] if due else None
 
 
 class Bridge(Protocol):
@@ -102,11 +122,11 @@ class Scrape:
         self.implausible += implausible
 
 
-def properties_of(system: Tree) -> dict[str, str]:
-    """What a site says of itself: serial, product, firmware."""
+def properties_of(serial: Any, system_type: Any, firmware: Any) -> dict[str, str]:
+    """What a site says of itself, from the values of its system tree."""
     named = {
-        "serial": text(system.get("Serial")),
-        "system_type": text(system.get("SystemType")),
-        "firmware": text(system.get("FirmwareBuild")),
+        "serial": text(serial),
+        "system_type": text(system_type),
+        "firmware": text(firmware),
     }
     return {key: value for key, value in named.items() if value}

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+from collections.abc import Sequence
 from typing import Any
 
 from exporter.drivers.base import DriverContext, RawValue
@@ -20,25 +21,24 @@ from exporter.drivers.venus.ac_input import (
 )
 from exporter.drivers.venus.ac_sources import AcSources
 from exporter.drivers.venus.battery import (
-    BankMember,
-    bank_member,
+    MemberValues,
     listed_batteries,
-    pending_notices,
+    member_values,
     read_battery,
     read_listed,
 )
 from exporter.drivers.venus.conditions import read_conditions
+from exporter.drivers.venus.derived import Derived, device_set, shared, sorted_names
+from exporter.drivers.venus.device_notices import lasting_notices, state_notices
 from exporter.drivers.venus.devices import (
     ANSWERED,
     HANG_SECONDS,
-    LASTING_CLASSES,
-    OTHER_CLASSES,
     DeviceIds,
     GoneDevices,
     HungServices,
 )
 from exporter.drivers.venus.kept_trees import KeptTrees
-from exporter.drivers.venus.layout import LayoutMemory, layout_of
+from exporter.drivers.venus.layout import Layout, LayoutMemory, layout_of
 from exporter.drivers.venus.meter import meters_of
 from exporter.drivers.venus.scrape import (
     Bridge,
@@ -60,9 +60,9 @@ SERVICES_SECONDS = 3600.0
 SETTINGS_SECONDS = 3600.0
 METER_KNOWN_SECONDS = 90.0
 
+_PROPERTIES = ("Serial", "SystemType", "FirmwareBuild")
 _GRID_LOST = "GridLost"
-# One for all sites: each empty frozenset takes 216 bytes of its own.
-_NO_DEVICES: frozenset[str] = frozenset()
+_NO_DEVICES: frozenset[str] = frozenset()  # of all sites; each empty one takes 216 bytes
 
 
 class SiteReader:
@@ -94,14 +94,19 @@ class SiteReader:
         self._monotonic = context.monotonic
         self._layouts = LayoutMemory()
         self._identity = Identity(options.serial)
-        self._services: list[str] = []
+        self._services: Sequence[str] = []
         self._services_due = -math.inf
         self._mapped: dict[str, str] = {}
+        self._every = Derived[tuple[str, ...]](())
+        self._taken: tuple[Any, ...] = ()
+        self._known: frozenset[str] = _NO_DEVICES
+        self._present = Derived(_NO_DEVICES)
+        self._properties = Derived[dict[str, str]]({})
         self._others_read: dict[str, float] = {}
         self._meter_was_last = False
         self._meters: dict[str, tuple[float, AcInput]] = {}
         self._disconnected: set[str] = set()
-        self._members: dict[str, BankMember] = {}
+        self._members: dict[str, MemberValues] = {}
         self._information: dict[str, list[str]] = {}
         self._ids = DeviceIds()
         self._gone = GoneDevices(frozenset(options.ignored_devices) or _NO_DEVICES)
@@ -127,12 +132,7 @@ class SiteReader:
         system = await self._read_all(scrape)
         self._kept.keep({venus.SYSTEM: system, **scrape.trees}, self._monotonic())
         self._note_conditions(scrape, system)
-        scrape.notices += [
-            *pending_notices({self._ids.of(s): m for s, m in self._members.items()}),
-            *self._ids.clashes(),
-            *self._gone.notices(),
-            *self._hung.notices(self._ids),
-        ]
+        scrape.notices += lasting_notices(self._ids, self._members, self._gone, self._hung)
         return Snapshot(
             site=self._site,
             time=self._wall_clock(),
@@ -148,18 +148,19 @@ class SiteReader:
             meters=tuple(meters_of(scrape.trees, self._ids.of)),
             devices=self._devices(scrape) if self._mapped else None,
             implausible=(*scrape.readings.implausible, *scrape.implausible),
-            properties=properties_of(system),
+            properties=self._properties.of(tuple(map(system.get, _PROPERTIES)), properties_of),
         )
 
     def _devices(self, scrape: Scrape) -> frozenset[str]:
         """Ids of all devices: those with a known service, and those read just now."""
-        return frozenset({"system/0", *self._ids.known(), *scrape.alarms, *scrape.batteries})
+        read = ("system/0", *scrape.alarms, *scrape.batteries)
+        return self._present.of((self._ids, self._ids.changes, read), device_set)
 
     async def _read_all(self, scrape: Scrape) -> venus.Tree:
         if self._monotonic() >= self._services_due:
             await self._start_services(scrape)
         system = await self._read_system(scrape)
-        services = sorted(self._mapped.keys() | set(self._services))
+        services = self._every.of((self._mapped, self._services), sorted_names)
         active = await self._read_battery(scrape, system, services)
         await self._read_ac(scrape, system, services, active)
         await self._read_others(scrape, services, active)
@@ -183,8 +184,22 @@ class SiteReader:
         venus.read_system(system, scrape.readings)
         self._sources.learn(system)
         layout = scrape.layouts[venus.SYSTEM]
-        await self._take_mapping(scrape, venus.mapped_services(system, layout))
+        named = list(map(system.get, layout.mappings))
+        if not self._is_taken(layout, named):
+            await self._take_mapping(scrape, venus.mapped_services(system, layout))
+            self._taken = (layout, named, self._services, self._ids.changes)
         return system
+
+    def _is_taken(self, layout: Layout, named: list[Any]) -> bool:
+        """Whether the mapping was taken before, and taking it again would change nothing."""
+        self._layouts.keep(self._known)
+        return (
+            self._taken == (layout, named, self._services, self._ids.changes)
+            and self._services_due != -math.inf
+            and not self._hung
+            and not self._disconnected
+            and self._members.keys() | self._information.keys() <= self._known
+        )
 
     async def _take_mapping(self, scrape: Scrape, mapped: dict[str, str]) -> None:
         """Take the devices that the system maps; where they changed, ask for all services."""
@@ -205,6 +220,7 @@ class SiteReader:
         if not self._information.keys() <= known:
             self._information = {s: i for s, i in self._information.items() if s in known}
         self._layouts.keep(known)
+        self._known = shared(frozenset({venus.SYSTEM, *known}))
         if mapped:
             self._gone.update({service: self._ids.of(service) for service in known})
 
@@ -227,7 +243,7 @@ class SiteReader:
             self._services_due = self._monotonic() + SERVICES_SECONDS
 
     async def _read_battery(
-        self, scrape: Scrape, system: venus.Tree, services: list[str]
+        self, scrape: Scrape, system: venus.Tree, services: Sequence[str]
     ) -> str | None:
         service = venus.battery_service(system, services)
         tree: venus.Tree = {}
@@ -285,7 +301,7 @@ class SiteReader:
             scrape.add_battery(found)
 
     async def _read_ac(
-        self, scrape: Scrape, system: venus.Tree, services: list[str], active: str | None
+        self, scrape: Scrape, system: venus.Tree, services: Sequence[str], active: str | None
     ) -> None:
         """Read inverters until one knows its input; the grid meter where that leaves a question."""
         settled = False
@@ -315,7 +331,7 @@ class SiteReader:
                 await self._read_kinds(scrape)
 
     def _gives_way(
-        self, scrape: Scrape, meter: str, services: list[str], active: str | None
+        self, scrape: Scrape, meter: str, services: Sequence[str], active: str | None
     ) -> bool:
         """Whether the last request is another device's turn, which would never get one where the
         meter has to be read every time."""
@@ -344,7 +360,7 @@ class SiteReader:
         if isinstance(reply, dict):
             self._sources.learn_settings(0, reply.get("value"))
 
-    def _judge_ac(self, scrape: Scrape, system: venus.Tree, services: list[str]) -> None:
+    def _judge_ac(self, scrape: Scrape, system: venus.Tree, services: Sequence[str]) -> None:
         now = self._monotonic()
         found: dict[str, AcInput] = {}
         order = ac_services(system, services)
@@ -364,7 +380,9 @@ class SiteReader:
             judged = self._sources.judge(system, services, found, scrape.readings)
             scrape.notices += judged
 
-    async def _read_others(self, scrape: Scrape, services: list[str], active: str | None) -> None:
+    async def _read_others(
+        self, scrape: Scrape, services: Sequence[str], active: str | None
+    ) -> None:
         """Spend what is left of the budget on the devices that were not read for longest."""
         now = self._monotonic()
         self._others_read = {s: t for s, t in self._others_read.items() if s in services}
@@ -399,24 +417,16 @@ class SiteReader:
                 scrape.add_battery(found)
 
     def _next_device(
-        self, scrape: Scrape, services: list[str], active: str | None, now: float
+        self, scrape: Scrape, services: Sequence[str], active: str | None, now: float
     ) -> str | None:
         """The device that is due: the meter every other time, the one that waited longest, and
         last one that hung, when its time has come."""
-        due = []
-        for service in services:
-            kind = venus.service_class(service)
-            read = self._others_read.get(service, -math.inf)
-            budget = self._budget
-            every = budget.meter_seconds if kind == "grid" else budget.other_seconds
-            is_other = kind in OTHER_CLASSES and service != active and service not in scrape.trees
-            is_due = read < now and now - read >= every
-            if is_other and is_due and not self._hung.hung(service):
-                first = kind == "grid" and not self._meter_was_last
-                due.append((not first, read, service))
-        if due:
-            return min(due)[2]
-        return next((s for s in self._hung.due(now) if s in services), None)
+        others = (s for s in services if s != active and s not in scrape.trees)
+        waiting = [s for s in others if not self._hung.hung(s)]
+        found = self._budget.longest_waiting(
+            waiting, self._others_read, now, meter_first=not self._meter_was_last
+        )
+        return found or next((s for s in self._hung.due(now) if s in services), None)
 
     def _note_conditions(self, scrape: Scrape, system: venus.Tree) -> None:
         """Alarms, codes and states of the devices that were read."""
@@ -425,24 +435,18 @@ class SiteReader:
             kind = venus.service_class(service)
             device = "system/0" if service == venus.SYSTEM else self._ids.of(service, tree)
             found = read_conditions(kind, tree, scrape.layouts[service])
-            if _GRID_LOST in found.levels and scrape.readings.readings.get("grid_expected") == 0:
+            levels = found.levels
+            if _GRID_LOST in levels and scrape.readings.readings.get("grid_expected") == 0:
                 # What left is a generator or shore power, as it does every day.
-                found.levels[_GRID_LOST] = 0
-            scrape.alarms[device] = found.levels
+                levels = levels | {_GRID_LOST: 0}
+            scrape.alarms[device] = levels
             scrape.alarm_texts[device] = found.texts
             self._information[service] = found.information
             if kind == "battery":
-                self._members[service] = bank_member(tree)
-        for service, information in self._information.items():
-            device = self._ids.of(service)
-            pending = service in self._members and self._members[service].pending
-            for what in information if not pending else ():
-                scrape.notices.append(Notice("device_state", device, f"{device} {what}"))
-        for service in sorted(self._disconnected):
-            if venus.service_class(service) in LASTING_CLASSES:
-                device = self._ids.of(service)
-                detail = f"{device} says that it is not connected"
-                scrape.notices.append(Notice("device_silent", device, detail))
+                self._members[service] = member_values(tree)
+        scrape.notices += state_notices(
+            self._ids, self._information, self._members, self._disconnected
+        )
 
     async def _tree(self, scrape: Scrape, service: str) -> venus.Tree:
         """The whole tree of a service; empty where the device says that it is not connected, since
@@ -463,7 +467,7 @@ class SiteReader:
             detail = f"GET /value: the tree of {service} is not an object"
             raise ScrapeError(Outcome.MALFORMED, detail)
         layout = self._layouts.layout(service, tree)
-        if layout.has_nested(tree):
+        if layout.has_nested(list(tree.values())):
             tree = venus.pruned(tree)
             layout = layout_of(tree)
         scrape.layouts[service] = layout

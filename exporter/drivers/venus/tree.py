@@ -20,6 +20,29 @@ Tree = Mapping[str, Any]
 PREFIX = "com.victronenergy."
 SYSTEM = PREFIX + "system"
 PHASES = ("L1", "L2", "L3")
+OTHER_CLASSES = frozenset(
+    {
+        "acsystem",
+        "acload",
+        "alternator",
+        "battery",
+        "charger",
+        "dcdc",
+        "dcgenset",
+        "dcload",
+        "dcsource",
+        "dcsystem",
+        "fuelcell",
+        "genset",
+        "grid",
+        "inverter",
+        "multi",
+        "pvinverter",
+        "solarcharger",
+        "vebus",
+    }
+)
+"""Devices that are read in turn."""
 _LARGEST_INSTANCE = 1_000_000
 # Far above what any site has; without limits a site that is out of its mind fills the storage of
 # all with series.

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import gzip
 import hashlib
 from typing import Any
 
 import orjson
 from fastapi import Request, Response
+
+from exporter.model.compression import gzip_bytes
 
 COMPRESS_FROM_BYTES = 1024
 
@@ -28,7 +29,7 @@ def reply_bytes(request: Request, body: bytes, media_type: str, **more: str) -> 
     if _has(request, etag):
         return Response(status_code=304, headers=headers)
     if len(body) >= COMPRESS_FROM_BYTES and "gzip" in request.headers.get("accept-encoding", ""):
-        body = gzip.compress(body, compresslevel=1)
+        body = gzip_bytes(body)
         headers["Content-Encoding"] = "gzip"
     return Response(body, media_type=media_type, headers=headers)
 
