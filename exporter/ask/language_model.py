@@ -17,6 +17,7 @@ from datetime import datetime
 from typing import Any
 
 from exporter.ask.catalogue import CONDITIONS, METRICS
+from exporter.ask.figures import CAUSES, FIGURES
 from exporter.ask.lookup import Directory, UnknownSiteError, fold, tokens
 from exporter.ask.query import (
     ATTRIBUTES,
@@ -54,6 +55,9 @@ set "what" to null. A period is copied from the question, such as "since Monday"
 what: {"; ".join(f"{w.value}: {meaning}" for w, meaning in WHAT_MEANINGS.items())}
 metrics: {"; ".join(f"{m.name}: {m.label} in {m.unit or 'points'}" for m in METRICS.values())}
 conditions: {"; ".join(f"{c.name}: {c.label}" for c in CONDITIONS.values())}
+figures of what=energy and what=portfolio: {
+    "; ".join(f"{f.name}: {f.label}" for f in FIGURES.values())
+}
 A condition with ! before it is its opposite. where: comparisons in the unit of the metric, such as
 soh<80. filter: attribute:value with one of {", ".join(ATTRIBUTES)}, or !attribute:value."""
 
@@ -88,6 +92,8 @@ _PROPERTIES: dict[str, dict[str, Any]] = {
     "times": _nullable({"type": "integer"}),
     "unit": _nullable({"type": "string", "enum": list(SHOWN_UNITS)}),
     "events": _nullable({"type": "string", "enum": list(EVENTS)}),
+    "figure": _nullable({"type": "string", "enum": list(FIGURES)}),
+    "cause": _list_of({"type": "string", "enum": list(CAUSES)}),
 }
 SCHEMA = {
     "type": "object",

@@ -241,7 +241,9 @@ def answered(result: Any) -> dict[str, Any]:
 async def drive(client: Client) -> None:
     """Every tool and every resource."""
     tools = {tool.name: tool for tool in (await client.list_tools()).tools}
-    assert set(tools) == {*TOOLS, "metric_history", "timeline", "report", "alerts", "forecast"}
+    without_a_past = {"metric_history", "timeline", "report", "alerts", "forecast"}
+    stored = {"energy_account", "portfolio", "battery_plan"}
+    assert set(tools) == {*TOOLS, *without_a_past, *stored}
     assert sum(len(tool.model_dump_json(exclude_none=True)) for tool in tools.values()) < 20_000
     for tool in tools.values():
         assert tool.annotations is not None
@@ -271,7 +273,14 @@ async def drive(client: Client) -> None:
         ("timeline", {"period": "1h"}, "no InfluxDB is configured"),
         ("alerts", {}, "alerts are in Prometheus, and none is configured"),
         ("forecast", {"forecast": "soc"}, "gives a time until empty now"),
-        ("forecast", {"forecast": "soh"}, "forecast is 'soh'; one of soc, cell_spread"),
+        ("forecast", {"forecast": "colour"}, "forecast is 'colour'; one of soc, cell_spread"),
+        ("portfolio", {"portfolio_figure": "lost"}, "no InfluxDB is configured"),
+        ("battery_plan", {"site": "alpha"}, "no InfluxDB is configured"),
+        (
+            "energy_account",
+            {"energy_figure": "pv_lost", "period": "1h"},
+            "no InfluxDB is configured",
+        ),
     ]
     for name, arguments, words in wrong:
         result = await client.call_tool(name, arguments)

@@ -146,6 +146,7 @@ def _unknown(tagged: Tagged, directory: Directory) -> NotUnderstoodError:
     plural = "words" if len(tagged.unknown) > 1 else "word"
     return NotUnderstoodError(
         f"the {plural} {words} {'are' if plural == 'words' else 'is'} not known{hint}",
-        # Where no word is one of the field, it is no question about the fleet.
-        final=not any(item.kind in _OF_THE_FIELD for item in tagged.items),
+        # Where no word is one of the field, it is no question about the fleet; and nobody knows
+        # what is to come.
+        final=tagged.has("ahead") or not any(item.kind in _OF_THE_FIELD for item in tagged.items),
     )
