@@ -203,7 +203,8 @@ def _causes() -> table.Panel:
     fields = "max by (code, attribute, value)"
     found = f"{fields} (fleetscope_common_issue_sites)"
     share = f"{found} / {fields} (fleetscope_common_issue_group_sites)"
-    nothing = {"code": "none", "attribute": "-", "value": "-"}
+    # Its link leads to the sites of all regions.
+    nothing = {"code": "none", "attribute": "region", "value": "All"}
     # What another issue brings about is advised on as that.
     following = (
         "label_replace(max by (code, attribute, value, follows) "

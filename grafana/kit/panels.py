@@ -41,6 +41,7 @@ Properties = Mapping[str, Any]
 AnyPanel = Builder[Panel]
 LOWEST = -1e6  # below anything that is measured
 HEAT_COLUMNS = 360
+LONGEST_TICK = 24  # characters of a bar's name
 
 
 class PanelBuilder(Protocol):
@@ -252,7 +253,8 @@ def bars_in_order(
     overrides = {**spec.overrides, over: {"unit": "none", "decimals": 0}}
     complete = replace(spec, targets=targets, transformations=transformations, overrides=overrides)
     panel = dress(barchart.Panel(), complete)
-    panel.x_field(over).orientation(kinds.VizOrientation.VERTICAL).color_by_field("")
+    panel.x_field(over).x_tick_label_max_length(LONGEST_TICK).color_by_field("")
+    panel.orientation(kinds.VizOrientation.VERTICAL)
     panel.show_value(kinds.VisibilityMode.NEVER).bar_width(0.8).group_width(0.8)
     panel.stacking(kinds.StackingMode.NONE).x_tick_label_max_length(longest)
     return panel.legend(legend(shown=False)).tooltip(_tooltip()).line_width(0).fill_opacity(80)
@@ -267,7 +269,8 @@ def stacked_bars(
     nothing = colour("transparent") | {"custom.fillOpacity": 0, "custom.hideFrom.tooltip": True}
     overrides = {**spec.overrides, hidden: nothing, over: names}
     panel = dress(barchart.Panel(), replace(spec, targets=targets, overrides=overrides))
-    panel.x_field(over).orientation(kinds.VizOrientation.VERTICAL).color_by_field("")
+    panel.x_field(over).x_tick_label_max_length(LONGEST_TICK).color_by_field("")
+    panel.orientation(kinds.VizOrientation.VERTICAL)
     panel.show_value(kinds.VisibilityMode.NEVER).bar_width(0.9).group_width(0.9)
     panel.stacking(kinds.StackingMode.NORMAL).legend(legend(shown=False))
     return panel.tooltip(_tooltip(every=False)).line_width(0).fill_opacity(85)

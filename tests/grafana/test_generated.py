@@ -114,6 +114,8 @@ NOT_IN_DASHBOARDS = {
     "cell_analysis_interval_seconds": "of the exporter's own doings; alerts watch it",
     "cell_analysis_timestamp_seconds": "an alert watches it",
     "fleet_file_sites": "an alert compares it over the shards",
+    "order_persistent_end_timestamp_seconds": "an alert watches it",
+    "orders_in_force": "an alert watches it; dashboards count the orders that are in force",
     "site_rank": "the order of attention that dashboards sort by is recorded from it",
     "site_issue_value": "alerts put it in words; dashboards show the sentence out of InfluxDB",
     "device_alarm_level": "alerts name it; dashboards show the sentence out of InfluxDB",
