@@ -330,7 +330,7 @@ async def test_a_limit_that_somebody_set_is_not_taken_away(tmp_path: Path) -> No
     site = ControlledSite(clock=Pace())
     async with devices.sunspec(site) as found, dispatched(found, tmp_path) as world:
         storage = _storage_of(world)
-        await storage._write(*storage._place(), 5, (1,))
+        await storage._model.put(*storage._model.place(), 5, (1,))
         order = await world.order("charge", 1.0)
         await until(lambda: world.has(order, S.FAILED))
         assert "limited already (StorCtl_Mod 1)" in world.evidence(order, S.FAILED)["reason"]
@@ -343,12 +343,12 @@ async def test_release_leaves_rates_at_100_percent_and_no_control(tmp_path: Path
         order = await world.order("charge", 1.0)
         await world.comes_to(order, S.ACKNOWLEDGED)
         storage = _storage_of(world)
-        words = await storage._read(*storage._place())
+        words = await storage._read(*storage._model.place())
         assert (words[5], words[15]) == (3, REVERSION_SECONDS)
         assert (words[12], words[13]) == ((-2000) & 0xFFFF, 2000)
         await _released(world)
         assert not site.forced
-        words = await storage._read(*storage._place())
+        words = await storage._read(*storage._model.place())
         assert (words[5], words[12], words[13], words[15]) == (0, 10_000, 10_000, 0)
         assert math.isnan(await storage.read())
 

@@ -36,6 +36,7 @@ MAY_BE_EMPTY = {
     ("collection", "Queues of projects", "*"): "no project of the demo has a database of its own",
     ("collection", "Energy accounts that were kept", "A"): "nobody need ask for one meanwhile",
     ("energy-plan", "What was saved, day by day", "*"): "of days with plans that have ended",
+    ("energy-plan", "Battery: planned and measured", "B"): "a plan begins with the next quarter",
     ("energy-plan", "Orders of the plan", "*"): "no plan of the demo is approved or mandated",
     ("dispatch-orders", "Wanted, allowed, measured", "*"): "the demo's orders are dry",
     ("dispatch-orders", "Response time", "A"): "the demo's orders are dry",
