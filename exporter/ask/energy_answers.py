@@ -164,8 +164,9 @@ def _add(found: PvAccount, more: PvAccount) -> None:
     found.inverters |= more.inverters
     found.currency = more.currency or found.currency
     for cause, (kwh, value) in more.losses.items():
-        before, worth = found.losses.get(cause, (0.0, None))
-        both = None if value is None and worth is None else (value or 0.0) + (worth or 0.0)
+        before, worth = found.losses.get(cause, (0.0, 0.0))
+        # Energy without a price has no worth, and neither has a sum with it.
+        both = None if value is None or worth is None else value + worth
         found.losses[cause] = before + kwh, both
 
 

@@ -215,7 +215,9 @@ def _lost(b: Builder, books: _Books) -> tuple[str, Table]:
     whose = _plants(b, books)
     if b.query.causes:
         causes = " and ".join(CAUSES_OF["lost"][cause] for cause in b.query.causes)
-        text = f"{whose} lost {_money(amount or 0.0, books)} to {causes}, {books.words}"
+        # What is published without a row of these causes lost nothing to them.
+        lost = _money(amount if books.rows else 0.0, books)
+        text = f"{whose} lost {lost} to {causes}, {books.words}"
         if len(books.plants) > 1 and lines:
             text += f"; most {lines[0]['name']} with {_money(lines[0]['amount'], books)}"
         return f"{text}.", table

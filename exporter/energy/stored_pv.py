@@ -45,9 +45,10 @@ class PvAccount:
 
     @property
     def lost_value(self) -> float | None:
-        """What that would have been worth; None without a tariff."""
-        values = [value for _, value in self.losses.values() if value is not None]
-        return sum(values) if values else None
+        """What that would have been worth; None where a part of it has no price."""
+        values = [value for _, value in self.losses.values()]
+        known = [value for value in values if value is not None]
+        return sum(known) if known and len(known) == len(values) else None
 
     def ratio(self, name: str) -> float | None:
         """A performance ratio over all days, by their insolation; None without any."""

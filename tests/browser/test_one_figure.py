@@ -366,8 +366,8 @@ def test_every_figure_of_the_report(served: ServedFleet, site: Any) -> None:
         for part in html.split('<div class="site">')[1:]
         if f"{SITE} ·" in part
     ]
-    sure = f"{100 * listed['confidence']:.0f} % sure"
-    assert f"{site['status']} {site['score']:.0f} {sure} · {SITE}" in block
+    confidence = f"confidence {100 * listed['confidence']:.0f} %"
+    assert f"{site['status']} {site['score']:.0f} {confidence} · {SITE}" in block
     for sentence in serious:
         assert sentence in block
     rows = re.findall(r"<tr><td>(.*?)</td>(.*?)</tr>", html)

@@ -132,14 +132,15 @@ def text(incident: Incident, number: str, page: str | None, *, markup: bool) -> 
     name, place = shown(incident.name), shown(incident.location or "")
     score = "unknown" if incident.score is None else f"{incident.score:.0f} of 100"
     confidence = incident.readings.get("confidence_ratio")
-    sure = "" if confidence is None else f", {100 * confidence:.0f} % sure"
+    if confidence is not None:
+        score += f", confidence {100 * confidence:.0f} %"
     judged = _judged(incident)
     lasting = duration_words(max(0.0, incident.time - incident.since))
     lines = [
         shown(incident.sentence),
         "",
         f"Site: {name} ({shown(incident.site)}){', ' + place if place else ''}",
-        f"Priority: {incident.priority}. Status: {incident.status}, score {score}{sure}.",
+        f"Priority: {incident.priority}. Status: {incident.status}, score {score}.",
         f"Severity: {incident.severity}. Since: {moment(incident.since)}, {lasting} when this was "
         "written.",
         *([f"Evidence: {judged}"] if judged else []),

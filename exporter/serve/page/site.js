@@ -5,7 +5,7 @@ const site = { id: null, period: "24h", loaded: 0, wanted: 0, turn: 0, plots: nu
 
 /** How sure the score is, next to it; nothing where the site does not answer. */
 function sureness(found) {
-  return found.confidence === null ? "" : `, ${figure(found.confidence * 100, 0)} % sure`;
+  return found.confidence === null ? "" : `, confidence ${figure(found.confidence * 100, 0)} %`;
 }
 
 function openSite(id, period = null) {
