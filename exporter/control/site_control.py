@@ -330,8 +330,13 @@ class SiteControl:
         if not moved and not due:
             return
         gate = self.around.gate
-        if due and not math.isnan(current.written):
-            self._count_unlike(current, await gate.read(current.driver, current.name))
+        # What holds right after a write says nothing of who else writes there.
+        if not math.isnan(current.written):
+            held = await gate.read(current.driver, current.name)
+            if matches(current.written, held):
+                current.unlike = 0
+            else:
+                self._count_unlike(current, held)
             if self.in_force is None:
                 return
         if moved or current.capability.volatile:
@@ -347,7 +352,6 @@ class SiteControl:
             # Written again soon; what does not hold is not worth a whole lease.
             current.written_at -= max(0.0, current.lease_seconds - 1.0)
             return
-        current.unlike = 0
         if current.observation is None:
             current.acknowledged = self.around.monotonic()
             current.settle(inputs, current.acknowledged)
@@ -357,8 +361,6 @@ class SiteControl:
 
     def _count_unlike(self, current: InForce, read_back: float) -> None:
         """Note that the device holds another set-point; too often, and the order ends."""
-        if matches(current.written, read_back):
-            return
         current.unlike += 1
         if current.unlike < MOST_FAILURES:
             return
