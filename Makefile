@@ -65,12 +65,13 @@ unit: setup ## tests that need no server
 quick: setup ## the unit tests but those that start processes or try many examples
 	@$(BIN)/python -m pytest -q -n $(WORKERS) -m "not stack and not containers and not slow"
 
+# A test that only passes the second time is named with RERUN in the summary: a defect to mend.
 stack: servers ## tests against real servers
-	@$(BIN)/python -m pytest -q -n $(SERVERS) --dist loadfile -m stack
+	@$(BIN)/python -m pytest -q -n $(SERVERS) --dist loadfile --reruns 1 -m stack
 
 # Some gigabytes stay in .fleetscope, so that only the first run builds everything.
 containers: setup ## run docker-compose.yml on Debian's podman and check it (root; says if it cannot)
-	@$(BIN)/python -m pytest -q -m containers tests/containers
+	@$(BIN)/python -m pytest -q --reruns 1 -m containers tests/containers
 
 digests: setup ## pin the images of docker-compose.yml by the digests that the registries hold
 	@$(BIN)/python -m provisioning.digests
