@@ -52,6 +52,7 @@ ROUTES: dict[str, Kind] = {
     "/api/v1/ask": "questions",
     "/api/v1/query": "questions",
     "/api/v1/timeline": "questions",
+    "/api/v1/aggregate/history": "past",
     "/api/v1/energy": "past",
     "/api/v1/forecast": "past",
     "/api/v1/history": "past",

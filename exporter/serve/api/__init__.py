@@ -58,7 +58,7 @@ def include(
     app.include_router(fleet.router(latest))
     app.include_router(sites.router(latest, stored=stored is not None))
     app.include_router(comparisons.router(latest))
-    app.include_router(aggregate.router(latest))
+    app.include_router(aggregate.router(latest, stored))
     app.include_router(history.router(latest, stored))
     app.include_router(surface.router(latest, stored))
     app.include_router(energy.router(latest, stored, tariffs))

@@ -9,7 +9,7 @@ from typing import Annotated
 from fastapi import APIRouter, HTTPException, Query, Request, Response
 from pydantic import Field
 
-from exporter.ask.query import QueryError
+from exporter.ask.query import Period, QueryError
 from exporter.ask.request import PARAMETERS, period_of, zone_of
 from exporter.assess.assessment import FleetAssessment
 from exporter.history.influxql import InfluxQL
@@ -23,15 +23,9 @@ from exporter.serve.api.stored_past import answered, needed
 _PLAIN = r"^[^\x00-\x1f\x7f-\x9f]*$"
 
 
-class HistoryQuery(Parameters):
-    """Which past."""
+class PastQuery(Parameters):
+    """Which period."""
 
-    site: str = Field(max_length=64, description="Id of the site")
-    metric: str = Field(
-        max_length=64,
-        description="A reading such as soc_percent, score, battery_score, grid_score, "
-        "solar_score, connectivity_score, online, cell_voltage_v or cell_temperature_c",
-    )
     period: str | None = Field(None, max_length=200, description=PARAMETERS["period"])
     since: str | None = Field(
         None,
@@ -40,6 +34,28 @@ class HistoryQuery(Parameters):
     )
     until: str | None = Field(None, max_length=64, description="The same; now without it")
     tz: str | None = Field(None, max_length=64, description=PARAMETERS["tz"])
+
+    def asked(self) -> Period:
+        """The period; raises HTTPException where it cannot be read."""
+        try:
+            since = self.since if self.since or self.period else "24h"
+            zone, now = zone_of(self.tz), datetime.now(UTC)
+            found = period_of(self.period, since, self.until or (since and "now"), zone, now)
+        except (QueryError, OverflowError) as error:
+            raise HTTPException(422, f"since and until: {error}") from error
+        assert found is not None  # one is always given
+        return found
+
+
+class HistoryQuery(PastQuery):
+    """Which past."""
+
+    site: str = Field(max_length=64, description="Id of the site")
+    metric: str = Field(
+        max_length=64,
+        description="A reading such as soc_percent, score, battery_score, grid_score, "
+        "solar_score, connectivity_score, online, cell_voltage_v or cell_temperature_c",
+    )
     points: int = Field(500, ge=10, le=5000, description="Most points of a series")
     device: str | None = Field(None, max_length=64, pattern=_PLAIN, description="Only this battery")
     pack: str | None = Field(
@@ -64,21 +80,10 @@ def router(latest: Callable[[], FleetAssessment], stored: InfluxQL | None) -> AP
         tags = {tag: value for tag, value in given.items() if value is not None}
         if wrong := [tag for tag in tags if tag not in metric.by]:
             raise HTTPException(422, f"{query.metric} has no {wrong[0]}")
-        since, until = _bounds(query)
+        period = query.asked()
+        since, until = period.start.timestamp(), period.end.timestamp()
         asked = read(needed(stored), metric, query.site, since, until, query.points, tags)
         found = await answered(asked, "a history")
         return reply(request, found)
 
     return routes
-
-
-def _bounds(query: HistoryQuery) -> tuple[float, float]:
-    """Unix seconds of both ends."""
-    try:
-        since = query.since if query.since or query.period else "24h"
-        zone, now = zone_of(query.tz), datetime.now(UTC)
-        period = period_of(query.period, since, query.until or (since and "now"), zone, now)
-    except (QueryError, OverflowError) as error:
-        raise HTTPException(422, f"since and until: {error}") from error
-    assert period is not None  # one is always given
-    return period.start.timestamp(), period.end.timestamp()

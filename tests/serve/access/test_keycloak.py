@@ -14,12 +14,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import jwt
 import pytest
 import requests
 
 from exporter.serve.access import signing_keys
 from tests.serve.access import tenants
+from tests.serve.access.issuer import rsa_key
+from tests.serve.access.ordering import check_orders, claims_of, ordering, unsigned
 from tests.serve.access.tenants import Tenants
+from tests.service_process import until
 
 pytestmark = pytest.mark.stack
 START_SECONDS = 240.0
@@ -62,11 +66,19 @@ REALM = {
     "realm": "fleet",
     "enabled": True,
     "roles": {"realm": [{"name": "fleet-admin"}]},
-    "groups": [{"name": "south", "subGroups": [{"name": "operator"}, {"name": "viewer"}]}],
-    "clients": [app("fleetscope-cli", AUDIENCE, GROUPS), app("other", GROUPS)],
+    "groups": [
+        {"name": "south", "subGroups": [{"name": "operator"}, {"name": "viewer"}]},
+        {"name": "north", "subGroups": [{"name": "operator"}]},
+    ],
+    "clients": [
+        app("fleetscope-cli", AUDIENCE, GROUPS),
+        app("other", GROUPS),
+        app("brief", AUDIENCE, GROUPS) | {"attributes": {"access.token.lifespan": "1"}},
+    ],
     "users": [
         user("anna", groups=["/south/operator"]),
         user("ben", groups=["/south/viewer"]),
+        user("nora", groups=["/north/operator"]),
         user("ops", realmRoles=["fleet-admin"]),
         user("curious"),
     ],
@@ -219,6 +231,31 @@ def test_other_tokens_of_the_same_provider_are_refused(
 ) -> None:
     token = keycloak.tokens("anna", client)[kind]
     assert asked(running, token, "/api/v1/fleet").status_code == 401
+
+
+def test_tokens_decide_who_orders(keycloak: Keycloak, tmp_path: Path) -> None:
+    oidc = {"issuer": keycloak.issuer, "audience": "fleetscope", "leeway": "1s"}
+    anna = keycloak.tokens("anna")
+    good = anna["access_token"]
+    brief = keycloak.tokens("anna", "brief")["access_token"]
+    kid = jwt.get_unverified_header(good)["kid"]
+    swapped = jwt.encode(claims_of(good), rsa_key(), "RS256", headers={"kid": kid})
+    with ordering(tmp_path, oidc) as running:
+        until(lambda: time.time() > claims_of(brief)["exp"] + 2)
+        check_orders(
+            running,
+            operator=good,
+            viewer=keycloak.tokens("ben")["access_token"],
+            other=keycloak.tokens("nora")["access_token"],
+            refused={
+                "no audience": keycloak.tokens("anna", "other")["access_token"],
+                "another kind": anna["id_token"],
+                "a refresh token": anna["refresh_token"],
+                "expired": brief,
+                "none": unsigned(good),
+                "swapped key": swapped,
+            },
+        )
 
 
 def test_a_rotated_key_is_taken_and_the_old_one_refused(

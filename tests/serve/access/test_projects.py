@@ -122,6 +122,10 @@ ROUTES: dict[tuple[str, str], tuple[Action | str | None, list[str]]] = {
     ),
     ("get", "/api/v1/names"): (Action.READ, [""]),
     ("get", "/api/v1/aggregate"): (Action.READ, ["", f"?site={SITE}", "?region=nowhere"]),
+    ("get", "/api/v1/aggregate/history"): (
+        Action.READ,
+        ["?figure=grid_power_w", f"?figure=soc_percent&site={SITE}"],
+    ),
     ("post", "/api/v1/dispatch"): (Action.ORDER, [""]),
     ("get", "/api/v1/dispatch/logs"): (Action.READ, [""]),
     ("get", "/api/v1/dispatch/events"): (Action.READ, [""]),
