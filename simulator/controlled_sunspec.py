@@ -23,7 +23,7 @@ _CONTROL, _DISCHARGE, _CHARGE, _TIME = 5, 12, 13, 15
 _SETTABLE = frozenset({_CONTROL, _DISCHARGE, _CHARGE, 14, _TIME, 17})
 _BOTH = 3
 _DER_LENGTH = 65
-_ENABLED = 22
+_ENABLED, _DER_SCALE = 22, 55
 _DER_SETTABLE = frozenset(range(_ENABLED, 33))
 _CHARGING, _DISCHARGING, _HOLDING = 4, 3, 6
 
@@ -135,11 +135,24 @@ class ControlledSunSpec:
 
 
 class ControlledDer(ControlledSunSpec):
-    """The same with model 704 in place of 124."""
+    """The same with model 704 in place of 124.
 
-    def __init__(self, site: ControlledSite) -> None:
+    Parameters
+    ----------
+    site : ControlledSite
+    scale : int
+        Power of ten of ``WSet``, in W.
+    lease_seconds : int, optional
+        What it holds in place of any time of reversion that is written; 0: it never lapses.
+    """
+
+    def __init__(
+        self, site: ControlledSite, scale: int = 0, lease_seconds: int | None = None
+    ) -> None:
         super().__init__(site)
         self.der = [704, _DER_LENGTH, *[0] * _DER_LENGTH]
+        self.der[_DER_SCALE] = scale & 0xFFFF
+        self._lease_seconds = lease_seconds
 
     @property
     def control(self) -> int:
@@ -158,11 +171,13 @@ class ControlledDer(ControlledSunSpec):
         if self._site.keeps and words[0] == 0:
             return 0
         self.der[wanted.start : wanted.stop] = words
+        if self._lease_seconds is not None:
+            self.der[31:33] = 0, self._lease_seconds
         if self.der[_ENABLED]:
             packed = struct.pack(">4H", *self.der[24:26], *self.der[31:33])
             feeds_in_w, seconds = struct.unpack(">iI", packed)
             self._site.reversion_seconds = float(seconds) if seconds else None
-            self._site.write(-float(feeds_in_w))
+            self._site.write(-feeds_in_w * 10.0 ** _signed(self.der[_DER_SCALE]))
         else:
             self._site.write(None)
         return 0
@@ -183,5 +198,5 @@ def sunspec_server(
     site: ControlledSite, *, der: bool = False, **changed: int
 ) -> tuple[ModbusServer, ControlledSunSpec]:
     """The site as a Modbus TCP server, and its registers."""
-    units = ControlledDer(site) if der else ControlledSunSpec(site, **changed)
+    units = ControlledDer(site, **changed) if der else ControlledSunSpec(site, **changed)
     return ModbusServer(Healthy(), site.portal, units), units  # type: ignore[arg-type]

@@ -326,6 +326,34 @@ async def test_rates_of_whole_percents_are_met_from_below(tmp_path: Path) -> Non
         assert world.evidence(order, S.ACKNOWLEDGED)["read_back_w"] == -1000
 
 
+async def test_watts_in_hundreds_are_met_from_below(tmp_path: Path) -> None:
+    site = ControlledSite(clock=Pace())
+    async with (
+        devices.sunspec(site, der=True, scale=2) as found,
+        dispatched(found, tmp_path) as world,
+    ):
+        order = await world.order("charge", 2.068)
+        await world.comes_to(order, S.EFFECTIVE)
+        # A device that rounds would have taken more than was allowed.
+        assert {value for _, value in site.writes} == {2000}
+
+
+@pytest.mark.parametrize(("held", "words"), [(0, "holds none"), (300, "holds 300 s")])
+async def test_a_device_that_keeps_another_time_of_reversion_is_released(
+    held: int, words: str, tmp_path: Path
+) -> None:
+    site = ControlledSite(clock=Pace())
+    async with (
+        devices.sunspec(site, der=True, lease_seconds=held) as found,
+        dispatched(found, tmp_path) as world,
+    ):
+        order = await world.order("charge", 2.0)
+        await world.comes_to(order, S.RELEASED)
+        assert words in world.evidence(order, S.FAILED)["reason"]
+        assert (site.forced, found.left()) == (False, 0)
+        assert [value for _, value in site.writes] == [2000, None]
+
+
 async def test_a_limit_that_somebody_set_is_not_taken_away(tmp_path: Path) -> None:
     site = ControlledSite(clock=Pace())
     async with devices.sunspec(site) as found, dispatched(found, tmp_path) as world:

@@ -60,6 +60,18 @@ class ModelSetpoint:
         except ValueError as error:
             raise self.refuse(str(error)) from error
 
+    def check_lease(self, seconds: float) -> None:
+        """Take in the time of reversion that a device holds after a write.
+
+        Raises
+        ------
+        ScrapeError
+            Where it holds none, or a longer one: nothing would end the set-point in time.
+        """
+        if not 0 < seconds <= REVERSION_SECONDS:
+            held = f"{seconds:.0f} s" if seconds > 0 else "none"
+            raise self.refuse(f"holds {held} in place of {REVERSION_SECONDS} s until reversion")
+
     @staticmethod
     async def put(unit: SunSpecUnit, place: Place, register: int, words: tuple[int, ...]) -> None:
         """Write registers from ``register`` of the model on; raises ScrapeError."""

@@ -68,7 +68,8 @@ class StorageSetpoint:
         Raises
         ------
         ScrapeError
-            Also where somebody else limits the battery: that limit could not be given back.
+            Also where somebody else limits the battery, since that limit could not be given back,
+            and where the device does not hold the time of reversion.
         """
         unit, place = self._model.place()
         words = await self._read(unit, place)
@@ -82,6 +83,7 @@ class StorageSetpoint:
         await self._write_rates(unit, place, words, (-raw, raw), REVERSION_SECONDS)
         # Without the rates the limits would hold what was there before.
         await self._model.put(unit, place, _CONTROL, (_BOTH_LIMITS,))
+        self._model.check_lease((await self._read(unit, place))[_TIME])
 
     async def release(self) -> None:
         """Lift both limits, and leave the rates at 100 %. Raises as :meth:`write` does."""

@@ -144,6 +144,7 @@ class SunSpecDriver(Driver):
                 async with asyncio.timeout(max(0.0, SITE_SECONDS - (self._monotonic() - started))):
                     models = await unit.read()
                 found.add_unit(unit.unit, models)
+                self._der.see(models)
                 self._storage.see(models)
                 self._raw.keep(unit.unit, models, self._monotonic())
             except TimeoutError:

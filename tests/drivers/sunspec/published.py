@@ -11,7 +11,7 @@ from typing import Any
 import sunspec2
 
 from exporter.drivers.sunspec.discovery import SunSpecUnit
-from exporter.drivers.transport.modbus.frames import Function, Request
+from exporter.drivers.transport.modbus.frames import Function, Request, WriteRequest
 from exporter.drivers.transport.modbus.gateway import Gateway
 
 BASE = 40_000
@@ -40,7 +40,11 @@ def registers(model: int, length: int, **values: int) -> dict[int, int]:
     found |= dict.fromkeys(range(BASE + 4, BASE + 4 + COMMON), 0)
     found |= dict.fromkeys(range(START, START + 2 + length), 0)
     found |= {START: model, START + 1: length}
-    found |= {START + points(model)[name]["at"]: value & 0xFFFF for name, value in values.items()}
+    for name, value in values.items():
+        point = points(model)[name]
+        size = int(point["size"])
+        for n in range(size):
+            found[START + point["at"] + n] = value >> 16 * (size - 1 - n) & 0xFFFF
     return found | {START + 2 + length: 0xFFFF, START + 3 + length: 0}
 
 
@@ -56,6 +60,11 @@ class PublishedUnit:
         """Registers from a point on."""
         address = START + points(self._model)[name]["at"]
         return await self.gateway.read(Request(1, Function.HOLDING, address, count))
+
+    async def set(self, name: str, *words: int) -> None:
+        """Write registers from a point on."""
+        address = START + points(self._model)[name]["at"]
+        await self.gateway.write(WriteRequest(1, address, words))
 
     async def signed(self, name: str) -> int:
         """A point of one register, as its type says."""

@@ -25,7 +25,7 @@ async def unit_at(scale: int = 0, **points: int) -> AsyncIterator[Unit]:
     async with pymodbus_server({1: registers(MODEL, LENGTH, WSet_SF=scale, **points)}) as port:
         unit = Unit(port)
         assert not unit.setpoint.is_there
-        await unit.unit.read()
+        unit.setpoint.see(await unit.unit.read())
         yield unit
         unit.gateway.close()
 
@@ -36,6 +36,8 @@ async def test_charging_is_negative_power_with_a_time_of_reversion(
 ) -> None:
     async for unit in unit_at(scale, WSetPct=77):
         assert unit.setpoint.is_there
+        # Orders are rounded to it: a device of hundreds of watts cannot hold 2,034 W.
+        assert unit.setpoint.capability.step == 10.0**scale
         assert math.isnan(await unit.setpoint.read())
         await unit.setpoint.write(2400)
         assert await unit.setpoint.read() == pytest.approx(2400)
@@ -58,8 +60,17 @@ async def test_release_disables_it() -> None:
         assert await unit.words("WSetEna") == (0,)
 
 
-async def test_a_device_without_a_scale_factor_is_not_written() -> None:
-    async for unit in unit_at(-0x8000):
+@pytest.mark.parametrize("points", [{"scale": -0x8000}, {"WSetRvrtTms": 0xFFFFFFFF}])
+async def test_a_device_without_scale_factor_or_time_of_reversion_has_no_set_point(
+    points: dict[str, int],
+) -> None:
+    async for unit in unit_at(**points):
+        assert not unit.setpoint.is_there
+
+
+async def test_a_scale_factor_that_is_lost_later_ends_writing() -> None:
+    async for unit in unit_at():
+        await unit.set("WSet_SF", 0x8000)
         with pytest.raises(ScrapeError, match="scale factor"):
             await unit.setpoint.write(500)
         assert await unit.words("WSetEna") == (0,)
