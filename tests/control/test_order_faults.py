@@ -13,7 +13,7 @@ import paho.mqtt.client as mqtt
 import pytest
 from paho.mqtt.enums import CallbackAPIVersion
 
-from exporter.control import gate, site_control
+from exporter.control import gate, in_force
 from exporter.control.gate import DispatchMode
 from exporter.control.journal import JournalError, JournalReader
 from exporter.model.orders import OrderState
@@ -33,7 +33,7 @@ from tests.control.world import (
     world_of,
 )
 from tests.drivers.mosquitto import Mosquitto, mosquitto, needs_mosquitto
-from tests.faults.disks import small_disk
+from tests.faults.disks import fill_up, small_disk
 from tests.faults.line import Line, Trouble
 
 __all__ = ["short_leases"]
@@ -142,7 +142,7 @@ async def test_a_network_that_is_cut_and_heals_leaves_nothing_behind(
         ids = await charged(fleet)
         forced = fleet.held()
         assert all(forced[name] != before[name] for name in forced)
-        monkeypatch.setattr(site_control, "SILENCE_SECONDS", SOON_SECONDS)
+        monkeypatch.setattr(in_force, "SILENCE_SECONDS", SOON_SECONDS)
         monkeypatch.setattr(gate, "IO_SECONDS", 3.0)
         await asyncio.gather(*(line.set(trouble) for line in fleet.lines.values()))
         fleet.pace.go()
@@ -187,7 +187,7 @@ async def test_a_device_that_dies_during_an_order_comes_back_free(
         ids = [order["id"] for order in answer["orders"]]
         for order in ids:
             await world.comes_to(order, S.EFFECTIVE)
-        monkeypatch.setattr(site_control, "SILENCE_SECONDS", SOON_SECONDS)
+        monkeypatch.setattr(in_force, "SILENCE_SECONDS", SOON_SECONDS)
         await alive.aclose()
         # Without power they remember nothing.
         gx.setpoint_w = site.setpoint_w = None
@@ -207,7 +207,7 @@ async def test_a_cut_that_is_short_ends_nothing(
     broker: Mosquitto, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # However long this machine takes to heal it, the cut is shorter than what ends an order.
-    monkeypatch.setattr(site_control, "MOST_FAILURES", 1_000_000)
+    monkeypatch.setattr(in_force, "MOST_FAILURES", 1_000_000)
     site = ControlledSite(reversion_seconds=30.0, clock=Pace())
     async with contextlib.AsyncExitStack() as opened:
         port = await opened.enter_async_context(listening(site))
@@ -229,13 +229,6 @@ async def test_a_cut_that_is_short_ends_nothing(
         assert abs(site.battery_w - 1000) <= 100
         await dispatcher.stop()
     assert not site.forced
-
-
-def fill_up(ballast: Path) -> None:
-    """Take all the room of a disk."""
-    with ballast.open("wb", buffering=0) as file, contextlib.suppress(OSError):
-        while True:
-            file.write(b"\0" * 4096)
 
 
 async def test_a_journal_on_a_full_disk_ends_orders_and_is_whole_afterwards(

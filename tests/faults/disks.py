@@ -28,6 +28,13 @@ def small_disk(folder: Path, size: str = "4m") -> Iterator[Path]:
         subprocess.run(["umount", "-l", str(folder)], check=True)
 
 
+def fill_up(ballast: Path) -> None:
+    """Take all the room of a disk."""
+    with ballast.open("wb", buffering=0) as file, contextlib.suppress(OSError):
+        while True:
+            file.write(b"\0" * 4096)
+
+
 @contextlib.contextmanager
 def failing_disk(folder: Path) -> Iterator[Path]:
     """16 MB of ext4 in a file beside it, that :func:`turn_read_only` makes fail."""
