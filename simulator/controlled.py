@@ -55,6 +55,8 @@ class ControlledSite:
         Power at the AC input that it keeps by itself; it outlives everything.
     switch_on : bool
         The device's own switch for writing.
+    shows_setpoint : bool
+        Whether it publishes its set-point over MQTT.
     clock : callable
     """
 
@@ -77,6 +79,7 @@ class ControlledSite:
     of_battery: bool = False
     persistent_w: float = 0.0
     switch_on: bool = True
+    shows_setpoint: bool = True
     temperature_c: float = 21.0
     alarm: int = 0
     clock: Callable[[], float] = time.monotonic
@@ -188,8 +191,8 @@ class ControlledSite:
             },
             f"{PREFIX}hub4": {
                 "DeviceInstance": 0,
-                "Overrides/Setpoint": [] if self.setpoint_w is None else self.setpoint_w,
-            },
+            }
+            | self._shown(),
             f"{PREFIX}settings": {
                 "DeviceInstance": 0,
                 "Settings/SystemSetup/AcInput1": 1,
@@ -198,6 +201,10 @@ class ControlledSite:
                 "Settings/CGwacs/AcPowerSetPoint": self.persistent_w,
             },
         }
+
+    def _shown(self) -> dict[str, Any]:
+        held: Any = [] if self.setpoint_w is None else self.setpoint_w
+        return {"Overrides/Setpoint": held} if self.shows_setpoint else {}
 
     def _wanted_w(self) -> float:
         """Battery power that it would have without a ramp."""

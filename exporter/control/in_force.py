@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from exporter.control.gate import WriteGate
@@ -13,6 +13,7 @@ from exporter.control.setpoints import (
     PERSISTENT_SECONDS,
     deadband_w,
     is_clear,
+    matches,
     resolved_w,
     setpoint_for,
     value_for,
@@ -20,7 +21,7 @@ from exporter.control.setpoints import (
 from exporter.control.site_inputs import SiteInputs
 from exporter.drivers.base import Capability, Driver, Writable
 from exporter.model.orders import Order, OrderAction, OrderEvent, OrderState, OrderStatus
-from exporter.model.snapshot import ScrapeError
+from exporter.model.snapshot import Outcome, ScrapeError
 from scoring.orders.envelope import Envelope
 from scoring.orders.following import (
     Observation,
@@ -35,7 +36,17 @@ LEASE_PARTS = 3.0
 """Of the device's own reversion time: two rewrites may fail before it falls back."""
 RENEW_SECONDS = 60.0
 """Between two looks at a device that does not fall back by itself."""
+MOST_FAILURES = 3
+"""Tries in a row that may fail, and times that a device may hold another set-point."""
+SILENCE_SECONDS = 30.0
+"""For so long a site may give no readings, or its device no answers about its set-point."""
+UNLIKE_SECONDS = 4.0
+"""A set-point that is not read back is written again after this time: some devices show it late."""
+REPLACED_SECONDS = 600.0
+"""Another writer may replace the set-point less than MOST_FAILURES times in this time."""
 _SAME = 1e-3
+# A refusal in the device's own words does not change by asking again.
+REFUSING = frozenset({Outcome.HTTP_STATUS, Outcome.MALFORMED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +87,11 @@ class InForce:
     trim_w: float = 0.0
     trimmed_at: float = -math.inf
     observation: Observation | None = None
+    is_read_back: bool = False
     unlike: int = 0
+    replaced: list[float] = field(default_factory=list)
     errors: int = 0
+    failing_since: float = math.inf
     acknowledged: float = math.inf
     seen: float = -math.inf
 
@@ -127,6 +141,46 @@ class InForce:
         if not self.capability.volatile and now - self.written_at < PERSISTENT_SECONDS:
             return False
         return not abs(value - self.written) <= deadband_w(self.capability, self.target_w)
+
+    def erred(self, now: float) -> bool:
+        """Take in that the device did not answer; returns whether it has not for too long."""
+        self.errors += 1
+        self.failing_since = min(self.failing_since, now)
+        # The next try is soon, not a whole lease later.
+        self.written_at = now - self.lease_seconds + 1.0
+        return self.errors >= MOST_FAILURES and now - self.failing_since >= SILENCE_SECONDS
+
+    def answered(self) -> None:
+        """Take in that the device answered."""
+        self.errors, self.failing_since = 0, math.inf
+
+    def looks(self, held: float, now: float) -> str:
+        """Take in what the device holds some time after a write; returns why the order must end,
+        empty where it need not."""
+        if matches(self.written, held):
+            self.is_read_back, self.unlike = True, 0
+        elif self.is_read_back:
+            self.is_read_back = False
+            self.replaced = [at for at in self.replaced if now - at < REPLACED_SECONDS]
+            self.replaced.append(now)
+            if len(self.replaced) >= MOST_FAILURES:
+                seconds = now - self.replaced[0]
+                return f"{self._unlike(held)}, {MOST_FAILURES} times in {seconds:.0f} s"
+        return ""
+
+    def reads_back(self, held: float) -> str:
+        """Take in what the device holds right after a write; returns as :meth:`looks`."""
+        self.is_read_back = matches(self.written, held)
+        self.unlike = 0 if self.is_read_back else self.unlike + 1
+        if self.unlike >= MOST_FAILURES:
+            return self._unlike(held)
+        if self.unlike:
+            self.written_at -= max(0.0, self.lease_seconds - UNLIKE_SECONDS)
+        return ""
+
+    def _unlike(self, held: float) -> str:
+        what = "none" if math.isnan(held) else f"{held:.0f} W"
+        return f"the device holds {what} in place of the {self.written:.0f} W written"
 
     def _corrects(self, measured_at: float) -> bool:
         """Whether a measurement may correct the set-point: where one is written seldom, once after
@@ -183,13 +237,31 @@ async def set_free(
     name = name or setpoint_for(OrderAction.RELEASE, driver.capabilities()) or ""
     if not name:
         return "the device has no set-point"
+    lost = ""
     try:
-        if always or not is_clear(await around.gate.read(driver, name), before):
-            await around.gate.release(site, driver, name, before, owed=owed)
+        if always or not await _is_free(around, driver, name, before):
+            try:
+                await around.gate.release(site, driver, name, before, owed=owed)
+            except ScrapeError as error:
+                if error.outcome in REFUSING:
+                    raise
+                # It may have been carried out: what the device holds says so.
+                lost = error.detail
         held = await around.gate.read(driver, name)
     except ScrapeError as error:
         return error.detail
-    return "" if is_clear(held, before) else f"the device still holds {held:.0f} W"
+    return "" if is_clear(held, before) else lost or f"the device still holds {held:.0f} W"
+
+
+async def _is_free(around: Surroundings, driver: Writable, name: str, before: float) -> bool:
+    """Whether a device is known to be free; raises ScrapeError."""
+    try:
+        return is_clear(await around.gate.read(driver, name), before)
+    except ScrapeError:
+        # What cannot be read is released unseen, but where each write wears flash memory.
+        if not math.isnan(before):
+            raise
+        return False
 
 
 def precedence(status: OrderStatus) -> tuple[bool, int, int]:

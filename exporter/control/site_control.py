@@ -15,9 +15,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+from exporter.control import in_force
 from exporter.control.gate import NotAllowedError
 from exporter.control.in_force import (
     DISPATCHER,
+    REFUSING,
     InForce,
     Surroundings,
     precedence,
@@ -48,13 +50,7 @@ log = logging.getLogger(__name__)
 RAMP_STEP_SECONDS = 1.0
 SHORTEST_STEP_SECONDS = 0.2
 RETRY_SECONDS = (1.0, 2.0, 5.0, 10.0, 30.0)
-MOST_FAILURES = 3
-"""Times in a row that a device may fail, or hold another set-point than the one written."""
-SILENCE_SECONDS = 30.0
-"""For so long a site may give no readings; its set-point is not rewritten meanwhile."""
 _SILENT = frozenset({"offline", "stale", "unknown_site"})
-# A refusal in the device's own words does not change by asking again.
-_REFUSING = frozenset({Outcome.HTTP_STATUS, Outcome.MALFORMED})
 
 
 class _UnfitError(Exception):
@@ -304,53 +300,60 @@ class SiteControl:
             return
         self._silent_since = None
         try:
-            await self._renew(current, inputs)
+            has_answered = await self._renew(current, inputs)
         except ScrapeError as error:
             self.failure = error.detail
-            current.errors += 1
-            # The next try is soon, not a whole lease later.
-            current.written_at = self.around.monotonic() - current.lease_seconds + 1.0
-            if current.errors >= MOST_FAILURES or error.outcome in _REFUSING:
+            if current.erred(self.around.monotonic()) or error.outcome in REFUSING:
                 self._fail(status, error.detail)
             return
         except NotAllowedError as error:
             self._fail(status, str(error))
             return
-        current.errors, self.failure = 0, ""
+        if has_answered:
+            current.answered()
+            self.failure = ""
         self._judge(current, inputs)
 
-    async def _renew(self, current: InForce, inputs: SiteInputs) -> None:
+    async def _renew(self, current: InForce, inputs: SiteInputs) -> bool:
+        """Whether the set-point was due and the device answered; raises ScrapeError."""
         now = self.around.monotonic()
         found = self._envelope(current.order, inputs, current.name, current.capability)
         value = current.aim(found.allowed_w, inputs, now)
         if math.isnan(value):
             raise ScrapeError(Outcome.PARTIAL, "the site's load is not known")
         moved = current.moves(value, now)
-        due = now - current.written_at >= current.lease_seconds
-        if not moved and not due:
-            return
+        if not moved and now - current.written_at < current.lease_seconds:
+            return False
         gate = self.around.gate
         # What holds right after a write says nothing of who else writes there.
         if not math.isnan(current.written):
             held = await gate.read(current.driver, current.name)
-            if matches(current.written, held):
-                current.unlike = 0
-            else:
-                self._count_unlike(current, held)
-            if self.in_force is None:
-                return
+            if why := current.looks(held, self.around.monotonic()):
+                self._end_unlike(current, why)
+                return True
         if moved or current.capability.volatile:
-            await gate.write(self.site, current.driver, current.name, value)
-            current.written = value
+            await self._write(current, value)
         current.written_at = self.around.monotonic()
         self._acknowledge(current, inputs, await gate.read(current.driver, current.name))
+        return True
+
+    async def _write(self, current: InForce, value: float) -> None:
+        """Write a set-point; one without a reply counts where the device holds it."""
+        gate = self.around.gate
+        try:
+            await gate.write(self.site, current.driver, current.name, value)
+        except ScrapeError as error:
+            if error.outcome in REFUSING:
+                raise
+            if not matches(value, await gate.read(current.driver, current.name)):
+                raise
+        current.written = value
 
     def _acknowledge(self, current: InForce, inputs: SiteInputs, read_back: float) -> None:
         status = self._orders[current.order.id]
-        if not matches(current.written, read_back):
-            self._count_unlike(current, read_back)
-            # Written again soon; what does not hold is not worth a whole lease.
-            current.written_at -= max(0.0, current.lease_seconds - 1.0)
+        if why := current.reads_back(read_back):
+            self._end_unlike(current, why)
+        if not current.is_read_back:
             return
         if current.observation is None:
             current.acknowledged = self.around.monotonic()
@@ -359,16 +362,11 @@ class SiteControl:
             evidence = {"written_w": current.written, "read_back_w": read_back}
             self._note(status, OrderState.ACKNOWLEDGED, evidence)
 
-    def _count_unlike(self, current: InForce, read_back: float) -> None:
-        """Note that the device holds another set-point; too often, and the order ends."""
-        current.unlike += 1
-        if current.unlike < MOST_FAILURES:
-            return
+    def _end_unlike(self, current: InForce, reason: str) -> None:
+        """End an order whose device holds another set-point."""
         status = self._orders[current.order.id]
-        held = "none" if math.isnan(read_back) else f"{read_back:.0f} W"
-        what = f"the device holds {held} in place of the {current.written:.0f} W written"
         state = OrderState.FAILED if status.state is OrderState.SENT else OrderState.INEFFECTIVE
-        self._end(status, state, {"reason": what})
+        self._end(status, state, {"reason": reason})
 
     def _judge(self, current: InForce, inputs: SiteInputs) -> None:
         """Take a new Snapshot into the verdict."""
@@ -494,4 +492,4 @@ class SiteControl:
         now = self.around.monotonic()
         if self._silent_since is None:
             self._silent_since = now
-        return now - self._silent_since < SILENCE_SECONDS
+        return now - self._silent_since < in_force.SILENCE_SECONDS

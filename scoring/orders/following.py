@@ -13,6 +13,8 @@ NEEDED_SNAPSHOTS = 2
 """Snapshots in a row within the tolerance that make an order effective."""
 SHORTEST_SETTLING_SECONDS = 60.0
 SETTLING_INTERVALS = 6.0
+PROGRESS_SHARE = 0.25
+"""Of the settling time: a site that comes nearer within it is waited for."""
 # Inverters lose a tenth at most; a larger correction would hide that the order is not followed.
 MOST_TRIM_SHARE = 0.10
 MOST_TRIM_W = 200.0
@@ -94,12 +96,19 @@ class Observation:
     verdict : Verdict
     measured_w : float
         Latest measurement.
+    marked_at, marked_w : float
+        When the distance from the wanted power was marked last, and the distance.
+    nears : bool
+        Whether that was less by a tolerance than the mark before.
     """
 
     due: float
     within: int = 0
     verdict: Verdict = Verdict.PENDING
     measured_w: float = math.nan
+    marked_at: float = -math.inf
+    marked_w: float = -math.inf
+    nears: bool = False
 
     def after(self, now: float, wanted_w: float, measured_w: float, settling: float) -> Observation:
         """The observation with one more Snapshot.
@@ -117,11 +126,17 @@ class Observation:
         if math.isnan(measured_w):
             verdict = Verdict.INEFFECTIVE if now >= self.due else self.verdict
             return replace(self, verdict=verdict)
-        if abs(measured_w - wanted_w) <= tolerance_w(wanted_w):
+        distance_w = abs(measured_w - wanted_w)
+        if distance_w <= tolerance_w(wanted_w):
             within = self.within + 1
             followed = within >= NEEDED_SNAPSHOTS or self.verdict is Verdict.EFFECTIVE
             verdict = Verdict.EFFECTIVE if followed else Verdict.PENDING
             due = now + settling if followed else self.due
             return Observation(due, within, verdict, measured_w)
-        verdict = Verdict.INEFFECTIVE if now >= self.due else self.verdict
-        return Observation(self.due, 0, verdict, measured_w)
+        found = replace(self, within=0, measured_w=measured_w)
+        if now - self.marked_at >= PROGRESS_SHARE * settling:
+            # A battery that ramps comes nearer each time; the distance bounds how often.
+            nears = self.marked_w - distance_w >= tolerance_w(wanted_w)
+            found = replace(found, marked_at=now, marked_w=distance_w, nears=nears)
+        late = now >= self.due and not found.nears
+        return replace(found, verdict=Verdict.INEFFECTIVE if late else self.verdict)

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 import pytest
 
-from exporter.control import dispatcher, site_control
+from exporter.control import dispatcher, in_force, site_control
 from exporter.drivers.modbus_tcp import modbus_tcp_driver
 from exporter.drivers.venus import mqtt_driver, setpoint
 from scoring.orders import following
@@ -32,7 +32,7 @@ def short_times(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(following, "SHORTEST_SETTLING_SECONDS", LONG_SECONDS)
     monkeypatch.setattr(following, "SETTLING_INTERVALS", 0.0)
     monkeypatch.setattr(site_control, "RETRY_SECONDS", (0.1, 0.2))
-    monkeypatch.setattr(site_control, "SILENCE_SECONDS", LONG_SECONDS)
+    monkeypatch.setattr(in_force, "SILENCE_SECONDS", LONG_SECONDS)
     monkeypatch.setattr(dispatcher, "STOP_SECONDS", LONG_SECONDS)
     monkeypatch.setattr(dispatcher, "CHANGE_SECONDS", LONG_SECONDS)
 

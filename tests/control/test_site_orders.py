@@ -8,10 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from exporter.control import site_control
+from exporter.control import in_force
 from exporter.control.journal import JournalReader
+from exporter.drivers.transport.modbus.frames import WRITE_MULTIPLE
+from exporter.drivers.venus import mqtt_setpoint
 from exporter.model.orders import OrderState
-from simulator.controlled import ControlledSite
+from simulator.controlled import ControlledSite, modbus_server
 from tests.control.conftest import REVERSION_SECONDS, SOON_SECONDS
 from tests.control.world import (
     Pace,
@@ -191,6 +193,90 @@ async def test_a_set_point_of_somebody_else_ends_the_order(
         assert not site.forced
 
 
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+async def test_a_set_point_that_somebody_replaces_now_and_then_ends_the_order(
+    protocol: str, broker: Mosquitto, tmp_path: Path
+) -> None:
+    site = ControlledSite(reversion_seconds=None)
+    async with controlled(protocol, broker, site, tmp_path) as world:
+        order = await world.order("charge", 1.0)
+        await world.comes_to(order, S.EFFECTIVE)
+        # Each time the order's set-point is back, and was read back, before the next.
+        for _ in range(3):
+            control = world.dispatcher._controls["alpha"]  # type: ignore[union-attr]
+            await until(lambda: control.in_force and control.in_force.is_read_back)  # noqa: B023
+            site.setpoint_w = -700.0
+            await until(lambda: site.setpoint_w != -700.0)
+        await world.comes_to(order, S.RELEASED)
+        reason = world.evidence(order, S.INEFFECTIVE)["reason"]
+        assert "the device holds -700 W in place of" in reason
+        assert "3 times in" in reason
+        assert not site.forced
+
+
+async def test_a_device_whose_replies_to_writes_are_lost_is_read(
+    broker: Mosquitto, tmp_path: Path
+) -> None:
+    site = ControlledSite()
+    server = modbus_server(site)
+    answer = server._answer
+
+    def lost(unit: int, body: bytes) -> bytes:
+        found = answer(unit, body)
+        if body[0] == WRITE_MULTIPLE:
+            raise ConnectionError
+        return found
+
+    server._answer = lost  # type: ignore[method-assign]
+    port = await server.start()
+    try:
+        async with world_of([modbus_site(port)]) as world:
+            await heard(world)
+            dispatcher = world.begin(tmp_path / "orders.sqlite")
+            await dispatcher.start()
+            order = await world.order("charge", 1.0)
+            await world.comes_to(order, S.EFFECTIVE)
+            answered = await world.release()
+            await world.comes_to(answered["orders"][0]["id"], S.RELEASED)
+            assert not site.forced
+            await dispatcher.stop()
+    finally:
+        await server.stop()
+
+
+@needs_mosquitto
+async def test_a_device_that_shows_no_set_point_fails_the_order_and_is_released_unseen(
+    broker: Mosquitto, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mqtt_setpoint, "READ_SECONDS", SOON_SECONDS)
+    site = ControlledSite(reversion_seconds=None)
+    async with controlled("mqtt", broker, site, tmp_path) as world:
+        order = await world.order("charge", 1.0)
+        await world.comes_to(order, S.EFFECTIVE)
+        monkeypatch.setattr(in_force, "SILENCE_SECONDS", SOON_SECONDS)
+        # Its other readings go on, so that the site is not silent.
+        site.shows_setpoint = False
+        await world.comes_to(order, S.FAILED)
+        assert "does not publish" in world.evidence(order, S.FAILED)["reason"]
+        await until(lambda: not site.forced)
+        assert not world.has(order, S.RELEASED)
+        site.shows_setpoint = True
+        await world.comes_to(order, S.RELEASED)
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+async def test_a_device_that_restarts_once_gets_its_set_point_again(
+    protocol: str, broker: Mosquitto, tmp_path: Path
+) -> None:
+    site = ControlledSite(reversion_seconds=None)
+    async with controlled(protocol, broker, site, tmp_path) as world:
+        order = await world.order("charge", 1.0)
+        await world.comes_to(order, S.EFFECTIVE)
+        site.setpoint_w = None
+        await until(lambda: site.forced)
+        assert world.states(order)[-1] == "effective"
+
+
 async def test_a_device_that_refuses_is_quoted(broker: Mosquitto, tmp_path: Path) -> None:
     site = ControlledSite(refuses=True)
     async with controlled("modbus", broker, site, tmp_path) as world:
@@ -270,7 +356,7 @@ async def test_a_broker_that_dies_leaves_nothing_forced_and_the_end_is_true(
         async with controlled("mqtt", broker, site, tmp_path) as world:
             order = await world.order("charge", 1.0)
             await world.comes_to(order, S.EFFECTIVE)
-            monkeypatch.setattr(site_control, "SILENCE_SECONDS", SOON_SECONDS)
+            monkeypatch.setattr(in_force, "SILENCE_SECONDS", SOON_SECONDS)
             broker.stop()
             pace.go()
             # The device falls back by itself, long before anybody can reach it.

@@ -14,7 +14,8 @@ from exporter.drivers.venus.replica import Replica, decoded
 from exporter.model.snapshot import Outcome, ScrapeError
 
 TOPIC = "hub4/0/Overrides/Setpoint"
-READ_SECONDS = 4.0
+READ_SECONDS = 8.0
+"""Below the time that a look at a device may take in all."""
 
 
 @dataclass(slots=True, eq=False)

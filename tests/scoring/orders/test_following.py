@@ -62,6 +62,15 @@ def test_who_does_not_follow_in_time_is_ineffective() -> None:
     assert verdicts(*[500] * 7)[-2:] == ["pending", "ineffective"]
 
 
+def test_who_ramps_is_waited_for_while_it_comes_nearer() -> None:
+    ramp = [100.0 * step for step in range(11)]
+    assert verdicts(*ramp, 1000, due=30.0)[-3:] == ["pending", *["effective"] * 2]
+    stuck = [*ramp[:7], *[600.0] * 3]
+    assert verdicts(*stuck, due=30.0)[-2:] == ["ineffective", "ineffective"]
+    # Too slow to come nearer by a tolerance in a quarter of the time.
+    assert verdicts(*[20.0 * step for step in range(5)], due=30.0)[-1] == "ineffective"
+
+
 def test_who_followed_may_leave_for_a_while() -> None:
     assert verdicts(1000, 1000, 500, 500, 1000, 1000) == ["pending", *["effective"] * 5]
     assert verdicts(1000, 1000, 500, 500, 500, 500)[-1] == "ineffective"
