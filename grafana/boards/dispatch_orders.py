@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from grafana_foundation_sdk.builders import stat, table, timeseries
 from grafana_foundation_sdk.builders.dashboard import Dashboard
 
@@ -45,42 +47,46 @@ def build() -> Dashboard:
 def _counts() -> stat.Panel:
     ended = 'sum(increase(fleetscope_orders_total{state=~"ineffective|failed"}[$__range]))'
     owed = "count(fleetscope_order_release_owed_timestamp_seconds) or vector(0)"
-    spec = Spec(
-        title="Orders now",
-        description="Sites with an order in force, those that follow it, those that are to be "
+    foreign = "count(fleetscope_site_foreign_setpoint_watts) or vector(0)"
+    return _tiles(
+        "Orders now",
+        "Sites with an order in force, those that follow it, those that are to be "
         "released and are not known to be, set-points that nobody ordered here, and orders of the "
         "time range that failed or had no effect.",
-        size=(15, 4),
-        unit=look.NUMBER,
-        empty=OFF,
-        low=0,
-        decimals=0,
-        colour=look.by_threshold(),
-        thresholds=look.limits(look.FINE),
-        targets=[
-            prom_now("count(fleetscope_order_info) or vector(0)", "In force", "A"),
-            prom_now(
-                'count(fleetscope_order_info{state="effective"}) or vector(0)', "Followed", "B"
-            ),
-            prom_now(owed, "Not released", "C"),
-            prom_now("count(fleetscope_site_foreign_setpoint_watts) or vector(0)", "Foreign", "D"),
-            prom_now(ended, "Without effect", "E"),
+        15,
+        [
+            ("In force", "count(fleetscope_order_info) or vector(0)", None),
+            ("Followed", 'count(fleetscope_order_info{state="effective"}) or vector(0)', None),
+            ("Not released", owed, BAD),
+            ("Foreign", foreign, ODD),
+            ("Without effect", ended, ODD),
         ],
-        overrides={
-            "Not released": {"thresholds": look.limits(look.FINE, (1, BAD)).build()},
-            "Foreign": {"thresholds": look.limits(look.FINE, (1, ODD)).build()},
-            "Without effect": {"thresholds": look.limits(look.FINE, (1, ODD)).build()},
-        },
     )
-    return tiles(spec, background=True, columns=True, value=26, title=13)
 
 
 def _switches() -> stat.Panel:
-    spec = Spec(
-        title="Switches",
-        description="Exporters by FLEETSCOPE_DISPATCH (on, dry or off), those whose journal cannot "
+    unwritable = "count(fleetscope_dispatch_journal_writable == 0) or vector(0)"
+    return _tiles(
+        "Switches",
+        "Exporters by FLEETSCOPE_DISPATCH (on, dry or off), those whose journal cannot "
         "be written, and writes sent to devices in the time range.",
-        size=(9, 4),
+        9,
+        [
+            ("{{mode}}", "sum by (mode) (fleetscope_dispatch_mode)", None),
+            ("No journal", unwritable, BAD),
+            ("Writes", _WRITES, None),
+        ],
+    )
+
+
+def _tiles(
+    title: str, description: str, width: int, counts: Sequence[tuple[str, str, str | None]]
+) -> stat.Panel:
+    """Counts by name and PromQL, each with the colour that it has from 1 on."""
+    spec = Spec(
+        title=title,
+        description=description,
+        size=(width, 4),
         unit=look.NUMBER,
         empty=OFF,
         low=0,
@@ -88,13 +94,14 @@ def _switches() -> stat.Panel:
         colour=look.by_threshold(),
         thresholds=look.limits(look.FINE),
         targets=[
-            prom_now("sum by (mode) (fleetscope_dispatch_mode)", "{{mode}}", "A"),
-            prom_now(
-                "count(fleetscope_dispatch_journal_writable == 0) or vector(0)", "No journal", "B"
-            ),
-            prom_now(_WRITES, "Writes", "C"),
+            prom_now(expr, name, chr(ord("A") + place))
+            for place, (name, expr, _) in enumerate(counts)
         ],
-        overrides={"No journal": {"thresholds": look.limits(look.FINE, (1, BAD)).build()}},
+        overrides={
+            name: {"thresholds": look.limits(look.FINE, (1, shade)).build()}
+            for name, _, shade in counts
+            if shade is not None
+        },
     )
     return tiles(spec, background=True, columns=True, value=26, title=13)
 

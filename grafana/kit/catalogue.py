@@ -64,6 +64,7 @@ class Entry(BaseModel):
     decision: str = Field(pattern=r"\?$")
     sources: tuple[Literal["Prometheus", "InfluxDB"], ...] = Field(min_length=1)
     fresh_s: int = Field(gt=0)
+    least_width: int = Field(default=0, ge=0)
     headline: Headline
     kpis: dict[str, str] = Field(min_length=1)
     up: tuple[str, ...]

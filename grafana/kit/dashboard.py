@@ -29,6 +29,9 @@ from grafana.kit.panels import AnyPanel
 from grafana.kit.queries import INFLUXDB, ON_SITE, PROMETHEUS
 
 INFO = "fleetscope_site_info"
+IDS_ONLY = r"/^(?!-?[\d.]+(e[+-]?\d+)?$).+/"
+"""Grafana offers the values of every column of an answer; ids are those that are no numbers."""
+BATTERY = "Battery of the site, by service and instance"
 ALL = VariableOption(selected=True, text="All", value="$__all")
 
 
@@ -160,58 +163,74 @@ def _sites(name: str, label: str, query: str) -> QueryVariable:
     )
 
 
-def metered_site_variables() -> list[QueryVariable]:
-    """A site of which meters are stored, by its name, worst first; and, hidden, their ids."""
-    metered = (
-        QueryVariable("metered")
-        .description("Ids of the sites whose meters are read, or were imported")
+def stored_variable(
+    name: str, label: str, description: str, query: str, *, several: bool = True
+) -> QueryVariable:
+    """Values that InfluxQL finds, in natural order; ``several`` may be chosen, all at first."""
+    made = (
+        QueryVariable(name)
+        .label(label)
+        .description(description)
         .datasource(INFLUXDB)
-        .query('SHOW TAG VALUES FROM "meter" WITH KEY = "site"')
+        .query(query)
         .refresh(VariableRefresh.ON_TIME_RANGE_CHANGED)
         .sort(VariableSort.NATURAL_ASC)
-        .multi(True)
-        .include_all(True)
-        .current(ALL)
+    )
+    return made.multi(True).include_all(True).current(ALL) if several else made
+
+
+def metered_site_variables() -> list[QueryVariable]:
+    """A site of which meters are stored, by its name, worst first after the one whose meters move
+    most; and, hidden, their ids."""
+    metered = stored_variable(
+        "metered",
+        "Sites with meters",
+        "Ids of the sites whose meters are read, or were imported",
+        'SHOW TAG VALUES FROM "meter" WITH KEY = "site"',
+    ).hide(VariableHide.HIDE_VARIABLE)
+    of_them = f'{INFO}{{site=~"$metered"}}'
+    # A meter that stands still, as that of a site without grid, shows nothing.
+    spread = (
+        'SELECT spread("active_power_w") AS "spread" FROM "raw"."meter" '
+        'WHERE time > ${__to}ms - 30m AND time <= ${__to}ms GROUP BY "site"'
+    )
+    telling = (
+        stored_variable(
+            "telling",
+            "Most telling",
+            "Id of the site whose meters moved most in the last half hour of the time range",
+            f'SELECT top("spread", 1), "site" FROM ({spread})',  # noqa: S608 (no SQL)
+            several=False,
+        )
+        .regex(IDS_ONLY)
         .hide(VariableHide.HIDE_VARIABLE)
     )
-    of_them = f'{INFO}{{site=~"$metered"}}'
-    order = f"(fleet:attention_order:by_site or {ON_SITE} 1000 * {INFO})"
+    first = f'max by (job, instance, site) (-1 * {INFO}{{site="$telling"}})'
+    order = f"({first} or {ON_SITE} fleet:attention_order:by_site or {ON_SITE} 1000 * {INFO})"
     return [
         metered,
+        telling,
         _sites("site", "Site", f"sort({order} * {ON_SITE} group_left (name) {of_them})"),
     ]
 
 
 def pack_variable() -> QueryVariable:
     """The batteries of the chosen site that give single cells; all at first."""
-    return (
-        QueryVariable("pack")
-        .label("Pack")
-        .description("Battery of the site, by service and instance")
-        .datasource(INFLUXDB)
-        .query('SHOW TAG VALUES FROM "cell" WITH KEY = "pack" WHERE "site" = \'$site\'')
-        .refresh(VariableRefresh.ON_TIME_RANGE_CHANGED)
-        .sort(VariableSort.NATURAL_ASC)
-        .multi(True)
-        .include_all(True)
-        .all_value(".*")
-        .current(ALL)
-    )
+    return stored_variable(
+        "pack",
+        "Pack",
+        BATTERY,
+        'SHOW TAG VALUES FROM "cell" WITH KEY = "pack" WHERE "site" = \'$site\'',
+    ).all_value(".*")
 
 
 def meter_variable() -> QueryVariable:
     """The meters of the chosen site; all at first."""
-    return (
-        QueryVariable("meter")
-        .label("Meter")
-        .description("Meters of the site")
-        .datasource(INFLUXDB)
-        .query('SHOW TAG VALUES FROM "meter" WITH KEY = "meter" WHERE "site" = \'$site\'')
-        .refresh(VariableRefresh.ON_TIME_RANGE_CHANGED)
-        .sort(VariableSort.NATURAL_ASC)
-        .multi(True)
-        .include_all(True)
-        .current(ALL)
+    return stored_variable(
+        "meter",
+        "Meter",
+        "Meters of the site",
+        'SHOW TAG VALUES FROM "meter" WITH KEY = "meter" WHERE "site" = \'$site\'',
     )
 
 
@@ -229,17 +248,13 @@ def zone_variable() -> QueryVariable:
 
 def batteries_variable() -> QueryVariable:
     """One battery of the chosen site, whether or not it gives single cells."""
-    return (
-        QueryVariable("pack")
-        .label("Pack")
-        .description("Battery of the site, by service and instance")
-        .datasource(INFLUXDB)
-        .query(
-            "SHOW TAG VALUES FROM /^(battery|cell)$/ WITH KEY =~ /^(device|pack)$/ "
-            "WHERE \"site\" = '$site'"
-        )
-        .refresh(VariableRefresh.ON_TIME_RANGE_CHANGED)
-        .sort(VariableSort.NATURAL_ASC)
+    return stored_variable(
+        "pack",
+        "Pack",
+        BATTERY,
+        "SHOW TAG VALUES FROM /^(battery|cell)$/ WITH KEY =~ /^(device|pack)$/ "
+        "WHERE \"site\" = '$site'",
+        several=False,
     )
 
 

@@ -133,6 +133,8 @@ UNITS = {
 }
 NUMBER = "none"
 SCORE = "none"
+MONEY = "locale"
+"""An amount in the currency of the contracts, which is named beside it."""
 RATIO = "percentunit"
 SECONDS = "s"
 DAYS = "suffix: d"
@@ -170,6 +172,11 @@ def by_pack() -> FieldColor:
 def by_series() -> FieldColor:
     """A colour for each series, where colours only distinguish series."""
     return FieldColor().mode(FieldColorModeId.PALETTE_CLASSIC)
+
+
+def by_name() -> FieldColor:
+    """A colour for each name, so that series that are called alike have the same."""
+    return FieldColor().mode(FieldColorModeId.PALETTE_CLASSIC_BY_NAME)
 
 
 def limits(base: str, *steps: tuple[float, str]) -> ThresholdsConfig:
@@ -298,6 +305,13 @@ def below(value: float, text: str, colour: str = "transparent") -> ValueMapping:
     """What is shown for values up to one."""
     result = ValueMappingResult(text=text, color=colour)
     return RangeMap(DashboardRangeMapOptions(from_val=None, to=value, result=result))
+
+
+def plain_zero(decimals: int) -> ValueMapping:
+    """Zero for what is below it and rounds to it, which Grafana writes as -0."""
+    result = ValueMappingResult(text=f"{0:.{decimals}f}")
+    least = -0.499 * 10.0**-decimals
+    return RangeMap(DashboardRangeMapOptions(from_val=least, to=0.0, result=result))
 
 
 def severity_mappings() -> list[ValueMapping]:

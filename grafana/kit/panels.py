@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol, Self, TypeVar
+from typing import Any, Literal, Protocol, Self, TypeVar
 
 from grafana_foundation_sdk.builders import (
     barchart,
@@ -261,18 +261,20 @@ def bars_in_order(
 
 
 def stacked_bars(
-    spec: Spec, targets: Sequence[Target], *, over: str, hidden: str, names: Mapping[str, Any]
+    spec: Spec, targets: Sequence[Target], *, over: str, names: Mapping[str, Any], hidden: str = ""
 ) -> barchart.Panel:
-    """Upright bars of a table's rows, whose columns stand on each other; ``hidden`` is one that
-    lifts the others and is not drawn, ``names`` are properties of the column ``over``.
+    """Upright bars of a table's rows, whose columns stand on each other; ``names`` are properties
+    of the column ``over``, ``hidden`` is a column that lifts the others and is not drawn. Without
+    one the legend names the columns.
     """
-    nothing = colour("transparent") | {"custom.fillOpacity": 0, "custom.hideFrom.tooltip": True}
-    overrides = {**spec.overrides, hidden: nothing, over: names}
+    overrides = {**spec.overrides, over: names}
+    if hidden:
+        overrides[hidden] = colour("transparent") | {"custom.fillOpacity": 0} | without("tooltip")
     panel = dress(barchart.Panel(), replace(spec, targets=targets, overrides=overrides))
     panel.x_field(over).x_tick_label_max_length(LONGEST_TICK).color_by_field("")
     panel.orientation(kinds.VizOrientation.VERTICAL)
     panel.show_value(kinds.VisibilityMode.NEVER).bar_width(0.9).group_width(0.9)
-    panel.stacking(kinds.StackingMode.NORMAL).legend(legend(shown=False))
+    panel.stacking(kinds.StackingMode.NORMAL).legend(legend(shown=not hidden))
     return panel.tooltip(_tooltip(every=False)).line_width(0).fill_opacity(85)
 
 
@@ -372,6 +374,11 @@ def world_map(spec: Spec, *, latitude: str, longitude: str, colour: str) -> geom
 def colour(value: str) -> dict[str, Any]:
     """A series in one colour."""
     return {"color": fixed(value).build()}
+
+
+def without(*parts: Literal["legend", "tooltip", "viz"]) -> dict[str, Any]:
+    """A series that is left out of parts of a plot."""
+    return {"custom.hideFrom": {part: part in parts for part in ("legend", "tooltip", "viz")}}
 
 
 def shades(value: str) -> dict[str, Any]:

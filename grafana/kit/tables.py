@@ -17,8 +17,10 @@ from grafana_foundation_sdk.models.dashboard import (
 
 from grafana.kit.look import (
     AGO,
+    MONEY,
     RATIO,
     missing_as,
+    plain_zero,
     score_limits,
     severity_mappings,
     spread_limits,
@@ -71,7 +73,10 @@ class Column:
     @property
     def properties(self) -> dict[str, Any]:
         """Grafana's field properties. A missing value is a dash in every column."""
-        made: dict[str, Any] = {"noValue": DASH, "mappings": [missing_as(DASH), *self.mappings]}
+        texts = [missing_as(DASH), *self.mappings]
+        if self.unit == MONEY and self.decimals is not None:
+            texts.append(plain_zero(self.decimals))
+        made: dict[str, Any] = {"noValue": DASH, "mappings": texts}
         if self.width is not None:
             made["custom.width"] = self.width
         if self.unit is not None:

@@ -12,10 +12,12 @@ from __future__ import annotations
 import argparse
 import copy
 import io
+import json
 import shutil
 import statistics
 import tempfile
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -25,6 +27,7 @@ from rich.console import Console
 
 from provisioning.local import servers
 from provisioning.local.run import Run
+from provisioning.local.stack import ROOT
 from provisioning.local.web import get_json
 from simulator.scenario import SCENARIOS
 from tests.browser.look import OURS, browser, settle
@@ -33,10 +36,23 @@ if TYPE_CHECKING:
     from playwright.sync_api import Page
 
 INTERVAL_SECONDS = 60
+DASHBOARD = ROOT / "grafana" / "dashboards" / "Fleet" / "fleetscope-overview.json"
 READY_SECONDS = 150.0
-TIMINGS = """() => performance.getEntriesByType('resource')
-  .filter((e) => e.name.includes('/api/ds/query'))
-  .map((e) => [e.startTime, e.responseEnd, e.name.replace(/.*ds_type=/, '')])"""
+TITLES = {
+    str(panel["id"]): panel["title"] for panel in json.loads(DASHBOARD.read_text("utf-8"))["panels"]
+}
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A query of the dashboard: of which panel, and when it was asked and answered.
+
+    Times are seconds since the page was opened.
+    """
+
+    panel: str
+    asked_s: float
+    answered_s: float
 
 
 def scenario(sites: int) -> str:
@@ -72,10 +88,11 @@ def wait_for(prometheus: str, sites: int) -> None:
         time.sleep(1.0)
 
 
-def opened(page: Page, url: str) -> tuple[list[list[Any]], dict[str, int], int]:
-    """Times of the queries, bytes of ours by address, and of all others."""
+def opened(page: Page, url: str) -> tuple[list[Answer], dict[str, int], int]:
+    """Answers to the queries, bytes of ours by address, and of all others."""
     ours: dict[str, int] = {}
     others = 0
+    answers: list[tuple[str, float, float]] = []
 
     def finished(request: Any) -> None:
         nonlocal others
@@ -85,12 +102,21 @@ def opened(page: Page, url: str) -> tuple[list[list[Any]], dict[str, int], int]:
             ours[address] = ours.get(address, 0) + size
         else:
             others += size
+        if "/api/ds/query" in request.url:
+            number = request.headers.get("x-panel-id", "")
+            begun = request.timing["startTime"]
+            answers.append((number, begun, begun + max(0, request.timing["responseEnd"])))
 
     page.on("requestfinished", finished)
     page.goto(f"{url}/d/fleetscope-overview/?orgId=1&refresh=")
     settle(page)
     page.remove_listener("requestfinished", finished)
-    return page.evaluate(TIMINGS), ours, others
+    origin = page.evaluate("() => performance.timeOrigin")
+    found = [
+        Answer(TITLES.get(number, "variable"), (begun - origin) / 1000, (end - origin) / 1000)
+        for number, begun, end in answers
+    ]
+    return found, ours, others
 
 
 def main() -> None:
@@ -128,21 +154,24 @@ def measure(url: str, rounds: int, chromium: str) -> None:
         page = opened_browser.new_page(viewport={"width": 1920, "height": 1080})
         for number in range(rounds + 1):
             queries, ours, others = opened(page, url)
-            first, last = min(q[0] for q in queries), max(q[1] for q in queries)
-            slowest = max(queries, key=lambda q: q[1] - q[0])
+            first = min(q.asked_s for q in queries)
+            last = max(queries, key=lambda q: q.answered_s)
+            slowest = max(queries, key=lambda q: q.answered_s - q.asked_s)
             print(
                 f"{'first opening' if not number else f'opening {number + 1}'}: "
-                f"{len(queries)} queries, asked from {first / 1000:.2f} s on, last answer "
-                f"{last / 1000:.2f} s; slowest {(slowest[1] - slowest[0]) / 1000:.2f} s "
-                f"({slowest[2][:20]}); ours {sum(ours.values()) / 1000:.0f} kB, Grafana's "
-                f"{others / 1000:.0f} kB",
+                f"{len(queries)} queries, asked from {first:.2f} s on, last answer "
+                f"{last.answered_s:.2f} s ({last.panel}); slowest "
+                f"{slowest.answered_s - slowest.asked_s:.2f} s ({slowest.panel}); ours "
+                f"{sum(ours.values()) / 1000:.0f} kB, Grafana's {others / 1000:.0f} kB",
                 flush=True,
             )
             if number == rounds:
+                for answer in sorted(queries, key=lambda query: query.asked_s):
+                    print(f"  {answer.asked_s:.2f} to {answer.answered_s:.2f} s {answer.panel}")
                 for address, size in sorted(ours.items(), key=lambda item: -item[1]):
                     print(f"  {size / 1000:6.1f} kB {address}")
             if number:
-                ends.append(last / 1000)
+                ends.append(last.answered_s)
     print(f"last answer with Grafana's files in the cache: median {statistics.median(ends):.2f} s")
 
 

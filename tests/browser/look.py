@@ -35,8 +35,6 @@ DASHBOARDS = sorted((ROOT / "grafana" / "dashboards").rglob("*.json"))
 WIDTHS = {390: 844, 1280: 800, 1920: 1080, 3840: 2160}
 """Width of the screen to its height, pixels."""
 WALL = "fleetscope-fleet-wall"
-LEAST_WIDTH = {WALL: 1920}
-"""Pixels below which a dashboard is not meant to be read."""
 WALL_SHARE = 1 / 40
 """Of the screen's height that type on the wall takes at least."""
 THEMES = ("dark", "light")
@@ -107,7 +105,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for path in DASHBOARDS:
             if chosen.only and path.stem not in chosen.only:
                 continue
-            widths = [width for width in chosen.widths if width >= LEAST_WIDTH.get(path.stem, 0)]
+            widths = [
+                width for width in chosen.widths if width >= catalogue()[path.stem].least_width
+            ]
             for theme in chosen.themes:
                 for seen in looks(context, url, path, widths, theme, chosen.folder, chosen.query):
                     good = _report(seen) and good

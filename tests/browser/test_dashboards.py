@@ -23,7 +23,7 @@ from provisioning.local.run import Run
 from provisioning.local.stack import Stack
 from provisioning.local.web import get_json
 from simulator.scenario import SCENARIOS
-from tests.browser.look import DASHBOARDS, JUDGE, LEAST_WIDTH, follow_red, look, settle
+from tests.browser.look import DASHBOARDS, JUDGE, follow_red, look, settle
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -47,7 +47,7 @@ VIEWS = [
     (path, width, theme)
     for path in DASHBOARDS
     for width, theme in ((1920, "dark"), (1280, "light"))
-    if width >= LEAST_WIDTH.get(path.stem, 0)
+    if width >= catalogue()[path.stem].least_width
 ]
 VIEWS += [(path, 390, "dark") for path in DASHBOARDS if path.stem == "fleetscope-overview"]
 

@@ -20,7 +20,7 @@ from grafana.boards.portfolio.figures import (
     to,
 )
 from grafana.kit import look
-from grafana.kit.panels import Spec, bars, colour, curve
+from grafana.kit.panels import Spec, bars, colour, curve, without
 from grafana.kit.portfolio import (
     EVERYTHING,
     IN_RANGE,
@@ -117,16 +117,17 @@ def _health() -> trend.Panel:
     """State of health as it was and as it is expected: the time range ends before the forecast, so
     time is the number that the lines are drawn over."""
     measured = rows('last("soh_percent")', "plant_day", when=AHEAD, by=("site",), every="1d")
+    of_plant = {"displayName": "${__field.labels.site}"} | without("legend")
     spec = Spec(
         title="State of health, and what is expected",
         description="Measured over up to two years before the end of the time range (medians of "
         "days), and expected by the trend until augmentation, dashed; nineteen of twenty should "
-        "keep to the band that the thin lines bound.",
+        "keep to the band that the thin lines bound. Each plant has one colour.",
         size=(24, 10),
         unit="suffix: %",
         empty=empty("state of health"),
         decimals=1,
-        colour=look.by_series(),
+        colour=look.by_name(),
         targets=[
             influx(measured, "$tag_site", "A"),
             *(
@@ -153,8 +154,8 @@ def _health() -> trend.Panel:
         ],
         overrides={
             "Time": {"unit": "time:YYYY-MM"},
-            "/ expected$/": look.DASHED,
-            "/ (low|high)$/": {"custom.lineWidth": 1, "custom.hideFrom.legend": True},
+            "/ expected$/": look.DASHED | {"custom.lineWidth": 2} | of_plant,
+            "/ (low|high)$/": {"custom.lineWidth": 1} | of_plant,
         },
     )
     return curve(spec, over="Time", joined_up=True)

@@ -18,6 +18,7 @@ from grafana.boards.portfolio.figures import (
     figures,
     marked,
     money,
+    month,
     of_rows,
     site,
     to,
@@ -105,7 +106,6 @@ def losses() -> Dashboard:
             ],
             size=(24, 9),
             order="lost",
-            drop=(),
         )
     )
 
@@ -212,7 +212,7 @@ def stress() -> Dashboard:
                 )
             ],
             [
-                when("Month", 110),
+                month(),
                 site("lifecycle"),
                 money("energy_margin_per_cycle", "A cycle earns", 110),
                 Column("cycles", "Cycles", 80, decimals=1),
@@ -221,7 +221,6 @@ def stress() -> Dashboard:
                 money("revenue_per_mw", "Revenue a MW"),
             ],
             size=(12, 8),
-            drop=(),
         )
     )
     made.with_panel(
@@ -300,7 +299,7 @@ def evidence() -> Dashboard:
                 )
             ],
             [
-                when("Month", 110),
+                month(),
                 site("faults"),
                 Column("term", "Term", 110),
                 Column("target_percent", "Target", 80, PERCENT, 2),
@@ -323,7 +322,6 @@ def evidence() -> Dashboard:
                 marked("owed", "Owed", ABOVE_ZERO, to("partners", "Site"), unit=MONEY, decimals=0),
             ],
             size=(24, 8),
-            drop=(),
         )
     )
     made.with_panel(
@@ -391,12 +389,12 @@ def _document() -> text.Panel:
     api = "${page}/api/v1/portfolio/sla?since=${__from:date:iso}&until=${__to:date:iso}"
     return note(
         "",
-        "The signed document holds terms, exclusions, counts, figures and hashes of the rows.",
+        "The signed document holds terms, exclusions, counts, figures and hashes of the rows; "
+        "fleetscope evidence verify FILE checks it.",
         (24, 2),
         dense(
-            "The signed document: <code>fleetscope evidence --period "
-            "${__from:date:YYYY-MM} --site ID</code>, and <code>fleetscope evidence verify FILE"
-            f'</code>. The same figures with formula and source: <a href="{api}">API</a>',
+            "The signed document: <b>fleetscope evidence --period ${__from:date:YYYY-MM} "
+            f'--site ID</b>. Formulas and sources: <a href="{api}">API</a>',
             "13px",
         ),
     )
@@ -420,7 +418,7 @@ def vendors() -> Dashboard:
                 )
             ],
             [
-                when("Month", 110),
+                month(),
                 Column("vendor", "Vendor", 150),
                 Column("label", "Figure"),
                 Column("value", "Vendor's median", 120, decimals=2),
@@ -433,7 +431,6 @@ def vendors() -> Dashboard:
             size=(24, 12),
             order="score",
             descending=False,
-            drop=(),
         )
     )
     return made.with_panel(
@@ -449,7 +446,7 @@ def vendors() -> Dashboard:
                 )
             ],
             [
-                when("Month", 110),
+                month(),
                 site("faults"),
                 Column("availability_percent", "Available", 96, PERCENT, 2),
                 Column("coverage_percent", "Observed", 90, PERCENT, 1),
@@ -460,6 +457,5 @@ def vendors() -> Dashboard:
                 money("revenue_per_mw", "Revenue a MW", 118),
             ],
             size=(24, 8),
-            drop=(),
         )
     )

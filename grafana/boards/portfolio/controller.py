@@ -17,6 +17,7 @@ from grafana.boards.portfolio.figures import (
     figures,
     marked,
     money,
+    month,
     of_rows,
     site,
     to,
@@ -219,7 +220,6 @@ def _events(title: str, where: str, what: str, size: tuple[int, int]) -> table.P
             Column("ticket", "Ticket", 80),
         ],
         size=size,
-        drop=(),
     )
 
 
@@ -414,7 +414,7 @@ def faults() -> Dashboard:
                 )
             ],
             [
-                when("Month", 110),
+                month(),
                 site("faults"),
                 Column("failures", "Failures", 76, decimals=0),
                 Column("mtbf_hours", "Between", 82, HOURS, 0),
@@ -422,7 +422,6 @@ def faults() -> Dashboard:
                 Column("repair_hours", "Repair", 74, HOURS, 1),
             ],
             size=(10, 9),
-            drop=(),
         )
     )
     made.with_panel(

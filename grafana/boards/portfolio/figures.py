@@ -11,20 +11,22 @@ from grafana_foundation_sdk.models.dashboard import (
     DataTransformerConfig,
     VariableHide,
     VariableRefresh,
-    VariableSort,
 )
 
 from grafana.kit import look
-from grafana.kit.dashboard import ALL, dashboard
+from grafana.kit.dashboard import IDS_ONLY, dashboard, stored_variable
 from grafana.kit.panels import Spec, bars_in_order, lines, tiles
 from grafana.kit.portfolio import EVERYTHING, PLANTS, daily, empty, rows
 from grafana.kit.queries import INFLUXDB, influx, influx_table
-from grafana.kit.tables import Column, joined, link, listing, ordered, organized
+from grafana.kit.tables import Column, computed, joined, link, listing, ordered, organized
 from scoring.money.losses import LossCause
 from scoring.status import Status
 
-MONEY, PERCENT, HOURS = "locale", "percent", "suffix: h"
+MONEY, PERCENT, HOURS = look.MONEY, "percent", "suffix: h"
 DATE, MONTH = "time:YYYY-MM-DD", "time:MMM YYYY"
+IN_MONTH = computed("month", "Time", "+", str(10 * 86_400_000))
+"""A moment that is of the same month in every zone, ms: rows of months are stamped with their
+beginning in the market's zone, which in another is of the month before."""
 ODD = look.STATUS_COLOURS[Status.WARNING]
 PREFIX = "fleetscope-portfolio-"
 SINCE = "now-1M/M"
@@ -55,27 +57,9 @@ def board(view: str, *, since: str = SINCE, currency: bool = True) -> Dashboard:
 
 def plant_variable() -> QueryVariable:
     """The plants of the contracts; all at first."""
-    return (
-        QueryVariable("site")
-        .label("Plant")
-        .description("Plants of the contracts, by id")
-        .datasource(INFLUXDB)
-        .query(
-            rows(
-                '"site", last("power_kw")',
-                "plant",
-                where="",
-                when=EVERYTHING,
-                by=("site",),
-            )
-        )
-        .refresh(VariableRefresh.ON_TIME_RANGE_CHANGED)
-        .sort(VariableSort.NATURAL_ASC)
-        .multi(True)
-        .include_all(True)
-        .all_value(".*")
-        .current(ALL)
-    )
+    query = rows('"site", last("power_kw")', "plant", where="", when=EVERYTHING, by=("site",))
+    described = "Plants of the contracts, by id"
+    return stored_variable("site", "Plant", described, query).regex(IDS_ONLY).all_value(".*")
 
 
 def currency_variable() -> QueryVariable:
@@ -133,6 +117,7 @@ def figures(
     """Figures side by side, each of which leads to where it comes from."""
     overrides = {
         name: {"unit": unit, "decimals": decimals}
+        | ({"mappings": [look.plain_zero(decimals)]} if unit == MONEY else {})
         | ({} if limits is None else {"thresholds": limits})
         | link(f"Open {view}", to(view))
         for name, _, unit, decimals, view, limits in shown
@@ -199,7 +184,6 @@ def by_band(
         size=size,
         unit=unit,
         empty=empty("telemetry"),
-        decimals=1,
         low=0,
         colour=look.fixed(look.ACCENT),
         targets=[],
@@ -231,9 +215,9 @@ def of_rows(
     order: str = "",
     descending: bool = True,
     also: Sequence[DataTransformerConfig] = (),
-    drop: Sequence[str] = ("Time",),
 ) -> table.Panel:
     """A table of InfluxQL answers, joined on a tag."""
+    shown = {column.source for column in columns}
     spec = Spec(
         title=title,
         description=description,
@@ -244,16 +228,22 @@ def of_rows(
         transformations=[
             *([joined(join)] if join else []),
             *also,
+            *([IN_MONTH] if "month" in shown else []),
             *([ordered(order, descending=descending)] if order else []),
         ],
     )
     times = [f"Time {n}" for n in range(1, len(queries) + 1)] if join else []
-    return listing(spec, columns, drop=[*drop, *times])
+    return listing(spec, columns, drop=sorted({"Time", *times} - shown))
 
 
-def when(title: str = "When", width: int = 160) -> Column:
+def when(title: str = "When") -> Column:
     """The time of a row."""
-    return Column("Time", title, width, MONTH if title == "Month" else None)
+    return Column("Time", title, 160)
+
+
+def month() -> Column:
+    """The month of a row, the same in every browser."""
+    return Column("month", "Month", 96, MONTH)
 
 
 def cumulative(field: str, measurement: str) -> str:

@@ -14,10 +14,10 @@ from grafana.boards.portfolio.figures import (
     by_band,
     by_day,
     marked,
+    month,
     of_rows,
     site,
     to,
-    when,
 )
 from grafana.kit import look
 from grafana.kit.dashboard import choice_variable, page_variable
@@ -83,18 +83,17 @@ def grid_code() -> Dashboard:
                 )
             ],
             [
-                when("Month", 110),
+                month(),
                 site("operations"),
                 Column("service", "Service", 96),
                 Column("frequency_hz", "Frequency", 92, "suffix: Hz", 2),
                 Column("power_kw", "Given", 96, "kwatt", 2),
                 Column("required_kw", "Asked for", 96, "kwatt", 2),
-                Column("minutes", "Readings", 84, decimals=0),
+                Column("minutes", "Observed", 88, "suffix: min", 0),
             ],
             size=(24, 9),
             order="frequency_hz",
             descending=False,
-            drop=(),
         )
     )
     return made.with_panel(

@@ -4,14 +4,16 @@
 
 from __future__ import annotations
 
-from grafana_foundation_sdk.builders import geomap, stat, table
+from grafana_foundation_sdk.builders import barchart, geomap, stat, table
 from grafana_foundation_sdk.builders.dashboard import Dashboard
 from grafana_foundation_sdk.models.dashboard import GridPos
 
 from grafana.boards.portfolio.figures import (
     ABOVE_ZERO,
     BELOW_ZERO,
+    IN_MONTH,
     MONEY,
+    MONTH,
     ODD,
     PERCENT,
     board,
@@ -20,6 +22,7 @@ from grafana.boards.portfolio.figures import (
     figures,
     marked,
     money,
+    month,
     of_rows,
     site,
     to,
@@ -27,7 +30,7 @@ from grafana.boards.portfolio.figures import (
 )
 from grafana.kit import look
 from grafana.kit.header import HEIGHT
-from grafana.kit.panels import Spec, colour, tiles, world_map
+from grafana.kit.panels import Spec, colour, stacked_bars, tiles, world_map
 from grafana.kit.portfolio import (
     IN_RANGE,
     PLANTS,
@@ -39,7 +42,7 @@ from grafana.kit.portfolio import (
     summed,
 )
 from grafana.kit.queries import influx, influx_table
-from grafana.kit.tables import Column, joined
+from grafana.kit.tables import Column, joined, organized
 from scoring.status import Status
 
 UP = '100 * sum("up_hours") / (sum("up_hours") + sum("down_hours"))'
@@ -244,15 +247,7 @@ def partners() -> Dashboard:
             order="total",
         )
     )
-    made.with_panel(
-        by_day(
-            "Payouts by month",
-            "What each partner gets of each month.",
-            "contracts with partners",
-            [(daily('sum("total")', "payout", where="", by=("partner",)), "$tag_partner")],
-            stacked=True,
-        )
-    )
+    made.with_panel(_payouts())
     made.with_panel(
         of_rows(
             "Payouts, month by month",
@@ -266,7 +261,7 @@ def partners() -> Dashboard:
                 )
             ],
             [
-                when("Month", 150),
+                month(),
                 Column("partner", "Partner"),
                 money("by_steps", "By steps"),
                 money("by_minima", "By minima"),
@@ -274,10 +269,25 @@ def partners() -> Dashboard:
                 Column("share_percent", "Share", 80, PERCENT, 1),
             ],
             size=(12, 8),
-            drop=(),
         )
     )
     return made.with_panel(_credits((12, 8)))
+
+
+def _payouts() -> barchart.Panel:
+    spec = Spec(
+        title="Payouts by month",
+        description="What each partner gets of each month.",
+        size=(12, 8),
+        unit=MONEY,
+        empty=empty("contracts with partners"),
+        decimals=0,
+        colour=look.by_series(),
+        targets=[],
+        transformations=[joined("Time"), IN_MONTH, organized({"month": "Month"}, ["Time"])],
+    )
+    query = daily('sum("total")', "payout", where="", by=("partner",))
+    return stacked_bars(spec, [influx(query, "$tag_partner")], over="Month", names={"unit": MONTH})
 
 
 def _credits(size: tuple[int, int]) -> table.Panel:
@@ -287,7 +297,7 @@ def _credits(size: tuple[int, int]) -> table.Panel:
         "guarantees",
         [rows('"site", "term", "owed_before_cap", "cap", "owed"', "sla")],
         [
-            when("Month", 150),
+            month(),
             site("evidence"),
             Column("term", "Term", 110),
             money("owed_before_cap", "By tiers", 90),
@@ -295,7 +305,6 @@ def _credits(size: tuple[int, int]) -> table.Panel:
             marked("owed", "Owed", ABOVE_ZERO, to("evidence", "Site"), unit=MONEY, decimals=0),
         ],
         size=size,
-        drop=(),
     )
 
 
@@ -403,7 +412,6 @@ def settlement() -> Dashboard:
             size=(24, 9),
             order="amount",
             descending=False,
-            drop=(),
         )
     )
     return made.with_panel(
