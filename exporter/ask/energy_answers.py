@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
-from datetime import datetime, time, timedelta, tzinfo
+from datetime import datetime, timedelta, tzinfo
 from typing import Any
 
 from exporter.ask.answer import Answer, CannotAnswerError, Column, Table
@@ -17,7 +16,7 @@ from exporter.energy.accounts import MOST_PV_DAYS, Account, account
 from exporter.energy.buckets import usual_step
 from exporter.energy.savings import measured_saving
 from exporter.energy.stored_outlook import read_plan, read_standing, read_summary
-from exporter.energy.stored_pv import PvAccount, read_pv_days
+from exporter.energy.stored_pv import PvAccount, days_in, read_pv_of_sites
 from exporter.energy.tariff_file import TariffFile, zone_of_site
 from exporter.history.influxql import InfluxQL, NoAnswerError
 from exporter.model.figures import figure as written
@@ -56,21 +55,11 @@ _PLAN_COLUMNS = (
 )
 
 
-def days_in(period: Period, zone: tzinfo) -> tuple[float, float]:
-    """Unix seconds of the bounds of a period of whole days, where days begin in another zone.
-
-    A bound at midnight of the asker is midnight there; another one stays the moment that it is.
-    """
-
-    def bound(moment: datetime) -> float:
-        if moment.timetz().replace(tzinfo=None) == time(0):
-            return datetime.combine(moment.date(), time(0), zone).timestamp()
-        return moment.timestamp()
-
-    start, end = bound(period.start), bound(period.end)
-    if end <= start:
-        end = start + period.seconds
-    return start, end
+def bounds_in(period: Period, zone: tzinfo) -> tuple[float, float]:
+    """Unix seconds of the bounds of a period, of which whole days are those of another zone."""
+    start, end = period.start, period.end
+    assert start.tzinfo is not None
+    return days_in(start.timestamp(), end.timestamp(), start.tzinfo, zone)
 
 
 def _kwh(value: float) -> str:
@@ -79,6 +68,13 @@ def _kwh(value: float) -> str:
 
 def _when(b: Builder) -> str:
     return b.period.words or "in the period"
+
+
+def _when_in(b: Builder, zone: tzinfo) -> str:
+    """The period in words, with the zone of its days where that is not the asker's."""
+    start, end = b.period.start, b.period.end
+    asked = (start.timestamp(), end.timestamp())
+    return _when(b) if bounds_in(b.period, zone) == asked else f"{_when(b)} (days of {zone})"
 
 
 async def energy_answer(b: Builder, stored: InfluxQL, tariffs: TariffFile | None) -> Answer:
@@ -117,16 +113,9 @@ async def _pv(b: Builder, stored: InfluxQL) -> Answer:
     if len(sites) * b.period.seconds / DAY_SECONDS > MOST_PV_DAYS:
         raise CannotAnswerError("that is too many days of too many sites; ask about fewer")
     by_site: dict[str, PvAccount] = {}
-    found = PvAccount()
-    groups: dict[str, list[Site]] = {}
-    for site in sites:
-        groups.setdefault(str(zone_of_site(site)), []).append(site)
-    asked_days = 0
-    for members in groups.values():
-        start, end = days_in(b.period, zone_of_site(members[0]))
-        read = await read_pv_days(stored, [site.id for site in members], start, end)
-        _add(found, read)
-        asked_days += max(1, math.ceil((end - start) / DAY_SECONDS - 0.1)) * len(members)
+    start, end = b.period.start, b.period.end
+    assert start.tzinfo is not None
+    found = await read_pv_of_sites(stored, sites, start.timestamp(), end.timestamp(), start.tzinfo)
     for day in found.days:
         by_site.setdefault(day["site"], PvAccount()).days.append(day)
     if not found.days:
@@ -139,8 +128,8 @@ async def _pv(b: Builder, stored: InfluxQL) -> Answer:
     silent = [site.id for site in sites if site.id not in by_site]
     if silent:
         b.evidence.missing.append(f"PV against the sun of {sites_word(len(silent))}")
-    if judged < asked_days:
-        head += f" {judged} of {asked_days} days of sites are judged."
+    if judged < found.asked_days:
+        head += f" {judged} of {found.asked_days} days of sites are judged."
     unseen = found.total("unobserved_kwh")
     if written(unseen, 1) != "0.0":
         b.evidence.missing.append(
@@ -156,18 +145,6 @@ async def _pv(b: Builder, stored: InfluxQL) -> Answer:
         tables.insert(0, _cause_table(found))
     shown = [b.view.directory.row(line["site"]) for line in tables[-1].rows]
     return b.answer(_prefixed(b, head), tables, shown)
-
-
-def _add(found: PvAccount, more: PvAccount) -> None:
-    """Put the days and losses of other sites to those that are there."""
-    found.days += more.days
-    found.inverters |= more.inverters
-    found.currency = more.currency or found.currency
-    for cause, (kwh, value) in more.losses.items():
-        before, worth = found.losses.get(cause, (0.0, 0.0))
-        # Energy without a price has no worth, and neither has a sum with it.
-        both = None if value is None or worth is None else value + worth
-        found.losses[cause] = before + kwh, both
 
 
 def _cause_table(found: PvAccount) -> Table:
@@ -214,7 +191,7 @@ def _whose(b: Builder, by_site: dict[str, PvAccount]) -> str:
 
 
 def _worth(value: float | None, currency: str) -> str:
-    return "" if value is None else f", worth {value:.2f} {currency}"
+    return "" if value is None else f", worth {value:z.2f} {currency}"
 
 
 def _expected(b: Builder, found: PvAccount, by_site: dict[str, PvAccount]) -> str:
@@ -278,7 +255,7 @@ async def _account(b: Builder, stored: InfluxQL, tariffs: TariffFile | None) -> 
     sites = _sites(b)
     zone = zone_of_site(sites[0]) if len(sites) == 1 else b.period.start.tzinfo
     assert zone is not None
-    start, end = days_in(b.period, zone)
+    start, end = bounds_in(b.period, zone)
     active = {
         site.id: record.active_battery
         for site, record in zip(b.view.sites, b.view.assessment.records, strict=True)
@@ -291,8 +268,8 @@ async def _account(b: Builder, stored: InfluxQL, tariffs: TariffFile | None) -> 
     if value is None or value["value"] is None:
         raise CannotAnswerError(_unknown(b, made))
     whose = sites[0].title if len(sites) == 1 else sites_word(len(sites))
-    head = f"{capital(FIGURES[figure].label)} of {whose}, {_when(b)}: "
-    head += f"{value['value']:.2f} {value['unit']}{_account_more(made, figure)}."
+    head = f"{capital(FIGURES[figure].label)} of {whose}, {_when_in(b, zone)}: "
+    head += f"{value['value']:z.2f} {value['unit']}{_account_more(made, figure)}."
     table = Table("Energy account", _ACCOUNT_COLUMNS, rows, len(rows))
     listed = [b.view.directory.row(site.id) for site in sites] if b.query.sites else []
     return b.answer(_prefixed(b, head), [table], listed)
@@ -336,8 +313,8 @@ def _account_more(made: Account, figure: str) -> str:
     text = ""
     if figure == "energy_cost":
         text = (
-            f"; {money.import_cost:.2f} from the grid, {money.standing:.2f} standing charges, less "
-            f"{money.feed_in_income:.2f} earned by feed-in"
+            f"; {money.import_cost:z.2f} from the grid, {money.standing:z.2f} standing charges, "
+            f"less {money.feed_in_income:z.2f} earned by feed-in"
         )
     if written(money.unpriced_kwh, 1) != "0.0":
         text += f"; {_kwh(money.unpriced_kwh)} without a price are in no figure"
@@ -354,16 +331,16 @@ async def _saving(b: Builder, stored: InfluxQL, tariffs: TariffFile | None) -> A
     if tariffs is None:
         raise CannotAnswerError(NO_TARIFF, status=503)
     site, row = _one_site(b, "a saving")
-    start, end = days_in(b.period, zone_of_site(site))
+    start, end = bounds_in(b.period, zone_of_site(site))
     device = b.view.assessment.records[row].active_battery
     found = await measured_saving(stored, site, device, start, end, tariffs)
     if isinstance(found, str):
         raise CannotAnswerError(f"what the battery of {site.title} saved is not known: {found}")
     word = "saved" if found.saved >= 0 else "cost"
     head = (
-        f"The battery of {site.title} {word} {abs(found.saved):.2f} {tariffs.currency} against "
-        f"plain self-consumption, {_when(b)}; the best that could have been saves "
-        f"{found.missed:.2f} more."
+        f"The battery of {site.title} {word} {abs(found.saved):z.2f} {tariffs.currency} against "
+        f"plain self-consumption, {_when_in(b, zone_of_site(site))}; the best that "
+        f"could have been saves {found.missed:z.2f} more."
     )
     line = b.view.identity(row) | {
         "saved": round(found.saved, 4),
@@ -417,7 +394,7 @@ async def plan_answer(b: Builder, stored: InfluxQL | None) -> Answer:
     head += f"; {len(parts) - 3} more steps." if len(parts) > 3 else "."
     if summary is not None and summary.get("saving") is not None:
         head += (
-            f" It is expected to save {summary['saving']:.2f} {summary.get('currency') or ''}"
+            f" It is expected to save {summary['saving']:z.2f} {summary.get('currency') or ''}"
             " against plain self-consumption."
         )
     last = datetime.fromtimestamp(slots[-1]["time"], zone) + timedelta(minutes=15)

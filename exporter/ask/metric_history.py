@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from exporter.ask.catalogue import Metric
 from exporter.ask.query import Period
 from exporter.ask.statements import ask, no_answer
+from exporter.energy.accounts import base_seconds
+from exporter.energy.measured import BY_COUNTER, energies_of_flow
 from exporter.history.energy import Question, energy_of_counter, energy_of_power, of_site
 from exporter.history.influxql import InfluxQL, NoAnswerError, Series
 from exporter.history.level_choice import beginning, enough_for, level_of, table
@@ -289,21 +291,28 @@ async def _energies(
     active: dict[str, str],
     step: int,
 ) -> tuple[dict[str, History], list[str], Level | None]:
-    """As :func:`fetch`, for energies and counters; exact on gaps and part windows."""
-    question = Question(
-        metric.measurement,
-        metric.fields[0],
-        period.start.timestamp(),
-        period.end.timestamp(),
-        sites,
-        count,
-        step,
-        metric.where,
-    )
+    """As :func:`fetch`, for energies and counters; exact on gaps and part windows.
+
+    Where a counter is absent, the energy account's rule gives the energy of the power
+    (:func:`exporter.energy.measured.energies_of_flow`).
+    """
+    start, end = period.start.timestamp(), period.end.timestamp()
     asked: list[str] = []
-    read = energy_of_counter if metric.over_time == "counter" else energy_of_power
+    level = None
+    flow = BY_COUNTER.get((metric.measurement, metric.fields[0]))
     try:
-        found, level = await read(stored, question, asked)
+        if flow is not None:
+            base = base_seconds(count, end - start)
+            best, level = await energies_of_flow(
+                stored, flow, sites, count, start, end, step, active, asked, base
+            )
+            found = {site: energy for site, (_, energy) in best.items()}
+        else:
+            source, name = metric.measurement, metric.fields[0]
+            question = Question(source, name, start, end, sites, count, step, metric.where)
+            read = energy_of_counter if metric.over_time == "counter" else energy_of_power
+            energies, level = await read(stored, question, asked)
+            found = of_site(energies, sites, active)
     except NoAnswerError as error:
         raise no_answer(error) from error
     histories = {
@@ -316,7 +325,7 @@ async def _energies(
             resets=energy.resets,
             glitches=energy.glitches,
         )
-        for site, energy in of_site(found, sites, active).items()
+        for site, energy in found.items()
     }
     return histories, asked, level
 

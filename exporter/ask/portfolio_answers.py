@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 
 from exporter.ask.answer import Answer, CannotAnswerError, Column, Table
 from exporter.ask.builder import MOSTLY, SITE_COLUMNS, Builder, capital
-from exporter.ask.energy_answers import days_in
+from exporter.ask.energy_answers import bounds_in
 from exporter.ask.figures import CAUSES_OF, FIGURES, REVENUE_CAUSES, Figure
 from exporter.ask.query import Period
 from exporter.ask.statements import no_answer
@@ -130,7 +130,7 @@ def _bounds(b: Builder, books: _Books) -> tuple[bool, float, float]:
     if period is None:
         period = _last_month(b.view.assessment.time, books.zone)
         b.query = b.query.but(period=period)
-    start, end = days_in(period, books.zone)
+    start, end = bounds_in(period, books.zone)
     first, last = (datetime.fromtimestamp(t, books.zone) for t in (start, end))
     days = f"{first:%Y-%m-%d} to {last - timedelta(seconds=1):%Y-%m-%d}"
     books.words = f"{period.words or 'in the period'} ({days})"
@@ -173,7 +173,7 @@ def _plants(b: Builder, books: _Books) -> str:
 def _money(amount: float | None, books: _Books) -> str:
     if amount is None:
         return "an unknown amount"
-    return f"{amount:,.2f} {books.currency}".replace(",", " ").strip()
+    return f"{amount:z,.2f} {books.currency}".replace(",", " ").strip()
 
 
 def _sums(books: _Books, *by: str) -> Rows:

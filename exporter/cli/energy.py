@@ -84,7 +84,7 @@ def _show(found: dict[str, Any], *, course: bool, pv: bool) -> None:
             peak += f" ({_moment(found, flow['peak_time']):%d %b %H:%M})"
         table.add_row(
             str(flow["label"]),
-            f"{flow['kwh']:,.1f} kWh",
+            f"{flow['kwh']:z,.1f} kWh",
             _watts(flow["average_w"]),
             peak,
             _watts(flow["current_w"]),
@@ -121,7 +121,7 @@ def _moment(found: dict[str, Any], time: float) -> datetime:
 
 
 def _watts(value: float | None) -> str:
-    return "–" if value is None else f"{value / 1000:,.2f} kW"
+    return "–" if value is None else f"{value / 1000:z,.2f} kW"
 
 
 def _sentences(found: dict[str, Any]) -> list[str]:
@@ -133,21 +133,21 @@ def _sentences(found: dict[str, Any]) -> list[str]:
             f"{found['self_sufficiency_percent']:.0f} % of the load did not come from the grid."
         )
     if found["unaccounted_kwh"] is not None:
-        lines.append(f"{found['unaccounted_kwh']:,.1f} kWh were lost or are measured nowhere.")
+        lines.append(f"{found['unaccounted_kwh']:z,.1f} kWh were lost or are measured nowhere.")
     cost, co2 = found["cost"], found["co2"]
     if found["pv"] is not None:
         lines += pv_sentences(found["pv"], cost)
     if cost is not None:
         line = (
-            f"Cost {cost['net']:,.2f} {cost['currency']}: {cost['import_cost']:,.2f} for energy, "
-            f"{cost['standing']:,.2f} standing charge, less {cost['feed_in_income']:,.2f} for "
+            f"Cost {cost['net']:z,.2f} {cost['currency']}: {cost['import_cost']:z,.2f} for energy, "
+            f"{cost['standing']:z,.2f} standing charge, less {cost['feed_in_income']:z,.2f} for "
             f"feed-in; tariff {', '.join(cost['tariffs'])}."
         )
         if cost["unpriced_kwh"] > 0:
-            line += f" {cost['unpriced_kwh']:,.1f} kWh have no price and are not in it."
+            line += f" {cost['unpriced_kwh']:z,.1f} kWh have no price and are not in it."
         lines.append(line)
     if co2 is not None:
-        lines.append(f"CO2 of energy from the grid: {co2['import_kg']:,.1f} kg.")
+        lines.append(f"CO2 of energy from the grid: {co2['import_kg']:z,.1f} kg.")
     return lines
 
 
@@ -161,7 +161,7 @@ def _links(found: dict[str, Any]) -> Table:
         table.add_row(
             str(labels.get(source, source)),
             str(labels.get(target, target)),
-            f"{link['kwh']:,.2f} kWh",
+            f"{link['kwh']:z,.2f} kWh",
         )
     return table
 
@@ -174,7 +174,7 @@ def _course(found: dict[str, Any]) -> Table:
     form = _FORMATS[found["step"]]
     for place, start in enumerate(found["course"]["starts"]):
         values = (found["course"]["kwh"][name][place] for name in names)
-        cells = ["–" if value is None else f"{value:,.2f}" for value in values]
+        cells = ["–" if value is None else f"{value:z,.2f}" for value in values]
         table.add_row(_moment(found, start).strftime(form), *cells)
     return table
 

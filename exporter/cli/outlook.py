@@ -45,7 +45,7 @@ def show_forecast(url: str, quantity: str, sites: list[str], *, as_json: bool, a
             continue
         table = plain_table("", "p10", "p50", "p90")
         for start, *band in _slots(found)[::4]:
-            table.add_row(f"{_clock(start):%a %H:%M}", *(f"{w / 1000:.2f} kW" for w in band))
+            table.add_row(f"{_clock(start):%a %H:%M}", *(f"{w / 1000:z.2f} kW" for w in band))
         out.print(table)
         scores = plain_table("Method", "MAE", "Pinball", "In band", "Skill", title="Last 14 days")
         for row in sorted(found["scores"], key=lambda row: row["pinball_w"]):
@@ -56,7 +56,7 @@ def show_forecast(url: str, quantity: str, sites: list[str], *, as_json: bool, a
                     f"{row['mae_w']:.0f} W",
                     f"{row['pinball_w']:.0f} W",
                     f"{100 * row['coverage']:.0f} %",
-                    f"{row['skill']:.2f}",
+                    f"{row['skill']:z.2f}",
                 )
         if found["scores"]:
             out.print(scores)
@@ -72,7 +72,7 @@ def _show_misses(misses: list[dict[str, Any]]) -> None:
         table = plain_table("", "Forecast 24 h before", "Came", "Beyond the band", "By")
         for one in misses:
             watts = (one["forecast_w"], one["measured_w"], one["beyond_w"])
-            cells = (f"{w / 1000:.2f} kW" for w in watts)
+            cells = (f"{w / 1000:z.2f} kW" for w in watts)
             table.add_row(f"{_clock(one['start']):%a %d %b %H:%M}", *cells, one["method"])
         table.title = "Worst misses of seven days"
         console().print(table)
@@ -96,7 +96,7 @@ def _show_fleet(url: str, quantity: str, *, as_json: bool) -> int:
     table = plain_table("", "p10", "p50", "p90")
     for start, *band in _slots(found)[::4]:
         if band[1] is not None:
-            table.add_row(f"{_clock(start):%a %H:%M}", *(f"{w / 1000:.2f} kW" for w in band))
+            table.add_row(f"{_clock(start):%a %H:%M}", *(f"{w / 1000:z.2f} kW" for w in band))
     out.print(table)
     return 0
 
@@ -167,7 +167,7 @@ def _show_saved(found: dict[str, Any]) -> None:
         return
     currency = found["currency"]
     bills = [
-        f"{words} {found[name]['total']:.2f}"
+        f"{words} {found[name]['total']:z.2f}"
         for name, words in (
             ("measured", "what happened cost"),
             ("plain", "plain self-consumption would have cost"),
@@ -176,14 +176,14 @@ def _show_saved(found: dict[str, Any]) -> None:
         )
         if found[name] is not None
     ]
-    typer.echo(f"Saved {found['saved']:.2f} {currency}: {', '.join(bills)}; with wear.")
+    typer.echo(f"Saved {found['saved']:z.2f} {currency}: {', '.join(bills)}; with wear.")
     if found["forecast_errors"] is not None:
         typer.echo(
-            f"Missed {found['missed']:.2f} {currency}: {found['forecast_errors']:.2f} because "
-            f"forecasts were wrong, {found['not_followed']:.2f} because the plan was not followed."
+            f"Missed {found['missed']:z.2f} {currency}: {found['forecast_errors']:z.2f} because "
+            f"forecasts were wrong, {found['not_followed']:z.2f} because the plan was not followed."
         )
     else:
-        typer.echo(f"Missed {found['missed']:.2f} {currency}; too few quarter hours had a plan.")
+        typer.echo(f"Missed {found['missed']:z.2f} {currency}; too few quarter hours had a plan.")
     typer.echo(f"Observed: {100 * found['coverage']:.0f} %.")
 
 
@@ -212,9 +212,9 @@ def _show_plan(found: dict[str, Any]) -> None:
         return
     out.print(f"Plan of {found['site']}: {summary['strategy']}", markup=False, style="bold")
     out.print(
-        f"Saves {summary['saving']:.2f} {summary['currency']} against plain self-consumption: "
-        f"energy {summary['cost']:.2f} instead of {summary['plain_cost']:.2f}, wear "
-        f"{summary['wear']:.2f} instead of {summary['plain_wear']:.2f}.",
+        f"Saves {summary['saving']:z.2f} {summary['currency']} against plain self-consumption: "
+        f"energy {summary['cost']:z.2f} instead of {summary['plain_cost']:z.2f}, wear "
+        f"{summary['wear']:z.2f} instead of {summary['plain_wear']:z.2f}.",
         markup=False,
     )
     if summary["note"]:

@@ -17,7 +17,7 @@ from exporter.config.fleet import Site
 from exporter.energy.buckets import Step, edges, gathered
 from exporter.energy.market_prices import Prices, read_prices
 from exporter.energy.measured import EXPECTED, FLOWS, Measured, MeasuredFlows, read_flows
-from exporter.energy.stored_pv import PvAccount, read_pv_days
+from exporter.energy.stored_pv import PvAccount, read_pv_of_sites
 from exporter.energy.tariff_file import Tariff, TariffFile, zone_of_site
 from exporter.history.influxql import InfluxQL
 from scoring.flows import links, self_consumption, self_sufficiency, unaccounted_kwh
@@ -210,7 +210,7 @@ async def account(
     if tariffs is not None:
         _add_money(made, found, sites, tariffs, prices)
     if len(sites) * (end - start) <= MOST_PV_DAYS * 86_400:
-        made.pv = await read_pv_days(stored, ids, start, end)
+        made.pv = await read_pv_of_sites(stored, sites, start, end, zone)
     return made
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Literal
 
 import numpy as np
@@ -68,6 +69,9 @@ FLOWS: tuple[Flow, ...] = (
     ),
     Flow("load", "load", ("site", "load_power_w")),
 )
+BY_COUNTER: Mapping[tuple[str, str], Flow] = MappingProxyType(
+    {flow.counter: flow for flow in FLOWS if flow.counter is not None}
+)
 EXPECTED = Flow("pv_expected", "PV under a clear sky", ("site", "pv_expected_w"))
 
 
@@ -127,6 +131,81 @@ def levels_for(step_seconds: int) -> tuple[Level, ...]:
     return tuple((fits[-1:] or list(LEVELS[:1])) + coarser)
 
 
+async def energies_of_flow(
+    stored: InfluxQL,
+    flow: Flow,
+    sites: Sequence[str] | None,
+    count: int,
+    start: float,
+    end: float,
+    step_seconds: int,
+    active: Mapping[str, str],
+    statements: list[str],
+    base_seconds: int | None = None,
+) -> tuple[dict[str, tuple[Source, Energy]], Level | None]:
+    """Energy of a flow of each site: the counter's, else the power's, as :func:`read_flows` says.
+
+    Parameters
+    ----------
+    sites : sequence of str or None
+        Ids; None for all.
+    count : int
+        Number of sites that are asked about.
+    statements : list of str
+        Takes what was asked of InfluxDB.
+    base_seconds : int, optional
+        Longest window in which both signs of a power may be netted; ``step_seconds`` without it.
+
+    Returns
+    -------
+    dict of site id to (source, Energy), and Level or None
+        The level is the roll-up that gave the whole windows of the counter, else of the power.
+
+    Raises
+    ------
+    exporter.history.influxql.NoAnswerError
+    """
+
+    levels: list[Level | None] = []
+
+    async def read(source: Source, ids: Sequence[str] | None) -> dict[str, Energy]:
+        measurement, name = flow.power if source == "power" else flow.counter or flow.power
+        question = Question(
+            measurement,
+            name,
+            start,
+            end,
+            None if ids is None or len(ids) > MOST_NAMED_SITES else ids,
+            count if ids is None else len(ids),
+            step_seconds,
+            part=flow.part if source == "power" else "net",
+            levels=levels_for(base_seconds or step_seconds),
+        )
+        ask = energy_of_power if source == "power" else energy_of_counter
+        energies, level = await ask(stored, question, statements)
+        if energies:
+            levels.append(level)
+        return of_site(energies, None if ids is None else set(ids), active)
+
+    best: dict[str, tuple[Source, Energy]] = {}
+    if flow.counter is not None:
+        for site, energy in (await read("counter", sites)).items():
+            best[site] = ("counter", energy)
+    least = COUNTER_KNOWS * (end - start)
+    open_sites = None
+    if sites is not None:
+        open_sites = [s for s in sites if s not in best or best[s][1].seconds < least]
+        if not open_sites:
+            return best, next(iter(levels), None)
+    for site, energy in (await read("power", open_sites)).items():
+        known = best.get(site)
+        if known is None or (
+            known[1].seconds < least and energy.seconds * COUNTER_KNOWS > known[1].seconds
+        ):
+            best[site] = ("power", energy)
+    return best, next(iter(levels), None)
+
+
 async def read_flows(
     stored: InfluxQL,
     sites: Sequence[str],
@@ -164,37 +243,11 @@ async def read_flows(
     count = max(1, int(-(-end // step_seconds)) - first)
     starts = step_seconds * np.arange(first, first + count, dtype=np.float64)
     found = MeasuredFlows(starts, step_seconds)
-    wanted = set(sites)
-
-    async def read(flow: Flow, source: Source, ids: Sequence[str]) -> dict[str, Energy]:
-        measurement, name = flow.power if source == "power" else flow.counter or flow.power
-        question = Question(
-            measurement,
-            name,
-            start,
-            end,
-            None if len(ids) > MOST_NAMED_SITES else ids,
-            len(ids),
-            step_seconds,
-            part=flow.part if source == "power" else "net",
-            levels=levels_for(step_seconds),
-        )
-        ask = energy_of_power if source == "power" else energy_of_counter
-        energies, _ = await ask(stored, question, found.statements)
-        return of_site(energies, wanted, active)
 
     async def of_flow(flow: Flow) -> dict[str, tuple[Source, Energy]]:
-        best: dict[str, tuple[Source, Energy]] = {}
-        if flow.counter is not None:
-            for site, energy in (await read(flow, "counter", sites)).items():
-                best[site] = ("counter", energy)
-        least = COUNTER_KNOWS * (end - start)
-        open_sites = [s for s in sites if s not in best or best[s][1].seconds < least]
-        if open_sites:
-            for site, energy in (await read(flow, "power", open_sites)).items():
-                known = best.get(site)
-                if known is None or energy.seconds * COUNTER_KNOWS > known[1].seconds:
-                    best[site] = ("power", energy)
+        best, _ = await energies_of_flow(
+            stored, flow, sites, len(sites), start, end, step_seconds, active, found.statements
+        )
         return best
 
     for flow, best in zip(flows, await asyncio.gather(*map(of_flow, flows)), strict=True):

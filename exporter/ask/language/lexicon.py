@@ -69,6 +69,7 @@ class Lexicon:
         self._exact: dict[str, list[tuple[tuple[str, ...], tuple[str, ...]]]] = defaultdict(list)
         self._stems: dict[str, list[tuple[tuple[str, ...], tuple[str, ...]]]] = defaultdict(list)
         self.words: dict[str, set[str]] = defaultdict(set)
+        self._offered: dict[str, set[str]] = defaultdict(set)
         for concepts, phrases in entries:
             meaning = tuple(concepts.split())
             for phrase in phrases.split("|"):
@@ -76,6 +77,7 @@ class Lexicon:
         for word in also:
             if len(word) >= _SHORTEST_MISSPELT:
                 self.words[word[0]].add(word)
+                self._offered[word[0]].add(word)
 
     def _add(self, phrase: str, meaning: tuple[str, ...]) -> None:
         pattern: list[str] = []
@@ -93,6 +95,9 @@ class Lexicon:
         for word in pattern:
             if len(word) >= _SHORTEST_MISSPELT and not word.endswith("*"):
                 self.words[word[0]].add(word)
+                # An unknown word must not be read as one that means nothing: it would be ignored.
+                if meaning:
+                    self._offered[word[0]].add(word)
 
     def match(self, words: Sequence[str], at: int) -> tuple[tuple[str, ...], int] | None:
         """Concepts of the longest phrase that begins at a word, and the index after it."""
@@ -123,7 +128,7 @@ class Lexicon:
             return self._close_to_short(word)
         most = 1 if len(word) < 11 else 2
         found: dict[int, list[str]] = defaultdict(list)
-        for known in self.words[word[0]]:
+        for known in self._offered[word[0]]:
             if len(word) < _LONG and len(known) == len(word) and not _slip(word, known):
                 continue
             distance = DamerauLevenshtein.distance(word, known, score_cutoff=most)

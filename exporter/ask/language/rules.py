@@ -75,7 +75,7 @@ RULES: dict[str, tuple[Rule, ...]] = {
             no="the fastest in what? Name a metric, such as scrape duration",
         ),
         R(
-            "first !order !attention !number !contact !figure",
+            "first !order !attention !number !contact !figure !forecast",
             no="the first by what? Say it as in 'worst site' or 'first 5 by score'",
         ),
         R("two_periods", no="one period at a time, please"),
@@ -90,6 +90,8 @@ RULES: dict[str, tuple[Rule, ...]] = {
         R("by_metric !asks !order", do="+rank"),
         # What did it charge: the energy, not the level.
         R("verb:did verb:charge", do="level_to_energy"),
+        # Which plant comes first: the earliest.
+        R("first figure:augmentation !order", do="order=lowest"),
         R("top|first !order !attention measured", do="order=highest"),
         R("top|first !order !attention", do="order=best"),
         # How much is it producing: the power itself, not whether there is any.
@@ -137,6 +139,10 @@ RULES: dict[str, tuple[Rule, ...]] = {
         R("status_condition", no="only a site has such a state, not its {part}"),
         R("part:battery tests|group|count", go="end"),
         R("part:cells one_site !tests !intents", go="end"),
+        R(
+            "energy|amount !metrics !figure",
+            no="how much of what of the {part}? Name a metric, such as energy charged",
+        ),
         R("sites !tests !intents", do="part_to_metric", go="end"),
         R("outliers|cost", go="end"),
         R("", no="it is not clear what is asked about the {part}"),
@@ -191,6 +197,12 @@ RULES: dict[str, tuple[Rule, ...]] = {
         R("one_site cell_compared !period", do="-limit", go="cells"),
         R("cell|cell_number", go="cells"),
         R("part:cells one_part one_site !intents !tests !metrics", go="cells"),
+        # The voltage of cells is not that of their battery.
+        R("part:cells one_part one_site metric:voltage !tests !period", do="-rank", go="cells"),
+        R(
+            "part:cells one_part metric:voltage",
+            no="cells have the lowest, the highest, and the spread: name one",
+        ),
         # Of one site: not how many sites, but how many times.
         R("count one_site conditions period", do="-count +times"),
         R("count one_site attention period !tests !metrics", do="-count -attention +times"),
@@ -463,6 +475,7 @@ RULES: dict[str, tuple[Rule, ...]] = {
         R("metrics went_offline", no="ask for the history of a metric, or which sites are offline"),
         R("!mean !fine only_levels !order:lowest !order:highest", do="-metrics"),
         R("severity", no="a severity does not go with a condition in one question"),
+        R("count one_metric !order", no="how many sites, or how much of {metric}? One at a time"),
         R("one_metric !order", ask=What.VALUE, takes=f"sites filters {TESTS} metrics"),
         R("order !period", go="rank"),
         R("group", ask=What.VALUE, takes=f"filters {TESTS} group_by"),

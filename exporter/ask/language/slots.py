@@ -222,6 +222,9 @@ class Sorter:
                 continue
             if metric is None and unit is not None:
                 metric = self._metric_of_unit(unit, number, self._items[place].value)
+            if metric is None and found and self._continues(place):
+                # Below 30 or above 90: of the same metric.
+                metric = Item("metric", found[-1].metric, number.at)
             if metric is None:
                 raise GrammarError(
                     f"it is not clear what is {self._items[place].value} {number.number:g}; "
@@ -230,6 +233,10 @@ class Sorter:
             found.append(_comparison(metric.value, self._items[place].value, number, unit))
             used = {id(i) for i in (self._items[place], number, metric, unit) if i is not None}
             self._items = [i for i in self._items if id(i) not in used]
+
+    def _continues(self, place: int) -> bool:
+        """Whether ``and`` or ``or`` joins a comparison to the one before it."""
+        return place > 0 and self._items[place - 1].kind in ("and", "or")
 
     def _metric_of_unit(self, unit: Item, number: Item, operator: str) -> Item | None:
         """The metric that a unit alone means; percent of a battery are its state of charge, volts
@@ -293,6 +300,10 @@ class Sorter:
         """``between 50 and 70`` as at least 50 and at most 70."""
         place = next((n for n, i in enumerate(self._items) if i.kind == "between"), None)
         if place is None:
+            return
+        if any((i.kind, i.value) == ("intent", "compare") for i in self._items):
+            # The difference between two sites.
+            del self._items[place]
             return
         numbers = [i for i in self._items[place : place + 5] if i.kind == "number"]
         metric = self._metric_near(place, numbers[-1]) if len(numbers) == 2 else None

@@ -84,6 +84,13 @@ def _part(c: Calendar, day: datetime, part: str) -> Span:
     )
 
 
+def _day_part(c: Calendar, day: str, part: str) -> Span:
+    """Of a night that belongs to today ("heute Nacht"), the one that began yesterday."""
+    if part == "18-30" and day == "0":
+        return _last_night(c)
+    return _part(c, _relative(c, day), part)
+
+
 def _month(c: Calendar, month: str, year: float | None) -> Span:
     start = c.past_date(int(month), 1, year)
     return _whole(start, c.day(start.replace(day=28), 4).replace(day=1))
@@ -249,7 +256,7 @@ NAMED = _rows(
     ("dotted", lambda c, match: _days(c, _dotted(c, match))),
     ("dotted time", lambda c, match, clock: at(c.on(_dotted(c, match), clock), alone=clock)),
     ("day", lambda c, day: _days(c, _relative(c, day))),
-    ("day part", lambda c, day, part: _part(c, _relative(c, day), part)),
+    ("day part", _day_part),
     ("part day", lambda c, part, day: _part(c, _relative(c, day), part)),
     ("day time", lambda c, day, clock: at(c.on(_relative(c, day), clock), alone=clock)),
     (
@@ -278,6 +285,10 @@ NAMED = _rows(
     ),
     ("month! year?", _month),
     ("month year", _month),
+    (
+        "hour this part|hour in this part|at hour this part|at hour in this part",
+        lambda c, clock, part: at(c.on(c.today, _of_part(clock, part)), alone=clock),
+    ),
     ("time", lambda c, clock: at(c.last_clock(clock), clock)),
     ("number unit ago|vor number unit", _ago),
     ("this unit", _this),

@@ -124,7 +124,7 @@ def _figure(value: float | None, unit: str = "") -> str:
     if value is None:
         return "–"
     digits = 3 if unit == "V" else 0 if abs(value) >= 100 else 1
-    return f"{value:,.{digits}f} {unit}".rstrip()
+    return f"{value:z,.{digits}f} {unit}".rstrip()
 
 
 def _percent(value: float | None) -> str:
@@ -143,4 +143,4 @@ def _points(value: float | None) -> str:
 
 
 def _money(value: float | None, currency: str | None) -> str:
-    return "–" if value is None else f"{value:,.0f} {currency}"
+    return "–" if value is None else f"{value:z,.0f} {currency}"

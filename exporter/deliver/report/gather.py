@@ -36,6 +36,7 @@ from exporter.energy.tariff_file import TariffFile
 from exporter.history.coverage import LEAST_SHARE, Coverage, percent_words
 from exporter.history.influxql import InfluxQL
 from exporter.store.line_protocol import SEVERITY_LEVELS
+from scoring.flows import self_consumption, self_sufficiency
 from scoring.pv_losses import CAUSE_LABELS
 from scoring.status import Status
 
@@ -131,8 +132,8 @@ async def gather(
         energy=sums,
         throughput_kwh=total(period.throughput_kwh for period in periods),
         efficiency=_weighted(periods, "efficiency", "charged_kwh"),
-        self_consumption=_weighted(periods, "self_consumption", "pv_kwh"),
-        self_sufficiency=_weighted(periods, "self_sufficiency", "load_kwh"),
+        self_consumption=self_consumption(sums["pv_kwh"], sums["export_kwh"]),
+        self_sufficiency=self_sufficiency(sums["load_kwh"], sums["import_kwh"]),
         common=tuple(issue.sentence for issue in assessment.common),
         attention=attention,
         changes=_changes(assessment, scores),

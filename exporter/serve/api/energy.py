@@ -58,7 +58,10 @@ class EnergyQuery(Parameters):
     since: str | None = Field(None, max_length=64, description=PARAMETERS["since"])
     until: str | None = Field(None, max_length=64, description=PARAMETERS["until"])
     tz: str | None = Field(
-        None, max_length=64, description="Time zone in which days begin; of one site its own"
+        None,
+        max_length=64,
+        description="Time zone in which days begin; of one site its own. PV against the sun is of "
+        "each site's own days",
     )
     step: Literal["auto", "15m", "hour", "day", "month", "year"] = Field(
         "auto", description="Steps of the course; auto: as fine as gives about 200"

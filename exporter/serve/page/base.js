@@ -35,17 +35,29 @@ function put(node, ...children) {
 // A name may be written from right to left; it must not turn round what stands beside it.
 const isolated = (text) => el("bdi", {}, text);
 
+// Rounded as the other faces round: to the nearest, and a number that lies exactly between two to
+// the even one.
+function rounded(value, digits) {
+  const near = Number(value.toFixed(digits));
+  const [whole, fraction = ""] = Math.abs(value).toFixed(Math.min(100, digits + 60)).split(".");
+  const between = /^50*$/.test(fraction.slice(digits));
+  const odd = Number((whole + fraction.slice(0, digits)).slice(-1)) % 2 === 1;
+  if (!between || odd) return near + 0;
+  return Number((near - Math.sign(value) * 10 ** -digits).toFixed(digits)) + 0;
+}
+
 function figure(value, digits = 1) {
   if (value === null || value === undefined) return "–";
-  return value.toLocaleString("en", { maximumFractionDigits: digits, minimumFractionDigits: 0 });
+  return rounded(value, digits).toLocaleString("en", { maximumFractionDigits: digits, minimumFractionDigits: 0 });
 }
 
 function power(watts) {
   if (watts === null || watts === undefined) return "no reading";
   const size = Math.abs(watts);
-  if (size < 999.5) return `${Math.round(watts) || 0} W`;
-  if (size < 999500) return `${(watts / 1000).toFixed(size < 99500 ? 1 : 0)} kW`;
-  return `${(watts / 1e6).toFixed(2)} MW`;
+  if (size < 999.5) return `${rounded(watts, 0)} W`;
+  const digits = size < 99500 ? 1 : size < 999500 ? 0 : 2;
+  const [scaled, unit] = size < 999500 ? [watts / 1000, "kW"] : [watts / 1e6, "MW"];
+  return `${rounded(scaled, digits).toFixed(digits)} ${unit}`;
 }
 
 function duration(seconds) {
