@@ -52,6 +52,9 @@ def median_slope(x: FloatArray, y: FloatArray, *, most_points: int) -> float:
 def slope_interval(x: FloatArray, y: FloatArray, z: float = 1.645) -> tuple[float, float, float]:
     """Median slope and its interval after Sen (1968); 90 % by default.
 
+    Of N slopes in rising order the interval begins with the M-th and ends with the M-th last, M =
+    (N - z·√Var(S)) / 2 rounded down, of Kendall's S.
+
     Parameters
     ----------
     x, y : float arrays, shape (N,), N at least 3
@@ -69,6 +72,5 @@ def slope_interval(x: FloatArray, y: FloatArray, z: float = 1.645) -> tuple[floa
     _, ties = np.unique(y, return_counts=True)
     variance = count * (count - 1) * (2 * count + 5) - (ties * (ties - 1) * (2 * ties + 5)).sum()
     reach = z * math.sqrt(max(float(variance), 0.0) / 18.0)
-    low = max(int((slopes.size - reach) / 2), 0)
-    high = min(math.ceil((slopes.size + reach) / 2), slopes.size - 1)
-    return float(np.median(slopes)), float(slopes[low]), float(slopes[high])
+    low = max(int((slopes.size - reach) / 2) - 1, 0)
+    return float(np.median(slopes)), float(slopes[low]), float(slopes[-1 - low])

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
+from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Self
@@ -10,6 +12,8 @@ from typing import Annotated, Any, Self
 from pydantic import BeforeValidator, ConfigDict, Field, RootModel, model_validator
 
 from exporter.config.side_file import SideModel, load
+
+_PARTS = re.compile(r"%.")
 
 
 def _plain(value: object) -> object:
@@ -22,7 +26,9 @@ class ColumnSource(SideModel):
 
     ``column`` is its heading in the file, ``value`` what stands for every row of a file without
     it. ``values`` translates cells, such as another system's ids of sites; a cell that it does not
-    name stays as it is. Numbers are multiplied by ``factor``, which turns units and signs.
+    name stays as it is. Numbers are multiplied by ``factor``, which turns units and signs. Times
+    and dates that are not written as in ISO 8601 need their ``format``, as of
+    :meth:`datetime.datetime.strptime`.
     """
 
     model_config = ConfigDict(coerce_numbers_to_str=True)
@@ -31,6 +37,7 @@ class ColumnSource(SideModel):
     value: str | None = None
     values: dict[str, str] = Field(default_factory=dict)
     factor: Annotated[Decimal, BeforeValidator(_plain), Field(allow_inf_nan=False)] | None = None
+    format: str | None = None
 
     @model_validator(mode="after")
     def _makes_sense(self) -> Self:
@@ -38,7 +45,23 @@ class ColumnSource(SideModel):
             raise ValueError("name either column or value")
         if self.factor == 0:
             raise ValueError("factor: expected a number other than 0")
+        if self.format is not None and not {"%d", "%m"} <= set(_PARTS.findall(self.format)):
+            raise ValueError("format: expected one with a day and a month, such as '%d/%m/%Y'")
         return self
+
+    def moment(self, cell: Any) -> Any:
+        """A time or date as the table has it; a cell that is no text stays as it is.
+
+        Raises
+        ------
+        ValueError
+        """
+        if self.format is None or not isinstance(cell, str):
+            return cell
+        try:
+            return datetime.strptime(cell.strip(), self.format)
+        except ValueError:
+            raise ValueError(f"{cell[:40]!r} is not written as {self.format}") from None
 
     def translated(self, cell: Any) -> Any:
         """A cell as the table has it."""

@@ -35,16 +35,28 @@ class EnergyService(SideModel):
 
 
 class ResponseCurve(SideModel):
-    """Power asked for by frequency: none within the dead-band, all at ``full_hz`` off nominal."""
+    """Power asked for by frequency: none within the dead-band, all at ``full_hz`` off nominal.
+
+    In between it is a line, or two that meet at a ``knee``: Hz off nominal, and the share of power
+    there, 0 to 1.
+    """
 
     nominal_hz: float = Field(default=50.0, gt=40, lt=70)
     deadband_hz: float = Field(default=0.0, ge=0, lt=1)
+    knee: tuple[float, float] | None = None
     full_hz: float = Field(gt=0, le=2)
 
     @model_validator(mode="after")
     def _rising(self) -> Self:
         if not self.deadband_hz < self.full_hz:
             raise ValueError("full_hz: expected more than deadband_hz")
+        if self.knee is not None:
+            off_hz, share = self.knee
+            if not (self.deadband_hz < off_hz < self.full_hz and 0 <= share <= 1):
+                raise ValueError(
+                    "knee: expected Hz between deadband_hz and full_hz and a share, such as "
+                    "[0.2, 0.05]"
+                )
         return self
 
 

@@ -10,10 +10,11 @@ import contextlib
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from exporter.portfolio.ledger_rows import Row
 from exporter.portfolio.ledger_tables import RUNS, TABLES, ColumnType, LedgerTable
@@ -184,17 +185,18 @@ class Ledger:
         with self._says():
             return dict(self._database.execute(statement, values).fetchall())
 
-    def newest_import(self, start: float, end: float, *, projects: bool) -> int:
+    def newest_import(self, start: float, end: float, zone: ZoneInfo, *, projects: bool) -> int:
         """The number of the newest import with a row that may count in a period; 0 for none.
 
-        Projects belong to no period; they count where ``projects`` says so.
+        The period is of local days of ``zone``. Projects belong to no period; they count where
+        ``projects`` says so.
         """
         found = 0
         for table in TABLES.values():
             if table.name == "pipeline":
                 where, values = ("TRUE" if projects else "FALSE"), list[Any]()
             else:
-                where, values = _where(table, start - _COUNTS_FOR[table.name], end + DAY, None)
+                where, values = _where(table, start - _COUNTS_FOR[table.name], end, None, zone)
             statement = f"SELECT max(import) FROM {table.name} WHERE {where}"  # noqa: S608 - the same
             with self._says():
                 (newest,) = self._database.execute(statement, values).fetchone()
@@ -296,15 +298,19 @@ def _quoted(names: Iterable[str]) -> list[str]:
 
 
 def _where(
-    table: LedgerTable, start: float, end: float, sites: Sequence[str] | None
+    table: LedgerTable,
+    start: float,
+    end: float,
+    sites: Sequence[str] | None,
+    zone: tzinfo = UTC,
 ) -> tuple[str, list[Any]]:
     by_date = table.column(table.period).type is ColumnType.DATE
-    limits: list[Any] = [_day(start), _day(end)] if by_date else [start, end]
+    limits: list[Any] = [_day(at, zone) for at in (start, end)] if by_date else [start, end]
     where = f'"{table.period}" >= ? AND "{table.period}" < ?'
     if sites is None or "site" not in {c.name for c in table.columns}:
         return where, limits
     return f"{where} AND site IN ({', '.join('?' for _ in sites)})", [*limits, *sites]
 
 
-def _day(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds, UTC).date().isoformat()
+def _day(seconds: float, zone: tzinfo) -> str:
+    return datetime.fromtimestamp(seconds, zone).date().isoformat()

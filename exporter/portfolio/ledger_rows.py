@@ -57,6 +57,10 @@ def places_of(
             f"the mapping names {', '.join(unknown)}, which is no column; there are "
             f"{', '.join(known_as)}"
         )
+    timed = {c.name for c in table.columns if c.type in (ColumnType.TIME, ColumnType.DATE)} | {DATE}
+    for name in mapping:
+        if source_of(mapping, name).format is not None and name not in timed:
+            raise HeadingsError(f"the mapping gives {name} a format; only times and dates have one")
     found: dict[str, int] = {}
     for name, headings_of_it in known_as.items():
         source = source_of(mapping, name)
@@ -139,6 +143,7 @@ class RowReader:
             for column in table.columns
         ]
         self._date, self._number = (columns.get(name) for name in (DATE, PERIOD))
+        self._date_source = source_of(mapping, DATE)
         timed = self._date is not None and self._number is not None
         fixed = source_of(mapping, "seconds").value
         self._period_seconds = int(fixed) if fixed and fixed.isdecimal() else PERIOD_SECONDS
@@ -190,7 +195,7 @@ class RowReader:
             if not column.default:
                 return "" if column.type is ColumnType.TEXT else None
             value = column.default
-        found = _READERS[column.type](value, self._notation)
+        found = _READERS[column.type](source.moment(value), self._notation)
         if source.factor is not None and column.type is ColumnType.NUMBER:
             found *= source.factor
         if column.least is not None and found < Decimal(column.least):
@@ -220,7 +225,7 @@ class RowReader:
         if zone is None:
             raise BadRowError("settlement dates need the time zone of the market (--timezone)")
         try:
-            day = _date(cells[self._date], self._notation)
+            day = _date(self._date_source.moment(cells[self._date]), self._notation)
             number = _whole(cells[self._number], self._notation)
         except (ValueError, IndexError) as error:
             raise BadRowError(f"settlement date and period: {error}") from None

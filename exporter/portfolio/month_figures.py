@@ -14,14 +14,12 @@ from exporter.portfolio.plant_figures import PlantDays
 from exporter.portfolio.settlement_figures import DayRevenue, ServiceDay
 from exporter.portfolio.site_month import FloatArray, SiteMonth
 from exporter.portfolio.site_report import SiteReport
+from scoring.money.ageing import ageing
 from scoring.money.wear import cycle_budget, equivalent_cycles, round_trip_efficiency
-from scoring.slopes import slope_interval
 
 DAY = 86_400.0
 YEAR_DAYS = 365.25
 HOUR = 3600.0
-LEAST_DAYS = 14
-"""Fewer daily medians carry no trend."""
 MOST_MONTHS = 120
 HISTORY_DAYS = 365
 
@@ -97,21 +95,18 @@ def lifecycle_figures(
         return
     x = np.array([(at - month.end) / DAY for at, _ in points])
     y = np.array([soh for _, soh in points])
-    now = float(np.median(y[-7:]))
-    limit = site.end_of_life_soh
+    found, limit = ageing(x, y), site.end_of_life_soh
     cycles = known.telemetry.of("cycles")
     cycles = cycles[~np.isnan(cycles)]
     allowed = site.cycles_a_year
     used = equivalent_cycles(_total(days.charged_kwh), _total(days.discharged_kwh), site.usable_kwh)
-    trend = slope_interval(x, y) if len(x) >= LEAST_DAYS else (np.nan, np.nan, np.nan)
-    middle, fast, slow = trend
-    expected, early, late = (_days_until(now, limit, slope) for slope in (middle, fast, slow))
+    expected, early, late = found.days_until(limit)
     yield figure(
         "lifecycle",
         (site.id,),
         month.start,
-        soh_percent=now,
-        fade_percent_a_year=-middle * YEAR_DAYS,
+        soh_percent=found.now_percent,
+        fade_percent_a_year=-found.slope * YEAR_DAYS,
         end_of_life_soh_percent=limit,
         augmentation=_at(month.end, expected),
         augmentation_early=_at(month.end, early),
@@ -122,7 +117,7 @@ def lifecycle_figures(
         if allowed is None
         else 100 * used / cycle_budget(allowed, month.end - month.start),
     )
-    if np.isnan(middle):
+    if np.isnan(found.slope):
         return
     last = MOST_MONTHS * YEAR_DAYS / 12 if expected is None else expected + 31
     at = datetime.fromtimestamp(month.end, month.zone)
@@ -130,23 +125,16 @@ def lifecycle_figures(
         ahead = (at.timestamp() - month.end) / DAY
         if ahead > last:
             break
+        percent, low, high = found.at(ahead)
         yield figure(
             "soh_forecast",
             (site.id,),
             at.timestamp(),
-            soh_percent=max(now + middle * ahead, 0.0),
-            low_percent=max(now + fast * ahead, 0.0),
-            high_percent=max(now + slow * ahead, 0.0),
+            soh_percent=percent,
+            low_percent=low,
+            high_percent=high,
         )
         at = (at.replace(day=1) + timedelta(days=32)).replace(day=1)
-
-
-def _days_until(now: float, limit: float | None, slope: float) -> float | None:
-    """Days until SOH is at a limit; None where the slope does not lead there in 50 years."""
-    if limit is None or np.isnan(slope) or slope >= 0:
-        return None
-    days = max((limit - now) / slope, 0.0)
-    return days if days < 50 * YEAR_DAYS else None
 
 
 def _at(end: float, days: float | None) -> float | None:

@@ -138,7 +138,7 @@ class Publisher:
         revenues = day_revenues(known)
         losses = month_losses(known, revenues)
         days = plant_days(known, revenues)
-        before = store.daily_soh(site.id, month.end - HISTORY_DAYS * DAY, month.start)
+        before = store.daily_soh(site.id, month.end - HISTORY_DAYS * DAY, month.start, month.zone)
         yield plant_figure(site, month.start, self._terms.currency, self._terms.zone)
         yield through_figure(known, basis_of(self._ledger, self._terms, month))
         yield from dispatch_figures(known)
@@ -202,7 +202,7 @@ def basis_of(ledger: Ledger, terms: Contracts, month: MarketMonth) -> Basis:
         default=lambda value: sorted(value) if isinstance(value, frozenset) else str(value),
     )
     digest = hashlib.sha256(text.encode()).hexdigest()[:16]
-    newest = ledger.newest_import(month.start, month.end, projects=not month.is_whole)
+    newest = ledger.newest_import(month.start, month.end, month.zone, projects=not month.is_whole)
     return Basis(len(month.days), newest, digest)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import numpy as np
 
@@ -91,11 +92,21 @@ class PublishedPortfolio:
         }
         return Telemetry(np.concatenate(times), known)
 
-    def daily_soh(self, site: str, start: float, end: float) -> list[tuple[float, float]]:
-        """Published daily medians of the state of health: Unix seconds and percent."""
+    def daily_soh(
+        self, site: str, start: float, end: float, zone: ZoneInfo
+    ) -> list[tuple[float, float]]:
+        """Medians of the state of health of each local day: Unix seconds and percent.
+
+        Of telemetry, so that they do not depend on which months are published already.
+
+        Raises
+        ------
+        exporter.store.influx.NoAnswerError
+        """
         found = self._client.select(
-            f'SELECT "soh_percent" FROM "{KEPT_AT}"."plant_day" WHERE "site" = {quoted(site)} '  # noqa: S608 - the same
-            f"AND {between(start, end)}"
+            f'SELECT median("soh_percent") FROM "{KEPT_AT}"."{TELEMETRY.name}" '  # noqa: S608 - the same
+            f'WHERE "site" = {quoted(site)} AND {between(start, end)} '
+            f"GROUP BY time(1d) fill(none) tz({quoted(zone.key)})"
         )
         return [(row[0] / 1000, float(row[1])) for one in found for row in one.rows]
 

@@ -27,8 +27,9 @@ def required_kw(frequency_hz: FloatArray, curve: ResponseCurve, mw: float) -> Fl
     mw : float
     """
     off = frequency_hz - curve.nominal_hz
-    share = (np.abs(off) - curve.deadband_hz) / (curve.full_hz - curve.deadband_hz)
-    found: FloatArray = -np.sign(off) * np.clip(share, 0.0, 1.0) * mw * 1000.0
+    points = [(curve.deadband_hz, 0.0), *([curve.knee] if curve.knee else []), (curve.full_hz, 1.0)]
+    share = np.interp(np.abs(off), *zip(*points, strict=True))
+    found: FloatArray = -np.sign(off) * share * mw * 1000.0
     return found
 
 

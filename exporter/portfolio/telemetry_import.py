@@ -361,7 +361,12 @@ def _fast(
         return None
     found["site"] = values
     times = batch.column(columns["time"])
-    if pa.types.is_string(times.type):
+    form = source_of(mapping, "time").format
+    if form is not None and "%z" in form:
+        return None
+    if form is not None and pa.types.is_string(times.type):
+        times = pc.strptime(times, format=form, unit="ms")
+    elif pa.types.is_string(times.type):
         # With an offset it is a moment; without one the next step does not take it.
         times = times.cast(pa.timestamp("ms", "UTC"))
     if times.null_count or not pa.types.is_timestamp(times.type):

@@ -32,6 +32,10 @@ def response(
 ) -> Response:
     """Delay to a tenth of the largest required step, and 1 - mean|P - P_required| / P_contract.
 
+    The delay counts from the reading in which the step is first asked for, to the first in which
+    P - P(before) is at least a tenth of it: the reaction time of step tests such as those of IEC
+    61400-21-1. It is as fine as the readings are. The accuracy is ours; no standard has one.
+
     Parameters
     ----------
     times : array of shape (N,)

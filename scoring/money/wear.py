@@ -10,6 +10,10 @@ SECONDS_A_YEAR = 365.25 * 86_400.0
 def equivalent_cycles(charged_kwh: float, discharged_kwh: float, usable_kwh: float) -> float:
     """(E_in + E_out) / (2·E_usable): full cycles that the energy put through equals.
 
+    The convention of the contracts, at the meter: half of the throughput, so that what is lost in
+    between counts as half a discharge. Warranties that count discharged energy alone give a little
+    less; rainflow counting by depth is :func:`scoring.cells.cycles.rainflow_cycles`.
+
     Parameters
     ----------
     charged_kwh, discharged_kwh : float
@@ -27,14 +31,25 @@ def equivalent_cycles(charged_kwh: float, discharged_kwh: float, usable_kwh: flo
 
 
 def cycle_budget(cycles_a_year: float, seconds: float) -> float:
-    """Cycles that a warranty allows for a part of a year."""
+    """Cycles that a warranty allows for a part of a year: by time, a year being 365.25 days.
+
+    Parameters
+    ----------
+    cycles_a_year : float
+        Above 0.
+    seconds : float
+        0 or more.
+    """
     return cycles_a_year * seconds / SECONDS_A_YEAR
 
 
 def round_trip_efficiency(
     charged_kwh: float, discharged_kwh: float, soc_change: float, usable_kwh: float
 ) -> float:
-    """E_out / (E_in - ΔSOC·E_usable), as FEMP gives it: over many cycles, ΔSOC at the edges.
+    """E_out / (E_in - ΔSOC·E_usable): over many cycles, with ΔSOC at the edges.
+
+    After the Federal Energy Management Program (FEMP), "Battery Energy Storage System Evaluation
+    Method", 2024: energy out over energy in; what is left in the battery is ours to take off.
 
     Parameters
     ----------

@@ -14,7 +14,7 @@ from provisioning.local.web import get_json
 from tests.portfolio.simulated_month import publish_month
 from tests.store.test_influx_targets import Server, influx1  # noqa: F401
 
-BEGIN_MS, END_MS = 1_772_323_200_000, 1_774_998_000_000  # March 2026 in London
+BEGIN, END = 1_772_323_200.0, 1_774_998_000.0  # March 2026 in London
 MADE = {uid: made for uid, made in dashboards().items() if uid.startswith("fleetscope-portfolio")}
 QUERIES = [
     pytest.param(panel["title"], target["query"], id=f"{uid}: {panel['title']}: {target['refId']}")
@@ -42,13 +42,14 @@ ALLOWED = {
 }
 
 
-def filled(query: str) -> str:
-    """A query as Grafana sends it: all plants and the simulated month."""
+def filled(query: str, begin: float = BEGIN, end: float = END, interval: str = "1h") -> str:
+    """A query as Grafana sends it: all plants and, by default, the simulated month."""
+    first_ms, last_ms = round(1000 * begin), round(1000 * end) - 1
     values = {
-        "timeFilter": f"time >= {BEGIN_MS}ms AND time <= {END_MS - 1}ms",
-        "{__from}": f"{BEGIN_MS}",
-        "{__to}": f"{END_MS - 1}",
-        "__interval": "1h",
+        "timeFilter": f"time >= {first_ms}ms AND time <= {last_ms}ms",
+        "{__from}": f"{first_ms}",
+        "{__to}": f"{last_ms}",
+        "__interval": interval,
         "site": ".*",
         "how": "mean",
         "first": "power_kw",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -191,3 +192,23 @@ def test_files_that_are_none_are_refused(tmp_path: Path, ledger: Ledger) -> None
     (tmp_path / "books").write_bytes(b"no database at all" * 100)
     with pytest.raises(LedgerError, match="books"):
         Ledger(tmp_path / "books")
+
+
+def test_what_a_month_rests_on_ends_with_its_last_local_day(tmp_path: Path, ledger: Ledger) -> None:
+    """In summer time, of which a month begins on the day before in UTC; what follows a month leaves
+    it as it is."""
+    begin, end = (datetime(2026, n, 1, tzinfo=LONDON).timestamp() for n in (6, 7))
+
+    def newest() -> int:
+        return ledger.newest_import(begin, end, LONDON, projects=False)
+
+    for day, counts in (("2026-06-30", True), ("2026-07-01", False), ("2026-06-01", True)):
+        for table, head, row in (
+            ("budget", "site,day,amount", f"north,{day},10"),
+            ("prices", "market,start,price", f"APXMIDP,{day}T00:00:00+01:00,80"),
+            ("dispatch", "site,start,actual_kw", f"north,{day}T00:00:00+01:00,5"),
+        ):
+            before, path = newest(), tmp_path / f"{table}-{day}.csv"
+            path.write_text(f"{head}\n{row}\n", "utf-8")
+            take(ledger, path, table)
+            assert (newest() > before) == counts, (table, day)

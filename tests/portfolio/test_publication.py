@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import shutil
 from collections.abc import Iterator
@@ -11,25 +12,30 @@ from decimal import Decimal
 from io import BytesIO
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import duckdb
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
 from exporter.config.fleet import Fleet
-from exporter.config.settings import load_settings
+from exporter.config.settings import Settings, load_settings
 from exporter.history.influxql import InfluxQL
 from exporter.portfolio.contracts_file import load_contracts
 from exporter.portfolio.ledger import Ledger
 from exporter.portfolio.portfolio_job import PortfolioJob, bring_up_to_date
 from exporter.portfolio.publication import Published, Publisher
+from exporter.portfolio.published import PublishedPortfolio
 from exporter.portfolio.stored_figures import read_rows
 from exporter.portfolio.stores import PortfolioStores
 from exporter.portfolio.telemetry_import import TelemetryFile
+from exporter.store.connection import connection_of
+from exporter.store.influx import InfluxClient
 from simulator.cli import main
 from tests.portfolio.test_losses import FILES, taken
-from tests.serve.api.influx import influx
 from tests.serve.api.served import ServedFleet
+from tests.store.test_influx_targets import TOKEN, Server, influx1, influx2  # noqa: F401
 
 pytestmark = pytest.mark.stack
 
@@ -44,7 +50,7 @@ class Month:
     """A month that was published by its first run, then by both."""
 
     folder: Path
-    url: str
+    settings: Settings
     first: Published
     again: Published
     restated: Published
@@ -52,7 +58,8 @@ class Month:
 
     def rows(self, measurement: str) -> list[dict[str, Any]]:
         async def read() -> list[dict[str, Any]]:
-            stored = InfluxQL(self.url, "fleet", {})
+            stored = InfluxQL.from_settings(self.settings)
+            assert stored is not None
             try:
                 return await read_rows(stored, measurement, START, END)
             finally:
@@ -61,34 +68,54 @@ class Month:
         return asyncio.run(read())
 
 
+@pytest.fixture(scope="module", params=["influx1", "influx2"])
+def settings(request: pytest.FixtureRequest) -> Settings:
+    """Of a real InfluxDB, 1.x or 2.x."""
+    server: Server = request.getfixturevalue(request.param)
+    if server.headers:
+        return load_settings(influxdb_url=server.url, influxdb_api="v2", influxdb_token=TOKEN)
+    return load_settings(influxdb_url=server.url, influxdb_api="v1")
+
+
 @pytest.fixture(scope="module")
-def month(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Month]:
-    folder = tmp_path_factory.mktemp("month")
+def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The simulated month, with a reading every five minutes, so that it is read sooner."""
+    folder = tmp_path_factory.mktemp("files")
     assert main(["portfolio", "--output", str(folder), "--month", "2026-03", "--seed", "5"]) == 0
+    for path in folder.glob("telemetry-*.parquet"):
+        rows = pq.read_table(path)
+        minutes = pc.minute(rows["time"])
+        fifth = pc.equal(pc.subtract(minutes, pc.multiply(pc.divide(minutes, 5), 5)), 0)
+        pq.write_table(rows.filter(fifth), path)
     early = {name: table for name, table in FILES.items() if name != "settlement-SF.csv"}
     taken(folder, folder / "books", early | REST)
-    with influx(folder) as server:
-        settings = load_settings(influxdb_url=server.url, influxdb_api="v1")
+    return folder
 
-        async def publish(telemetry: bool) -> Published:
-            terms = load_contracts(folder / "contracts.yaml")
-            async with PortfolioStores(settings) as stores:
-                for site in SITES if telemetry else ():
-                    path = folder / f"telemetry-{site}.parquet"
-                    await stores.write(TelemetryFile(path, {}, None, None).batches())
-                with Ledger(folder / "books", read_only=True) as ledger:
-                    publisher = Publisher(ledger, terms, stores.of)
-                    found = await publisher.publish(terms.sites, START, END, NOW)
-                assert stores.refusals == []
-                return found
 
-        first = asyncio.run(publish(True))
-        again = asyncio.run(publish(False))
-        made = Month(folder, server.url, first, again, again, {})
-        made.before = {name: made.rows(name) for name in ("revenue", "loss", "plant_day", "sla")}
-        taken(folder, folder / "books", {"settlement-SF.csv": "settlement"})
-        made.restated = asyncio.run(publish(False))
-        yield made
+@pytest.fixture(scope="module")
+def month(settings: Settings, files: Path, tmp_path_factory: pytest.TempPathFactory) -> Month:
+    folder = tmp_path_factory.mktemp("month") / "files"
+    shutil.copytree(files, folder)
+    terms = load_contracts(folder / "contracts.yaml")
+
+    async def publish(telemetry: bool) -> Published:
+        async with PortfolioStores(settings) as stores:
+            for site in SITES if telemetry else ():
+                path = folder / f"telemetry-{site}.parquet"
+                await stores.write(TelemetryFile(path, {}, None, None).batches())
+            with Ledger(folder / "books", read_only=True) as ledger:
+                publisher = Publisher(ledger, terms, stores.of)
+                found = await publisher.publish(terms.sites, START, END, NOW)
+            assert stores.refusals == []
+            return found
+
+    first = asyncio.run(publish(True))
+    again = asyncio.run(publish(False))
+    made = Month(folder, settings, first, again, again, {})
+    made.before = {name: made.rows(name) for name in ("revenue", "loss", "plant_day", "sla")}
+    taken(folder, folder / "books", {"settlement-SF.csv": "settlement"})
+    made.restated = asyncio.run(publish(False))
+    return made
 
 
 def test_publishing_again_changes_nothing(month: Month) -> None:
@@ -137,22 +164,39 @@ def test_the_month_recounted_in_duckdb(month: Month) -> None:
         key = row["site"], row["service"]
         found[key] = found.get(key, Decimal(0)) + Decimal(f"{row['stated']:.2f}")
     assert {(site, service): amount for site, service, amount in paid} == found
-    minutes = database.execute(
-        f"""SELECT site, count(p_kw), sum(greatest(p_kw, 0)) / 60
+    readings = database.execute(
+        f"""SELECT site, count(p_kw), sum(greatest(p_kw, 0)) / 12
         FROM read_parquet('{month.folder}/telemetry-*.parquet') GROUP BY site"""
     ).fetchall()
     received: dict[str, float] = {}
     for row in month.rows("quality"):
         received[row["site"]] = received.get(row["site"], 0.0) + row["received"]
-    assert received == {site: count for site, count, _ in minutes}
+    assert received == {site: count for site, count, _ in readings}
     out = dict.fromkeys(SITES, 0.0)
     for row in month.rows("plant_day"):
         out[row["site"]] += row["discharged_kwh"]
-    for site, _, kwh in minutes:
+    for site, _, kwh in readings:
         # What readings lack, the meter has.
         assert kwh <= out[site] * (1 + 1e-4)
         assert kwh == pytest.approx(out[site], rel=0.12)
-    assert out["cotswold"] == pytest.approx({s: k for s, _, k in minutes}["cotswold"], rel=0.01)
+    assert out["cotswold"] == pytest.approx({s: k for s, _, k in readings}["cotswold"], rel=0.01)
+
+
+def test_state_of_health_before_a_month_needs_no_published_month(month: Month) -> None:
+    """Its days are those that are published, the day of 23 hours among them."""
+    connection = connection_of(month.settings)
+    assert connection is not None
+    with contextlib.closing(InfluxClient(connection)) as client:
+        store = PublishedPortfolio(client, None)  # type: ignore[arg-type] - nothing is written
+        for site in SITES:
+            found = store.daily_soh(site, START, END, ZoneInfo("Europe/London"))
+            published = {
+                row["time"]: row["soh_percent"]
+                for row in month.rows("plant_day")
+                if row["site"] == site and row["soh_percent"] is not None
+            }
+            assert len(found) == 31
+            assert dict(found) == pytest.approx(published, abs=1e-4)
 
 
 @pytest.fixture(scope="module")
@@ -161,7 +205,8 @@ def served(month: Month) -> Iterator[ServedFleet]:
         {"id": site, "name": site.title(), "api_endpoint": "http://192.0.2.1:8088"}
         for site in SITES
     ]
-    stored = InfluxQL(month.url, "fleet", {})
+    stored = InfluxQL.from_settings(month.settings)
+    assert stored is not None
     fleet = ServedFleet(Fleet.model_validate({"sites": sites}), stored=stored)
     with fleet.serving():
         yield fleet
@@ -236,9 +281,7 @@ def test_the_service_publishes_what_is_out_of_date_and_nothing_else(
     shutil.copy(month.folder / "books", books)
     terms = (month.folder / "contracts.yaml").read_text("utf-8")
     contracts.write_text(terms, "utf-8")
-    settings = load_settings(
-        influxdb_url=month.url, influxdb_api="v1", books=books, contracts=contracts
-    )
+    settings = month.settings.model_copy(update={"books": books, "contracts": contracts})
     assert bring_up_to_date(settings, END + 60).months == 0
     rows = (month.folder / "tickets.csv").read_text("utf-8").splitlines()
     late = rows[1].rsplit(",", 1)[0] + ",2026-03-30T12:00:00Z"

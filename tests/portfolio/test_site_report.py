@@ -7,12 +7,15 @@ from decimal import Decimal
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+import numpy as np
 import pytest
+from pydantic import ValidationError
 
-from exporter.portfolio.contracts_file import Contracts, load_contracts
+from exporter.portfolio.contracts_file import Contracts, ResponseCurve, load_contracts
 from exporter.portfolio.ledger import Ledger
 from exporter.portfolio.ledger_import import import_table, read_table
 from exporter.portfolio.ledger_tables import TABLES
+from exporter.portfolio.response_figures import required_kw
 from exporter.portfolio.site_report import SiteReport, site_report
 from simulator.cli import main
 
@@ -95,3 +98,17 @@ def test_an_excluded_outage_is_not_owed_for(month: Path, tmp_path: Path) -> None
     assert found.guarantees[0].availability.fraction == 1.0
     assert found.owed == 0
     assert found.failures.failures == 0
+
+
+def test_the_curves_of_frequency_services() -> None:
+    """Dynamic Regulation is a line from 15 mHz to 200 mHz; Dynamic Containment has a knee of 5 % at
+    200 mHz and is whole at 500 mHz (National Energy System Operator)."""
+    hz = np.array([50.0, 50.015, 49.9, 50.2, 49.8, 49.65, 50.6, np.nan])
+    regulation = ResponseCurve(deadband_hz=0.015, full_hz=0.2)
+    containment = ResponseCurve(deadband_hz=0.015, knee=(0.2, 0.05), full_hz=0.5)
+    line = 1e4 * np.array([0, 0, 85 / 185, -1, 1, 1, -1, np.nan])
+    assert required_kw(hz, regulation, 10.0) == pytest.approx(line, abs=1e-6, nan_ok=True)
+    knee = 1e4 * np.array([0, 0, 0.05 * 85 / 185, -0.05, 0.05, 0.525, -1, np.nan])
+    assert required_kw(hz, containment, 10.0) == pytest.approx(knee, abs=1e-6, nan_ok=True)
+    with pytest.raises(ValidationError, match="knee: expected Hz between"):
+        ResponseCurve(deadband_hz=0.015, knee=(0.6, 0.05), full_hz=0.5)
