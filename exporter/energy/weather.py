@@ -75,7 +75,19 @@ COLUMNS: tuple[Column, ...] = (
         *("rain_mm", "mm", "Rain of the row's time", 0, 1000), ("rain_mm", "rain", "precipitation")
     ),
 )
-_TO_BASE: Mapping[str, float] = {"km/h": 1 / 3.6, "mph": 0.44704, "kn": 0.514444, "cm": 0.01}
+_TO_BASE: Mapping[str, Mapping[str, tuple[float, float]]] = {
+    "W/m²": {"W/m2": (1.0, 0.0), "W/m^2": (1.0, 0.0), "kW/m²": (1000.0, 0.0)},
+    "°C": {"C": (1.0, 0.0), "°F": (5 / 9, -32.0), "K": (1.0, -273.15)},
+    "m/s": {
+        "km/h": (1 / 3.6, 0.0),
+        "mp/h": (0.44704, 0.0),
+        "mph": (0.44704, 0.0),
+        "kn": (0.514444, 0.0),
+    },
+    "m": {"cm": (0.01, 0.0), "ft": (0.3048, 0.0), "inch": (0.0254, 0.0)},
+    "mm": {"cm": (10.0, 0.0), "inch": (25.4, 0.0)},
+}
+"""By the unit of a column the others that it may come in: factor, and what is added before."""
 _STARTS = ("time", "start", "timestamp", "datetime", "date")
 
 
@@ -285,7 +297,7 @@ def _checked(times: list[float], given: Given, units: Mapping[str, str], stamps:
         values = np.array([_number(one) for one in given[name]], dtype=np.float64)
         if len(values) != len(times):
             raise WeatherError(f"has not as many values of {name} as times")
-        values = values[keep] * _TO_BASE.get(str(units.get(name, "")), 1.0)
+        values = _in_base(values[keep], column, name, str(units.get(name) or column.unit))
         outside = (values < column.low) | (values > column.high)
         refused += int(outside.sum())
         columns[column.name] = np.where(outside, np.nan, values)
@@ -303,6 +315,23 @@ def _checked(times: list[float], given: Given, units: Mapping[str, str], stamps:
         seconds[1:] = stamp[1:] - starts[1:]
         seconds[0] = usual
     return Weather(starts, seconds, columns, refused)
+
+
+def _in_base(values: FloatArray, column: Column, name: str, unit: str) -> FloatArray:
+    """Values in the unit of a column.
+
+    Raises
+    ------
+    WeatherError
+        Another unit is not guessed.
+    """
+    if unit == column.unit:
+        return values
+    known = _TO_BASE[column.unit]
+    if unit not in known:
+        raise WeatherError(f"gives {name} in {unit[:20]}; expected {column.unit}")
+    factor, added = known[unit]
+    return (values + added) * factor
 
 
 def _number(value: Any) -> float:

@@ -27,8 +27,9 @@ def required_kw(frequency_hz: FloatArray, curve: ResponseCurve, mw: float) -> Fl
     mw : float
     """
     off = frequency_hz - curve.nominal_hz
-    points = [(curve.deadband_hz, 0.0), *([curve.knee] if curve.knee else []), (curve.full_hz, 1.0)]
-    share = np.interp(np.abs(off), *zip(*points, strict=True))
+    knee = [] if curve.knee is None else [curve.knee]
+    points = np.array([(curve.deadband_hz, 0.0), *knee, (curve.full_hz, 1.0)])
+    share = np.interp(np.abs(off), points[:, 0], points[:, 1])
     found: FloatArray = -np.sign(off) * share * mw * 1000.0
     return found
 

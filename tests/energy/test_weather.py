@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -44,6 +45,49 @@ def test_open_meteos_hours_are_those_before_their_time() -> None:
     assert found.columns["wind_m_s"].tolist() == [10.0, 5.0, 0.0]
     assert np.isnan(found.columns["ghi_w_m2"][2])
     assert "cloud_cover" not in found.columns
+
+
+def test_open_meteo_in_imperial_units() -> None:
+    """The reply of api.open-meteo.com to temperature_unit=fahrenheit, wind_speed_unit=mph and
+    precipitation_unit=inch, in a zone whose clocks change within it: one offset holds for all of
+    it. Its last hours are not computed yet."""
+    reply: dict[str, Any] = {
+        "latitude": 39.738,
+        "longitude": -104.984,
+        "generationtime_ms": 0.118,
+        "utc_offset_seconds": -21600,
+        "timezone": "America/Denver",
+        "timezone_abbreviation": "GMT-6",
+        "elevation": 1609.0,
+        "hourly_units": {
+            "time": "iso8601",
+            "temperature_2m": "°F",
+            "wind_speed_10m": "mp/h",
+            "precipitation": "inch",
+            "snow_depth": "ft",
+            "shortwave_radiation": "W/m²",
+        },
+        "hourly": {
+            "time": [f"2026-11-01T{hour:02}:00" for hour in range(6)],
+            "temperature_2m": [50.0, 32.0, 23.0, 14.0, None, None],
+            "wind_speed_10m": [10.0, 0.0, 20.0, 5.0, None, None],
+            "precipitation": [0.1, 0.0, 0.0, 0.0, None, None],
+            "snow_depth": [1.0, 1.0, 0.5, 0.0, None, None],
+            "shortwave_radiation": [0.0, 0.0, 0.0, 1.0, None, None],
+        },
+    }
+    found = parse_weather(json.dumps(reply).encode(), None)
+    assert found.refused == 0
+    first = datetime(2026, 11, 1, 5, tzinfo=UTC).timestamp()
+    assert found.starts.tolist() == [first + 3600 * n for n in range(6)]
+    assert found.columns["air_c"][:4] == pytest.approx([10, 0, -5, -10])
+    assert found.columns["wind_m_s"][:2] == pytest.approx([4.4704, 0])
+    assert found.columns["rain_mm"][0] == pytest.approx(2.54)
+    assert found.columns["snow_m"][0] == pytest.approx(0.3048)
+    assert all(np.isnan(values[4:]).all() for values in found.columns.values())
+    reply["hourly_units"] = {"temperature_2m": "°R"}
+    with pytest.raises(WeatherError, match="temperature_2m in °R; expected °C"):
+        parse_weather(json.dumps(reply).encode(), None)
 
 
 def test_csv_starts_at_its_time_and_has_many_names() -> None:
