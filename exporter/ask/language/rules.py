@@ -16,6 +16,7 @@ name calls a function of :mod:`exporter.ask.language.changes`.
 from __future__ import annotations
 
 from exporter.ask.language.account_rules import ACCOUNT_RULES
+from exporter.ask.language.event_rules import EVENT_RULES
 from exporter.ask.language.rule import Rule
 from exporter.ask.query import What
 
@@ -313,47 +314,6 @@ RULES: dict[str, tuple[Rule, ...]] = {
             drops="order severity",
         ),
     ),
-    "alerts": (
-        R("cost", no="costs are of issues; ask which sites need attention and what it costs"),
-        R(
-            "compare|rank|outliers|history|why",
-            no="alerts are listed; what is behind them: 'why is Alpha critical?'",
-        ),
-        R("repeats !period", no="how often in which period? Name one, such as today"),
-        R(
-            "repeats !site !one_site",
-            no="how often alerts fired is counted by site: ask which sites",
-        ),
-        R("count|times", do="count"),
-        R("finish|recovered", do="events=ended"),
-        R("begin", do="events=begun"),
-        R("", ask=What.ALERTS, takes="sites filters severity limit period times", drops="order"),
-    ),
-    "silences": (
-        R("cost", no="a silence has no cost"),
-        R("count|times", do="-count -times"),
-        R(
-            "period",
-            no="silences are known for now; maintenance of the past: 'what happened yesterday?'",
-        ),
-        R("alerts", do="-alerts"),
-        R("attention", do="-attention"),
-        R("", ask=What.SILENCES, takes="sites filters limit", drops="order severity"),
-    ),
-    "timeline": (
-        R("metrics !recovered !times !begin !finish", do="-order", go="value"),
-        R("metrics recovered", do="-recovered +history order=best", go="history"),
-        R("many_metrics|metrics", no="only issues begin and end; leave out {metric}"),
-        R("times", do="count events=begun"),
-        R("recovered|finish", do="events=ended"),
-        R("begin|when|since !recovered !finish", do="events=begun"),
-        R(
-            "",
-            ask=What.TIMELINE,
-            takes="sites filters conditions severity limit period",
-            drops="order",
-        ),
-    ),
     "why": (
         R("!sites order:worst !period", do="-why +attention", go="attention"),
         R(
@@ -503,5 +463,6 @@ RULES: dict[str, tuple[Rule, ...]] = {
         R("", ask=What.SITE, takes="sites period limit", drops="filters"),
     ),
     "end": (),
+    **EVENT_RULES,
     **ACCOUNT_RULES,
 }
