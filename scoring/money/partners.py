@@ -48,12 +48,14 @@ def payouts(
     """Shares of all partners; they add up to the revenue to the hundredth.
 
     A loss is shared as the first step shares. A minimum is paid in full even where the guarantor's
-    own share does not reach: the rest is the guarantor's to add.
+    own share does not reach: the rest is the guarantor's to add. A guarantor with a minimum of its
+    own has it after what it gave, whatever order minima are named in.
 
     Raises
     ------
     ValueError
-        If the steps do not rise, the last one ends, or a minimum names nobody of them.
+        If the steps do not rise, the last one ends, a minimum names nobody of them, or partners
+        guarantee each other's minima.
     """
     ends = [step.until for step in steps]
     inner = [end for end in ends[:-1] if end is not None]
@@ -75,7 +77,7 @@ def payouts(
         for name, amount in zip(names, split(part, [step.shares[n] for n in names]), strict=True):
             got[name] += amount
     moved = dict.fromkeys(got, Decimal(0))
-    for minimum in minima:
+    for minimum in _guarantors_last(minima):
         if minimum.partner not in got or minimum.guarantor not in got:
             raise ValueError(f"the minimum of {minimum.partner} names a partner without a share")
         lacking = max(
@@ -84,3 +86,17 @@ def payouts(
         moved[minimum.partner] += lacking
         moved[minimum.guarantor] -= lacking
     return {name: Payout(got[name], moved[name]) for name in got}
+
+
+def _guarantors_last(minima: Sequence[Minimum]) -> list[Minimum]:
+    """Minima in an order in which each guarantor has given before its own is looked at."""
+    found: list[Minimum] = []
+    left = list(minima)
+    while left:
+        guarantors = {minimum.guarantor for minimum in left}
+        ready = [minimum for minimum in left if minimum.partner not in guarantors]
+        if not ready:
+            raise ValueError("minima: partners guarantee each other's minima")
+        found += ready
+        left = [minimum for minimum in left if minimum.partner in guarantors]
+    return found

@@ -38,6 +38,20 @@ def test_a_minimum_comes_from_its_guarantor() -> None:
     assert totals("1000", floor)["owner"] == "-1800.00"
 
 
+@pytest.mark.parametrize("turned", [False, True])
+def test_a_guarantor_has_its_own_minimum_after_it_gave(turned: bool) -> None:
+    """Of 4,000 the lender has 3,200 and the owner 800; the owner adds 900 for the optimiser and has
+    its own 1,000 from the lender, in whatever order the contract names them."""
+    both = [Minimum("optimiser", D(900), "owner"), Minimum("owner", D(1000), "lender")]
+    assert totals("4000", *(reversed(both) if turned else both)) == {
+        "lender": "2100.00",
+        "owner": "1000.00",
+        "optimiser": "900.00",
+    }
+    with pytest.raises(ValueError, match="guarantee each other"):
+        totals("4000", both[0], Minimum("owner", D(1), "optimiser"))
+
+
 def test_a_loss_is_shared_as_the_first_step_shares() -> None:
     assert totals("-100") == {"lender": "-80.00", "owner": "-20.00", "optimiser": "0.00"}
 
