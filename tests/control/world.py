@@ -85,6 +85,7 @@ class World:
     monotonic: Skew
     rows: list[tuple[OrderStatus, OrderEvent]] = field(default_factory=list)
     dispatcher: Dispatcher | None = None
+    begun: list[Dispatcher] = field(default_factory=list)
     latest: dict[str, Snapshot] = field(default_factory=dict)
 
     def states(self, order: str) -> list[str]:
@@ -121,6 +122,7 @@ class World:
             monotonic=self.monotonic,
             **changed,
         )
+        self.begun.append(self.dispatcher)
         return self.dispatcher
 
     async def order(self, action: str, kilowatts: float = 0.0, **changed: Any) -> str:
@@ -170,6 +172,11 @@ async def killed(world: World) -> None:
     dispatcher = world.dispatcher
     assert dispatcher is not None
     world.dispatcher = None
+    await _dropped(dispatcher)
+
+
+async def _dropped(dispatcher: Dispatcher) -> None:
+    """End its tasks and give its journal back; once it has stopped nothing is left to do."""
     tasks = [*dispatcher._tasks.values()]
     tasks += [task for task in (dispatcher._watching, dispatcher._records._work) if task]
     for task in tasks:
@@ -213,6 +220,9 @@ async def world_of(sites: Sequence[Mapping[str, Any]]) -> AsyncIterator[World]:
         try:
             yield world
         finally:
+            # A test that failed stopped none of them.
+            for dispatcher in world.begun:
+                await _dropped(dispatcher)
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
