@@ -110,7 +110,9 @@ def _give_orders(stack: Stack) -> None:
         return all(one["state"] == "dry" for one in answer["orders"])
 
     _wait("each device can be ordered", judged)
-    order(stack, **_asked("charge", [FOLLOWS, WEAK, REFUSES]))
+    order(stack, **_asked("charge", [FOLLOWS, REFUSES]))
+    # More than it is rated for: a limit to show.
+    order(stack, **_asked("charge", [WEAK]) | {"kw": 6.0})
     order(stack, **_asked("discharge", [GIVES]))
 
 
