@@ -195,6 +195,8 @@ class OrderStatus:
         Name of the set-point that was written; empty before.
     unattended : str
         What becomes of the set-point while nobody can write, where no lease of the device ends it.
+    end_reason : str
+        Why it ended; empty while it has not, and where its time was over.
     """
 
     order: Order
@@ -207,6 +209,7 @@ class OrderStatus:
     before: float = math.nan
     setpoint: str = ""
     unattended: str = ""
+    end_reason: str = ""
 
     @property
     def owes_release(self) -> bool:
@@ -242,6 +245,7 @@ class OrderStatus:
             before=float(event.evidence.get("before", self.before)),
             setpoint=str(event.evidence.get("setpoint", self.setpoint)),
             unattended=str(event.evidence.get("unattended", self.unattended)),
+            end_reason=str(event.evidence.get("reason", "")) if ends else self.end_reason,
         )
 
 

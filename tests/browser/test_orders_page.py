@@ -107,6 +107,7 @@ def test_an_operator_previews_orders_looks_twice_and_ends_it(
         assert (order["issuer"], order["role"]) == ("ops", "operator")
         page.click(f"#cancel-{order['id']}")
         says(seen, "cancelled, released")
+        says(seen, "cancelled on the page")
         assert not alpha.site.forced
         # Below it one look is enough.
         fill(seen, "discharge", "1", "peak")

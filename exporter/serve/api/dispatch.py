@@ -192,6 +192,7 @@ def order_dict(status: OrderStatus, live: SiteOrders | None) -> dict[str, Any]:
         "owes_release": status.owes_release,
         "failure": (live.failure or None) if live and failed else None,
         "unattended": status.unattended or None,
+        "end_reason": status.end_reason or None,
         "evidence": dict(status.evidence),
     }
 

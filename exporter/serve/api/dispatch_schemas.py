@@ -129,7 +129,8 @@ class DispatchAnswer(TypedDict):
 class OrderReply(TypedDict):
     """An order and where it is; times are Unix seconds, powers are watts.
 
-    ``unattended`` is as in AdmittedOrder.
+    ``unattended`` is as in AdmittedOrder; ``end_reason`` says why it ended, and is null while it
+    has not and where its time was over.
     """
 
     id: str
@@ -156,6 +157,7 @@ class OrderReply(TypedDict):
     owes_release: bool
     failure: str | None
     unattended: str | None
+    end_reason: str | None
     evidence: dict[str, Any]
 
 

@@ -56,11 +56,12 @@ function orderItem(order) {
   const less = order.allowed_w !== null && Math.abs(order.allowed_w) < Math.abs(order.wanted_w) - 1 ? `, ${power(Math.abs(order.allowed_w))} allowed` : "";
   const measured = order.measured_w === null ? "" : `, battery at ${power(order.measured_w)}`;
   const limits = (order.evidence.limits || []).map((one) => one.sentence).join("; ");
+  const why = order.end_reason || order.evidence.reason;
   const state = order.end && order.end !== order.state ? `${order.end}, ${order.state}` : order.state;
   return el("li", { class: bad ? "critical" : order.owes_release ? "warning" : "info" },
     el("strong", {}, `${way}${asked}: ${state}`), `${less}${measured}`,
     el("p", {}, isolated(order.reason), ` · ${order.issuer}, ${moment(order.start)} to ${moment(order.expires)}`),
-    limits || order.evidence.reason ? el("p", { class: "muted" }, isolated([order.evidence.reason, limits].filter(Boolean).join("; "))) : null,
+    limits || why ? el("p", { class: "muted" }, isolated([why, limits].filter(Boolean).join("; "))) : null,
     order.failure ? el("p", {}, isolated(order.failure)) : null,
     order.unattended && isOpen(order) ? el("p", {}, `Warning: ${order.unattended}.`) : null,
     ordering.known.may_order && !order.end && order.action !== "release"
