@@ -221,7 +221,7 @@ def parse_weather(body: bytes, stamps: Stamps | None) -> Weather:
         else:
             times, given, units = _csv(text)
             stamps = stamps or "start"
-    except (ValueError, RecursionError, TypeError) as error:
+    except (ValueError, OverflowError, RecursionError, TypeError) as error:
         raise WeatherError(f"is neither CSV nor JSON of Open-Meteo's shape: {error}") from error
     return _checked(times, given, units, stamps)
 
@@ -241,6 +241,8 @@ def _open_meteo(value: dict[str, Any]) -> tuple[list[float], Given, Mapping[str,
     offset = timedelta(seconds=float(value.get("utc_offset_seconds") or 0.0))
     times = [_moment(one, offset) for one in table["time"]]
     units = value.get(f"{kind}_units") or {}
+    if not isinstance(units, dict):
+        raise WeatherError(f"has {kind}_units that are no object")
     return times, {k: v for k, v in table.items() if k != "time" and isinstance(v, list)}, units
 
 

@@ -114,6 +114,8 @@ def test_csv_starts_at_its_time_and_has_many_names() -> None:
         (b'{"error": true, "reason": "Parameter latitude"}', "Parameter latitude"),
         (b'{"daily": {}}', "neither hourly nor minutely_15"),
         (b'{"hourly": {"time": [1, 2], "ghi": [3]}}', "not as many values"),
+        (b'{"hourly": {"time": [1], "ghi": [3]}, "hourly_units": true}', "are no object"),
+        (b'{"utc_offset_seconds": 1e300, "hourly": {"time": [1], "ghi": [3]}}', "neither CSV"),
         (b"{" * 100_000, "neither CSV nor JSON"),
     ],
 )
