@@ -60,9 +60,11 @@ def _counts() -> stat.Panel:
         description="Sites now in each of the five statuses. Click on one to see only its sites.",
         size=(15, 4),
         unit=look.NUMBER,
-        empty="–",
+        empty=NO_SITES,
         low=0,
         colour=look.by_threshold(),
+        # Without them Grafana fills an empty tile with green.
+        thresholds=look.limits(look.FINE),
         targets=targets,
         overrides=overrides,
     )

@@ -43,6 +43,7 @@ from grafana.kit.tables import (
     joined,
     link,
     listing,
+    only_of,
     only_with,
     ordered,
     organized,
@@ -126,7 +127,8 @@ def _whom_to_call() -> table.Panel:
             prom(never_empty(course, NO_SITE), "", "F"),
         ],
         transformations=[
-            transform("timeSeriesTable", F={"stat": "lastNotNull"}),
+            # Any table of one row would look like a series of one moment to it.
+            only_of("F", transform("timeSeriesTable", F={"stat": "lastNotNull"})),
             joined("site"),
             only_with("Value #A"),
             ordered("Value #A"),

@@ -63,6 +63,7 @@ def _counts() -> stat.Panel:
         empty="–",
         low=0,
         colour=look.by_threshold(),
+        thresholds=look.limits(look.FINE),
         targets=targets,
         # In type of the same size as the value.
         overrides={n: dict(p) | {"unit": f"prefix:{n} "} for n, p in overrides.items()},

@@ -29,7 +29,7 @@ from grafana.kit.panels import AnyPanel
 from grafana.kit.queries import INFLUXDB, ON_SITE, PROMETHEUS
 
 INFO = "fleetscope_site_info"
-IDS_ONLY = r"/^(?!-?[\d.]+(e[+-]?\d+)?$).+/"
+IDS_ONLY = r"/^(?!-?[\d.]+(?:e[+-]?\d+)?$)(.+)$/"
 """Grafana offers the values of every column of an answer; ids are those that are no numbers."""
 BATTERY = "Battery of the site, by service and instance"
 ALL = VariableOption(selected=True, text="All", value="$__all")

@@ -12,6 +12,7 @@ from grafana_foundation_sdk.models import common as kinds
 from grafana_foundation_sdk.models.dashboard import (
     DataTransformerConfig,
     DynamicConfigValue,
+    MatcherConfig,
     ValueMapping,
 )
 
@@ -169,6 +170,12 @@ def share_column(source: str, title: str = "Share", width: int = 64) -> Column:
 def transform(kind: str, **options: Any) -> DataTransformerConfig:
     """A transformation of query results."""
     return DataTransformerConfig(id_val=kind, options=options)
+
+
+def only_of(ref: str, transformation: DataTransformerConfig) -> DataTransformerConfig:
+    """A transformation of the answers to one query alone."""
+    transformation.filter_val = MatcherConfig(id_val="byRefId", options=ref)
+    return transformation
 
 
 def joined(by: str, *, mode: str = "outer") -> DataTransformerConfig:

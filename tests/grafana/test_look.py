@@ -10,6 +10,7 @@ import pytest
 
 from grafana.generate import all_panels, dashboards
 from grafana.kit import look
+from grafana.kit.dashboard import IDS_ONLY
 from scoring.status import Status
 
 MADE = dashboards()
@@ -181,3 +182,33 @@ def test_every_cell_of_colour_and_every_sentence_is_a_link(panel: dict[str, Any]
             continue
         if cell.get("type") == "color-background" or says:
             assert qualities["links"], override["matcher"]["options"]
+
+
+@EACH
+def test_a_tile_without_data_has_no_colour(panel: dict[str, Any]) -> None:
+    defaults = panel["fieldConfig"]["defaults"]
+    filled = panel.get("options", {}).get("colorMode", "").startswith("background")
+    if panel["type"] == "stat" and filled and defaults["color"]["mode"] == "thresholds":
+        # Left to itself, Grafana's base is green.
+        assert "thresholds" in defaults
+
+
+@EACH
+def test_a_series_becomes_a_column_of_its_own_query_alone(panel: dict[str, Any]) -> None:
+    for transformation in panel.get("transformations", []):
+        if transformation["id"] == "timeSeriesTable":
+            (ref,) = transformation["options"]
+            assert transformation["filter"] == {"id": "byRefId", "options": ref}
+
+
+@pytest.mark.parametrize("value", ["50000", "-3.5", "14173.946", "1e+06"])
+def test_a_number_is_not_offered_as_an_id(value: str) -> None:
+    assert re.match(IDS_ONLY.strip("/"), value) is None
+
+
+@pytest.mark.parametrize("value", ["thames", "plant-007", "7e", "2nd_street", "Århus 1"])
+def test_an_id_is_offered_whole(value: str) -> None:
+    found = re.match(IDS_ONLY.strip("/"), value)
+    assert found is not None
+    # Grafana offers the first group where there is one.
+    assert found.groups() == (value,)

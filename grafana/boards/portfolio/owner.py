@@ -215,7 +215,7 @@ def partners() -> Dashboard:
                 (
                     "Not settled yet",
                     rows('sum("provisional")', "revenue"),
-                    *("suffix: plant days", 0, "settlement", None),
+                    *("suffix: d", 0, "settlement", None),
                 ),
                 ("Owed", summed("owed", "sla"), MONEY, 0, "evidence", ABOVE_ZERO),
                 ("Terms met", summed("met", "sla"), look.NUMBER, 0, "evidence", None),
