@@ -226,7 +226,7 @@ async def test_a_cut_that_is_short_ends_nothing(
         writes = len(site.writes)
         await until(lambda: len(site.writes) > writes)
         assert world.states(order)[-1] == "effective"
-        assert abs(site.battery_w - 1000) <= 100
+        await until(lambda: abs(site.battery_w - 1000) <= 100)
         await dispatcher.stop()
     assert not site.forced
 

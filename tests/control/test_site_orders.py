@@ -79,7 +79,7 @@ async def test_an_order_is_followed_and_released(
     async with controlled(protocol, broker, site, tmp_path) as world:
         order = await world.order("charge", 2.0)
         await world.comes_to(order, S.EFFECTIVE)
-        assert abs(site.battery_w - 2000) <= 100
+        await until(lambda: abs(site.battery_w - 2000) <= 100)
         answer = await world.release()
         await world.comes_to(answer["orders"][0]["id"], S.RELEASED)
         assert world.states(order) == [
@@ -101,7 +101,7 @@ async def test_each_action(
     async with controlled(protocol, broker, site, tmp_path) as world:
         order = await world.order(action, abs(power) / 1000)
         await world.comes_to(order, S.EFFECTIVE)
-        assert abs(site.battery_w - power) <= 100
+        await until(lambda: abs(site.battery_w - power) <= 100)
     # The exporter stopped.
     assert not site.forced
     assert world.states(order)[-2:] == ["cancelled", "released"]

@@ -114,10 +114,10 @@ async def test_an_order_is_followed_released_and_lapses_without_a_dispatcher(
         before = found.left()
         charge = await world.order("charge", 2.0)
         await world.comes_to(charge, S.EFFECTIVE)
-        assert abs(site.battery_w - 2000) <= 100
+        await until(lambda: abs(site.battery_w - 2000) <= 100)
         discharge = await world.order("discharge", 1.234)
         await world.comes_to(discharge, S.EFFECTIVE)
-        assert abs(site.battery_w + 1234) <= 100
+        await until(lambda: abs(site.battery_w + 1234) <= 100)
         assert world.states(charge)[-1] == "superseded"
         await _released(world)
         assert world.states(discharge)[-1] == "superseded"
