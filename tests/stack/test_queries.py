@@ -200,6 +200,7 @@ def filled(
         ),
         "meter": ".*",
         "metered": ".*",
+        "telling": site,
         "how": "mean",
         "first": "power_kw",
         "second": "soc_percent",
