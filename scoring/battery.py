@@ -33,6 +33,10 @@ STEEP_BELOW_PERCENT, STEEP_FROM_PERCENT = 10.0, 95.0
 """Where the charge curve is so steep that cells in good order lie far apart, % of charge. The lower
 end is narrower than in the analysis of stored cells: above 10 % a cell far below the others is an
 empty one, and the load ends there."""
+STEEP_ABOVE_V = 3.42
+"""A pack whose highest cell stands lower is off the steep upper end, whatever charge is shown: 3.418 V
+is 99.5 % on the open-circuit curve of :mod:`scoring.cells.rest`, and other chemistries stand higher
+still when full."""
 
 
 def assess_battery(
@@ -41,6 +45,7 @@ def assess_battery(
     soc_percent: FloatArray,
     temperature_c: FloatArray,
     cell_spread_v: FloatArray,
+    cell_highest_v: FloatArray,
     any_reading: BoolArray,
     answering: BoolArray,
     cell_found: BoolArray,
@@ -60,6 +65,8 @@ def assess_battery(
         Temperature of the hottest place known, °C.
     cell_spread_v : float array, shape (N,)
         Highest minus lowest cell voltage of the worst pack, V.
+    cell_highest_v : float array, shape (N,)
+        Voltage of the highest cell of all packs, V.
     any_reading : bool array, shape (N,)
         Whether the site gave any battery reading at all, scored or not.
     answering : bool array, shape (N,)
@@ -71,8 +78,8 @@ def assess_battery(
     limits : mapping of name to float array, shape (N,)
         Limits of the sites, by the names of :data:`scoring.limits.LIMITS`. Below 10 % and from 95 %
         of charge those of the cell spread are 0.25 and 0.40 V
-        (:class:`scoring.cells.imbalance.SpreadLimits`) unless given higher; with an unknown charge
-        they hold as they are.
+        (:class:`scoring.cells.imbalance.SpreadLimits`) unless given higher; with an unknown charge,
+        and from 95 % with a highest cell below 3.42 V, they hold as they are.
     required : mapping of input to bool array, shape (N,)
         Where the site should give an input; everywhere for inputs that are left out. One that is
         given is judged anyway.
@@ -87,7 +94,7 @@ def assess_battery(
         Unknown (NaN) where none of the four inputs is known.
     """
     zone = zones(soc_percent, empty_below=STEEP_BELOW_PERCENT, full_from=STEEP_FROM_PERCENT)
-    steep = (zone == Zone.EMPTY) | (zone == Zone.FULL)
+    steep = (zone == Zone.EMPTY) | ((zone == Zone.FULL) & ~(cell_highest_v < STEEP_ABOVE_V))
     spread_limits = {
         name: np.where(steep, np.maximum(limits[name], end), limits[name])
         for name, end in zip(

@@ -211,6 +211,7 @@ def assess_fleet(inputs: FleetInputs) -> FleetScores:
         soc_percent=read["soc_percent"],
         temperature_c=read["battery_hottest_c"],
         cell_spread_v=read["cell_widest_spread_v"],
+        cell_highest_v=read["cell_highest_v"],
         any_reading=any_battery,
         answering=answering,
         cell_found=inputs.cell_found,

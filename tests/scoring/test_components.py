@@ -29,6 +29,7 @@ def battery(
     spread: float = 0.01,
     found: bool = False,
     without_grid: bool = False,
+    highest: float = np.nan,
 ) -> Component:
     readings = {
         "soh_percent": array(soh),
@@ -39,6 +40,7 @@ def battery(
     known = not all(np.isnan(v[0]) for v in readings.values())
     return assess_battery(
         **readings,
+        cell_highest_v=array(highest),
         any_reading=np.array([known]),
         answering=np.array([True]),
         cell_found=np.array([found]),
@@ -105,6 +107,10 @@ nan = float("nan")
         ({"spread": 0.16, "soc": nan}, 80, {"cell_spread": Severity.CRITICAL}),
         ({"spread": 0.25, "soc": 95}, 100, {}),
         ({"spread": 0.251, "soc": 95}, 90, {"cell_spread": Severity.WARNING}),
+        # Full, yet off the steep end of the curve: the weak cell is far below the others.
+        ({"spread": 0.16, "soc": 100, "highest": 3.39}, 80, {"cell_spread": Severity.CRITICAL}),
+        ({"spread": 0.16, "soc": 100, "highest": 3.42}, 100, {}),
+        ({"spread": 0.16, "soc": 100, "highest": 4.15}, 100, {}),
         ({"spread": 0.401, "soc": 100}, 80, {"cell_spread": Severity.CRITICAL}),
         ({"spread": 0.16, "soc": 10}, 80, {"cell_spread": Severity.CRITICAL}),
         ({"spread": 0.16, "soc": 9.9}, 90, {"battery_soc": Severity.WARNING}),
@@ -376,6 +382,7 @@ def test_many_sites_at_once_are_scored_as_one_by_one(
             soc_percent=columns[1, rows],
             temperature_c=columns[2, rows],
             cell_spread_v=np.full(n, 0.01),
+            cell_highest_v=np.full(n, 3.35),
             any_reading=np.ones(n, dtype=bool),
             answering=np.ones(n, dtype=bool),
             cell_found=np.zeros(n, dtype=bool),
