@@ -34,9 +34,9 @@ STEEP_BELOW_PERCENT, STEEP_FROM_PERCENT = 10.0, 95.0
 end is narrower than in the analysis of stored cells: above 10 % a cell far below the others is an
 empty one, and the load ends there."""
 STEEP_ABOVE_V = 3.42
-"""A pack whose highest cell stands lower is off the steep upper end, whatever charge is shown: 3.418 V
-is 99.5 % on the open-circuit curve of :mod:`scoring.cells.rest`, and other chemistries stand higher
-still when full."""
+"""A pack whose highest cell stands lower is off the steep upper end, whatever charge is shown:
+3.418 V is 99.5 % on the open-circuit curve of :mod:`scoring.cells.rest`, and cells of other
+chemistries stand higher still when full."""
 
 
 def assess_battery(

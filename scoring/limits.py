@@ -44,6 +44,7 @@ _OF_THE_PAST = (
     ),
     ("pv_soiling_ratio", 0.08, "", 1.0, 0.02, "", ""),
     ("latency_ratio", 3.0, "", 1000.0, 0.5, "", ""),
+    ("controller_restarts", 2.0, "", 1000.0, 0.0, "", ""),
 )
 """Limits of what the recent past says; their sources stand with their rules."""
 

@@ -45,9 +45,13 @@ class Hourly(IntEnum):
     CHARGED_WH = 8
     DISCHARGED_WH = 9
     """By the battery's power."""
-    SOC = 10
-    CHARGED_KWH = 11
-    DISCHARGED_KWH = 12
+    RESTARTS = 10
+    """Times that the controller started anew."""
+    UPTIME_TIME = 11
+    """Time in which its uptime was known."""
+    SOC = 12
+    CHARGED_KWH = 13
+    DISCHARGED_KWH = 14
     """By the battery's counters."""
 
 
@@ -108,6 +112,7 @@ FIGURES: Mapping[str, str] = MappingProxyType(
         "grid_outages": "outages of the grid in seven days",
         "voltage_unbalance_ratio": "mean phase unbalance over 24 hours",
         "hot_h": "hours of the last 24 above the limit for long stays",
+        "controller_restarts": "times in 24 hours that the controller started anew",
         "energy_gap_ratio": "what counters and state of charge differ by in 24 hours, of capacity",
         "latency_s": "mean duration of the scrapes of the last two or three hours",
         "latency_ratio": "the same as a multiple of the week before",
@@ -161,6 +166,9 @@ def quick_figures(
             day[:, Hourly.UNBALANCE], day[:, Hourly.UNBALANCE_TIME], LEAST_OBSERVED_SECONDS
         ),
         "hot_h": np.where(day[:, Hourly.TEMPERATURE_TIME] > 0, hot_h, np.nan),
+        "controller_restarts": np.where(
+            day[:, Hourly.UPTIME_TIME] > 0, day[:, Hourly.RESTARTS], np.nan
+        ),
     }
     return found | _latency(hourly, daily, hours_back, days_back)
 

@@ -11,6 +11,7 @@ from scoring.issues import BoolArray, Finding, FloatArray, Held, judge
 from scoring.window_rules import (
     BATTERY_HOT_LONG,
     CHARGE_REFUSED,
+    CONTROLLER_RESTARTS,
     DISCHARGE_REFUSED,
     ENERGY_GAP,
     GRID_EXCURSIONS,
@@ -148,9 +149,11 @@ def _link(inputs: WindowInputs) -> tuple[Finding, ...]:
     slow = inputs.figure("latency_s") > LEAST_LATENCY_S
     still = longest_still(inputs.figures, inputs.answering)
     ratio = inputs.figure("latency_ratio")
+    up = inputs.answering
     return (
-        judge(SCRAPES_SLOW, ratio, inputs.limits, inputs.answering & slow, held=inputs.held),
-        judge(SENSOR_STUCK, still, {}, inputs.answering & ~np.isnan(still)),
+        judge(SCRAPES_SLOW, ratio, inputs.limits, up & slow, held=inputs.held),
+        judge(CONTROLLER_RESTARTS, inputs.figure("controller_restarts"), inputs.limits, up),
+        judge(SENSOR_STUCK, still, {}, up & ~np.isnan(still)),
     )
 
 

@@ -218,6 +218,17 @@ SCRAPES_SLOW = Rule(
     "Look at the load of the controller and the quality of its link.",
     source="the site's own past",
 )
+CONTROLLER_RESTARTS = Rule(
+    "controller_restarts",
+    "connectivity",
+    "times that the controller started anew in 24 hours",
+    "",
+    0,
+    (Level(INFO, 5, ABOVE, "controller_restarts"),),
+    "The controller started anew {value} times in 24 hours",
+    "Check its supply voltage, memory and temperature; a low battery under load is usual.",
+    source="a controller runs for months; two starts are an update and its second half",
+)
 SENSOR_STUCK = Rule(
     "sensor_stuck",
     "devices",
@@ -247,5 +258,6 @@ WINDOW_RULES: tuple[Rule, ...] = (
     PV_SHIFTED,
     PV_SOILED,
     SCRAPES_SLOW,
+    CONTROLLER_RESTARTS,
     SENSOR_STUCK,
 )

@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import json
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from email.utils import formatdate
 from http import HTTPStatus
 from typing import Any, Protocol
@@ -92,11 +92,9 @@ class BridgeServer:
         self._buses: dict[str, SiteBus] = {}
         self._ticker: asyncio.Task[None] | None = None
         self._tasks: set[asyncio.Task[None]] = set()
-        self._started = datetime.now(UTC)
 
     async def start(self, host: str = "127.0.0.1", port: int = 0) -> int:
         """Listen, on a free port for 0; returns the port."""
-        self._started = datetime.now(UTC)
         self._server = await asyncio.start_server(self._accept, host, port, limit=MAX_REQUEST)
         self._ticker = asyncio.create_task(self._keep_up())
         return int(self._server.sockets[0].getsockname()[1])
@@ -222,7 +220,7 @@ class BridgeServer:
                 services = bus.services()
                 return reply({"services": services, "count": len(services), "success": True})
             case "/health":
-                return self._health()
+                return self._health(self.simulator.state(request.site).uptime_seconds)
             case "/":
                 return _about()
             case openems.ROUTE if bus.site.protocol == "openems":
@@ -232,15 +230,16 @@ class BridgeServer:
             case _:
                 return failure("Not found", 404)
 
-    def _health(self) -> Reply:
-        now = datetime.now(UTC)
+    @staticmethod
+    def _health(uptime_seconds: float) -> Reply:
+        started = datetime.now(UTC) - timedelta(seconds=uptime_seconds)
         return reply(
             {
                 "service": "dbus-api-server",
                 "version": VERSION,
                 "status": "healthy",
-                "started_at": self._started.replace(tzinfo=None).isoformat(),
-                "uptime_seconds": int((now - self._started).total_seconds()),
+                "started_at": started.replace(tzinfo=None).isoformat(),
+                "uptime_seconds": int(uptime_seconds),
                 "success": True,
             }
         )

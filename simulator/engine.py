@@ -13,7 +13,7 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from simulator.faults import FaultName, parse_params
+from simulator.faults import FaultName, RestartParams, parse_params
 from simulator.overrides import ActiveFault, Overrides
 from simulator.physics.cells import CHARGE_LIMIT_V, NOMINAL_CELL_V, CellBank, PackDesign
 from simulator.physics.noise import OrnsteinUhlenbeck
@@ -35,6 +35,7 @@ TRACKING_W = 12.0
 TRACKING_SHARE = 0.01
 MIN_STEP = 5.0
 MAX_STEP = 300.0
+UPTIME_BEFORE_SECONDS = 40 * 86400.0
 
 
 @dataclass
@@ -444,7 +445,16 @@ class Simulator:
             imported_kwh=float(self._imported[row]),
             exported_kwh=float(self._exported[row]),
             sun_elevation=float(self._sun.elevation_at(self.time)[row]),
+            uptime_seconds=self._uptime(site.id),
         )
+
+    def _uptime(self, site_id: str) -> float:
+        """Seconds since the site's controller started; all of them ran for weeks before."""
+        elapsed = self.time - self.start
+        for fault in self._active[site_id]:
+            if isinstance(fault.params, RestartParams):
+                return elapsed % fault.params.every_seconds
+        return elapsed + UPTIME_BEFORE_SECONDS
 
     def powers(self) -> dict[str, Floats]:
         """Power of each flow in W, shape (sites,).

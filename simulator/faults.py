@@ -37,6 +37,7 @@ FaultName = Literal[
     "modules_blocking",
     "counter_factor",
     "unbalance",
+    "restarts",
 ]
 
 FAULTS: tuple[str, ...] = get_args(FaultName)
@@ -88,6 +89,7 @@ ISSUE_CODES = (
     "pv_shifted",
     "pv_soiled",
     "scrapes_slow",
+    "controller_restarts",
     "sensor_stuck",
 )
 
@@ -204,6 +206,12 @@ class UnbalanceParams(Params):
     ratio: float = Field(ge=0.0, le=0.5)
 
 
+class RestartParams(Params):
+    """Seconds from one start of the controller to the next."""
+
+    every_seconds: float = Field(default=7200.0, ge=60.0, le=86400.0)
+
+
 PARAMS: dict[str, type[Params]] = {
     "soh": SohParams,
     "frequency": FrequencyParams,
@@ -221,6 +229,7 @@ PARAMS: dict[str, type[Params]] = {
     "modules_blocking": BlockingParams,
     "counter_factor": CounterParams,
     "unbalance": UnbalanceParams,
+    "restarts": RestartParams,
 }
 
 
@@ -420,4 +429,5 @@ _PLAIN: dict[str, Expected] = {
     "modules_offline": _expected("modules_offline"),
     "modules_blocking": _expected("modules_blocking"),
     "counter_factor": _expected("energy_gap"),
+    "restarts": _expected("controller_restarts"),
 }

@@ -54,3 +54,4 @@ class SiteState:
     imported_kwh: float
     exported_kwh: float
     sun_elevation: float
+    uptime_seconds: float

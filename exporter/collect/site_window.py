@@ -75,6 +75,7 @@ OBSERVED = (
     "discharge_limit_a",
     "charged_kwh",
     "discharged_kwh",
+    "uptime_h",
 )
 """Readings that the window takes in."""
 
@@ -143,6 +144,7 @@ _ROWS = (
     "_refused",
     "_resting",
     "_full_cell_v",
+    "_uptime_h",
     "_value",
     "_still",
 )
@@ -175,6 +177,7 @@ class SiteWindow:
         self._refused = np.zeros((count, 2))
         self._resting = np.zeros(count)
         self._full_cell_v = np.full(count, np.nan)
+        self._uptime_h = np.full(count, np.nan)
         self._value = np.full((count, len(STILL_HOURS)), np.nan)
         self._still = np.zeros((count, len(STILL_HOURS)))
 
@@ -208,7 +211,7 @@ class SiteWindow:
         same_day = (self._solar_day == other._solar_day) | (self._solar_day < 0)
         self._profile[same_day] += other._profile[same_day]
         self._solar_day = np.maximum(self._solar_day, other._solar_day)
-        for name in ("_soc", "_full_cell_v", "_longitude"):
+        for name in ("_soc", "_full_cell_v", "_longitude", "_uptime_h"):
             own = getattr(self, name)
             own[np.isnan(own)] = getattr(other, name)[np.isnan(own)]
         self._quick_at = self._slow_at = -math.inf
@@ -222,6 +225,10 @@ class SiteWindow:
         up = moment.answering
         hourly[up, Hourly.OBSERVED] += seconds
         daily[up, Daily.OBSERVED] += seconds
+        uptime = moment.of("uptime_h")
+        hourly[~np.isnan(uptime), Hourly.UPTIME_TIME] += seconds
+        hourly[uptime < self._uptime_h, Hourly.RESTARTS] += 1
+        self._uptime_h = np.where(np.isnan(uptime), self._uptime_h, uptime)
         known = up & ~np.isnan(moment.durations)
         for sums, count, time in (
             (hourly, Hourly.SCRAPES, Hourly.SCRAPE_TIME),

@@ -14,6 +14,7 @@ VENUS_SITE = {
     "pv_power_w": "system Dc/Pv/Power and Ac/PvOn*/L1-3/Power",
     "pv_disabled": "system Pv/Disable",
     "system_state": "system SystemState/State",
+    "uptime_h": "GET /health uptime_seconds",
     "ac_source": "system Ac/ActiveIn/Source",
     "grid_frequency_hz": "vebus Ac/ActiveIn/L1/F, or grid Ac/Frequency",
     "grid_voltage_v": "vebus Ac/ActiveIn/L1-3/V, or grid Ac/L1-3/Voltage",

@@ -129,6 +129,16 @@ SITE: tuple[Quantity, ...] = (
         decimals=3,
     ),
     Quantity(
+        name="uptime_h",
+        label="uptime of the controller",
+        measurement=Measurement.SITE,
+        unit="h",
+        minimum=0,
+        maximum=1e6,
+        meaning="Time since the controller, or the program that answers for it, started",
+        decimals=1,
+    ),
+    Quantity(
         name="ac_source",
         label="AC source",
         measurement=Measurement.SITE,

@@ -204,3 +204,16 @@ def test_sites_that_stay_keep_their_past() -> None:
     outages = window.figures(BEGIN + 60, read, constants(3))["grid_outages"]
     assert np.isnan(outages[:2]).all(), "new sites have no past"
     assert outages[2] == 1
+
+
+def test_a_controller_that_starts_anew_is_counted_and_one_that_does_not_say_is_unknown() -> None:
+    site = Site().lasts(600)
+    assert np.isnan(site.figure("controller_restarts"))
+    for _ in range(3):
+        for hours in (0.0, 0.1, 0.2):
+            site.lasts(360, uptime_h=hours)
+        # Not heard, and back without a new start.
+        site.lasts(600).lasts(600, uptime_h=0.4)
+    assert site.figure("controller_restarts") == 2
+    site.lasts(DAY_SECONDS + HOUR_SECONDS, every=HOUR_SECONDS, uptime_h=1000.0)
+    assert site.figure("controller_restarts") == 0

@@ -70,6 +70,7 @@ def readings_of(site: Site, state: SiteState, nominal_hz: float) -> dict[str, fl
         "grid_frequency_hz": math.nan,
         "grid_frequency_step_hz": math.nan,
         "grid_expected": float(not site.off_grid),
+        "uptime_h": round(state.uptime_seconds / 3600.0, 1),
     }
     if state.grid_connected:
         hz = state.frequency

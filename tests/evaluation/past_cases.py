@@ -134,6 +134,7 @@ HOURS_LONG: tuple[Case, ...] = (
         paging=NO,
         codes=_codes("sensor_stuck"),
     ),
+    Case("controller restarts", "every 2 h", "restarts", {"every_seconds": 7200}, 14, NO),
 )
 
 HOURS_INNOCENT: tuple[Case, ...] = tuple(

@@ -76,6 +76,8 @@ class Bus:
         if path == "/services":
             services = self._bus.services()
             return {"services": services, "count": len(services), "success": True}
+        if path == "/health":
+            return {"uptime_seconds": int(self._simulator.state(self._site).uptime_seconds)}
         tree = self._bus.tree(params["service"]) if path == "/value" else None
         if tree is None:
             raise NotFoundError(f"GET {path}: status 404")

@@ -18,6 +18,7 @@ from exporter.drivers.venus.http_setpoint import PERSISTENT, HttpSetpoint
 from exporter.drivers.venus.kept_trees import ReaderExplains
 from exporter.drivers.venus.scrape import Budget, VenusOptions
 from exporter.drivers.venus.site_reader import SiteReader
+from exporter.drivers.venus.uptime import Uptime
 from exporter.model.snapshot import Snapshot
 
 # The counters of a meter are readings of the site, which are stale after three scrapes.
@@ -47,7 +48,9 @@ class VenusHttpDriver(ReaderExplains, Driver):
         options = endpoint.options
         assert isinstance(options, VenusHttpOptions)
         http = context.transports.http.site(endpoint.site, endpoint.url, options.trust)
-        self._reader = SiteReader(endpoint.site, http, options, context, BUDGET)
+        self._reader = SiteReader(
+            endpoint.site, http, options, context, BUDGET, Uptime(http, context.monotonic)
+        )
         self._setpoint = HttpSetpoint(http)
         # A second connection would wait behind the first one until both are late.
         self._turn = asyncio.Lock()

@@ -13,12 +13,7 @@ from exporter.drivers.base import DriverContext, RawValue
 from exporter.drivers.identity import Identity
 from exporter.drivers.transport.http.json_client import NotFoundError
 from exporter.drivers.venus import tree as venus
-from exporter.drivers.venus.ac_input import (
-    AcInput,
-    ac_services,
-    read_ac_input,
-    read_grid_energy,
-)
+from exporter.drivers.venus.ac_input import AcInput, ac_services, read_ac_input, read_grid_energy
 from exporter.drivers.venus.ac_sources import AcSources
 from exporter.drivers.venus.battery import (
     MemberValues,
@@ -47,13 +42,9 @@ from exporter.drivers.venus.scrape import (
     VenusOptions,
     properties_of,
 )
+from exporter.drivers.venus.uptime import Uptime
 from exporter.drivers.venus.values import number, text
-from exporter.model.snapshot import (
-    Notice,
-    Outcome,
-    ScrapeError,
-    Snapshot,
-)
+from exporter.model.snapshot import Notice, Outcome, ScrapeError, Snapshot
 
 SITE_SECONDS = 10.0
 SERVICES_SECONDS = 3600.0
@@ -77,6 +68,7 @@ class SiteReader:
     context : DriverContext
         Lends the clocks.
     budget : Budget
+    uptime : Uptime, optional
     """
 
     def __init__(
@@ -86,6 +78,7 @@ class SiteReader:
         options: VenusOptions,
         context: DriverContext,
         budget: Budget,
+        uptime: Uptime | None = None,
     ) -> None:
         self._site = site
         self._bridge = bridge
@@ -114,6 +107,7 @@ class SiteReader:
         self._sources = AcSources()
         self._settings_due = -math.inf
         self._kept = KeptTrees()
+        self._uptime = uptime
 
     def keep_raw(self) -> None:
         """See :class:`exporter.drivers.base.Recording`."""
@@ -163,6 +157,8 @@ class SiteReader:
         services = self._every.of((self._mapped, self._services), sorted_names)
         active = await self._read_battery(scrape, system, services)
         await self._read_ac(scrape, system, services, active)
+        if self._uptime is not None:
+            await self._uptime.read(scrape)
         await self._read_others(scrape, services, active)
         self._judge_ac(scrape, system, services)
         for service, tree in scrape.trees.items():

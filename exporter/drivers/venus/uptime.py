@@ -1,0 +1,56 @@
+"""How long a site's controller has been running, as the bridge on it says."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+from exporter.drivers.venus.scrape import Bridge, Scrape
+from exporter.drivers.venus.values import number
+from exporter.model.snapshot import ScrapeError
+
+EVERY_SECONDS = 300.0
+PATIENCE_SECONDS = 2.0
+
+
+class Uptime:
+    """Asks for the time since the start every five minutes, and counts on from there.
+
+    The bridge starts with the controller, and answers this without asking D-Bus.
+
+    Parameters
+    ----------
+    bridge : Bridge
+    monotonic : callable
+        Seconds that never jump.
+    """
+
+    def __init__(self, bridge: Bridge, monotonic: Callable[[], float]) -> None:
+        self._bridge = bridge
+        self._monotonic = monotonic
+        self._due: float | None = None
+        self._started = math.nan
+
+    async def read(self, scrape: Scrape) -> None:
+        """Record it, where it is known; asks where it is time, with a request that is left over."""
+        now = self._monotonic()
+        if self._due is None:
+            # The first scrapes have devices to find.
+            self._due = now + EVERY_SECONDS
+        if now >= self._due and scrape.requests_left and not scrape.problems:
+            scrape.requests_left -= 1
+            self._due = now + EVERY_SECONDS
+            await self._ask()
+        if not math.isnan(self._started):
+            hours = (self._monotonic() - self._started) / 3600.0
+            scrape.readings.put("uptime_h", round(hours, 1))
+
+    async def _ask(self) -> None:
+        """A bridge that does not say is asked again after the same time."""
+        try:
+            found = await self._bridge.get_json("/health", {}, patience_seconds=PATIENCE_SECONDS)
+        except ScrapeError:
+            self._started = math.nan
+            return
+        seconds = number(found.get("uptime_seconds")) if isinstance(found, dict) else math.nan
+        self._started = self._monotonic() - seconds
