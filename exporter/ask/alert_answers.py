@@ -8,7 +8,8 @@ from typing import Any
 from exporter.ask.answer import Answer, CannotAnswerError, Column, Table
 from exporter.ask.builder import Builder
 from exporter.ask.query_words import times_words
-from exporter.ask.timeline import Timeline, bounds
+from exporter.ask.timeline import bounds
+from exporter.ask.timeline_entries import Timeline
 from exporter.history.alert_history import Alert, AlertHistory, Fired, NoAlertsError
 from exporter.history.coverage import LEAST_SHARE, percent_words
 from exporter.model.text import duration_words, sites_word

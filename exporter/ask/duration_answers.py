@@ -11,8 +11,8 @@ from exporter.ask.answer import Answer, CannotAnswerError, Column, Table
 from exporter.ask.builder import MOSTLY, SITE_COLUMNS, Builder, capital
 from exporter.ask.catalogue import CONDITIONS
 from exporter.ask.query import OPERATORS, Lasting
-from exporter.ask.timeline import Stretch
 from exporter.ask.timeline_answer import condition_codes, read_timeline
+from exporter.ask.timeline_entries import Stretch
 from exporter.history.influxql import InfluxQL
 from exporter.model.text import duration_words, sites_word
 

@@ -1,18 +1,17 @@
-"""What happened in a period, in order: statuses, issues, alerts, planned work, reloads, and the
-time that was not observed."""
+"""What happened in a period, in order: statuses, issues, alerts, planned work, orders, reloads, and
+the time that was not observed."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from exporter.ask.metric_history import where
-from exporter.ask.planned_work import Planned, planned
+from exporter.ask.order_entries import add_orders, orders_statement
+from exporter.ask.planned_work import planned
 from exporter.ask.query import Period
 from exporter.ask.statements import ask
+from exporter.ask.timeline_entries import Entry, Open, Stretch, Timeline
 from exporter.ask.view import View
-from exporter.history.alert_history import Alert
 from exporter.history.coverage import HOLD_SECONDS
 from exporter.history.influxql import InfluxQL, Series
 from exporter.model.text import duration_words
@@ -23,119 +22,6 @@ LOOKBACK_SECONDS = 900.0
 """How far before the period a status is looked for that held when it began."""
 _SEVERITIES = {1: "info", 2: "warning", 3: "critical"}
 _UNSEEN_AFTER_SECONDS = 6 * STORED_EVERY_SECONDS
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """One thing that happened.
-
-    Attributes
-    ----------
-    time : float
-        Unix seconds.
-    site : str
-        Site id; empty for what concerns the whole fleet.
-    kind : str
-        ``began``, ``ended`` or ``last seen`` (an issue), ``fired`` or ``resolved`` (an alert),
-        ``status``, ``maintenance``, ``mute``, ``way in``, ``unobserved``, ``reload`` or ``start``.
-    what : str
-        In words.
-    severity : str
-        Of an issue or an alert.
-    code : str
-        Of an issue; the name of an alert.
-    seconds : float or None
-        How long it lasted, or was going on, within its whole length; None where it has none.
-    """
-
-    time: float
-    site: str
-    kind: str
-    what: str
-    severity: str = ""
-    code: str = ""
-    seconds: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Open:
-    """An issue that was active when the period began, since ``since`` (Unix seconds)."""
-
-    site: str
-    code: str
-    severity: str
-    what: str
-    since: float
-
-
-@dataclass(frozen=True, slots=True)
-class Stretch:
-    """An issue from its beginning to its end, Unix seconds, both within the period.
-
-    ``end`` is None where the end is not known, as after a restart of the exporter.
-    """
-
-    site: str
-    code: str
-    severity: str
-    what: str
-    start: float
-    end: float | None
-    ongoing: bool = False
-
-    @property
-    def seconds(self) -> float:
-        """How long it lasted within the period; 0 where that is not known."""
-        return 0.0 if self.end is None else max(0.0, self.end - self.start)
-
-
-@dataclass(slots=True)
-class Timeline:
-    """Entries in order of time, what was known before, and what was asked of InfluxDB.
-
-    ``exact_seconds`` is how exact the times of issues and statuses are: 0 for those of full detail,
-    the length of a window where a roll-up was read.
-    """
-
-    entries: list[Entry] = field(default_factory=list)
-    before: list[Open] = field(default_factory=list)
-    statements: list[str] = field(default_factory=list)
-    stretches: list[Stretch] = field(default_factory=list)
-    exact_seconds: float = 0.0
-
-    def in_order(self) -> None:
-        """Sort everything by time."""
-        self.entries.sort(key=lambda entry: (entry.time, entry.kind == "ended", entry.site))
-        self.before.sort(key=lambda issue: issue.since)
-        self.stretches.sort(key=lambda stretch: (stretch.start, stretch.site))
-
-    def add_planned(self, each: Iterable[Planned], start: float, end: float) -> None:
-        """Beginnings and ends of planned work within a period."""
-        for work in each:
-            name = "Maintenance" if work.kind == "maintenance" else "Mute time"
-            for time, word in ((work.start, "begins"), (work.end, "ends")):
-                if start <= time < end:
-                    self.entries.append(
-                        Entry(time, work.site, work.kind, f"{name} {word}{work.what}")
-                    )
-            if work.start < start:
-                what = f"{'In maintenance' if work.kind == 'maintenance' else 'Muted'}{work.what}"
-                self.before.append(Open(work.site, work.kind, "info", what, work.start))
-
-    def add_alerts(self, alerts: Iterable[Alert]) -> None:
-        """When alerts fired and resolved."""
-        for alert in alerts:
-            site, name, severity = alert.site, alert.name, alert.severity
-            what = f"Alert {name}"
-            if alert.known_before:
-                self.before.append(Open(site, name, severity, what, alert.start))
-            else:
-                self.entries.append(Entry(alert.start, site, "fired", what, severity, name))
-            if alert.end is not None:
-                lasted = alert.end - alert.start
-                self.entries.append(
-                    Entry(alert.end, site, "resolved", what, severity, name, lasted)
-                )
 
 
 def statements(period: Period, sites: list[str] | None) -> list[str]:
@@ -153,6 +39,7 @@ def statements(period: Period, sites: list[str] | None) -> list[str]:
         "GROUP BY time(60s) fill(none)",
         f'SELECT "text" FROM "event" WHERE {where(period, None)} GROUP BY "kind"',
         f'SELECT "text" FROM "way_in" WHERE {where(period, sites)} GROUP BY "site"',
+        orders_statement(period, sites),
     ]
 
 
@@ -190,7 +77,7 @@ async def fetch(
         If InfluxDB does not answer.
     """
     found = Timeline(statements=statements(period, sites))
-    ends, last, begins, first, polls, events, ways = await ask(stored, found.statements)
+    ends, last, begins, first, polls, events, ways, orders = await ask(stored, found.statements)
     changed = [series.tags["site"] for series in first if series.rows[0][1] != series.rows[0][2]]
     steps: list[Series] = []
     if changed:
@@ -210,6 +97,7 @@ async def fetch(
     )
     found.entries += happened_to_exporter(events)
     found.entries += changes_of_way(ways, wanted)
+    add_orders(found, orders, wanted, period.start.timestamp())
     found.in_order()
     return found
 

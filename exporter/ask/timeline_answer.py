@@ -15,7 +15,7 @@ from exporter.ask.builder import MOSTLY, Builder, capital
 from exporter.ask.catalogue import CONDITIONS
 from exporter.ask.planned_work import unlisted
 from exporter.ask.query_words import moment_words
-from exporter.ask.timeline import Entry, Open, Stretch, Timeline
+from exporter.ask.timeline_entries import Entry, Open, Stretch, Timeline
 from exporter.history.alert_history import AlertHistory
 from exporter.history.influxql import InfluxQL
 from exporter.model.levels import DAY

@@ -5,21 +5,19 @@ from __future__ import annotations
 import asyncio
 
 from exporter.ask.metric_history import tagged, where
+from exporter.ask.order_entries import add_orders, orders_statement
 from exporter.ask.planned_work import planned
 from exporter.ask.query import Period
 from exporter.ask.statements import ask, no_answer
 from exporter.ask.timeline import (
-    Entry,
     IssueReader,
-    Open,
-    Stretch,
-    Timeline,
     bounds,
     changes_of_way,
     happened_to_exporter,
     severity_name,
     unobserved,
 )
+from exporter.ask.timeline_entries import Entry, Open, Stretch, Timeline
 from exporter.ask.view import View
 from exporter.history.influxql import InfluxQL, NoAnswerError, Series
 from exporter.history.level_choice import enough_for, level_of, table
@@ -70,6 +68,7 @@ def statements(period: Period, sites: list[str] | None, level: Level) -> list[st
         f"{where(period, sites, '', level)} GROUP BY time({level.seconds}s) fill(none)",
         f'SELECT "text" FROM "event" WHERE {where(period, None)} GROUP BY "kind"',
         f'SELECT "text" FROM "way_in" WHERE {where(period, sites)} GROUP BY "site"',
+        orders_statement(period, sites),
     ]
 
 
@@ -88,7 +87,7 @@ async def fetch(
     exporter.ask.answer.CannotAnswerError
     """
     found = Timeline(statements=statements(period, sites, level), exact_seconds=level.seconds)
-    first, last, gaps, ends, words, steps, status, polls, events, ways = await ask(
+    first, last, gaps, ends, words, steps, status, polls, events, ways, orders = await ask(
         stored, found.statements
     )
     wanted = {view.sites[row].id for row in rows}
@@ -101,6 +100,7 @@ async def fetch(
     found.add_planned(planned(view.assessment.fleet, chosen, *bounds(period)), *bounds(period))
     found.entries += happened_to_exporter(events)
     found.entries += changes_of_way(ways, wanted)
+    add_orders(found, orders, wanted, period.start.timestamp())
     found.in_order()
     return found
 

@@ -17,7 +17,7 @@ from exporter.ask.catalogue import METRICS
 from exporter.ask.lookup import Directory
 from exporter.ask.metric_history import History
 from exporter.ask.query import Period
-from exporter.ask.timeline import Timeline
+from exporter.ask.timeline_entries import Timeline
 from exporter.ask.view import View
 from exporter.config.fleet import Fleet
 from exporter.history.influxql import InfluxQL

@@ -17,7 +17,7 @@ from exporter.ask.timeline import changes_of_way
 from exporter.config.fleet import Fleet
 from exporter.history.alert_history import AlertHistory
 from exporter.history.influxql import InfluxQL, Series
-from exporter.store.line_protocol import event_line
+from exporter.store.line_protocol import event_line, order_line
 from tests.ask.conftest import WALL, judged, sample_fleet
 from tests.history.prometheus import prometheus
 from tests.serve.api.influx import Influx, influx
@@ -59,6 +59,18 @@ def lines() -> Iterator[str]:
         yield issue("site_delta", "battery_temperature", 2, HOT, second, 1)
     for begin, end in OFFLINE:
         yield issue("site_beta", "site_offline", 3, begin, end, 0)
+    for state, second, reason in (
+        ("drafted", 13 * 60, "frequency"),
+        ("accepted", 13 * 60, "frequency"),
+        ("sent", 13 * 60 + 1, "frequency"),
+        ("effective", 13 * 60 + 9, "frequency"),
+        ("ineffective", 15 * 60, "battery power is 0 W, 1500 W are wanted"),
+        ("released", 15 * 60 + 2, "frequency"),
+    ):
+        # From 14:00:00, so that 13 minutes are 14:13.
+        texts = {"order": "o1", "action": "charge", "issuer": "ops", "reason": reason}
+        at = WALL - 5400 + second
+        yield order_line("site_gamma", "operator", state, {"wanted_w": 1500.0}, texts, at)
     yield event_line("start", "Fleetscope started", BEGUN)
     yield event_line("reload", "Fleet file read again", WALL - 6900)
 
@@ -157,6 +169,31 @@ def test_an_incident_in_order(server: Influx) -> None:
     assert answer.headline.endswith("1 known before it began.")
 
 
+def test_orders_stand_in_the_timeline_and_before_it(server: Influx) -> None:
+    whole = ask(server, since="14:10", until="14:19", site="Gamma")
+    assert entries(whole) == [
+        ("14:13", "site_gamma", "order"),
+        ("14:13", "site_gamma", "order"),
+        ("14:15", "site_gamma", "order"),
+        ("14:15", "site_gamma", "order"),
+    ]
+    rows = whole.tables[0].rows
+    assert [row["what"].removeprefix("Order of ops to charge with 1.5 kW ") for row in rows] == [
+        "was accepted: frequency",
+        "took effect",
+        "has no effect: battery power is 0 W, 1500 W are wanted",
+        "ended; the device is under its own control",
+    ]
+    assert (rows[2]["severity"], rows[2]["code"]) == ("warning", "o1")
+    later = ask(server, since="14:14", until="14:19", site="Gamma")
+    assert [row["what"] for row in later.tables[1].rows] == [
+        "Order of ops to charge with 1.5 kW stands"
+    ]
+    after = ask(server, since="14:16", until="14:19", site="Gamma")
+    assert not entries(after)
+    assert len(after.tables) == 1
+
+
 def test_a_quiet_window_and_one_that_was_not_observed(server: Influx) -> None:
     quiet = ask(server, since="13:11", until="13:20")
     assert entries(quiet) == []
@@ -164,7 +201,7 @@ def test_a_quiet_window_and_one_that_was_not_observed(server: Influx) -> None:
     unseen = ask(server, since="2026-03-17", until="2026-03-17")
     assert unseen.headline.startswith("Nothing was observed in the ")
     assert unseen.headline.endswith("Whether anything happened is not known.")
-    gap = ask(server, since="14:10", until="14:50")
+    gap = ask(server, since="14:16", until="14:50")
     assert entries(gap) == [("14:20", "", "unobserved")]
     assert gap.tables[0].rows[0]["seconds"] == pytest.approx(1200, abs=60)
 
