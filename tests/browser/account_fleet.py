@@ -17,10 +17,12 @@ from tests.serve.api.influx import Influx
 ZONES = {"roof": ZoneInfo("America/New_York"), "barn": ZoneInfo("Australia/Sydney")}
 PLANTS = ("thames", "cotswold")
 NOW = time.time()
-LAST_OF_MONTH = datetime.now(UTC).replace(
+LAST_OF_MONTH = datetime.fromtimestamp(NOW, UTC).replace(
     day=1, hour=0, minute=0, second=0, microsecond=0
 ) - timedelta(days=1)
 MONTH = LAST_OF_MONTH.replace(day=1)
+DAY = f"{datetime.fromtimestamp(NOW, ZONES['roof']) - timedelta(days=1):%Y-%m-%d}"
+"""The last whole day of both roofs, as a date: what is asked of it does not change at midnight."""
 TARIFFS = TariffFile.model_validate(
     {
         "currency": "EUR",
@@ -74,7 +76,7 @@ def polls() -> Iterator[str]:
 def pv_days() -> Iterator[str]:
     """Five days of each roof, stamped with its own midnight; one loss of a barn has no price."""
     for site, zone in ZONES.items():
-        today = datetime.now(zone).replace(hour=0, minute=0, second=0, microsecond=0)
+        today = datetime.fromtimestamp(NOW, zone).replace(hour=0, minute=0, second=0, microsecond=0)
         for back in range(1, 6):
             day = (today - timedelta(days=back)).replace(tzinfo=zone)
             made = 40.04 + back if site == "roof" else 50.05 + 3 * back

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from functools import cached_property
@@ -23,7 +22,8 @@ from typer.testing import CliRunner
 from exporter.cli.commands import app
 from exporter.cli.mcp.server import build
 from exporter.history.influxql import InfluxQL
-from tests.browser.account_fleet import NOW, TARIFFS, ZONES, fleet, store
+from tests.browser.account_fleet import DAY, MONTH, NOW, TARIFFS, ZONES, fleet, store
+from tests.browser.pages import browsers
 from tests.serve.api.influx import Influx, influx
 from tests.serve.api.served import ServedFleet
 
@@ -51,13 +51,13 @@ class Asked(ServedFleet):
         return self.json(f"/api/v1/query?{urlencode(parameters)}")
 
     @cached_property
-    def yesterday(self) -> Any:
+    def day(self) -> Any:
         """The account of the roof, which the API gives."""
-        return self.json("/api/v1/energy?site=roof&period=yesterday")
+        return self.json(f"/api/v1/energy?site=roof&period={DAY}")
 
     @cached_property
-    def yesterday_in_a_terminal(self) -> str:
-        return self.command("energy", "roof", "--since", "yesterday")
+    def day_in_a_terminal(self) -> str:
+        return self.command("energy", "roof", "--since", DAY)
 
     def command(self, *words: str) -> str:
         environment = {"FLEETSCOPE_URL": self.url, "COLUMNS": "200", "NO_COLOR": "1", "TZ": "UTC"}
@@ -160,27 +160,19 @@ def seconds(value: Any) -> float:
     return datetime.fromisoformat(value).timestamp() if isinstance(value, str) else float(value)
 
 
-def yesterday_on_the_page(asked: Asked) -> tuple[str, list[str]]:
+def day_on_the_page(asked: Asked) -> tuple[str, list[str]]:
     """Text of the energy page of the roof, and its own rounding of numbers that lie between."""
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
-    if chromium is None:
-        pytest.skip("no Chromium in PATH (Debian: apt-get install chromium)")
-    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
     source = resources.files("exporter.serve.page").joinpath("base.js").read_text("utf-8")
     rounding = source[source.index("function rounded(") : source.index("function power(")]
-    with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(
-            executable_path=chromium, args=["--no-sandbox", "--disable-gpu"]
-        )
-        page = browser.new_page()
+    with browsers() as launch:
+        page = launch("--disable-gpu").new_page()
         page.set_default_timeout(180_000)
-        page.goto(f"{asked.url}/energy?site=roof&period=yesterday")
+        page.goto(f"{asked.url}/energy?site=roof&period={DAY}")
         page.wait_for_selector("#sums p")
         shown = page.inner_text("body")
         halves = page.evaluate(
             f"(() => {{ {rounding} return {list(HALVES)}.map((v) => figure(v, 1)); }})()"
         )
-        browser.close()
     return shown, halves
 
 
@@ -188,8 +180,8 @@ HALVES = (6.25, 6.35, -6.25, 0.05, 0.25, -0.04, 9.95, 1234.75)
 
 
 def test_a_site_on_the_energy_page(asked: Asked) -> None:
-    found = asked.yesterday
-    shown, halves = yesterday_on_the_page(asked)
+    found = asked.day
+    shown, halves = day_on_the_page(asked)
     for one in ACCOUNT:
         part, key = one.api
         number = re.search(one.page, shown)
@@ -205,14 +197,14 @@ def test_a_site_on_the_energy_page(asked: Asked) -> None:
 
 @pytest.mark.parametrize("one", ACCOUNT, ids=lambda one: one.figure)
 async def test_a_figure_of_the_account(asked: Asked, one: Shown) -> None:
-    found = asked.yesterday
+    found = asked.day
     part, key = one.api
     value = (found[part] if part else found)[key]
     answers = [
-        asked.question(one.question.format(when="yesterday")),
-        asked.query(what="energy", figure=one.figure, site="roof", period="yesterday"),
+        asked.question(one.question.format(when=f"on {DAY}")),
+        asked.query(what="energy", figure=one.figure, site="roof", period=DAY),
         await by_tool(
-            asked, "energy_account", energy_figure=one.figure, sites=["roof"], period="yesterday"
+            asked, "energy_account", energy_figure=one.figure, sites=["roof"], period=DAY
         ),
     ]
     for answer in answers:
@@ -224,7 +216,7 @@ async def test_a_figure_of_the_account(asked: Asked, one: Shown) -> None:
     assert "(days of America/New_York)" in answers[0]["headline"]
     assert number is not None
     assert is_rounded(number[1], value)
-    terminal = re.search(one.terminal, asked.yesterday_in_a_terminal)
+    terminal = re.search(one.terminal, asked.day_in_a_terminal)
     assert terminal is not None
     assert is_rounded(terminal[1], value)
 
@@ -264,12 +256,12 @@ async def test_energies_of_a_window(asked: Asked) -> None:
 
 async def test_pv_days_are_those_of_each_site(asked: Asked) -> None:
     """A fleet in two zones: the account, the terminal, a question and MCP count the same days."""
-    found = asked.json("/api/v1/energy?period=yesterday&tz=UTC")["pv"]
-    by_site = [asked.json(f"/api/v1/energy?site={s}&period=yesterday")["pv"] for s in ZONES]
+    found = asked.json(f"/api/v1/energy?period={DAY}&tz=UTC")["pv"]
+    by_site = [asked.json(f"/api/v1/energy?site={s}&period={DAY}")["pv"] for s in ZONES]
     for key in ("measured_kwh", "expected_kwh", "lost_kwh", "lost_value", "clipped_kwh"):
         assert found[key] == pytest.approx(sum(one[key] for one in by_site), abs=2e-4), key
-    answer = asked.question("how much PV energy was lost yesterday")
-    tool = await by_tool(asked, "energy_account", energy_figure="pv_lost", period="yesterday")
+    answer = asked.question(f"how much PV energy was lost on {DAY}")
+    tool = await by_tool(asked, "energy_account", energy_figure="pv_lost", period=DAY)
     assert tool["headline"] == answer["headline"]
     number = re.search(r"lost ([\d.]+) kWh.* worth ([\d.]+) EUR", answer["headline"])
     assert number is not None, answer["headline"]
@@ -277,7 +269,7 @@ async def test_pv_days_are_those_of_each_site(asked: Asked) -> None:
     assert is_rounded(number[2], found["lost_value"])
     rows = {row["cause"]: (row["kwh"], row["value"]) for row in answer["tables"][0]["rows"]}
     assert rows == {one["cause"]: (one["kwh"], one["value"]) for one in found["losses"]}
-    shown = asked.command("energy", "--since", "yesterday", "--tz", "UTC", "--pv")
+    shown = asked.command("energy", "--since", DAY, "--tz", "UTC", "--pv")
     line = re.search(r"Of ([\d.]+) kWh below that: curtailed ([\d.]+) kWh \(([\d.]+) EUR", shown)
     assert line is not None, shown
     kwh, value = rows["curtailed"]
@@ -301,14 +293,12 @@ async def test_energy_without_a_price_has_no_worth(asked: Asked) -> None:
 
 
 async def test_what_a_battery_saved(asked: Asked) -> None:
-    found = asked.json("/api/v1/savings?site=roof&period=yesterday")
+    found = asked.json(f"/api/v1/savings?site=roof&period={DAY}")
     answers = [
-        asked.question("how much did the battery of Roof save yesterday"),
-        await by_tool(
-            asked, "energy_account", energy_figure="saving", sites=["roof"], period="yesterday"
-        ),
+        asked.question(f"how much did the battery of Roof save on {DAY}"),
+        await by_tool(asked, "energy_account", energy_figure="saving", sites=["roof"], period=DAY),
     ]
-    shown = asked.command("plan", "roof", "--saved", "yesterday")
+    shown = asked.command("plan", "roof", "--saved", DAY)
     for answer in answers:
         (row,) = answer["tables"][0]["rows"]
         assert (row["saved"], row["missed"]) == (found["saved"], found["missed"])
@@ -344,12 +334,12 @@ async def test_a_plan(asked: Asked) -> None:
 
 
 PORTFOLIO = (
-    ("revenue", "revenue last month", "revenue", "amount", r"\): ([\d \u202f]+\.\d\d) GBP"),
-    ("lost", "lost revenue last month", "losses", "amount", r"lost ([\d \u202f]+\.\d\d) GBP"),
-    ("cycle_use", "cycles against the warranty last month", "", "cycles", r"made ([\d.]+) full"),
-    ("guarantee", "guarantees last month", "sla", "owed", r"; ([\d.]+) GBP are owed"),
+    ("revenue", "revenue {when}", "revenue", "amount", r"\): ([\d \u202f]+\.\d\d) GBP"),
+    ("lost", "lost revenue {when}", "losses", "amount", r"lost ([\d \u202f]+\.\d\d) GBP"),
+    ("cycle_use", "cycles against the warranty {when}", "", "cycles", r"made ([\d.]+) full"),
+    ("guarantee", "guarantees {when}", "sla", "owed", r"; ([\d.]+) GBP are owed"),
     (
-        *("plant_availability", "plant availability last month", "", "availability_percent"),
+        *("plant_availability", "plant availability {when}", "", "availability_percent"),
         r": ([\d.]+) % of the observed time",
     ),
 )
@@ -360,18 +350,18 @@ async def test_a_figure_of_the_portfolio(
     asked: Asked, figure: str, question: str, listing: str, key: str, pattern: str
 ) -> None:
     """The published rows, the KPIs where they have it, a question, the query and MCP."""
-    kpis = {one["name"]: one["value"] for one in asked.json("/api/v1/portfolio/kpis")["kpis"]}
+    kpis = {one["name"]: one["value"] for one in asked.json(f"/api/v1/portfolio/kpis?period={MONTH:%Y-%m}")["kpis"]}
     value = kpis.get({"amount": "revenue"}.get(key, key))
     if listing:
-        (sums,) = asked.json(f"/api/v1/portfolio/{listing}")["sums"]
+        (sums,) = asked.json(f"/api/v1/portfolio/{listing}?period={MONTH:%Y-%m}")["sums"]
         value = sums[key]
         if listing != "losses":
             assert kpis[{"revenue": "revenue", "sla": "owed"}[listing]] == value
     assert value is not None
     answers = [
-        asked.question(question),
-        asked.query(what="portfolio", figure=figure, period="last month"),
-        await by_tool(asked, "portfolio", portfolio_figure=figure, period="last month"),
+        asked.question(question.format(when=f"{MONTH:%Y-%m}")),
+        asked.query(what="portfolio", figure=figure, period=f"{MONTH:%Y-%m}"),
+        await by_tool(asked, "portfolio", portfolio_figure=figure, period=f"{MONTH:%Y-%m}"),
     ]
     for answer in answers:
         assert answer["headline"] == answers[0]["headline"]

@@ -278,13 +278,14 @@ NAMED = _rows(
     ),
     ("last? weekday time", lambda c, day, clock: at(c.on(_weekday(c, day), clock), alone=clock)),
     ("time last? weekday", lambda c, clock, day: at(c.on(_weekday(c, day), clock), alone=clock)),
+    # Before days of a month: of two readings of one length the first is taken.
+    ("month year", _month),
     ("digits ordinal? month year? time?", _month_day),
     (
         "month digits ordinal? year? time?",
         lambda c, month, day, year, clock: _month_day(c, day, month, year, clock),
     ),
     ("month! year?", _month),
-    ("month year", _month),
     (
         "hour this part|hour in this part|at hour this part|at hour in this part",
         lambda c, clock, part: at(c.on(c.today, _of_part(clock, part)), alone=clock),
