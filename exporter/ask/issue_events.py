@@ -12,6 +12,7 @@ from exporter.ask.view import View
 from exporter.history.influxql import InfluxQL, NoAnswerError, Series
 from exporter.history.level_choice import enough_for, level_of, table
 from exporter.model.levels import Level
+from exporter.model.text import without_age
 
 _LEVELS = {1: "info", 2: "warning", 3: "critical"}
 _NUMBERS = {name: number for number, name in _LEVELS.items()}
@@ -25,9 +26,9 @@ Row = dict[str, Any]
 class Event:
     """An issue of a site within a period.
 
-    ``first`` and ``last`` are Unix seconds; ``seconds`` is how long it was active within the
-    period; ``times`` counts how often it began; ``ongoing`` whether it was active at the end of the
-    period.
+    ``sentence`` gives no age, since ``seconds`` is how long it was active within the period.
+    ``first`` and ``last`` are Unix seconds; ``times`` counts how often it began; ``ongoing``
+    whether it was active at the end of the period.
     """
 
     site: str
@@ -173,7 +174,8 @@ def _event(
         code=key[1],
         severity=_LEVELS.get(int(severity or 1), "info"),
         # Words may have expired where the roll-up has not.
-        sentence=words.get("sentence") or key[1].replace("_", " "),
+        sentence=without_age(words.get("sentence") or "", words.get("value"))
+        or key[1].replace("_", " "),
         value=words.get("value"),
         threshold=words.get("threshold"),
         first=first,
@@ -212,7 +214,7 @@ def _add_present(
             event = found.get((site.id, issue.code))
             if event is not None:
                 event.ongoing = True
-                event.sentence, event.value = issue.sentence, issue.value
+                event.sentence, event.value = without_age(issue.sentence, issue.value), issue.value
                 event.last = now
                 if event.level < _NUMBERS[issue.severity]:
                     event.severity = issue.severity
@@ -221,7 +223,7 @@ def _add_present(
                 site=site.id,
                 code=issue.code,
                 severity=issue.severity,
-                sentence=issue.sentence,
+                sentence=without_age(issue.sentence, issue.value),
                 value=issue.value,
                 threshold=issue.threshold,
                 first=issue.since,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import time
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +56,17 @@ def local_zone() -> str:
 
     offset = datetime.now().astimezone().strftime("%z")
     return f"{offset[:3]}:{offset[3:5]}"
+
+
+def zone(named: str | None) -> str:
+    """The time zone to ask in, as named, else this machine's; times are shown in it from now on."""
+    if not named:
+        return local_zone()
+    # POSIX counts an offset to the west.
+    west = named.translate(str.maketrans("+-", "-+")) if named[0] in "+-" else ""
+    os.environ["TZ"] = f"<{named}>{west}" if west else named
+    time.tzset()
+    return named
 
 
 def get(url: str, path: str, parameters: dict[str, Any] | None = None, seconds: float = 0) -> Any:

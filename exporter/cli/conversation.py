@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
+from collections.abc import Callable
 from typing import Any
 
 from exporter.cli import client
@@ -11,10 +12,17 @@ from exporter.cli.render import show
 
 
 def ask_once(
-    url: str, text: str, session: str | None, *, as_json: bool, as_csv: bool, evidence: bool
+    url: str,
+    text: str,
+    session: str | None,
+    *,
+    zone: str,
+    as_json: bool,
+    as_csv: bool,
+    evidence: bool,
 ) -> tuple[int, str | None]:
     """Ask, print, and give the exit code and the session."""
-    parameters = {"q": text, "tz": client.local_zone(), "session": session}
+    parameters = {"q": text, "tz": zone, "session": session}
     try:
         answer: dict[str, Any] = client.get(url, "ask", parameters)
     except client.CannotAskError as error:
@@ -30,8 +38,11 @@ def ask_once(
     return code, answer["session"]
 
 
-def converse(url: str, *, as_json: bool, as_csv: bool, evidence: bool) -> int:
-    """Read questions until the input ends; the exit code is that of the last answer."""
+def converse(ask: Callable[[str, str | None], tuple[int, str | None]]) -> int:
+    """Read questions until the input ends; the exit code is that of the last answer.
+
+    ``ask`` takes a question and the session, and gives the exit code and the session.
+    """
     prompt = "fleetscope> " if sys.stdin.isatty() else ""
     if prompt:
         with contextlib.suppress(ImportError):
@@ -49,7 +60,5 @@ def converse(url: str, *, as_json: bool, as_csv: bool, evidence: bool) -> int:
         if text in ("exit", "quit"):
             return code
         if text:
-            code, session = ask_once(
-                url, text, session, as_json=as_json, as_csv=as_csv, evidence=evidence
-            )
+            code, session = ask(text, session)
             print(flush=True)

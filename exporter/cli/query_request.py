@@ -48,7 +48,7 @@ def ask(url: str, as_json: bool, as_csv: bool, evidence: bool = False, **paramet
         print("fleetscope: --json and --csv exclude each other", file=sys.stderr)
         return client.EXIT_CANNOT_ANSWER
     try:
-        answer = client.get(url, "query", {"tz": client.local_zone()} | parameters)
+        answer = client.get(url, "query", parameters | {"tz": client.zone(parameters.get("tz"))})
         from exporter.cli.render import show
 
         return show(answer, as_json=as_json, as_csv=as_csv, evidence=evidence)

@@ -7,6 +7,7 @@ completion and mistakes.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal
 
 
@@ -68,6 +69,7 @@ _TABLE = (
     Option("metric", ("--metric", "--by"), "What to go by.", "text", "metrics"),
     Option("since", ("--since",), "Such as 7d, monday, 13:10, 'this week' or 2026-03-01."),
     Option("until", ("--until",), "Where the period ends; now."),
+    Option("tz", ("--tz",), "Time zone to ask and show in, such as Europe/Berlin; this machine's."),
     Option("site", ("--site",), "Only this site.", "several", "sites"),
     Option("session", ("--session",), "Go on with this session, as --json gives it."),
     Option("watch", ("--watch",), "Keep it up to date.", "flag"),
@@ -77,7 +79,7 @@ FLAGS = {flag: option for option in _TABLE for flag in option.flags}
 
 _OUT = ("url", "as_json", "as_csv")
 _CHOICE = ("region", "priority", "filters", "limit", "evidence")
-_PERIOD = ("since", "until")
+_PERIOD = ("since", "until", "tz")
 _SITE = "Id, name or part of either."
 
 COMMANDS = {
@@ -120,7 +122,7 @@ COMMANDS = {
     ),
     "ask": Command(
         "Ask in plain language; what is not understood is said, never guessed.",
-        (*_OUT, "session", "evidence"),
+        (*_OUT, "session", "tz", "evidence"),
         Words("question", "The question; without it, a session.", 0, 1000),
     ),
     "timeline": Command(
@@ -183,12 +185,15 @@ def run(name: str, given: dict[str, Any]) -> int:
         from exporter.cli import conversation
 
         text = " ".join(given.get("question") or ()).strip()
-        if not text:
-            return conversation.converse(url, as_json=as_json, as_csv=as_csv, evidence=evidence)
-        session = given.get("session")
-        return conversation.ask_once(
-            url, text, session, as_json=as_json, as_csv=as_csv, evidence=evidence
-        )[0]
+        ask = partial(
+            conversation.ask_once,
+            url,
+            zone=client.zone(given.get("tz")),
+            as_json=as_json,
+            as_csv=as_csv,
+            evidence=evidence,
+        )
+        return ask(text, given.get("session"))[0] if text else conversation.converse(ask)
     if name == "explain" and str(given.get("site")).startswith("o-"):
         from exporter.cli import orders
 

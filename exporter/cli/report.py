@@ -20,6 +20,10 @@ def report(
     since: Annotated[
         str | None, typer.Option("--since", help="From then on: monday, 30d, 2026-03-01.")
     ] = None,
+    tz: Annotated[
+        str | None,
+        typer.Option("--tz", help="Time zone of --since, such as Europe/Berlin; this machine's."),
+    ] = None,
     html: Annotated[
         Path | None, typer.Option("--html", help="Write it as HTML.", metavar="FILE")
     ] = None,
@@ -40,7 +44,7 @@ def report(
         _fail("choose one of --week, --month, --days and --since")
     period = {"days": f"{30.0 if month else days or 7.0:g}"}
     if since is not None:
-        period = {"since": since, "tz": client.local_zone()}
+        period = {"since": since, "tz": client.zone(tz)}
     import json
 
     data = _get(url, period, "json")

@@ -28,6 +28,22 @@ def duration_words(seconds: float) -> str:
     return f"{days} d {hours} h" if hours else f"{days} d"
 
 
+def without_age(sentence: str, seconds: float | None) -> str:
+    """The sentence of an issue without its age, for where the length of the issue is given too.
+
+    Parameters
+    ----------
+    sentence : str
+        As of the moment when it was last written.
+    seconds : float or None
+        Value of the issue; the age, where the sentence gives one.
+    """
+    if seconds is None:
+        return sentence
+    age = f"for {duration_words(seconds)}"
+    return sentence.replace(f" ({age})", "").replace(f" {age}", "")
+
+
 def sites_word(count: int) -> str:
     """``1 site``, ``3 sites``."""
     return f"{count} site" if count == 1 else f"{count} sites"

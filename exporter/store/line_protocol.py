@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from exporter.model.snapshot import BatterySnapshot, Snapshot
+from exporter.model.text import without_age
 
 if TYPE_CHECKING:
     # Processes that roll up or analyse cells have no use for what judges a fleet.
@@ -201,7 +202,8 @@ def _worst_fields(issues: Sequence[Issue]) -> str:
 
 def _issue_line(site: str, issue: Issue, active: float, stamp: int) -> str:
     fields = [f"active={active}", f"severity={SEVERITY_LEVELS[issue.severity]}"]
-    fields += [f"since={issue.since!r}", f"sentence={text(issue.sentence)}"]
+    sentence = issue.sentence if active else without_age(issue.sentence, issue.value)
+    fields += [f"since={issue.since!r}", f"sentence={text(sentence)}"]
     fields.append(f"deduction={issue.deduction!r}")
     if issue.value is not None:
         fields.append(f"value={issue.value!r}")

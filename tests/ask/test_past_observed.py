@@ -15,6 +15,7 @@ from exporter.ask.answerer import Answerer
 from exporter.ask.language.parse import understand
 from exporter.ask.lookup import Directory
 from exporter.history.influxql import InfluxQL
+from exporter.model.text import duration_words
 from tests.ask.conftest import WALL, judged
 from tests.serve.api.influx import Influx, influx
 
@@ -37,9 +38,11 @@ def lines() -> Iterator[str]:
             yield f"site,site={site.id} online={float(not away)},pv_power_w=1000 {stamp}"
             yield f"battery,site={site.id},device=b soc_percent=50,charged_kwh=7 {stamp}"
             if away:
+                age = duration_words(second - GONE[0])
                 yield (
                     f"issue,site={site.id},code=site_offline active=1,severity=3,"
-                    f'since={GONE[0]},sentence="Beta does not answer" {stamp}'
+                    f'since={GONE[0]},sentence="Beta does not answer for {age}",'
+                    f"value={second - GONE[0]} {stamp}"
                 )
     yield (
         "issue,site=site_beta,code=site_offline active=0,severity=3,"
@@ -133,6 +136,16 @@ def test_a_window_within_a_day_is_exact(server: Influx) -> None:
         assert answer.coverage is not None
         assert answer.coverage.of("site_alpha") == pytest.approx(1, abs=0.02)
         assert "less than 50 % at 1 of 14 sites" in answer.headline
+
+
+def test_one_length_of_an_outage_is_given(server: Influx) -> None:
+    answer = ask(server, "problems at Beta since 13:20")
+    assert "First Beta: Beta does not answer, 10 min in all." in answer.headline
+    (row,) = [row for row in answer.tables[0].rows if row["code"] == "site_offline"]
+    assert (row["why"], row["seconds"]) == ("Beta does not answer", 600)
+    happened = ask(server, "what happened at Beta between 13:20 and 13:50")
+    ended = [row for row in happened.tables[0].rows if row["kind"] == "ended"]
+    assert [(row["what"], row["seconds"]) for row in ended] == [("Beta does not answer", 600)]
 
 
 def test_all_observed_needs_no_word(server: Influx) -> None:

@@ -350,7 +350,10 @@ async def test_a_figure_of_the_portfolio(
     asked: Asked, figure: str, question: str, listing: str, key: str, pattern: str
 ) -> None:
     """The published rows, the KPIs where they have it, a question, the query and MCP."""
-    kpis = {one["name"]: one["value"] for one in asked.json(f"/api/v1/portfolio/kpis?period={MONTH:%Y-%m}")["kpis"]}
+    kpis = {
+        one["name"]: one["value"]
+        for one in asked.json(f"/api/v1/portfolio/kpis?period={MONTH:%Y-%m}")["kpis"]
+    }
     value = kpis.get({"amount": "revenue"}.get(key, key))
     if listing:
         (sums,) = asked.json(f"/api/v1/portfolio/{listing}?period={MONTH:%Y-%m}")["sums"]

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 
 from exporter.assess.assessment import FleetAssessment, Issue
 from exporter.model.snapshot import Snapshot
+from exporter.model.text import without_age
 from exporter.store.line_protocol import SEVERITY_LEVELS, milliseconds, tag, text
 
 
@@ -91,7 +92,8 @@ def _overall_lines(assessment: FleetAssessment, row: int, stamp: int) -> Iterabl
 
 def _issue_line(site: str, issue: Issue, active: float, stamp: int) -> str:
     fields = [f"active={active}", f"severity={SEVERITY_LEVELS[issue.severity]}"]
-    fields += [f"since={issue.since!r}", f"sentence={text(issue.sentence)}"]
+    sentence = issue.sentence if active else without_age(issue.sentence, issue.value)
+    fields += [f"since={issue.since!r}", f"sentence={text(sentence)}"]
     fields.append(f"deduction={issue.deduction!r}")
     if issue.value is not None:
         fields.append(f"value={issue.value!r}")

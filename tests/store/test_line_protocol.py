@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 from hypothesis import given
@@ -238,6 +238,10 @@ def test_an_issue_that_is_gone_is_written_inactive() -> None:
     (cleared,) = [p for p in points if p.tags["site"] == "gone"]
     assert cleared.measurement == "issue"
     assert cleared.fields["active"] == 0.0
+    assert cleared.fields["sentence"] == issue.sentence
+    away = replace(issue, sentence="No answer for 24 s (timeout: gave up after 2 s)", value=24.6)
+    (point,) = [parse(x) for x in assessment_lines(assessment, [("gone", away)]) if "gone" in x]
+    assert point.fields["sentence"] == "No answer (timeout: gave up after 2 s)"
 
 
 def test_a_change_of_the_way_in_is_written_once() -> None:
