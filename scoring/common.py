@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from scoring.rule import in_a_sentence, name_of
 from scoring.rules import BY_CODE
 
 BoolArray = NDArray[np.bool_]
@@ -178,7 +179,7 @@ def _explained_sentence(code: str, found: _Finding, value: str) -> str:
         verdict = "suspect the utility, not the sites"
     else:
         verdict = f"look at what this {_words(name)} has in common before each site"
-    return f"{_words(code).capitalize()} at {where}, but at {elsewhere}: {verdict}."
+    return f"{name_of(code)} at {where}, but at {elsewhere}: {verdict}."
 
 
 def common_issues(
@@ -305,7 +306,7 @@ def common_issues(
                     group_size=size,
                     share_inside=rest.size / size,
                     share_outside=float("nan"),
-                    sentence=f"{_words(code).capitalize()} at {rest.size} of {size} sites that "
+                    sentence=f"{name_of(code)} at {rest.size} of {size} sites that "
                     f"no {tried} explains.",
                 )
             )
@@ -351,7 +352,7 @@ def _following_sentence(issue: CommonIssue, cause: CommonIssue) -> str:
         where = where.rpartition(": ")[0]
     both = _both(issue, cause)
     which = "all" if both == issue.sites else str(both)
-    return f"{where}: at {which} of them it follows from {_words(cause.code)}."
+    return f"{where}: at {which} of them it follows from {in_a_sentence(cause.code)}."
 
 
 def seen_in_region(affected: BoolArray, region: IntArray, assessed: BoolArray) -> BoolArray:

@@ -24,7 +24,14 @@ from scoring.issues import (
 )
 from scoring.kinds import MAIN_READING, REQUIRED
 from scoring.notice_rules import NOTICE_RULES
-from scoring.outliers import OUTLIER_METRICS, Outliers, believed, odd_in_several, robust_scores
+from scoring.outliers import (
+    ODD_IN_SEVERAL_WAYS,
+    OUTLIER_METRICS,
+    Outliers,
+    believed,
+    odd_in_several,
+    robust_scores,
+)
 from scoring.overall import Overall, combine
 from scoring.ranking import attention_rank, performance_rank
 from scoring.rules import MAIN_READING_SILENT, PV_LOW, PV_UNDERPERFORMING
@@ -189,8 +196,8 @@ class FleetScores:
 
         Named like issues, so that what such sites share can be looked for as it is for those.
         """
-        ways = {f"odd_{m.name}": m.concerns(self.outliers[m.name]) for m in OUTLIER_METRICS}
-        return ways | {"odd_in_several_ways": self.odd}
+        ways = {m.odd_code: m.concerns(self.outliers[m.name]) for m in OUTLIER_METRICS}
+        return ways | {ODD_IN_SEVERAL_WAYS: self.odd}
 
 
 def assess_fleet(inputs: FleetInputs) -> FleetScores:

@@ -10,6 +10,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from scoring.rule import ODD_PREFIX
+
 THRESHOLD = 3.5
 """Robust z beyond which a site is an outlier."""
 _IMPROBABLE_Z = 1.6
@@ -97,6 +99,11 @@ class OutlierMetric:
     worse: Literal["low", "high", "both"]
     description: str
 
+    @property
+    def odd_code(self) -> str:
+        """Code of being odd in it, as issues have theirs."""
+        return ODD_PREFIX + self.name
+
     def concerns(self, outliers: Outliers | SigmaOutliers) -> BoolArray:
         """Mask (N,) of the flagged sites that lie on the bad side of their peers."""
         if self.worse == "both":
@@ -147,6 +154,9 @@ OUTLIER_METRICS: tuple[OutlierMetric, ...] = (
         description="Solar yield, against a clear sky, lower than that of peers.",
     ),
 )
+ODD_IN_SEVERAL_WAYS = f"{ODD_PREFIX}in_several_ways"
+ODD_CODES = (*(metric.odd_code for metric in OUTLIER_METRICS), ODD_IN_SEVERAL_WAYS)
+"""What sites can share that is no issue."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,6 +8,31 @@ from enum import Enum, IntEnum
 from scoring.weights import CRITICAL_CAP, WARNING_CAP
 
 NO_CAP = 100.0
+ODD_PREFIX = "odd_"
+"""Of the code of what is no issue, but odd beside peers."""
+_NAMES = {
+    "soh": "State of health",
+    "soh_trend": "Trend of the state of health",
+    "soh_falling": "State of health falling",
+    "pv_performance": "PV performance",
+    "pv_underperforming": "PV underperforming",
+    "pv_low": "PV low",
+    "battery_soh": "State of health",
+    "battery_soc": "State of charge",
+}
+
+
+def name_of(name: str) -> str:
+    """What a person calls the code of an issue, or a metric, at the beginning of a sentence."""
+    if name.startswith(ODD_PREFIX):
+        return f"Odd {in_a_sentence(name.removeprefix(ODD_PREFIX))}"
+    return _NAMES.get(name, name.replace("_", " ").capitalize())
+
+
+def in_a_sentence(name: str) -> str:
+    """The same within a sentence."""
+    text = name_of(name)
+    return text if text[:2].isupper() else text[0].lower() + text[1:]
 
 
 class Severity(IntEnum):

@@ -21,6 +21,16 @@ from grafana.kit.tables import WRAPPED, Column, listing
 
 NO_PLAN = "No plan: it needs FLEETSCOPE_FORECASTS, a tariff and a battery of known size"
 
+_FIGURES = (
+    ("Energy without the plan", 'last("plain_cost")'),
+    ("Energy with the plan", 'last("cost")'),
+    ("Saved on energy", 'last("plain_cost") - last("cost")'),
+    ("Saved on wear", 'last("plain_wear") - last("wear")'),
+    ("Left in the battery", 'last("stored") - last("plain_stored")'),
+    ("Saving", 'last("saving")'),
+)
+"""What the newest plan brings: the three before the last add up to it."""
+
 
 def build() -> Dashboard:
     """The dashboard."""
@@ -53,27 +63,28 @@ def _saving() -> stat.Panel:
     spec = Spec(
         title="What the newest plan brings",
         description="Over its 36 h, by the forecast and against plain self-consumption, in the "
-        "currency of the tariff file: the saving with wear and with what is left in the battery; "
-        "what energy costs with the plan and without. On a flat tariff nothing is saved.",
-        size=(8, 8),
+        "currency of the tariff file: what energy costs without the plan and with it, what that "
+        "saves, what wear is saved, and by how much more what is left in the battery at the end is "
+        "worth. The last three add up to the saving; below zero they cost. On a flat tariff "
+        "nothing is saved.",
+        size=(8, 10),
         unit=look.NUMBER,
         empty=NO_PLAN,
         colour=look.fixed("text"),
         decimals=2,
         targets=[
-            influx(f'SELECT last("saving") {of_site}', "Saving", "A"),
-            influx(f'SELECT last("cost") {of_site}', "Energy with the plan", "B"),
-            influx(f'SELECT last("plain_cost") {of_site}', "Energy without", "C"),
+            influx(f"SELECT {figure} {of_site}", name, ref)
+            for ref, (name, figure) in zip("ABCDEF", _FIGURES, strict=True)
         ],
     )
-    return tiles(spec, rows=True, value=26, title=13)
+    return tiles(spec, rows=True, beside=True, value=22, title=13)
 
 
 def _prices() -> timeseries.Panel:
     spec = Spec(
         title="Prices",
         description="Per kilowatt-hour from and to the grid, in the currency of the tariff file.",
-        size=(16, 8),
+        size=(16, 10),
         unit=look.NUMBER,
         empty=NO_PLAN,
         decimals=3,

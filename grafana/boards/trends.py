@@ -18,10 +18,21 @@ from grafana.kit.queries import (
     prom_now,
     prom_table,
 )
-from grafana.kit.tables import Column, link, listing, ordered
+from grafana.kit.tables import (
+    WRAPPED,
+    Column,
+    hidden,
+    link,
+    listing,
+    ordered,
+    score_column,
+)
 from scoring.status import GOOD_FROM, HEALTHY_FROM, WARNING_FROM, Status
 
 NO_SITES = "No site has these properties, or Prometheus reaches no exporter"
+REGION_URL = (
+    "/d/fleetscope-overview/?${__url_time_range}&var-region=${__data.fields.region:percentencode}"
+)
 BUCKETS = tuple((low, low + 10) for low in range(90, -1, -10))
 
 
@@ -178,26 +189,30 @@ def _status_colour(score: float) -> str:
     return look.STATUS_COLOURS[Status.CRITICAL]
 
 
-def _regions() -> bargauge.Panel:
+def _regions() -> table.Panel:
+    worst = 'bottomk(12, fleet:region_health_score:mean{region=~"$region",region!=""})'
+    named = f'max by (name, region) (label_replace({worst}, "name", "$1", "region", "(.*)"))'
+    # Its link leads to the sites of all regions.
+    nothing = {"name": "No site has a region in the fleet file", "region": "All"}
     spec = Spec(
         title="Score by region",
         description="Mean overall score of all sites of each region, the twelve worst regions. An "
-        "offline site counts 0.",
+        "offline site counts 0. Click to see its sites.",
         size=(8, 11),
-        unit=look.SCORE,
-        empty="No site has a region in the fleet file",
-        low=0,
-        high=100,
-        decimals=0,
-        thresholds=look.score_limits(),
-        colour=look.by_threshold(),
-        targets=[
-            prom_now(
-                'sort(bottomk(12, fleet:region_health_score:mean{region=~"$region"}))', "{{region}}"
-            )
-        ],
+        unit=look.NUMBER,
+        empty="Prometheus gives no answer",
+        targets=[prom_table(never_empty(named, nothing))],
+        transformations=[ordered("Value")],
     )
-    return bars(spec, names_above=True)
+    return listing(
+        spec,
+        [
+            Column("name", "Region", url=REGION_URL, more=WRAPPED),
+            score_column("Value", REGION_URL),
+            hidden("region"),
+        ],
+        drop=["Time"],
+    )
 
 
 def _issues() -> table.Panel:

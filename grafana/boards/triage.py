@@ -51,6 +51,7 @@ from grafana.kit.tables import (
     site_column,
     transform,
 )
+from scoring.rule import in_a_sentence
 from scoring.rules import RULES
 
 WORST = 25
@@ -262,7 +263,7 @@ def _advice() -> dict[str, str]:
         "utility": "Suspect the utility, not the sites",
         "share": "Look at what they have in common first",
     } | {
-        f"follows {code}": f"It follows from: {look.name_of(code).lower()}"
+        f"follows {code}": f"It follows from: {in_a_sentence(code)}"
         for rule in RULES
         for code in rule.follows
     }

@@ -37,7 +37,7 @@ def _now() -> stat.Panel:
         title="Power now",
         description="Battery power of the sites that take orders, positive when charging, and what "
         "they could give and take more than now within all limits.",
-        size=(12, 4),
+        size=(12, 6),
         unit=WATTS,
         empty=NONE,
         decimals=1,
@@ -48,7 +48,7 @@ def _now() -> stat.Panel:
             prom_now(f'{POWER}{{kind="down"}}', "Can take", "C"),
         ],
     )
-    return tiles(spec, columns=True, value=24, title=13)
+    return tiles(spec, rows=True, beside=True, value=22, title=13)
 
 
 def _energy_now() -> stat.Panel:
@@ -56,7 +56,7 @@ def _energy_now() -> stat.Panel:
         title="Charge now",
         description="State of charge weighted by usable energy, energy above the floor, and sites "
         "that answer out of all that take orders.",
-        size=(12, 4),
+        size=(12, 6),
         unit=look.NUMBER,
         empty=NONE,
         low=0,
@@ -72,7 +72,7 @@ def _energy_now() -> stat.Panel:
             "Above the floor": {"unit": KWH},
         },
     )
-    return tiles(spec, columns=True, value=24, title=13)
+    return tiles(spec, rows=True, beside=True, value=22, title=13)
 
 
 def _power() -> timeseries.Panel:
@@ -148,8 +148,8 @@ def _frequency() -> timeseries.Panel:
         overrides={
             "Median at 50 Hz": colour(look.ACCENT),
             "Median at 60 Hz": colour(look.FLOWS["Battery charge"]),
-            "Lowest": colour(look.SECOND),
-            "Highest": colour(look.SECOND),
+            "Lowest": colour(look.SECOND) | look.DASHED,
+            "Highest": colour(look.FLOWS["Grid import"]) | look.DASHED,
         },
     )
     return lines(spec)

@@ -13,7 +13,7 @@ from grafana.kit.dashboard import dashboard
 from grafana.kit.panels import Spec, dense, note, tiles
 from grafana.kit.queries import prom_now
 from grafana.kit.tables import link, transform
-from scoring.rule import Severity
+from scoring.rule import Severity, in_a_sentence
 from scoring.rules import RULES
 from scoring.status import WARNING_FROM
 
@@ -119,7 +119,7 @@ def _call_first() -> stat.Panel:
         transformations=[
             transform("renameByRegex", regex=f"^(.*): {rule.code}$", renamePattern=f"$1: {name}")
             for rule in RULES
-            for name in [look.name_of(rule.code).lower()]
+            for name in [in_a_sentence(rule.code)]
         ],
         overrides={"/.*/": link("Open the site", SITE_OF_SERIES)},
     )

@@ -163,8 +163,7 @@ def _tiles(entry: Entry) -> stat.Panel:
         overrides={
             status_name: status_properties,
             headline.name: {
-                "unit": headline.unit,
-                "decimals": 3 if headline.unit.endswith("V") else 0,
+                **_figure(headline.unit),
                 "thresholds": LIMITS[headline.limits].build(),
                 "mappings": [look.missing_as("–")],
             }
@@ -177,7 +176,7 @@ def _tiles(entry: Entry) -> stat.Panel:
         },
     )
     if entry.uid != WALL:
-        return tiles(spec, background=True, columns=True, value=20)
+        return tiles(spec, background=True, columns=True, value=18, title=12)
     return tiles(_named_by_value(spec), background=True, columns=True, value=None)
 
 
@@ -187,6 +186,13 @@ def _headline(entry: Entry) -> Target:
         return influx(headline_query(headline.query), headline.name, "B")
     figure = headline.expr.replace("$chosen", CHOSEN_INFO)
     return prom_now(f"{figure} or vector(0) / 0", headline.name, "B")
+
+
+def _figure(unit: str) -> dict[str, object]:
+    """Unit and decimals of a headline: a phone has no room for the digits of an amount."""
+    if unit == look.MONEY:
+        return {"unit": "short"}
+    return {"unit": unit, "decimals": 3 if unit.endswith("V") else 0}
 
 
 def _age_target(entry: Entry) -> Target:

@@ -37,7 +37,8 @@ from exporter.model.quantities import QUANTITIES, label
 from exporter.model.snapshot import Outcome
 from exporter.store.line_protocol import SEVERITY_LEVELS
 from scoring.cells.soh import CLASS_EDGES, SohClass
-from scoring.outliers import robust_scores
+from scoring.outliers import ODD_CODES, robust_scores
+from scoring.rule import name_of
 from scoring.rules import BATTERY_TEMPERATURE, CELL_WARMER_BY_C, RULES
 from scoring.status import GOOD_FROM, HEALTHY_FROM, STATUSES, WARNING_FROM, Status
 
@@ -358,8 +359,8 @@ def yes_no(yes: str, no: str) -> list[ValueMapping]:
 
 
 def issue_names() -> list[ValueMapping]:
-    """Codes of issues as words."""
-    return [names_of(*(k.code for k in RULES))]
+    """Codes of issues, and of what sites are odd in, as words."""
+    return [names_of(*(k.code for k in RULES), *ODD_CODES)]
 
 
 def issue_series() -> dict[str, dict[str, str]]:
@@ -401,16 +402,3 @@ def shared_in_short() -> ValueMapping:
 def names_of(*names: str) -> ValueMapping:
     """Names as words."""
     return _map({name: (name_of(name), None) for name in names})
-
-
-def name_of(name: str) -> str:
-    """The name of an issue or metric as a person says it."""
-    special = {
-        "soh": "State of health",
-        "pv_performance": "PV performance",
-        "pv_underperforming": "PV underperforming",
-        "pv_low": "PV low",
-        "battery_soh": "State of health",
-        "battery_soc": "State of charge",
-    }
-    return special.get(name, name.replace("_", " ").capitalize())

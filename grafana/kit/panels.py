@@ -199,6 +199,7 @@ def tiles(
     columns: bool = False,
     rows: bool = False,
     small: bool = False,
+    beside: bool = False,
     value: int | None = 36,
     title: int = 14,
 ) -> stat.Panel:
@@ -207,18 +208,20 @@ def tiles(
     ``background`` colours the tile and not the figure; ``names`` shows the series' name in place
     of its value; ``columns`` puts several values side by side whatever the shape, ``rows`` below
     each other; ``small`` keeps the type from filling a large panel, and ``value`` and ``title`` are
-    then its sizes in pixels. A ``value`` of None fills the panel with values alone.
+    then its sizes in pixels; ``beside`` writes a name and its value on one line. A ``value`` of
+    None fills the panel with values alone.
     """
     panel = dress(stat.Panel(), spec)
     panel.reduce_options(common.ReduceDataOptions().calcs(["lastNotNull"]).values(False))
     panel.graph_mode(kinds.BigValueGraphMode.AREA if sparkline else kinds.BigValueGraphMode.NONE)
     colour = kinds.BigValueColorMode
     panel.color_mode(colour.BACKGROUND_SOLID if background else colour.VALUE)
-    panel.justify_mode(kinds.BigValueJustifyMode.CENTER)
+    justify = kinds.BigValueJustifyMode
+    panel.justify_mode(justify.AUTO if beside else justify.CENTER)
     mode = kinds.BigValueTextMode
     alone = mode.VALUE if value is None else mode.AUTO
     panel.text_mode(mode.NAME if names else alone)
-    panel.wide_layout(False)
+    panel.wide_layout(beside)
     if (columns or rows or small) and value is not None:
         panel.text(common.VizTextDisplayOptions().title_size(title).value_size(value))
     way = kinds.VizOrientation

@@ -1,5 +1,5 @@
-// Judges an open dashboard: panels in error, pale text, cut labels of the header, bare tables, red
-// figures with and without a link, the smallest type in pixels; and lists its links.
+// Judges an open dashboard: panels in error, pale text, cut text of tiles and the header, bare tables,
+// red figures with and without a link, the smallest type in pixels; and lists its links.
 () => {
   const channel = v => { v /= 255; return v <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4; };
   const parse = text => (text.match(/[\d.]+/g) || []).map(Number);
@@ -17,6 +17,18 @@
   };
   const texts = root => [...root.querySelectorAll('*')].filter(e =>
     [...e.childNodes].some(n => n.nodeType === 3 && n.textContent.trim()) && e.offsetParent);
+  // Whether something hides a part of a text at its left or right, with an ellipsis or without.
+  const isCut = (element, within) => {
+    const range = document.createRange();
+    range.selectNodeContents(element);
+    const text = range.getBoundingClientRect();
+    for (let e = element; e && e !== within; e = e.parentElement) {
+      if (!['hidden', 'clip'].includes(getComputedStyle(e).overflowX)) continue;
+      const box = e.getBoundingClientRect();
+      if (text.left < box.left - 1 || text.right > box.right + 1) return true;
+    }
+    return false;
+  };
   const RED = ['208,31,51', '161,18,58'];
   const out = {pale: [], cut: [], bare: [], dead: [], red: [], links: [], smallest: [Infinity, ''], open: 0, errors: []};
   const sections = [...document.querySelectorAll('section[data-testid^="data-testid Panel header"]')];
@@ -33,6 +45,8 @@
       const [own, whole] = [e.getBoundingClientRect(), section.getBoundingClientRect()];
       if (isTile && title !== '' && (own.top < whole.top - 2 || own.bottom > whole.bottom + 2))
         out.cut.push(`beyond its tile: ${title}: ${e.textContent.trim().slice(0, 40)}`);
+      if (isTile && isCut(e, section))
+        out.cut.push(`cut in its tile: ${title || 'header'}: ${e.textContent.trim().slice(0, 40)}`);
       if (isTile || isGrid) {
         if (RED.includes(behind(e).slice(0, 3).join())) {
           const link = e.closest('a[href]') || e.querySelector('a[href]');
@@ -45,7 +59,7 @@
       }
       if (title === '') {
         if (e.scrollWidth > e.clientWidth + 1 && getComputedStyle(e).overflow !== 'visible')
-          out.cut.push(`${title}: ${e.textContent.trim().slice(0, 60)}`);
+          out.cut.push(`cut in the header: ${e.textContent.trim().slice(0, 60)}`);
       }
     }
     for (const link of section.querySelectorAll('a[href]')) out.links.push([title, link.getAttribute('href')]);
@@ -54,7 +68,7 @@
       // A long list without a title may scroll; a header may not.
       const inner = box && [...box.querySelectorAll('*')].find(e => e.scrollHeight > e.clientHeight + 1
         && ['auto', 'scroll', 'hidden'].includes(getComputedStyle(e).overflowY) && e.clientHeight < 200);
-      if (inner) out.cut.push(`header text is ${inner.scrollHeight} px in ${inner.clientHeight} px`);
+      if (inner) out.cut.push(`cut in the header: text of ${inner.scrollHeight} px in ${inner.clientHeight} px`);
     }
     if (isGrid && !isGrid.querySelector('[role="columnheader"]')) out.bare.push(title);
   }

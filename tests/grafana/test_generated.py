@@ -46,7 +46,7 @@ FOREIGN_METRICS = {
     "process_cpu_seconds_total": "the client library's",
     "process_resident_memory_bytes": "the client library's",
 }
-_PLAN_TILES = ("saving", "cost", "plain_cost")
+_PLAN_TILES = {"saving", "cost", "plain_cost", "wear", "plain_wear", "stored", "plain_stored"}
 _PV_TILES = (
     *("measured_kwh", "expected_kwh", "low_kwh", "high_kwh"),
     *("performance_ratio", "insolation_kwh_m2"),
@@ -78,7 +78,7 @@ UNUSED_FIELDS |= {
             for name in STORED["plan_summary"].fields
             if name not in _PLAN_TILES
         ),
-        "fleetscope plan and the API give it; the dashboard shows the saving and both costs",
+        "fleetscope plan and the API give it; the dashboard shows the saving and its parts",
     ),
     ("forecast_score", "slots"): "how many quarter hours a score is of; the API gives it",
     ("forecast", "method"): "the table of scores says which method serves",

@@ -9,6 +9,7 @@ from grafana.boards.portfolio.figures import (
     ABOVE_ZERO,
     CAUSES,
     EVENT_URL,
+    FIGURES_WIDTH,
     MONEY,
     ODD,
     PERCENT,
@@ -53,7 +54,7 @@ def losses() -> Dashboard:
     made.with_panel(
         figures(
             "From the best to what was paid",
-            "From left to right, in the order in which causes are charged: the most that could "
+            "From top to bottom, in the order in which causes are charged: the most that could "
             "have been earned, what each cause took of it (below zero it gained), and what was "
             "paid. They add up exactly.",
             "losses",
@@ -62,6 +63,7 @@ def losses() -> Dashboard:
                 *steps,
                 ("Paid", summed("paid", "potential"), MONEY, 0, "settlement", None),
             ],
+            12,
         )
     )
     made.with_panel(_waterfall())
@@ -116,7 +118,7 @@ def _waterfall() -> barchart.Panel:
         title="Where it went",
         description="The same as a drawing: each cause takes from what the one before it left, and "
         "one that gained lifts it.",
-        size=(24, 9),
+        size=(24 - FIGURES_WIDTH, 12),
         unit=MONEY,
         empty=empty("losses"),
         decimals=0,
@@ -197,6 +199,7 @@ def stress() -> Dashboard:
                 ("Wear", summed("wear", "plant_day"), MONEY, 0, "lifecycle", None),
                 ("Margin", summed("margin", "plant_day"), MONEY, 0, "losses", None),
             ],
+            8,
         )
     )
     made.with_panel(
@@ -228,7 +231,7 @@ def stress() -> Dashboard:
             "Cycles by depth",
             "Cycles in each band of depth, counted by rainflow and added up over the chosen "
             "plants; deep ones wear most.",
-            *("cycles", "depth", look.NUMBER, (12, 8)),
+            *("cycles", "depth", look.NUMBER, (12 - FIGURES_WIDTH, 8)),
         )
     )
     made.with_panel(

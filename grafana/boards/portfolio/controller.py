@@ -8,6 +8,7 @@ from grafana_foundation_sdk.builders.dashboard import Dashboard
 from grafana.boards.portfolio.figures import (
     ABOVE_ZERO,
     EVENT_URL,
+    FIGURES_WIDTH,
     HOURS,
     MONEY,
     ODD,
@@ -164,7 +165,7 @@ def _pareto() -> barchart.Panel:
         title="Hours by code, added up",
         description="The ten codes that took most hours at the chosen plants, and what these hours "
         "add up to from left to right: where the second bars level out, the rest matters little.",
-        size=(24, 8),
+        size=(24 - FIGURES_WIDTH, 9),
         unit=HOURS,
         empty=empty("event"),
         decimals=1,
@@ -275,6 +276,7 @@ def controller() -> Dashboard:
                     *("suffix: min", 0, "faults", ABOVE_ZERO),
                 ),
             ],
+            8,
         )
     )
     made.with_panel(
@@ -304,7 +306,7 @@ def controller() -> Dashboard:
                     "whole", "Complete", INCOMPLETE, to("faults", "Site"), unit=PERCENT, decimals=2
                 ),
             ],
-            size=(24, 6),
+            size=(24 - FIGURES_WIDTH, 8),
             join="site",
             order="whole",
             descending=False,
@@ -370,6 +372,7 @@ def faults() -> Dashboard:
                 ("Down", summed("hours", "down"), HOURS, 1, "evidence", None),
                 ("Lost", rows('sum("lost")', "event", when=IN_RANGE), MONEY, 0, "losses", None),
             ],
+            9,
         )
     )
     made.with_panel(_pareto())

@@ -107,14 +107,19 @@ def marked(source: str, title: str, limits: Any, url: str, *, unit: str, decimal
     return Column(source, title, 104, unit, decimals, url=url, more=qualities)
 
 
+FIGURES_WIDTH = 5
+"""Of :func:`figures`: as wide as a phone on a large screen, where panels are as wide as it."""
 Tile = tuple[str, str, str, int, str, Any]
 """Name, InfluxQL, unit, decimals, the view that a click opens, and limits or None."""
 
 
 def figures(
-    title: str, description: str, what: str, shown: Sequence[Tile], height: int = 4
+    title: str, description: str, what: str, shown: Sequence[Tile], height: int
 ) -> stat.Panel:
-    """Figures side by side, each of which leads to where it comes from."""
+    """A column of figures, each of which leads to where it comes from.
+
+    Side by side a phone would have no room for an amount: Grafana keeps them in one row there.
+    """
     overrides = {
         name: {"unit": unit, "decimals": decimals}
         | ({"mappings": [look.plain_zero(decimals)]} if unit == MONEY else {})
@@ -125,7 +130,7 @@ def figures(
     spec = Spec(
         title=title,
         description=description,
-        size=(24, height),
+        size=(FIGURES_WIDTH, height),
         unit=look.NUMBER,
         empty=empty(what),
         colour=look.by_threshold(),
@@ -136,7 +141,7 @@ def figures(
         ],
         overrides=overrides,
     )
-    return tiles(spec, background=True, columns=True, value=24, title=13)
+    return tiles(spec, background=True, rows=True, beside=True, value=22, title=13)
 
 
 def by_day(

@@ -42,6 +42,7 @@ def build() -> Dashboard:
                 ),
                 ("Owed", summed("owed", "sla"), MONEY, 0, "evidence", ABOVE_ZERO),
             ],
+            9,
         )
     )
     made.with_panel(_personas())
@@ -60,7 +61,7 @@ def _personas() -> text.Panel:
         + "</tr>"
         for persona, entries in homes().items()
     )
-    return note("", "Find yourself: these three are yours.", (10, 15), f"<table>{lines}</table>")
+    return note("", "Find yourself: these three are yours.", (7, 15), f"<table>{lines}</table>")
 
 
 def _suites() -> text.Panel:
@@ -69,4 +70,4 @@ def _suites() -> text.Panel:
         for entry in catalogue().values()
         if entry.suite is not None
     )
-    return note("", "All fourteen, by suite.", (14, 15), f"<table>{lines}</table>")
+    return note("", "All fourteen, by suite.", (12, 15), f"<table>{lines}</table>")

@@ -11,6 +11,7 @@ from grafana_foundation_sdk.models.dashboard import GridPos
 from grafana.boards.portfolio.figures import (
     ABOVE_ZERO,
     BELOW_ZERO,
+    FIGURES_WIDTH,
     IN_MONTH,
     MONEY,
     MONTH,
@@ -73,6 +74,7 @@ def cockpit() -> Dashboard:
                 ("Owed", summed("owed", "sla"), MONEY, 0, "evidence", ABOVE_ZERO),
                 ("Available", rows(UP, "availability"), PERCENT, 2, "faults", ROUGHLY),
             ],
+            9,
         )
     )
     made.with_panel(
@@ -108,7 +110,7 @@ def cockpit() -> Dashboard:
                 Column("seen", "Observed", 92, PERCENT, 1, url=to("controller", "Site")),
                 marked("owed", "Owed", ABOVE_ZERO, to("evidence", "Site"), unit=MONEY, decimals=0),
             ],
-            size=(15, 7),
+            size=(24 - FIGURES_WIDTH, 9),
             join="site",
             order="off",
             descending=False,
@@ -124,7 +126,7 @@ def cockpit() -> Dashboard:
                 (cumulative("amount", "revenue"), "Revenue"),
                 (cumulative("budget", "revenue"), "Budget"),
             ],
-            size=(10, 9),
+            size=(6, 9),
             line=True,
             overrides={
                 "Revenue": colour(look.ACCENT),
@@ -138,14 +140,14 @@ def cockpit() -> Dashboard:
             "What each service earned on each day.",
             "revenue",
             [(daily('sum("amount")', "revenue", by=("service",)), "$tag_service")],
-            size=(8, 9),
+            size=(6, 9),
             stacked=True,
         )
     )
     # A map has no text of its own for the case that it is empty.
-    below = HEIGHT + 4 + 7
-    made.with_panel(_placed().grid_pos(GridPos(x=18, y=below, w=6, h=3)))
-    return made.with_panel(_where().grid_pos(GridPos(x=18, y=below + 3, w=6, h=6)))
+    below = HEIGHT + 9
+    made.with_panel(_placed().grid_pos(GridPos(x=19, y=below, w=5, h=3)))
+    return made.with_panel(_where().grid_pos(GridPos(x=19, y=below + 3, w=5, h=6)))
 
 
 def _placed() -> stat.Panel:
@@ -153,7 +155,7 @@ def _placed() -> stat.Panel:
     spec = Spec(
         title="Plants on the map",
         description="Plants that the contracts or the fleet file give coordinates to.",
-        size=(6, 3),
+        size=(5, 3),
         unit=look.NUMBER,
         empty="None: give plants latitude and longitude in the contracts, then fleetscope "
         "portfolio --publish",
@@ -169,7 +171,7 @@ def _where() -> geomap.Panel:
         title="Where",
         description="Plants with coordinates, on the colour of their availability over the newest "
         "month that is published.",
-        size=(6, 6),
+        size=(5, 6),
         unit=PERCENT,
         empty=empty("plant with coordinates"),
         decimals=1,
@@ -194,7 +196,7 @@ def _worst_losses() -> table.Panel:
         "losses",
         [f'SELECT top("a", 5) AS "lost", "site", "cause" FROM ({worst})'],
         [site("losses"), Column("cause", "Cause", 120), money("lost", "Lost")],
-        size=(9, 7),
+        size=(7, 9),
         order="lost",
     )
 
@@ -220,6 +222,7 @@ def partners() -> Dashboard:
                 ("Owed", summed("owed", "sla"), MONEY, 0, "evidence", ABOVE_ZERO),
                 ("Terms met", summed("met", "sla"), look.NUMBER, 0, "evidence", None),
             ],
+            8,
         )
     )
     made.with_panel(
@@ -243,7 +246,7 @@ def partners() -> Dashboard:
                 money("minima", "By minima"),
                 money("total", "Total"),
             ],
-            size=(12, 8),
+            size=(9, 8),
             order="total",
         )
     )
@@ -278,7 +281,7 @@ def _payouts() -> barchart.Panel:
     spec = Spec(
         title="Payouts by month",
         description="What each partner gets of each month.",
-        size=(12, 8),
+        size=(10, 8),
         unit=MONEY,
         empty=empty("contracts with partners"),
         decimals=0,
@@ -343,6 +346,7 @@ def settlement() -> Dashboard:
                     *(MONEY, 2, "controller", None),
                 ),
             ],
+            9,
         )
     )
     made.with_panel(
@@ -377,11 +381,20 @@ def settlement() -> Dashboard:
                     mappings=[look.as_text({"1": "Yes", "0": "No"})],
                 ),
             ],
-            size=(15, 9),
+            size=(24 - FIGURES_WIDTH, 9),
         )
     )
     made.with_panel(_causes(still))
     made.with_panel(
+        by_day(
+            "Difference by day",
+            "Stated less own, each run by itself.",
+            "settlement",
+            [(daily('sum("difference")', "settlement", by=("run",)), "$tag_run")],
+            size=(15, 9),
+        )
+    )
+    return made.with_panel(
         of_rows(
             "Open disputes, line by line",
             "Each difference that the run in force still has, the dearest for us first. Below zero "
@@ -412,15 +425,6 @@ def settlement() -> Dashboard:
             size=(24, 9),
             order="amount",
             descending=False,
-        )
-    )
-    return made.with_panel(
-        by_day(
-            "Difference by day",
-            "Stated less own, each run by itself.",
-            "settlement",
-            [(daily('sum("difference")', "settlement", by=("run",)), "$tag_run")],
-            size=(24, 7),
         )
     )
 
