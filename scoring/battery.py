@@ -79,7 +79,8 @@ def assess_battery(
         Limits of the sites, by the names of :data:`scoring.limits.LIMITS`. Below 10 % and from 95 %
         of charge those of the cell spread are 0.25 and 0.40 V
         (:class:`scoring.cells.imbalance.SpreadLimits`) unless given higher; with an unknown charge,
-        and from 95 % with a highest cell below 3.42 V, they hold as they are.
+        from 95 % with a highest cell below 3.42 V, and for an issue that was found elsewhere on the
+        curve, they hold as they are.
     required : mapping of input to bool array, shape (N,)
         Where the site should give an input; everywhere for inputs that are left out. One that is
         given is judged anyway.
@@ -95,12 +96,13 @@ def assess_battery(
     """
     zone = zones(soc_percent, empty_below=STEEP_BELOW_PERCENT, full_from=STEEP_FROM_PERCENT)
     steep = (zone == Zone.EMPTY) | ((zone == Zone.FULL) & ~(cell_highest_v < STEEP_ABOVE_V))
-    spread_limits = {
-        name: np.where(steep, np.maximum(limits[name], end), limits[name])
-        for name, end in zip(
-            ("cell_spread_warning", "cell_spread_critical"), DEFAULT_LIMITS.ends, strict=True
-        )
-    }
+    before = held.get(CELL_SPREAD.code)
+    spread_limits = {}
+    for level, end in zip(reversed(CELL_SPREAD.levels), DEFAULT_LIMITS.ends, strict=True):
+        # What was found on the plateau is not over because the pack is full or empty now.
+        free = steep if before is None else steep & (before.severity < level.severity)
+        plain = limits[level.limit]
+        spread_limits[level.limit] = np.where(free, np.maximum(plain, end), plain)
     lowest = limits["soc_critical"]
     soc_limits = {
         "soc_critical": lowest,

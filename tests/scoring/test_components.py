@@ -11,7 +11,16 @@ from scoring.battery import assess_battery
 from scoring.connectivity import assess_connectivity
 from scoring.devices import assess_devices
 from scoring.grid import Nominal, assess_ac_input, assess_grid, steadiness
-from scoring.issues import Component, FloatArray, Severity, judge, once_each
+from scoring.issues import (
+    NOTHING_HELD,
+    Component,
+    FloatArray,
+    Held,
+    HeldIssue,
+    Severity,
+    judge,
+    once_each,
+)
 from scoring.limits import LIMITS
 from scoring.rules import GRID_FREQUENCY, GRID_UNSTEADY, GRID_VOLTAGE, RULES
 
@@ -30,6 +39,7 @@ def battery(
     found: bool = False,
     without_grid: bool = False,
     highest: float = np.nan,
+    held: Held = NOTHING_HELD,
 ) -> Component:
     readings = {
         "soh_percent": array(soh),
@@ -46,6 +56,7 @@ def battery(
         cell_found=np.array([found]),
         without_grid=np.array([without_grid]),
         limits={name: array(value) for name, value in DEFAULTS.items()},
+        held=held,
     )
 
 
@@ -367,6 +378,25 @@ def test_a_missing_value_never_improves_a_battery(
         less = battery(**values)
         assert less.present.sum() <= full.present.sum()
         assert not less.score[0] > 100
+
+
+@pytest.mark.parametrize(
+    ("before", "spread", "severity"),
+    [
+        (0, 0.2, 0),
+        (Severity.WARNING, 0.2, Severity.WARNING),
+        (Severity.CRITICAL, 0.2, Severity.CRITICAL),
+        (Severity.WARNING, 0.41, Severity.CRITICAL),
+        (Severity.CRITICAL, 0.09, 0),
+    ],
+)
+def test_a_spread_found_on_the_plateau_is_not_over_at_full_charge(
+    before: int, spread: float, severity: int
+) -> None:
+    held = {"cell_spread": HeldIssue(np.array([before], np.int8), array(0.1), array(0.0))}
+    full = battery(soc=99, spread=spread, highest=3.5, held=held)
+    found = next(f for f in full.findings if f.rule.code == "cell_spread")
+    assert found.severity[0] == severity
 
 
 @given(st.lists(st.tuples(reading, reading, reading), min_size=1, max_size=20))
