@@ -25,6 +25,11 @@ _CONTRACTIONS = (
     (re.compile(r"\bhow['’]d\b", re.I), "how did"),
     (re.compile(r"\bwie['’]s\b", re.I), "wie es"),
     (re.compile(r"\bw/o\b", re.I), "without"),
+    # A second "noch" would be read as "still".
+    (re.compile(r"\bweder\b((?:(?!\bnoch\b).)+)\bnoch\b(?!.*\bnoch\b)", re.I), r"nicht\1und nicht"),
+    (re.compile(r"\ba quarter of(?: the| their| its)? (?=charge\b)", re.I), "25 % "),
+    (re.compile(r"\bhalf of(?: the| their| its)? (?=charge\b)", re.I), "50 % "),
+    (re.compile(r"\bout of (\w+)['’]s battery\b", re.I), r"out of the battery of \1"),
 )
 
 
