@@ -14,7 +14,7 @@ from exporter.ask.timeline_entries import Entry, Open, Stretch, Timeline
 from exporter.ask.view import View
 from exporter.history.coverage import HOLD_SECONDS
 from exporter.history.influxql import InfluxQL, Series
-from exporter.model.text import duration_words
+from exporter.model.text import duration_words, without_age
 from scoring.status import Status
 
 STORED_EVERY_SECONDS = 10.0
@@ -27,7 +27,7 @@ _UNSEEN_AFTER_SECONDS = 6 * STORED_EVERY_SECONDS
 def statements(period: Period, sites: list[str] | None) -> list[str]:
     """What is asked of InfluxDB: ends, issues as last seen, when they began, statuses, events."""
     active, ended = (where(period, sites, f'"active" = {n}') for n in (1, 0))
-    fields, by = '"since", "severity", "sentence"', 'GROUP BY "site", "code"'
+    fields, by = '"since", "severity", "sentence", "value"', 'GROUP BY "site", "code"'
     return [
         f'SELECT {fields} FROM "issue" WHERE {ended} {by}',
         # One selector, so that the time is that of the point.
@@ -161,7 +161,8 @@ class IssueReader:
     def issues(self, ends: list[Series], last: list[Series], begins: list[Series]) -> None:
         """Issues that began or ended; each is known by its site, its code and its beginning."""
         for series in self._of_sites(ends):
-            for time, since, severity, sentence in series.rows:
+            for time, since, severity, words, value in series.rows:
+                sentence = without_age(words or "", value)
                 self._began(series, since, severity, sentence)
                 if since is not None:
                     self._lasted(series, since, time, severity, sentence)
@@ -171,7 +172,8 @@ class IssueReader:
                 )
         sentences = {}
         for series in self._of_sites(last):
-            time, active, since, severity, sentence = series.rows[0]
+            time, active, since, severity, words, value = series.rows[0]
+            sentence = without_age(words or "", value)
             sentences[_key(series)] = severity, sentence
             if active == 1:
                 self._began(series, since, severity, sentence)
@@ -193,10 +195,9 @@ class IssueReader:
             for issue in issues if site.id in self._wanted else ():
                 series = Series({"site": site.id, "code": issue.code}, [], [])
                 level = next(n for n, name in _SEVERITIES.items() if name == issue.severity)
-                if self._began(series, issue.since, level, issue.sentence):
-                    self._lasted(
-                        *(series, issue.since, self._end, level, issue.sentence), ongoing=True
-                    )
+                sentence = without_age(issue.sentence, issue.value)
+                if self._began(series, issue.since, level, sentence):
+                    self._lasted(*(series, issue.since, self._end, level, sentence), ongoing=True)
 
     def _began(
         self, series: Series, since: float | None, severity: float | None, sentence: str | None

@@ -22,6 +22,7 @@ from exporter.ask.view import View
 from exporter.history.influxql import InfluxQL, NoAnswerError, Series
 from exporter.history.level_choice import enough_for, level_of, table
 from exporter.model.levels import Level
+from exporter.model.text import without_age
 from scoring.status import Status
 
 _GROUP = 'GROUP BY "site", "code"'
@@ -59,7 +60,7 @@ def statements(period: Period, sites: list[str] | None, level: Level) -> list[st
         f'SELECT "gap" FROM ({gaps}) WHERE "gap" > {level.seconds} {_GROUP}',
         f'SELECT "active_min" {source} {where(period, sites, "", level)} AND "active_min" = 0 '
         f"{_GROUP}",
-        f'SELECT last("sentence") FROM "issue" WHERE {where(period, sites)} {_GROUP}',
+        f'SELECT last("sentence"), "value" FROM "issue" WHERE {where(period, sites)} {_GROUP}',
         f'SELECT "step" FROM (SELECT difference("status_max") AS "step" FROM '
         f'{table(level, "health")} WHERE {overall} GROUP BY "site") WHERE "step" != 0 '
         'GROUP BY "site"',
@@ -118,7 +119,8 @@ def _issues(
     for key, series in first.items():
         if key[0] not in wanted:
             continue
-        sentence = words[key].rows[0][1] if key in words else key[1].replace("_", " ")
+        _, said, value = words[key].rows[0] if key in words else (0.0, "", None)
+        sentence = without_age(said or "", value) or key[1].replace("_", " ")
         severity = severity_name(last[key].rows[0][2])
         finish = last[key].rows[0][0]
         after_gap = {row[0]: row[1] for row in gaps[key].rows} if key in gaps else {}
