@@ -113,7 +113,14 @@ def operations() -> Dashboard:
         targets=[
             influx(_readings("mean", "power_kw"), "$tag_site", "A"),
             influx(
-                rows('"allowed_kw"', "dispatch", when=IN_RANGE, by=("site",)),
+                # Orders are rows of their own: without one the set-point before holds.
+                rows(
+                    'last("allowed_kw")',
+                    "dispatch",
+                    when=IN_RANGE,
+                    by=("site",),
+                    every="$__interval",
+                ),
                 "$tag_site set-point",
                 "B",
             ),
