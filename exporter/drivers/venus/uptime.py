@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from exporter.drivers.venus.scrape import Bridge, Scrape
 from exporter.drivers.venus.values import number
-from exporter.model.snapshot import ScrapeError
+from exporter.model.snapshot import Outcome, ScrapeError
 
 EVERY_SECONDS = 300.0
 PATIENCE_SECONDS = 2.0
@@ -40,17 +40,20 @@ class Uptime:
         if now >= self._due and scrape.requests_left and not scrape.problems:
             scrape.requests_left -= 1
             self._due = now + EVERY_SECONDS
-            await self._ask()
+            await self._ask(scrape)
         if not math.isnan(self._started):
             hours = (self._monotonic() - self._started) / 3600.0
             scrape.readings.put("uptime_h", round(hours, 1))
 
-    async def _ask(self) -> None:
+    async def _ask(self, scrape: Scrape) -> None:
         """A bridge that does not say is asked again after the same time."""
         try:
             found = await self._bridge.get_json("/health", {}, patience_seconds=PATIENCE_SECONDS)
-        except ScrapeError:
+        except ScrapeError as error:
             self._started = math.nan
+            if error.outcome is Outcome.TIMEOUT:
+                # What is stuck keeps the bridge's one thread: another request would wait behind it.
+                scrape.requests_left = 0
             return
         seconds = number(found.get("uptime_seconds")) if isinstance(found, dict) else math.nan
         self._started = self._monotonic() - seconds

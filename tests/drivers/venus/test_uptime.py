@@ -7,7 +7,16 @@ import pytest
 from exporter.drivers.venus.http_driver import VenusHttpDriver
 from exporter.drivers.venus.uptime import EVERY_SECONDS
 from exporter.model.snapshot import Outcome, ScrapeError
-from tests.drivers.bridge import SYSTEM, Bridge, Clock, answers, replies
+from tests.drivers.bridge import (
+    GRID,
+    SYSTEM,
+    VEBUS,
+    Bridge,
+    Clock,
+    answers,
+    hangs_after,
+    replies,
+)
 
 pytestmark = pytest.mark.usefixtures("short_patience")
 
@@ -61,3 +70,18 @@ async def test_no_scrape_asks_more_than_four_times_for_it_and_none_that_failed_d
     with pytest.raises(ScrapeError):
         await driver.scrape()
     assert "health" not in bridge.asked()
+
+
+async def test_nothing_else_is_asked_of_a_bridge_that_does_not_answer_it(
+    bridge: Bridge, driver: VenusHttpDriver, clock: Clock
+) -> None:
+    # Without inverter and meter a request is left over for a charger, which is due as well.
+    gone = (VEBUS, GRID)
+    bridge.trees = {name: tree for name, tree in bridge.trees.items() if name not in gone}
+    system = bridge.trees[SYSTEM]
+    bridge.trees[SYSTEM] = {path: value for path, value in system.items() if value not in gone}
+    await uptimes(driver, clock, 0)
+    bridge.asked()
+    bridge.manners["health"] = hangs_after(b"")
+    assert await uptimes(driver, clock, EVERY_SECONDS) == [None]
+    assert bridge.asked() == ["system", "battery.ttyO0", "health"]
