@@ -53,6 +53,13 @@ class PlantInputs:
     frequency_hz: FloatArray
 
 
+def usable_kwh(
+    capacity_kwh: FloatArray, floor_percent: FloatArray, ceiling_percent: FloatArray
+) -> FloatArray:
+    """Energy between floor and ceiling, kWh; NaN where one of them is missing. Of any one shape."""
+    return capacity_kwh * (ceiling_percent - floor_percent) / 100
+
+
 def plant(inputs: PlantInputs) -> dict[str, Figure]:
     """The figures of the plant by name.
 
@@ -66,8 +73,7 @@ def plant(inputs: PlantInputs) -> dict[str, Figure]:
         usable energy. ``frequency_hz``: median; ``frequency_spread_hz``: highest less lowest.
         ``online``: sites that answer.
     """
-    span = inputs.ceiling_percent - inputs.floor_percent
-    usable = inputs.capacity_kwh * span / 100
+    usable = usable_kwh(inputs.capacity_kwh, inputs.floor_percent, inputs.ceiling_percent)
     above = np.maximum(0.0, inputs.soc_percent - inputs.floor_percent) / 100 * inputs.capacity_kwh
     below = np.maximum(0.0, inputs.ceiling_percent - inputs.soc_percent) / 100 * inputs.capacity_kwh
     known = ~np.isnan(inputs.soc_percent) & ~np.isnan(usable) & inputs.expected

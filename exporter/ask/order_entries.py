@@ -10,10 +10,8 @@ from exporter.ask.metric_history import where
 from exporter.ask.query import Period
 from exporter.ask.timeline_entries import Entry, Open, Timeline
 from exporter.history.influxql import Series
-from exporter.model.orders import LIVE, OrderState
+from exporter.model.orders import LIVE, LONGEST_SECONDS, OrderState
 
-LOOKBACK_SECONDS = 86_400.0
-"""How far before a period an order is looked for that stood when it began."""
 WORDS: Mapping[OrderState, str] = MappingProxyType(
     {
         OrderState.AWAITING_APPROVAL: "waits for approval",
@@ -28,7 +26,7 @@ WORDS: Mapping[OrderState, str] = MappingProxyType(
         OrderState.INEFFECTIVE: "has no effect",
     }
 )
-"""The states that are told; those between are steps of one exchange with the device."""
+"""The states that a timeline lists; those between are steps of one exchange with the device."""
 _WITH_REASON = frozenset({OrderState.ACCEPTED, OrderState.AWAITING_APPROVAL, OrderState.REFUSED})
 _WARNED = frozenset({OrderState.FAILED, OrderState.INEFFECTIVE})
 # Nothing of an order is open in these; a device that is still to be released is not free.
@@ -37,8 +35,9 @@ _ACTIONS = {"defer_load": "put off load", "hold": "hold", "release": "release"}
 
 
 def orders_statement(period: Period, sites: list[str] | None) -> str:
-    """What is asked of InfluxDB: every state of an order, from a day before the period on."""
-    earlier = datetime.fromtimestamp(period.start.timestamp() - LOOKBACK_SECONDS, UTC)
+    """What is asked of InfluxDB: every state of an order, from so long before the period on as an
+    order may be in force."""
+    earlier = datetime.fromtimestamp(period.start.timestamp() - LONGEST_SECONDS, UTC)
     fields = '"order", "action", "issuer", "reason", "wanted_w"'
     span = where(Period(earlier, period.end), sites)
     return f'SELECT {fields} FROM "order" WHERE {span} GROUP BY "site", "state"'

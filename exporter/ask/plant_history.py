@@ -20,6 +20,7 @@ from exporter.ask.metric_history import History
 from exporter.ask.query import Period
 from exporter.config.fleet import Site
 from exporter.history.influxql import InfluxQL
+from scoring.plant import usable_kwh
 
 FloatArray = NDArray[np.float64]
 
@@ -83,8 +84,9 @@ async def plant_history(
     ------
     exporter.ask.answer.CannotAnswerError
     """
-    weights = {site.id: _usable_kwh(site) if figure == "soc_percent" else 1.0 for site in sites}
-    counted = {name: weight for name, weight in weights.items() if weight > 0}
+    weights = _usable(sites) if figure == "soc_percent" else np.ones(len(sites))
+    # Not of a site whose usable energy is unknown.
+    counted = {site.id: float(w) for site, w in zip(sites, weights, strict=True) if w > 0}
     if not counted:
         nothing = np.zeros(0)
         return PlantHistory(nothing, nothing, np.zeros(0, dtype=np.int64), 0, [])
@@ -115,8 +117,9 @@ def _added_up(
     return times, sums, weight, count
 
 
-def _usable_kwh(site: Site) -> float:
-    """Energy between floor and ceiling; 0 where the capacity is not known."""
-    span = site.dispatch.soc_ceiling - site.dispatch.soc_floor
-    capacity = site.capacity_kwh
-    return 0.0 if capacity is None or math.isnan(capacity) else capacity * span / 100
+def _usable(sites: Sequence[Site]) -> FloatArray:
+    return usable_kwh(
+        np.array([math.nan if s.capacity_kwh is None else s.capacity_kwh for s in sites]),
+        np.array([s.dispatch.soc_floor for s in sites], dtype=np.float64),
+        np.array([s.dispatch.soc_ceiling for s in sites], dtype=np.float64),
+    )

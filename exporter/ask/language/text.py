@@ -13,7 +13,7 @@ MOST_WORDS = 60
 _TOKEN = re.compile(r"\d+[.,]\d+|\d+|[^\W\d_]+|[<>≤≥]=?|[=%°€$£?&]")
 _NUMBER = re.compile(r"\d+(?:[.,]\d+)?")
 _QUOTED = re.compile(r'"([^"]+)"|“([^”]+)”|„([^“”"]+)[“”"]|«([^»]+)»')
-_CONTRACTIONS = (
+_REWRITES = (
     (re.compile(r"\b(what|how|who|where|when|why|which|that|it|there|let)['’]s\b", re.I), r"\1 is"),
     (re.compile(r"\b(what|how|who|where)s\b", re.I), r"\1 is"),
     (re.compile(r"\b(what|how|which|why|they|you|we)['’]re\b", re.I), r"\1 are"),
@@ -62,8 +62,8 @@ class Sentence:
 
 
 def sentence(text: str) -> Sentence:
-    """Split a text; contractions are written out."""
-    for pattern, plain in _CONTRACTIONS:
+    """Split a text; contractions and some turns of phrase are written out."""
+    for pattern, plain in _REWRITES:
         text = pattern.sub(plain, text)
     tokens = tuple(
         Token(fold(m[0]), m[0], m.start(), m.end()) for m in _TOKEN.finditer(text) if m[0] != "?"
