@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from scoring.rule import in_a_sentence, name_of
+from scoring.rule import ODD_PREFIX, Severity, in_a_sentence, name_of
 from scoring.rules import BY_CODE
 
 BoolArray = NDArray[np.bool_]
@@ -234,7 +234,8 @@ def common_issues(
     Returns
     -------
     list of CommonIssue
-        Most sites first; ties by code, attribute and value. An issue that another brings about
+        Those that somebody has to act on first, then those that only inform; of each the one with
+        most sites first; ties by code, attribute and value. An issue that another brings about
         stands right after it. The order of the mappings matters only where two attributes explain
         an issue equally well: the first one is named.
 
@@ -314,10 +315,16 @@ def common_issues(
 
 
 def _causes_first(found: Sequence[CommonIssue]) -> list[CommonIssue]:
-    """Most sites first, and what an issue brings about right after it."""
+    """What only informs last, else most sites first, and what an issue brings about after it."""
     ordered = sorted(
         found,
-        key=lambda issue: (-issue.sites, issue.code, issue.attribute or "", issue.value or ""),
+        key=lambda issue: (
+            _only_informs(issue.code),
+            -issue.sites,
+            issue.code,
+            issue.attribute or "",
+            issue.value or "",
+        ),
     )
     causes = [_cause(issue, ordered) for issue in ordered]
     result = []
@@ -330,6 +337,14 @@ def _causes_first(found: Sequence[CommonIssue]) -> list[CommonIssue]:
                 if its is issue
             ]
     return result
+
+
+def _only_informs(code: str) -> bool:
+    """Whether nobody has to act on an issue: no level of its rule warns, or it is only odd."""
+    rule = BY_CODE.get(code)
+    if rule is None:
+        return code.startswith(ODD_PREFIX)
+    return all(level.severity <= Severity.INFO for level in rule.levels)
 
 
 def _cause(issue: CommonIssue, found: Sequence[CommonIssue]) -> CommonIssue | None:

@@ -18,7 +18,7 @@ from grafana.kit.queries import (
     prom_now,
     prom_table,
 )
-from grafana.kit.tables import Column, joined, listing, only_with, ordered, site_column
+from grafana.kit.tables import Column, joined, listing, only_with, ordered, site_column, time_column
 from scoring.status import Status
 
 NONE = "No order is in force"
@@ -241,7 +241,7 @@ def _in_force() -> table.Panel:
         Column("Value #C", "Allowed", 100, WATTS, 2),
         Column("Value #D", "Measured", 100, WATTS, 2),
         Column("Value #E", "Off by", 100, WATTS, 2),
-        Column("Value #F", "Until", 150, "dateTimeAsIso"),
+        time_column("Value #F", "Until"),
         Column("Value #G", "Written", 80, look.SECONDS, 0),
         Column("Value #H", "Kept for", 80, look.SECONDS, 0),
     ]
@@ -273,7 +273,7 @@ def _journal_rows(condition: str = "") -> Target:
 
 
 _JOURNAL_COLUMNS = (
-    Column("Time", "When", 160),
+    time_column(),
     Column("site", "Site", 140, url=SITE_OF_ROW),
     Column("action", "Order", 100),
     Column("state", "State", 120),

@@ -15,7 +15,7 @@ from grafana.kit.dashboard import dashboard, site_variable
 from grafana.kit.levels import QUARTERS, SITE, over_time
 from grafana.kit.panels import Spec, colour, lines
 from grafana.kit.queries import influx, influx_table
-from grafana.kit.tables import WRAPPED, Column, listing
+from grafana.kit.tables import WRAPPED, Column, listing, time_column
 
 LEADS = ("1h", "6h", "24h")
 AHEAD = "+36h"
@@ -141,7 +141,7 @@ def _misses() -> table.Panel:
         ],
     )
     columns = [
-        Column("Time", "Quarter hour", 160),
+        time_column(title="Quarter hour"),
         Column("quantity", "Of", 70),
         Column("p50_w", "Forecast", decimals=0),
         Column("measured_w", "Came", decimals=0),

@@ -24,6 +24,8 @@ from grafana.kit.tables import (
 )
 from scoring.common import UTILITY_ATTRIBUTE, UTILITY_PREFIX
 from scoring.outliers import OUTLIER_METRICS
+from scoring.rule import in_a_sentence
+from scoring.rules import RULES
 
 FAR_MV = FORECAST_MV[-1]
 NEAREST = 8
@@ -38,6 +40,12 @@ UTILITY_ISSUES = f"{UTILITY_ATTRIBUTE}/{UTILITY_PREFIX}.*"
 """Attribute and code of a shared issue that points at the utility: an expression."""
 CAUSE_VARIABLE = "shared_cause"
 SHARED_CAUSE = f"${{{CAUSE_VARIABLE}}}"
+_CODES = [rule.code for rule in RULES]
+_NAMED = {
+    code: in_a_sentence(code) for code in _CODES if in_a_sentence(code) != code.replace("_", " ")
+}
+"""Codes whose words are not their own, to these words."""
+_MOST_UNDERSCORES = max(code.count("_") for code in _CODES)
 
 
 def call_order(order: str) -> str:
@@ -59,7 +67,9 @@ def cause_variable() -> QueryVariable:
     found = f'label_replace({found}, "advice", "look for what they share", "", "")'
     found = f'label_join({found}, "kind", "/", "attribute", "code")'
     found = f'label_replace({found}, "advice", "suspect the utility", "kind", "{UTILITY_ISSUES}")'
-    for _ in range(3):
+    for code, name in _NAMED.items():
+        found = f'label_replace({found}, "code", "{name}", "code", "{code}")'
+    for _ in range(_MOST_UNDERSCORES):
         found = f'label_replace({found}, "code", "$1 $2", "code", "([^_]*)_(.*)")'
     parts = ("code", "sites", "of", "value", "advice")
     listed = ", ".join(f'"{part}"' for part in parts)

@@ -240,15 +240,15 @@ def _causes() -> table.Panel:
     return listing(
         spec,
         [
-            Column("code", "Issue", 124, mappings=[*look.issue_names(), NO_CAUSE]),
-            Column("value", "Where", 124, url=GROUP_URL),
+            Column("code", "Issue", 124, mappings=[*look.issue_names(), NO_CAUSE], more=WRAPPED),
+            Column("value", "Where", 124, url=GROUP_URL, more=WRAPPED),
             Column("Value #A", "Sites", 52, decimals=0),
             Column("Value #B", "Of it", 52, look.RATIO, 0),
             Column(
                 "advice",
                 "What to do first",
                 mappings=[look.as_text(_advice())],
-                more={"custom.minWidth": 110},
+                more={"custom.minWidth": 110, **WRAPPED},
             ),
             hidden("attribute"),
         ],

@@ -249,15 +249,17 @@ def bars_in_order(
     *,
     over: str,
     longest: int = 6,
+    lying: bool = False,
 ) -> barchart.Panel:
-    """One upright bar for each row of a table, named by the column ``over``: a whole number, or a
-    text of which ``longest`` letters are shown.
+    """One bar for each row of a table, named by the column ``over``: a whole number, or a text of
+    which ``longest`` letters are shown. Bars that are ``lying`` leave room for names on a phone.
     """
     overrides = {**spec.overrides, over: {"unit": "none", "decimals": 0}}
     complete = replace(spec, targets=targets, transformations=transformations, overrides=overrides)
     panel = dress(barchart.Panel(), complete)
     panel.x_field(over).x_tick_label_max_length(LONGEST_TICK).color_by_field("")
-    panel.orientation(kinds.VizOrientation.VERTICAL)
+    orientation = kinds.VizOrientation
+    panel.orientation(orientation.HORIZONTAL if lying else orientation.VERTICAL)
     panel.show_value(kinds.VisibilityMode.NEVER).bar_width(0.8).group_width(0.8)
     panel.stacking(kinds.StackingMode.NONE).x_tick_label_max_length(longest)
     return panel.legend(legend(shown=False)).tooltip(_tooltip()).line_width(0).fill_opacity(80)

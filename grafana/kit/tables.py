@@ -30,6 +30,7 @@ from grafana.kit.panels import Properties, Spec, dress
 
 DASH = "–"
 LEAST_COLUMN_PX = 56
+TIME_PX = 172
 SITE_URL = "/d/fleetscope-site/?${__url_time_range}&var-site=${__data.fields.site}"
 CELLS_URL = "/d/fleetscope-cells/?${__url_time_range}&var-site=${__data.fields.site}"
 COMPARE_URL = "/d/fleetscope-compare/?${__url_time_range}&var-site=${__data.fields.site}"
@@ -160,6 +161,11 @@ def spread_column(source: str, unit: str, url: str, title: str = "Spread") -> Co
 def since_column(source: str = "since", width: int = 124) -> Column:
     """How long ago something began."""
     return Column(source, "Since", width, AGO)
+
+
+def time_column(source: str = "Time", title: str = "When") -> Column:
+    """A moment to the second. Without this unit Grafana adds milliseconds to rows of one minute."""
+    return Column(source, title, TIME_PX, "dateTimeAsIso")
 
 
 def share_column(source: str, title: str = "Share", width: int = 64) -> Column:

@@ -65,10 +65,10 @@
     for (const link of section.querySelectorAll('a[href]')) out.links.push([title, link.getAttribute('href')]);
     if (title === '') {
       const box = section.querySelector('[data-testid="data-testid panel content"]');
-      // A long list without a title may scroll; a header may not.
-      const inner = box && [...box.querySelectorAll('*')].find(e => e.scrollHeight > e.clientHeight + 1
-        && ['auto', 'scroll', 'hidden'].includes(getComputedStyle(e).overflowY) && e.clientHeight < 200);
-      if (inner) out.cut.push(`cut in the header: text of ${inner.scrollHeight} px in ${inner.clientHeight} px`);
+      const beyond = box && [...box.querySelectorAll('*')].find(e => (e.scrollHeight > e.clientHeight + 1
+        || e.scrollWidth > e.clientWidth + 1) && ['auto', 'scroll', 'hidden'].includes(getComputedStyle(e).overflowY));
+      if (beyond) out.cut.push(`text scrolls: ${beyond.scrollWidth} by ${beyond.scrollHeight} px in `
+        + `${beyond.clientWidth} by ${beyond.clientHeight}: ${beyond.textContent.trim().slice(0, 40)}`);
     }
     if (isGrid && !isGrid.querySelector('[role="columnheader"]')) out.bare.push(title);
   }

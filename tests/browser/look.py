@@ -186,14 +186,15 @@ def looks(
     page.on("response", lambda response: _response(response, seen))
     page.on("requestfinished", lambda request: _finished(request, seen))
     fitted = "&autofitpanels=true" if path.stem == WALL else ""
+    # What fits a screen is worked out when a dashboard is opened, as are the arrows of a Canvas.
+    as_opened = fitted or '"type": "canvas"' in path.read_text("utf-8")
     address = f"{url}/d/{path.stem}/?orgId=1&theme={theme}&kiosk&refresh={query}{fitted}"
     try:
         for width in widths:
             seen = Look(f"{path.stem}-{width}-{theme}")
             began = time.monotonic()
             page.set_viewport_size({"width": width, "height": WIDTHS.get(width, 1080)})
-            # What fits a screen is worked out when a dashboard is opened.
-            if width == widths[0] or fitted:
+            if width == widths[0] or as_opened:
                 page.goto(address)
             settle(page)
             seen.took_seconds = time.monotonic() - began

@@ -54,3 +54,27 @@ def test_a_value_that_is_cut_in_its_tile_is_noticed(
     page.set_content(TILE.format(width=width, box=box, text=text))
     found = page.evaluate(JUDGE)["cut"]
     assert found == (["cut in its tile: Money: 1,159,876"] if cut else [])
+
+
+LINES = """
+<section data-testid="data-testid Panel header " style="width: 340px; height: 90px">
+  <div data-testid="data-testid panel content" style="height: 90px">
+    <div style="overflow: auto; width: 340px; height: 90px">
+      <div style="width: {width}px; height: {height}px">Chief executive: Cockpit</div>
+    </div>
+  </div>
+</section>
+"""
+
+
+@pytest.mark.parametrize(
+    ("width", "height", "scrolls"),
+    [(300, 80, False), (400, 80, True), (300, 120, True)],
+    ids=["it fits", "too wide", "too high"],
+)
+def test_text_that_has_to_be_scrolled_is_noticed(
+    page: Page, width: int, height: int, scrolls: bool
+) -> None:
+    page.set_content(LINES.format(width=width, height=height))
+    found = page.evaluate(JUDGE)["cut"]
+    assert any("text scrolls" in fault for fault in found) is scrolls

@@ -218,6 +218,13 @@ def test_most_sites_first_then_by_code() -> None:
     assert [(i.code, i.sites) for i in found] == [("c", 4), ("a", 3), ("b", 3)]
 
 
+def test_what_only_informs_comes_after_what_somebody_has_to_act_on() -> None:
+    many, few = mask(40, *range(20)), mask(40, 21, 22, 23)
+    active = {"battery_health_unknown": many, "odd_soh": many, "cell_spread": few}
+    found = common_issues(active, {"region": regions(N=20, S=20)})
+    assert [i.code for i in found] == ["cell_spread", "battery_health_unknown", "odd_soh"]
+
+
 @SEEDED
 @given(st.integers(0, 10_000))
 def test_the_order_of_sites_and_codes_changes_nothing(seed: int) -> None:

@@ -23,14 +23,13 @@ from grafana.boards.portfolio.figures import (
     of_rows,
     site,
     to,
-    when,
 )
 from grafana.kit import look
 from grafana.kit.dashboard import page_variable
 from grafana.kit.panels import Spec, colour, dense, note, stacked_bars
 from grafana.kit.portfolio import IN_RANGE, PLANTS, daily, empty, rows, summed
 from grafana.kit.queries import influx_table
-from grafana.kit.tables import Column, absolute, computed, filled, ordered, organized
+from grafana.kit.tables import Column, absolute, computed, filled, ordered, organized, time_column
 from scoring.money.losses import LossCause
 from scoring.status import Status
 
@@ -97,12 +96,12 @@ def losses() -> Dashboard:
                 )
             ],
             [
-                when(),
+                time_column(),
                 site("faults"),
                 Column("device", "Device", 140, url=EVENT_URL),
                 Column("code", "Code"),
                 Column("category", "Category", 130),
-                Column("end", "Until", 172, "dateTimeAsIso"),
+                time_column("end", "Until"),
                 Column("hours", "Hours", 80, decimals=2),
                 money("lost", "Lost"),
             ],

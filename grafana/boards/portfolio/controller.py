@@ -22,13 +22,12 @@ from grafana.boards.portfolio.figures import (
     of_rows,
     site,
     to,
-    when,
 )
 from grafana.kit import look
 from grafana.kit.panels import Spec, bars_in_order, colour, lines, timeline
 from grafana.kit.portfolio import IN_RANGE, PLANTS, daily, empty, rows, summed
 from grafana.kit.queries import influx, influx_table
-from grafana.kit.tables import Column, ordered, organized, running, transform
+from grafana.kit.tables import Column, ordered, organized, running, time_column, transform
 
 LEAST = "1m"
 INCOMPLETE = look.limits(look.FINE, (0, ODD), (99, look.FINE)).build()
@@ -171,7 +170,7 @@ def _pareto() -> barchart.Panel:
     spec = Spec(
         title="Hours by code, added up",
         description="The ten codes that took most hours at the chosen plants, and what these hours "
-        "add up to from left to right: where the second bars level out, the rest matters little.",
+        "add up to from the top down: where the second bars level out, the rest matters little.",
         size=(24 - FIGURES_WIDTH, 9),
         unit=HOURS,
         empty=empty("event"),
@@ -191,7 +190,8 @@ def _pareto() -> barchart.Panel:
             organized({"code": "code", "hours": "Hours", "Added up": "Added up"}, ["Time"]),
         ],
         over="code",
-        longest=16,
+        longest=24,
+        lying=True,
     )
 
 
@@ -213,13 +213,13 @@ def _events(title: str, where: str, what: str, size: tuple[int, int]) -> table.P
             )
         ],
         [
-            when(),
+            time_column(),
             site("faults"),
             Column("device", "Device", 120, url=EVENT_URL),
             Column("code", "Code", 140),
             Column("category", "Category", 116),
             Column("severity", "Severity", 80),
-            Column("end", "Until", 172, "dateTimeAsIso"),
+            time_column("end", "Until"),
             Column("hours", "Hours", 70, decimals=2),
             money("lost", "Lost", 90),
             Column("restoration_hours", "To service", 84, HOURS, 1),
@@ -399,7 +399,7 @@ def faults() -> Dashboard:
                 )
             ],
             [
-                Column("code", "Code"),
+                Column("code", "Code", more={"custom.minWidth": 140}),
                 Column("device", "Device", 120),
                 site("faults"),
                 Column("events", "Events", 72, decimals=0),

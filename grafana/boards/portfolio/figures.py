@@ -241,11 +241,6 @@ def of_rows(
     return listing(spec, columns, drop=sorted({"Time", *times} - shown))
 
 
-def when(title: str = "When") -> Column:
-    """The time of a row."""
-    return Column("Time", title, 160)
-
-
 def month() -> Column:
     """The month of a row, the same in every browser."""
     return Column("month", "Month", 96, MONTH)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import groupby
+
 from grafana_foundation_sdk.builders import text
 from grafana_foundation_sdk.builders.dashboard import Dashboard
 
@@ -56,18 +58,22 @@ def _link(entry: Entry) -> str:
 
 def _personas() -> text.Panel:
     lines = "".join(
-        f"<tr><td><b>{persona.capitalize()}</b></td>"
-        + "".join(f"<td>{_link(entry)}</td>" for entry in entries)
-        + "</tr>"
+        _line(f"<b>{persona.capitalize()}:</b> " + " · ".join(_link(entry) for entry in entries))
         for persona, entries in homes().items()
     )
-    return note("", "Find yourself: these three are yours.", (7, 15), f"<table>{lines}</table>")
+    return note("", "Find yourself: these three are yours.", (7, 15), lines)
 
 
 def _suites() -> text.Panel:
+    suites = [entry for entry in catalogue().values() if entry.suite is not None]
     lines = "".join(
-        f"<tr><td>{entry.suite}</td><td>{_link(entry)}</td><td>{entry.decision}</td></tr>"
-        for entry in catalogue().values()
-        if entry.suite is not None
+        _line(f"<b>{suite}</b>")
+        + "".join(_line(f"{_link(entry)}: {entry.decision}") for entry in of_suite)
+        for suite, of_suite in groupby(suites, key=lambda entry: entry.suite)
     )
-    return note("", "All fourteen, by suite.", (12, 15), f"<table>{lines}</table>")
+    return note("", "All fourteen, by suite.", (12, 20), lines)
+
+
+def _line(content: str) -> str:
+    """A line that wraps on a phone, where a table would have to be scrolled sideways."""
+    return f'<p style="margin: 0 0 6px">{content}</p>'

@@ -27,7 +27,6 @@ from grafana.boards.portfolio.figures import (
     of_rows,
     site,
     to,
-    when,
 )
 from grafana.kit import look
 from grafana.kit.header import HEIGHT
@@ -43,7 +42,7 @@ from grafana.kit.portfolio import (
     summed,
 )
 from grafana.kit.queries import influx, influx_table
-from grafana.kit.tables import Column, joined, organized
+from grafana.kit.tables import Column, joined, organized, time_column
 from scoring.status import Status
 
 UP = '100 * sum("up_hours") / (sum("up_hours") + sum("down_hours"))'
@@ -411,7 +410,7 @@ def settlement() -> Dashboard:
                 )
             ],
             [
-                when("Period"),
+                time_column(title="Period"),
                 site("settlement"),
                 Column("service", "Service", 100),
                 Column("run", "Run", 60),
