@@ -246,7 +246,6 @@ async def energy_of_power(
             q.where,
             q.count,
             q.by,
-            "mean",
             asked,
         )
         for series in read:
@@ -273,7 +272,8 @@ async def energy_of_counter(
     """Growth of an energy counter over exactly a period; the rest is as with a power.
 
     :mod:`scoring.counters` distinguishes resets and wraps from bad samples. What a counter grew by
-    over a gap belongs to the step in which it was read again.
+    between two readings belongs to the step in which the later one lies: a step holds its end and
+    not its beginning, since the growth is that of the time before the reading. The same with a gap.
 
     Raises
     ------
@@ -286,21 +286,30 @@ async def energy_of_counter(
     if plan.level is not None and plan.rolled_start < plan.rolled_end:
         columns = ", ".join(
             f"{what}({name(f'{q.field}_{column}')})"
-            for what, column in (("sum", "increase"), ("count", "last"), ("sum", "glitches"))
+            for what, column in (("sum", "increase"), ("sum", "glitches"))
         )
         asked.append(q.of_windows(columns, plan.level, plan.rolled_start, plan.rolled_end))
         for series in await stored.select(asked[-1]):
-            for time, grown, count, glitches in series.rows:
+            for time, grown, glitches in series.rows:
                 steps.of(series).glitches += int(glitches or 0)
-                if count:
+                if grown is not None:
                     begin = max(time / 1000, plan.rolled_start)
                     until = min(time / 1000 + q.step_seconds, plan.rolled_end)
-                    steps.add(series, begin, grown or 0.0)
+                    steps.add(series, begin, grown)
                     steps.widen(series, begin, until)
     lookback = COUNTER_LOOKBACK_SECONDS if q.count <= _FEW_SITES else LOOKBACK_SECONDS
     for edge in plan.edges:
         read = await detail(
-            stored, q.measurement, q.field, edge, lookback, q.where, q.count, q.by, "last", asked
+            stored,
+            q.measurement,
+            q.field,
+            edge,
+            lookback,
+            q.where,
+            q.count,
+            q.by,
+            asked,
+            counter=True,
         )
         for series in read:
             _add_counter(steps, series, edge)
@@ -310,12 +319,13 @@ async def energy_of_counter(
 def _add_counter(steps: _Steps, series: Series, edge: tuple[float, float]) -> None:
     times, values = samples(series)
     found = counter_steps(np.zeros(len(times), dtype=np.int64), times, values)
-    inside = times >= edge[0] * 1000
+    inside = times > edge[0] * 1000
     energy = steps.of(series)
     energy.glitches += int((inside & (found.kinds == Step.GLITCH)).sum())
     energy.resets += int((inside & (found.kinds == Step.RESET)).sum())
     grown = inside & ~np.isnan(found.growth)
-    for time, kwh in zip((times[grown] / 1000).tolist(), found.growth[grown].tolist(), strict=True):
+    within = (times[grown] - 1) / 1000
+    for time, kwh in zip(within.tolist(), found.growth[grown].tolist(), strict=True):
         steps.add(series, time, kwh)
     if inside.any():
         begin = max(float(times[0]) / 1000, edge[0])

@@ -124,25 +124,30 @@ async def detail(
     where: str,
     sites: int,
     by: tuple[str, ...] = ("site",),
-    thinned: str = "mean",
     statements: list[str] | None = None,
+    *,
+    counter: bool = False,
 ) -> list[Series]:
     """Full detail of a part of the time, with what came shortly before it.
 
-    If that is much, InfluxDB gives one value a minute by the function ``thinned``.
+    If that is much, InfluxDB gives one value a minute: the mean, or of a counter the last. Of a
+    counter the part holds its end, and so does each minute, stamped a millisecond behind its
+    beginning.
 
     Raises
     ------
     NoAnswerError
     """
-    begin, end = span[0] - lookback_seconds, span[1]
+    later_ms = int(counter)
+    begin, end = span[0] - lookback_seconds, span[1] + later_ms / 1000
     also = f" AND {where}" if where else ""
     groups = ", ".join(name(tag) for tag in by)
     source = f"FROM {name(measurement)} WHERE {between(begin, end)}{also}"
     statement = f"SELECT {name(field)} {source} GROUP BY {groups}"
     if sites * (end - begin) / POLL_SECONDS > MOST_ROWS:
-        each = f"time({MINUTE}s), {groups} fill(none)"
-        statement = f"SELECT {thinned}({name(field)}) {source} GROUP BY {each}"
+        each = f"time({MINUTE}s, {later_ms}ms), {groups} fill(none)"
+        how = "last" if counter else "mean"
+        statement = f"SELECT {how}({name(field)}) {source} GROUP BY {each}"
     if statements is not None:
         statements.append(statement)
     return await stored.select(statement)

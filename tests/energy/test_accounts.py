@@ -1,7 +1,8 @@
 """Energy accounts out of a real InfluxDB: a meter's reset, a gap, a clock change, prices, roll-ups.
 
 Local days of Europe/Berlin around 29 March 2026, which has 23 hours. ``alpha`` has counters,
-``beta`` has powers alone, ``gamma`` has nothing.
+``beta`` has powers alone, ``gamma`` has nothing. ``delta`` has meters that are read exactly on the
+hour and on the quarter hour, as files of utilities have them.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from exporter.energy.accounts import Account, account
 from exporter.energy.buckets import Step
 from exporter.energy.market_prices import KEPT_AT, parse_prices, price_lines
 from exporter.energy.tariff_file import TariffFile
+from exporter.history.energy import Energy, Question, energy_of_counter
 from exporter.history.influxql import InfluxQL
 from tests.serve.api.influx import Influx, influx
 from tests.service_process import command, environment
@@ -36,6 +38,14 @@ EVERY = 30
 GAP = (CHANGE + 6 * 3600, CHANGE + 9 * 3600)
 RESET = CHANGE + 12 * 3600
 SITES = [Site(id=name, timezone="Europe/Berlin") for name in ("alpha", "beta", "gamma")]
+HOURLY = Site(id="delta", timezone="Europe/Berlin")
+HOURS = round((END - START) / 3600)
+BY_HOUR = [(hour % 7) / 4 for hour in range(HOURS)]
+BY_QUARTER = [(quarter % 5) / 8 for quarter in range(4 * HOURS)]
+UNREAD = (20, 21, 22)
+"""Hours at which nobody read the meter."""
+RESTARTED = 40
+"""It was reset right after the reading before this one, which so shows one hour."""
 TARIFFS = TariffFile.model_validate(
     {
         "currency": "EUR",
@@ -77,6 +87,16 @@ def lines() -> Iterator[str]:
             yield f"battery,site=beta,device=battery/1 power_w={battery} {stamp}"
         imported += 1.2 * EVERY / 3600
         exported += 2.0 * sunny * EVERY / 3600
+    for hour in range(HOURS + 1):
+        if hour not in UNREAD:
+            counted = sum(BY_HOUR[:hour]) + 700
+            if hour >= RESTARTED:
+                counted = sum(BY_HOUR[RESTARTED - 1 : hour])
+            stamp = round((START + 3600 * hour) * 1000)
+            yield f"site,site=delta grid_import_kwh={counted!r} {stamp}"
+    for quarter in range(4 * HOURS + 1):
+        stamp = round((START + 900 * quarter) * 1000)
+        yield f"site,site=delta grid_export_kwh={sum(BY_QUARTER[:quarter])!r} {stamp}"
 
 
 @pytest.fixture(scope="module", params=["detail", "rolled"])
@@ -125,6 +145,47 @@ def test_counters_are_exact_to_the_watt_hour_over_a_reset_and_a_gap(server: Infl
     assert found.flows["grid_export"].kwh == pytest.approx(2.0 * 6 * 3, abs=1e-3)
     # The meter was read again after three hours: that is no peak of 3.6 kWh in a quarter hour.
     assert flow.peak_w == pytest.approx(1200, rel=0.1)
+
+
+def test_a_meter_read_on_the_edge_counts_in_the_hour_before(server: Influx) -> None:
+    found = read(server, START, END, "hour", sites=[HOURLY])
+    wanted = np.array(BY_HOUR)
+    # The reading at 23 shows what came since that at 19.
+    wanted[22], wanted[19:22] = wanted[19:23].sum(), np.nan
+    assert found.course_kwh["grid_import"] == pytest.approx(wanted, abs=1e-9, nan_ok=True)
+    exported = np.reshape(BY_QUARTER, (-1, 4)).sum(axis=1)
+    assert found.course_kwh["grid_export"] == pytest.approx(exported, abs=1e-9)
+    assert found.flows["grid_import"].kwh == pytest.approx(sum(BY_HOUR))
+    days = read(server, START, END, sites=[HOURLY]).course_kwh["grid_import"]
+    parts = [sum(BY_HOUR[:24]), sum(BY_HOUR[24:47]), sum(BY_HOUR[47:])]
+    assert days == pytest.approx(parts, abs=1e-9)
+    for begin, end, part in zip((START, CHANGE, LAST), (CHANGE, LAST, END), parts, strict=True):
+        alone = read(server, begin, end, sites=[HOURLY])
+        assert alone.flows["grid_import"].kwh == pytest.approx(part, abs=1e-9)
+    quarters = read(server, CHANGE, LAST, "15m", sites=[HOURLY]).course_kwh["grid_export"]
+    assert quarters == pytest.approx(BY_QUARTER[4 * 24 : 4 * 47], abs=1e-9)
+
+
+def test_an_hour_between_two_readings_on_its_edges_is_whole(server: Influx) -> None:
+    begin = START + 50 * 3600
+    found = read(server, begin, begin + 3600, "15m", sites=[HOURLY])
+    assert found.flows["grid_import"].kwh == pytest.approx(BY_HOUR[50], abs=1e-9)
+    assert found.course_kwh["grid_export"] == pytest.approx(BY_QUARTER[200:204], abs=1e-9)
+
+
+def test_detail_that_is_thinned_to_minutes_keeps_the_edges(server: Influx) -> None:
+    async def ask(count: int) -> Energy:
+        stored = InfluxQL(server.url, "fleet", {})
+        question = Question("site", "grid_export_kwh", CHANGE, LAST, ["delta"], count, 900)
+        try:
+            return (await energy_of_counter(stored, question))[0]["delta", ""]
+        finally:
+            await stored.close()
+
+    many, one = asyncio.run(ask(1_000_000)), asyncio.run(ask(1))
+    assert many.times.tolist() == one.times.tolist()
+    assert many.steps_kwh == pytest.approx(one.steps_kwh)
+    assert many.kwh == pytest.approx(sum(BY_QUARTER[4 * 24 : 4 * 47]), abs=1e-9)
 
 
 def test_days_are_those_of_the_zone_and_add_up(server: Influx) -> None:

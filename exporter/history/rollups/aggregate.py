@@ -111,7 +111,9 @@ def roll_up(
     Parameters
     ----------
     samples : Samples
-        All samples with ``start_ms <= time < stop_ms``.
+        All samples with ``start_ms <= time < stop_ms``, and of counters those at ``stop_ms``: what
+        a counter grew by until a reading belongs to the time before it, so that its windows hold
+        their end and not their beginning.
     kinds : mapping of field to RollupKind
     window_ms : int
         Length of a window; ``start_ms`` is a multiple of it.
@@ -135,8 +137,11 @@ def roll_up(
     counts: list[_Column] = []
     over = _Range(window_ms, start_ms, stop_ms)
     wanted = {name: text for text, (name, _) in (extreme_ids or {}).items()}
+    early = samples.times < stop_ms
     for name, kind in kinds.items():
-        there = np.flatnonzero(~np.isnan(samples.values[name]))
+        is_counter = kind is RollupKind.COUNTER
+        known = ~np.isnan(samples.values[name])
+        there = np.flatnonzero(known if is_counter else known & early)
         values = samples.values[name][there]
         series, times = samples.series[there], samples.times[there]
         if name in before:
@@ -148,11 +153,14 @@ def roll_up(
         if name in powers:
             columns.update(_energy(name, series, times, values, over))
         good = None
-        if kind is RollupKind.COUNTER:
-            steps = counter_steps(series, times, values)
-            good = (steps.kinds != Step.GLITCH)[times >= start_ms]
-            columns.update(_growth(name, series, times, steps, over))
         inside = times >= start_ms
+        if is_counter:
+            steps = counter_steps(series, times, values)
+            times = times - 1
+            inside = times >= start_ms
+            there = there[samples.times[there] > start_ms]
+            good = (steps.kinds != Step.GLITCH)[inside]
+            columns.update(_growth(name, series, times, steps, over))
         series, times, values = series[inside], times[inside], values[inside]
         if not values.size:
             continue
@@ -312,7 +320,8 @@ def _first_at(
 def _growth(
     name: str, series: IntArray, times: IntArray, steps: CounterSteps, over: _Range
 ) -> dict[str, list[_Column]]:
-    """By how much a counter grew in every window, and its bad samples where there are any."""
+    """By how much a counter grew in every window, and its bad samples where there are any; times
+    are those of the last millisecond before each reading."""
     found = {}
     inside = (times >= over.start_ms) & ~np.isnan(steps.growth)
     if inside.any():

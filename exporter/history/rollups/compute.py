@@ -92,7 +92,9 @@ class Roller:
         self._ids = EXTREME_IDS.get(measurement, {})
         of_sites = any_of("site", sites)
         fields: list[str] = list(self._kinds)
-        stop_reading = stop_ms
+        self._counters = [f for f, kind in self._kinds.items() if kind is RollupKind.COUNTER]
+        # A counter's reading at the end of the range closes its last window.
+        stop_reading = stop_ms + 1 if self._counters else stop_ms
         if measurement == CELL:
             # The first row of the window after the range says how many were left out in it.
             fields.append("left_out")
@@ -121,8 +123,7 @@ class Roller:
         wanted = {f: LOOKBACK[kind] for f, kind in self._kinds.items() if kind in LOOKBACK}
         wanted |= dict.fromkeys(POWERS.get(self._measurement, ()), POWER_LOOKBACK)
         found = {}
-        counters = [f for f, kind in self._kinds.items() if kind is RollupKind.COUNTER]
-        read = source.before(self._measurement, wanted, counters, of_sites, start_ms)
+        read = source.before(self._measurement, wanted, self._counters, of_sites, start_ms)
         for field, last in read.items():
             found[field], added = before_arrays(last, self._tags)
             self._tags = [*self._tags, *added]

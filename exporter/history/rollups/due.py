@@ -14,10 +14,11 @@ from typing import overload
 from exporter.history.rollups.fields import FIELDS
 from exporter.history.rollups.source import DAY_MS, Source
 from exporter.model.levels import LEVELS, Level
+from exporter.model.quantities import RollupKind
 
 HOUR_MS = 3_600_000
 GRACE_MS = 900_000
-"""For this long after their end, windows are made again without a search for late data."""
+"""Windows are made once more when they ended so long ago, without a search for late data."""
 SITES_AT_ONCE = 50
 _MEASUREMENTS = tuple(FIELDS)
 PACE_SECONDS: Mapping[str, int] = {
@@ -90,7 +91,7 @@ def due(
         pace = PACE_SECONDS[level.name] * 1000
         if now_ms // pace > done_ms[level.name] // pace:
             window = level.seconds * 1000
-            start = min(done_ms[level.name], now_ms - GRACE_MS) // window * window
+            start = (done_ms[level.name] - GRACE_MS) // window * window
             since[level.name] = max(start, kept_from_ms.get(level.name, start))
     if not since:
         return []
@@ -154,7 +155,7 @@ def compare(
     found = Found()
     start, stop = day_of(start_ms), stop_ms // HOUR_MS * HOUR_MS
     for measurement in measurements:
-        hours = source.counts(measurement, FIELDS[measurement], start, stop_ms, "1h")
+        hours = _counts_by_hour(source, measurement, start, stop_ms)
         days: dict[tuple[str, int], int] = {}
         for (site, hour), count in hours.items():
             key = site, day_of(hour)
@@ -178,6 +179,22 @@ def compare(
     return found
 
 
+def _counts_by_hour(
+    source: Source, measurement: str, start_ms: int, stop_ms: int
+) -> dict[tuple[str, int], int]:
+    """Values of full detail by site and beginning of the hour."""
+    fields = FIELDS[measurement]
+    counters = [name for name, kind in fields.items() if kind is RollupKind.COUNTER]
+    found = source.counts(
+        measurement, [f for f in fields if f not in counters], start_ms, stop_ms, "1h"
+    )
+    if counters:
+        closing = source.counts(measurement, counters, start_ms, stop_ms, "1h", counters=True)
+        for key, count in closing.items():
+            found[key] = found.get(key, 0) + count
+    return found
+
+
 def with_next(source: Source, days: Iterable[Day], now_ms: int) -> list[Day]:
     """The days, and after each the next one with data: a counter's first step and a state that
     lasts over midnight depend on what came before."""
@@ -186,9 +203,15 @@ def with_next(source: Source, days: Iterable[Day], now_ms: int) -> list[Day]:
         begin = day.start_ms + DAY_MS
         if begin >= now_ms or Day(begin, day.site, day.measurement) in every:
             continue
-        time = source.next_time(day.measurement, day.site, begin, now_ms)
-        if time is not None:
-            every.add(Day(day_of(time), day.site, day.measurement))
+        for after in (begin, begin + 1):
+            time = source.next_time(day.measurement, day.site, after, now_ms)
+            if time is None:
+                break
+            # At midnight a counter's reading closes the day before; other values begin the day.
+            for moment in (time - 1, time):
+                every.add(Day(day_of(moment), day.site, day.measurement))
+            if time != begin:
+                break
     return sorted(every)
 
 

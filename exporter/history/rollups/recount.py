@@ -52,8 +52,11 @@ def stored_span(source: Source, site: str | None = None) -> tuple[int, int] | No
 
 
 def pieces(start_ms: int, stop_ms: int) -> Iterator[tuple[int, int]]:
-    """The range in pieces of whole days that are compared at once."""
-    for begin in range(day_of(start_ms), stop_ms, COMPARED_DAYS * DAY_MS):
+    """The range in pieces of whole days that are compared at once.
+
+    A counter's reading at midnight closes the day before, which is then the first.
+    """
+    for begin in range(day_of(start_ms - 1), stop_ms, COMPARED_DAYS * DAY_MS):
         yield begin, min(begin + COMPARED_DAYS * DAY_MS, stop_ms)
 
 
@@ -89,8 +92,8 @@ async def recount(
     source : Source
     target : Target
     start_ms, stop_ms : int
-        Every day that the range touches is made as a whole, and after it the next day with data,
-        whose counters and states depend on it.
+        Every day that the range touches is made as a whole, the day that ends where it starts too,
+        and after it the next day with data, whose counters and states depend on it.
     now_ms : int
     sites, measurements : collections of str, optional
         Only these.

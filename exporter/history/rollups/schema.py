@@ -17,7 +17,8 @@ _MEANINGS = {
     RollupKind.FLAG: "severities and counts of what is wrong; never averaged",
     RollupKind.STATE: "states, alarms and flags; never averaged; and for each value `n` that it "
     "had, the seconds that it lasted, as `<field>_<n>_s`",
-    RollupKind.COUNTER: "energy and cycle counters: by how much they grew, and their last reading",
+    RollupKind.COUNTER: "energy and cycle counters: by how much they grew, and their last reading; "
+    "a reading on the edge of two windows belongs to the first",
     RollupKind.AMOUNT: "energy per interval: the sum of the intervals",
 }
 

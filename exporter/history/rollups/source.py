@@ -109,11 +109,22 @@ class Source:
         return found
 
     def counts(
-        self, measurement: str, fields: Iterable[str], start_ms: int, stop_ms: int, bucket: str
+        self,
+        measurement: str,
+        fields: Iterable[str],
+        start_ms: int,
+        stop_ms: int,
+        bucket: str,
+        *,
+        counters: bool = False,
     ) -> dict[tuple[str, int], int]:
-        """Number of values of full detail by site and beginning of the bucket; none is left out."""
+        """Number of values of full detail by site and beginning of the bucket; none is left out.
+
+        A bucket of counters holds its end and not its beginning.
+        """
         selected = ", ".join(f"count({name(field)})" for field in fields)
-        return self._totals(selected, "raw", measurement, start_ms, stop_ms, bucket)
+        later = int(counters)
+        return self._totals(selected, "raw", measurement, start_ms, stop_ms, bucket, later)
 
     def rolled(
         self, level: str, measurement: str, start_ms: int, stop_ms: int, bucket: str
@@ -122,11 +133,19 @@ class Source:
         return self._totals('sum("samples")', level, measurement, start_ms, stop_ms, bucket)
 
     def _totals(
-        self, selected: str, level: str, measurement: str, start_ms: int, stop_ms: int, bucket: str
+        self,
+        selected: str,
+        level: str,
+        measurement: str,
+        start_ms: int,
+        stop_ms: int,
+        bucket: str,
+        later_ms: int = 0,
     ) -> dict[tuple[str, int], int]:
         statement = (
             f"SELECT {selected} FROM {name(level)}.{name(measurement)} "  # noqa: S608
-            f'WHERE {between_ms(start_ms, stop_ms)} GROUP BY time({bucket}), "site" fill(none)'
+            f"WHERE {between_ms(start_ms + later_ms, stop_ms + later_ms)} "
+            f'GROUP BY time({bucket}, {later_ms}ms), "site" fill(none)'
         )
         found = {}
         for part in self.ask(statement):
@@ -134,7 +153,7 @@ class Source:
             for time, *numbers in part.rows:
                 total = sum(int(n) for n in numbers if n is not None)
                 if total:
-                    found[site, int(time)] = total
+                    found[site, int(time) - later_ms] = total
         return found
 
     def next_time(self, measurement: str, site: str, after_ms: int, until_ms: int) -> int | None:

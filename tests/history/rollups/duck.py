@@ -67,10 +67,10 @@ class Duck:
         window_ms: int,
     ) -> None:
         rows = self._db.execute(
-            "SELECT site, tags, t // ? * ? AS w, min(v), max(v), avg(v), quantile_cont(v, 0.01), "
-            "quantile_cont(v, 0.99), arg_max(v, t), count(*), sum(v) FROM raw "
-            "WHERE m = ? AND f = ? GROUP BY ALL",
-            [window_ms, window_ms, measurement, field],
+            "SELECT site, tags, (t - ?) // ? * ? AS w, min(v), max(v), avg(v), "
+            "quantile_cont(v, 0.01), quantile_cont(v, 0.99), arg_max(v, t), count(*), sum(v) "
+            "FROM raw WHERE m = ? AND f = ? GROUP BY ALL",
+            [int(kind == "counter"), window_ms, window_ms, measurement, field],
         ).fetchall()
         for site, tags, window, low, high, mean, p1, p99, last, count, total in rows:
             row = found.setdefault((measurement, site, tags, window), {"samples": 0.0})
@@ -95,7 +95,7 @@ class Duck:
         rows = self._db.execute(
             "WITH steps AS (SELECT site, tags, t, v, lag(v) OVER (PARTITION BY site, tags "
             "ORDER BY t) AS b FROM raw WHERE m = ? AND f = ?) "
-            "SELECT site, tags, t // ? * ? AS w, "
+            "SELECT site, tags, (t - 1) // ? * ? AS w, "
             "sum(CASE WHEN v < b * 0.99 THEN v ELSE v - b END) FROM steps WHERE b IS NOT NULL "
             "GROUP BY ALL",
             [measurement, field, window_ms, window_ms],

@@ -103,8 +103,8 @@ def test_a_counter_across_a_reset_and_a_correction() -> None:
 def test_windows_of_a_counter_add_up_to_the_whole() -> None:
     rng = np.random.default_rng(5)
     course = np.cumsum(rng.random(1440))
-    rows = [(0, n * MINUTE, value) for n, value in enumerate(course)]
-    earlier = Before(np.array([0]), np.array([START - MINUTE]), np.array([0.0]))
+    rows = [(0, n * MINUTE, value) for n, value in enumerate(course, 1)]
+    earlier = Before(np.array([0]), np.array([START]), np.array([0.0]))
     short = rolled(rows, RollupKind.COUNTER, FIVE, before={"x": earlier})
     (day,) = rolled(rows, RollupKind.COUNTER, DAY, before={"x": earlier}).values()
     assert day["x_increase"] == pytest.approx(course[-1])
@@ -112,14 +112,46 @@ def test_windows_of_a_counter_add_up_to_the_whole() -> None:
 
 
 def test_a_counter_without_a_reading_before_increases_nothing() -> None:
-    (row,) = rolled([(0, 0, 500.0)], RollupKind.COUNTER).values()
+    (row,) = rolled([(0, 1, 500.0)], RollupKind.COUNTER).values()
     assert row == {"x_last": 500.0, "samples": 1.0}
+
+
+HOUR = 60 * MINUTE
+
+
+@pytest.mark.parametrize("window", [FIVE, 15 * MINUTE, HOUR, DAY])
+def test_a_counter_read_on_the_edge_of_a_window_closes_the_one_before(window: int) -> None:
+    """Read on each hour with a reset on an edge (10:00, from zero) and no reading at 4 and 5."""
+    used = [0.5, 0.25, 1.0, 0.0, 0.0, 2.0, 0.5, 0.5, 0.75, 3.0, 0.25, 1.5]
+    readings = {hour: 700.0 + sum(used[:hour]) for hour in range(13) if hour not in (4, 5)}
+    readings |= {hour: 3.0 + sum(used[10:hour]) for hour in (10, 11, 12)}
+    rows = [(0, hour * HOUR, value) for hour, value in readings.items()]
+    found = rolled(rows, RollupKind.COUNTER, window)
+    increases = {key[1]: row["x_increase"] for key, row in found.items() if "x_increase" in row}
+    wanted: dict[int, float] = {}
+    for hour in range(1, 13):
+        if hour in readings:
+            # What grew over the gap belongs to the window in which it was read again.
+            grown = sum(used[3:6]) if hour == 6 else used[hour - 1]
+            begin = (hour * HOUR - 1) // window * window
+            wanted[begin] = wanted.get(begin, 0.0) + grown
+    assert increases == pytest.approx(wanted)
+    # The reading at the beginning closes a window that the range does not hold.
+    assert sum(row["samples"] for row in found.values()) == len(readings) - 1
+
+
+def test_a_range_takes_in_the_counter_that_closes_it_and_no_other_value() -> None:
+    rows = [(0, n * FIVE, float(n)) for n in range(13)]
+    counted = rolled(rows, RollupKind.COUNTER, stop=HOUR)
+    assert [row["x_increase"] for row in counted.values()] == [1.0] * 12
+    measured = rolled(rows, RollupKind.MEASURED, stop=HOUR)
+    assert [row["x_mean"] for row in measured.values()] == list(range(12))
 
 
 def test_bad_samples_of_a_counter_add_nothing_and_are_counted() -> None:
     course = 1000 + 0.01 * np.arange(60)
     course[[14, 15, 40]] = 0.0
-    rows = [(0, n * MINUTE, value) for n, value in enumerate(course)]
+    rows = [(0, n * MINUTE + 1, value) for n, value in enumerate(course)]
     found = rolled(rows, RollupKind.COUNTER, FIVE)
     assert sum(row.get("x_increase", 0.0) for row in found.values()) == pytest.approx(0.59)
     assert {
@@ -137,7 +169,7 @@ def test_bad_samples_of_a_counter_add_nothing_and_are_counted() -> None:
 def test_a_bad_sample_just_before_the_range_adds_nothing() -> None:
     values = np.array([999.97, 999.98, 999.99, 0.0])
     earlier = Before(np.zeros(4, int), START + MINUTE * np.arange(-4, 0), values)
-    rows = [(0, n * MINUTE, 1000 + 0.01 * n) for n in range(10)]
+    rows = [(0, n * MINUTE + 1, 1000 + 0.01 * n) for n in range(10)]
     found = rolled(rows, RollupKind.COUNTER, FIVE, before={"x": earlier})
     assert sum(row["x_increase"] for row in found.values()) == pytest.approx(0.1)
 

@@ -38,7 +38,7 @@ SERIES = {
     "battery": ["device=battery/1"],
     "cell": [f"cell={cell},pack=p{pack}" for pack in (1, 2) for cell in ("c1", "c2")],
     "alarm": ["alarm=LowVoltage,device=battery/1"],
-    "meter": ["meter=m1"],
+    "meter": ["meter=m1", "meter=quarter-hours"],
 }
 
 
@@ -48,6 +48,8 @@ def rows_of(site: str, seed: int) -> Iterator[Row]:
     for measurement, every in SERIES.items():
         for tags in every:
             times = FIRST + np.arange(0, NOW - FIRST, STEP) + int(rng.integers(0, 20_000))
+            if tags == "meter=quarter-hours":
+                times = FIRST + np.arange(0, NOW - FIRST, 15 * MINUTE)
             keep = rng.random(len(times)) > 0.1
             gap = FIRST + int(rng.integers(0, DAY_MS))
             length = DAY_MS if measurement == "meter" else 40 * MINUTE
@@ -157,10 +159,13 @@ async def test_late_data_is_found_and_taken_in(store: Store) -> None:
     assert find_stale(store.source, FIRST, NOW, NOW, [store.site]).stale == set()
     site, midnight = store.site, FIRST + DAY_MS
     counted = store.duck.last("site", "grid_import_kwh", midnight - 777)
+    charged = store.duck.last("battery", "charged_kwh", midnight)
     late: list[Row] = [
         ("cell", site, "cell=c1,pack=p1", "voltage_v", FIRST + 7 * HOUR + 333, 4.9),
         ("site", site, "", "grid_import_kwh", midnight - 777, counted + 0.25),
         ("alarm", site, "alarm=LowVoltage,device=battery/1", "level", FIRST + 9 * HOUR + 5, 2.0),
+        # At midnight a counter's reading closes the day before.
+        ("battery", site, "device=battery/1", "charged_kwh", midnight, charged + 0.5),
     ]
     await store.write(late)
     store.duck.add(late)
@@ -169,6 +174,7 @@ async def test_late_data_is_found_and_taken_in(store: Store) -> None:
         ("cell", FIRST),
         ("site", FIRST),
         ("alarm", FIRST),
+        ("battery", FIRST),
     }
     # The counter's next step is on the day after, which is made again as well.
     await store.recount(FIRST, FIRST + DAY_MS)
