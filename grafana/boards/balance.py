@@ -19,7 +19,7 @@ from grafana.boards.cell_panels import (
     temperatures,
     views,
 )
-from grafana.boards.shared import days_column
+from grafana.boards.shared import WORST_SITE, days_column
 from grafana.kit import look
 from grafana.kit.dashboard import (
     cell_site_variable,
@@ -42,6 +42,8 @@ from grafana.kit.panels import Spec, colour, lines, shades
 from grafana.kit.queries import ON_SITE, influx, influx_table, never_empty, or_missing, prom_table
 from grafana.kit.tables import (
     CELLS_URL,
+    DASH,
+    NO_PACK,
     PACK_OF_SITE_URL,
     PACK_URL,
     WRAPPED,
@@ -109,7 +111,7 @@ def _critical() -> table.Panel:
         for name, level in sorted(SEVERITY_LEVELS.items(), key=lambda item: -item[1])
     )
 
-    nothing = {"reason": "none", "pack": "-", "cell": "-", "severity": "none"}
+    nothing = {"reason": "none", "pack": NO_PACK, "cell": DASH, "severity": "none"}
     some_pack = f"max by (pack) (fleetscope_cell_spread_volts{ONE})"
 
     def of_cell(metric: str) -> str:
@@ -122,7 +124,8 @@ def _critical() -> table.Panel:
         title="Critical cells",
         description="The worst cells of the site, by their history of up to 91 days: what is said "
         "of each, how far it is from its pack's median at rest, and in how many days it will be "
-        "30, 60 and 100 mV off if its trend goes on. A dash is a cell without such a trend. "
+        "30, 60 and 100 mV off if its trend goes on. A dash is a cell without such a trend. For "
+        "its site even a critical cell is a warning, since it took weeks to come. "
         "Renewed hourly; click on a pack to see its cells.",
         size=(24, 5),
         unit=look.NUMBER,
@@ -154,15 +157,16 @@ def _critical() -> table.Panel:
         spec,
         [
             severity_column("Value #A", PACK_URL, [look.as_text({"0": "–"}, look.FINE)]),
-            replace(pack_column(), width=150),
-            Column("cell", "Cell", 60),
+            Column("cell", "Cell", 48),
+            # Before its pack, so that a phone shows it.
             Column(
                 "reason",
                 "What is said of it",
                 url=PACK_URL,
                 mappings=[look.as_text(REASONS)],
-                more={"custom.minWidth": 200, **WRAPPED},
+                more={"custom.minWidth": 190, **WRAPPED},
             ),
+            replace(pack_column(), width=150),
             Column("Value #B", "Off its pack", 96, look.UNITS["V"], 3),
             *(days_column(f"Value #{ref}", f"{mv} mV in", PACK_URL) for ref, mv in ahead.items()),
         ],
@@ -270,6 +274,7 @@ def _fleet() -> table.Panel:
     query = (
         f"max by (site, name, pack) ({worst} * {ON_SITE} group_left (name) fleetscope_site_info)"
     )
+    nothing = {"name": "No site gives cell voltages", "site": "-", "pack": NO_PACK}
     spec = Spec(
         title="Widest in the fleet",
         description="The packs of all sites whose cells are furthest apart. Click on one to see "
@@ -277,7 +282,7 @@ def _fleet() -> table.Panel:
         size=(9, 9),
         unit=look.NUMBER,
         empty="No site gives cell voltages",
-        targets=[prom_table(never_empty(query, {"name": "None", "site": "-", "pack": "-"}))],
+        targets=[prom_table(never_empty(query, nothing, WORST_SITE))],
         transformations=[ordered("Value", descending=True)],
     )
     spread = spread_column("Value", look.UNITS["V"], PACK_OF_SITE_URL)

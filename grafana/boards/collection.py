@@ -7,6 +7,7 @@ from grafana_foundation_sdk.builders.dashboard import Dashboard
 
 from exporter.store.queue import Fate
 from grafana.boards.energy_home import kept_accounts
+from grafana.boards.shared import all_well
 from grafana.kit import look
 from grafana.kit.dashboard import collapsed, dashboard
 from grafana.kit.panels import AnyPanel, Spec, colour, lines, tiles, timeline
@@ -229,8 +230,8 @@ def _failing() -> table.Panel:
     now_over = f"{changed} * {ON_SITE} group_left (way) fleetscope_site_way_in"
     moved = '"outcome", "way in changed, now $1", "way", "(.*)"'
     other_way = f"label_replace({_named(now_over)}, {moved})"
-    found = f"{named} or {strange} or {other_way}"
-    nothing = {"name": "Every scrape went well", "site": "-", "outcome": "-"}
+    found = f"{named} or {strange} or {other_way} or on () {all_well('Every scrape went well')}"
+    nothing = {"name": DOWN, "site": "-", "outcome": "-"}
     spec = Spec(
         title="Sites that fail",
         description="Scrapes in the time range that did not end well, by site and outcome, and "

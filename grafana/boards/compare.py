@@ -8,6 +8,7 @@ from grafana_foundation_sdk.builders import table, timeseries
 from grafana_foundation_sdk.builders.dashboard import CustomVariable, Dashboard, QueryVariable
 
 from exporter.model.quantities import QUANTITIES, Quantity
+from grafana.boards.shared import WORST_SITE
 from grafana.kit import look
 from grafana.kit.dashboard import (
     choice_variable,
@@ -279,8 +280,8 @@ def _furthest() -> table.Panel:
         unit=look.NUMBER,
         empty="Prometheus gives no answer",
         targets=[
-            prom_table(never_empty(distance, nothing), "A"),
-            prom_table(never_empty(signed, nothing), "B"),
+            prom_table(never_empty(distance, nothing, WORST_SITE), "A"),
+            prom_table(never_empty(signed, nothing, WORST_SITE), "B"),
         ],
         transformations=[transform("merge"), ordered("Value #A", descending=True)],
     )

@@ -22,7 +22,7 @@ from grafana.kit.tables import Column, joined, listing, only_with, ordered, site
 from scoring.status import Status
 
 NONE = "No order is in force"
-OFF = "No exporter has a journal of orders"
+OFF = "No exporter has a journal of orders: it needs FLEETSCOPE_DISPATCH_JOURNAL"
 WATTS = "watt"
 POWER = "fleetscope_order_power_watts"
 SITE_OF_ROW = "/d/fleetscope-site/?${__url_time_range}&var-site=${__data.fields.Site}"

@@ -39,9 +39,9 @@ def build() -> Dashboard:
         [site_variable(answering=True), QUARTERS.variable()],
         since="now-24h",
     )
-    made.with_panel(_saving())
-    made.with_panel(_prices())
-    made.with_panel(_power(ahead=True)).with_panel(_charge(ahead=True))
+    # What the battery does answers the question, so that it comes first on a phone as well.
+    made.with_panel(_power(ahead=True)).with_panel(_saving())
+    made.with_panel(_prices()).with_panel(_charge(ahead=True))
     made.with_panel(_reasons())
     made.with_panel(_standing())
     made.with_panel(_power(ahead=False)).with_panel(_charge(ahead=False))
@@ -67,7 +67,7 @@ def _saving() -> stat.Panel:
         "saves, what wear is saved, and by how much more what is left in the battery at the end is "
         "worth. The last three add up to the saving; below zero they cost. On a flat tariff "
         "nothing is saved.",
-        size=(8, 10),
+        size=(8, 9),
         unit=look.NUMBER,
         empty=NO_PLAN,
         colour=look.fixed("text"),
@@ -84,7 +84,7 @@ def _prices() -> timeseries.Panel:
     spec = Spec(
         title="Prices",
         description="Per kilowatt-hour from and to the grid, in the currency of the tariff file.",
-        size=(16, 10),
+        size=(12, 9),
         unit=look.NUMBER,
         empty=NO_PLAN,
         decimals=3,
@@ -107,7 +107,7 @@ def _power(*, ahead: bool) -> timeseries.Panel:
         title="Battery: the next 36 h" if ahead else "Battery: planned and measured",
         description="Power above zero charges. Planned is what is expected to happen, set-point "
         "what an order would ask for; where the plan follows load and sun there is none.",
-        size=(12, 9),
+        size=(16 if ahead else 12, 9),
         unit=look.UNITS["W"],
         empty=NO_PLAN,
         interval="15m" if ahead else QUARTERS.interval,

@@ -13,6 +13,8 @@ from grafana.kit.queries import ON_SITE, PROMETHEUS, SITES, never_empty, prom_ta
 from grafana.kit.tables import (
     CELLS_URL,
     COMPARE_URL,
+    DASH,
+    NO_PACK,
     PACK_OF_SITE_URL,
     Column,
     filled,
@@ -36,6 +38,8 @@ MARK = (
     'max by (site) (ALERTS{alertstate="firing",severity="ticket",site!=""}))'
 )
 WORST_SITE = "max by (site) (-fleet:attention_order:by_site)"
+CELL_SITE = f"max by (site) (fleetscope_cell_spread_volts) or on () {WORST_SITE}"
+"""A site with single cells, or any."""
 UTILITY_ISSUES = f"{UTILITY_ATTRIBUTE}/{UTILITY_PREFIX}.*"
 """Attribute and code of a shared issue that points at the utility: an expression."""
 CAUSE_VARIABLE = "shared_cause"
@@ -46,6 +50,11 @@ _NAMED = {
 }
 """Codes whose words are not their own, to these words."""
 _MOST_UNDERSCORES = max(code.count("_") for code in _CODES)
+
+
+def all_well(said: str) -> str:
+    """PromQL: a row with that name and no value, where sites are known at all."""
+    return f'label_replace(topk(1, {WORST_SITE}) * (0 / 0), "name", "{said}", "", "")'
 
 
 def call_order(order: str) -> str:
@@ -113,8 +122,8 @@ def cells_that_drift(size: tuple[int, int]) -> table.Panel:
     nothing = {
         "name": "No cell has a trend that leads there",
         "site": "-",
-        "pack": "-",
-        "cell": "-",
+        "pack": NO_PACK,
+        "cell": DASH,
     }
     spec = Spec(
         title="Cells that drift",
@@ -128,7 +137,7 @@ def cells_that_drift(size: tuple[int, int]) -> table.Panel:
                 never_empty(
                     f"max by (site, name, pack, cell) (bottomk({NEAREST}, {named}))",
                     nothing,
-                    like="max by (site, pack) (fleetscope_cell_spread_volts)",
+                    like=CELL_SITE,
                 )
             ),
         ],

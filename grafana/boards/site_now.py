@@ -141,20 +141,20 @@ def _issues() -> table.Panel:
     return listing(
         spec,
         [
-            severity_column("Value #A", SUBJECT, width=76),
+            severity_column("Value #A", SUBJECT, width=70),
             Column(
                 "sentence",
                 "Issue",
                 # How the attempt to ask failed is on System · Collection.
                 mappings=[look.without_details()],
                 url=SUBJECT,
-                more={"custom.minWidth": 150, "noValue": "Nothing is wrong", **WRAPPED},
+                more={"custom.minWidth": 130, "noValue": "Nothing is wrong", **WRAPPED},
             ),
             Column(
                 "code",
                 "What to do",
                 mappings=[*look.issue_actions(), look.as_text({NO_ISSUE: "Nothing to do"})],
-                more={"custom.minWidth": 150, **WRAPPED},
+                more={"custom.minWidth": 130, **WRAPPED},
             ),
             since_column(),
             Column("component", "Lowers", 100, mappings=[*look.issue_components(), none]),

@@ -11,7 +11,7 @@ from grafana.kit.panels import Spec, colour, lines, tiles
 from grafana.kit.queries import never_empty, prom, prom_now, prom_table
 from grafana.kit.tables import Column, joined, listing, ordered
 
-NONE = "No site takes orders"
+NONE = "No site takes orders: it needs dispatch in the fleet file, and FLEETSCOPE_DISPATCH"
 NO_PROJECT = "No project"
 WATTS = "watt"
 POWER = "fleet:plant_power_watts:sum"

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from grafana_foundation_sdk.builders import stat, text
 from grafana_foundation_sdk.builders.dashboard import Dashboard
 
-from grafana.boards.shared import SHARED_CAUSE, call_order, cause_variable
+from grafana.boards.shared import SHARED_CAUSE, WORST_SITE, call_order, cause_variable
 from grafana.boards.trends import status_counts
 from grafana.boards.triage import CAUSES
 from grafana.kit import look
@@ -15,13 +17,16 @@ from grafana.kit.queries import prom_now
 from grafana.kit.tables import link, transform
 from scoring.rule import Severity, in_a_sentence
 from scoring.rules import RULES
-from scoring.status import WARNING_FROM
+from scoring.status import GOOD_FROM, WARNING_FROM
 
 TOP = 5
 LINE_TYPE = "3.2vh"
 """Of the screen's height, so that a line is read from four metres on any screen."""
 ORDER = "max by (site, name) (fleet:attention_order:by_site)"
 RED, ORANGE = look.SEVERITY_COLOURS["critical"], look.SEVERITY_COLOURS["warning"]
+UNKNOWN = {"name": "No site is known", "code": "see System · Collection", "site": "unknown"}
+NOBODY = {"name": "Nobody has to be called", "code": "no alert, no warning"}
+NOTHING_WRONG = 100
 SITE_OF_SERIES = "/d/fleetscope-site/?${__url_time_range}&var-site=${__field.labels.site}"
 
 
@@ -85,6 +90,23 @@ def _clock() -> stat.Panel:
     return tiles(spec, columns=True, value=None)
 
 
+def _row(row: str, said: Mapping[str, str]) -> str:
+    """PromQL: one row that says something; without any, the tiles would be a red rectangle."""
+    for label, value in said.items():
+        row = f'label_replace({row}, "{label}", "{value}", "", "")'
+    return row
+
+
+def _unknown() -> str:
+    """PromQL: that no site is known, which is not that nobody has to be called."""
+    return _row(f"{WARNING_FROM} * absent(fleet:attention_order:by_site)", UNKNOWN)
+
+
+def _nobody() -> str:
+    """PromQL: that nobody has to be called, with a site for its link."""
+    return _row(f"0 * topk(1, {WORST_SITE}) + {NOTHING_WRONG}", NOBODY)
+
+
 def _call_first() -> stat.Panel:
     worst = f"bottomk({TOP}, {call_order(ORDER)} < 69.5)"
     issue = "fleetscope_site_issue"
@@ -99,7 +121,7 @@ def _call_first() -> stat.Panel:
         "worst issue and their score. Red pages, orange has a ticket or a warning.",
         size=(24, 12),
         unit=look.SCORE,
-        empty="Nobody has to be called",
+        empty="Prometheus gives no answer",
         decimals=0,
         thresholds=look.limits(
             # Ticket and score lie between -1000 and -900, a page below.
@@ -107,12 +129,13 @@ def _call_first() -> stat.Panel:
             (-1000 + WARNING_FROM, ORANGE),
             (0, RED),
             (WARNING_FROM, ORANGE),
+            (GOOD_FROM, look.FINE),
         ),
         colour=look.by_threshold(),
         targets=[
             prom_now(
                 f"sort({worst} * on (site) group_left (code) (0 * {code} + 1) "
-                f"or on (site) {worst})",
+                f"or on (site) {worst} or {_unknown()} or on () {_nobody()})",
                 "{{name}}: {{code}}",
             )
         ],

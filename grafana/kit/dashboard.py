@@ -136,11 +136,16 @@ def site_variable(*, answering: bool = False) -> QueryVariable:
 
 
 def cell_site_variable() -> QueryVariable:
-    """A site whose battery gives cell voltages: those with findings first, then by spread."""
+    """A site whose battery gives cell voltages: those with findings first, then by spread.
+
+    Any site where none does, so that links lead to one.
+    """
     spread = "max by (job, instance, site) (fleetscope_cell_spread_volts)"
     found = "max by (job, instance, site) (10 * fleetscope_cell_finding)"
     order = f"({spread} + {ON_SITE} {found} or {spread})"
-    return _sites("site", "Site", f"sort_desc({order} * {ON_SITE} group_left (name) {INFO})")
+    named = f"{order} * {ON_SITE} group_left (name) {INFO}"
+    any_site = f"0 * ({INFO} unless on () {spread})"
+    return _sites("site", "Site", f"sort_desc({named} or {any_site})")
 
 
 def peers_variable() -> QueryVariable:
@@ -181,7 +186,7 @@ def stored_variable(
 
 def metered_site_variables() -> list[QueryVariable]:
     """A site of which meters are stored, by its name, worst first after the one whose meters move
-    most; and, hidden, their ids."""
+    most; and, hidden, their ids. Any site where no meter is stored, so that links lead to one."""
     metered = stored_variable(
         "metered",
         "Sites with meters",
@@ -210,7 +215,12 @@ def metered_site_variables() -> list[QueryVariable]:
     return [
         metered,
         telling,
-        _sites("site", "Site", f"sort({order} * {ON_SITE} group_left (name) {of_them})"),
+        _sites(
+            "site",
+            "Site",
+            f"sort({order} * {ON_SITE} group_left (name) {of_them} "
+            f"or 0 * ({INFO} unless on () {of_them}))",
+        ),
     ]
 
 

@@ -20,6 +20,7 @@ from grafana.kit.look import (
     AGO,
     MONEY,
     RATIO,
+    as_text,
     missing_as,
     plain_zero,
     score_limits,
@@ -29,6 +30,8 @@ from grafana.kit.look import (
 from grafana.kit.panels import Properties, Spec, dress
 
 DASH = "–"
+NO_PACK = "none"
+"""In place of a pack, so that a link has a value; shown as a dash."""
 LEAST_COLUMN_PX = 56
 TIME_PX = 172
 SITE_URL = "/d/fleetscope-site/?${__url_time_range}&var-site=${__data.fields.site}"
@@ -126,7 +129,8 @@ def site_column(url: str = SITE_URL, *, width: int | None = None) -> tuple[Colum
 
 def pack_column(url: str = PACK_URL, *, source: str = "pack") -> Column:
     """A pack with a link to it."""
-    return Column(source, "Pack", url=url, more={"custom.minWidth": 90})
+    none = as_text({NO_PACK: DASH})
+    return Column(source, "Pack", url=url, mappings=[none], more={"custom.minWidth": 90})
 
 
 def hidden(name: str) -> Column:

@@ -198,7 +198,8 @@ def pipeline() -> Dashboard:
         description="Days between the date that was planned and the one that is expected now.",
         size=(12, 8),
         unit="suffix: d",
-        empty=empty("pipeline"),
+        # A bar gauge has little room for a text; the panels around it say what to do.
+        empty="No project is imported",
         low=0,
         decimals=0,
         colour=look.fixed(look.ACCENT),

@@ -153,11 +153,12 @@ def _placed() -> stat.Panel:
     each = rows('last("latitude") AS "place"', "plant", when=UNTIL, by=("site",))
     spec = Spec(
         title="Plants on the map",
-        description="Plants that the contracts or the fleet file give coordinates to.",
+        description="Plants that the contracts or the fleet file give coordinates to. Where there "
+        "are none, add latitude and longitude to the contracts, then run fleetscope portfolio "
+        "--publish.",
         size=(5, 3),
         unit=look.NUMBER,
-        empty="None: give plants latitude and longitude in the contracts, then fleetscope "
-        "portfolio --publish",
+        empty="No plant has coordinates",
         decimals=0,
         colour=look.fixed("text"),
         targets=[influx(f'SELECT count("place") FROM ({each})', "Plants", "A")],
