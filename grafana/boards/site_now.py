@@ -51,6 +51,12 @@ CELLS_OF_SITE = "/d/fleetscope-cells/?${__url_time_range}&var-site=${site}"
 SUBJECT = "/d/${__data.fields.target}/?${__url_time_range}&var-site=${site}"
 READINGS_OF_SITE = "/d/fleetscope-site-readings/?${__url_time_range}&var-site=${site}"
 NO_ISSUE = "none"
+NOT_JUDGED = "unknown"
+NO_CODE = {
+    NO_ISSUE: "Nothing is wrong: nothing to do",
+    NOT_JUDGED: "Nobody knows: no exporter answers for this site, see System · Collection",
+}
+"""In place of an action, where there is no issue."""
 
 
 def build() -> Dashboard:
@@ -99,7 +105,11 @@ def _issues() -> table.Panel:
     )
     target = 'label_replace({}, "target", "fleetscope-site-readings", "", "")'.format(f"({level})")
     target = f'label_replace({target}, "target", "fleetscope-cells", "code", "cell_.*")'
-    nothing = {"code": NO_ISSUE, "target": "fleetscope-site-readings"}
+    # A site that is not judged has no issue either, and is not fine for that.
+    judged = f"max(fleetscope_site_status{ONE}) * (0 / 0)"
+    for label, said in (("code", NO_ISSUE), ("target", "fleetscope-site-readings")):
+        judged = f'label_replace({judged}, "{label}", "{said}", "", "")'
+    nothing = {"code": NOT_JUDGED, "target": "fleetscope-site-readings"}
     fields = (
         '"severity" * 1000 + "deduction" AS "key", "deduction", "sentence", '
         '"since" * 1000 AS "since"'
@@ -113,7 +123,7 @@ def _issues() -> table.Panel:
         unit=look.NUMBER,
         empty="Nothing is wrong at the end of this time range",
         targets=[
-            prom_table(never_empty(target, nothing), "A"),
+            prom_table(never_empty(f"{target} or on () {judged}", nothing), "A"),
             influx_table(
                 with_columns(
                     latest(fields, "issue", CHOSEN, '"code"'),
@@ -148,12 +158,12 @@ def _issues() -> table.Panel:
                 # How the attempt to ask failed is on System · Collection.
                 mappings=[look.without_details()],
                 url=SUBJECT,
-                more={"custom.minWidth": 130, "noValue": "Nothing is wrong", **WRAPPED},
+                more={"custom.minWidth": 130, **WRAPPED},
             ),
             Column(
                 "code",
                 "What to do",
-                mappings=[*look.issue_actions(), look.as_text({NO_ISSUE: "Nothing to do"})],
+                mappings=[*look.issue_actions(), look.as_text(NO_CODE)],
                 more={"custom.minWidth": 130, **WRAPPED},
             ),
             since_column(),

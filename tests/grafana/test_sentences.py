@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 from grafana.boards.shared import CAUSE_VARIABLE
+from grafana.boards.site_now import NO_ISSUE, NOT_JUDGED
 from grafana.boards.wall import NOBODY, NOTHING_WRONG, UNKNOWN
 from grafana.generate import dashboards
 from scoring.rule import in_a_sentence
@@ -110,3 +111,32 @@ def test_the_wall_says_whether_somebody_has_to_be_called(tmp_path: Path) -> None
         call_first({}, [unknown]),
     ]
     agrees(tests, tmp_path)
+
+
+@pytest.mark.stack
+@pytest.mark.parametrize(
+    ("series", "code"),
+    [
+        pytest.param({'fleetscope_site_status{site="$site",status="HEALTHY"}': "1"}, NO_ISSUE),
+        pytest.param({}, NOT_JUDGED),
+    ],
+    ids=["judged and fine", "no exporter answers"],
+)
+def test_a_site_that_nobody_judges_is_not_called_fine(
+    series: dict[str, str], code: str, tmp_path: Path
+) -> None:
+    title = "What is wrong, and what to do"
+    (panel,) = (p for p in dashboards()["fleetscope-site"]["panels"] if p["title"] == title)
+    tests = {
+        "interval": "1m",
+        "input_series": [{"series": name, "values": value} for name, value in series.items()],
+        "promql_expr_test": [
+            {
+                # Its value is missing, so that the row is counted.
+                "expr": f"count by (code) ({panel['targets'][0]['expr']})",
+                "eval_time": "0m",
+                "exp_samples": [{"labels": f'{{code="{code}"}}', "value": 1}],
+            }
+        ],
+    }
+    agrees([tests], tmp_path)
