@@ -379,7 +379,14 @@ def _assess_solar(
     judged = np.where(compared, result.relative, inputs.pv_ratio)
     findings = (
         judge(PV_UNDERPERFORMING, judged, {}, result.underperforming),
-        judge(PV_LOW, judged, {}, result.low),
+        judge(
+            PV_LOW,
+            judged,
+            {},
+            ~np.isnan(result.score) & ~result.underperforming,
+            compared=result.relative,
+            held=inputs.held,
+        ),
         *past,
     )
     needed = {"pv_power_w": inputs.readings["pv_power_w"], "latitude": inputs.latitude}

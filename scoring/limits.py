@@ -10,6 +10,9 @@ SETTLE_SECONDS = 300.0
 """For how long a grid or a generator must stay inside its limits until an issue of it ends. EN
 50160 counts events of voltage by the minute, and frequency by means of ten seconds; a source that
 leaves its band every few minutes has one fault."""
+PV_SETTLE_SECONDS = 86400.0
+"""For how long an array that was low must make enough until the issue ends: a day, since neighbours
+that face otherwise make a dirty array look low in the morning and well at noon."""
 
 _OF_THE_PAST = (
     # name, default, unit, highest, release, less than, note
@@ -42,7 +45,6 @@ _OF_THE_PAST = (
         "",
         "Share of PV energy made while the sun is down; above it for information",
     ),
-    ("pv_soiling_ratio", 0.08, "", 1.0, 0.02, "", ""),
     ("latency_ratio", 3.0, "", 1000.0, 0.5, "", ""),
     ("controller_restarts", 2.0, "", 1000.0, 0.0, "", ""),
 )
@@ -140,7 +142,7 @@ LIMITS: dict[str, Limit] = {
         Limit("ac_input_voltage_low", math.nan, "V", release=2.0, settle_seconds=SETTLE_SECONDS),
         Limit("ac_input_voltage_high", math.nan, "V", release=2.0, settle_seconds=SETTLE_SECONDS),
         Limit("pv_underperforming", 0.50, release=0.05),
-        Limit("pv_low", 0.75, release=0.05),
+        Limit("pv_low", 0.75, release=0.05, settle_seconds=PV_SETTLE_SECONDS),
         Limit("offline_after_seconds", math.nan, "s"),
         Limit("scrapes_worked_warning", 0.50, release=0.05),
         Limit("scrapes_worked_info", 0.95, release=0.02),
@@ -158,6 +160,16 @@ LIMITS: dict[str, Limit] = {
                 note=note,
             )
             for name, default, unit, highest, release, less_than, note in _OF_THE_PAST
+        ),
+        Limit(
+            "pv_soiling_ratio",
+            0.08,
+            lowest=0,
+            highest=1.0,
+            above_lowest=True,
+            configurable=True,
+            release=0.02,
+            settle_seconds=PV_SETTLE_SECONDS,
         ),
         Limit("modules_offline", 0.0),
         Limit("modules_blocking", 0.0),

@@ -341,7 +341,7 @@ PV_LOW = Rule(
     "PV energy as a share of what sun and neighbours say",
     "",
     0,
-    (Level(INFO, 15, limit="pv_low", when="PV makes less than three quarters of it"),),
+    (Level(INFO, 15, BELOW, "pv_low", when="PV makes less than three quarters of it"),),
     "PV makes {value} of what the sun and its neighbours say it should",
     "Look for dirt, snow or new shade at the next visit.",
     as_percent=True,

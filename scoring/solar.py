@@ -18,7 +18,7 @@ IntArray = NDArray[np.intp]
 
 UNDERPERFORMING_BELOW = LIMITS["pv_underperforming"].default
 LOW_BELOW = LIMITS["pv_low"].default
-PV_RELEASE = LIMITS["pv_low"].release
+PV_RELEASE = LIMITS["pv_underperforming"].release
 """How far above its limit a yield must come for an issue to end: single clouds move it by that."""
 
 
@@ -54,6 +54,9 @@ class SolarResult:
     def or_before(self, before: SolarResult, where: BoolArray) -> SolarResult:
         """This judgement, and where it has none the one before.
 
+        One without neighbours is none either where there were neighbours before, unless it sees a
+        dead array: full batteries silence all neighbours at once, which mends no array.
+
         Parameters
         ----------
         before : SolarResult
@@ -61,7 +64,8 @@ class SolarResult:
         where : bool array, shape (N,)
             Where a judgement of before may go on.
         """
-        kept = where & np.isnan(self.score) & ~np.isnan(before.score)
+        lost = np.isnan(self.relative) & ~np.isnan(before.relative) & ~self.underperforming
+        kept = where & (np.isnan(self.score) | lost) & ~np.isnan(before.score)
         if not kept.any():
             return self
         return SolarResult(
@@ -240,7 +244,7 @@ def assess_solar(
     min_neighbour_ratio : float, above 0
         Median ratio of the neighbours below which it is too dark to compare.
     before : SolarResult, optional
-        The judgement before: what was below a limit must come ``PV_RELEASE`` above it.
+        The judgement before: what was underperforming must come ``PV_RELEASE`` above its limit.
 
     Raises
     ------
@@ -255,12 +259,10 @@ def assess_solar(
     relative = np.full(value.shape, np.nan)
     np.divide(value, median, out=relative, where=comparable)
     very_low = np.full(value.shape, underperforming_below)
-    rather_low = np.full(value.shape, low_below)
     if before is not None:
         very_low = very_low + PV_RELEASE * before.underperforming
-        rather_low = rather_low + PV_RELEASE * (before.low | before.underperforming)
     underperforming = (relative < very_low) | (alone & (value < dead_below))
-    low = (relative < rather_low) & ~underperforming
+    low = (relative < low_below) & ~underperforming
     deduction = np.zeros(value.shape)
     deduction[low] = PV_LOW.levels[0].points
     deduction[underperforming] = PV_UNDERPERFORMING.levels[0].points

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from exporter.assess.assessment import assess
 from exporter.collect.state import FleetState
+from scoring.limits import PV_SETTLE_SECONDS
 from scoring.pv_power import Expected
 from scoring.status import Status
 from tests.assess.test_assessment import WALL, codes, fleet, snapshot
@@ -51,3 +54,36 @@ def test_pv_is_not_compared_with_neighbours_of_an_hour_ago() -> None:
         state.integrate_pv(sun, 60.0, now - 30.0)
         result = assess(state, now, WALL + minute, result)
         assert [codes(s) for s in result] == 5 * [{}], minute
+
+
+def test_dirt_that_shows_in_the_morning_alone_is_one_issue_until_a_day_was_well() -> None:
+    """Neighbours face otherwise: an array that lost a quarter looks low only in the morning."""
+    ids = ["a", "b", "c", "d", "e"]
+    where = {"latitude": 40.0, "longitude": 0.0, "solar_capacity_kw": 5.0, "region": "here"}
+    state = FleetState(fleet(*ids, **where), 10.0)
+    sun = Expected(np.full(5, 3000.0), np.full(5, 40.0), np.full(5, 800.0))
+    dark = Expected(np.zeros(5), np.full(5, -20.0), np.zeros(5))
+    step, result, since, ended = 900.0, None, set(), math.nan
+    for quarter in range(4 * 24 * 4):
+        now, hour, day = 1000.0 + step * quarter, quarter // 4 % 24, quarter // 96
+        light = 6 <= hour < 18
+        share = 0.7 if hour < 9 and day < 2 else 0.95
+        for site in ids:
+            made = 2500.0 * (share if site == "c" else 1.0) if light else 0.0
+            state.apply(snapshot(site, {}, {"pv_power_w": made}), now)
+        state.integrate_pv(sun if light else dark, step, now - step / 2)
+        result = assess(state, now, WALL + step * quarter, result)
+        found = {issue.code: issue for issue in result.site(2).issues}
+        if "pv_low" in found:
+            since.add(found["pv_low"].since)
+            sentence = found["pv_low"].sentence
+            assert math.isnan(ended)
+            if day == 2:
+                assert sentence.endswith(
+                    "; it was below 75 %, and the issue ends after 24 h inside"
+                )
+        elif since and math.isnan(ended):
+            ended = step * quarter
+    assert len(since) == 1
+    last_low = step * (96 + 36)
+    assert abs(ended - PV_SETTLE_SECONDS - last_low) <= 3600.0
