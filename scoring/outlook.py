@@ -11,6 +11,8 @@ from scoring.window import MONTH_DAYS
 
 LONGEST_DAYS = 3650.0
 """Ten years: nothing that far is worth a statement after five weeks."""
+SEASON_DAYS = 60.0
+"""How far ahead a trend of temperature says anything: then another season has begun."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +32,7 @@ def days_until(
     slope: FloatArray,
     fastest: FloatArray,
     slowest: FloatArray,
+    longest: float = LONGEST_DAYS,
 ) -> Outlook:
     """Days until a value that moves reaches a limit.
 
@@ -40,19 +43,21 @@ def days_until(
     slope, fastest, slowest : float arrays, shape (N,)
         Change in that unit a month: the middle, and the ends of its interval, ``fastest`` towards
         the limit.
+    longest : float
+        Days beyond which nothing is said.
 
     Returns
     -------
     Outlook
         NaN where even ``slowest`` does not move towards the limit (the data carry no trend), where
-        the limit is behind, or further than ten years.
+        the limit is behind, or further than ``longest``.
     """
     way = limit - value
     with np.errstate(invalid="ignore", divide="ignore"):
         days = MONTH_DAYS * way / slope
         earliest, latest = MONTH_DAYS * way / fastest, MONTH_DAYS * way / slowest
-        carried = (way * slowest > 0) & (days <= LONGEST_DAYS)
-    latest = np.where(latest > LONGEST_DAYS, np.inf, latest)
+        carried = (way * slowest > 0) & (days <= longest)
+    latest = np.where(latest > longest, np.inf, latest)
     return Outlook(
         np.where(carried, days, np.nan),
         np.where(carried, earliest, np.nan),

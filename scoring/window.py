@@ -13,7 +13,7 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import NDArray
 
-from scoring.slopes import slope_interval
+from scoring.slopes import slope_interval, slope_intervals
 from scoring.sun_timing import PROFILE_HOURS, SHIFT_DAYS, SUNNY_RATIO, Profile, lasting_shift
 
 FloatArray = NDArray[np.float64]
@@ -87,6 +87,8 @@ BYTES_PER_SITE = 4 * (HOURS * len(Hourly) + DAYS * len(Daily) + PROFILE_HOURS * 
 WEEK_DAYS = 7
 LEAST_DAYS, LEAST_SPAN_DAYS = 14, 21
 """Of a trend of the state of health."""
+HEAT_DAYS = 5
+"""Days whose highest temperatures are averaged before a trend is sought: weather lasts for days."""
 MONTH_DAYS = 30.44
 LEAST_MEANS = 144
 """Ten-minute means of one day: with fewer nothing is said of a week."""
@@ -120,6 +122,10 @@ FIGURES: Mapping[str, str] = MappingProxyType(
         "soh_slope_low": "lower end of its 90 % interval",
         "soh_slope_high": "upper end of its 90 % interval",
         "soh_days": "days with a state of health",
+        "hottest_c": "mean of the highest battery temperatures of the last five whole days, °C",
+        "hottest_slope": "trend of the highest battery temperature of a day, °C a month",
+        "hottest_slope_low": "lower end of its 99 % interval",
+        "hottest_slope_high": "upper end of its 99 % interval",
         "pv_shift_h": "hours by which PV comes later than the sun allows, median of ten days",
         "pv_shift_beside_h": "the same beside the neighbours, whose clouds are its own",
         "pv_shift_days_h": "the same of each day",
@@ -215,7 +221,7 @@ def slow_figures(
     neighbourhood : int array, shape (N,)
         Number of the region of each site, -1 in none.
     """
-    found = _health(daily, days_back)
+    found = _health(daily, days_back) | _heat(daily, days_back)
     found |= _sun(daily, days_back, neighbourhood)
     found["pv_soiling_ratio"] = _soiling(daily, days_back, neighbourhood)
     return found
@@ -264,6 +270,27 @@ def _health(daily: BinArray, days_back: IntArray) -> dict[str, FloatArray]:
         "soh_slope_high": high,
         "soh_days": count.astype(np.float64),
     }
+
+
+def _heat(daily: BinArray, days_back: IntArray) -> dict[str, FloatArray]:
+    """Trend of the highest temperature of a day, by means of five days in which three are known."""
+    order = np.argsort(-days_back)
+    highest = daily[:, order, Daily.HOTTEST].astype(np.float64)
+    # Today has not seen its highest yet.
+    highest[:, days_back[order] == 0] = np.nan
+    blocks = highest.reshape(len(daily), -1, HEAT_DAYS)
+    known = ~np.isnan(blocks)
+    count = known.sum(axis=2)
+    mean = _ratio(np.where(known, blocks, 0.0).sum(axis=2), count.astype(np.float64), 3.0)
+    names = ("hottest_slope", "hottest_slope_low", "hottest_slope_high")
+    found = {name: np.full(len(daily), np.nan) for name in names}
+    rows = np.flatnonzero(~np.isnan(mean).any(axis=1))
+    if rows.size:
+        days = HEAT_DAYS * np.arange(blocks.shape[1], dtype=np.float64)
+        trends = slope_intervals(days, mean[rows].T, CERTAIN_Z)
+        for name, trend in zip(names, trends, strict=True):
+            found[name][rows] = MONTH_DAYS * trend
+    return found | {"hottest_c": mean[:, -1]}
 
 
 def _sun(daily: BinArray, days_back: IntArray, neighbourhood: IntArray) -> dict[str, FloatArray]:

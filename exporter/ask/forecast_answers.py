@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -15,7 +17,7 @@ from exporter.model.text import duration_words, sites_word
 
 KNOWN = (
     "when a battery is empty, as the battery itself estimates it, when a cell reaches a limit, and "
-    "when the state of health does"
+    "when the state of health or the battery temperature does"
 )
 _EMPTY_COLUMNS = (
     *SITE_COLUMNS,
@@ -35,13 +37,64 @@ _CELL_COLUMNS = (
     Column("latest", "Latest", "number", "d", 0),
 )
 
-_HEALTH_COLUMNS = (
-    *SITE_COLUMNS,
-    Column("soh", "SOH now", "number", "%", 1),
-    Column("trend", "Per month", "number", "%", 2),
+_LIMIT_COLUMNS = (
     Column("days", "In days", "number", "d", 0),
     Column("earliest", "Earliest", "number", "d", 0),
     Column("latest", "Latest", "number", "d", 0),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Ahead:
+    """What is said of a value that moves towards its limit: names of quantities, and words."""
+
+    subject: str
+    now: str
+    trend: str
+    title: str
+    label: str
+    limit: str
+    needs: str
+    silent: str
+    note: str
+    columns: tuple[Column, ...]
+
+
+_HEALTH = _Ahead(
+    "soh",
+    now="battery_lowest_soh_percent",
+    trend="soh_trend_percent_month",
+    title="State of health",
+    label="the state of health",
+    limit="next limit of state of health",
+    needs="it takes two weeks of readings over three, and an interval that holds no standstill",
+    silent="their trend is not sure",
+    note="If it goes on as in the last 35 days; earliest and latest are the ends of a 90 % "
+    "interval (Theil and Sen), which says nothing of a sudden failure",
+    columns=(
+        *SITE_COLUMNS,
+        Column("now", "SOH now", "number", "%", 1),
+        Column("trend", "Per month", "number", "%", 2),
+        *_LIMIT_COLUMNS,
+    ),
+)
+_HEAT = _Ahead(
+    "temperature",
+    now="battery_hottest_c",
+    trend="temperature_trend_c_month",
+    title="Battery temperature",
+    label="the battery temperature",
+    limit="limit of battery temperature",
+    needs="it takes five weeks of readings, a rise that is no weather, and a limit within 60 days",
+    silent="no sure rise reaches the limit within 60 days",
+    note="If the highest temperature of a day goes on as in the last 35 days; a season is in it. "
+    "Earliest and latest are the ends of a 99 % interval (Theil and Sen)",
+    columns=(
+        *SITE_COLUMNS,
+        Column("now", "Hottest now", "number", "°C", 1),
+        Column("trend", "Per month", "number", "°C", 1),
+        *_LIMIT_COLUMNS,
+    ),
 )
 
 
@@ -93,47 +146,44 @@ def _empty(b: Builder) -> Answer:
     )
 
 
-def _health(b: Builder) -> Answer:
-    """By the trend of the state of health over five weeks, where it is sure."""
+def _limit_ahead(b: Builder, ahead: _Ahead) -> Answer:
+    """By a trend over five weeks, where it is sure."""
     rows = in_order(b, b.mask & b.view.tests(b.query))
     read = b.view.assessment.readings
-    days = read.get("soh_limit_days", np.full(b.mask.shape, np.nan))
+    nothing = np.full(b.mask.shape, np.nan)
+    days = read.get(f"{ahead.subject}_limit_days", nothing)
     known = sorted(
         (row for row in rows if not np.isnan(days[row])), key=lambda row: float(days[row])
     )
     if not known:
         raise CannotAnswerError(
-            f"no trend of the state of health of {sites_word(len(rows))} is sure: it takes two "
-            "weeks of readings over three, and an interval that holds no standstill"
+            f"no trend of {ahead.label} of {sites_word(len(rows))} is sure: {ahead.needs}"
         )
     names = {
-        "soh": "battery_lowest_soh_percent",
-        "trend": "soh_trend_percent_month",
-        "days": "soh_limit_days",
-        "earliest": "soh_limit_earliest_days",
-        "latest": "soh_limit_latest_days",
+        "now": ahead.now,
+        "trend": ahead.trend,
+        "days": f"{ahead.subject}_limit_days",
+        "earliest": f"{ahead.subject}_limit_earliest_days",
+        "latest": f"{ahead.subject}_limit_latest_days",
     }
     lines = [
         b.view.identity(row) | {key: b.view.number(read[name], row) for key, name in names.items()}
         for row in known
     ]
-    b.evidence.notes.append(
-        "If it goes on as in the last 35 days; earliest and latest are the ends of a 90 % interval "
-        "(Theil and Sen), which says nothing of a sudden failure"
-    )
+    b.evidence.notes.append(ahead.note)
     if len(known) < len(rows):
         b.evidence.missing.append(
-            f"a forecast for {sites_word(len(rows) - len(known))}: their trend is not sure"
+            f"a forecast for {sites_word(len(rows) - len(known))}: {ahead.silent}"
         )
-    b.show("fleetscope_battery_soh_limit_days")
+    b.show(f"fleetscope_battery_{ahead.subject}_limit_days")
     first = lines[0]
-    text = f"{first['name']} reaches its next limit of state of health in about {first['days']:.0f}"
+    text = f"{first['name']} reaches its {ahead.limit} in about {first['days']:.0f}"
     text += f" days, {first['earliest']:.0f} at the earliest"
     if len(rows) > 1:
         text = f"{sites_word(len(known))} with a sure trend; first {text}"
     return b.answer(
         f"{text}.",
-        [Table("State of health", _HEALTH_COLUMNS, b.limit(lines), len(lines))],
+        [Table(ahead.title, ahead.columns, b.limit(lines), len(lines))],
         b.limit(known),
     )
 
@@ -232,4 +282,9 @@ def _mv(volts: float | None) -> float | None:
     return None if volts is None else 1e3 * volts
 
 
-_ANSWERS: dict[str, Any] = {"soc": _empty, "cell_spread": _cells, "soh": _health}
+_ANSWERS: dict[str, Any] = {
+    "soc": _empty,
+    "cell_spread": _cells,
+    "soh": partial(_limit_ahead, ahead=_HEALTH),
+    "temperature": partial(_limit_ahead, ahead=_HEAT),
+}

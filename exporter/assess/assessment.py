@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from exporter.assess.issues import Issue, issues_of, number_or_none, worst_cells
+from exporter.assess.limits_ahead import limits_ahead
 from exporter.assess.site_views import SiteView, views_of
 from exporter.collect.state import COLUMN, PV_PAUSE_SECONDS, FleetState
 from exporter.config.fleet import Fleet, Site
@@ -23,7 +24,6 @@ from exporter.model.text import sites_word
 from scoring.common import CommonIssue, common_issues
 from scoring.fleet import FleetInputs, FleetScores, assess_fleet
 from scoring.issues import BoolArray, FloatArray, Held, HeldIssue, Severity
-from scoring.outlook import days_until
 from scoring.solar import SolarResult, performance_ratio
 from scoring.status import STATUSES, Status
 from scoring.weights import WEIGHTS
@@ -301,7 +301,7 @@ def shown_readings(
     return (
         dict(inputs.readings)
         | {"pv_expected_w": pv_expected_w, "pv_performance_ratio": inputs.pv_ratio}
-        | _outlook(inputs)
+        | limits_ahead(inputs)
         | {
             "data_quality_ratio": scores.confidence.quality,
             "confidence_ratio": scores.confidence.confidence,
@@ -372,25 +372,6 @@ def _noticed(state: FleetState) -> dict[str, BoolArray]:
             mask = found.setdefault(notice.code, np.zeros(len(state.records), dtype=bool))
             mask[row] = True
     return found
-
-
-def _outlook(inputs: FleetInputs) -> dict[str, FloatArray]:
-    """When the state of health reaches its next limit, as far as the past carries it."""
-    window, limits = inputs.window, inputs.thresholds
-    soh = inputs.readings["battery_lowest_soh_percent"]
-    warning, critical = limits["battery_soh_warning"], limits["battery_soh_critical"]
-    limit = np.where(soh > warning, warning, critical)
-    nothing = np.full(soh.shape, np.nan)
-    names = ("soh_slope", "soh_slope_low", "soh_slope_high")
-    slope, low, high = (window.get(name, nothing) for name in names)
-    found = days_until(soh, limit, slope, low, high)
-    latest = np.where(np.isinf(found.latest), np.nan, found.latest)
-    return {
-        "soh_trend_percent_month": slope,
-        "soh_limit_days": found.days,
-        "soh_limit_earliest_days": found.earliest,
-        "soh_limit_latest_days": latest,
-    }
 
 
 def _solar_before(previous: FleetAssessment | None, state: FleetState) -> SolarResult | None:

@@ -289,4 +289,41 @@ DERIVED_ROWS: tuple[Derived, ...] = (
         decimals=0,
         worse="low",
     ),
+    Derived(
+        name="temperature_trend_c_month",
+        label="trend of the battery temperature",
+        unit="°C",
+        meaning="Change of the highest battery temperature of a day a month, median of all slopes "
+        "of 35 days in means of five",
+        decimals=1,
+        worse="high",
+    ),
+    Derived(
+        name="temperature_limit_days",
+        label="days until the battery temperature reaches its limit",
+        unit="d",
+        meaning="By the trend of 35 days, until the highest of a day reaches `temperature_max`; at "
+        "most 60, only where the trend is sure",
+        decimals=0,
+        worse="low",
+        gauge=Gauge(
+            "battery_temperature_limit_days", "Days until the battery temperature reaches its limit"
+        ),
+    ),
+    Derived(
+        name="temperature_limit_earliest_days",
+        label="the same at the earliest",
+        unit="d",
+        meaning="Earliest end of the 99 % interval of the days until that limit",
+        decimals=0,
+        worse="low",
+    ),
+    Derived(
+        name="temperature_limit_latest_days",
+        label="the same at the latest",
+        unit="d",
+        meaning="Latest end of that interval; none where the trend may take longer than 60 days",
+        decimals=0,
+        worse="low",
+    ),
 )

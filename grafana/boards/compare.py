@@ -61,6 +61,10 @@ METRICS = (
     ("Data quality from 0 to 1", "fleetscope_site_data_quality_ratio"),
     ("Change of the state of health a month", "fleetscope_battery_soh_trend_ratio_per_month"),
     ("Days until the state of health reaches its limit", "fleetscope_battery_soh_limit_days"),
+    (
+        "Days until the battery temperature reaches its limit",
+        "fleetscope_battery_temperature_limit_days",
+    ),
     ("Confidence in the score from 0 to 1", "fleetscope_site_confidence_ratio"),
 )
 SHORT = {

@@ -217,3 +217,12 @@ def test_a_controller_that_starts_anew_is_counted_and_one_that_does_not_say_is_u
     assert site.figure("controller_restarts") == 2
     site.lasts(DAY_SECONDS + HOUR_SECONDS, every=HOUR_SECONDS, uptime_h=1000.0)
     assert site.figure("controller_restarts") == 0
+
+
+def test_the_highest_temperature_of_a_day_has_a_trend_without_today() -> None:
+    site = Site()
+    for day in range(34):
+        site.lasts(DAY_SECONDS, every=7200, battery_hottest_c=25 + 0.2 * day)
+    site.lasts(7200, every=7200, battery_hottest_c=10)
+    assert site.figure("hottest_slope") == pytest.approx(0.2 * 30.44, rel=0.02)
+    assert site.figure("hottest_c") == pytest.approx(25 + 0.2 * 31, abs=0.25)

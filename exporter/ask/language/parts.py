@@ -51,6 +51,7 @@ STATES = {
     "exporting": ("exported_energy", "grid_power", "<"),
     "producing": ("pv_energy", "pv_power", ">"),
 }
+LIMITS_AHEAD = {"cell_spread", "soh", "temperature"}
 FORESEEN = {"pv_power", "pv_energy", "load_power", "load_energy"}
 """What is forecast for the next hours (:mod:`exporter.ask.outlook_answers`)."""
 PV_METRICS = {"pv_power", "pv_energy", "pv_performance"}
@@ -207,7 +208,8 @@ class Parts:
                 f in FIGURES and FIGURES[f].of == ENERGY_ACCOUNT for f in self.figures
             ),
             "foreseen": metrics & FORESEEN,
-            "limit_metric": metrics & {"cell_spread", "soh"} and "forecast" in self.intents,
+            "limit_metric": metrics & {"cell_spread", "soh", "temperature"}
+            and "forecast" in self.intents,
             "cell_compared": compared and compared <= {"cell_min", "cell_max"},
             "of_pv": metrics & PV_METRICS or "solar" in self.parts,
             "state": self.states,

@@ -39,7 +39,7 @@ REASONS = {
 
 FORECASTS = (
     "when a battery is empty, by its own estimate ('when is Alpha empty?'), when a cell reaches a "
-    "limit ('when will a cell of Alpha reach its limit?'), and when its health does"
+    "limit ('when will a cell of Alpha reach its limit?'), and when its health or temperature does"
 )
 R = Rule
 TESTS = "conditions comparisons"
@@ -304,7 +304,8 @@ RULES: dict[str, tuple[Rule, ...]] = {
         R("cell_number", do="-limit"),
         R("comp:cells !metrics", do="metrics=cell_spread -conditions"),
         R(
-            "metrics !metric:soc|!lasts !metric:cell_spread !metric:soc !metric:soh",
+            "metrics !metric:soc|!lasts !metric:cell_spread !metric:soc !metric:soh "
+            "!metric:temperature",
             no="of {metric} there is no forecast; known are {forecasts}",
         ),
         R(
