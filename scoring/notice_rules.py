@@ -93,9 +93,10 @@ NOTICE_RULES: tuple[Rule, ...] = (
     _rule(
         "device_clock",
         "devices",
-        Level(WARNING, 0, when="the clock of a node that sends is more than five minutes off"),
-        "The clock of the node is wrong: {detail}",
-        "Set the node's clock by NTP; until then its readings stand under the time of receipt.",
+        Level(WARNING, 0, when="the clock of a bridge or a node is more than five minutes off"),
+        "The clock of the site is wrong: {detail}",
+        "Set it by NTP; until then readings stand under the time of receipt. Where every site "
+        "has this issue, the clock of Fleetscope's own machine is wrong.",
     ),
     _rule(
         "device_id_clash",

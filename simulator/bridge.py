@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import time
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import formatdate
@@ -194,7 +195,7 @@ class BridgeServer:
         if "trickle" in faults:
             await _trickle(writer, answer)
             return
-        await send_reply(writer, answer)
+        await send_reply(writer, answer, self.simulator.clock_ahead_seconds(site_id))
 
     # -- the bridge's routes ------------------------------------------------------------------
 
@@ -220,7 +221,10 @@ class BridgeServer:
                 services = bus.services()
                 return reply({"services": services, "count": len(services), "success": True})
             case "/health":
-                return self._health(self.simulator.state(request.site).uptime_seconds)
+                return self._health(
+                    self.simulator.state(request.site).uptime_seconds,
+                    self.simulator.clock_ahead_seconds(request.site),
+                )
             case "/":
                 return _about()
             case openems.ROUTE if bus.site.protocol == "openems":
@@ -231,8 +235,8 @@ class BridgeServer:
                 return failure("Not found", 404)
 
     @staticmethod
-    def _health(uptime_seconds: float) -> Reply:
-        started = datetime.now(UTC) - timedelta(seconds=uptime_seconds)
+    def _health(uptime_seconds: float, ahead_seconds: float) -> Reply:
+        started = datetime.now(UTC) + timedelta(seconds=ahead_seconds - uptime_seconds)
         return reply(
             {
                 "service": "dbus-api-server",
@@ -399,11 +403,11 @@ async def read_body(reader: asyncio.StreamReader, head: bytes) -> bytes:
     return b""
 
 
-def _bytes(answer: Reply) -> bytes:
+def _bytes(answer: Reply, ahead_seconds: float = 0.0) -> bytes:
     head = (
         f"HTTP/1.0 {answer.status} {HTTPStatus(answer.status).phrase}\r\n"
         f"Server: BaseHTTP/0.6 Python/3.12.12\r\n"
-        f"Date: {formatdate(usegmt=True)}\r\n"
+        f"Date: {formatdate(time.time() + ahead_seconds, usegmt=True)}\r\n"
         f"Content-type: {answer.kind}\r\n"
         "Access-Control-Allow-Origin: *\r\n"
         "Access-Control-Allow-Methods: GET, POST, OPTIONS\r\n"
@@ -412,9 +416,11 @@ def _bytes(answer: Reply) -> bytes:
     return head.encode("latin-1") + answer.body
 
 
-async def send_reply(writer: asyncio.StreamWriter, answer: Reply) -> None:
-    """Send a reply as the bridge writes it."""
-    writer.write(_bytes(answer))
+async def send_reply(
+    writer: asyncio.StreamWriter, answer: Reply, ahead_seconds: float = 0.0
+) -> None:
+    """Send a reply as the bridge writes it, by a clock that may be ahead."""
+    writer.write(_bytes(answer, ahead_seconds))
     await writer.drain()
 
 

@@ -13,7 +13,7 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from simulator.faults import FaultName, RestartParams, parse_params
+from simulator.faults import ClockParams, FaultName, RestartParams, parse_params
 from simulator.overrides import ActiveFault, Overrides
 from simulator.physics.cells import CHARGE_LIMIT_V, NOMINAL_CELL_V, CellBank, PackDesign
 from simulator.physics.noise import OrnsteinUhlenbeck
@@ -253,6 +253,11 @@ class Simulator:
     def fault(self, site_id: str, name: FaultName) -> ActiveFault | None:
         """The named fault of a site where it is active."""
         return next((f for f in self._active[site_id] if f.fault == name), None)
+
+    def clock_ahead_seconds(self, site_id: str) -> float:
+        """How far the clock of a site's controller is ahead."""
+        params = (active.params for active in self._active[site_id])
+        return sum(p.ahead_seconds for p in params if isinstance(p, ClockParams))
 
     def _apply_faults(self) -> float:
         """Collect the active faults; returns the simulated time of the next planned change."""

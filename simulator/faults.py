@@ -38,6 +38,7 @@ FaultName = Literal[
     "counter_factor",
     "unbalance",
     "restarts",
+    "clock",
 ]
 
 FAULTS: tuple[str, ...] = get_args(FaultName)
@@ -90,6 +91,7 @@ ISSUE_CODES = (
     "pv_soiled",
     "scrapes_slow",
     "controller_restarts",
+    "device_clock",
     "sensor_stuck",
 )
 
@@ -212,6 +214,12 @@ class RestartParams(Params):
     every_seconds: float = Field(default=7200.0, ge=60.0, le=86400.0)
 
 
+class ClockParams(Params):
+    """How far the bridge's clock is ahead, in seconds."""
+
+    ahead_seconds: float = Field(ge=-1e8, le=1e8)
+
+
 PARAMS: dict[str, type[Params]] = {
     "soh": SohParams,
     "frequency": FrequencyParams,
@@ -230,6 +238,7 @@ PARAMS: dict[str, type[Params]] = {
     "counter_factor": CounterParams,
     "unbalance": UnbalanceParams,
     "restarts": RestartParams,
+    "clock": ClockParams,
 }
 
 
@@ -430,4 +439,5 @@ _PLAIN: dict[str, Expected] = {
     "modules_blocking": _expected("modules_blocking"),
     "counter_factor": _expected("energy_gap"),
     "restarts": _expected("controller_restarts"),
+    "clock": _expected("device_clock"),
 }

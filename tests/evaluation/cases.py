@@ -211,6 +211,8 @@ FAULTS: tuple[Case, ...] = (
     Case("values of wrong types", "1 h", "wrong_types", hours=1),
     Case("values outside physics", "1 h", "implausible", hours=1),
     Case("battery falls silent", "4 h", "battery_silent"),
+    Case("clock of the bridge", "7 min behind", "clock", {"ahead_seconds": -420}, paging=NO),
+    Case("clock of the bridge", "1 h ahead", "clock", {"ahead_seconds": 3600}, paging=NO),
     *_levels("alarm of a device", "alarm", "level", [(2, "alarm", MAY), (1, "warning", NO)]),
     Case(
         "temperature at its limit",

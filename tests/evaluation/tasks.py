@@ -39,10 +39,12 @@ one of them, or without drivers, which is ten times faster and gives the same re
 SHARE = 0.7
 """Of the sites of a fleet that have a case; the others are the neighbours of those."""
 PARTS = ("driver", "modbus", "mixed", "hours", "weeks", "year", "healthy")
-BY_DRIVER = frozenset({"wrong_types", "implausible", "battery_silent", "alarm", "rename_battery"})
+BY_DRIVER = frozenset(
+    {"wrong_types", "implausible", "battery_silent", "alarm", "rename_battery", "clock"}
+)
 """Faults that show in bytes; others act through the state of the simulator, and need no driver."""
-NOT_IN_REGISTERS = frozenset({"wrong_types", "implausible", "rename_battery"})
-"""Faults of what only names and text can carry."""
+NOT_IN_REGISTERS = frozenset({"wrong_types", "implausible", "rename_battery", "clock"})
+"""Faults of what only names, text and headers can carry."""
 STARTS = (
     datetime(2025, 3, 18, tzinfo=UTC),
     datetime(2025, 6, 24, tzinfo=UTC),

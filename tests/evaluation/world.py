@@ -7,6 +7,7 @@ the transport raises it.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, cast
 
 import orjson
@@ -68,7 +69,12 @@ class Bus:
         self._bus = SiteBus(simulator, site)
 
     async def get_json(
-        self, path: str, params: dict[str, str], *, patience_seconds: float | None = None
+        self,
+        path: str,
+        params: dict[str, str],
+        *,
+        patience_seconds: float | None = None,
+        on_date: Callable[[float], None] | None = None,
     ) -> Any:
         """What the bridge answers; raises as the HTTP client does."""
         del patience_seconds
@@ -76,6 +82,9 @@ class Bus:
         if path == "/services":
             services = self._bus.services()
             return {"services": services, "count": len(services), "success": True}
+        if on_date is not None:
+            ahead = self._simulator.clock_ahead_seconds(self._site)
+            on_date(self._simulator.time + ahead)
         if path == "/health":
             return {"uptime_seconds": int(self._simulator.state(self._site).uptime_seconds)}
         tree = self._bus.tree(params["service"]) if path == "/value" else None

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-CLOCK_SECONDS = 300.0
-"""A clock that is further off is not believed."""
+from exporter.drivers.clock_notice import CLOCK_SECONDS
+
 _STEADY_SECONDS = 2.0
 _STEADY_SHARE = 0.2
 

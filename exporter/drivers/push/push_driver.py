@@ -15,7 +15,8 @@ from pydantic import AfterValidator, Field
 
 from exporter.config.field_types import Text, field_error
 from exporter.drivers.base import Capability, Driver, DriverContext, Endpoint, RawValue
-from exporter.drivers.push.device_clock import CLOCK_SECONDS, DeviceClock
+from exporter.drivers.clock_notice import clock_notices
+from exporter.drivers.push.device_clock import DeviceClock
 from exporter.drivers.push.node_setpoint import NodeSetpoints, capabilities_of
 from exporter.drivers.transport.http.options import HttpOptions
 from exporter.drivers.transport.mqtt.broker import (
@@ -25,7 +26,7 @@ from exporter.drivers.transport.mqtt.broker import (
     topic_prefix,
 )
 from exporter.intake.telemetry import Point, TelemetryError, parse
-from exporter.model.snapshot import Notice, Outcome, ScrapeError, Snapshot
+from exporter.model.snapshot import Outcome, ScrapeError, Snapshot
 
 log = logging.getLogger(__name__)
 
@@ -208,7 +209,7 @@ class PushDriver(Driver):
             alarms=point.alarms,
             implausible=point.implausible,
             measured=point.measured,
-            notices=self._notices(),
+            notices=clock_notices(self._clock.offset_seconds),
         )
         if seen.is_late:
             self._waiting.append(replace(snapshot, current=False))
@@ -221,11 +222,3 @@ class PushDriver(Driver):
     def raw_values(self) -> list[RawValue]:
         """See :class:`exporter.drivers.base.Explaining`; of the newest point."""
         return [] if self._shown is None else [RawValue(*one) for one in self._shown.given()]
-
-    def _notices(self) -> tuple[Notice, ...]:
-        offset = self._clock.offset_seconds
-        if abs(offset) <= CLOCK_SECONDS:
-            return ()
-        how = "ahead" if offset > 0 else "behind"
-        detail = f"{abs(offset) / 60:.0f} min {how}; times of receipt are used"
-        return (Notice("device_clock", "site", detail),)

@@ -48,9 +48,8 @@ class VenusHttpDriver(ReaderExplains, Driver):
         options = endpoint.options
         assert isinstance(options, VenusHttpOptions)
         http = context.transports.http.site(endpoint.site, endpoint.url, options.trust)
-        self._reader = SiteReader(
-            endpoint.site, http, options, context, BUDGET, Uptime(http, context.monotonic)
-        )
+        uptime = Uptime(http, context.wall_clock, context.monotonic)
+        self._reader = SiteReader(endpoint.site, http, options, context, BUDGET, uptime)
         self._setpoint = HttpSetpoint(http)
         # A second connection would wait behind the first one until both are late.
         self._turn = asyncio.Lock()

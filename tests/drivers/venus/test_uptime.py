@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
+from email.utils import formatdate
+
 import pytest
 
 from exporter.drivers.venus.http_driver import VenusHttpDriver
@@ -13,6 +17,7 @@ from tests.drivers.bridge import (
     VEBUS,
     Bridge,
     Clock,
+    Manner,
     answers,
     hangs_after,
     replies,
@@ -85,3 +90,47 @@ async def test_nothing_else_is_asked_of_a_bridge_that_does_not_answer_it(
     bridge.manners["health"] = hangs_after(b"")
     assert await uptimes(driver, clock, EVERY_SECONDS) == [None]
     assert bridge.asked() == ["system", "battery.ttyO0", "health"]
+
+
+def dated(ahead_seconds: float, document: object, clock: Clock) -> Manner:
+    """Answers by a clock that is ahead."""
+
+    async def manner(_: asyncio.StreamReader, writer: asyncio.StreamWriter, __: bytes) -> None:
+        date = formatdate(clock.wall() + ahead_seconds, usegmt=True)
+        head = f"HTTP/1.0 200 OK\r\nDate: {date}\r\nContent-Type: application/json\r\n\r\n"
+        writer.write(head.encode() + json.dumps(document).encode())
+
+    return manner
+
+
+@pytest.mark.parametrize(
+    ("ahead_seconds", "said"),
+    [
+        (0, None),
+        (-290, None),
+        (-420, "7 min behind; times of receipt are used"),
+        (7200, "120 min ahead; times of receipt are used"),
+    ],
+)
+async def test_the_clock_of_the_bridge_is_compared(
+    bridge: Bridge, driver: VenusHttpDriver, clock: Clock, ahead_seconds: float, said: str | None
+) -> None:
+    bridge.manners["health"] = dated(ahead_seconds, {"uptime_seconds": 60}, clock)
+    for step in (0, EVERY_SECONDS, 10):
+        clock.advance(step)
+        snapshot = await driver.scrape()
+    notices = [notice.detail for notice in snapshot.notices if notice.code == "device_clock"]
+    assert notices == ([] if said is None else [said])
+
+
+async def test_a_bridge_without_a_date_has_no_clock_that_is_wrong(
+    bridge: Bridge, driver: VenusHttpDriver, clock: Clock
+) -> None:
+    bridge.manners["health"] = dated(7200, {"uptime_seconds": 60}, clock)
+    clock.advance(EVERY_SECONDS)
+    await driver.scrape()
+    clock.advance(EVERY_SECONDS)
+    assert [n.code for n in (await driver.scrape()).notices] == ["device_clock"]
+    bridge.manners["health"] = replies({"uptime_seconds": 60})
+    clock.advance(EVERY_SECONDS)
+    assert not (await driver.scrape()).notices

@@ -31,12 +31,13 @@ class ConnectTimeoutError(TimeoutError):
 
 
 class Reply(NamedTuple):
-    """What a site answered."""
+    """What a site answered; ``date`` is empty where it gave none."""
 
     status: int
     content_type: str
     encoding: str
     body: bytes | bytearray
+    date: str = ""
 
 
 class Exchanges:
@@ -270,7 +271,7 @@ class Exchange:
             return
         end = len(self._data) if head.length is None else self._expected
         body = self._data[head.size : end]
-        self.done.set_result(Reply(head.status, head.content_type, head.encoding, body))
+        self.done.set_result(Reply(head.status, head.content_type, head.encoding, body, head.date))
 
     def _fail(self, failure: Exception) -> None:
         if not self.done.done():

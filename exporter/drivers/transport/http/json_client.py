@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import errno
 import json
+import math
 import re
 import socket
 from collections.abc import Callable
+from datetime import UTC
+from email.utils import parsedate_to_datetime
 from typing import Any, Self
 
 import aiohttp
@@ -104,6 +107,7 @@ async def get_json(
     token_header: str | None = None,
     trust: Trust = SYSTEM_TRUST,
     patience_seconds: float | None = None,
+    on_date: Callable[[float], None] | None = None,
 ) -> Any:
     """GET a JSON document of at most 1 MiB.
 
@@ -122,6 +126,8 @@ async def get_json(
         What the site's certificate must be.
     patience_seconds : float or None
         Longest time for the whole request; None for :data:`REQUEST_SECONDS`.
+    on_date : callable, optional
+        Called with the time of the peer's clock, Unix seconds, or NaN where it does not say.
 
     Returns
     -------
@@ -161,7 +167,17 @@ async def get_json(
     if reply.encoding != "identity":
         detail = f"{what}: encoded as {reply.encoding[:20]}, not asked for"
         raise ScrapeError(Outcome.MALFORMED, detail)
+    if on_date is not None:
+        on_date(_unix_seconds(reply.date))
     return _parse(reply.body, what, reply.content_type)
+
+
+def _unix_seconds(date: str) -> float:
+    """Of an HTTP date (RFC 9110, 5.6.7); NaN where there is none."""
+    try:
+        return parsedate_to_datetime(date).replace(tzinfo=UTC).timestamp()
+    except (ValueError, OverflowError):
+        return math.nan
 
 
 async def send_json(
@@ -263,7 +279,8 @@ async def _any_reply(
     async with get as reply:
         body = await reply.read()
         encoding = reply.headers.get("Content-Encoding", "identity")
-        return Reply(reply.status, reply.content_type, encoding, body)
+        date = reply.headers.get("Date", "")
+        return Reply(reply.status, reply.content_type, encoding, body, date)
 
 
 def _explain(error: Exception, what: str) -> ScrapeError:

@@ -210,4 +210,5 @@ async def _unusual(exchange: Exchange, loop: asyncio.AbstractEventLoop) -> Reply
         content_type=content_type,
         encoding=message.headers.get("Content-Encoding", "identity"),
         body=body,
+        date=message.headers.get("Date", ""),
     )

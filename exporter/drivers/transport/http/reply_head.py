@@ -16,13 +16,15 @@ _LENGTH = re.compile(rb"\s*(\d{1,15})\s*\Z")
 
 
 class Head(NamedTuple):
-    """The head of a reply: its size in bytes, and the length of the body where it is given."""
+    """The head of a reply: its size in bytes, the length of the body where it is given, and the
+    date, empty without one."""
 
     size: int
     status: int
     length: int | None
     content_type: str
     encoding: str
+    date: str
 
 
 def usual_head(data: bytes) -> Head | None:
@@ -58,6 +60,7 @@ def _head(data: bytes) -> Head | None:
         length=length,
         content_type=_media_type(fields),
         encoding=_text(fields, b"\ncontent-encoding:") or "identity",
+        date=_text(fields, b"\ndate:"),
     )
 
 

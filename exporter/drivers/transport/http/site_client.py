@@ -51,6 +51,7 @@ class SiteHttp:
         *,
         patience_seconds: float | None = None,
         token_header: str | None = None,
+        on_date: Callable[[float], None] | None = None,
     ) -> Any:
         """GET a JSON document; see :func:`exporter.drivers.transport.http.json_client.get_json`."""
         return await get_json(
@@ -62,6 +63,7 @@ class SiteHttp:
             token_header=token_header,
             trust=self.trust,
             patience_seconds=patience_seconds,
+            on_date=on_date,
         )
 
     async def send_json(self, method: str, path: str, body: Any) -> bytes:
