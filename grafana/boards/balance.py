@@ -76,7 +76,7 @@ REASONS = {
     "sensor_stuck": "Reading is stuck",
     "sensor_noisy": "Reading jumps",
     "sensor_silent": "No reading",
-    "none": "Nothing in the hourly judgement of its history; the cells as they are now stand below",
+    "none": "Nothing in its history",
 }
 
 

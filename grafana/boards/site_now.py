@@ -53,10 +53,10 @@ READINGS_OF_SITE = "/d/fleetscope-site-readings/?${__url_time_range}&var-site=${
 NO_ISSUE = "none"
 NOT_JUDGED = "unknown"
 NO_CODE = {
-    NO_ISSUE: "Nothing is wrong: nothing to do",
-    NOT_JUDGED: "Nobody knows: no exporter answers for this site, see System · Collection",
+    NO_ISSUE: "Nothing is wrong",
+    NOT_JUDGED: "Not judged now",
 }
-"""In place of an action, where there is no issue."""
+"""In place of an action, where there is no issue: short, as a row has the height of one line."""
 
 
 def build() -> Dashboard:
@@ -118,7 +118,8 @@ def _issues() -> table.Panel:
         title="What is wrong, and what to do",
         description="Issues that are active at the end of the time range, worst first: what to do "
         "first, since when, the component whose score each lowers and by how many points. Click on "
-        "an issue to see the readings or cells behind it.",
+        "an issue to see the readings or cells behind it. A site that no exporter answers for is "
+        "not judged: System · Collection says why.",
         size=(24, 6),
         unit=look.NUMBER,
         empty="Nothing is wrong at the end of this time range",

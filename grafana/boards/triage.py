@@ -148,7 +148,7 @@ def _whom_to_call() -> table.Panel:
                 url=SITE_URL,
                 more={"custom.cellOptions": FILLED, "custom.align": "left"},
             ),
-            # Narrow, so that a phone shows all of what is wrong, too.
+            # Narrow, so that a phone shows the beginning of what is wrong, too; long names wrap.
             replace(site, width=150, more=WRAPPED),
             site_id,
             Column(
@@ -157,7 +157,8 @@ def _whom_to_call() -> table.Panel:
                 # How the attempt to ask failed is on Site · Now; here it would fill the table.
                 mappings=[look.without_details(), look.shared_in_short()],
                 url=SITE_URL,
-                more={"custom.minWidth": 130, "noValue": "Nothing wrong", **WRAPPED},
+                # Wrapped, each row would be as high as the details need that are left out.
+                more={"custom.minWidth": 170, "noValue": "Nothing wrong"},
             ),
             Column(
                 "code",
