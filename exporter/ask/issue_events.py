@@ -58,13 +58,15 @@ def statements(period: Period, sites: list[str] | None, level: Level | None = No
     group = 'GROUP BY "site", "code"'
     words = ", ".join(f'last("{name}") AS "{name}"' for name in _WORDS)
     if level is None:
-        clause = where(period, sites, '"active" = 1')
+        clause, ended = (where(period, sites, f'"active" = {n}') for n in (1, 0))
         return [
             'SELECT max("severity") AS "severity", min("since") AS "began", count("active") AS '
             f'"count", {words} FROM "issue" WHERE {clause} {group}',
             f'SELECT last("active") FROM "issue" WHERE {clause} {group}',
-            'SELECT count("since") AS "times" FROM (SELECT distinct("since") AS "since" FROM '
-            f'"issue" WHERE {clause} {group}) {group}',
+            f'SELECT first("active") FROM "issue" WHERE {clause} {group}',
+            # An issue that goes on after a restart has another beginning, but has not ended.
+            f'SELECT count("active") AS "ends" FROM "issue" WHERE {ended} {group}',
+            f'SELECT last("active") FROM "issue" WHERE {where(period, sites)} {group}',
         ]
     source = f"FROM {table(level, 'issue')} WHERE"
     clause = where(period, sites, "", level)
@@ -118,15 +120,21 @@ async def _level(stored: InfluxQL, period: Period, sites: list[str] | None) -> L
 def _of_detail(
     key: tuple[str, str], tables: list[dict[tuple[str, str], Row]], period: Period, _: Level | None
 ) -> Event:
-    worst, ends, times = (table.get(key, {}) for table in tables)
+    worst, latest, stored, ends, state = (table.get(key, {}) for table in tables)
+    start, end = period.start.timestamp(), period.end.timestamp()
+    first, last = worst["began"] or start, latest.get("time", end)
+    times = max(1, int(ends.get("ends", 0)) + int(state.get("last") == 1))
+    # An outage is stored once it is sure, and began with the last answer.
+    before_stored = max(0.0, stored.get("time", start) - max(first, start))
+    seconds = worst["count"] * STORED_EVERY_SECONDS + before_stored
     return _event(
         key,
         worst,
         worst["severity"],
-        first=worst["began"] or period.start.timestamp(),
-        last=ends.get("time", period.end.timestamp()),
-        seconds=min(worst["count"] * STORED_EVERY_SECONDS, period.seconds),
-        times=max(1, int(times.get("times", 1))),
+        first=first,
+        last=last,
+        seconds=min(seconds, period.seconds),
+        times=times,
         ongoing=True,
     )
 

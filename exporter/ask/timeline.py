@@ -3,6 +3,8 @@ the time that was not observed."""
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from exporter.ask.metric_history import where
@@ -13,25 +15,33 @@ from exporter.ask.statements import ask
 from exporter.ask.timeline_entries import Entry, Open, Stretch, Timeline
 from exporter.ask.view import View
 from exporter.history.coverage import HOLD_SECONDS
-from exporter.history.influxql import InfluxQL, Series
+from exporter.history.influxql import InfluxQL, Series, quoted
 from exporter.model.text import duration_words, without_age
 from scoring.status import Status
 
 STORED_EVERY_SECONDS = 10.0
 LOOKBACK_SECONDS = 900.0
-"""How far before the period a status is looked for that held when it began."""
+"""How far before the period a status or an issue is looked for that held when it began."""
+MOST_BEGINNINGS = 100
+"""How many beginnings of issues are given the sentence that they began with."""
+_FIRST_SEEN_SECONDS = 3600.0
+"""An issue is stored that soon after it began: a site is offline since its last answer."""
+_FIELDS = '"since", "severity", "sentence", "value"'
 _SEVERITIES = {1: "info", 2: "warning", 3: "critical"}
 _UNSEEN_AFTER_SECONDS = 6 * STORED_EVERY_SECONDS
 
 
 def statements(period: Period, sites: list[str] | None) -> list[str]:
-    """What is asked of InfluxDB: ends, issues as last seen, when they began, statuses, events."""
+    """What is asked of InfluxDB: ends, issues as last and as first seen and as they were before the
+    period, when they began, statuses, events."""
     active, ended = (where(period, sites, f'"active" = {n}') for n in (1, 0))
-    fields, by = '"since", "severity", "sentence", "value"', 'GROUP BY "site", "code"'
+    by = 'GROUP BY "site", "code"'
     return [
-        f'SELECT {fields} FROM "issue" WHERE {ended} {by}',
+        f'SELECT {_FIELDS} FROM "issue" WHERE {ended} {by}',
         # One selector, so that the time is that of the point.
-        f'SELECT last("active"), {fields} FROM "issue" WHERE {where(period, sites)} {by}',
+        f'SELECT last("active"), {_FIELDS} FROM "issue" WHERE {where(period, sites)} {by}',
+        f'SELECT first("active"), {_FIELDS} FROM "issue" WHERE {active} {by}',
+        f'SELECT last("active"), {_FIELDS} FROM "issue" WHERE {where(_before(period), sites)} {by}',
         f'SELECT distinct("since") AS "since" FROM "issue" WHERE {active} {by}',
         'SELECT max("status"), min("status"), first("status") FROM "health" '
         f'WHERE {_overall(period, sites)} GROUP BY "site"',
@@ -51,9 +61,23 @@ def steps_statement(period: Period, sites: list[str]) -> str:
     )
 
 
-def _overall(period: Period, sites: list[str] | None) -> str:
+def first_statement(site: str, code: str, since: float, end: float) -> str:
+    """An issue as it was first stored after it began at ``since``, Unix seconds."""
+    until = min(end, since + _FIRST_SEEN_SECONDS)
+    span = Period(datetime.fromtimestamp(since, UTC), datetime.fromtimestamp(until, UTC))
+    same = f'"since" > {since - 0.06:.2f} AND "since" < {since + 0.06:.2f}'
+    clause = where(span, [site], f'"code" = {quoted(code)} AND "active" = 1 AND {same}')
+    return f'SELECT first("active"), {_FIELDS} FROM "issue" WHERE {clause} GROUP BY "site", "code"'
+
+
+def _before(period: Period) -> Period:
+    """The time shortly before a period."""
     earlier = datetime.fromtimestamp(period.start.timestamp() - LOOKBACK_SECONDS, UTC)
-    return where(Period(earlier, period.end), sites, "\"component\" = 'overall'")
+    return Period(earlier, period.start)
+
+
+def _overall(period: Period, sites: list[str] | None) -> str:
+    return where(Period(_before(period).start, period.end), sites, "\"component\" = 'overall'")
 
 
 async def fetch(
@@ -77,7 +101,8 @@ async def fetch(
         If InfluxDB does not answer.
     """
     found = Timeline(statements=statements(period, sites))
-    ends, last, begins, first, polls, events, ways, orders = await ask(stored, found.statements)
+    (*issues, begins, first, polls, events, ways, orders) = await ask(stored, found.statements)
+    ends, last, first_seen, before = issues
     changed = [series.tags["site"] for series in first if series.rows[0][1] != series.rows[0][2]]
     steps: list[Series] = []
     if changed:
@@ -85,6 +110,12 @@ async def fetch(
         (steps,) = await ask(stored, found.statements[-1:])
     wanted = {view.sites[row].id for row in rows}
     reader = IssueReader(found, period, wanted)
+    reader.know(first_seen, before, begins, ends)
+    more = reader.unknown_beginnings()
+    if more:
+        found.statements += more
+        for series in await ask(stored, more):
+            reader.know(series)
     reader.issues(ends, last, begins)
     reader.present(view)
     reader.statuses(first, steps)
@@ -157,6 +188,54 @@ class IssueReader:
         self._start, self._end = bounds(period)
         self._wanted = wanted
         self._known: set[tuple[str, str, float]] = set()
+        self._first: dict[tuple[str, str, float], tuple[float | None, str]] = {}
+        self._since: dict[tuple[str, str], set[float]] = defaultdict(set)
+        self._ended: set[tuple[str, str, float]] = set()
+
+    def know(
+        self,
+        first: Sequence[Series],
+        before: Sequence[Series] = (),
+        begins: Sequence[Series] = (),
+        ends: Sequence[Series] = (),
+    ) -> None:
+        """Take what is needed to tell a beginning: issues as first seen in the period, as last seen
+        before it, when they began, and ends."""
+        for series in (*before, *first):
+            _, active, since, severity, words, value = series.rows[0]
+            if since is None:
+                continue
+            self._since[_key(series)].add(round(since, 1))
+            if active == 1:
+                sentence = without_age(words or "", value)
+                self._first.setdefault(_beginning(series, since), (severity, sentence))
+            else:
+                self._ended.add(_beginning(series, since))
+        for series in begins:
+            self._since[_key(series)] |= {round(row[-1], 1) for row in series.rows}
+        for series in ends:
+            self._ended |= {_beginning(series, row[1]) for row in series.rows if row[1] is not None}
+
+    def unknown_beginnings(self) -> list[str]:
+        """Statements for the beginnings within the period of which the first words are not known,
+        of :data:`MOST_BEGINNINGS` at most."""
+        absent = [
+            (since, site, code)
+            for (site, code), each in self._since.items()
+            for since in each
+            if site in self._wanted
+            and since >= self._start
+            and (site, code, since) not in self._first
+        ]
+        return [
+            first_statement(site, code, since, self._end)
+            for since, site, code in sorted(absent)[:MOST_BEGINNINGS]
+        ]
+
+    def _again(self, key: tuple[str, str], since: float) -> bool:
+        """Whether the issue stood before ``since`` and nobody saw it end, as over a restart."""
+        earlier = [one for one in self._since[key] if one < round(since, 1)]
+        return bool(earlier) and (*key, max(earlier)) not in self._ended
 
     def issues(self, ends: list[Series], last: list[Series], begins: list[Series]) -> None:
         """Issues that began or ended; each is known by its site, its code and its beginning."""
@@ -202,12 +281,15 @@ class IssueReader:
     def _began(
         self, series: Series, since: float | None, severity: float | None, sentence: str | None
     ) -> bool:
-        """Add a beginning; whether it was not known yet."""
-        if since is None or (*_key(series), round(since, 1)) in self._known:
+        """Add a beginning, in the words that it was first stored with; whether it was not known
+        yet."""
+        if since is None or _beginning(series, since) in self._known:
             return False
-        self._known.add((*_key(series), round(since, 1)))
+        self._known.add(_beginning(series, since))
+        severity, sentence = self._first.get(_beginning(series, since), (severity, sentence))
         if since >= self._start:
-            self._add(since, series, "began", sentence, severity)
+            kind = "seen again" if self._again(_key(series), since) else "began"
+            self._add(since, series, kind, sentence, severity)
         else:
             site, code = _key(series)
             what = sentence or code.replace("_", " ")
@@ -267,3 +349,7 @@ def severity_name(level: float | None) -> str:
 
 def _key(series: Series) -> tuple[str, str]:
     return series.tags["site"], series.tags["code"]
+
+
+def _beginning(series: Series, since: float) -> tuple[str, str, float]:
+    return *_key(series), round(since, 1)

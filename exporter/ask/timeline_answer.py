@@ -200,4 +200,5 @@ def _words(b: Builder, entry: Entry) -> str:
     if entry.kind in ("ended", "resolved"):
         lasted = f" after {duration_words(entry.seconds)}" if entry.seconds else ""
         return f"{text} ({entry.kind}{lasted})"
-    return f"{text} ({entry.kind})" if entry.kind in ("last seen", "fired") else text
+    named = entry.kind in ("seen again", "last seen", "fired")
+    return f"{text} ({entry.kind})" if named else text

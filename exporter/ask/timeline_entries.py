@@ -20,9 +20,9 @@ class Entry:
     site : str
         Site id; empty for what concerns the whole fleet.
     kind : str
-        ``began``, ``ended`` or ``last seen`` (an issue), ``fired`` or ``resolved`` (an alert),
-        ``status``, ``maintenance``, ``mute``, ``order``, ``way in``, ``unobserved``, ``reload`` or
-        ``start``.
+        ``began``, ``seen again`` (as after a restart), ``ended`` or ``last seen`` (an issue),
+        ``fired`` or ``resolved`` (an alert), ``status``, ``maintenance``, ``mute``, ``order``,
+        ``way in``, ``unobserved``, ``reload`` or ``start``.
     what : str
         In words.
     severity : str

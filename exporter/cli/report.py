@@ -20,9 +20,12 @@ def report(
     since: Annotated[
         str | None, typer.Option("--since", help="From then on: monday, 30d, 2026-03-01.")
     ] = None,
+    until: Annotated[
+        str | None, typer.Option("--until", help="Its end, with --since; now without it.")
+    ] = None,
     tz: Annotated[
         str | None,
-        typer.Option("--tz", help="Time zone of --since, such as Europe/Berlin; this machine's."),
+        typer.Option("--tz", help="Time zone of both, such as Europe/Berlin; this machine's."),
     ] = None,
     html: Annotated[
         Path | None, typer.Option("--html", help="Write it as HTML.", metavar="FILE")
@@ -42,9 +45,13 @@ def report(
     """
     if sum((week, month, days is not None, since is not None)) > 1:
         _fail("choose one of --week, --month, --days and --since")
+    if until is not None and since is None:
+        _fail("--until needs --since")
     period = {"days": f"{30.0 if month else days or 7.0:g}"}
     if since is not None:
         period = {"since": since, "tz": client.zone(tz)}
+    if until is not None:
+        period["until"] = until
     import json
 
     data = _get(url, period, "json")

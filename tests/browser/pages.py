@@ -104,11 +104,14 @@ def opened(
     theme: Any = "light",
     ready: str = "document.querySelectorAll('#list li').length > 0",
     user: str | None = None,
+    zone: str | None = None,
 ) -> Iterator[Seen]:
     """A page of its own, closed in the end; nothing may have gone wrong on it."""
     more: dict[str, Any] = {}
     if user is not None:
         more["http_credentials"] = {"username": user, "password": "pw"}
+    if zone is not None:
+        more["timezone_id"] = zone
     page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=theme, **more)
     seen = Seen(page)
     try:

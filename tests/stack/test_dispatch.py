@@ -180,6 +180,30 @@ def test_an_order_by_commands(running: Running) -> None:
     assert command(service, "release").exit_code == 2
 
 
+def test_an_order_has_one_figure_on_every_face(running: Running) -> None:
+    """What is wanted, allowed and when it ends: the API, ``/metrics``, the list of commands."""
+    service = running.service
+    answer = charge(service, "alpha", kw=9.0, dry_run=False)[1]
+    order = answer["orders"][0]["id"]
+    until(lambda: state(service, order) == "effective")
+    found = ask(service, "GET", f"orders/{order}")[1]["order"]
+    assert (found["wanted_w"], found["allowed_w"]) == (9000, 5000)
+    labels = {"wanted": found["wanted_w"], "allowed": found["allowed_w"]}
+    for kind, value in labels.items():
+        name = f'order_power_watts{{kind="{kind}",site="alpha"}}'
+        until(lambda name=name, value=value: service.metric(name) == value)
+    ends = service.metric('order_expires_timestamp_seconds{site="alpha"}')
+    assert ends == pytest.approx(found["expires"])
+    info = 'order_info{action="charge",site="alpha",source="manual",state="effective"}'
+    until(lambda: service.metric(info) == 1)
+    (listed,) = json.loads(command(service, "orders", "--json").stdout)["orders"]
+    for key in ("id", "state", "action", "wanted_w", "allowed_w", "expires"):
+        assert listed[key] == found[key], key
+    shown = command(service, "orders").stdout
+    assert "5.00 kW" in shown
+    assert command(service, "release", "--site", "alpha", "--wait", "60").exit_code == 0
+
+
 def test_the_red_button_with_broker_influxdb_and_half_of_the_fleet_gone(running: Running) -> None:
     service, gone = running.service, running.beta
     answer = charge(service, "alpha", "beta", "node", kw=1.0, dry_run=False)[1]

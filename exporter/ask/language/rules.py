@@ -33,6 +33,8 @@ REASONS = {
     "month'",
     "prices": "the price list is the file that FLEETSCOPE_PRICES names; ask what repairs will cost",
     "imbalance": "only the imbalance of battery cells is judged",
+    "recency": "what came last is not sorted out; ask what happened today, or since when sites are "
+    "offline",
     "limit": "each site has its limits: ask 'how is Alpha?' with --evidence, or see the fleet file",
 }
 
@@ -97,13 +99,19 @@ RULES: dict[str, tuple[Rule, ...]] = {
         R("top|first !order !attention", do="order=best"),
         # How much is it producing: the power itself, not whether there is any.
         # Who imports the most: in the order of the power, or of the energy of a period.
+        # What went into the battery of Alpha: the way, and the part behind it.
+        R("into part:battery !state", do="states=charging"),
+        R("into part:grid !state", do="states=exporting"),
+        R("out_of part:battery !state", do="states=discharging"),
+        R("out_of part:grid !state", do="states=importing"),
+        R("into|out_of !state !past_only", no="into or out of what? The battery, or the grid"),
         R("state order:highest|order:lowest !tests !metrics period", do="states_to_energies"),
         R(
             "state order:lowest !tests !metrics",
             no="the least of what? Name a metric, such as grid power",
         ),
         R("state order:highest !tests !metrics", do="states_to_order"),
-        R("state amount|mean|energy !tests period", do="states_to_energies"),
+        R("state amount|mean|energy|what !tests period", do="states_to_energies"),
         R("state amount and unit", no="one question at a time, please"),
         R("state amount|mean !tests", do="states_to_powers"),
         R("state", do="states_to_tests"),
@@ -164,6 +172,18 @@ RULES: dict[str, tuple[Rule, ...]] = {
             no="how long a battery lasts without grid is not estimated; known are {forecasts}",
         ),
         R("lasts", no="how long what lasts? Known are {forecasts}"),
+        # What is used now is a power.
+        R("now metric:load_energy one_metric !period", do="metrics=load_power"),
+        R("now metric:pv_energy one_metric !period", do="metrics=pv_power"),
+        R(
+            "now period_energy|past_only !period",
+            no="energy and availability are of a period, not of a moment; name one, such as today, "
+            "or ask for the power",
+        ),
+        R(
+            "fell !comparisons !tests !metrics !one_part",
+            no="what fell, or failed? Say it as in 'how many times was Beta offline today'",
+        ),
         R("fire !alerts", no="alerts fire; ask which alerts fire, or which issues there are"),
         R("history part:cells one_part !metrics", do="metrics=cell_spread"),
         R(

@@ -279,7 +279,11 @@ class Tagger:
         """A word that is only a part of a name, or nothing that is known."""
         country = places().match(words, index)
         if country:
-            found = self._directory.filters.get(tuple(country[0][0].split("_")))
+            place = country[0][0].split("_")
+            found = self._directory.filters.get(tuple(place))
+            names = [] if found else self._names(place, 0)[0]
+            if names:
+                return self._named(tagged, names, index, country[1])
             if found:
                 tagged.filters.append(found[0])
                 tagged.items.append(Item("value", str(found[0]), index))

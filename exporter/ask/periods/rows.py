@@ -168,9 +168,11 @@ def _since_hour(c: Calendar, clock: time) -> Span:
 
 
 def between(c: Calendar, first: Span, last: Span) -> Span:
-    """From one to the other; a time of day without a day belongs to the day of the beginning."""
+    """From one to the other; a time of day without a day belongs to the day of the other end."""
     if last.clock is None:
-        return _whole(first.first, last.last)
+        on_a_day = first.clock is not None and last.first == last.last
+        start = c.on(last.first, first.clock) if first.clock and on_a_day else first.first
+        return _whole(start if start < last.last else first.first, last.last)
     if first.clock is not None:
         return _clocks(c, first.clock, last.clock)
     on_a_day = first.first == first.last

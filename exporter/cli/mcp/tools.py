@@ -256,9 +256,9 @@ TOOLS = {
     ),
     "report": Tool(
         "Report",
-        "The fleet over the last days (7): what changed, who needs attention, what gets worse, "
-        "availability, energy, costs.",
-        ("days",),
+        "The fleet over the last days (7) or a period: what changed, who needs attention now, what "
+        "gets worse, availability, energy, costs.",
+        ("days", *_PERIOD),
         fixed={"format": "json"},
         path="report",
     ),

@@ -63,8 +63,9 @@ async def gather(
     start: float,
     prices: PriceList | None,
     tariffs: TariffFile | None = None,
+    end: float | None = None,
 ) -> Report:
-    """The report from ``start`` to the moment of the Assessment.
+    """The report from ``start`` to ``end``, or to the moment of the Assessment.
 
     Parameters
     ----------
@@ -75,12 +76,15 @@ async def gather(
     prices : PriceList or None
     tariffs : TariffFile, optional
         What energy cost is worked out by it, else by the price list.
+    end : float, optional
+        Unix seconds, after ``start``. Who needs attention is always said of the Assessment's time.
 
     Raises
     ------
     exporter.history.influxql.NoAnswerError
     """
-    end = assessment.time
+    over = end is not None and end < assessment.time
+    end = end if end is not None and over else assessment.time
     past = Past(stored, len(assessment.fleet.sites), _active(assessment))
     sites = [site.id for site in assessment.fleet.sites]
     seen = await past.observed(sites, start, end)
@@ -112,7 +116,7 @@ async def gather(
     by_day = {name: _by_day(courses) for name, courses in energies.items()}
     days = sorted({day for sums in by_day.values() for day in sums})
     return Report(
-        made=end,
+        made=assessment.time,
         start=start,
         end=end,
         version=__version__,
@@ -136,8 +140,8 @@ async def gather(
         self_sufficiency=self_sufficiency(sums["load_kwh"], sums["import_kwh"]),
         common=tuple(issue.sentence for issue in assessment.common),
         attention=attention,
-        changes=_changes(assessment, scores),
-        began=_began(assessment, issues, start),
+        changes=_changes(assessment, scores, over),
+        began=_began(assessment, issues, start, over),
         worsening=worsening,
         periods=periods,
         currency=prices.currency if prices else None,
@@ -240,14 +244,21 @@ def _attention(assessment: FleetAssessment, prices: PriceList | None) -> tuple[A
     return tuple(found)
 
 
-def _changes(assessment: FleetAssessment, scores: Table) -> tuple[Change, ...]:
-    """Sites whose status is another than at the beginning; the worst development first."""
+def _changes(assessment: FleetAssessment, scores: Table, over: bool) -> tuple[Change, ...]:
+    """Sites whose status is another at the end than at the beginning; the worst development first.
+
+    The end is the Assessment, or what was stored last of a period that is ``over``.
+    """
     found = []
     for row, site in enumerate(assessment.fleet.sites):
         stored = scores.get(site.id)
         now = int(assessment.scores.overall.status[row])
         score = float(assessment.scores.overall.score[row])
-        if stored is None or stored["first_status"] is None or math.isnan(score):
+        if stored is None or stored["first_status"] is None:
+            continue
+        if over:
+            now, score = int(stored["last_status"]), float(stored["last"])
+        if math.isnan(score):
             continue
         before = int(stored["first_status"])
         if before != now:
@@ -258,9 +269,10 @@ def _changes(assessment: FleetAssessment, scores: Table) -> tuple[Change, ...]:
 
 
 def _began(
-    assessment: FleetAssessment, issues: list[dict[str, Any]], start: float
+    assessment: FleetAssessment, issues: list[dict[str, Any]], start: float, over: bool
 ) -> tuple[PastIssue, ...]:
-    """Issues that began in the period, critical first, then the newest."""
+    """Issues that began in the period, critical first, then the newest; whether each has ended, in
+    a period that is ``over`` by its end."""
     names = {site.id: site.title for site in assessment.fleet.sites}
     active = {
         (site.id, issue.code)
@@ -275,7 +287,7 @@ def _began(
             severity=_SEVERITIES.get(entry["severity"], "info"),
             sentence=entry["sentence"] or "",
             since=entry["since"],
-            ended=(entry["site"], entry["code"]) not in active,
+            ended=entry["active"] == 0 if over else (entry["site"], entry["code"]) not in active,
         )
         for entry in issues
         if entry["site"] in names and entry["since"] is not None and entry["since"] >= start

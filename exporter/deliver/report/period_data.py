@@ -47,12 +47,13 @@ class Past:
         self.statements: list[str] = []
 
     async def scores(self, start: float, end: float) -> Table:
-        """``mean`` and ``first`` overall score of each site, first status; of a roll-up the first
-        are the mean and the worst of its first window."""
+        """``mean``, ``first`` and ``last`` overall score of each site, first and last status; of a
+        roll-up the mean and the worst of its first and last window."""
         level = await self._level("health", "score", start, end)
         score, status = ("score", "status") if level is None else ("score_mean", "status_max")
         return await self._by_site(
-            f'SELECT mean("{score}"), first("{score}") AS first, first("{status}") AS first_status '
+            f'SELECT mean("{score}"), first("{score}") AS first, last("{score}") AS last, '
+            f'first("{status}") AS first_status, last("{status}") AS last_status '
             f"FROM {_of(level, 'health', start, end)} AND {OVERALL}"
         )
 

@@ -10,9 +10,8 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, HTTPException, Query, Request, Response
 from pydantic import Field
 
-from exporter.ask.periods.reader import read_moment
 from exporter.ask.query import QueryError
-from exporter.ask.request import PARAMETERS, zone_of
+from exporter.ask.request import PARAMETERS, period_of, zone_of
 from exporter.assess.assessment import FleetAssessment
 from exporter.assess.costs import PriceList
 from exporter.deliver.report.document import as_data, as_html, policy
@@ -42,11 +41,15 @@ class ReportQuery(Parameters):
         le=LONGEST_DAYS,
         description="Length of the period that ends now; 7 without it",
     )
+    period: str | None = Field(
+        None, max_length=200, description="In place of days: a past period in words"
+    )
     since: str | None = Field(
         None,
         max_length=64,
         description="Its beginning in place of days: ISO 8601, Unix seconds, 30d, monday",
     )
+    until: str | None = Field(None, max_length=64, description=PARAMETERS["until"])
     tz: str | None = Field(None, max_length=64, description=PARAMETERS["tz"])
     format: Literal["json", "html", "pdf"] = Field("json", description="Form of the answer")
 
@@ -67,12 +70,12 @@ def router(
         """The report of a period: that of a moment ago, so that all its forms say the same."""
         async with making:
             assessment = latest()
-            key = (query.days, query.since, query.tz, seen())
+            key = (query.days, query.period, query.since, query.until, query.tz, seen())
             found = made.get(key)
             if found is None or not 0 <= assessment.time - found.made < SAME_SECONDS:
                 made.clear()
-                start = _start(query, assessment.time)
-                found = made[key] = await gather(assessment, stored, start, prices, tariffs)
+                start, end = _bounds(query, assessment.time)
+                found = made[key] = await gather(assessment, stored, start, prices, tariffs, end)
             return found
 
     @routes.get("/report", responses=schemas.of(schemas.ReportReply, 503, media=MEDIA))
@@ -94,22 +97,24 @@ def router(
     return routes
 
 
-def _start(query: ReportQuery, end: float) -> float:
-    """Unix seconds at which the period begins.
+def _bounds(query: ReportQuery, now: float) -> tuple[float, float | None]:
+    """Unix seconds at which the period begins and ends; None for an end of now.
 
     Raises
     ------
     HTTPException
-        422 where both are given, or the beginning cannot be read, or lies too far back.
+        422 where it is given twice, cannot be read, or is too short or too long.
     """
-    if query.since is None:
-        return end - _DAY * (USUAL_DAYS if query.days is None else query.days)
-    if query.days is not None:
-        raise HTTPException(422, "give either days or since")
     try:
-        begin = read_moment(query.since, datetime.now(UTC), zone_of(query.tz)).timestamp()
+        zone, today = zone_of(query.tz), datetime.now(UTC)
+        asked = period_of(query.period, query.since, query.until, zone, today)
     except QueryError as error:
         raise HTTPException(422, str(error)) from error
+    if asked is None:
+        return now - _DAY * (USUAL_DAYS if query.days is None else query.days), None
+    if query.days is not None:
+        raise HTTPException(422, "give either days, period or since")
+    begin, end = asked.start.timestamp(), asked.end.timestamp()
     if not SHORTEST_DAYS * _DAY <= end - begin <= LONGEST_DAYS * _DAY:
         raise HTTPException(422, f"a report covers {SHORTEST_DAYS} to {LONGEST_DAYS} days")
-    return begin
+    return begin, None if asked.end >= today else end
