@@ -187,7 +187,8 @@ def _headline(b: Builder, count: int, verb: str, going_on: int, *, at_end: str) 
             "how many in all is not known."
         )
     some = capital(sites_word(count) if count else "no sites")
-    still = "do" if b.query.what is not What.WHICH else "with it"
+    does = "does" if going_on == 1 else "do"
+    still = does if b.query.what is not What.WHICH else "with it"
     text = f"{some} of {b.of_sites()} {verb}, {when}; {going_on or 'none'} still {still}{at_end}."
     thin = b.coverage.below(MOSTLY)
     return f"{text} {b.coverage.sentence()}" if thin else text
