@@ -105,6 +105,7 @@ RULES: dict[str, tuple[Rule, ...]] = {
         R("out_of part:battery !state", do="states=discharging"),
         R("out_of part:grid !state", do="states=importing"),
         R("into|out_of !state !past_only", no="into or out of what? The battery, or the grid"),
+        R("into|out_of state !tests period", do="states_to_energies"),
         R("state order:highest|order:lowest !tests !metrics period", do="states_to_energies"),
         R(
             "state order:lowest !tests !metrics",
@@ -180,6 +181,7 @@ RULES: dict[str, tuple[Rule, ...]] = {
             no="energy and availability are of a period, not of a moment; name one, such as today, "
             "or ask for the power",
         ),
+        R("fell metrics !comparisons !tests !times", do="+history"),
         R(
             "fell !comparisons !tests !metrics !one_part",
             no="what fell, or failed? Say it as in 'how many times was Beta offline today'",

@@ -113,7 +113,7 @@ def _bounds(query: ReportQuery, now: float) -> tuple[float, float | None]:
     if asked is None:
         return now - _DAY * (USUAL_DAYS if query.days is None else query.days), None
     if query.days is not None:
-        raise HTTPException(422, "give either days, period or since")
+        raise HTTPException(422, "give either days or since, or a period")
     begin, end = asked.start.timestamp(), asked.end.timestamp()
     if not SHORTEST_DAYS * _DAY <= end - begin <= LONGEST_DAYS * _DAY:
         raise HTTPException(422, f"a report covers {SHORTEST_DAYS} to {LONGEST_DAYS} days")
