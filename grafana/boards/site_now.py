@@ -50,6 +50,8 @@ SILENT = "Nothing stored for this site in this time range"
 CELLS_OF_SITE = "/d/fleetscope-cells/?${__url_time_range}&var-site=${site}"
 SUBJECT = "/d/${__data.fields.target}/?${__url_time_range}&var-site=${site}"
 READINGS_OF_SITE = "/d/fleetscope-site-readings/?${__url_time_range}&var-site=${site}"
+LEAST_WH = 0.05
+"""Below it Grafana would show thousandths of a watt-hour."""
 NO_ISSUE = "none"
 NOT_JUDGED = "unknown"
 NO_CODE = {
@@ -305,7 +307,7 @@ def _energy_today() -> stat.Panel:
         decimals=1,
         colour=look.fixed("text"),
         back="now/d",
-        mappings=[look.missing_as("–")],
+        mappings=[look.missing_as("–"), look.below(LEAST_WH, "0.0 Wh")],
         targets=[
             prom_now(
                 f"sum(sum_over_time(({side.format(f'fleetscope_{metric}{ONE}')})[$__range:1m])) "
