@@ -12,10 +12,14 @@ from exporter.portfolio.ledger_rows import Row
 from exporter.portfolio.loss_figures import EventKey, event_key
 from exporter.portfolio.site_month import SiteMonth
 from exporter.portfolio.site_report import SiteReport, down_times, failure_of, unobserved
-from scoring.money.availability import time_availability, weighted_availability
+from scoring.money.availability import (
+    available_share,
+    time_availability,
+    weighted_availability,
+)
+from scoring.money.reliability import repeats
 
 HOUR = 3600.0
-REPEAT_SECONDS = 30 * 86_400.0
 _WEIGHT_SECONDS = 900.0
 
 
@@ -48,15 +52,16 @@ def _weighted(
 ) -> float:
     """Weighted availability of a day, in quarter hours."""
     starts = np.arange(begin, end, _WEIGHT_SECONDS)
-    left = np.ones(len(starts))
-    for row in known.events:
-        if row["available"] is not None:
-            finish = known.month.end if row["end"] is None else row["end"]
-            share = _share(starts, row["start"], finish)
-            left = np.minimum(left, 1 - share * (1 - float(min(row["available"], 1))))
-    for a, b in dark:
-        unknown = (_share(starts, a, b) > 0.5) & (left == 1)
-        left = np.where(unknown, np.nan, left)
+    limits = [
+        (
+            row["start"],
+            known.month.end if row["end"] is None else row["end"],
+            float(min(row["available"], 1)),
+        )
+        for row in known.events
+        if row["available"] is not None
+    ]
+    left = available_share(starts, _WEIGHT_SECONDS, limits, dark)
     soh = known.telemetry.between(begin, end).of("soh_percent")
     energy = 1.0 if not len(soh) or np.isnan(soh).all() else float(np.nanmedian(soh)) / 100
     power, rated = left * known.site.power_kw, known.site.usable_kwh
@@ -64,12 +69,6 @@ def _weighted(
     return weighted_availability(
         power, known.site.power_kw, np.full(len(starts), energy * rated), rated, seconds
     )[0]
-
-
-def _share(starts: np.ndarray, begin: float, end: float) -> np.ndarray:
-    overlap = np.minimum(starts + _WEIGHT_SECONDS, end) - np.maximum(starts, begin)
-    found: np.ndarray = np.clip(overlap, 0, None) / _WEIGHT_SECONDS
-    return found
 
 
 def sla_figures(known: SiteMonth, report: SiteReport) -> Iterator[Figure | None]:
@@ -125,12 +124,12 @@ def event_figures(known: SiteMonth, lost: Mapping[EventKey, Decimal]) -> Iterato
 
 def _repeats(event: Row, before: Sequence[Row]) -> int:
     """How often a device had a code in 30 days, this time included."""
-    return sum(
-        row["device"] == event["device"]
-        and row["code"] == event["code"]
-        and event["start"] - REPEAT_SECONDS < row["start"] <= event["start"]
+    same = [
+        row["start"]
         for row in before
-    )
+        if row["device"] == event["device"] and row["code"] == event["code"]
+    ]
+    return repeats(event["start"], same)
 
 
 def ticket_figures(known: SiteMonth) -> Iterator[Figure | None]:

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from exporter.portfolio.contracts_file import SiteContract
 from exporter.portfolio.figure import Figure, figure
@@ -19,7 +18,14 @@ from exporter.portfolio.site_month import (
     number_array,
     reading_step,
 )
-from scoring.cells.cycles import rainflow_cycles
+from scoring.money.readings import (
+    EnergyDays,
+    completeness,
+    cycles_by_depth,
+    energy_by_day,
+    gaps,
+    hours_in_bands,
+)
 from scoring.money.wear import cycle_budget, equivalent_cycles
 
 HOUR = 3600.0
@@ -60,7 +66,8 @@ def plant_days(known: SiteMonth, revenues: Mapping[ServiceDay, DayRevenue]) -> P
     """``plant_day`` of each day."""
     month, site, telemetry = known.month, known.site, known.telemetry
     step = reading_step(telemetry)
-    charged, discharged = _energy(known, step)
+    energy = _energy(known, step)
+    charged, discharged = energy.charged_kwh, energy.discharged_kwh
     soh = np.full(len(month.days), np.nan)
     found = PlantDays(charged, discharged, soh)
     service = known.energy_service
@@ -98,9 +105,7 @@ def _of_readings(here: Telemetry, begin: float, end: float, step: float) -> dict
     seen = here.times[~np.isnan(here.of("power_kw"))]
     if not len(seen):
         return {"observed_percent": 0.0}
-    edges = np.concatenate([[begin - step], seen, [end]])
-    holes = np.diff(edges) - step
-    holes = holes[holes > 0.5 * step]
+    missing = gaps(seen, begin, end, step)
     soc, latency = here.of("soc_percent"), here.of("latency_ms")
     found = {
         "soc_lowest_percent": _least(soc),
@@ -111,9 +116,9 @@ def _of_readings(here: Telemetry, begin: float, end: float, step: float) -> dict
         "latency_p50_ms": _quantile(latency, 0.5),
         "latency_p95_ms": _quantile(latency, 0.95),
         "drop_ratio": _mean(here.of("drop_ratio")),
-        "gaps": float(len(holes)),
-        "gap_minutes": float(holes.sum()) / 60,
-        "observed_percent": min(100.0, 100 * len(seen) * step / (end - begin)),
+        "gaps": float(missing.count),
+        "gap_minutes": missing.seconds / 60,
+        "observed_percent": 100 * missing.observed,
     }
     for name, status in (
         ("controller_down_minutes", "controller_status"),
@@ -133,9 +138,9 @@ def quality_figures(known: SiteMonth) -> Iterator[Figure | None]:
     if not len(seen):
         return
     starts = np.arange(month.start - month.start % HOUR, month.end, HOUR)
-    counts = np.histogram(seen, bins=np.append(starts, starts[-1] + HOUR))[0]
     expected = HOUR / step
-    for start, count in zip(starts.tolist(), counts.tolist(), strict=True):
+    received = completeness(seen, starts, step)
+    for start, count in zip(starts.tolist(), received.tolist(), strict=True):
         if start < month.start:
             continue
         yield figure(
@@ -143,8 +148,8 @@ def quality_figures(known: SiteMonth) -> Iterator[Figure | None]:
             (known.site.id,),
             start,
             expected=expected,
-            received=min(count, expected),
-            completeness_percent=min(100.0, 100 * count / expected),
+            received=count,
+            completeness_percent=100 * count / expected,
         )
 
 
@@ -158,16 +163,13 @@ def distribution_figures(known: SiteMonth) -> Iterator[Figure | None]:
             ("temperature", "temperature_max_c", TEMPERATURE_BAND_C, 0),
             ("voltage", "voltage_pu", VOLTAGE_BAND_PU, 2),
         ):
-            values = here.of(name)
-            values = values[~np.isnan(values)]
-            bands, counts = np.unique(np.floor(values / width + 1e-9), return_counts=True)
-            for band, count in zip(bands.tolist(), counts.tolist(), strict=True):
-                lower = band * width
+            bands = hours_in_bands(here.of(name), width, step)
+            for lower, hours in zip(bands.lower.tolist(), bands.hours.tolist(), strict=True):
                 yield figure(
                     "distribution",
                     (known.site.id, quantity, _band(lower, width, digits)),
                     begin,
-                    hours=count * step / HOUR,
+                    hours=hours,
                     lower=round(lower, 6),
                 )
     yield from _depths(known)
@@ -178,15 +180,10 @@ def _depths(known: SiteMonth) -> Iterator[Figure | None]:
     times, soc = known.telemetry.times, known.telemetry.of("soc_percent")
     if len(times) < 2:
         return
-    cycles = rainflow_cycles(times, soc)
-    days = known.month.day_of(cycles.end)
-    top = 100 / DEPTH_BAND_PERCENT - 1
-    bands = np.minimum(np.floor(cycles.depth_percent / DEPTH_BAND_PERCENT), top)
-    for day, band in sorted(set(zip(days.tolist(), bands.tolist(), strict=True))):
+    found = cycles_by_depth(times, soc, known.month.day_of(times), DEPTH_BAND_PERCENT)
+    for day, lower, count in found:
         if not 0 <= day < len(known.month.days):
             continue
-        count = float(cycles.count[(days == day) & (bands == band)].sum())
-        lower = band * DEPTH_BAND_PERCENT
         yield figure(
             "distribution",
             (known.site.id, "depth", _band(lower, DEPTH_BAND_PERCENT, 0)),
@@ -200,35 +197,24 @@ def _band(lower: float, width: float, digits: int) -> str:
     return f"{lower:.{digits}f}–{lower + width:.{digits}f}"
 
 
-def _energy(known: SiteMonth, step: float) -> tuple[FloatArray, FloatArray]:
+def _energy(known: SiteMonth, step: float) -> EnergyDays:
     """Charged and discharged kWh of each day: readings, and the ledger's power between them."""
     month, telemetry = known.month, known.telemetry
-    count = len(month.days)
     power = telemetry.of("power_kw")
     seen = ~np.isnan(power)
     times, power = telemetry.times[seen], power[seen]
-    day = month.day_of(times)
-    known_seconds = np.bincount(day, minlength=count + 1)[:count] * step
-    out = _summed(day, np.maximum(power, 0) * step / HOUR, count)
-    into = _summed(day, np.maximum(-power, 0) * step / HOUR, count)
+    days, hours = [month.day_of(times)], [np.full(len(times), step / HOUR)]
+    powers = [power]
     rows = [row for row in known.dispatch if row["actual_kw"] is not None]
     if rows:
         starts, seconds = number_array(rows, "start"), number_array(rows, "seconds")
-        actual = number_array(rows, "actual_kw")
         first, last = (np.searchsorted(times, edge) for edge in (starts, starts + seconds))
-        lacking = np.maximum(seconds - (last - first) * step, 0.0)
-        of = month.day_of(starts)
-        out += _summed(of, np.maximum(actual, 0) * lacking / HOUR, count)
-        into += _summed(of, np.maximum(-actual, 0) * lacking / HOUR, count)
-        known_seconds = known_seconds + _summed(of, lacking, count)
-    nothing = known_seconds == 0
-    into[nothing] = out[nothing] = np.nan
-    return into, out
-
-
-def _summed(day: NDArray[np.int64], values: FloatArray, count: int) -> FloatArray:
-    """Sums by day, of ``count`` days."""
-    return np.bincount(day, values, count + 1)[:count].astype(np.float64)
+        days.append(month.day_of(starts))
+        hours.append(np.maximum(seconds - (last - first) * step, 0.0) / HOUR)
+        powers.append(number_array(rows, "actual_kw"))
+    return energy_by_day(
+        np.concatenate(days), np.concatenate(powers), np.concatenate(hours), len(month.days)
+    )
 
 
 def _median(values: FloatArray) -> float:

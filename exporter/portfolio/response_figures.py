@@ -11,7 +11,7 @@ from exporter.portfolio.contracts_file import AvailabilityService, ResponseCurve
 from exporter.portfolio.figure import Figure, figure
 from exporter.portfolio.own_lines import hours_of
 from exporter.portfolio.site_month import FloatArray, SiteMonth, number_array, reading_step
-from scoring.money.service import response
+from scoring.money.service import power_by_frequency, required_power, response
 
 BAND_HZ = 0.02
 
@@ -26,12 +26,15 @@ def required_kw(frequency_hz: FloatArray, curve: ResponseCurve, mw: float) -> Fl
     curve : ResponseCurve
     mw : float
     """
-    off = frequency_hz - curve.nominal_hz
-    knee = [] if curve.knee is None else [curve.knee]
-    points = np.array([(curve.deadband_hz, 0.0), *knee, (curve.full_hz, 1.0)])
-    share = np.interp(np.abs(off), points[:, 0], points[:, 1])
-    found: FloatArray = -np.sign(off) * share * mw * 1000.0
-    return found
+    watts = required_power(
+        frequency_hz,
+        mw * 1e6,
+        nominal_hz=curve.nominal_hz,
+        deadband_hz=curve.deadband_hz,
+        full_hz=curve.full_hz,
+        knee=curve.knee,
+    )
+    return watts / 1000.0
 
 
 def response_figures(known: SiteMonth) -> Iterator[Figure | None]:
@@ -69,19 +72,19 @@ def _of_service(
         kept_hz.append(hz[seen])
         kept_kw.append(kw[seen])
     if kept_hz:
-        hz, kw = np.concatenate(kept_hz), np.concatenate(kept_kw)
-        bands = np.round((hz - curve.nominal_hz) / BAND_HZ).astype(int)
-        for band in np.unique(bands).tolist():
-            middle = curve.nominal_hz + band * BAND_HZ
-            here = bands == band
+        found_power = power_by_frequency(
+            np.concatenate(kept_hz), 1000 * np.concatenate(kept_kw), curve.nominal_hz, BAND_HZ
+        )
+        required = required_kw(found_power.frequency_hz, curve, mw)
+        for number, hz_of_band in enumerate(found_power.frequency_hz.tolist()):
             yield figure(
                 "frequency_curve",
-                (site, service.name, f"{middle:.2f}"),
+                (site, service.name, f"{hz_of_band:.2f}"),
                 known.month.start,
-                frequency_hz=round(middle, 4),
-                power_kw=float(kw[here].mean()),
-                required_kw=float(required_kw(np.array([middle]), curve, mw)[0]),
-                minutes=float(here.sum()) * step / 60,
+                frequency_hz=round(hz_of_band, 4),
+                power_kw=float(found_power.power_w[number]) / 1000,
+                required_kw=float(required[number]),
+                minutes=float(found_power.readings[number]) * step / 60,
             )
 
 

@@ -192,6 +192,42 @@ def weighted_availability(
     return float((share * seconds)[seen].sum()) / observed, observed / total
 
 
+def available_share(
+    starts: FloatArray,
+    seconds: float,
+    limits: Sequence[tuple[float, float, float]],
+    unobserved: Sequence[tuple[float, float]] = (),
+) -> FloatArray:
+    """min over limits of 1 - overlap/Δt·(1 - left): the share of power that each interval has.
+
+    NaN where more than half of an interval is unobserved and nothing limits it. A quarter hour of
+    which 5 minutes stand still has two thirds; the lowest of several limits counts. Ours.
+
+    Parameters
+    ----------
+    starts : array of shape (N,)
+        Beginnings of intervals, Unix seconds.
+    seconds : float
+        Their length.
+    limits : sequence of (float, float, float)
+        Beginning and end, Unix seconds, and the share of power that is left, 0 to 1.
+    unobserved : sequence of (float, float)
+        Stretches without readings.
+    """
+
+    def overlap(begin: float, finish: float) -> FloatArray:
+        covered = np.minimum(starts + seconds, finish) - np.maximum(starts, begin)
+        found: FloatArray = np.clip(covered, 0, None) / seconds
+        return found
+
+    share: FloatArray = np.ones(len(starts))
+    for begin, finish, left in limits:
+        share = np.minimum(share, 1 - overlap(begin, finish) * (1 - left))
+    for begin, finish in unobserved:
+        share = np.where((overlap(begin, finish) > 0.5) & (share == 1), np.nan, share)
+    return share
+
+
 def lost_hours(
     limits: Sequence[tuple[float, float, Decimal]], begin: float, finish: float
 ) -> Decimal:

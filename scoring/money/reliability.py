@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+REPEAT_SECONDS = 30 * 86_400.0
+
 
 @dataclass(frozen=True, slots=True)
 class Failure:
@@ -73,3 +75,19 @@ def reliability(failures: Sequence[Failure], operating_seconds: float) -> Reliab
         repaired=len(repair),
         between_s=operating_seconds / len(failures) if failures else None,
     )
+
+
+def repeats(start: float, same: Sequence[float]) -> int:
+    """How many of the same failures began in the 30 days until ``start``, that one included.
+
+    The beginning of the 30 days does not count: failures on days 0, 10 and 30 make two on day 30.
+    The length is ours.
+
+    Parameters
+    ----------
+    start : float
+        Unix seconds.
+    same : sequence of float
+        Beginnings of failures of the same device with the same code, in any order.
+    """
+    return sum(start - REPEAT_SECONDS < one <= start for one in same)

@@ -1,4 +1,4 @@
-"""How well a plant answers a required power: delay and accuracy."""
+"""What a frequency service asks for, and how well a plant answers: power, delay and accuracy."""
 
 from __future__ import annotations
 
@@ -25,6 +25,76 @@ class Response:
     accuracy: float
     coverage: float
     indicative: bool
+
+
+@dataclass(frozen=True, slots=True)
+class PowerByFrequency:
+    """Measured power by band of frequency: middle of the band in Hz, mean power, and the number of
+    readings; shape (B,), rising."""
+
+    frequency_hz: FloatArray
+    power_w: FloatArray
+    readings: FloatArray
+
+
+def required_power(
+    frequency_hz: FloatArray,
+    contract_w: float,
+    *,
+    nominal_hz: float,
+    deadband_hz: float,
+    full_hz: float,
+    knee: tuple[float, float] | None = None,
+) -> FloatArray:
+    """P = -sign(f - f_n)·share(|f - f_n|)·P_contract: more where the frequency is low.
+
+    The share is 0 within the dead-band, 1 from ``full_hz`` off nominal on, and a line in between,
+    or two that meet at the knee: the form of National Grid ESO's Dynamic Containment (knee) and
+    Dynamic Regulation (line), service terms of 2021. At 49.9 Hz a service of 10 MW with a dead-band
+    of 15 mHz and full power 200 mHz off asks for 10·85/185 = 4.59 MW.
+
+    Parameters
+    ----------
+    frequency_hz : array of shape (N,)
+        NaN where not known.
+    contract_w : float
+    nominal_hz, deadband_hz, full_hz : float
+        The dead-band lies below ``full_hz``.
+    knee : (float, float), optional
+        Hz off nominal, between both, and the share there, 0 to 1.
+
+    Returns
+    -------
+    array of shape (N,)
+        W, discharge positive.
+    """
+    off = frequency_hz - nominal_hz
+    points = np.array([(deadband_hz, 0.0), *([] if knee is None else [knee]), (full_hz, 1.0)])
+    share = np.interp(np.abs(off), points[:, 0], points[:, 1])
+    found: FloatArray = -np.sign(off) * share * contract_w
+    return found
+
+
+def power_by_frequency(
+    frequency_hz: FloatArray, power_w: FloatArray, nominal_hz: float, width_hz: float
+) -> PowerByFrequency:
+    """Mean power of each band of frequency, whose middles lie at f_n + n·width.
+
+    A droop is seen so in what was measured, without steps; bands are ours. 1 and 3 MW at 49.995 and
+    50.005 Hz are in the band at 50.00 Hz, 20 mHz wide, with a mean of 2 MW.
+
+    Parameters
+    ----------
+    frequency_hz, power_w : array of shape (N,)
+        Without NaN.
+    nominal_hz, width_hz : float
+    """
+    numbers = np.round((frequency_hz - nominal_hz) / width_hz).astype(np.int64)
+    bands, place = np.unique(numbers, return_inverse=True)
+    readings = np.bincount(place, minlength=len(bands)).astype(np.float64)
+    means = np.bincount(place, power_w, len(bands)) / readings
+    middles = np.asarray(nominal_hz + bands * width_hz, np.float64)
+    return PowerByFrequency(middles, means, readings)
 
 
 def response(

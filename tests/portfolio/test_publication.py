@@ -24,16 +24,24 @@ from exporter.config.settings import Settings, load_settings
 from exporter.history.influxql import InfluxQL
 from exporter.portfolio.contracts_file import load_contracts
 from exporter.portfolio.ledger import Ledger
+from exporter.portfolio.measurements import MEASUREMENTS
 from exporter.portfolio.portfolio_job import PortfolioJob, bring_up_to_date
 from exporter.portfolio.publication import Published, Publisher
 from exporter.portfolio.published import PublishedPortfolio
 from exporter.portfolio.stored_figures import read_rows
 from exporter.portfolio.stores import PortfolioStores
 from exporter.portfolio.telemetry_import import TelemetryFile
+from exporter.serve.api.portfolio import LISTINGS, Listing
+from exporter.serve.api.portfolio_schemas import (
+    PortfolioKpisReply,
+    PortfolioSiteReply,
+    rows_reply,
+)
 from exporter.store.connection import connection_of
 from exporter.store.influx import InfluxClient
 from simulator.cli import main
 from tests.portfolio.test_losses import FILES, taken
+from tests.serve.api.replies import check
 from tests.serve.api.served import ServedFleet
 from tests.store.test_influx_targets import TOKEN, Server, influx1, influx2  # noqa: F401
 
@@ -226,6 +234,49 @@ def test_the_api_gives_planted_losses_to_the_penny(month: Month, served: ServedF
     following = served.json(answer["next"])
     assert following["offset"] == 10
     assert following["sums"] == answer["sums"]
+
+
+@pytest.mark.parametrize("listing", LISTINGS, ids=lambda listing: listing.path)
+def test_each_list_has_pages_types_formula_and_source(
+    served: ServedFleet, listing: Listing
+) -> None:
+    about = MEASUREMENTS[listing.measurement]
+    query = "" if listing.usual_period is None else "period=2026-03&"
+    path = f"/api/v1/portfolio/{listing.path}?{query}"
+    whole = served.json(f"{path}limit=10000")
+    check(rows_reply(listing.measurement), whole)
+    assert (whole["formula"], whole["source"]) == (about.formula, about.source)
+    # What the ledger or the contracts hold is no figure and has no formula.
+    recorded = listing.measurement in ("plant", "dispatch", "project")
+    assert bool(whole["formula"]) != recorded
+    assert {name: field["unit"] for name, field in whole["fields"].items()} == {
+        name: field.unit for name, field in about.fields.items()
+    }
+    assert all(field["meaning"] and field["together"] for field in whole["fields"].values())
+    assert whole["total"] == len(whole["rows"]) > 0
+    assert whole["next"] is None
+    rows, page = [], f"{path}limit={len(whole['rows']) // 2 + 1}"
+    while page:
+        part = served.json(page)
+        assert part["total"] == whole["total"]
+        rows += part["rows"]
+        page = part["next"]
+    assert rows == whole["rows"]
+
+
+def test_the_other_four_are_typed_and_name_formula_and_source(served: ServedFleet) -> None:
+    base = "/api/v1/portfolio"
+    for path in ("kpis", "sites/thames/kpis"):
+        found = served.json(f"{base}/{path}?period=2026-03")
+        check(PortfolioKpisReply, found)
+        assert len(found["kpis"]) >= 5
+        assert all(kpi["formula"] and kpi["source"] for kpi in found["kpis"])
+    check(PortfolioSiteReply, served.json(f"{base}/sites/thames"))
+    paths = served.json("/openapi.json")["paths"]
+    of_portfolio = {path.removeprefix(f"{base}/") for path in paths if path.startswith(base)}
+    others = {"kpis", "sites/{site_id}", "sites/{site_id}/kpis", "telemetry"}
+    assert of_portfolio == {listing.path for listing in LISTINGS} | others
+    assert len(of_portfolio) == 14
 
 
 def test_kpis_are_sums_of_what_is_published(month: Month, served: ServedFleet) -> None:

@@ -13,6 +13,7 @@ from scoring.money.availability import (
     ORDER,
     DownCategory,
     DownTime,
+    available_share,
     category_seconds,
     time_availability,
     weighted_availability,
@@ -113,3 +114,14 @@ def test_weighted_by_what_it_could_do() -> None:
     assert math.isnan(weighted_availability(power, 100e3, energy, 200.0, seconds)[0])
     with pytest.raises(ValueError, match="above 0"):
         weighted_availability(power, 0, energy, 200.0, seconds)
+
+
+def test_the_share_of_power_of_a_quarter_hour() -> None:
+    """5 of 15 minutes stand still; half of the power is left in the third; the fourth is dark."""
+    starts = np.arange(5) * 900.0
+    limits = [(0.0, 300.0, 0.0), (1800.0, 2700.0, 0.5), (1800.0, 2250.0, 0.25)]
+    found = available_share(starts, 900.0, limits, [(2500.0, 3400.0), (3900.0, 4500.0)])
+    # 0.25 for half of the third is 0.625, above 0.5. Of the fourth 700 of 900 s are dark; of the
+    # third a limit is known.
+    assert found == pytest.approx([2 / 3, 1.0, 0.5, math.nan, math.nan], nan_ok=True)
+    assert available_share(starts, 900.0, []).tolist() == [1.0] * 5

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from scoring.money.ageing import ageing
-from scoring.money.reliability import Failure, Reliability, reliability
-from scoring.money.service import response
+from scoring.money.reliability import Failure, Reliability, reliability, repeats
+from scoring.money.service import power_by_frequency, required_power, response
 from scoring.money.wear import cycle_budget, equivalent_cycles, round_trip_efficiency
 
 HOUR = 3600.0
@@ -32,6 +32,28 @@ def test_without_failures_nothing_is_said() -> None:
     assert reliability([], 720 * HOUR) == Reliability(0, None, 0, None, 0, None)
     with pytest.raises(ValueError, match="backwards"):
         reliability([Failure(10, 5, None, None)], HOUR)
+
+
+def test_repeats_by_hand() -> None:
+    """Failures on days 0, 10 and 30: the first is 30 days back and counts no more on day 30."""
+    days = [0.0, 10 * 24 * HOUR, 30 * 24 * HOUR]
+    assert [repeats(day, days) for day in days] == [1, 2, 2]
+    assert repeats(30 * 24 * HOUR - 1, days) == 2
+
+
+def test_power_asked_for_and_given_by_frequency() -> None:
+    """10 MW with a dead-band of 15 mHz, whole 200 mHz off nominal: 85/185 of it at 49.9 Hz."""
+    terms = {"nominal_hz": 50.0, "deadband_hz": 0.015, "full_hz": 0.2}
+    asked = required_power(np.array([49.9, 50.01, 50.3, math.nan]), 10e6, **terms)
+    assert asked == pytest.approx([10e6 * 85 / 185, 0.0, -10e6, math.nan], nan_ok=True)
+    bent = required_power(np.array([49.9, 50.15]), 10e6, **terms, knee=(0.1, 0.25))
+    assert bent == pytest.approx([2.5e6, -10e6 * 0.625])
+    given = power_by_frequency(
+        np.array([49.995, 50.005, 49.92, 50.04]), np.array([1e6, 3e6, 5e6, -2e6]), 50.0, 0.02
+    )
+    assert given.frequency_hz == pytest.approx([49.92, 50.0, 50.04])
+    assert given.power_w == pytest.approx([5e6, 2e6, -2e6])
+    assert given.readings.tolist() == [1, 2, 1]
 
 
 def test_delay_and_accuracy_by_hand() -> None:
