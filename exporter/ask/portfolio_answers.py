@@ -231,9 +231,11 @@ def _lost(b: Builder, books: _Books) -> tuple[str, Table]:
 
 
 def _revenue(b: Builder, books: _Books) -> tuple[str, Table]:
-    lines = _sorted(b, _lines(b, _sums(books, "site")), "amount")
+    plants = _sorted(b, _lines(b, _sums(books, "site")), "amount")
+    lines = _sorted(b, _lines(b, _sums(books, "site", "service")), "amount")
     columns = (
         *SITE_COLUMNS,
+        Column("service", "Service"),
         _amount("amount", "Revenue", books),
         _amount("budget", "Budget", books),
         _amount("penalty", "Penalties", books),
@@ -247,8 +249,12 @@ def _revenue(b: Builder, books: _Books) -> tuple[str, Table]:
     open_days = _sum(books, "provisional")
     if open_days:
         text += f"; {open_days:.0f} days of services have no statement yet and count our own figure"
-    if len(lines) > 1:
-        text += f"; first {lines[0]['name']} with {_money(lines[0]['amount'], books)}"
+    if len(plants) > 1:
+        text += f"; first {plants[0]['name']} with {_money(plants[0]['amount'], books)}"
+    services = sorted(_sums(books, "service"), key=lambda one: -(one["amount"] or 0.0))
+    if len(services) > 1:
+        named = (f"{one['service']} {_money(one['amount'], books)}" for one in services)
+        text += f"; by service: {', '.join(named)}"
     return f"{text}.", table
 
 

@@ -29,6 +29,7 @@ TODAY = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
 YESTERDAY, TOMORROW = TODAY - timedelta(days=1), TODAY + timedelta(days=1)
 LAST_OF_MONTH = TODAY.replace(day=1) - timedelta(days=1)
 MONTH = LAST_OF_MONTH.replace(day=1)
+AUGMENTATION = datetime(2040, 5, 17, tzinfo=UTC).timestamp()
 TARIFFS = TariffFile.model_validate(
     {
         "currency": "EUR",
@@ -108,11 +109,21 @@ def books() -> Iterator[str]:
     ):
         stamp = ms(MONTH + timedelta(days=day))
         yield f"loss,site={site},service={service},cause={cause} amount={amount} {stamp}"
+    for site, service, day, amount, budget in (
+        ("thames", "energy", 2, 5000.5, 6000),
+        ("thames", "energy", 3, -100.25, 200),
+        ("thames", "response", 2, 300.0, 250),
+        ("cotswold", "energy", 2, 1000.0, 900),
+    ):
+        stamp = ms(MONTH + timedelta(days=day))
+        shown = f"amount={amount},budget={budget},penalty=0,provisional=0"
+        yield f"revenue,site={site},service={service} {shown} {stamp}"
     for site, actual, met, owed in (("thames", 96.125, 0, 500.5), ("cotswold", 99.5, 1, 0)):
         shown = f"target_percent=97,actual_percent={actual},coverage_percent=99,met={met}"
         yield f"sla,site={site},term=availability {shown},owed={owed} {ms(MONTH)}"
         fade = 2.5 if site == "thames" else 1.5
         life = f"soh_percent=95,fade_percent_a_year={fade},end_of_life_soh_percent=70"
+        life += f",augmentation={AUGMENTATION}" if site == "thames" else ""
         yield f"lifecycle,site={site} {life} {ms(MONTH)}"
     for is_open, amount in ((1, -75.5), (0, -20.0)):
         stamp = ms(MONTH + timedelta(hours=is_open))
@@ -233,6 +244,66 @@ def test_guarantees_availability_disputes_and_fading(asked: Asked) -> None:
     assert "-75.50 GBP" in text
     assert asked.headline("which plant fades fastest?").startswith("Thames loses 2.50 % of health")
     assert "Roof" not in asked.headline("which plant fades fastest?")
+
+
+def test_revenue_by_service_is_that_of_the_api(asked: Asked) -> None:
+    query = urlencode({"site": "thames", "period": "last month"})
+    sums = asked.json(f"/api/v1/portfolio/revenue?{query}&by=service")["sums"]
+    amounts = {row["service"]: row["amount"] for row in sums}
+    assert amounts == {"energy": 4900.25, "response": 300.0}
+    for question in (
+        "revenue by service of Thames last month",
+        "Erlöse je Dienst von Thames letzten Monat",
+        "was hat Thames letzten Monat verdient?",
+    ):
+        found = asked.answer(question)
+        rows = found["tables"][0]["rows"]
+        assert {row["service"]: row["amount"] for row in rows} == amounts, question
+        assert "5 200.25 GBP, against a budget of 6 450.00 GBP" in found["headline"]
+        assert "by service: energy 4 900.25 GBP, response 300.00 GBP." in found["headline"]
+    assert "first Thames with 5 200.25 GBP" in asked.headline("what did we earn last month?")
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        "what SLA credit is Thames owed for last month?",
+        "what is owed for the SLA of Thames last month?",
+        "SLA-Gutschrift von Thames letzten Monat",
+        "wurde die Verfügbarkeitsgarantie von Thames letzten Monat eingehalten?",
+    ],
+)
+def test_what_is_owed_for_a_guarantee_is_that_of_the_api(asked: Asked, question: str) -> None:
+    query = urlencode({"site": "thames", "period": "last month"})
+    (row,) = asked.json(f"/api/v1/portfolio/sla?{query}")["rows"]
+    found = asked.answer(question)
+    assert found["tables"][0]["rows"][0]["owed"] == row["owed"] == 500.5
+    assert "500.50 GBP are owed" in found["headline"]
+
+
+def test_the_portfolio_in_german(asked: Asked) -> None:
+    text = asked.headline("was hat Thames letzten Monat durch Kommunikation verloren?")
+    assert "Thames lost 1 200.50 GBP to communications" in text
+    assert asked.headline("offene Streitfälle").startswith("1 differences of statements")
+    fading = asked.headline("welche Anlage altert am schnellsten?")
+    assert fading.startswith("Thames loses 2.50 % of health")
+    ageing = asked.json("/api/v1/portfolio/battery-health")["rows"]
+    assert {row["site"]: row["augmentation"] for row in ageing} == {
+        "cotswold": None,
+        "thames": AUGMENTATION,
+    }
+    for question in ("wann braucht Thames neue Batterien?", "when does Thames need augmentation?"):
+        assert "augmentation in 2040-05" in asked.headline(question)
+    # The site itself, not a figure of it.
+    assert "GBP" not in asked.headline("was hat Thames?")
+
+
+@pytest.mark.parametrize(
+    "question",
+    ["what is owed to partners for last month?", "what did arbitrage earn at Thames last month?"],
+)
+def test_what_cannot_be_asked_of_the_portfolio_is_refused(asked: Asked, question: str) -> None:
+    assert "not known" in asked.refusal(question)
 
 
 def test_the_protocol_of_a_site(asked: Asked) -> None:

@@ -93,6 +93,8 @@ RULES: dict[str, tuple[Rule, ...]] = {
         R("by_metric !asks !order", do="+rank"),
         # What did it charge: the energy, not the level.
         R("verb:did verb:charge", do="level_to_energy"),
+        # German asks for a figure as for a cause: what has Alpha lost.
+        R("verb:has why figure", do="-why"),
         # Which plant comes first: the earliest.
         R("first figure:augmentation !order", do="order=lowest"),
         R("top|first !order !attention measured", do="order=highest"),
