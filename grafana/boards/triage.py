@@ -35,6 +35,7 @@ from grafana.kit.queries import (
     with_columns,
 )
 from grafana.kit.tables import (
+    DASH,
     FILLED,
     SITE_URL,
     WRAPPED,
@@ -158,7 +159,7 @@ def _whom_to_call() -> table.Panel:
                 mappings=[look.without_details(), look.shared_in_short()],
                 url=SITE_URL,
                 # Wrapped, each row would be as high as the details need that are left out.
-                more={"custom.minWidth": 170, "noValue": "Nothing wrong"},
+                more={"custom.minWidth": 170, "noValue": DASH},
             ),
             Column(
                 "code",
