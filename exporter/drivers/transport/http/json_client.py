@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import functools
 import json
 import math
 import re
@@ -142,15 +143,12 @@ async def get_json(
     ScrapeError
         For every other failure, with its outcome and a sentence that names the request.
     """
-    # Messages are shown to people who may know a site, but not the address it is reached under.
-    query = "&".join([f"{key}={value}" for key, value in params.items()])
-    what = f"GET {path}?{query}" if query else f"GET {path}"
+    what, target = _asked(path, tuple(params.items()))
     patience = REQUEST_SECONDS if patience_seconds is None else patience_seconds
     endpoint = plain_endpoint(base)
     try:
         reply = None
-        if endpoint and not token_header and _is_plain(path, params, authorization):
-            target = f"{path}?{query}" if query else path
+        if endpoint and target and not token_header and _is_plain(authorization):
             plain = http.plain
             reply = await plain.get(endpoint, target, authorization, CONNECT_SECONDS, patience)
         if reply is None:
@@ -249,11 +247,20 @@ def _said(body: bytes) -> str:
     return _one_line(": ".join(text for text in named if isinstance(text, str) and text))
 
 
-def _is_plain(path: str, params: dict[str, str], authorization: str | None) -> bool:
-    """Whether a request can be written without escapes."""
-    if authorization is not None and not (authorization.isascii() and authorization.isprintable()):
-        return False
-    return all(map(_PLAIN_TEXT, (path, *params.values())))
+# All sites are asked for the same few things.
+@functools.lru_cache(maxsize=4096)
+def _asked(path: str, params: tuple[tuple[str, str], ...]) -> tuple[str, str | None]:
+    """What is asked, in words and as the target of a request; None where that needs escapes."""
+    # Messages are shown to people who may know a site, but not the address it is reached under.
+    query = "&".join([f"{key}={value}" for key, value in params])
+    target = f"{path}?{query}" if query else path
+    is_plain = all(map(_PLAIN_TEXT, (path, *(value for _, value in params))))
+    return f"GET {target}", target if is_plain else None
+
+
+def _is_plain(authorization: str | None) -> bool:
+    """Whether a header can be written without escapes."""
+    return authorization is None or (authorization.isascii() and authorization.isprintable())
 
 
 def _credentials(authorization: str | None, token_header: str | None) -> dict[str, str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any
 
@@ -44,7 +44,7 @@ class SiteHttp:
     url: str
     trust: Trust
 
-    async def get_json(
+    def get_json(
         self,
         path: str,
         params: dict[str, str],
@@ -52,9 +52,9 @@ class SiteHttp:
         patience_seconds: float | None = None,
         token_header: str | None = None,
         on_date: Callable[[float], None] | None = None,
-    ) -> Any:
+    ) -> Coroutine[Any, Any, Any]:
         """GET a JSON document; see :func:`exporter.drivers.transport.http.json_client.get_json`."""
-        return await get_json(
+        return get_json(
             self.transport.client,
             self.url,
             path,

@@ -75,7 +75,7 @@ async def test_a_request_is_one_call_of_each_kind_and_sets_no_timer(
 ) -> None:
     count = 40
     async with sending([REPLY]) as url, HttpClient() as http:
-        monkeypatch.setattr(socket, "socket", CountedSocket)
+        monkeypatch.setattr(socket, "SocketType", CountedSocket)
         CountedSocket.calls = Counter()
         loop = asyncio.get_running_loop()
         timers: list[float] = []
