@@ -84,7 +84,7 @@ def issues_of(
             if of_grid[row]:
                 sentence += ALSO_ELSEWHERE
             found[row].append(_issue(finding, row, sentence, since))
-    return tuple(worst_first(issues) for issues in found)
+    return tuple([worst_first(issues) if issues else () for issues in found])
 
 
 def _issue(finding: Finding, row: int, sentence: str, since: float) -> Issue:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from exporter.collect.battery_state import BatteryState
@@ -98,11 +99,9 @@ def _view(record: SiteRecord, stale_after: float, now: float) -> SiteView:
             continue
         if active_battery is None:
             active_battery = battery.device
-        for name in PER_BATTERY:
-            if name in battery.readings:
-                ends = battery.time_of(name) + stale_after
-                if now <= ends < valid_until:
-                    valid_until = ends
+        for seen in _times_of(battery):
+            if now <= seen + stale_after < valid_until:
+                valid_until = seen + stale_after
     return SiteView(
         outcome=record.outcome,
         detail=record.detail,
@@ -119,6 +118,14 @@ def _view(record: SiteRecord, stale_after: float, now: float) -> SiteView:
     )
 
 
+def _times_of(battery: BatteryState) -> Iterable[float]:
+    """Monotonic seconds at which the quantities with a gauge for each battery were read."""
+    readings, older = battery.readings, battery.older
+    if older:
+        return [battery.time_of(name) for name in PER_BATTERY if name in readings]
+    return () if readings.keys().isdisjoint(PER_BATTERY) else (battery.seen,)
+
+
 def _alarms(record: SiteRecord) -> dict[tuple[str, str], int]:
     return {
         (device, name): level
@@ -132,14 +139,12 @@ def _pack(battery: BatteryState, stale_after: float, now: float) -> PackView:
     readings = battery.readings
     # Batteries other than the active one are read in turn, not every time.
     oldest = stale_after if battery.active else math.inf
-    fresh = tuple(
-        [
-            name
-            for name in PER_BATTERY
-            if not math.isnan(readings.get(name, math.nan))
-            and now - battery.time_of(name) <= oldest
-        ]
-    )
+    older = battery.older
+    known = [name for name in PER_BATTERY if not math.isnan(readings.get(name, math.nan))]
+    if older:
+        fresh = tuple([name for name in known if now - battery.time_of(name) <= oldest])
+    else:
+        fresh = tuple(known) if now - battery.seen <= oldest else ()
     return PackView(
         device=battery.device,
         active=battery.active,

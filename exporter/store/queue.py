@@ -21,6 +21,8 @@ DropOrder = Literal["cells-first", "oldest"]
 Census = Mapping[tuple[int, str], int]
 
 CELLS_PREFIX = "cell,"
+# Characters of a line that tell its measurement, nearly always, and those of its stamp.
+_HEAD, _END = 8, 13
 
 
 class Fate(StrEnum):
@@ -280,15 +282,35 @@ def census(lines: Sequence[str], policy: str = RAW) -> Census:
     """
     if lines and lines[0].startswith(CELLS_PREFIX):
         # Slices are counted in C: a large fleet has half a million cells a second.
-        found = Counter(("cell", line[-13:]) for line in lines)
+        found = Counter([("cell", line[-_END:]) for line in lines])
     else:
-        found = Counter((subject(line), line[-13:]) for line in lines)
+        found = _subjects(lines)
     minutes: Counter[tuple[int, str]] = Counter()
     begin = "" if policy == RAW else f"{policy}/"
     for (what, end), count in found.items():
         stamp = end.rpartition(" ")[2]
         minutes[int(stamp) // 60_000 if stamp.isdecimal() else 0, begin + what] += count
     return dict(minutes)
+
+
+def _subjects(lines: Sequence[str]) -> Counter[tuple[str, str]]:
+    """Lines by subject and by the end of their stamp.
+
+    Most measurements end within the first characters, which with the stamp make one key for many
+    lines. Those that do not, and ``site``, are looked at line by line.
+    """
+    found: Counter[tuple[str, str]] = Counter()
+    others = set()
+    for key, count in Counter([line[:_HEAD] + line[-_END:] for line in lines]).items():
+        head, end = key[:_HEAD], key[_HEAD:]
+        if "," in head and len(end) == _END and not head.startswith("site,"):
+            found[head.partition(",")[0], end] += count
+        else:
+            others.add(key)
+    if others:
+        left = [line for line in lines if line[:_HEAD] + line[-_END:] in others]
+        found.update([(subject(line), line[-_END:]) for line in left])
+    return found
 
 
 def compress(lines: Sequence[str], time: float, policy: str = RAW) -> Batch:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import random
 import shutil
 import tempfile
 from collections import Counter
@@ -27,6 +28,7 @@ from exporter.store.queue import (
     census,
     compress,
     pack,
+    subject,
     unpack,
 )
 
@@ -216,3 +218,28 @@ def test_points_are_counted_by_minute_and_subject() -> None:
         (minute, "issue"): 1,
     }
     assert census([f"cell,cell=1 voltage_v=3.3 {stamp}"] * 3) == {(minute, "cell"): 3}
+
+
+def test_a_census_is_the_count_line_by_line() -> None:
+    rng = random.Random(15)
+    starts = (
+        "site,site=a grid_power_w=1.0",
+        "site,site=a pv_expected_w=1.0",
+        "site,site=b pv_power_w=1.0,x=2.0",
+        "battery,site=a,device=b soc_percent=5.0",
+        "health,site=a score=1.0",
+        "health_of_all,site=a score=1.0",
+        "issue,site=a,code=b active=1.0",
+        'event,kind=start text="a b"',
+        "a,b=c d=1.0",
+        "no_tags d=1.0",
+    )
+    stamps = (1_780_000_000_000, 1_780_000_061_000, 5, 99_999)
+    for _ in range(50):
+        lines = [f"{rng.choice(starts)} {rng.choice(stamps)}" for _ in range(rng.randrange(60))]
+        lines += rng.choices(("", "a", "a 1", "site,"), k=rng.randrange(3))
+        expected: Counter[tuple[int, str]] = Counter()
+        for line in lines:
+            stamp = line[-13:].rpartition(" ")[2]
+            expected[int(stamp) // 60_000 if stamp.isdecimal() else 0, subject(line)] += 1
+        assert census(lines) == dict(expected)

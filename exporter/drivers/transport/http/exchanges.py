@@ -132,9 +132,7 @@ class Exchanges:
 
 
 # Edges: each event says that something is new, and costs no call to change a mask.
-_WATCHED = (
-    select.EPOLLIN | select.EPOLLOUT | select.EPOLLRDHUP | select.EPOLLET if SUPPORTED else 0
-)
+_WATCHED = select.EPOLLIN | select.EPOLLOUT | select.EPOLLRDHUP | select.EPOLLET if SUPPORTED else 0
 _GONE = select.EPOLLERR | select.EPOLLHUP if SUPPORTED else 0
 _ENDED = _GONE | select.EPOLLRDHUP if SUPPORTED else 0
 _OUT, _IN_OR_ENDED = (select.EPOLLOUT, select.EPOLLIN | _ENDED) if SUPPORTED else (0, 0)

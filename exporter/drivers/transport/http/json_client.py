@@ -14,6 +14,7 @@ from email.utils import parsedate_to_datetime
 from typing import Any, Self
 
 import aiohttp
+import numpy as np
 import orjson
 
 from exporter.config.addresses import Network
@@ -42,6 +43,9 @@ _CUT_TOKEN = re.compile(
 )
 _PLAIN_TEXT = re.compile(r"[A-Za-z0-9._~/-]*\Z").match
 _LONGEST_INTEGER = 18
+_COLON = ord(":")
+# Of so many numpy counts one character in less time than Python does.
+_MANY_BYTES = 4096
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 
 
@@ -346,7 +350,7 @@ def _parse(body: bytes | bytearray, what: str, content_type: str) -> Any:
         document = _parse_leniently(bytes(body), what, content_type)
     try:
         # Counts are cheap. Where there are no more colons than keys, no key is there twice.
-        if body.count(b":") != _count_outer_keys(document):
+        if _count_colons(body) != _count_outer_keys(document):
             written = body.count(b'":') - body.count(b'\\":')
             if written != _count_keys([document]):
                 _refuse_contradictions(body, what)
@@ -386,6 +390,12 @@ def _whole_characters(value: Any) -> Any:
     if isinstance(value, dict):
         return {_whole_characters(key): _whole_characters(item) for key, item in value.items()}
     return value
+
+
+def _count_colons(body: bytes | bytearray) -> int:
+    if len(body) < _MANY_BYTES:
+        return body.count(b":")
+    return int(np.count_nonzero(np.frombuffer(body, np.uint8) == _COLON))
 
 
 def _count_outer_keys(value: Any) -> int:
