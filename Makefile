@@ -106,12 +106,13 @@ bench: setup ## CPU of a scrape with 100 to 10,000 sites, beside vmagent and a f
 evaluate: servers ## every detector against labelled faults and look-alikes (half an hour on two cores)
 	@$(BIN)/python -m tests.evaluation --write
 
-chart: setup ## lint and render the Helm chart (needs helm; KUBECONFORM_SCHEMAS checks against schemas)
+chart: setup ## lint, render and check the Helm chart (needs helm and kubeconform)
 	@helm lint deploy/helm/fleetscope 2>&1 | grep -v "symbolic link"
 	@helm template fleetscope deploy/helm/fleetscope --kube-version 1.30.0 --set shards=4 \
 		--set influxdb.url=http://influxdb:8086 --set influxdb.token=example 2>/dev/null >.venv/chart.yaml
-	@[ -z "$${KUBECONFORM_SCHEMAS:-}" ] || kubeconform -summary -strict \
-		-schema-location "$$KUBECONFORM_SCHEMAS" .venv/chart.yaml
+	@others=$$($(BIN)/python -m tests.provisioning.kubernetes_schemas .venv/chart.yaml .venv/kubernetes) && \
+		kubeconform -summary -strict -skip "$$others" \
+		-schema-location '.venv/kubernetes/{{.ResourceKind}}{{.KindSuffix}}.json' .venv/chart.yaml
 
 lock: ## resolve the dependencies again (needs uv, or installs it beside .venv)
 	@command -v uv >/dev/null || [ -x .fleetscope/uv/bin/uv ] || \

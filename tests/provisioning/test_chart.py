@@ -13,9 +13,12 @@ import kubernetes_validate
 import pytest
 import yaml
 
+from tests.provisioning.kubernetes_schemas import KUBERNETES, LOCATION, write_schemas
+
 ROOT = Path(__file__).parents[2]
 CHART = ROOT / "deploy" / "helm" / "fleetscope"
 HELM = os.environ.get("HELM_BIN") or shutil.which("helm")
+KUBECONFORM = os.environ.get("KUBECONFORM_BIN") or shutil.which("kubeconform")
 
 pytestmark = pytest.mark.skipif(HELM is None, reason="helm is not installed")
 
@@ -38,7 +41,6 @@ def test_helm_finds_nothing_to_complain_about() -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-KUBERNETES = "1.30"
 # Their schemas are not Kubernetes's own; promtool checks the rules.
 OF_OPERATORS = ("ServiceMonitor", "PrometheusRule")
 
@@ -51,7 +53,7 @@ OF_OPERATORS = ("ServiceMonitor", "PrometheusRule")
         ("influxdb.url=http://influxdb:8086", "influxdb.projectsSecret=p"),
     ],
 )
-def test_what_is_rendered_is_what_kubernetes_takes(values: tuple[str, ...], tmp_path: Path) -> None:
+def test_what_is_rendered_is_what_kubernetes_takes(values: tuple[str, ...]) -> None:
     documents = [d for d in rendered(*values) if d["kind"] not in OF_OPERATORS]
     assert {d["kind"] for d in documents} >= {"StatefulSet", "Service", "ConfigMap"}
     for document in documents:
@@ -59,6 +61,22 @@ def test_what_is_rendered_is_what_kubernetes_takes(values: tuple[str, ...], tmp_
     wrong = {**documents[0], "spec": {"replicaz": 1}, "kind": "StatefulSet"}
     with pytest.raises(kubernetes_validate.ValidationError):
         kubernetes_validate.validate({**wrong, "apiVersion": "apps/v1"}, KUBERNETES, strict=True)
+
+
+@pytest.mark.skipif(KUBECONFORM is None, reason="kubeconform is not installed")
+def test_kubeconform_takes_what_is_rendered_and_no_unknown_field(tmp_path: Path) -> None:
+    documents = rendered("shards=4", "influxdb.url=http://influxdb:8086", "influxdb.token=example")
+    assert write_schemas(documents, tmp_path) == set(OF_OPERATORS)
+    (statefulset,) = of_kind(documents, "StatefulSet")
+    wrong = {**statefulset, "spec": {**statefulset["spec"], "replicaz": 4}}
+    command = [str(KUBECONFORM), "-strict", "-skip", ",".join(OF_OPERATORS)]
+    command += ["-schema-location", f"{tmp_path}/{LOCATION}"]
+    cases: list[tuple[list[dict[str, Any]], int]] = [(documents, 0), ([wrong], 1)]
+    for checked, code in cases:
+        text = "\n---\n".join(json.dumps(document) for document in checked)
+        done = subprocess.run(command, input=text, capture_output=True, text=True, check=False)
+        assert done.returncode == code, done.stdout + done.stderr
+    assert "replicaz" in done.stdout
 
 
 def test_each_pod_polls_its_own_shard() -> None:
