@@ -319,9 +319,8 @@ class Collector:
         self._sink.flush()
         before, now = time.thread_time(), time.monotonic()
         if self._expected is not None:
-            interval = float(self._state.interval.max(initial=0.0))
             seconds = min(now - self._integrated, 10 * ASSESS_SECONDS)
-            self._state.integrate_pv(self._expected, seconds, now - 3 * interval)
+            self._state.integrate_pv(self._expected, seconds, now - 3 * self._state.interval)
         self._integrated = now
         self._state.pack_cells()
         cells = self._cell_watch.latest(self._state.ids) if self._cell_watch is not None else None

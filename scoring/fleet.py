@@ -102,6 +102,8 @@ class FleetInputs:
         The last W grid frequencies.
     pv_ratio : float array
         From :func:`scoring.solar.performance_ratio`.
+    pv_yield : float array
+        Mean PV power over the same window by installed power, W/W; NaN where ``pv_ratio`` is.
     pv_current : bool array
         Where the window of ``pv_ratio`` reaches up to now.
     solar_before : scoring.solar.SolarResult or None
@@ -142,6 +144,7 @@ class FleetInputs:
     thresholds: Mapping[str, FloatArray]
     frequencies_hz: FloatArray
     pv_ratio: FloatArray
+    pv_yield: FloatArray
     worked: FloatArray
     attempted: FloatArray
     age_s: FloatArray
@@ -372,7 +375,9 @@ def _assess_solar(
         judged_pv &= ~inputs.curtailed
     before = inputs.solar_before
     current = judged_pv & inputs.pv_current
-    result = assess_solar(inputs.pv_ratio, [inputs.region], current, before=before)
+    result = assess_solar(
+        inputs.pv_ratio, [inputs.region], current, yields=inputs.pv_yield, before=before
+    )
     if before is not None:
         result = result.or_before(before, judged_pv)
     compared = ~np.isnan(result.relative)

@@ -33,8 +33,9 @@ class SolarResult:
     deduction : float array
         0, 15 or 40 points.
     relative : float array
-        Ratio of the site divided by the median ratio of its neighbours; NaN where there are too
-        few neighbours or where they made too little to compare with.
+        Ratio of the site divided by the median ratio of its neighbours, or its yield divided by
+        theirs where that is more; NaN where there are too few neighbours or where they made too
+        little to compare with.
     underperforming, low : bool array
         Warning and info; never both.
     neighbour_median : float array
@@ -151,6 +152,25 @@ def performance_ratio(
     return ratio
 
 
+def specific_yield(
+    ratio: FloatArray,
+    energy_made_wh: FloatArray,
+    hours: FloatArray,
+    solar_capacity_kw: FloatArray,
+) -> FloatArray:
+    """Mean power over a window by installed power, W/W; NaN where the performance ratio is.
+
+    Parameters
+    ----------
+    ratio, energy_made_wh, hours, solar_capacity_kw : float arrays, shape (N,)
+        What :func:`performance_ratio` gave, and what it was given.
+    """
+    found = np.full(ratio.shape, np.nan)
+    made = np.maximum(energy_made_wh, 0.0)
+    np.divide(made, 1000.0 * solar_capacity_kw * hours, out=found, where=~np.isnan(ratio))
+    return found
+
+
 def neighbour_medians(
     values: FloatArray, groupings: Sequence[Labels], *, min_neighbours: int = 3
 ) -> tuple[FloatArray, IntArray]:
@@ -211,6 +231,7 @@ def assess_solar(
     low_below: float = LOW_BELOW,
     dead_below: float = DEAD_PV_RATIO,
     min_neighbour_ratio: float = 0.05,
+    yields: FloatArray | None = None,
     before: SolarResult | None = None,
 ) -> SolarResult:
     """Judge each site's yield by its neighbours, which clouds hit alike.
@@ -221,9 +242,10 @@ def assess_solar(
     nothing (snow, or a fault of the whole region) and the site did not either, the score is
     unknown rather than perfect.
 
-    Under a thick cloud all directions give the same light, whereas the clear-sky yield depends on
-    tilt and azimuth; neighbours that face alike compare best, and a window of several hours that
-    is not overcast throughout.
+    Diffuse light is alike for all directions, whereas the clear-sky yield depends on tilt and
+    azimuth, and how much of the light is diffuse is not known. So a site is low only where its
+    ratio and its yield are: one that its direction favours by more than it has lost is found at
+    another time of the day.
 
     Parameters
     ----------
@@ -243,6 +265,8 @@ def assess_solar(
         Ratio below which an array without neighbours has the warning.
     min_neighbour_ratio : float, above 0
         Median ratio of the neighbours below which it is too dark to compare.
+    yields : float array, shape (N,), optional
+        Mean power over the window by installed power, W/W; NaN where missing.
     before : SolarResult, optional
         The judgement before: what was underperforming must come ``PV_RELEASE`` above its limit.
 
@@ -258,6 +282,13 @@ def assess_solar(
     comparable = median >= min_neighbour_ratio
     relative = np.full(value.shape, np.nan)
     np.divide(value, median, out=relative, where=comparable)
+    if yields is not None:
+        alike, _ = neighbour_medians(
+            np.where(known, yields, np.nan), groupings, min_neighbours=min_neighbours
+        )
+        level = np.full(value.shape, np.nan)
+        np.divide(yields, alike, out=level, where=comparable & (alike > 0))
+        relative = np.where(level > relative, level, relative)
     very_low = np.full(value.shape, underperforming_below)
     if before is not None:
         very_low = very_low + PV_RELEASE * before.underperforming

@@ -24,7 +24,7 @@ from exporter.model.text import sites_word
 from scoring.common import CommonIssue, common_issues
 from scoring.fleet import FleetInputs, FleetScores, assess_fleet
 from scoring.issues import BoolArray, FloatArray, Held, HeldIssue, Severity
-from scoring.solar import SolarResult, performance_ratio
+from scoring.solar import SolarResult, performance_ratio, specific_yield
 from scoring.status import STATUSES, Status
 from scoring.weights import WEIGHTS
 
@@ -334,6 +334,9 @@ def inputs_of(
         thresholds=state.thresholds,
         frequencies_hz=state.frequencies,
         pv_ratio=pv_ratio,
+        pv_yield=specific_yield(
+            pv_ratio, state.pv_made_wh, state.pv_hours, state.solar_capacity_kw
+        ),
         worked=worked,
         attempted=attempted,
         age_s=now - state.last_success,

@@ -358,7 +358,9 @@ class FleetState:
         self.values[row, _BATTERY_COLUMNS] = values
         self.times[row, _BATTERY_COLUMNS] = times
 
-    def integrate_pv(self, expected: Expected, seconds: float, stale_before: float) -> None:
+    def integrate_pv(
+        self, expected: Expected, seconds: float, stale_before: float | FloatArray
+    ) -> None:
         """Add a moment to the window over which PV is judged.
 
         The window holds about an hour of time that can be judged (daylight, battery not full,
@@ -371,13 +373,15 @@ class FleetState:
             What the sun allows now.
         seconds : float
             Time since the moment before.
-        stale_before : float
+        stale_before : float, or float array of shape (N,)
             Monotonic seconds; PV readings older than this are not counted.
         """
         self.pv_expected_w = expected.power_w
         column = COLUMN["pv_power_w"]
         made = self.values[:, column]
+        # A BMS that takes no charge holds PV back as well, for some percent below full.
         held_back = self.values[:, COLUMN["pv_disabled"]] == 1
+        held_back |= self.values[:, COLUMN["charge_limit_a"]] == 0
         soc = self.values[:, COLUMN["soc_percent"]]
         with np.errstate(invalid="ignore"):
             counted = ~exclude_mask(expected.elevation_deg, soc, held_back)

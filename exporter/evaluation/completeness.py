@@ -18,6 +18,7 @@ def notes(
     times: Sequence[float],
     interval_seconds: float,
     rows_of: Mapping[str, int],
+    last_of: Mapping[str, float],
     sites: Sequence[str],
     labels: Sequence[Label],
 ) -> list[str]:
@@ -31,11 +32,14 @@ def notes(
         Usual time from one reading of a site to its next.
     rows_of : mapping of site id to int
         Readings of each site.
+    last_of : mapping of site id to float
+        Time of each site's last reading, Unix seconds.
     sites : sequence of str
         All sites of the fleet file.
     labels : sequence of Label
     """
     found = [*_gaps(np.array(times), interval_seconds), *_silent(sites, rows_of)]
+    found += _ended(times[-1] - GAP_INTERVALS * interval_seconds, last_of)
     outside = [x for x in labels if x.end < times[0] or x.begin > times[-1]]
     if outside:
         found.append(
@@ -74,6 +78,16 @@ def _silent(sites: Sequence[str], rows_of: Mapping[str, int]) -> list[str]:
     if not silent:
         return []
     return [f"{len(silent)} of {len(sites)} sites have no readings: {_listed(silent)}"]
+
+
+def _ended(latest: float, last_of: Mapping[str, float]) -> list[str]:
+    ended = [f"{site} at {_moment(time)}" for site, time in last_of.items() if time < latest]
+    if not ended:
+        return []
+    return [
+        f"The readings of {len(ended)} of {len(last_of)} sites end before the recording does; what "
+        f"was said of them afterwards counts only under a label: {_listed(ended)}"
+    ]
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -54,7 +54,8 @@ class Recording:
     fleet : Fleet
     labels : tuple of Label
     interval_seconds : float
-        Usual time from one reading of a site to its next.
+        Usual time from one reading of a site to its next, the median of all sites; that of each is
+        in ``fleet``.
     """
 
     folder: Path
@@ -101,27 +102,31 @@ def open_recording(folder: Path) -> Recording:
     fleet = load_fleet(fleet_file, DRIVERS)
     known = {site.id for site in fleet.sites}
     labels = _labels(folder / LABELS, known)
-    interval = _interval(folder / READINGS, known)
-    sites = tuple(site.model_copy(update={"interval_seconds": interval}) for site in fleet.sites)
+    usual = _intervals(folder / READINGS, known)
+    interval = float(np.median(list(usual.values())))
+    sites = tuple(
+        site.model_copy(update={"interval_seconds": usual.get(site.id, interval)})
+        for site in fleet.sites
+    )
     return Recording(folder, fleet.model_copy(update={"sites": sites}), labels, interval)
 
 
-def _interval(path: Path, known: set[str]) -> float:
-    """Median time between readings of a site, in the first rows of a file."""
+def _intervals(path: Path, known: set[str]) -> dict[str, float]:
+    """Median time between readings of each site, in the first rows of a file."""
     last: dict[str, float] = {}
-    gaps: list[float] = []
+    gaps: dict[str, list[float]] = {}
     for index, (_, snapshot) in enumerate(_snapshots(path, known)):
         if snapshot.site in last:
-            gaps.append(snapshot.time - last[snapshot.site])
+            gaps.setdefault(snapshot.site, []).append(snapshot.time - last[snapshot.site])
         last[snapshot.site] = snapshot.time
         if index >= SAMPLED_ROWS:
             break
     if not gaps:
         raise RecordingError(f"{path.name}: no site has two readings")
-    interval = float(np.median(gaps))
-    if interval <= 0:
+    found = {site: float(np.median(times)) for site, times in gaps.items()}
+    if min(found.values()) <= 0:
         raise RecordingError(f"{path.name}: times must ascend; sort the file by time")
-    return interval
+    return found
 
 
 def _rows(path: Path) -> Iterator[tuple[str, dict[str, str]]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -36,6 +36,8 @@ class Observed:
         What the alert rules read.
     confidences : Confidences
         Of the assessment.
+    sentences : mapping of (site id, code, Unix seconds) to str
+        What each issue of the assessment said when it began.
     """
 
     begin: float
@@ -43,6 +45,7 @@ class Observed:
     spells: dict[str, tuple[Spell, ...]]
     series: MetricSeries
     confidences: Confidences
+    sentences: Mapping[tuple[str, str, float], str]
 
 
 DETECTORS = ("fleetscope", "fixed limits", "two sigma")
@@ -71,6 +74,7 @@ class Replay:
     _trackers: dict[str, SpellTracker] = field(init=False)
     _times: list[float] = field(default_factory=list)
     _confidences: list[NDArray[np.float32]] = field(default_factory=list)
+    _sentences: dict[tuple[str, str, float], str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self._state = FleetState(self.fleet, self.interval_seconds)
@@ -102,13 +106,16 @@ class Replay:
         expected = arrays.of_sites(expected_power(time, *arrays.panels))
         assert expected is not None
         passed = time - self._time if self._time else self.interval_seconds
-        stale = now - STALE_INTERVALS * float(state.interval.max(initial=0.0))
+        stale = now - STALE_INTERVALS * state.interval
         state.integrate_pv(expected, passed, stale)
         state.observe(now, time, passed, expected)
         latest = self._latest = assess(state, now, time, self._latest)
         self._time = time
         share = pv_share(latest, expected)
-        self._trackers["fleetscope"].observe(time, _issues(latest))
+        begun = self._trackers["fleetscope"].observe(time, _issues(latest))
+        for site, code in begun:
+            issues = latest.issues[state.row[site]]
+            self._sentences[site, code, time] = next(i.sentence for i in issues if i.code == code)
         self._trackers["fixed limits"].observe(time, fixed_limits(state, latest.readings, share))
         self._trackers["two sigma"].observe(time, two_sigma(state, latest.readings, share))
         self.series.observe(latest)
@@ -129,7 +136,7 @@ class Replay:
         spells = {name: tracker.finish(self._time) for name, tracker in self._trackers.items()}
         sites = tuple(site.id for site in self.fleet.sites)
         confidences = Confidences(sites, np.array(self._times), np.array(self._confidences))
-        return Observed(self._begin, self._time, spells, self.series, confidences)
+        return Observed(self._begin, self._time, spells, self.series, confidences, self._sentences)
 
 
 def _issues(assessment: FleetAssessment) -> Active:

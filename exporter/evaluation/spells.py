@@ -33,13 +33,15 @@ class SpellTracker:
         self._open: dict[tuple[str, str], tuple[float, Severity]] = {}
         self._ended: list[Spell] = []
 
-    def observe(self, time: float, active: Active) -> None:
-        """Take in what holds now, by site and code; times must ascend."""
+    def observe(self, time: float, active: Active) -> list[tuple[str, str]]:
+        """Take in what holds now, by site and code; times must ascend. Returns what begins."""
+        begun = [key for key in active if key not in self._open]
         for key in [k for k in self._open if k not in active]:
             self._end(key, time)
         for key, severity in active.items():
             begin, worst = self._open.get(key, (time, severity))
             self._open[key] = (begin, max(worst, severity))
+        return begun
 
     def finish(self, time: float) -> tuple[Spell, ...]:
         """End what is still open; all spells by their beginning."""

@@ -134,9 +134,7 @@ def judge(
             elif is_false(spell, known):
                 verdict.false_infos[spell.code] += 1
     for alert in alerts:
-        known = labels_of.get(alert.labels.get("site", ""), ())
-        right = [x for x in known if x.covers(alert.begin, LINGER_SECONDS)]
-        if all(label.paging is Paging.WRONG or label.innocent for label in right):
+        if is_false_page(alert, labels_of.get(alert.labels.get("site", ""), ())):
             verdict.false_pages[alert.name] += 1
     return verdict
 
@@ -194,6 +192,12 @@ def is_false(spell: Spell, labels: Iterable[Label]) -> bool:
         for label in labels
         if label.covers(spell.begin, LINGER_SECONDS)
     )
+
+
+def is_false_page(alert: FiredAlert, labels: Iterable[Label]) -> bool:
+    """Whether no label of a site allows that somebody is woken."""
+    there = (x for x in labels if x.covers(alert.begin, LINGER_SECONDS))
+    return all(label.paging is Paging.WRONG or label.innocent for label in there)
 
 
 def _count_false(verdict: Verdict, spell: Spell, labels: Sequence[Label]) -> None:

@@ -87,3 +87,21 @@ def test_dirt_that_shows_in_the_morning_alone_is_one_issue_until_a_day_was_well(
     assert len(since) == 1
     last_low = step * (96 + 36)
     assert abs(ended - PV_SETTLE_SECONDS - last_low) <= 3600.0
+
+
+def test_pv_is_not_judged_while_the_bms_takes_no_charge() -> None:
+    """For some percent below full it may not: PV follows the load, and is no fault."""
+    ids = ["a", "b", "c", "d", "e"]
+    where = {"latitude": 40.0, "longitude": 0.0, "solar_capacity_kw": 5.0, "region": "here"}
+    sun = Expected(np.full(5, 3000.0), np.full(5, 40.0), np.full(5, 800.0))
+    for limit, wanted in ((0.0, set()), (50.0, {"pv_underperforming"})):
+        state = FleetState(fleet(*ids, **where), 10.0)
+        now = 1000.0
+        for _ in range(60):
+            now += 60.0
+            for site in ids:
+                held = {"soc_percent": 93.0, "charge_limit_a": limit if site == "c" else 50.0}
+                made = 700.0 if site == "c" else 2700.0
+                state.apply(snapshot(site, held, {"pv_power_w": made}), now)
+            state.integrate_pv(sun, 60.0, now - 30.0)
+        assert set(codes(assess(state, now, WALL).site(2))) == wanted

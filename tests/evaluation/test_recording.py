@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import math
 import shutil
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 from exporter.cli.commands import app
+from exporter.evaluation.findings import COLUMNS
 from exporter.evaluation.recording import RecordingError, open_recording
 from exporter.model.snapshot import Outcome
 
@@ -169,3 +171,47 @@ def test_a_missing_file_is_named(folder: Path, name: str) -> None:
     (folder / name).unlink()
     with pytest.raises(RecordingError, match=f"no {name}"):
         open_recording(folder)
+
+
+def test_findings_are_listed_with_site_time_and_sentence(folder: Path) -> None:
+    listed = folder / "findings.csv"
+    result = CliRunner().invoke(app, ["evaluate", str(folder), "--findings", str(listed)])
+    assert result.exit_code == 0, result.output
+    with listed.open(encoding="utf-8", newline="") as file:
+        found = list(csv.DictReader(file))
+    assert [tuple(row) for row in found] == len(found) * [COLUMNS]
+    right = [row for row in found if row["verdict"] == "right"]
+    assert {row["site"] for row in right} == {"a"}
+    assert all(row["sentence"] and row["from"].endswith("Z") for row in right)
+    result = CliRunner().invoke(app, ["evaluate", str(folder), "--findings", str(folder)])
+    assert result.exit_code == 1
+    assert "fleetscope: " in result.output
+
+
+def test_each_site_has_its_own_interval(folder: Path) -> None:
+    kept = [
+        line
+        for line in readings().splitlines()
+        if ",b," not in line or (int(line.partition(",")[0]) - START) % 900 == 0
+    ]
+    (folder / "readings.csv").write_text("\n".join(kept) + "\n", "utf-8")
+    recording = open_recording(folder)
+    assert [site.interval_seconds for site in recording.fleet.sites] == [60, 900]
+    output = CliRunner().invoke(app, ["evaluate", str(folder)]).output
+    assert "| Fleetscope | 0.0 | 0 | 0 | 0 | – |" in output
+
+
+def test_a_site_whose_readings_end_first_has_not_fallen_silent(folder: Path) -> None:
+    def kept(line: str) -> bool:
+        return ",b," not in line or int(line.partition(",")[0]) < START + 3600
+
+    lines = [line for line in readings().splitlines() if kept(line)]
+    (folder / "readings.csv").write_text("\n".join(lines) + "\n", "utf-8")
+    output = CliRunner().invoke(app, ["evaluate", str(folder)]).output
+    assert "| Fleetscope | 0.0 | 0 | 0 | 0 | – |" in output
+    assert "The readings of 1 of 2 sites end before the recording does" in output
+    assert "afterwards counts only under a label: b at 2025-06-15 16:05 UTC" in output
+    silent = f"b,{START + 3600},{START + 7200},silent,,site_offline,\n"
+    (folder / "labels.csv").write_text(LABELS + silent, "utf-8")
+    output = CliRunner().invoke(app, ["evaluate", str(folder)]).output
+    assert "| silent | – | 1 | 1 | " in output, output

@@ -367,6 +367,33 @@ def test_a_yield_that_hovers_at_its_limit_is_one_issue() -> None:
     assert very_low == [False, True, True, True, False, False]
 
 
+def test_under_thick_clouds_a_roof_of_another_direction_is_not_low() -> None:
+    """All make 40 W/kWp; the sun would have favoured the first one by far."""
+    here, has_pv = [np.zeros(5, dtype=int)], np.ones(5, dtype=bool)
+    ratio, yields = array(0.1, 0.3, 0.3, 0.3, 0.3), array(0.04, 0.04, 0.04, 0.04, 0.04)
+    assert assess_solar(ratio, here, has_pv).underperforming[0]
+    fair = assess_solar(ratio, here, has_pv, yields=yields)
+    assert (fair.relative[0], fair.score[0]) == (1.0, 100.0)
+    dirty = assess_solar(ratio, here, has_pv, yields=yields * array(0.4, 1, 1, 1, 1))
+    assert dirty.underperforming[0]
+    assert dirty.relative[0] == pytest.approx(0.4)
+    # Where the sun favours it, it must make more: its ratio is fair, its yield is low.
+    shaded = assess_solar(array(0.9, 0.9, 0.9, 0.9, 0.9), here, has_pv, yields=yields * 0.5)
+    assert not shaded.low.any()
+
+
+def test_after_full_neighbours_a_dead_array_is_still_seen() -> None:
+    here, has_pv = [np.zeros(5, dtype=int)], np.ones(5, dtype=bool)
+    low = assess_solar(array(0.4, 1, 1, 1, 1), here, has_pv)
+    alone = array(0.9, NAN, NAN, NAN, NAN)
+    full = assess_solar(alone, here, has_pv, before=low).or_before(low, has_pv)
+    assert full.underperforming[0]
+    assert full.relative[0] == pytest.approx(0.4)
+    fine = assess_solar(array(1.0, 1, 1, 1, 1), here, has_pv)
+    dead = assess_solar(array(0.0, NAN, NAN, NAN, NAN), here, has_pv, before=fine)
+    assert dead.or_before(fine, has_pv).underperforming[0]
+
+
 def test_the_judgement_before_holds_through_the_night() -> None:
     here, has_pv = [np.zeros(5, dtype=int)], np.ones(5, dtype=bool)
     day = assess_solar(np.array([0.4, 1.0, 1.0, 1.0, 1.0]), here, has_pv)
