@@ -132,7 +132,7 @@ async def coverage(stored: InfluxQL, sites: Sequence[str], start: float, end: fl
     where = of_sites(sites)
     found = dict.fromkeys(sites, 0.0)
     online = dict.fromkeys(sites, 0.0)
-    plan = await split(stored, "site", _FIELD, f"{_FIELD}_max", start, end, where)
+    plan = await split(stored, "site", _FIELD, f"{_FIELD}_max", start, end, where, sites=sites)
     asked: list[str] = []
     if plan.level is not None and plan.rolled_start < plan.rolled_end:
         also = f" AND {where}" if where else ""

@@ -217,7 +217,9 @@ async def energy_of_power(
     """
     q, steps = question, _Steps(question.step_seconds)
     rolled = f"{q.field}_wh"
-    plan = await split(stored, q.measurement, q.field, rolled, q.start, q.end, q.where, q.levels)
+    plan = await split(
+        stored, q.measurement, q.field, rolled, q.start, q.end, q.where, q.levels, q.sites
+    )
     asked = statements if statements is not None else []
     if plan.level is not None and plan.older is not None:
         columns = f"sum({name(f'{q.field}_mean')}), count({name(f'{q.field}_mean')})"
@@ -281,7 +283,9 @@ async def energy_of_counter(
     """
     q, steps = question, _Steps(question.step_seconds)
     rolled = f"{q.field}_last"
-    plan = await split(stored, q.measurement, q.field, rolled, q.start, q.end, q.where, q.levels)
+    plan = await split(
+        stored, q.measurement, q.field, rolled, q.start, q.end, q.where, q.levels, q.sites
+    )
     asked = statements if statements is not None else []
     if plan.level is not None and plan.rolled_start < plan.rolled_end:
         columns = ", ".join(

@@ -21,6 +21,8 @@ MOST_ROWS = 400_000
 """Above it, full detail is thinned to one reading a minute by InfluxDB."""
 POLL_SECONDS = 10.0
 MINUTE = 60
+SILENT_SECONDS = 600.0
+"""A site without a value for so long at the end of a window gave none after it was made."""
 MOST_NAMED_SITES = 50
 
 FloatArray = NDArray[np.float64]
@@ -68,6 +70,7 @@ async def split(
     end: float,
     where: str,
     levels: Sequence[Level] | None = None,
+    sites: Sequence[str] | None = None,
 ) -> Split:
     """How to read a range of a field.
 
@@ -83,6 +86,9 @@ async def split(
         Condition on tags; may be empty.
     levels : sequence of Level, optional
         Roll-ups to choose from, the finest first; else those that are enough for the length.
+    sites : sequence of str, optional
+        Ids of the sites that are asked about: one without any roll-up is read in full detail, and
+        with it all others.
 
     Raises
     ------
@@ -96,23 +102,87 @@ async def split(
     last = math.floor(end / level.seconds) * level.seconds
     if first >= last:
         return Split(start, end, None, start, start)
-    also = f" AND {where}" if where else ""
-    reach: list[float] = []
     try:
-        for what in ("first", "last"):
-            found = await stored.select(
-                f"SELECT {what}({name(rolled)}) FROM {table(level, measurement)} "  # noqa: S608
-                f"WHERE {between(first, last)}{also}"
-            )
-            reach += [series.rows[0][0] / 1000.0 for series in found]
+        firsts, lasts = [
+            await _moments(stored, what, rolled, table(level, measurement), (first, last), where)
+            for what in ("first", "last")
+        ]
     except NoAnswerError:
         return Split(start, end, None, start, start)
-    begin, stop = (reach[0], reach[1]) if len(reach) == 2 else (last, last)
+    begin, stop = min(firsts.values(), default=last), max(lasts.values(), default=last)
     older = (float(first), begin) if begin - first > RAW_RANGE_DAYS * DAY else None
-    if older is None and len(reach) < 2:
-        return Split(start, end, None, start, start)
+    if older is None:
+        if not firsts:
+            return Split(start, end, None, start, start)
+        # Roll-ups are made site by site: a level is read where every site has it.
+        source = (stored, measurement, field, where)
+        begin = await _begun(*source, firsts, sites or (), begin, stop)
+        stop = await _reached(*source, lasts, stop, min(end, stop + level.seconds), level)
+        if begin >= stop:
+            return Split(start, end, None, start, start)
     # The newest window may lack what came since it was made.
     return Split(start, end, level, begin, stop, older)
+
+
+async def _moments(
+    stored: InfluxQL, what: str, column: str, source: str, span: tuple[float, float], where: str
+) -> dict[str, float]:
+    """Unix seconds of the first or last value of each site; who has none is not there."""
+    also = f" AND {where}" if where else ""
+    statement = (
+        f"SELECT {what}({name(column)}) FROM {source} "  # noqa: S608
+        f'WHERE {between(*span)}{also} GROUP BY "site"'
+    )
+    return {one.tags["site"]: one.rows[0][0] / 1000.0 for one in await stored.select(statement)}
+
+
+async def _begun(
+    stored: InfluxQL,
+    measurement: str,
+    field: str,
+    where: str,
+    firsts: dict[str, float],
+    sites: Sequence[str],
+    begin: float,
+    stop: float,
+) -> float:
+    """From when on every site has roll-ups that has full detail; ``stop`` if one has none."""
+    begun = dict.fromkeys(sites, stop) | firsts
+    late = {site: time for site, time in begun.items() if time > begin}
+    if not late:
+        return begin
+    only = " AND ".join(filter(None, (where, of_sites(list(late)))))
+    span = begin, max(late.values())
+    there = await _moments(stored, "first", field, name(measurement), span, only)
+    return max((late[s] for s, time in there.items() if time < late.get(s, 0.0)), default=begin)
+
+
+async def _reached(
+    stored: InfluxQL,
+    measurement: str,
+    field: str,
+    where: str,
+    lasts: dict[str, float],
+    stop: float,
+    end: float,
+    level: Level,
+) -> float:
+    """Beginning of the newest window up to which the roll-ups of no site are behind."""
+    early = {site: time for site, time in lasts.items() if time < stop}
+    if not early:
+        return stop
+    only = " AND ".join(filter(None, (where, of_sites(list(early)))))
+    there = await _moments(
+        stored, "last", field, name(measurement), (min(early.values()), end), only
+    )
+    behind = []
+    for site, time in there.items():
+        newest = early.get(site, end)
+        # A window that was the newest one shortly before may lack what came since it was made.
+        silent = SILENT_SECONDS if newest + level.seconds >= stop else 0.0
+        if time >= newest + level.seconds - silent:
+            behind.append(newest)
+    return min(behind, default=stop)
 
 
 async def detail(

@@ -159,3 +159,61 @@ def test_what_was_observed_in_words() -> None:
 )  # fmt: skip
 def test_a_share_is_never_rounded_to_all_or_nothing(share: float, words: str) -> None:
     assert percent_words(share) == words
+
+
+EACH = 300
+ROLLED = {"north": (0, 12), "south": (2, 12), "east": (0, 7), "west": (0, 11), "new": (0, 0)}
+"""First and last (not included) window of five minutes that is made already, by site."""
+
+
+@pytest.fixture(scope="module")
+def in_the_making(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Influx]:
+    """An hour of five sites while its roll-ups are made, site by site.
+
+    The newest window of each was made after its first ten seconds. One more site answered in the
+    first half hour only, all of which is made.
+    """
+    with influx(tmp_path_factory.mktemp("influx")) as made:
+        made.query('CREATE RETENTION POLICY "rollup_5m" ON "fleet" DURATION INF REPLICATION 1')
+        sites = ROLLED | {"gone": (0, 6)}
+        for site, (first, last) in sites.items():
+            polled = 1800 if site == "gone" else HOUR
+            stamps = (1000 * (START + second) for second in range(0, polled, 10))
+            made.write(
+                [f"site,site={site} online=1,pv_power_w={WATTS} {stamp}" for stamp in stamps]
+            )
+            rows = []
+            for window in range(first, last):
+                known = 10 if window == last - 1 and site != "gone" else EACH
+                rows.append(
+                    f"site,site={site} online_max=1,online_min=1,online_1_s={known},"
+                    f"pv_power_w_mean={WATTS},pv_power_w_wh={WATTS * known / HOUR},"
+                    f"pv_power_w_seconds={known} {1000 * (START + window * EACH)}"
+                )
+            if rows:
+                made.write(rows, "rollup_5m")
+        yield made
+
+
+@pytest.mark.stack
+@pytest.mark.parametrize("behind", ["north", "south", "east", "west", "new", "gone"])
+def test_a_site_whose_rollups_are_behind_is_as_known_as_the_others(
+    in_the_making: Influx, behind: str
+) -> None:
+    sites = ["north", behind]
+
+    async def ask() -> tuple[Coverage, dict[tuple[str, str], Energy]]:
+        stored = InfluxQL(in_the_making.url, "fleet", {})
+        question = Question("site", "pv_power_w", START, START + HOUR, sites, 2, EACH)
+        try:
+            found = await coverage(stored, sites, START, START + HOUR)
+            return found, (await energy_of_power(stored, question))[0]
+        finally:
+            await stored.close()
+
+    seen, energies = asyncio.run(ask())
+    known = {"north": HOUR, behind: 1800 if behind == "gone" else HOUR}
+    assert any("rollup_5m" in text for text in seen.statements) is (behind != "new")
+    for site, seconds in known.items():
+        assert energies[site, ""].kwh == pytest.approx(seconds * WATTS / 3.6e6, rel=0.01)
+        assert seen.seconds[site] == pytest.approx(seconds, abs=0.1)

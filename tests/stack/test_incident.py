@@ -83,9 +83,9 @@ def exporter(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServiceProces
     ):
         database.write(list(lines()))
         fleet = write_fleet(tmp_path_factory.mktemp("exporter") / "fleet.json")
-        # While roll-ups of yesterday are first made, less is read of them than there is.
-        settings = {"influxdb_url": database.url, "influxdb_api": "v1", "rollups": "false"}
-        with serving(fleet, prometheus_url=alerts, **settings) as running:  # type: ignore[arg-type]
+        with serving(
+            fleet, influxdb_url=database.url, influxdb_api="v1", prometheus_url=alerts
+        ) as running:
             until(lambda: running.get("/readyz")[0] == 200)
             yield running
 
