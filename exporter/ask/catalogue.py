@@ -192,6 +192,27 @@ _TABLE = (
 METRICS: Mapping[str, Metric] = MappingProxyType({metric.name: metric for metric in _TABLE})
 
 
+def _spellings() -> Mapping[str, tuple[str, ...]]:
+    rows = {row.name for row in ROWS}
+    found: dict[str, tuple[str, ...]] = {}
+    for metric in _TABLE:
+        # The energy of a power has no field of its own.
+        own = (metric.key, *metric.fields[:1]) if metric.over_time != "energy" else ()
+        known = rows if metric.key in rows else {*metric.fields}
+        names = [n for n in own if n in known and n not in METRICS and n not in found]
+        group = (metric.name, *dict.fromkeys(names))
+        found.update(dict.fromkeys(group, group))
+    return MappingProxyType(found)
+
+
+_SPELLINGS = _spellings()
+
+
+def spellings(name: str) -> tuple[str, ...]:
+    """All names of a metric by any of them: in :data:`METRICS`, in readings, in InfluxDB."""
+    return _SPELLINGS.get(name, (name,))
+
+
 @dataclass(frozen=True, slots=True)
 class ConditionKind:
     """A thing that is or is not so at a site.

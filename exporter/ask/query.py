@@ -12,7 +12,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from exporter.ask.catalogue import CONDITIONS, METRICS
+from exporter.ask.catalogue import CONDITIONS, METRICS, spellings
 from exporter.ask.figures import CAUSES_OF, FIGURES
 
 ATTRIBUTES = (
@@ -154,7 +154,7 @@ class Comparison:
     value: float
 
     def __post_init__(self) -> None:
-        _check_metric(self.metric)
+        object.__setattr__(self, "metric", _known_metric(self.metric))
         if self.operator not in OPERATORS:
             raise QueryError(f"{self.operator!r} is not one of {' '.join(OPERATORS)}")
 
@@ -258,8 +258,7 @@ class Query:
     causes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        for metric in self.metrics:
-            _check_metric(metric)
+        object.__setattr__(self, "metrics", tuple(_known_metric(one) for one in self.metrics))
         if self.order is not None and self.order not in ORDERS:
             raise QueryError(f"there is no order {self.order!r}; one of {', '.join(ORDERS)}")
         if self.severity is not None and self.severity not in SEVERITIES:
@@ -351,9 +350,12 @@ def _choices(name: str, known: Iterable[str]) -> str:
     return f"did you mean {close[0]!r}?" if close else f"one of {', '.join(names)}"
 
 
-def _check_metric(name: str) -> None:
-    if name not in METRICS:
+def _known_metric(name: str) -> str:
+    """The metric that is meant by its name here or in InfluxDB."""
+    known = spellings(name)[0]
+    if known not in METRICS:
         raise QueryError(f"there is no metric {name!r}; {_choices(name, METRICS)}")
+    return known
 
 
 _UNITS = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86_400, "w": 604_800}

@@ -9,7 +9,7 @@ import pytest
 
 from exporter.ask.answer import Answer, CannotAnswerError
 from exporter.ask.answerer import Answerer
-from exporter.ask.catalogue import CONDITIONS, METRICS
+from exporter.ask.catalogue import CONDITIONS, METRICS, spellings
 from exporter.ask.issue_costs import NO_PRICES
 from exporter.ask.query import (
     Comparison,
@@ -24,6 +24,7 @@ from exporter.ask.query import (
 )
 from exporter.assess.assessment import FleetAssessment
 from exporter.assess.costs import PriceList
+from exporter.cli.mcp.tools import parameters
 
 SILENT = {"site_epsilon", "farm-2", "untried"}
 BROKEN = [
@@ -326,3 +327,13 @@ async def test_single_cells_of_a_site(answerer: Answerer) -> None:
         await answerer.answer(Query(What.CELLS, sites=("site_gamma",), cell="9"))
     with pytest.raises(CannotAnswerError, match="gives no single cells"):
         await answerer.answer(Query(What.CELLS, sites=("site_alpha",)))
+
+
+@pytest.mark.parametrize("name", METRICS)
+def test_a_metric_goes_by_all_its_names(name: str) -> None:
+    named = parameters("rank_sites", {"metric": name})
+    for other in spellings(name):
+        assert Query(What.RANK, metrics=(other,)) == Query(What.RANK, metrics=(name,))
+        assert comparison_from(f"{other}<5") == comparison_from(f"{name}<5")
+        assert {**parameters("rank_sites", {"metric": other}), "metric": name} == named
+    assert "temperature_c" in spellings("temperature")

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import Any
 
-from exporter.ask.catalogue import CONDITIONS, METRICS
+from exporter.ask.catalogue import CONDITIONS, METRICS, spellings
 from exporter.ask.figures import ENERGY, FIGURES, PORTFOLIO
 from exporter.ask.query import ATTRIBUTES, EVENTS, ORDERS
 
@@ -330,7 +330,7 @@ def _check(argument: str, value: Any, schema: dict[str, Any]) -> None:
             _check(argument, item, schema["items"])
     if "maxLength" in schema and len(value) > schema["maxLength"]:
         raise ArgumentError(f"{argument} is longer than {schema['maxLength']} characters")
-    if "enum" in schema and value not in schema["enum"]:
+    if "enum" in schema and spellings(value)[0] not in schema["enum"]:
         raise ArgumentError(f"{argument} is {value[:40]!r}; one of {', '.join(schema['enum'])}")
     if "minimum" in schema and not schema["minimum"] <= value <= schema["maximum"]:
         limits = f"{schema['minimum']} to {schema['maximum']}"

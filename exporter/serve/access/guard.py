@@ -306,17 +306,19 @@ def _address(scope: Scope) -> str:
     return str(scope["client"][0]) if scope.get("client") else ""
 
 
+_METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
+
+
 def _check_method(scope: Scope) -> None:
     """Refuse a method that the path does not know, whoever sends it."""
-    matches = [(route, route.matches(scope)[0]) for route in scope["app"].routes]
+    routes = scope["app"].routes
     allowed = {
         method
-        for route, match in matches
-        if match is not Match.NONE
-        for method in getattr(route, "methods", None) or ()
+        for method in _METHODS
+        if any(route.matches({**scope, "method": method})[0] is Match.FULL for route in routes)
     }
-    if allowed and not any(match is Match.FULL for _, match in matches):
-        allowed |= {"HEAD"} if "GET" in allowed else set()
+    allowed |= {"HEAD"} if "GET" in allowed else set()
+    if allowed and scope["method"] not in allowed:
         listed = ", ".join(sorted(allowed))
         raise _RefusedError(405, f"{scope['path'][:80]} takes {listed} only", {"Allow": listed})
 

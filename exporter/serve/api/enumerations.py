@@ -1,4 +1,7 @@
-"""Parameters of which the values are a closed list: they are read in any case."""
+"""Parameters of which the values are a closed list: they are read in any case.
+
+A quantity goes by its name in questions and by its name in InfluxDB.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,8 @@ from typing import Any, Literal, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, model_validator
 from pydantic.fields import FieldInfo
+
+from exporter.ask.catalogue import spellings
 
 
 class Parameters(BaseModel):
@@ -28,10 +33,13 @@ class Parameters(BaseModel):
 
 def _spelled(field: FieldInfo | None, value: Any) -> Any:
     """A value as the closed list of a field spells it; as it is where it is not in there."""
-    spelled = {choice.casefold(): choice for choice in _choices(field)}
     if isinstance(value, list):
-        return [spelled.get(v.casefold(), v) if isinstance(v, str) else v for v in value]
-    return spelled.get(value.casefold(), value) if isinstance(value, str) else value
+        return [_spelled(field, one) for one in value]
+    if not isinstance(value, str):
+        return value
+    spelled = {choice.casefold(): choice for choice in _choices(field)}
+    given = value.casefold()
+    return next((spelled[n] for n in (given, *spellings(given)) if n in spelled), value)
 
 
 def _choices(field: FieldInfo | None) -> list[str]:

@@ -9,6 +9,7 @@ from typing import Annotated
 from fastapi import APIRouter, HTTPException, Query, Request, Response
 from pydantic import Field
 
+from exporter.ask.catalogue import spellings
 from exporter.ask.query import Period, QueryError
 from exporter.ask.request import PARAMETERS, period_of, zone_of
 from exporter.assess.assessment import FleetAssessment
@@ -53,7 +54,7 @@ class HistoryQuery(PastQuery):
     site: str = Field(max_length=64, description="Id of the site")
     metric: str = Field(
         max_length=64,
-        description="A reading such as soc_percent, score, battery_score, grid_score, "
+        description="A reading such as soc_percent or soc, score, battery_score, grid_score, "
         "solar_score, connectivity_score, online, cell_voltage_v or cell_temperature_c",
     )
     points: int = Field(500, ge=10, le=5000, description="Most points of a series")
@@ -72,7 +73,9 @@ def router(latest: Callable[[], FleetAssessment], stored: InfluxQL | None) -> AP
     async def history(request: Request, query: Annotated[HistoryQuery, Query()]) -> Response:
         """One value of one site over time, thinned so that lows and highs stay; null is a gap."""
         row_of(latest(), query.site)
-        metric = METRICS.get(query.metric)
+        asked_for = query.metric.lower()
+        known_as = (asked_for, *spellings(asked_for))
+        metric = next((METRICS[one] for one in known_as if one in METRICS), None)
         if metric is None:
             known = ", ".join(METRICS)
             raise HTTPException(422, f"{query.metric!r} is not stored; one of: {known}")

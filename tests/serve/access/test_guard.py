@@ -14,7 +14,7 @@ import aiohttp
 import bcrypt
 import pytest
 import yaml
-from fastapi import FastAPI, Request
+from fastapi import APIRouter, FastAPI, Request
 from yarl import URL
 
 from exporter.config.fleet import Project
@@ -44,6 +44,9 @@ def application() -> FastAPI:
     async def change(request: Request) -> int:
         return len(await request.body())
 
+    included = APIRouter(prefix="/included")
+    included.add_api_route("/who", who)
+    app.include_router(included)
     return app
 
 
@@ -98,7 +101,9 @@ async def test_without_users_all_may_read_and_nobody_may_change(tmp_path: Path) 
             for method in ("PUT", "DELETE", "PATCH", "MADE-UP"):
                 refused = await http.request(method, "/-/reload", headers=headers)
                 assert (refused.status, refused.headers["Allow"]) == (405, "POST")
-            assert (await http.post("/who", headers=headers)).status == 405
+            for path in ("/who", "/included/who"):
+                refused = await http.post(path, headers=headers)
+                assert (refused.status, refused.headers["Allow"]) == (405, "GET, HEAD")
             assert (await http.post("/nothing", headers=headers)).status == 403
 
 

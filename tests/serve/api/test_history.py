@@ -134,7 +134,10 @@ def test_little_comes_as_it_is(served: ServedFleet) -> None:
 
 @pytest.mark.stack
 def test_the_reply_is_what_openapi_says(served: ServedFleet) -> None:
-    check(schemas.HistoryReply, ask(served, "metric=soc_percent"))
+    found = ask(served, "metric=soc_percent")
+    check(schemas.HistoryReply, found)
+    # As questions call it.
+    assert ask(served, "metric=SOC")["metric"] == found["metric"]
 
 
 @pytest.mark.stack
