@@ -182,7 +182,7 @@ def render(found: SiteCells) -> list[RenderableType]:
 
     parts: list[RenderableType] = []
     if not found.packs:
-        parts.append("Too little of its cells is stored to say anything.")
+        parts.append("The stored history of the cells is too short for findings yet.")
     for pack in found.packs:
         first, last = (datetime.fromtimestamp(t, UTC) for t in (pack.start, pack.end))
         title = Text(f"Pack {pack.pack}", style="bold")

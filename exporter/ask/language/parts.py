@@ -31,7 +31,7 @@ PARTS = {
     "grid": "grid_power grid_frequency grid_voltage grid_score imported_energy exported_energy "
     "no_grid off_frequency off_voltage unsteady_grid grid_problem",
     "solar": "pv_power pv_energy pv_performance solar_score low_pv",
-    "connectivity": "connectivity_score availability response_time flaky connection_problem "
+    "connectivity": "response_time availability connectivity_score flaky connection_problem "
     "offline",
     "cells": "cell_spread cell_min cell_max cell_imbalance temperature voltage hot",
 }
@@ -231,6 +231,7 @@ class Parts:
             "number": f"the number {self.loose}" if self.loose else "the comparison",
             "attribute": self.attribute.replace("_", " "),
             "part": self.part,
+            "reading": METRICS[PARTS[self.part].split()[0]].label if self.part else "",
             "group": (self.group or "").replace("_", " "),
             "figure": next((FIGURES[f].label for f in self.figures if f in FIGURES), "this figure"),
             "metric": next(

@@ -155,6 +155,12 @@ RULES: dict[str, tuple[Rule, ...]] = {
             "energy|amount !metrics !figure",
             no="how much of what of the {part}? Name a metric, such as energy charged",
         ),
+        # What is reported of a part is many readings, and its score is none of them.
+        R(
+            "readings sites !tests !intents",
+            no="which reading of the {part}? Name one, such as {reading}; "
+            "'fleetscope explain' and the page show all",
+        ),
         R("sites !tests !intents", do="part_to_metric", go="end"),
         R("outliers|cost", go="end"),
         R("", no="it is not clear what is asked about the {part}"),
