@@ -14,6 +14,7 @@ import pytest
 import yaml
 
 from exporter.energy.forecasts import KEPT_AT
+from exporter.energy.pv_days import KEPT_AT as DAYS_KEPT_AT
 from exporter.model.levels import RAW
 from exporter.model.quantities import QUANTITIES
 from grafana.generate import all_panels
@@ -315,6 +316,8 @@ def warm(stack: Stack) -> Stack:
     order_both_ways(stack)
     stored = [("raw", "order")]
     stored += [(KEPT_AT, name) for name in ("forecast", "forecast_score", "plan", "plan_summary")]
+    # The job of the energy ends with these; a loaded machine comes to them much later.
+    stored += [(DAYS_KEPT_AT, name) for name in ("pv_day", "pv_loss")]
     for place, name in stored:
         statement = f'SELECT last(*) FROM "{place}"."{name}"'
         until(partial(ask_influxdb, influxdb, statement), f"rows of {name}")
