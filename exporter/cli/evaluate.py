@@ -80,7 +80,7 @@ def _tables(folder: Path, rules: Path | None, findings: Path | None) -> str:
         )
         for name in DETECTORS
     }
-    verdicts = {name: judge(labels, *said[name], len(sites), span) for name in DETECTORS}
+    verdicts = {name: judge(labels, *said[name], len(sites), span, last_of) for name in DETECTORS}
     if findings is not None:
         text = findings_csv(*said["fleetscope"], labels, observed.sentences)
         findings.write_text(text, "utf-8")

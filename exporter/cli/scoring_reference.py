@@ -5,7 +5,7 @@ from __future__ import annotations
 from exporter.cli.markdown import page, table
 from exporter.model.figures import exact, with_unit
 from exporter.model.text import duration_words
-from scoring.battery import STEEP_BELOW_PERCENT, STEEP_FROM_PERCENT
+from scoring.battery import STEEP_ABOVE_V, STEEP_BELOW_PERCENT, STEEP_FROM_PERCENT
 from scoring.cells.imbalance import DEFAULT_LIMITS
 from scoring.confidence import PER_STUCK_SENSOR, PER_UNUSABLE_VALUE, WITHOUT_PAST
 from scoring.limits import LIMITS
@@ -62,16 +62,19 @@ def scoring() -> str:
         "best and not HEALTHY, and has an issue that says so on every face; being for information "
         "only, it raises no alert. Where one of the three is known, the others are named as "
         "missing.",
-        f"Below {STEEP_BELOW_PERCENT:g} % and from {STEEP_FROM_PERCENT:g} % of charge cells in "
-        "good order lie far apart: there a spread is a warning above "
+        f"Below {STEEP_BELOW_PERCENT:g} % and from {STEEP_FROM_PERCENT:g} % of charge, there with "
+        f"a highest cell of {STEEP_ABOVE_V:g} V or more, cells in good order lie far apart: there "
+        "a spread is a warning above "
         f"{DEFAULT_LIMITS.ends[0]:g} V and critical above {DEFAULT_LIMITS.ends[1]:g} V, or above "
         "the fleet file's limits where they are higher. With an unknown charge the table holds.",
         "PV is judged over about an hour of daylight, without the time in which the battery is "
-        "full or the controller holds the PV back: energy made against what a clear sky allows, "
-        "and that ratio against the median of the neighbours in the same region, which sit under "
-        "the same clouds; three with a value are needed. With fewer, only PV that makes next to "
-        f"nothing (below {100 * DEAD_PV_RATIO:g} % of a clear sky) is a warning. At night the last "
-        "judgement stays.",
+        "full, the BMS takes no charge or the controller holds the PV back: energy made against "
+        "what a clear sky allows, and that ratio against the median of the neighbours in the same "
+        "region, which sit under the same clouds; three with a value are needed. Under clouds all "
+        "directions make alike, so the energy for each kWp is compared as well, and the better of "
+        "both counts. With fewer neighbours, only PV that makes next to nothing (below "
+        f"{100 * DEAD_PV_RATIO:g} % of a clear sky) is a warning. At night, and while all "
+        "neighbours are full, the last judgement stays.",
         "## Over time",
         f"Of each site a window is kept, {BYTES_PER_SITE / 1024:.1f} kB: sums of {HOURS} hours and "
         f"{DAYS} days. A restart fills it again from InfluxDB, a day by five minutes and what is "

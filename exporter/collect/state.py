@@ -379,9 +379,10 @@ class FleetState:
         self.pv_expected_w = expected.power_w
         column = COLUMN["pv_power_w"]
         made = self.values[:, column]
-        # A BMS that takes no charge holds PV back as well, for some percent below full.
         held_back = self.values[:, COLUMN["pv_disabled"]] == 1
-        held_back |= self.values[:, COLUMN["charge_limit_a"]] == 0
+        # A BMS that takes no charge holds PV back as well, for some percent below full.
+        limit = COLUMN["charge_limit_a"]
+        held_back |= (self.values[:, limit] == 0) & (self.times[:, limit] >= stale_before)
         soc = self.values[:, COLUMN["soc_percent"]]
         with np.errstate(invalid="ignore"):
             counted = ~exclude_mask(expected.elevation_deg, soc, held_back)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -104,6 +104,7 @@ def judge(
     alerts: Iterable[FiredAlert],
     sites: int,
     span: tuple[float, float],
+    last_of: Mapping[str, float] | None = None,
 ) -> Verdict:
     """Hold what a detector said against what was true.
 
@@ -118,10 +119,12 @@ def judge(
         Number of sites of the fleet.
     span : tuple of float
         First and last moment, Unix seconds.
+    last_of : mapping of site id to float, optional
+        Time of each site's last reading: nothing is healthy that was not read.
     """
     alerts = [alert for alert in alerts if alert.pages and alert.labels.get("scope") == "site"]
     by_site, labels_of = of_site(spells), labels_by_site(labels)
-    verdict = Verdict(healthy_seconds=_healthy_seconds(labels, sites, span))
+    verdict = Verdict(healthy_seconds=_healthy_seconds(labels, sites, span, last_of))
     for label in labels:
         if not label.innocent:
             pages = [a for a in alerts if a.labels.get("site") == label.site]
@@ -209,17 +212,24 @@ def _count_false(verdict: Verdict, spell: Spell, labels: Sequence[Label]) -> Non
             verdict.innocent_issues[f"{label.fault}: {spell.code}"] += 1
 
 
-def _healthy_seconds(labels: Iterable[Label], sites: int, span: tuple[float, float]) -> float:
+def _healthy_seconds(
+    labels: Iterable[Label],
+    sites: int,
+    span: tuple[float, float],
+    last_of: Mapping[str, float] | None,
+) -> float:
     """Time of all sites outside of every fault; labels of one site that overlap count once."""
     begin, end = span
+    read = sites * (end - begin) if last_of is None else sum(t - begin for t in last_of.values())
     sick = 0.0
     of: dict[str, list[tuple[float, float]]] = {}
     for label in labels:
         if not label.innocent:
-            of.setdefault(label.site, []).append((max(label.begin, begin), min(label.end, end)))
+            last = end if last_of is None else last_of.get(label.site, begin)
+            of.setdefault(label.site, []).append((max(label.begin, begin), min(label.end, last)))
     for times in of.values():
         reached = begin
         for first, last in sorted(times):
             sick += max(0.0, last - max(first, reached))
             reached = max(reached, last)
-    return sites * (end - begin) - sick
+    return read - sick

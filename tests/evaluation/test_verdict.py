@@ -167,3 +167,12 @@ def test_spells_last_from_the_first_moment_to_the_first_without() -> None:
 def test_nothing_found_has_no_median() -> None:
     (row,) = rows(verdict().found)
     assert math.isnan(row.median_seconds)
+
+
+def test_time_after_the_last_reading_of_a_site_is_not_healthy() -> None:
+    fault = Label(site="a", fault="silent", begin=18 * HOUR, end=DAY)
+    read = {"a": 20 * HOUR, "b": 24 * HOUR}
+    result = judge([fault], [], [], 2, (0.0, DAY), read)
+    assert result.healthy_seconds == 18 * HOUR + 24 * HOUR
+    nothing = judge([], [], [], 2, (0.0, DAY), {"b": DAY})
+    assert nothing.healthy_seconds == DAY

@@ -208,8 +208,7 @@ class Parts:
                 f in FIGURES and FIGURES[f].of == ENERGY_ACCOUNT for f in self.figures
             ),
             "foreseen": metrics & FORESEEN,
-            "limit_metric": metrics & {"cell_spread", "soh", "temperature"}
-            and "forecast" in self.intents,
+            "limit_metric": metrics & LIMITS_AHEAD and "forecast" in self.intents,
             "cell_compared": compared and compared <= {"cell_min", "cell_max"},
             "of_pv": metrics & PV_METRICS or "solar" in self.parts,
             "state": self.states,
