@@ -38,6 +38,45 @@ STEEP_ABOVE_V = 3.42
 3.418 V is 99.5 % on the open-circuit curve of :mod:`scoring.cells.rest`, and cells of other
 chemistries stand higher still when full."""
 
+LEAST_MINIMUM_SOC_PERCENT = 5.0
+"""A lower minimum protects no battery: chargers ship with 0 %, and a state of charge is seldom
+known to within less."""
+REST_ABOVE_PERCENT, REST_BELOW_PERCENT = 5.0, 2.0
+"""How far above its own minimum a battery rests, and how far its charge may fall below it: losses
+at idle and the resolution of the charge take one to two points before the device charges again."""
+
+
+def judged_against_minimum(limit_percent: FloatArray, minimum_percent: FloatArray) -> FloatArray:
+    """The limit of low charge where the device keeps a minimum of its own.
+
+    A limit no more than 5 % above that minimum would accuse a battery that rests where its device
+    holds it; it becomes the minimum less 2 %. A limit is never raised, since a device that raises
+    its minimum day by day has its battery below it all night.
+
+    Parameters
+    ----------
+    limit_percent : float array, shape (N,)
+        Limit of the state of charge, %.
+    minimum_percent : float array, shape (N,)
+        Charge at which the device stops discharging, %. NaN where unknown, and below 5 %, changes
+        nothing.
+
+    Returns
+    -------
+    float array, shape (N,)
+        %.
+
+    Examples
+    --------
+    With a limit of 10 %: a minimum of 10 % gives 8, of 5 % gives 3; 0, 3 and 20 % leave 10. A limit
+    of 30 % stays above a minimum of 10 %, since somebody wants to know earlier.
+    """
+    rests_there = (minimum_percent >= LEAST_MINIMUM_SOC_PERCENT) & (
+        limit_percent <= minimum_percent + REST_ABOVE_PERCENT
+    )
+    held = np.minimum(limit_percent, minimum_percent - REST_BELOW_PERCENT)
+    return np.where(rests_there, held, limit_percent)
+
 
 def assess_battery(
     *,
@@ -51,6 +90,7 @@ def assess_battery(
     cell_found: BoolArray,
     without_grid: BoolArray,
     limits: Mapping[str, FloatArray],
+    minimum_soc_percent: FloatArray | None = None,
     required: Mapping[str, BoolArray] = MappingProxyType({}),
     noticed: tuple[Finding, ...] = (),
     held: Held = NOTHING_HELD,
@@ -81,6 +121,9 @@ def assess_battery(
         (:class:`scoring.cells.imbalance.SpreadLimits`) unless given higher; with an unknown charge,
         from 95 % with a highest cell below 3.42 V, and for an issue that was found elsewhere on the
         curve, they hold as they are.
+    minimum_soc_percent : float array, shape (N,), optional
+        Charge at which the device itself stops discharging, %; see :func:`judged_against_minimum`.
+        Without a grid the load takes what is there, and the limit holds as it is.
     required : mapping of input to bool array, shape (N,)
         Where the site should give an input; everywhere for inputs that are left out. One that is
         given is judged anyway.
@@ -104,8 +147,11 @@ def assess_battery(
         plain = limits[level.limit]
         spread_limits[level.limit] = np.where(free, np.maximum(plain, end), plain)
     lowest = limits["soc_critical"]
+    warns_below = lowest
+    if minimum_soc_percent is not None:
+        warns_below = judged_against_minimum(lowest, minimum_soc_percent)
     soc_limits = {
-        "soc_critical": lowest,
+        "soc_critical": warns_below,
         "soc_without_grid": np.where(without_grid, lowest, np.nan),
     }
     everywhere = np.ones(soh_percent.shape, dtype=bool)

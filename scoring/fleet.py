@@ -219,6 +219,7 @@ def assess_fleet(inputs: FleetInputs) -> FleetScores:
     battery = assess_battery(
         soh_percent=read["battery_lowest_soh_percent"],
         soc_percent=read["soc_percent"],
+        minimum_soc_percent=read["minimum_soc_percent"],
         temperature_c=read["battery_hottest_c"],
         cell_spread_v=read["cell_widest_spread_v"],
         cell_highest_v=read["cell_highest_v"],

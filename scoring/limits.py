@@ -126,7 +126,8 @@ LIMITS: dict[str, Limit] = {
             lowest=0,
             highest=100,
             configurable=True,
-            note="its alert is a page on a site without grid, else a ticket",
+            note="its alert is a page on a site without grid, else a ticket; a minimum that the "
+            "device keeps may lower it, see `battery_soc`",
             release=2.0,
         ),
         Limit("soc_without_grid", math.nan, "%", release=2.0),

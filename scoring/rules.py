@@ -113,9 +113,16 @@ BATTERY_SOC = Rule(
             "soc_without_grid",
             when="state of charge below 10 % on a site without grid, which will shut down",
         ),
-        Level(WARNING, 10, BELOW, "soc_critical"),
+        Level(
+            WARNING,
+            10,
+            BELOW,
+            "soc_critical",
+            when="state of charge below 10 %; of a battery whose device keeps a minimum of 5 % or "
+            "more, from 5 % below the limit on, 2 % below that minimum",
+        ),
     ),
-    "State of charge is {value}, below {limit}",
+    "State of charge is {value}, below {limit}{detail}",
     "Check why it was not charged: PV, grid set-point, charge limits; charge it soon.",
     input="soc_percent",
     source="below a tenth an LFP cell leaves its plateau, and the load ends soon",

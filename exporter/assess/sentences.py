@@ -12,11 +12,13 @@ from exporter.collect.state import SiteRecord
 from exporter.model.figures import judged
 from exporter.model.quantities import API_KEYS, DERIVED
 from exporter.model.text import duration_words
+from scoring.battery import REST_BELOW_PERCENT
 from scoring.common import UTILITY_PREFIX, IntArray, seen_in_region
 from scoring.issues import BoolArray, Finding, Severity
 from scoring.limits import LIMITS
 from scoring.rule import Rule
 from scoring.rules import (
+    BATTERY_SOC,
     BATTERY_SOH,
     BATTERY_TEMPERATURE,
     CELL_SPREAD,
@@ -195,6 +197,15 @@ def _cells_at_rest(record: SiteRecord, value: float, threshold: float) -> str:
     return ""
 
 
+def _own_minimum(record: SiteRecord, value: float, threshold: float) -> str:
+    """The battery's own minimum, where it decided the limit."""
+    for battery in record.batteries.values():
+        minimum = battery.readings.get("minimum_soc_percent", math.nan)
+        if battery.active and threshold == minimum - REST_BELOW_PERCENT:
+            return f" ({REST_BELOW_PERCENT:.0f} % below its own minimum)"
+    return ""
+
+
 def _for_so_long(record: SiteRecord, value: float, threshold: float) -> str:
     return f" (for {duration_words(value)})"
 
@@ -207,6 +218,7 @@ def _off_the_sun(record: SiteRecord, value: float, threshold: float) -> str:
 
 
 _DETAILS: dict[str, Callable[[SiteRecord, float, float], str]] = {
+    BATTERY_SOC.code: _own_minimum,
     BATTERY_SOH.code: _which_battery(BATTERY_SOH.input),
     BATTERY_TEMPERATURE.code: _which_battery(BATTERY_TEMPERATURE.input),
     CELL_SPREAD.code: _cells_of_spread,

@@ -26,6 +26,7 @@ VENUS_SITE = {
 }
 VENUS_BATTERY = {name: f"battery {path}" for name, path in BATTERY_PATHS.items()}
 VENUS_BATTERY["cell_spread_v"] = "battery System/MaxCellVoltage - MinCellVoltage"
+VENUS_BATTERY["minimum_soc_percent"] = "system Control/ActiveSocLimit"
 _VENUS = VENUS_SITE | VENUS_BATTERY
 _PLACES = {
     "venus-http": _VENUS,

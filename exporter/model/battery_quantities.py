@@ -40,6 +40,16 @@ BATTERY: tuple[Quantity, ...] = (
         ),
     ),
     Quantity(
+        name="minimum_soc_percent",
+        label="minimum state of charge",
+        measurement=Measurement.BATTERY,
+        unit="%",
+        minimum=0,
+        maximum=100,
+        meaning="State of charge at which the device stops discharging the battery while there is "
+        "a grid",
+    ),
+    Quantity(
         name="soh_percent",
         label="state of health",
         measurement=Measurement.BATTERY,

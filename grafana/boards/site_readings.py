@@ -109,6 +109,7 @@ def _limits() -> table.Panel:
         (
             "charge_limit_a",
             "discharge_limit_a",
+            "minimum_soc_percent",
             "time_to_go_s",
             "modules_online",
             "modules_offline",

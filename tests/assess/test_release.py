@@ -24,7 +24,7 @@ SETTLE_STEP_SECONDS = SETTLE_SECONDS + 1
 
 
 def issues_of(
-    kind: str, quantity: str, values: list[float], seconds: float = 10.0
+    kind: str, quantity: str, values: list[float], seconds: float = 10.0, **also: float
 ) -> list[dict[str, Issue]]:
     """Issues by code after each of some values."""
     state = FleetState(fleet("a"), 10.0)
@@ -32,7 +32,7 @@ def issues_of(
     before: FleetAssessment | None = None
     for step, value in enumerate(values):
         now = 1000.0 + seconds * step
-        state.apply(snapshot("a", **{"battery": {}, kind: {quantity: value}}), now)
+        state.apply(snapshot("a", **{"battery": {}, kind: {quantity: value, **also}}), now)
         before = assess(state, now, WALL + seconds * step, before)
         found.append({issue.code: issue for issue in before.issues[0]})
     return found
@@ -101,3 +101,14 @@ def test_an_issue_is_held_when_the_fleet_file_moves_its_site() -> None:
         [],
         ["battery_temperature"],
     ]
+
+
+def test_a_battery_that_rests_at_its_own_minimum_is_not_low() -> None:
+    values = [12.0, 10.0, 9.6, 9.6, 7.4, 10.2]
+    found = issues_of("battery", "soc_percent", values, minimum_soc_percent=10.0)
+    assert ["battery_soc" in issues for issues in found] == [False] * 4 + [True, False]
+    assert found[4]["battery_soc"].sentence == (
+        "State of charge is 7 %, below 8 % (2 % below its own minimum)"
+    )
+    plain = issues_of("battery", "soc_percent", values)
+    assert ["battery_soc" in issues for issues in plain] == [False, False, True, True, True, True]

@@ -64,9 +64,14 @@ COMPLETE = [
     and site.solar.coupling != "on_genset"
 ]
 OF_VENUS = {"ac_source", "grid_frequency_step_hz", "system_state", "pv_disabled"}
-OF_SUNSPEC = {"cell_count", "consumed_ah", "charged_kwh", "discharged_kwh"} | {
-    f"modules_{what}" for what in ("online", "offline", "blocking_charge", "blocking_discharge")
-}
+OF_SUNSPEC = (
+    {"cell_count", "consumed_ah", "charged_kwh", "discharged_kwh"}
+    | {
+        # The simulated unit has model 802, and none of 124.
+        "minimum_soc_percent",
+    }
+    | {f"modules_{what}" for what in ("online", "offline", "blocking_charge", "blocking_discharge")}
+)
 OPENEMS = load_template("openems", Path())
 CANNOT: Mapping[str, set[str]] = {
     "venus-mqtt": set(),
@@ -141,6 +146,7 @@ def battery_readings(site: Site, state: SiteState) -> dict[str, float]:
     volts, heat = state.cell_voltages, state.cell_temperatures
     return {
         "soc_percent": state.soc,
+        "minimum_soc_percent": site.battery.min_soc,
         "soh_percent": state.soh,
         "voltage_v": state.battery_voltage,
         "current_a": state.battery_current,

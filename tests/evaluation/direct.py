@@ -84,6 +84,7 @@ def battery_of(site: Site, state: SiteState) -> BatterySnapshot:
     """The battery of a site, rounded as its device does."""
     values = {
         "soc_percent": round(state.soc, 1),
+        "minimum_soc_percent": site.battery.min_soc,
         "voltage_v": round(state.battery_voltage, 2),
         "current_a": round(state.battery_current, 2),
         "power_w": round(state.battery_power, 1),

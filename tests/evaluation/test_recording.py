@@ -215,3 +215,18 @@ def test_a_site_whose_readings_end_first_has_not_fallen_silent(folder: Path) -> 
     (folder / "labels.csv").write_text(LABELS + silent, "utf-8")
     output = CliRunner().invoke(app, ["evaluate", str(folder)]).output
     assert "| silent | – | 1 | 1 | " in output, output
+
+
+def test_a_recorded_minimum_explains_a_low_charge(folder: Path) -> None:
+    lines = readings().replace("ok,60,97", "ok,9.5,97").splitlines()
+    plain = CliRunner().invoke(app, ["evaluate", str(folder)])
+    (folder / "readings.csv").write_text("\n".join(lines) + "\n", "utf-8")
+    low = CliRunner().invoke(app, ["evaluate", str(folder)])
+    lines = [f"{lines[0]},minimum_soc_percent", *(f"{line},10" for line in lines[1:])]
+    (folder / "readings.csv").write_text("\n".join(lines) + "\n", "utf-8")
+    held = CliRunner().invoke(app, ["evaluate", str(folder)])
+    said = [
+        found.output.partition("| Fleetscope |")[2].partition("\n")[0]
+        for found in (plain, low, held)
+    ]
+    assert ["`battery_soc`" in text for text in said] == [False, True, False], held.output

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scoring.battery import assess_battery
+from scoring.battery import assess_battery, judged_against_minimum
 from scoring.connectivity import assess_connectivity
 from scoring.devices import assess_devices
 from scoring.grid import Nominal, assess_ac_input, assess_grid, steadiness
@@ -40,6 +40,7 @@ def battery(
     without_grid: bool = False,
     highest: float = np.nan,
     held: Held = NOTHING_HELD,
+    minimum: float = np.nan,
 ) -> Component:
     readings = {
         "soh_percent": array(soh),
@@ -51,6 +52,7 @@ def battery(
     return assess_battery(
         **readings,
         cell_highest_v=array(highest),
+        minimum_soc_percent=array(minimum),
         any_reading=np.array([known]),
         answering=np.array([True]),
         cell_found=np.array([found]),
@@ -129,6 +131,20 @@ nan = float("nan")
         ({"soc": 9.9}, 90, {"battery_soc": Severity.WARNING}),
         ({"soc": 10, "without_grid": True}, 100, {}),
         ({"soc": 9.9, "without_grid": True}, 90, {"battery_soc": Severity.CRITICAL}),
+        # A battery rests at its own minimum; one that is really empty is low all the same.
+        ({"soc": 9.6, "minimum": 10}, 100, {}),
+        ({"soc": 8, "minimum": 10}, 100, {}),
+        ({"soc": 7.9, "minimum": 10}, 90, {"battery_soc": Severity.WARNING}),
+        ({"soc": 4, "minimum": 10}, 90, {"battery_soc": Severity.WARNING}),
+        ({"soc": 5, "minimum": 5}, 100, {}),
+        ({"soc": 2.9, "minimum": 5}, 90, {"battery_soc": Severity.WARNING}),
+        # No such minimum protects anything, or it lies far above the limit.
+        ({"soc": 9.9, "minimum": 0}, 90, {"battery_soc": Severity.WARNING}),
+        ({"soc": 9.9, "minimum": 4.9}, 90, {"battery_soc": Severity.WARNING}),
+        ({"soc": 10, "minimum": 60}, 100, {}),
+        ({"soc": 9.9, "minimum": 60}, 90, {"battery_soc": Severity.WARNING}),
+        # Without a grid the load empties it below any minimum: the page stays.
+        ({"soc": 9.6, "minimum": 10, "without_grid": True}, 90, {"battery_soc": Severity.CRITICAL}),
         ({"soh": 60, "temperature": 60, "spread": 0.41, "soc": 1}, 0, None),
         (
             {"soh": nan, "spread": nan, "temperature": nan},
@@ -444,3 +460,16 @@ def test_rules_of_one_family_deduct_once() -> None:
     found = once_each((unsteady, far, voltage))
     assert [float(f.deduction[0]) for f in found] == [0.0, 40.0, 20.0]
     assert [int(f.severity[0]) for f in found] == [1, 2, 2], "each is still named"
+
+
+def test_limit_that_wants_to_know_earlier_stays_above_the_own_minimum() -> None:
+    limits = array(10, 20, 30, 12)
+    assert judged_against_minimum(limits, array(10, 20, 10, 10)).tolist() == [8, 18, 30, 8]
+    assert judged_against_minimum(limits, array(*[nan] * 4)).tolist() == limits.tolist()
+
+
+def test_low_charge_is_over_once_the_battery_says_that_it_rests_there() -> None:
+    warned = HeldIssue(np.array([Severity.WARNING], np.int8), array(10), array(0))
+    held = {"battery_soc": warned}
+    assert issues(battery(soc=10.5, held=held)) == {"battery_soc": Severity.WARNING}
+    assert issues(battery(soc=10.5, minimum=10, held=held)) == {}

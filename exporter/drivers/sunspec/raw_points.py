@@ -33,6 +33,7 @@ _SITE: Mapping[str, tuple[Source, ...]] = {
 }
 _BATTERY: Mapping[str, tuple[Source, ...]] = {
     "soc_percent": (((802, 713), ("SoC",)), ((124,), ("ChaState",))),
+    "minimum_soc_percent": (((124,), ("MinRsvPct",)),),
     "soh_percent": (((802, 713), ("SoH",)),),
     "voltage_v": (((802,), ("V",)), ((124,), ("InBatV",)), ((714,), ("DCV",))),
     "current_a": (((802,), ("A", "ChaSt")), ((714,), ("DCA",))),

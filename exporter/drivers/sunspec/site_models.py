@@ -236,6 +236,8 @@ class SunSpecReadings:
         elif basic is not None:
             into.put("soc_percent", basic.number("ChaState"))
             into.put("voltage_v", basic.number("InBatV"))
+        if basic is not None:
+            into.put("minimum_soc_percent", basic.number("MinRsvPct"))
         # The battery's own model comes first, then what the inverter says of it.
         for quantity, value in of_der.items():
             if math.isnan(into.readings.get(quantity, MISSING)):
@@ -407,6 +409,7 @@ BATTERY_POINTS = {
     **{name: f"model 802 {point}" for name, point in _BATTERY_POINTS.items()},
     "current_a": "model 802 A and ChaSt",
     "power_w": "model 802 W and ChaSt, or model 160 DCW",
+    "minimum_soc_percent": "model 124 MinRsvPct",
     "temperature_c": "model 803 or 804 ModTmpAvg",
     "cell_spread_v": "model 802 CellVMax - CellVMin",
 }

@@ -61,6 +61,9 @@ BATTERY_PATHS = {
     "charged_kwh": "History/ChargedEnergy",
     "discharged_kwh": "History/DischargedEnergy",
 }
+MINIMUM_SOC_PATHS = ("Control/ActiveSocLimit", "Settings/CGwacs/BatteryLife/MinimumSocLimit")
+"""Of the system tree: the limit in force, which BatteryLife may have raised, and, over Modbus, the
+setting."""
 _SYSTEM_BATTERY_PATHS = {
     "soc_percent": "Dc/Battery/Soc",
     "voltage_v": "Dc/Battery/Voltage",
@@ -107,6 +110,10 @@ def read_battery(
     if system is not None:
         for name, path in _SYSTEM_BATTERY_PATHS.items():
             into.fall_back(name, system.get(path))
+        # A setting alone is no sign of a battery.
+        if any(value == value for value in into.readings.values()):  # noqa: PLR0124 - not NaN
+            for path in MINIMUM_SOC_PATHS:
+                into.fall_back("minimum_soc_percent", system.get(path))
     cells, extremes = _read_cells(tree, layout or layout_of(tree), into)
     _put_spread(extremes, into)
     snapshot = BatterySnapshot(

@@ -54,7 +54,7 @@ _ENERGIES = ("charged_kwh", "discharged_kwh", "grid_import_kwh", "grid_export_kw
 NOT_AVAILABLE: tuple[NotAvailable, ...] = (
     # A battery without any health left does not run; BMS that do not compute it write 0.
     NotAvailable((0.0, *_NEGATIVE, *_BYTE, *_U16, *_I16), ("soh_percent",)),
-    NotAvailable((*_NEGATIVE, *_BYTE, *_U16, *_I16), ("soc_percent",)),
+    NotAvailable((*_NEGATIVE, *_BYTE, *_U16, *_I16), ("soc_percent", "minimum_soc_percent")),
     # 0 K, also as 32-bit float and rounded, and -40 of a BMS whose probe is not connected.
     NotAvailable((-273.15, -273.0, *_BYTE, *_U16, *_I16), _TEMPERATURES),
     NotAvailable((-40.0,), _TEMPERATURES, classes=("battery", "system")),

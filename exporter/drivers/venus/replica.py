@@ -52,7 +52,8 @@ _KEPT = re.compile(
     r"|Info/Max(?:Charge|Discharge)Current|History/(?:ChargeCycles|ChargedEnergy|DischargedEnergy)"
     r"|Active(?:BatteryService|BmsService)|VebusService|SystemType|Serial|FirmwareBuild|Batteries"
     r"|DeviceInstance|Connected|State|Mode|ErrorCode|VebusError|StatusCode|Error|Warning\w*"
-    r"|Soc|Soh|Capacity|InstalledCapacity|ConsumedAmphours|TimeToGo|Settings/SystemSetup/AcInput\d)"
+    r"|Soc|Soh|Capacity|InstalledCapacity|ConsumedAmphours|TimeToGo|Settings/SystemSetup/AcInput\d"
+    r"|Control/ActiveSocLimit|Settings/CGwacs/BatteryLife/MinimumSocLimit)"
     r"\Z"
 )
 _MOST_PATHS = 20_000

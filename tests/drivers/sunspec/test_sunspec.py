@@ -327,9 +327,11 @@ async def test_a_meter_that_counts_export_as_positive(clock: Clock) -> None:
 
 async def test_basic_storage_has_its_power_from_the_trackers(clock: Clock) -> None:
     storage = {"ChaState": 8150, "ChaState_SF": -2, "InBatV": 4023, "InBatV_SF": -1, "ChaSt": 3}
+    storage |= {"MinRsvPct": 125, "MinRsvPct_SF": -1}
     snapshot = await read({1: registers(COMMON, INVERTER, TRACKERS, (124, storage))}, clock)
     (pack,) = snapshot.batteries
     assert pack.readings["soc_percent"] == 81.5
+    assert pack.readings["minimum_soc_percent"] == 12.5
     assert pack.readings["voltage_v"] == 402.3
     assert pack.readings["power_w"] == -400
 

@@ -219,6 +219,33 @@ def test_sentinels_are_missing_and_not_implausible(path: str, sentinel: float, n
     assert math.isnan(battery({path: sentinel}).readings[name])
 
 
+@pytest.mark.parametrize(
+    ("system", "minimum"),
+    [
+        ({"Control/ActiveSocLimit": 15.0}, 15.0),
+        ({"Settings/CGwacs/BatteryLife/MinimumSocLimit": 10}, 10.0),
+        (
+            {
+                "Control/ActiveSocLimit": 15.0,
+                "Settings/CGwacs/BatteryLife/MinimumSocLimit": 10,
+            },
+            15.0,
+        ),
+        ({"Control/ActiveSocLimit": []}, math.nan),
+        ({}, math.nan),
+    ],
+)
+def test_the_limit_in_force_is_the_minimum_of_the_active_battery(
+    system: dict[str, Any], minimum: float
+) -> None:
+    found, _ = read_battery(BATTERY, {"Soc": 60}, active=True, system=system)
+    assert found.readings.get("minimum_soc_percent", math.nan) == pytest.approx(
+        minimum, nan_ok=True
+    )
+    alone, _ = read_battery(BATTERY, {}, active=True, system=system)
+    assert "minimum_soc_percent" not in alone.readings
+
+
 @pytest.mark.parametrize("absent", [[], {}, None, "---", "", " ", "null"], ids=repr)
 def test_no_value_is_missing(absent: object) -> None:
     found, implausible = read_battery(BATTERY, {"Soc": absent}, active=True, system=None)
