@@ -180,7 +180,7 @@ def make_app(
     app.include_router(answers_router(answerer, model, seen))
     channel = orders or OrderChannel()
     app.include_router(plan_approval_router(latest, channel))
-    app.include_router(dispatch_router(latest, channel, lambda: bool(app.state.stopping), seen))
+    app.include_router(dispatch_router(latest, channel, lambda: app.state.era, seen))
     if pool is not None:
         app.add_middleware(PoolRoutes, pool=pool)
     return app

@@ -211,6 +211,35 @@ def test_a_worker_that_dies_fails_its_callers_alone(site: str, tmp_path: Path) -
         assert service.stop() == 0
 
 
+def test_a_stop_refuses_what_is_not_answered_in_time(site: str, tmp_path: Path) -> None:
+    """With a reason and the time to ask again, and without a traceback in the log."""
+    fleet = tmp_path / "fleet.json"
+    write_fleet(fleet, {"a": site})
+    with serving(fleet) as service:
+        assert service.get(ASKED, PATIENCE_SECONDS)[0] == 200
+        worker = child(server_of(service), "exporter.serve.worker")
+        assert worker is not None
+        os.kill(worker, signal.SIGSTOP)
+        with ThreadPoolExecutor(1) as callers:
+            waiting = callers.submit(service.get, ASKED, PATIENCE_SECONDS)
+            until(lambda: callers_of(service) >= 1)
+            # What is answered after its connection stood shows that it was read.
+            assert [service.get("/healthz")[0] for _ in range(3)] == [200] * 3
+            assert service.stop() == 0
+            status, body = waiting.result()
+        assert (status, json.loads(body)["title"]) == (503, "Service Unavailable")
+        assert "ask it again" in body
+        assert "Traceback" not in service.log
+
+
+def callers_of(service: ServiceProcess) -> int:
+    """Connections that are open to the service, this one left out."""
+    port = int(service.url.rpartition(":")[2])
+    lines = Path("/proc/net/tcp").read_text("utf-8").splitlines()[1:]
+    ends = [(line.split()[1].rpartition(":")[2], line.split()[3]) for line in lines]
+    return ends.count((f"{port:04X}", "01"))
+
+
 def test_a_wrong_file_of_the_server_ends_the_start(tmp_path: Path) -> None:
     """In one line, with the exit code, and before any site was asked."""
     fleet, prices = tmp_path / "fleet.json", tmp_path / "prices.yaml"

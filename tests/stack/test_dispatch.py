@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import signal
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 from click.testing import Result
 from typer.testing import CliRunner
 
@@ -154,6 +156,51 @@ def test_an_order_from_the_api_to_the_device_and_back(running: Running) -> None:
     of_orders = [e for e in audited if e["event"] == "order"]
     assert {"accepted", "superseded", "released", "dry"} <= {e["state"] for e in of_orders}
     assert all(e["address"] == "127.0.0.1" for e in of_orders)
+
+
+def test_the_stream_of_orders_goes_on_where_a_client_left_it(running: Running) -> None:
+    """Rows of the journal as they are written; after ``Last-Event-ID`` exactly what came since."""
+    service = running.service
+    last = ask(service, "GET", "dispatch/logs?limit=1")[1]["rows"][0]["number"]
+
+    def ends_dry(events: Iterator[tuple[int, Any]]) -> list[int]:
+        """Numbers up to the next order that was a dry run."""
+        numbers = []
+        for number, row in events:
+            numbers.append(number)
+            if row["state"] == "dry":
+                assert row["site"] == "beta"
+                return numbers
+        raise AssertionError("the stream ended")
+
+    with order_events(service, last) as events:
+        assert charge(service, "beta", dry_run=True)[0] == 200
+        first = ends_dry(events)
+    assert first == list(range(last + 1, last + 1 + len(first)))
+    assert charge(service, "beta", dry_run=True)[0] == 200
+    with order_events(service, first[-1]) as events:
+        assert ends_dry(events)[0] == first[-1] + 1
+
+
+@contextmanager
+def order_events(service: ServiceProcess, last: int) -> Iterator[Iterator[tuple[int, Any]]]:
+    """Numbers and rows of the stream after one of its events."""
+    headers = {"Authorization": f"Bearer {TOKEN}", "Last-Event-ID": str(last)}
+    url = f"{service.url}/api/v1/dispatch/events"
+    with requests.get(url, headers=headers, stream=True, timeout=60) as stream:
+        assert stream.status_code == 200
+
+        def found() -> Iterator[tuple[int, Any]]:
+            event: dict[str, str] = {}
+            for line in stream.iter_lines(chunk_size=1, decode_unicode=True):
+                name, _, value = line.partition(": ")
+                if name in ("id", "data"):
+                    event[name] = value
+                elif not line and event:
+                    yield int(event["id"]), json.loads(event["data"])
+                    event = {}
+
+        yield found()
 
 
 def test_an_order_by_commands(running: Running) -> None:

@@ -75,6 +75,12 @@ def _too_large() -> _RefusedError:
     return _RefusedError(413, f"a request may be {LARGEST_BODY // 1024} KiB at most")
 
 
+def _stopping() -> _RefusedError:
+    return _RefusedError(
+        503, "the exporter stopped before it could answer; ask it again", {"Retry-After": "10"}
+    )
+
+
 # A caller of an open route who did not sign in.
 _NOBODY = Caller("nobody")
 
@@ -186,6 +192,11 @@ class Guard:
             if started:
                 raise ConnectionResetError from refused
             await _refusal(send_with_headers, scope, refused)
+        except asyncio.CancelledError:
+            # The server cancels what is not answered two seconds after it was told to stop.
+            if started or scope["app"].state.era is not None:
+                raise
+            await _refusal(send_with_headers, scope, _stopping())
         finally:
             if meter is not None:
                 meter.stop()

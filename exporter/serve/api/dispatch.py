@@ -218,14 +218,14 @@ def _matches(site: Site, wanted: models.TargetFilter) -> bool:
 def router(
     latest: Callable[[], FleetAssessment],
     channel: OrderChannel,
-    stopping: Callable[[], bool],
+    era: Callable[[], int | None],
     seen: Callable[[], Visibility],
 ) -> APIRouter:
     """All routes."""
     routes = APIRouter(prefix="/api/v1", tags=["orders"])
     orders = Orders(latest, channel, seen)
     _add_changes(routes, orders, latest, channel)
-    _add_reads(routes, orders, channel, stopping)
+    _add_reads(routes, orders, channel, era)
     return routes
 
 
@@ -303,7 +303,7 @@ def _add_changes(
 
 
 def _add_reads(
-    routes: APIRouter, orders: Orders, channel: OrderChannel, stopping: Callable[[], bool]
+    routes: APIRouter, orders: Orders, channel: OrderChannel, era: Callable[[], int | None]
 ) -> None:
     """Routes that read the journal and what is in force."""
 
@@ -344,7 +344,8 @@ def _add_reads(
             last = await asyncio.to_thread(channel.reader.last_number)
         expires = caller_of(request).expires or math.inf
         stream: Stream = request.state.stream
-        while not (stopping() or stream.evicted) and time.time() < expires:
+        begun = era()
+        while era() == begun is not None and not stream.evicted and time.time() < expires:
             rows = await orders.log(sites=orders.visible(), after=last, limit=MOST_ROWS)
             for row in rows:
                 last = row["number"]
