@@ -38,6 +38,9 @@ IntArray = NDArray[np.int64]
 
 LONGEST_STEP_SECONDS = 3600.0
 """A longer step was not observed: at most this much of it counts."""
+MISSED_AFTER_INTERVALS, LEAST_MISSED_SECONDS = 1.5, 120.0
+"""From which time between two readings of a power on, in intervals of the site and in seconds at
+least, its energy is unknown."""
 MEAN_SECONDS = 600.0
 """EN 50160 judges voltages by means of ten minutes."""
 NIGHT_BELOW_DEG = -4.0
@@ -114,6 +117,9 @@ class Moment:
         Of the latest scrape, s.
     expected : Expected or None
         What the sun allows.
+    power_read_at, interval : float arrays, shape (N,), or None
+        Monotonic seconds at which the battery's power was read, and usual seconds between two
+        readings; None: each reading stands for the time since the moment before.
     """
 
     wall: float
@@ -122,6 +128,8 @@ class Moment:
     readings: Mapping[str, FloatArray]
     durations: FloatArray
     expected: Expected | None
+    power_read_at: FloatArray | None = None
+    interval: FloatArray | None = None
 
     def of(self, name: str) -> FloatArray:
         """A reading of all sites."""
@@ -141,6 +149,7 @@ _ROWS = (
     "_connected",
     "_soc",
     "_moved_wh",
+    "_power_read_at",
     "_refused",
     "_resting",
     "_full_cell_v",
@@ -174,6 +183,7 @@ class SiteWindow:
         self._connected = np.full(count, np.nan)
         self._soc = np.full(count, np.nan)
         self._moved_wh = np.zeros(count)
+        self._power_read_at = np.full(count, np.nan)
         self._refused = np.zeros((count, 2))
         self._resting = np.zeros(count)
         self._full_cell_v = np.full(count, np.nan)
@@ -324,7 +334,7 @@ class SiteWindow:
         daily[known, Daily.SOH] += soh[known] * seconds
 
         soc, power, current = moment.of("soc_percent"), moment.of("power_w"), moment.of("current_a")
-        energy = np.nan_to_num(power, nan=0.0) * seconds / 3600.0
+        energy = np.nan_to_num(power, nan=0.0) * self._power_seconds(moment, seconds) / 3600.0
         hourly[:, Hourly.CHARGED_WH] += np.maximum(energy, 0.0)
         hourly[:, Hourly.DISCHARGED_WH] += np.maximum(-energy, 0.0)
         for last, name in (
@@ -352,6 +362,18 @@ class SiteWindow:
         self._resting = np.where(rests, self._resting + seconds, 0.0)
         full = np.where(soc >= FULL_PERCENT, moment.of("cell_max_v"), np.nan)
         self._full_cell_v = np.fmax(self._full_cell_v, full)
+
+    def _power_seconds(self, moment: Moment, seconds: float) -> FloatArray | float:
+        """Seconds for which the battery's power stands, shape (N,): from the reading before to one
+        that is new, 0 where nothing is new or a reading was missed between them."""
+        read_at = moment.power_read_at
+        if read_at is None or moment.interval is None:
+            return seconds
+        passed = read_at - self._power_read_at
+        usual = MISSED_AFTER_INTERVALS * np.maximum(moment.interval, seconds)
+        known = (passed > 0) & (passed <= np.maximum(usual, LEAST_MISSED_SECONDS))
+        self._power_read_at = np.where(np.isnan(read_at), self._power_read_at, read_at)
+        return np.where(known, np.minimum(passed, LONGEST_STEP_SECONDS), 0.0)
 
     def _observe_sun(
         self,

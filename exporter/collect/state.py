@@ -415,7 +415,10 @@ class FleetState:
         the recent past; ``expected`` is what the sun allows."""
         answering = now - self.last_success <= self.stale_after
         readings = self.fresh(now, OBSERVED)
-        moment = Moment(wall, seconds, answering, readings, self.duration, expected)
+        read_at = self.times[:, COLUMN["power_w"]].copy()
+        moment = Moment(
+            wall, seconds, answering, readings, self.duration, expected, read_at, self.interval
+        )
         self.window.observe(moment, self.constants)
 
     def state_of(self, site: str, quantity: str, now: float) -> ReadingState:

@@ -226,3 +226,37 @@ def test_the_highest_temperature_of_a_day_has_a_trend_without_today() -> None:
     site.lasts(7200, every=7200, battery_hottest_c=10)
     assert site.figure("hottest_slope") == pytest.approx(0.2 * 30.44, rel=0.02)
     assert site.figure("hottest_c") == pytest.approx(25 + 0.2 * 31, abs=0.25)
+
+
+def test_energy_is_not_counted_over_a_reading_that_was_missed() -> None:
+    """A battery of 10 kWh is charged by 5 kW and read every 15 minutes, but not at the third."""
+    window, interval = SiteWindow(1), 900.0
+    up, took = np.array([True]), np.array([0.3])
+    stuck = []
+    for step in range(6):
+        missed = step in (2, 3)
+        last = 1 if missed else step
+        given = GOOD | {"power_w": 5000.0, "soc_percent": 20.0 + 12.5 * last}
+        readings = {name: np.array([value]) for name, value in given.items()}
+        read_at, wall = np.array([interval * last]), BEGIN + interval * step
+        moment = Moment(
+            wall, interval, up, readings, took, None, read_at, interval=np.array([interval])
+        )
+        window.observe(moment, constants())
+        stuck.append(float(window.figures(wall, readings, constants())["soc_stuck_ratio"][0]))
+    assert stuck == [0.0] * 6
+
+
+def test_energy_is_counted_once_between_readings_whatever_the_moments() -> None:
+    """Readings every minute, moments every ten seconds, and the reverse."""
+    for interval, every in ((60.0, 10.0), (10.0, 60.0), (60.0, 61.0)):
+        window = SiteWindow(1)
+        up, took = np.array([True]), np.array([0.3])
+        readings = {name: np.array([value]) for name, value in (GOOD | {"power_w": -2e3}).items()}
+        for step in range(int(3600 / every) + 1):
+            read_at = np.array([step * every // interval * interval])
+            wall = BEGIN + every * step
+            moment = Moment(wall, every, up, readings, took, None, read_at, np.array([interval]))
+            window.observe(moment, constants())
+        found = window.figures(wall, readings, constants())["soc_stuck_ratio"]
+        assert found == pytest.approx(2.0 / 9.5, rel=0.05), (interval, every)
