@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, tzinfo
 
 from exporter.ask.answerer import EXAMPLES
+from exporter.ask.language.accounting import check
 from exporter.ask.language.followup import Context, merge
 from exporter.ask.language.grammar import Grammar
 from exporter.ask.language.lexicon import lexicon
@@ -102,7 +103,7 @@ def understand(
         grammar = Grammar(now, zone)
         parts = grammar.parts(tagged)
         query = merge(parts, tagged, context, grammar) if context else None
-        return Understood(query or grammar.query(parts), tuple(tagged.notes))
+        return Understood(query or check(tagged, grammar.query(parts), now), tuple(tagged.notes))
     except (GrammarError, QueryError) as error:
         final = isinstance(error, GrammarError) and error.final
         raise NotUnderstoodError(str(error), final=final) from error

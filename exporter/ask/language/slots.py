@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from exporter.ask.catalogue import METRICS
 from exporter.ask.language.parts import ENERGY, FINE, STATES, GrammarError, Parts
 from exporter.ask.language.tagging import Item, Tagged
+from exporter.ask.language.text import sentence
 from exporter.ask.query import LARGEST_LIMIT, Comparison, Condition, Filter, Lasting
 
 _SCALE = {
@@ -46,6 +47,13 @@ _SELF = {
     "figure",
     "cause",
 }
+
+_NAMES = {"named", "value", "filt"}
+# Words that may stand between a "not" and what it belongs to.
+_SMALL = {"now", "past", "which", "all", "and", "what", "verb", "still", "by", "energy"}
+
+_VERBS = {"charge", "charged", "discharge", "produce", "produced", "generate", "generated"}
+_VERBS |= {"consume", "consumed", "use", "used", "yield", "make", "made", "laden", "geladen"}
 
 
 class Sorter:
@@ -131,16 +139,10 @@ class Sorter:
         for place, item in enumerate(self._items):
             if item.kind != "neg" and not self._excepts(place):
                 continue
-            after = next(
-                (
-                    i
-                    for i in self._items[place + 1 : place + 4]
-                    if i.kind in ("cond", "intent", "value", "filt", "named", "state")
-                ),
-                None,
-            )
+            after = self._negated_by(item, self._items[place + 1 : place + 4])
             following = self._items[place + 1 : place + 2]
-            if following and following[0].kind in ("metric", "comp"):
+            verb = bool(following) and self._is_verb(following[0])
+            if following and following[0].kind in ("metric", "comp") and not verb:
                 # No cell data, never report SOH: a value that is not there.
                 lacking.append(following[0])
             elif after is None or (after.kind == "intent" and after.value != "attention"):
@@ -153,21 +155,38 @@ class Sorter:
         self._items = [item for item in self._items if not any(item is i for i in lacking)]
         return negated
 
+    def _negated_by(self, neg: Item, behind: list[Item]) -> Item | None:
+        """What a ``not`` stands before; nothing but small words may lie between.
+
+        "None of the sites in Spain" leaves out no place.
+        """
+        wanted = {"cond", "intent", "state"} | (set() if neg.value == "none" else _NAMES)
+        for item in behind:
+            if item.kind in wanted:
+                return item
+            if item.kind not in _SMALL:
+                return None
+        return None
+
+    def _is_verb(self, item: Item) -> bool:
+        """Whether an item is what a site does: what did not charge still tells its charge."""
+        return sentence(self._tagged.text).tokens[item.at].word in _VERBS
+
     def _excepts(self, place: int) -> bool:
         """Whether a ``but`` leaves something out of all: every site but Alpha."""
         following = self._items[place + 1 : place + 2]
         named = bool(following) and following[0].kind in ("named", "value", "filt")
-        everything = any(i.kind == "all" for i in self._items[:place])
+        everything = any(i.kind in ("all", "everywhere") for i in self._items[:place])
         return self._items[place].kind == "but" and named and everything
 
     def _joined_to(self, item: Item) -> set[int]:
         """Places of the sites or groups that follow one with ``and``: except Alpha and Beta."""
-        groups = ("named", "value", "filt")
+        groups = _NAMES
         found: set[int] = set()
         if item.kind not in groups:
             return found
         rest = self._items[self._items.index(item) + 1 :]
-        while rest and rest[0].kind in ("and", "or", *groups):
+        while rest and rest[0].kind in {"and", "or", *groups}:
             if any(i.kind == "but" for i in rest[:2]):
                 break
             if rest[0].kind in groups:

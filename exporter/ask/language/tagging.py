@@ -57,6 +57,8 @@ class Tagged:
     unknown: list[str] = field(default_factory=list)
     ambiguous: list[UnknownSiteError] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    ends: dict[int, int] = field(default_factory=dict)
+    """Where the words of an item end, by the index of the first of them."""
 
     def has(self, kind: str, value: str | None = None) -> bool:
         """Whether there is such an item."""
@@ -148,7 +150,8 @@ class Tagger:
                 self._quoted(tagged, quoted[2], index)
                 index = next((n for n, t in enumerate(tokens) if t.start >= quoted[1]), len(tokens))
                 continue
-            index = self._step(tagged, parsed, words, reader, index)
+            first, index = index, self._step(tagged, parsed, words, reader, index)
+            tagged.ends[first] = index
         return tagged
 
     def _quoted(self, tagged: Tagged, text: str, index: int) -> None:

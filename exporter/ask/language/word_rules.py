@@ -110,6 +110,8 @@ WORD_RULES: dict[str, tuple[Rule, ...]] = {
         R("why !conditions", go="end"),
         R("attention !conditions", do="part_to_condition -attention", go="end"),
         R("order|rank|compare|history|status|mean", do="part_to_metric -status", go="end"),
+        # Is the grid all right: who has a problem with it.
+        R("fine !which plain !metrics", do="-fine part_to_condition", go="end"),
         R("status_condition", no="only a site has such a state, not its {part}"),
         R("part:battery tests|group|count", go="end"),
         R("part:cells one_site !tests !intents", go="end"),
@@ -123,7 +125,7 @@ WORD_RULES: dict[str, tuple[Rule, ...]] = {
             no="which reading of the {part}? Name one, such as {reading}; "
             "'fleetscope explain' and the page show all",
         ),
-        R("sites !tests !intents", do="part_to_metric", go="end"),
+        R("sites !tests !intents !metrics", do="part_to_metric", go="end"),
         R("outliers|cost", go="end"),
         R("", no="it is not clear what is asked about the {part}"),
     ),

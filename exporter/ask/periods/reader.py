@@ -22,6 +22,7 @@ from exporter.ask.periods import rows
 from exporter.ask.periods.calendar import SECONDS, Calendar
 from exporter.ask.periods.rows import (
     FUTURE,
+    HALVES,
     HELD,
     MOMENTS,
     NAMED,
@@ -276,8 +277,8 @@ class PeriodReader:
         found -= 12 * (suffix == "am" and found == 12)
         if found > 24 or int(minute or 0) > 59:
             return []
-        # Marks: a second where it is an hour without minutes, a microsecond where it is "pm".
-        moment = time(found % 24, int(minute or 0), 0 if minute else 1, 1 if suffix == "pm" else 0)
+        # Marks: a second where it is an hour without minutes, microseconds for "pm" and the rest.
+        moment = time(found % 24, int(minute or 0), 0 if minute else 1, HALVES.get(suffix, 0))
         return [(moment, place + (2 if suffix else 1))]
 
 

@@ -12,6 +12,8 @@ from exporter.ask.periods.calendar import DAY, SECONDS, Calendar
 from exporter.ask.query import QueryError
 
 _MINUTE, _HOUR = timedelta(minutes=1), timedelta(hours=1)
+# The marks of a time of day that "am" or "pm" stands behind.
+HALVES = {"pm": 1, "am": 2}
 FUTURE = "the future is not known; only the present and the past are"
 
 
@@ -187,6 +189,7 @@ def _clocks(c: Calendar, first: time, last: time) -> Span:
     ------
     QueryError
     """
+    first = _same_half(first, last)
     if first < last:
         start = c.last_clock(first)
         return _whole(start, c.on(start, last))
@@ -204,9 +207,35 @@ def _hours(c: Calendar, day: datetime, first: time, last: time) -> Span:
 
 def _hours_until(c: Calendar, first: time, last: time) -> Span:
     """``between 2 and 3 pm``: the first hour is of the same half of the day where it can be."""
-    if last.microsecond and first.second and first.hour < 12 and first.hour + 12 <= last.hour:
-        first = first.replace(hour=first.hour + 12)
+    first = _same_half(first, last)
     return _hours(c, c.last_clock(first), first, last)
+
+
+def _same_half(first: time, last: time) -> time:
+    """``1:15 and 1:45 pm``: what stands behind the second time is meant of the first too."""
+    if first.microsecond or last.microsecond != HALVES["pm"] or first.hour >= 12:
+        return first
+    later = first.replace(hour=first.hour + 12)
+    return later if (later.hour, later.minute) <= (last.hour, last.minute) else first
+
+
+def _last_part_hours(c: Calendar, part: str, first: time, last: time) -> Span:
+    """``between 2 and 5 last night``: before midnight from six on, else after it."""
+    begin, end = (int(hour) for hour in part.split("-"))
+    start, finish = (
+        c.on(c.today, clock)
+        if end > 24 and clock.hour <= end - 24 and not clock.microsecond
+        else c.on(c.day(c.today, -1), _of_part(clock, part) if begin >= 12 else clock)
+        for clock in (first, last)
+    )
+    return _whole(start, finish)
+
+
+def _part_of_day_hours(c: Calendar, day: str, part: str, first: time, last: time) -> Span:
+    """Of the night of today, as "heute Nacht zwischen 2 und 4", the last one."""
+    if day == "0" and part == "18-30":
+        return _last_part_hours(c, part, first, last)
+    return _hours(c, _relative(c, day), _of_part(first, part), _of_part(last, part))
 
 
 def _of_part(clock: time, part: str) -> time:
@@ -362,6 +391,15 @@ ROWS = NAMED + _rows(
         "between hour and hour this part|from hour until hour this part",
         lambda c, first, last, part: _hours(c, c.today, first, last),
     ),
+    (
+        "last part between hour and hour|last part from hour until hour|last part hour until hour",
+        _last_part_hours,
+    ),
+    (
+        "between hour and hour last part|from hour until hour last part|hour until hour last part",
+        lambda c, first, last, part: _last_part_hours(c, part, first, last),
+    ),
+    ("day part between hour and hour|day part from hour until hour", _part_of_day_hours),
     (
         "weekday between hour and hour|weekday from hour until hour|weekday hour until hour",
         lambda c, day, first, last: _hours(c, _weekday(c, day), first, last),

@@ -1,0 +1,400 @@
+"""Whether the query that came out accounts for every word of the question.
+
+A word that names, compares, orders, counts, excludes or says when must be found again in the query;
+otherwise the answer would be one to another question. This is the one place that checks it: each
+kind of word has its test here, and a kind without one is a word of grammar, such as ``which``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+from exporter.ask.catalogue import CONDITIONS, METRICS
+from exporter.ask.language.parts import (
+    ENERGY,
+    PARTS,
+    STATES,
+    GrammarError,
+)
+from exporter.ask.language.tagging import Item, Tagged
+from exporter.ask.language.text import sentence
+from exporter.ask.query import Query, What
+
+_ORIGINS = {
+    "grid": {"grid_power", "imported_energy"},
+    "solar": {"pv_power", "pv_energy", "pv_performance", "low_pv"},
+    "battery": {"battery_power", "discharged_energy"},
+}
+_STATUSES = {"offline", "critical", "warning", "good", "healthy", "unknown"}
+_FIGURES = {What.ENERGY, What.PORTFOLIO}
+_ISSUES = {What.ATTENTION, What.WHICH, What.TIMELINE, What.EXPLAIN, What.SINCE}
+_NAMES = {"named", "value", "filt"}
+_TESTS = {"cond", "state", "op", "number", "unit", "lasting", "between", "adj"}
+_JOINED = (_NAMES, {"metric", *_TESTS}, {"figure", "cause"}, {"intent", *_TESTS})
+
+# The queries that account for what is asked.
+_INTENTS: dict[str, set[What]] = {
+    "attention": {
+        *_ISSUES,
+        *(What.COST, What.CONTACT, What.COMPARE, What.SILENCES, What.OUTLIERS, What.STATUS),
+    },
+    "alerts": {What.ALERTS, What.SILENCES},
+    "silences": {What.SILENCES},
+    "happened": {What.TIMELINE, What.ATTENTION},
+    "contact": {What.CONTACT},
+    "forecast": {What.FORECAST},
+    "cell": {What.CELLS, What.FORECAST},
+    "recovered": {What.TIMELINE, What.HISTORY, What.ALERTS},
+    "status": {What.STATUS, What.SITE, What.TIMELINE, What.COMPARE, What.VALUE},
+    "rank": {What.RANK, What.VALUE, What.SITE, What.CELLS, What.CONTACT, What.WHICH},
+    "compare": {What.COMPARE, What.RANK, What.VALUE, What.WHICH},
+    "outliers": {What.OUTLIERS, What.CELLS},
+    "why": {What.EXPLAIN, What.TIMELINE, What.ATTENTION},
+    "since": {What.SINCE, What.WHICH, What.TIMELINE},
+    "history": {What.HISTORY, What.TIMELINE, What.CELLS},
+    "help": {What.HELP},
+    "plan": {What.PLAN},
+    "mean": {What.VALUE, What.HISTORY, What.COST, What.WHICH, *_FIGURES},
+}
+# Words that only some queries account for.
+_WORDS: dict[str, set[What]] = {
+    "fire": {What.ALERTS},
+    "where": {What.CONTACT, What.WHICH},
+    "when": {What.SINCE, What.TIMELINE, What.FORECAST, What.PORTFOLIO},
+    "than": {What.COMPARE, *_FIGURES},
+    "degree": {What.HISTORY, What.PORTFOLIO},
+    "margin": {What.COMPARE, *_FIGURES},
+    "furthest": {What.OUTLIERS},
+    "fell": {What.HISTORY, What.WHICH, What.TIMELINE},
+    "because": {What.EXPLAIN, *_FIGURES},
+    # What should be is no reading; what should be done is.
+    "modal": {
+        *(What.CONTACT, What.ATTENTION, What.EXPLAIN, What.SITE, What.STATUS, What.COST),
+        *(What.HELP, What.PLAN, What.RANK, *_FIGURES),
+    },
+    "compared": {What.COMPARE, What.OUTLIERS, *_FIGURES},
+    "average": {What.VALUE, What.HISTORY, What.COMPARE, *_FIGURES},
+    "latest": {What.VALUE, What.SITE, What.CELLS, What.COMPARE, What.STATUS},
+    "amount": {
+        *(What.VALUE, What.HISTORY, What.COMPARE, What.FORECAST, What.COST, What.RANK),
+        *(What.WHICH, *_FIGURES),
+    },
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """A sentence and the query that came out of it."""
+
+    items: list[Item]
+    query: Query
+    now: datetime
+
+    def has(self, kind: str) -> bool:
+        """Whether there is an item of a kind."""
+        return any(item.kind == kind for item in self.items)
+
+    def next_to(self, item: Item) -> tuple[Item, Item]:
+        """The items before and behind one."""
+        place = next(n for n, i in enumerate(self.items) if i is item)
+        nothing = Item("")
+        before = self.items[place - 1] if place else nothing
+        behind = self.items[place + 1] if place + 1 < len(self.items) else nothing
+        return before, behind
+
+    @property
+    def measured(self) -> set[str]:
+        """Metrics that the query names in any way."""
+        query = self.query
+        found = {*query.metrics, *(c.metric for c in query.comparisons)}
+        found |= {CONDITIONS[c.name].metric or "" for c in query.conditions}
+        found |= {c.name.removeprefix("no_") for c in query.conditions}
+        return found | {ENERGY.get(metric, metric) for metric in found}
+
+
+def unaccounted(tagged: Tagged, query: Query, now: datetime) -> str | None:
+    """The first word of a sentence that the query does not account for; None if it has all."""
+    asked = _Asked([item for item in tagged.items if item.kind], query, now)
+    for item in asked.items:
+        test = _TESTS_OF.get(item.kind)
+        if test is not None and not test(item, asked):
+            tokens = sentence(tagged.text).tokens
+            after = tagged.ends.get(item.at, item.at + 1)
+            return " ".join(token.raw for token in tokens[item.at : after])
+    return None
+
+
+def check(tagged: Tagged, query: Query, now: datetime) -> Query:
+    """The query, if it accounts for every word.
+
+    Raises
+    ------
+    GrammarError
+    """
+    left = unaccounted(tagged, query, now)
+    if left is not None:
+        raise GrammarError(f"the answer would not account for {left!r}; ask without it")
+    return query
+
+
+def _intent(item: Item, asked: _Asked) -> bool:
+    query = asked.query
+    if item.value == "why" and query.what in (What.HISTORY, *_FIGURES):
+        # What happened to the frequency; was hat Alpha verloren.
+        return query.what is not What.HISTORY or any(i.kind == "event" for i in asked.items)
+    if item.value == "count":
+        return query.count or query.what in (What.VALUE, What.HISTORY, What.SILENCES)
+    if item.value == "mean" and query.metrics and not asked.has("average"):
+        # A total is of what adds up.
+        added = all(METRICS[m].fleet == "sum" or METRICS[m].unit == "kWh" for m in query.metrics)
+        return added and query.what in _INTENTS["mean"]
+    if item.value == "times":
+        return query.count or query.times is not None
+    if item.value == "cost":
+        # What repairs have cost is not known, only what they will.
+        ahead = query.with_cost and not (query.period is not None and asked.has("verb"))
+        return ahead or query.what in (What.COST, *_FIGURES)
+    if item.value == "attention" and any(c.name == "needs_attention" for c in query.conditions):
+        return True
+    if item.value == "attention" and query.order == "worst":
+        return True
+    return query.what in _INTENTS[item.value]
+
+
+def _metric(item: Item, asked: _Asked) -> bool:
+    query = asked.query
+    flows = {energy: power for energy, power, _ in STATES.values()}
+    wanted = {item.value, ENERGY.get(item.value, ""), flows.get(item.value, "")}
+    named = wanted & asked.measured
+    return bool(named) or query.what in (What.CELLS, *_FIGURES) or item.value == "score"
+
+
+def _condition(item: Item, asked: _Asked) -> bool:
+    name, query = item.value.removeprefix("!"), asked.query
+    statuses = {c.name for c in query.conditions if not c.negate} & _STATUSES
+    if len(statuses) > 1 and not query.any_of:
+        # No site has two at once: it was one and then the other.
+        return False
+    if any(c.name == name for c in query.conditions):
+        return True
+    if name == "low_soc" and query.what is What.FORECAST:
+        return True
+    if item.value == "!needs_attention" and query.conditions:
+        return True
+    metric = CONDITIONS[name].metric
+    return query.what is What.CELLS or (metric is not None and metric in query.metrics)
+
+
+def _part(item: Item, asked: _Asked) -> bool:
+    query = asked.query
+    named = asked.measured | {c.name for c in query.conditions}
+    if item.value == "battery" and query.what is What.WHICH:
+        # Batteries are what sites are called.
+        return True
+    if query.what in (What.CELLS, What.PLAN, What.FORECAST, *_FIGURES):
+        return True
+    return bool(named & {*PARTS[item.value].split(), f"no_{item.value}_data"})
+
+
+def _name(item: Item, asked: _Asked) -> bool:
+    query = asked.query
+    excluded = {f.value for f in query.filters if f.attribute == "site"}
+    return item.value in query.sites or item.value in excluded
+
+
+def _order(item: Item, asked: _Asked) -> bool:
+    query = asked.query
+    places = {i.at for i in asked.items if i.kind == "order"}
+    if len(places) > 1 and query.what is not What.HISTORY:
+        return False
+    if query.order is not None or query.group_by is not None or query.lasting is not None:
+        return True
+    if query.what is What.HISTORY:
+        # It shows the lowest and the highest, but no site for the best.
+        return bool(query.sites) and item.value in ("highest", "lowest")
+    worst = item.value == "worst" and query.what is What.ATTENTION
+    return (worst and not query.sites) or query.what in (What.COMPARE, What.FORECAST, What.CELLS)
+
+
+def _first(item: Item, asked: _Asked) -> bool:
+    query = asked.query
+    return (
+        query.order is not None
+        or query.limit is not None
+        or query.what is What.FORECAST
+        or (query.period is None and query.what is What.ATTENTION)
+    )
+
+
+def _comparative(item: Item, asked: _Asked) -> bool:
+    """Worse than what: another site or group, or before."""
+    query = asked.query
+    beside = query.what is What.RANK and len(query.sites) > 1
+    return beside or query.group_by is not None or query.what in (What.COMPARE, What.HISTORY)
+
+
+def _state(item: Item, asked: _Asked) -> bool:
+    return bool(set(STATES[item.value]) & asked.measured)
+
+
+def _operator(item: Item, asked: _Asked) -> bool:
+    return bool(asked.query.comparisons) or asked.query.what in (What.COMPARE, What.CELLS)
+
+
+def _share(item: Item, asked: _Asked) -> bool:
+    return asked.query.count and asked.query.what in (What.WHICH, What.ATTENTION)
+
+
+def _did(item: Item, asked: _Asked) -> bool:
+    """Did all sites report: whatever they did, an overview does not say it."""
+    asks = any(i.kind == "intent" for i in asked.items)
+    return asks or asked.query.what is not What.STATUS
+
+
+def _lasts(item: Item, asked: _Asked) -> bool:
+    return asked.query.what is What.FORECAST and "soc" in asked.query.metrics
+
+
+def _extremes(item: Item, asked: _Asked) -> bool:
+    """Highest and lowest of a period; now they are two orders."""
+    return asked.has("period")
+
+
+def _negation(item: Item, asked: _Asked) -> bool:
+    query = asked.query
+    without = any(c.negate or c.name.startswith("no_") for c in query.conditions)
+    states = asked.has("state") and bool(query.comparisons)
+    return without or states or any(f.negate for f in query.filters) or _fine(query)
+
+
+def _fine(query: Query) -> bool:
+    """Nothing wrong, no problem: the condition that is asked about instead."""
+    return any(c.name in ("offline", "needs_attention") for c in query.conditions)
+
+
+def _origin(item: Item, asked: _Asked) -> bool:
+    """Charged from the grid: how much of one went into the other is not kept."""
+    other = {m for m in asked.measured if m and m not in _ORIGINS[item.value]}
+    flows = {name for names in STATES.values() for name in names}
+    return not other & (flows | {*ENERGY, *ENERGY.values()})
+
+
+def _modal(item: Item, asked: _Asked) -> bool:
+    able = asked.measured & {"free_capacity", "stored_energy"}
+    return bool(able) or asked.query.what in _WORDS["modal"]
+
+
+def _only(item: Item, asked: _Asked) -> bool:
+    """Only what stands directly beside it: only in Spain, but not the only one."""
+    narrowed = {*_NAMES, "severity", "cond", "top", "first", "number"}
+    before, behind = asked.next_to(item)
+    if before.kind == "site":
+        before = asked.next_to(before)[0]
+    beside = behind if behind.kind else before
+    return beside.kind in narrowed or beside.value == "attention"
+
+
+def _or(item: Item, asked: _Asked) -> bool:
+    """Between things of a kind: a place or a condition, whichever, is in no query."""
+    before, behind = asked.next_to(item)
+    return any({before.kind, behind.kind} <= kinds for kinds in _JOINED) or not before.kind
+
+
+def _by(item: Item, asked: _Asked) -> bool:
+    return asked.next_to(item)[1].kind != "period"
+
+
+def _begin(item: Item, asked: _Asked) -> bool:
+    return asked.query.events is not None or asked.query.what is What.SINCE
+
+
+def _now(item: Item, asked: _Asked) -> bool:
+    """Now and yesterday are two questions."""
+    period = asked.query.period
+    return period is None or period.end >= asked.now
+
+
+def _still(item: Item, asked: _Asked) -> bool:
+    return asked.query.period is None
+
+
+def _recently(item: Item, asked: _Asked) -> bool:
+    return asked.query.period is not None
+
+
+def _place_in_answer(item: Item, asked: _Asked) -> bool:
+    """The first one, the same: of an answer before, and there is none."""
+    return item.value in ("", "there")
+
+
+def _severity(item: Item, asked: _Asked) -> bool:
+    return asked.query.severity is not None
+
+
+def _repeat(item: Item, asked: _Asked) -> bool:
+    return asked.query.times is not None
+
+
+def _group(item: Item, asked: _Asked) -> bool:
+    query = asked.query
+    return query.group_by is not None or any(f.attribute == item.value for f in query.filters)
+
+
+def _filter(item: Item, asked: _Asked) -> bool:
+    return bool(asked.query.filters)
+
+
+def _lasting(item: Item, asked: _Asked) -> bool:
+    return asked.query.lasting is not None
+
+
+def _energy(item: Item, asked: _Asked) -> bool:
+    query = asked.query
+    units = {METRICS[m].unit for m in asked.measured if m}
+    return "kWh" in units or query.what in _FIGURES or query.what is What.FORECAST
+
+
+def _one_of(kind: str) -> Callable[[Item, _Asked], bool]:
+    return lambda item, asked: asked.query.what in _WORDS[kind]
+
+
+_TESTS_OF: dict[str, Callable[[Item, _Asked], bool]] = {
+    **{kind: _one_of(kind) for kind in _WORDS if kind != "amount"},
+    "amount": lambda item, asked: asked.query.with_cost or _one_of("amount")(item, asked),
+    "intent": _intent,
+    "metric": _metric,
+    "cond": _condition,
+    "comp": _part,
+    "named": _name,
+    "value": _filter,
+    "filt": _filter,
+    "order": _order,
+    "lasts": _lasts,
+    "extremes": _extremes,
+    "neg": _negation,
+    "origin": _origin,
+    "modal": _modal,
+    "comparative": _comparative,
+    "state": _state,
+    "op": _operator,
+    "share": _share,
+    "verb": _did,
+    "first": _first,
+    "top": _first,
+    "only": _only,
+    "or": _or,
+    "by": _by,
+    "begin": _begin,
+    "finish": _begin,
+    "now": _now,
+    "still": _still,
+    "recently": _recently,
+    "pron": _place_in_answer,
+    "severity": _severity,
+    "repeat": _repeat,
+    "group": _group,
+    "lasting": _lasting,
+    "energy": _energy,
+}
