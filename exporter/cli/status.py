@@ -146,7 +146,7 @@ def _table(
         ("Status", 0, {"no_wrap": True}),
         ("Site", 0, {"no_wrap": True, "width": name_width, "overflow": "ellipsis"}),
         ("Score", 50, {"justify": "right"}),
-        ("bat grid sun link", 90, {"no_wrap": True}),
+        ("bat grid sun link", 110, {"no_wrap": True}),
         ("Why", 0, {"ratio": 1, "min_width": 20, "overflow": "fold"}),
         ("Since", 70, {"justify": "right", "no_wrap": True}),
     )

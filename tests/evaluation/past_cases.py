@@ -41,6 +41,17 @@ def together(faults: Sequence[tuple[FaultName, dict[str, Any]]]) -> Plan:
     return plan
 
 
+def snow(begin: float, duration: float) -> list[FaultPlan]:
+    """A roof that is covered for two thirds of the time, and free bit by bit in the last one."""
+    covered = begin + duration * 2 / 3
+    return [
+        FaultPlan(
+            fault="pv_shaded", params={"factor": 0.02}, start_seconds=begin, end_seconds=covered
+        ),
+        *ramp("pv_shaded", "factor", 0.02, 1.0, 8)(covered, duration / 3),
+    ]
+
+
 def _codes(*codes: str) -> frozenset[str]:
     return frozenset(codes)
 
@@ -157,7 +168,8 @@ HOURS_INNOCENT: tuple[Case, ...] = tuple(
     )
 )
 
-PV = _codes("pv_low", "pv_underperforming", "pv_soiled", "pv_shifted")
+LOW_PV = _codes("pv_low", "pv_underperforming")
+PV = LOW_PV | {"pv_soiled", "pv_shifted"}
 
 
 def _east(degrees: float) -> dict[str, Any]:
@@ -211,6 +223,18 @@ WEEKS_LONG: tuple[Case, ...] = (
         for degrees in (22.5, -22.5, 60.0, 180.0)
     ),
     Case(
+        "snow on the roof",
+        "2 days, and one to slide off",
+        "pv_shaded",
+        {"factor": 0.02},
+        hours=72,
+        paging=NO,
+        plan=snow,
+        by_day=True,
+        codes=LOW_PV,
+        after_hours=10 * 24,
+    ),
+    Case(
         "slower link",
         "2.4 s instead of 0.3 s",
         "slow",
@@ -242,6 +266,19 @@ WEEKS_INNOCENT: tuple[Case, ...] = (
         paging=NO,
         innocent=True,
         fleet_file=_east(1.0),
+    ),
+    Case(
+        "shade of a tree",
+        "half, from 9 to 12",
+        "pv_shaded",
+        {"factor": 0.5},
+        hours=20 * 24,
+        paging=NO,
+        innocent=True,
+        plan=again("pv_shaded", {"factor": 0.5}, 3 * HOUR, 24 * HOUR),
+        by_day=True,
+        # It is low then; neither the clock nor dirt is to blame.
+        tolerated=LOW_PV,
     ),
 )
 
