@@ -75,9 +75,11 @@ class Daily(IntEnum):
     """What a clear sky allowed in that time."""
     PV_NIGHT_WH = 10
     """PV energy while the sun is well below the horizon."""
-    HOTTEST = 11
+    RESTARTS = 11
+    """Times that the controller started anew."""
+    HOTTEST = 12
     """°C."""
-    PV_SHIFT = 12
+    PV_SHIFT = 13
     """Hours by which PV came later than the sun allowed in the solar day that ended."""
 
 
@@ -98,6 +100,11 @@ EFFICIENCY = 0.97
 LOSSES, RESOLUTION = 0.1, 0.01
 """What may explain a gap in an hour: of the energy that went through, and of the capacity."""
 LEAST_BALANCE_HOURS = 6
+MOVED_IN_HOUR, LEAST_MOVED_HOURS = 0.02, 4
+"""Of the capacity, from which the charge of an hour says well what went through, and how many such
+hours it takes."""
+RESTARTS_OF_DAY = 2.0
+"""Of one day that count towards a week: an update and its second half."""
 FEWEST_SCRAPES = 6
 SOILING_DAYS = 5
 AT_ONCE = 0.1
@@ -115,6 +122,9 @@ FIGURES: Mapping[str, str] = MappingProxyType(
         "voltage_unbalance_ratio": "mean phase unbalance over 24 hours",
         "hot_h": "hours of the last 24 above the limit for long stays",
         "controller_restarts": "times in 24 hours that the controller started anew",
+        "controller_restarts_week": "the same in seven days, of each day two at most",
+        "counted_gap_ratio": "what counters miss or add in 24 hours, of what the charge says moved",
+        "moved_ratio": "energy that the charge says moved in these hours, of capacity",
         "energy_gap_ratio": "what counters and state of charge differ by in 24 hours, of capacity",
         "latency_s": "mean duration of the scrapes of the last two or three hours",
         "latency_ratio": "the same as a multiple of the week before",
@@ -175,6 +185,9 @@ def quick_figures(
         "controller_restarts": np.where(
             day[:, Hourly.UPTIME_TIME] > 0, day[:, Hourly.RESTARTS], np.nan
         ),
+        "controller_restarts_week": np.minimum(
+            daily[:, days_back < WEEK_DAYS, Daily.RESTARTS], RESTARTS_OF_DAY
+        ).sum(axis=1, dtype=np.float64),
     }
     return found | _latency(hourly, daily, hours_back, days_back)
 
@@ -195,18 +208,62 @@ def energy_gap_kwh(hourly: BinArray, hours_back: IntArray, capacity_kwh: FloatAr
         The sum over hours, each less what losses, meters and the resolution of the charge may
         explain. NaN with less than six hours, or where either is unknown.
     """
-    order = np.argsort(-hours_back)
-    columns = [Hourly.SOC, Hourly.CHARGED_KWH, Hourly.DISCHARGED_KWH]
-    last = hourly[:, order][:, :, columns].astype(np.float64)
-    step = np.diff(last, axis=1)
-    stored = step[:, :, 0] / 100.0 * capacity_kwh[:, None]
-    charged, discharged = step[:, :, 1], step[:, :, 2]
+    stored, charged, discharged = _energy_steps(hourly, hours_back, capacity_kwh)
     gap = np.abs(EFFICIENCY * charged - discharged - stored)
     explained = LOSSES * (charged + discharged) + RESOLUTION * capacity_kwh[:, None]
     # A counter that was reset says nothing of that hour.
     known = ~np.isnan(gap) & (charged >= 0) & (discharged >= 0)
     total = np.where(known, np.maximum(gap - explained, 0.0), 0.0).sum(axis=1)
     return np.where(known.sum(axis=1) >= LEAST_BALANCE_HOURS, total, np.nan)
+
+
+def counted_gap(
+    hourly: BinArray, hours_back: IntArray, capacity_kwh: FloatArray
+) -> tuple[FloatArray, FloatArray]:
+    """What counters miss or add of the energy that the charge says moved in a day.
+
+    Counted are hours in which the charge moved by 2 % or more, each in the direction of its charge,
+    and of them not the one with the largest contradiction: a monitor that finds its battery full
+    jumps once.
+
+    Parameters
+    ----------
+    hourly, hours_back, capacity_kwh
+        As in :func:`energy_gap_kwh`.
+
+    Returns
+    -------
+    tuple of two float arrays, shape (N,)
+        Share of the moved energy, at least 0, and the moved energy, kWh. NaN with less than four
+        hours.
+
+    Examples
+    --------
+    Five hours of +10 % in 10 kWh, of which the counters see 0.33 kWh each: 4 kWh moved in the four
+    hours that count, and 68 % of it is missing (of each kWh 0.97 times 0.33 are counted).
+    """
+    stored, charged, discharged = _energy_steps(hourly, hours_back, capacity_kwh)
+    counted = EFFICIENCY * charged - discharged
+    usable = np.abs(stored) >= MOVED_IN_HOUR * capacity_kwh[:, None]
+    usable &= (charged >= 0) & (discharged >= 0) & ~np.isnan(counted)
+    missing = np.where(usable, np.abs(stored) - np.sign(stored) * counted, 0.0)
+    moved = np.where(usable, np.abs(stored), 0.0)
+    rows, worst = np.arange(len(missing)), np.argmax(np.abs(missing), axis=1)
+    known = usable.sum(axis=1) > LEAST_MOVED_HOURS
+    moved_kwh = np.where(known, moved.sum(axis=1) - moved[rows, worst], np.nan)
+    missing_kwh = missing.sum(axis=1) - missing[rows, worst]
+    return _ratio(np.abs(missing_kwh), moved_kwh, 1e-9), moved_kwh
+
+
+def _energy_steps(
+    hourly: BinArray, hours_back: IntArray, capacity_kwh: FloatArray
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Of each hour what the charge says was stored, and what counters say was charged and
+    discharged, kWh, shape (N, HOURS - 1) each; NaN where unknown."""
+    order = np.argsort(-hours_back)
+    columns = [Hourly.SOC, Hourly.CHARGED_KWH, Hourly.DISCHARGED_KWH]
+    step = np.diff(hourly[:, order][:, :, columns].astype(np.float64), axis=1)
+    return step[:, :, 0] / 100.0 * capacity_kwh[:, None], step[:, :, 1], step[:, :, 2]
 
 
 def slow_figures(

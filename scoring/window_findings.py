@@ -22,6 +22,7 @@ from scoring.window_rules import (
     MODULES_OFFLINE,
     PV_SHIFTED,
     PV_SOILED,
+    RESTARTS_OF_WEEK,
     SCRAPES_SLOW,
     SENSOR_STUCK,
     SOC_CONTRADICTED,
@@ -44,6 +45,9 @@ EMPTY_CELL_V, NOT_EMPTY_PERCENT = 3.10, 40.0
 FULL_CELL_V, NOT_FULL_PERCENT = 3.37, 70.0
 """Resting LFP cells above it are full."""
 HIGHEST_LFP_V = 3.70
+COUNTED_GAP, LEAST_MOVED = 0.35, 0.25
+"""Of the moved energy, by which counters may differ from the charge, and of the capacity, from
+which moved energy on: losses and a capacity that is a fifth off stay below it."""
 REFUSED_SOC = (90.0, 30.0)
 """Up to which charge a battery should accept charge, and from which it should give some, %."""
 LEAST_LATENCY_S = 1.0
@@ -115,11 +119,36 @@ def _battery(inputs: WindowInputs) -> tuple[Finding, ...]:
         judge(BATTERY_HOT_LONG, inputs.figure("hot_h"), limits, up, held=held),
         judge(SOC_STUCK, inputs.figure("soc_stuck_ratio"), limits, up, held=held),
         judge(SOC_CONTRADICTED, soc, limits, up & (empty | full)),
-        judge(ENERGY_GAP, inputs.figure("energy_gap_ratio"), limits, up, held=held),
+        _energy_gap(inputs),
         judge(CHARGE_REFUSED, refused, limits, up & (soc < REFUSED_SOC[0]), held=held),
         judge(DISCHARGE_REFUSED, refuses, limits, up & (soc > REFUSED_SOC[1]), held=held),
         judge(MODULES_OFFLINE, read["modules_offline"], limits, up),
         judge(MODULES_BLOCKING, blocking, limits, up),
+    )
+
+
+def _energy_gap(inputs: WindowInputs) -> Finding:
+    """By the gap of a day, or where that is small, by what counters miss of what was moved: a
+    battery that does little can have a counter that counts a third."""
+    gap, limit = inputs.figure("energy_gap_ratio"), inputs.limits["energy_gap_ratio"]
+    share, moved = inputs.figure("counted_gap_ratio"), inputs.figure("moved_ratio")
+    by_share = (share > COUNTED_GAP) & (moved >= LEAST_MOVED) & ~(gap > limit)
+    value = np.where(by_share, share * moved, gap)
+    least = np.where(by_share, COUNTED_GAP * moved, limit)
+    limits = {"energy_gap_ratio": least}
+    return judge(ENERGY_GAP, value, limits, inputs.answering, held=inputs.held)
+
+
+def _restarts(inputs: WindowInputs) -> Finding:
+    """By the last day, or where that is quiet, by the last week."""
+    day, most = inputs.figure("controller_restarts"), inputs.limits["controller_restarts"]
+    week, of_week = inputs.figure("controller_restarts_week"), RESTARTS_OF_WEEK
+    by_week = (week > of_week) & ~(day > most)
+    return judge(
+        CONTROLLER_RESTARTS,
+        np.where(by_week, week, day),
+        {"controller_restarts": np.where(by_week, of_week, most)},
+        inputs.answering,
     )
 
 
@@ -152,7 +181,7 @@ def _link(inputs: WindowInputs) -> tuple[Finding, ...]:
     up = inputs.answering
     return (
         judge(SCRAPES_SLOW, ratio, inputs.limits, up & slow, held=inputs.held),
-        judge(CONTROLLER_RESTARTS, inputs.figure("controller_restarts"), inputs.limits, up),
+        _restarts(inputs),
         judge(SENSOR_STUCK, still, {}, up & ~np.isnan(still)),
     )
 

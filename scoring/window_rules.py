@@ -5,6 +5,8 @@ from __future__ import annotations
 from scoring.rule import Level, Rule, Severity, Side
 
 ABOVE = Side.ABOVE
+RESTARTS_OF_WEEK = 4.0
+"""A controller that starts anew once a day does so on five days of seven at least."""
 INFO, WARNING = Severity.INFO, Severity.WARNING
 
 GRID_EXCURSIONS = Rule(
@@ -118,12 +120,23 @@ ENERGY_GAP = Rule(
     "energy by which counters and state of charge differ in 24 hours, of capacity",
     "",
     0,
-    (Level(INFO, 5, ABOVE, "energy_gap_ratio"),),
+    (
+        Level(
+            INFO,
+            5,
+            ABOVE,
+            "energy_gap_ratio",
+            when="counters and state of charge differ in 24 hours by more than 25 % of the "
+            "capacity, or by more than 35 % of what the charge says moved, a quarter of the "
+            "capacity at least",
+        ),
+    ),
     "Counters and state of charge differ by {value} of the capacity in 24 hours",
     "Compare capacity in the fleet file with the battery's; then have its current sensor checked.",
     as_percent=True,
     family="state of charge",
-    source="energy balance with 97 % of charging and a tenth of what went through for losses",
+    source="energy balance with 97 % of charging and a tenth of what went through for losses; of a "
+    "share, what a capacity that is a fifth off and losses leave",
 )
 CHARGE_REFUSED = Rule(
     "charge_refused",
@@ -224,8 +237,17 @@ CONTROLLER_RESTARTS = Rule(
     "times that the controller started anew in 24 hours",
     "",
     0,
-    (Level(INFO, 5, ABOVE, "controller_restarts"),),
-    "The controller started anew {value} times in 24 hours",
+    (
+        Level(
+            INFO,
+            5,
+            ABOVE,
+            "controller_restarts",
+            when="the controller started anew more than 2 times in 24 hours, or more than "
+            f"{RESTARTS_OF_WEEK:g} times in seven days, of each day two at most counted",
+        ),
+    ),
+    "The controller started anew {value} times in {detail}",
     "Check its supply voltage, memory and temperature; a low battery under load is usual.",
     source="a controller runs for months; two starts are an update and its second half",
 )

@@ -32,10 +32,12 @@ from scoring.rules import (
 )
 from scoring.window_rules import (
     CHARGE_REFUSED,
+    CONTROLLER_RESTARTS,
     DISCHARGE_REFUSED,
     MODULES_BLOCKING,
     MODULES_OFFLINE,
     PV_SHIFTED,
+    RESTARTS_OF_WEEK,
     SOC_CONTRADICTED,
 )
 
@@ -210,6 +212,10 @@ def _for_so_long(record: SiteRecord, value: float, threshold: float) -> str:
     return f" (for {duration_words(value)})"
 
 
+def _day_or_week(record: SiteRecord, value: float, threshold: float) -> str:
+    return "seven days" if threshold == RESTARTS_OF_WEEK else "24 hours"
+
+
 def _off_the_sun(record: SiteRecord, value: float, threshold: float) -> str:
     if not value > 0:
         return ""
@@ -234,6 +240,7 @@ _DETAILS: dict[str, Callable[[SiteRecord, float, float], str]] = {
     DISCHARGE_REFUSED.code: _for_so_long,
     MODULES_OFFLINE.code: _which_battery("modules_offline"),
     MODULES_BLOCKING.code: _which_battery("modules_blocking_charge", "modules_blocking_discharge"),
+    CONTROLLER_RESTARTS.code: _day_or_week,
     PV_SHIFTED.code: _off_the_sun,
 }
 """What the sentence of a rule adds; other rules add what drivers noticed under their code."""

@@ -26,6 +26,7 @@ from scoring.window import (
     HOURS,
     Daily,
     Hourly,
+    counted_gap,
     energy_gap_kwh,
     quick_figures,
     slow_figures,
@@ -238,6 +239,7 @@ class SiteWindow:
         uptime = moment.of("uptime_h")
         hourly[~np.isnan(uptime), Hourly.UPTIME_TIME] += seconds
         hourly[uptime < self._uptime_h, Hourly.RESTARTS] += 1
+        daily[uptime < self._uptime_h, Daily.RESTARTS] += 1
         self._uptime_h = np.where(np.isnan(uptime), self._uptime_h, uptime)
         known = up & ~np.isnan(moment.durations)
         for sums, count, time in (
@@ -457,6 +459,8 @@ class SiteWindow:
             gap = energy_gap_kwh(self._hourly, hours_back, capacity)
             with np.errstate(invalid="ignore", divide="ignore"):
                 self._quick["energy_gap_ratio"] = gap / capacity
+                share, moved = counted_gap(self._hourly, hours_back, capacity)
+                self._quick |= {"counted_gap_ratio": share, "moved_ratio": moved / capacity}
             self._quick_at = wall
         if not 0 <= wall - self._slow_at < SLOW_SECONDS:
             self._slow = slow_figures(self._daily, days_back, constants.region)

@@ -5,8 +5,10 @@ from __future__ import annotations
 import pytest
 
 from exporter.assess.assessment import FleetAssessment, Issue, assess
-from exporter.collect.state import FleetState
+from exporter.assess.sentences import sentence_of
+from exporter.collect.state import FleetState, SiteRecord
 from scoring.limits import SETTLE_SECONDS
+from scoring.window_rules import CONTROLLER_RESTARTS, RESTARTS_OF_WEEK
 from tests.assess.test_assessment import WALL, fleet, snapshot
 
 BATTERY_VALUES = [
@@ -112,3 +114,11 @@ def test_a_battery_that_rests_at_its_own_minimum_is_not_low() -> None:
     )
     plain = issues_of("battery", "soc_percent", values)
     assert ["battery_soc" in issues for issues in plain] == [False, False, True, True, True, True]
+
+
+def test_the_sentence_of_restarts_names_the_day_or_the_week() -> None:
+    record = SiteRecord()
+    for threshold, period in ((2.0, "24 hours"), (RESTARTS_OF_WEEK, "seven days")):
+        assert sentence_of(CONTROLLER_RESTARTS, record, 5.0, threshold) == (
+            f"The controller started anew 5 times in {period}"
+        )

@@ -260,3 +260,40 @@ def test_energy_is_counted_once_between_readings_whatever_the_moments() -> None:
             window.observe(moment, constants())
         found = window.figures(wall, readings, constants())["soc_stuck_ratio"]
         assert found == pytest.approx(2.0 / 9.5, rel=0.05), (interval, every)
+
+
+def test_a_controller_that_starts_anew_once_a_day_shows_in_a_week() -> None:
+    site = Site()
+    for _ in range(6):
+        site.lasts(DAY_SECONDS - 600, every=600, uptime_h=20.0).lasts(600, every=600, uptime_h=0.1)
+    assert site.figure("controller_restarts") <= 2
+    assert site.figure("controller_restarts_week") >= 5
+    site.lasts(8 * DAY_SECONDS, every=HOUR_SECONDS, uptime_h=1000.0)
+    assert site.figure("controller_restarts_week") == 0
+
+
+def test_an_evening_of_updates_is_no_week_of_restarts() -> None:
+    site = Site().lasts(600, uptime_h=100.0)
+    for _ in range(9):
+        site.lasts(300, uptime_h=1.0).lasts(300, uptime_h=0.1)
+    assert site.figure("controller_restarts") > 2
+    assert site.figure("controller_restarts_week") == 2
+
+
+def test_counters_that_count_a_third_of_little() -> None:
+    """Five kWh a day go through a battery of 10 kWh."""
+
+    def after(factor: float, jumps: float = 0.0) -> tuple[float, float]:
+        site, charged = Site(), 1000.0
+        for hour in range(20):
+            soc = 20.0 + 5.0 * min(hour, 10) + jumps * (hour >= 12)
+            charged += factor * 0.5 * (hour <= 10)
+            values = {"soc_percent": soc, "charged_kwh": charged, "discharged_kwh": 900.0}
+            site.lasts(3600, every=600, **values)
+        return site.figure("counted_gap_ratio"), site.figure("energy_gap_ratio")
+
+    share, gap = after(1 / 3)
+    assert share > 0.6
+    assert gap < 0.25
+    assert after(1.0)[0] < 0.05
+    assert after(1.0, jumps=25.0)[0] < 0.05, "a monitor that finds its battery full jumps once"
