@@ -45,6 +45,7 @@ def _tables(folder: Path, rules: Path | None, findings: Path | None) -> str:
     from exporter.evaluation.completeness import notes
     from exporter.evaluation.findings import findings_csv, within_readings
     from exporter.evaluation.page_rules import PageRules
+    from exporter.evaluation.progress import Progress
     from exporter.evaluation.recording import RecordingError, open_recording
     from exporter.evaluation.replay import DETECTORS, Replay
     from exporter.evaluation.table import (
@@ -63,8 +64,10 @@ def _tables(folder: Path, rules: Path | None, findings: Path | None) -> str:
     replay = Replay(recording.fleet, recording.interval_seconds, MetricSeries(pages.metrics))
     rows_of: Counter[str] = Counter()
     last_of: dict[str, float] = {}
+    progress = Progress(folder.name or str(folder), *recording.span())
     for time, snapshots in recording.moments():
         replay.step(time, snapshots)
+        progress.reached(time)
         rows_of.update(snapshot.site for snapshot in snapshots)
         last_of.update((snapshot.site, time) for snapshot in snapshots)
     observed = replay.finish()

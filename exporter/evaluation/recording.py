@@ -5,6 +5,7 @@ named after quantities of the glossary, and optionally ``outcome`` of the scrape
 columns ``site``, ``from``, ``until`` and ``fault``, and optionally ``strength``, ``codes``,
 ``tolerated``, ``paging`` and ``innocent``. An empty cell is a value that the device did not give;
 a value outside physics, such as 65535 for "not available", is kept out of scores and counted.
+Without a column ``grid_frequency_step_hz`` the step of each frequency is what its values show.
 """
 
 from __future__ import annotations
@@ -12,8 +13,9 @@ from __future__ import annotations
 import csv
 import difflib
 import math
+from collections import defaultdict, deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import groupby
 from pathlib import Path
@@ -24,6 +26,7 @@ from exporter.config.fleet import Fleet
 from exporter.config.fleet_file import load_fleet
 from exporter.drivers import DRIVERS
 from exporter.evaluation.labels import Label, Paging
+from exporter.model.frequency_step import SAMPLES, smallest_step
 from exporter.model.quantities import BATTERY_QUANTITIES, QUANTITIES, SITE_QUANTITIES
 from exporter.model.snapshot import MISSING, BatterySnapshot, Implausible, Outcome, Snapshot
 from scoring.rules import BY_CODE
@@ -36,6 +39,8 @@ MOST_MISTAKES = 20
 """Of labels that one message names."""
 LATEST_SECONDS = 1e11
 """Of Unix time, in the year 5138: a larger number counts milliseconds."""
+_STEP = "grid_frequency_step_hz"
+_TAIL_BYTES = 65536
 _KEYS = ("time", "site", "outcome")
 _TRUE = {"yes", "true", "1"}
 _FALSE = {"", "no", "false", "0"}
@@ -81,6 +86,25 @@ class Recording:
                 )
             before = time
             yield time, [snapshot for _, snapshot in snapshots]
+
+    def span(self) -> tuple[float, float]:
+        """First and last time of the readings, Unix seconds, from the ends of the file alone; NaN
+        where these cannot be read."""
+        with (self.folder / READINGS).open("rb") as file:
+            heading = file.readline().decode("utf-8-sig", "replace")
+            first = file.readline().decode("utf-8", "replace")
+            file.seek(max(file.seek(0, 2) - _TAIL_BYTES, 0))
+            last = file.read().decode("utf-8", "replace").strip().rpartition("\n")[2]
+        found = []
+        for line in (first, last):
+            cells = dict(
+                zip(*(next(csv.reader([text]), []) for text in (heading, line)), strict=False)
+            )
+            try:
+                found.append(_time(cells.get("time", "").strip(), READINGS))
+            except RecordingError:
+                found.append(MISSING)
+        return found[0], found[1]
 
 
 def open_recording(folder: Path) -> Recording:
@@ -159,10 +183,24 @@ def _check_heading(name: str, columns: Sequence[str] | None) -> None:
 
 def _snapshots(path: Path, known: set[str]) -> Iterator[tuple[int, Snapshot]]:
     quantities: tuple[str, ...] | None = None
+    frequencies: defaultdict[str, deque[float]] = defaultdict(lambda: deque(maxlen=SAMPLES))
     for number, (where, row) in enumerate(_rows(path), start=2):
         if quantities is None:
             quantities = _quantities(row, where)
-        yield number, _snapshot(row, where, known, quantities)
+        snapshot = _snapshot(row, where, known, quantities)
+        if _STEP not in quantities:
+            snapshot = _with_step(snapshot, frequencies[snapshot.site])
+        yield number, snapshot
+
+
+def _with_step(snapshot: Snapshot, frequencies_hz: deque[float]) -> Snapshot:
+    """A Snapshot with the step of its frequency, from the latest frequencies of its site."""
+    hertz = snapshot.readings.get("grid_frequency_hz", MISSING)
+    if math.isnan(hertz):
+        return snapshot
+    frequencies_hz.append(hertz)
+    readings = {**snapshot.readings, _STEP: smallest_step(frequencies_hz)}
+    return replace(snapshot, readings=readings)
 
 
 def _quantities(row: Mapping[str, str], where: str) -> tuple[str, ...]:

@@ -16,10 +16,12 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
+from exporter.assess.assessment import FleetAssessment
 from exporter.evaluation.alert_series import MetricSeries
 from exporter.evaluation.alerts import FiredAlert, fired_pages
 from exporter.evaluation.calibration import Calibration, calibrate
 from exporter.evaluation.page_rules import PageRules
+from exporter.evaluation.progress import Progress
 from exporter.evaluation.replay import DETECTORS
 from exporter.evaluation.table import (
     false_table,
@@ -70,7 +72,13 @@ def evaluate(task: Task) -> Result:
     begun = time.process_time()
     rules = PageRules.read(RULES)
     courses = courses_of(task)
-    seen = observed(task, MetricSeries(rules.metrics), courses.take)
+    progress = Progress(task.name, task.start, task.start + task.seconds)
+
+    def watch(assessment: FleetAssessment) -> None:
+        courses.take(assessment)
+        progress.reached(assessment.time)
+
+    seen = observed(task, MetricSeries(rules.metrics), watch)
     played = time.process_time() - begun
     alerts = fired_pages(seen.series, rules)
     span, sites = (seen.begin, seen.end), len(task.fleet.scenario.sites)

@@ -230,3 +230,38 @@ def test_a_recorded_minimum_explains_a_low_charge(folder: Path) -> None:
         for found in (plain, low, held)
     ]
     assert ["`battery_soc`" in text for text in said] == [False, True, False], held.output
+
+
+def test_the_step_of_a_frequency_is_seen_where_no_column_says_it(folder: Path) -> None:
+    values = (50.103, 49.847, 50.361, 49.593, 50.62)
+    lines = [
+        f"{START + 60 * n},a,{values[n % 5]}\n{START + 60 * n},b,{50 + n % 3 / 100}"
+        for n in range(12)
+    ]
+    (folder / "readings.csv").write_text(
+        "time,site,grid_frequency_hz\n" + "\n".join(lines), "utf-8"
+    )
+    recording = open_recording(folder)
+    steps = {
+        site: [
+            s.readings["grid_frequency_step_hz"]
+            for _, m in recording.moments()
+            for s in m
+            if s.site == site
+        ]
+        for site in "ab"
+    }
+    assert math.isnan(steps["a"][3])
+    assert steps["a"][4:] == [pytest.approx(0.254)] * 8
+    assert all(map(math.isnan, steps["b"])), "a steady grid shows few values of any resolution"
+    with_column = [f"{line.partition(chr(10))[0]},0.1" for line in lines]
+    heading = "time,site,grid_frequency_hz,grid_frequency_step_hz\n"
+    (folder / "readings.csv").write_text(heading + "\n".join(with_column), "utf-8")
+    said = [
+        s.readings["grid_frequency_step_hz"] for _, m in open_recording(folder).moments() for s in m
+    ]
+    assert said == [0.1] * 12
+
+
+def test_the_span_of_a_recording_is_known_from_the_ends_of_its_file(folder: Path) -> None:
+    assert open_recording(folder).span() == (START, START + 7140)

@@ -9,12 +9,12 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import IntEnum
-from itertools import pairwise
 
 from exporter.drivers.venus.ac_input import AcInput
 from exporter.drivers.venus.readings import Collector
 from exporter.drivers.venus.tree import Tree, service_class
 from exporter.drivers.venus.values import number
+from exporter.model.frequency_step import SAMPLES, smallest_step
 from exporter.model.quantities import QUANTITIES
 from exporter.model.snapshot import Implausible, Notice
 
@@ -44,8 +44,6 @@ _NO_GRID = dict.fromkeys(
     math.nan,
 )
 _NO_OTHER = dict.fromkeys(("ac_input_frequency_hz", "ac_input_voltage_v"), math.nan)
-_STEP_SAMPLES = 60
-_STEP_DISTINCT = 5
 
 
 def _source(value: object) -> Source:
@@ -202,12 +200,8 @@ class AcSources:
         if not math.isnan(period_step_s):
             return period_step_s * frequency**2
         if not math.isnan(frequency):
-            self._frequencies = [*self._frequencies[1 - _STEP_SAMPLES :], frequency]
-        distinct = sorted(set(self._frequencies))
-        if len(distinct) < _STEP_DISTINCT:
-            return math.nan
-        step = min(b - a for a, b in pairwise(distinct))
-        return step if step <= 1.0 else math.nan
+            self._frequencies = [*self._frequencies[1 - SAMPLES :], frequency]
+        return smallest_step(self._frequencies)
 
 
 def _best(inputs: list[AcInput]) -> AcInput | None:
