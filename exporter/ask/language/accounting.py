@@ -56,7 +56,7 @@ _INTENTS: dict[str, set[What]] = {
     "history": {What.HISTORY, What.TIMELINE, What.CELLS},
     "help": {What.HELP},
     "plan": {What.PLAN},
-    "mean": {What.VALUE, What.HISTORY, What.COST, What.WHICH, *_FIGURES},
+    "mean": {What.VALUE, What.HISTORY, What.COST, What.WHICH, What.FORECAST, *_FIGURES},
 }
 # Words that only some queries account for.
 _WORDS: dict[str, set[What]] = {
@@ -98,10 +98,11 @@ class _Asked:
 
     def next_to(self, item: Item) -> tuple[Item, Item]:
         """The items before and behind one."""
-        place = next(n for n, i in enumerate(self.items) if i is item)
+        items = [i for i in self.items if i.kind != "verb"]
+        place = next(n for n, i in enumerate(items) if i is item)
         nothing = Item("")
-        before = self.items[place - 1] if place else nothing
-        behind = self.items[place + 1] if place + 1 < len(self.items) else nothing
+        before = items[place - 1] if place else nothing
+        behind = items[place + 1] if place + 1 < len(items) else nothing
         return before, behind
 
     @property
@@ -288,7 +289,7 @@ def _modal(item: Item, asked: _Asked) -> bool:
 
 def _only(item: Item, asked: _Asked) -> bool:
     """Only what stands directly beside it: only in Spain, but not the only one."""
-    narrowed = {*_NAMES, "severity", "cond", "top", "first", "number"}
+    narrowed = {*_NAMES, "severity", "cond", "top", "first", "number", "cause"}
     before, behind = asked.next_to(item)
     if before.kind == "site":
         before = asked.next_to(before)[0]

@@ -98,6 +98,16 @@ def _month(c: Calendar, month: str, year: float | None) -> Span:
     return _whole(start, c.day(start.replace(day=28), 4).replace(day=1))
 
 
+def _calendar_week(c: Calendar, week: float) -> Span:
+    """A week by its number, of the year before where it has not come yet this year."""
+    year = c.now.year if week <= c.now.isocalendar().week else c.now.year - 1
+    try:
+        start = datetime.fromisocalendar(year, int(week), 1)
+    except ValueError:
+        raise QueryError(f"{week:g} is no week of a year") from None
+    return _days(c, c.date(start.year, start.month, start.day), 7)
+
+
 def _iso_month(c: Calendar, match: re.Match[str]) -> Span:
     if not 1 <= int(match[2]) <= 12:
         raise QueryError(f"{match[0]} is no month")
@@ -310,6 +320,7 @@ NAMED = _rows(
     ("last? weekday time", lambda c, day, clock: at(c.on(_weekday(c, day), clock), alone=clock)),
     ("time last? weekday", lambda c, clock, day: at(c.on(_weekday(c, day), clock), alone=clock)),
     # Before days of a month: of two readings of one length the first is taken.
+    ("kw digits", _calendar_week),
     ("month year", _month),
     ("digits ordinal? month year? time?", _month_day),
     (
@@ -355,6 +366,7 @@ ROWS = NAMED + _rows(
     ("named until moment|named dash moment", between),
     ("since moment|from moment", since),
     ("since hour", _since_hour),
+    ("since yearstart|yearstart", lambda c: _this(c, "year")),
     (
         "since hour this part|since hour in this part",
         lambda c, clock, part: _since_hour_of(c, c.today, _of_part(clock, part)),
