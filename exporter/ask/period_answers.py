@@ -18,6 +18,7 @@ from exporter.ask.crossings import crossings_answer
 from exporter.ask.duration_answers import lasting_answer
 from exporter.ask.energy_answers import energy_answer
 from exporter.ask.event_answers import events_answer
+from exporter.ask.extremes import HOUR_SECONDS, ORDERS, extreme_words
 from exporter.ask.history_tables import course_table, history_columns
 from exporter.ask.metric_history import History
 from exporter.ask.past_outliers import past_outliers
@@ -121,7 +122,13 @@ async def _fetch(b: Builder, stored: InfluxQL, metric: Metric) -> dict[str, Hist
         raise CannotAnswerError(f"{metric.label} is not stored; it is known for now only")
     period = b.period
     found, asked, _ = await histories.fetch(
-        stored, metric, period, b.asked_sites, len(b.chosen), _active(b.view)
+        stored,
+        metric,
+        period,
+        b.asked_sites,
+        len(b.chosen),
+        _active(b.view),
+        _longest_step(b, metric),
     )
     if metric.over_time == "share" and b.coverage is not None:
         # Of exactly this period; the course is of whole windows.
@@ -152,6 +159,12 @@ async def _fetch(b: Builder, stored: InfluxQL, metric: Metric) -> dict[str, Hist
     if metric.over_time == "energy":
         b.evidence.notes.append("Energy is power over the observed time; a gap adds nothing")
     return found
+
+
+def _longest_step(b: Builder, metric: Metric) -> int:
+    """Seconds of a bucket at most: the hour, where the energies of days are compared."""
+    days = metric.over_time in ("energy", "counter") and b.query.order in ORDERS
+    return HOUR_SECONDS if days and len(b.chosen) == 1 else histories.STEPS[-1]
 
 
 def _active(view: View) -> dict[str, str]:
@@ -333,6 +346,9 @@ def _headline(
     if not b.coverage.enough:
         return f"{b.coverage.sentence()} {_seen(found, lines, metric)}"
     text = _enough_seen(b, found, lines, metric)
+    if len(found) == len(b.chosen) == 1 and b.query.order in ORDERS:
+        when = extreme_words(next(iter(found.values())), metric, b.period, b.query.order)
+        text = f"{text} {when}".rstrip()
     return f"{text} {b.coverage.sentence()}" if b.coverage.share < MOSTLY else text
 
 

@@ -106,3 +106,10 @@ def test_a_site_that_stood_out(server: Influx) -> None:
 def test_time_that_was_not_observed_has_no_outliers(server: Influx) -> None:
     with pytest.raises(CannotAnswerError, match="no site can be compared"):
         ask(server, "who was an outlier yesterday")
+
+
+def test_when_a_metric_was_lowest(server: Influx) -> None:
+    found = ask(server, "when was the SOC of Gamma lowest in the last 2 hours")
+    assert found.sites == ("site_gamma",)
+    assert "it was lowest" in found.headline.lower()
+    assert "15 %" in found.headline

@@ -27,6 +27,8 @@ _ORIGINS = {
     "solar": {"pv_power", "pv_energy", "pv_performance", "low_pv"},
     "battery": {"battery_power", "discharged_energy"},
 }
+_YES_OR_NO = {"is", "are", "was", "were", "do", "does", "did", "has", "have", "ist", "sind", "war"}
+_ONE = {"site", "battery", "plant", "box", "pack", "system", "anlage", "batterie", "standort"}
 _STATUSES = {"offline", "critical", "warning", "good", "healthy", "unknown"}
 _FIGURES = {What.ENERGY, What.PORTFOLIO}
 _ISSUES = {What.ATTENTION, What.WHICH, What.TIMELINE, What.EXPLAIN, What.SINCE}
@@ -62,12 +64,12 @@ _INTENTS: dict[str, set[What]] = {
 _WORDS: dict[str, set[What]] = {
     "fire": {What.ALERTS},
     "where": {What.CONTACT, What.WHICH},
-    "when": {What.SINCE, What.TIMELINE, What.FORECAST, What.PORTFOLIO},
     "than": {What.COMPARE, *_FIGURES},
     "degree": {What.HISTORY, What.PORTFOLIO},
     "margin": {What.COMPARE, *_FIGURES},
     "furthest": {What.OUTLIERS},
     "fell": {What.HISTORY, What.WHICH, What.TIMELINE},
+    "sole": set(),
     "because": {What.EXPLAIN, *_FIGURES},
     # What should be is no reading; what should be done is.
     "modal": {
@@ -91,6 +93,13 @@ class _Asked:
     items: list[Item]
     query: Query
     now: datetime
+    words: tuple[str, ...]
+    ends: dict[int, int]
+
+    def one_behind(self, item: Item) -> bool:
+        """Whether the word for one site or battery stands behind an item."""
+        after = self.ends.get(item.at, item.at + 1)
+        return after < len(self.words) and self.words[after] in _ONE
 
     def has(self, kind: str) -> bool:
         """Whether there is an item of a kind."""
@@ -117,11 +126,13 @@ class _Asked:
 
 def unaccounted(tagged: Tagged, query: Query, now: datetime) -> str | None:
     """The first word of a sentence that the query does not account for; None if it has all."""
-    asked = _Asked([item for item in tagged.items if item.kind], query, now)
+    tokens = sentence(tagged.text).tokens
+    words = tuple(token.word for token in tokens)
+    items = [item for item in tagged.items if item.kind]
+    asked = _Asked(items, query, now, words, tagged.ends)
     for item in asked.items:
         test = _TESTS_OF.get(item.kind)
         if test is not None and not test(item, asked):
-            tokens = sentence(tagged.text).tokens
             after = tagged.ends.get(item.at, item.at + 1)
             return " ".join(token.raw for token in tokens[item.at : after])
     return None
@@ -141,33 +152,70 @@ def check(tagged: Tagged, query: Query, now: datetime) -> Query:
 
 
 def _intent(item: Item, asked: _Asked) -> bool:
+    test = _INTENT_TESTS.get(item.value)
+    own = test(asked) if test is not None else None
+    return asked.query.what in _INTENTS[item.value] if own is None else own
+
+
+def _why(asked: _Asked) -> bool | None:
+    """What happened to the frequency; was hat Alpha verloren."""
+    what = asked.query.what
+    return asked.has("event") if what is What.HISTORY else (what in _FIGURES or None)
+
+
+def _count(asked: _Asked) -> bool:
+    what = asked.query.what
+    return asked.query.count or what in (What.VALUE, What.HISTORY, What.SILENCES)
+
+
+def _mean(asked: _Asked) -> bool | None:
+    """A total is of what adds up."""
+    metrics = [METRICS[m] for m in asked.query.metrics]
+    adds_up = all(metric.fleet == "sum" or metric.unit == "kWh" for metric in metrics)
+    return None if adds_up or asked.has("average") else False
+
+
+def _times(asked: _Asked) -> bool:
+    return asked.query.count or asked.query.times is not None
+
+
+def _cost(asked: _Asked) -> bool:
+    """What repairs have cost is not known, only what they will."""
     query = asked.query
-    if item.value == "why" and query.what in (What.HISTORY, *_FIGURES):
-        # What happened to the frequency; was hat Alpha verloren.
-        return query.what is not What.HISTORY or any(i.kind == "event" for i in asked.items)
-    if item.value == "count":
-        return query.count or query.what in (What.VALUE, What.HISTORY, What.SILENCES)
-    if item.value == "mean" and query.metrics and not asked.has("average"):
-        # A total is of what adds up.
-        added = all(METRICS[m].fleet == "sum" or METRICS[m].unit == "kWh" for m in query.metrics)
-        return added and query.what in _INTENTS["mean"]
-    if item.value == "times":
-        return query.count or query.times is not None
-    if item.value == "cost":
-        # What repairs have cost is not known, only what they will.
-        ahead = query.with_cost and not (query.period is not None and asked.has("verb"))
-        return ahead or query.what in (What.COST, *_FIGURES)
-    if item.value == "attention" and any(c.name == "needs_attention" for c in query.conditions):
-        return True
-    if item.value == "attention" and query.order == "worst":
-        return True
-    return query.what in _INTENTS[item.value]
+    ahead = query.with_cost and not (query.period is not None and asked.has("verb"))
+    return ahead or query.what in (What.COST, *_FIGURES)
+
+
+def _attention(asked: _Asked) -> bool | None:
+    query = asked.query
+    needing = any(c.name == "needs_attention" for c in query.conditions)
+    return needing or query.order == "worst" or None
+
+
+def _since(asked: _Asked) -> bool | None:
+    """When was Delta hottest."""
+    return _when(Item("when"), asked) if asked.query.what is What.HISTORY else None
+
+
+# Tests of intents beyond the queries that account for them; None leaves it to those.
+_INTENT_TESTS: dict[str, Callable[[_Asked], bool | None]] = {
+    "why": _why,
+    "count": _count,
+    "mean": _mean,
+    "times": _times,
+    "cost": _cost,
+    "attention": _attention,
+    "since": _since,
+}
 
 
 def _metric(item: Item, asked: _Asked) -> bool:
     query = asked.query
     flows = {energy: power for energy, power, _ in STATES.values()}
-    wanted = {item.value, ENERGY.get(item.value, ""), flows.get(item.value, "")}
+    wanted = {item.value, flows.get(item.value, "")}
+    if item.value != "soc" or "charged_energy" in query.metrics:
+        # A power over a period is an energy; what was charged is one, too.
+        wanted.add(ENERGY.get(item.value, ""))
     named = wanted & asked.measured
     return bool(named) or query.what in (What.CELLS, *_FIGURES) or item.value == "score"
 
@@ -207,8 +255,13 @@ def _name(item: Item, asked: _Asked) -> bool:
 
 def _order(item: Item, asked: _Asked) -> bool:
     query = asked.query
+    if query.what is What.RANK and item.value in ("highest", "lowest") and not query.metrics:
+        return False
     places = {i.at for i in asked.items if i.kind == "order"}
     if len(places) > 1 and query.what is not What.HISTORY:
+        return False
+    if query.group_by is not None and asked.one_behind(item):
+        # The worst site of each region is another question than the worst region.
         return False
     if query.order is not None or query.group_by is not None or query.lasting is not None:
         return True
@@ -254,6 +307,15 @@ def _did(item: Item, asked: _Asked) -> bool:
     return asks or asked.query.what is not What.STATUS
 
 
+def _when(item: Item, asked: _Asked) -> bool:
+    """A time: of an event, of what is to come, or of the highest and the lowest of one site."""
+    query = asked.query
+    extreme = query.what is What.HISTORY and len(query.sites) == 1
+    if extreme and query.order in ("highest", "lowest"):
+        return True
+    return query.what in (What.SINCE, What.TIMELINE, What.FORECAST, What.PORTFOLIO)
+
+
 def _lasts(item: Item, asked: _Asked) -> bool:
     return asked.query.what is What.FORECAST and "soc" in asked.query.metrics
 
@@ -265,6 +327,9 @@ def _extremes(item: Item, asked: _Asked) -> bool:
 
 def _negation(item: Item, asked: _Asked) -> bool:
     query = asked.query
+    if query.group_by is not None and any(c.negate for c in query.conditions):
+        # Regions without a critical site are not the means of sites that are not critical.
+        return query.count
     without = any(c.negate or c.name.startswith("no_") for c in query.conditions)
     states = asked.has("state") and bool(query.comparisons)
     return without or states or any(f.negate for f in query.filters) or _fine(query)
@@ -288,13 +353,13 @@ def _modal(item: Item, asked: _Asked) -> bool:
 
 
 def _only(item: Item, asked: _Asked) -> bool:
-    """Only what stands directly beside it: only in Spain, but not the only one."""
-    narrowed = {*_NAMES, "severity", "cond", "top", "first", "number", "cause"}
+    """Only what stands beside it: only in Spain. Whether only Spain is hot is another question."""
+    narrowed = {"value", "filt", "severity", "cond", "top", "first", "number", "cause"}
     before, behind = asked.next_to(item)
     if before.kind == "site":
         before = asked.next_to(before)[0]
-    beside = behind if behind.kind else before
-    return beside.kind in narrowed or beside.value == "attention"
+    beside = any(i.kind in narrowed or i.value == "attention" for i in (before, behind))
+    return beside and asked.words[0] not in _YES_OR_NO
 
 
 def _or(item: Item, asked: _Asked) -> bool:
@@ -373,6 +438,7 @@ _TESTS_OF: dict[str, Callable[[Item, _Asked], bool]] = {
     "filt": _filter,
     "order": _order,
     "lasts": _lasts,
+    "when": _when,
     "extremes": _extremes,
     "neg": _negation,
     "origin": _origin,

@@ -174,6 +174,11 @@ def conditions_to_metrics(parts: Parts, *_: Any) -> None:
         parts.metrics, parts.conditions = [*parts.metrics, *metrics], []
 
 
+def compared_to_metrics(parts: Parts, *_: Any) -> None:
+    """Cells more than 50 mV apart, the biggest first: in the order of what is compared."""
+    parts.metrics = list(dict.fromkeys(c.metric for c in parts.comparisons))
+
+
 def metrics_to_problems(parts: Parts, *_: Any) -> None:
     """The issue that a metric has."""
     parts.conditions += [Condition(PROBLEMS[m]) for m in parts.metrics]
@@ -278,6 +283,7 @@ CHANGES: dict[str, Change] = {
         part_to_condition,
         part_to_metric,
         conditions_to_metrics,
+        compared_to_metrics,
         metrics_to_problems,
         group_of_filters,
         needing_attention,

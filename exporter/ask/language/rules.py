@@ -124,6 +124,10 @@ RULES: dict[str, tuple[Rule, ...]] = {
         R("outliers part:cells one_site", go="cells"),
         R("happened against period", no="'what changed since yesterday?' lists what is new since"),
         R("times comparisons period", do="once_at_least", go="which"),
+        R(
+            "when|day|since !duration period order:highest|order:lowest metrics one_site !tests",
+            go="extreme",
+        ),
         R("times|happened|recovered|begin|finish|when period", go="timeline"),
         R("why event period", go="timeline"),
         R("duration order:highest conditions period", do="longest_first", go="which"),

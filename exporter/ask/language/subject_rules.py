@@ -92,6 +92,8 @@ SUBJECT_RULES: dict[str, tuple[Rule, ...]] = {
     ),
     "compare": (
         R("", do="-order -severity"),
+        # How much more PV did Alpha make yesterday: energy.
+        R("amount period !average", do="sums_to_energy"),
         R("group", ask=What.COMPARE, takes="filters metrics group_by period"),
         R("many_sites", ask=What.COMPARE, takes="sites metrics period"),
         R(
@@ -119,6 +121,12 @@ SUBJECT_RULES: dict[str, tuple[Rule, ...]] = {
             drops="severity",
         ),
     ),
+    # When it was highest: the hour or, of an energy, the day.
+    "extreme": (
+        R("many_metrics", no="one metric at a time, please"),
+        R("day", do="sums_to_energy"),
+        R("", ask=What.HISTORY, takes="sites metrics order period", drops="filters"),
+    ),
     "count": (
         R("metrics !tests counted|energy", go="value"),
         R(
@@ -137,6 +145,7 @@ SUBJECT_RULES: dict[str, tuple[Rule, ...]] = {
         R("", ask=What.WHICH, takes="filters"),
     ),
     "rank": (
+        R("order:highest|order:lowest comparisons !metrics", do="compared_to_metrics"),
         R("many_metrics", do="-metric:score"),
         R("energy|period_energy", do="metrics_to_energy"),
         R("many_metrics", no="one metric at a time puts sites in order; name one"),
