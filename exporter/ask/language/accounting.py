@@ -386,6 +386,11 @@ def _still(item: Item, asked: _Asked) -> bool:
     return asked.query.period is None
 
 
+def _whole(item: Item, asked: _Asked) -> bool:
+    """Not heard from since six: in all that time, not once in it."""
+    return asked.query.period is None or asked.query.lasting is not None
+
+
 def _recently(item: Item, asked: _Asked) -> bool:
     return asked.query.period is not None
 
@@ -457,6 +462,7 @@ _TESTS_OF: dict[str, Callable[[Item, _Asked], bool]] = {
     "finish": _begin,
     "now": _now,
     "still": _still,
+    "whole": _whole,
     "recently": _recently,
     "pron": _place_in_answer,
     "severity": _severity,
