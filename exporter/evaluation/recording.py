@@ -15,7 +15,7 @@ import difflib
 import math
 from collections import defaultdict, deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from itertools import groupby
 from pathlib import Path
@@ -26,7 +26,7 @@ from exporter.config.fleet import Fleet
 from exporter.config.fleet_file import load_fleet
 from exporter.drivers import DRIVERS
 from exporter.evaluation.labels import Label, Paging
-from exporter.model.frequency_step import SAMPLES, smallest_step
+from exporter.model.frequency_step import SAMPLES, smallest_step, vebus_step
 from exporter.model.quantities import BATTERY_QUANTITIES, QUANTITIES, SITE_QUANTITIES
 from exporter.model.snapshot import MISSING, BatterySnapshot, Implausible, Outcome, Snapshot
 from scoring.rules import BY_CODE
@@ -183,24 +183,39 @@ def _check_heading(name: str, columns: Sequence[str] | None) -> None:
 
 def _snapshots(path: Path, known: set[str]) -> Iterator[tuple[int, Snapshot]]:
     quantities: tuple[str, ...] | None = None
-    frequencies: defaultdict[str, deque[float]] = defaultdict(lambda: deque(maxlen=SAMPLES))
+    seen: defaultdict[str, _Frequencies] = defaultdict(_Frequencies)
     for number, (where, row) in enumerate(_rows(path), start=2):
         if quantities is None:
             quantities = _quantities(row, where)
         snapshot = _snapshot(row, where, known, quantities)
         if _STEP not in quantities:
-            snapshot = _with_step(snapshot, frequencies[snapshot.site])
+            snapshot = _with_step(snapshot, seen[snapshot.site])
         yield number, snapshot
 
 
-def _with_step(snapshot: Snapshot, frequencies_hz: deque[float]) -> Snapshot:
-    """A Snapshot with the step of its frequency, from the latest frequencies of its site."""
+@dataclass(slots=True)
+class _Frequencies:
+    """The latest frequencies of a site, and the step that they showed last, Hz."""
+
+    latest: deque[float] = field(default_factory=lambda: deque(maxlen=SAMPLES))
+    step_hz: float = MISSING
+
+    def step_with(self, hertz: float) -> float:
+        """The step, after one more frequency; that of VE.Bus first, as drivers know it."""
+        self.latest.append(hertz)
+        for step in (vebus_step(self.latest), smallest_step(self.latest)):
+            if not math.isnan(step):
+                self.step_hz = step
+                break
+        return self.step_hz
+
+
+def _with_step(snapshot: Snapshot, seen: _Frequencies) -> Snapshot:
+    """A Snapshot with the step of its frequency, where it has one."""
     hertz = snapshot.readings.get("grid_frequency_hz", MISSING)
     if math.isnan(hertz):
         return snapshot
-    frequencies_hz.append(hertz)
-    readings = {**snapshot.readings, _STEP: smallest_step(frequencies_hz)}
-    return replace(snapshot, readings=readings)
+    return replace(snapshot, readings={**snapshot.readings, _STEP: seen.step_with(hertz)})
 
 
 def _quantities(row: Mapping[str, str], where: str) -> tuple[str, ...]:

@@ -14,11 +14,9 @@ from dataclasses import dataclass, field, replace
 from exporter.drivers.venus.readings import Collector
 from exporter.drivers.venus.tree import PHASES, Tree, service_class, service_name
 from exporter.drivers.venus.values import number
+from exporter.model.frequency_step import VEBUS_PERIOD_STEP_S
 
 NO_INPUT = 240
-# VE.Bus counts the period of its input in steps of this length: its frequencies are 49.847, 50.103
-# and 50.361 Hz, or 59.939 and 60.309 Hz, and none between them.
-_VEBUS_PERIOD_STEP_S = 0.1024e-3
 _MODE_INVERTER_ONLY, _MODE_OFF = 2, 4
 _STATE_OFF = 0
 # A dead phase next to live ones may show some induced voltage.
@@ -200,7 +198,7 @@ def read_vebus_input(tree: Tree, seen: Collection[str] = ()) -> AcInput:
         {p: f"Ac/ActiveIn/{p}" for p in names},
         connected=number(tree.get("Ac/ActiveIn/Connected")),
         expected={*declared, *seen},
-        period_step_s=_VEBUS_PERIOD_STEP_S,
+        period_step_s=VEBUS_PERIOD_STEP_S,
     )
 
 
