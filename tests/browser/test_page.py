@@ -172,6 +172,21 @@ def test_a_question_is_answered_on_the_page(served: ServedFleet, browser: Browse
         assert page.is_hidden("#answer-box")
 
 
+def test_an_answer_is_readable_on_a_phone(few: ServedFleet, browser: Browser) -> None:
+    with opened(browser, few.url, width=390) as seen:
+        page = seen.page
+        page.fill("#question", "which sites need attention?")
+        page.press("#question", "Enter")
+        seen.until("document.querySelector('#answer table') !== null")
+        outside = page.evaluate(
+            "[...document.querySelectorAll('#answer td')].filter("
+            "(cell) => cell.getBoundingClientRect().right > innerWidth).length"
+        )
+        assert outside == 0
+        assert page.get_attribute("#answer td", "data-label")
+        assert seen.violations() == []
+
+
 def test_periods_are_those_of_every_face(few: ServedFleet, browser: Browser) -> None:
     with opened(browser, few.url, "/#/site/s0002?period=yesterday") as seen:
         page = seen.page

@@ -29,7 +29,13 @@ function answerTable(table, most = 50) {
   return el("div", {}, el("div", { class: "scroll" }, el("table", { class: "answer" },
     el("caption", {}, table.title),
     el("thead", {}, el("tr", {}, columns.map((column) => el("th", { scope: "col" }, column.label)))),
-    el("tbody", {}, shown.map((row) => el("tr", {}, columns.map((column) => cellOf(column, row))))))), more);
+    el("tbody", {}, shown.map((row) => el("tr", {}, columns.map((column) => labelled(cellOf(column, row), column.label))))))), more);
+}
+
+// On a phone each row stands as lines, each behind the heading of its column.
+function labelled(cell, label) {
+  cell.dataset.label = label;
+  return cell;
 }
 
 // What was observed, unless the headline says so already.
