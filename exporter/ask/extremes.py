@@ -19,18 +19,22 @@ _HOURS_UP_TO_SECONDS = 2 * 86_400
 ORDERS = ("highest", "lowest")
 
 
-def extreme_words(history: History, metric: Metric, period: Period, order: str) -> str:
+def extreme_words(
+    history: History, metric: Metric, period: Period, order: str, subject: str = "it"
+) -> str:
     """A sentence on when it was highest or lowest; empty where there is too little of it.
 
     Parameters
     ----------
     history : History
-        Of one site; of an energy in buckets of an hour at most.
+        Of one site, or the sum of several; of an energy in buckets of an hour at most.
     metric : Metric
     period : Period
         Times are those of its zone.
     order : str
         One of :data:`ORDERS`.
+    subject : str
+        What the history is of, in the sentence.
     """
     if history.times.size < 2:
         return ""
@@ -41,7 +45,7 @@ def extreme_words(history: History, metric: Metric, period: Period, order: str) 
         value = figure(float(history.values[place]), metric)
         if metric.combine not in ("min", "max"):
             return (
-                f"Averaged over {duration_words(seconds)} it was {order} from "
+                f"Averaged over {duration_words(seconds)} {subject} was {order} from "
                 f"{start:%Y-%m-%d %H:%M} on: {value}."
             )
         return (

@@ -346,10 +346,20 @@ def _headline(
     if not b.coverage.enough:
         return f"{b.coverage.sentence()} {_seen(found, lines, metric)}"
     text = _enough_seen(b, found, lines, metric)
-    if len(found) == len(b.chosen) == 1 and b.query.order in ORDERS:
-        when = extreme_words(next(iter(found.values())), metric, b.period, b.query.order)
-        text = f"{text} {when}".rstrip()
+    text = f"{text} {_extreme(b, found, metric)}".rstrip()
     return f"{text} {b.coverage.sentence()}" if b.coverage.share < MOSTLY else text
+
+
+def _extreme(b: Builder, found: dict[str, History], metric: Metric) -> str:
+    """When it was highest or lowest: at one site, or the highest of what adds up over many."""
+    order = b.query.order
+    if order not in ORDERS or b.query.what is not What.HISTORY:
+        return ""
+    alone = len(found) == len(b.chosen) == 1
+    if not alone and (metric.fleet, metric.over_time, order) != ("sum", "mean", "highest"):
+        return ""
+    whole = _together(list(found.values()), metric)
+    return extreme_words(whole, metric, b.period, order, "it" if alone else "the sum of the sites")
 
 
 def _enough_seen(

@@ -28,7 +28,8 @@ def lines() -> Iterator[str]:
             stamp = second * 1000
             spells = AWAY.get(site.id, ())
             since = next((WALL - a for a, b in spells if WALL - a <= second < WALL - b), None)
-            yield f"site,site={site.id} online={float(since is None)} {stamp}"
+            load = 500.0 if second < WALL - 600 else 900.0
+            yield f"site,site={site.id} online={float(since is None)},load_power_w={load} {stamp}"
             empty = any(WALL - a <= second < WALL - b for a, b in EMPTY.get(site.id, ()))
             soc = 15.0 if empty else 50.0
             battery = f"temperature_c={celsius},soc_percent={soc}"
@@ -113,3 +114,8 @@ def test_when_a_metric_was_lowest(server: Influx) -> None:
     assert found.sites == ("site_gamma",)
     assert "it was lowest" in found.headline.lower()
     assert "15 %" in found.headline
+
+
+def test_when_the_sum_of_the_sites_was_highest(server: Influx) -> None:
+    found = ask(server, "at what time was the load of the fleet highest in the last 2 hours")
+    assert "the sum of the sites was highest" in found.headline

@@ -267,7 +267,8 @@ def _order(item: Item, asked: _Asked) -> bool:
         return True
     if query.what is What.HISTORY:
         # It shows the lowest and the highest, but no site for the best.
-        return bool(query.sites) and item.value in ("highest", "lowest")
+        together = asked.has("when") or asked.has("since")
+        return (bool(query.sites) or together) and item.value in ("highest", "lowest")
     worst = item.value == "worst" and query.what is What.ATTENTION
     return (worst and not query.sites) or query.what in (What.COMPARE, What.FORECAST, What.CELLS)
 
@@ -308,11 +309,11 @@ def _did(item: Item, asked: _Asked) -> bool:
 
 
 def _when(item: Item, asked: _Asked) -> bool:
-    """A time: of an event, of what is to come, or of the highest and the lowest of one site."""
+    """A time: of an event, of what is to come, or of the highest and the lowest."""
     query = asked.query
-    extreme = query.what is What.HISTORY and len(query.sites) == 1
-    if extreme and query.order in ("highest", "lowest"):
-        return True
+    if query.what is What.HISTORY and query.order in ("highest", "lowest"):
+        added = all(METRICS[m].fleet == "sum" for m in query.metrics)
+        return len(query.sites) == 1 or (added and query.order == "highest")
     return query.what in (What.SINCE, What.TIMELINE, What.FORECAST, What.PORTFOLIO)
 
 

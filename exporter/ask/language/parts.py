@@ -193,6 +193,8 @@ class Parts:
             "only_levels": metrics <= LEVELS,
             "no_problem_metric": metrics - set(PROBLEMS),
             "counted": metrics & _COUNTED,
+            "adds_up": metrics
+            and all(METRICS[m].fleet == "sum" and METRICS[m].over_time == "mean" for m in metrics),
             "power_metric": any(METRICS[m].unit in ("W", "kWh") for m in metrics),
             "power_anywhere": any(METRICS[m].unit in ("W", "kWh") for m in metrics | compared),
             "period_energy": self.periods and metrics & set(ENERGY.values()),

@@ -125,6 +125,11 @@ RULES: dict[str, tuple[Rule, ...]] = {
         R("happened against period", no="'what changed since yesterday?' lists what is new since"),
         R("times comparisons period", do="once_at_least", go="which"),
         R(
+            "when|since !duration !which !day period order:highest one_metric adds_up "
+            "site|filters !sites !tests",
+            go="extreme",
+        ),
+        R(
             "when|day|since !duration period order:highest|order:lowest metrics one_site !tests",
             go="extreme",
         ),

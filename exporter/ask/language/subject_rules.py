@@ -125,7 +125,7 @@ SUBJECT_RULES: dict[str, tuple[Rule, ...]] = {
     "extreme": (
         R("many_metrics", no="one metric at a time, please"),
         R("day", do="sums_to_energy"),
-        R("", ask=What.HISTORY, takes="sites metrics order period", drops="filters"),
+        R("", ask=What.HISTORY, takes="sites filters metrics order period"),
     ),
     "count": (
         R("metrics !tests counted|energy", go="value"),
