@@ -275,6 +275,9 @@ def _order(item: Item, asked: _Asked) -> bool:
 
 def _first(item: Item, asked: _Asked) -> bool:
     query = asked.query
+    if query.what in (What.ALERTS, What.TIMELINE):
+        # The first of a day: its order in time is not what a limit leaves.
+        return False
     return (
         query.order is not None
         or query.limit is not None
@@ -315,6 +318,14 @@ def _when(item: Item, asked: _Asked) -> bool:
         added = all(METRICS[m].fleet == "sum" for m in query.metrics)
         return len(query.sites) == 1 or (added and query.order == "highest")
     return query.what in (What.SINCE, What.TIMELINE, What.FORECAST, What.PORTFOLIO)
+
+
+def _able(item: Item, asked: _Asked) -> bool:
+    """How high it can go is no reading, whether it can export no power."""
+    if asked.has("state"):
+        return False
+    able = asked.measured & {"free_capacity", "stored_energy"}
+    return bool(able) or not (asked.has("amount") and asked.query.what is What.VALUE)
 
 
 def _lasts(item: Item, asked: _Asked) -> bool:
@@ -449,6 +460,7 @@ _TESTS_OF: dict[str, Callable[[Item, _Asked], bool]] = {
     "neg": _negation,
     "origin": _origin,
     "modal": _modal,
+    "able": _able,
     "comparative": _comparative,
     "state": _state,
     "op": _operator,

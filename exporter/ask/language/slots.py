@@ -142,7 +142,8 @@ class Sorter:
             after = self._negated_by(item, self._items[place + 1 : place + 4])
             following = self._items[place + 1 : place + 2]
             verb = bool(following) and self._is_verb(following[0])
-            if following and following[0].kind in ("metric", "comp") and not verb:
+            left_out = item.value == "except" or verb
+            if following and following[0].kind in ("metric", "comp") and not left_out:
                 # No cell data, never report SOH: a value that is not there.
                 lacking.append(following[0])
             elif after is None or (after.kind == "intent" and after.value != "attention"):
