@@ -64,6 +64,8 @@ _INTENTS: dict[str, set[What]] = {
 _WORDS: dict[str, set[What]] = {
     "fire": {What.ALERTS},
     "where": {What.CONTACT, What.WHICH},
+    # A silence is shown with its end.
+    "till": {What.SILENCES},
     "than": {What.COMPARE, *_FIGURES},
     "degree": {What.HISTORY, What.PORTFOLIO},
     "margin": {What.COMPARE, *_FIGURES},
@@ -228,6 +230,9 @@ def _condition(item: Item, asked: _Asked) -> bool:
         return False
     if any(c.name == name for c in query.conditions):
         return True
+    if query.what is What.CONTACT and len(query.sites) == 1:
+        # The outage of Epsilon is why somebody is called; the contact is the same.
+        return asked.words[0] not in _YES_OR_NO
     if name == "low_soc" and query.what is What.FORECAST:
         return True
     if item.value == "!needs_attention" and query.conditions:
@@ -477,6 +482,7 @@ _TESTS_OF: dict[str, Callable[[Item, _Asked], bool]] = {
     "still": _still,
     "whole": _whole,
     "recently": _recently,
+    "reported": _recently,
     "pron": _place_in_answer,
     "severity": _severity,
     "repeat": _repeat,

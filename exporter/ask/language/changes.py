@@ -103,7 +103,7 @@ def states_to_energies(parts: Parts, *_: Any) -> None:
 
 def states_to_powers(parts: Parts, *_: Any) -> None:
     """The power that flows."""
-    parts.metrics += [STATES[state][1] for state in parts.states]
+    parts.metrics += dict.fromkeys(STATES[state][1] for state in parts.states)
     parts.states = []
 
 

@@ -214,6 +214,9 @@ class Parts:
             "cell_compared": compared and compared <= {"cell_min", "cell_max"},
             "of_pv": metrics & PV_METRICS or "solar" in self.parts,
             "state": self.states,
+            "opposite_states": len(self.states) == 2
+            and not self.not_states
+            and len({STATES[state][1] for state in self.states}) == 1,
             "adjective": self.adjectives,
             "refuse": self.refused,
             "unit": set(self.units) - self._own_units(),

@@ -176,6 +176,12 @@ RULES: dict[str, tuple[Rule, ...]] = {
         R("group", ask=What.VALUE, takes="filters metrics group_by period", drops="order"),
         R("order", go="rank"),
         R("metrics", go="value"),
+        # All EVE sites: which they are, not how they do.
+        R(
+            "all filters site !excluding !sites !period !intents",
+            ask=What.WHICH,
+            takes="filters limit",
+        ),
         R("status|all sites", go="site"),
         R("which excluding filters !period !status", ask=What.WHICH, takes="filters limit"),
         R("status|all", ask=What.STATUS, takes="filters period"),

@@ -15,6 +15,7 @@ SUBJECT_RULES: dict[str, tuple[Rule, ...]] = {
         R("period", no="whom to call is known for now only; ask it without a period"),
         R("attention !tests", do="needing_attention"),
         R("order:worst|order:best", do="-order"),
+        R("one_site cond:no_grid|cond:offline", do="-conditions"),
         R("many_metrics", no="the contact of sites in the order of one metric at a time"),
         R("metrics !order", no="contacts have no {metric}; ask for both by themselves"),
         R("first !tests !sites", do="needing_attention only_first"),

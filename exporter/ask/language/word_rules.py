@@ -79,6 +79,8 @@ WORD_RULES: dict[str, tuple[Rule, ...]] = {
         R("state amount|mean|energy|what !tests period", do="states_to_energies"),
         R("state amount and unit", no="one question at a time, please"),
         R("state amount|mean !tests", do="states_to_powers"),
+        # Is it charging or discharging: the power, whose sign says which.
+        R("opposite_states one_site or !tests !metrics !period", do="states_to_powers"),
         R("state", do="states_to_tests"),
         R("adjective", do="adjectives_to_conditions"),
         R("lack", do="lacking_to_conditions"),
