@@ -48,7 +48,8 @@ SITE: tuple[Quantity, ...] = (
             Question(
                 "grid_frequency",
                 {
-                    "en": "grid frequency|grid freq|freq|frequency|frequencies|grid frequencies|mains frequency|"
+                    "en": "grid frequency|grid freq|freq|frequency|frequencies|grid frequencies|"
+                    "mains frequency|"
                     "hertz",
                     "de": "netzfrequenz|frequenz",
                     "uk": "частота мережі|частот*",
