@@ -33,6 +33,8 @@ NUMBERS = {
 
 _FOR = ("for", "seit")
 _OVER = ("over", "uber")
+_DIRECTIONS = ("north", "south", "east", "west")
+_BEFORE_PLACES = ("in", "im", "the")
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,6 +241,11 @@ class Tagger:
         seconds, after = length
         return Item("lasting", operator, index, seconds), after
 
+    def _with_word_or_alias(self, word: str) -> set[str]:
+        """Sites that have a word in their name, or what it is called there: Depot Süd."""
+        known = places().match([word], 0)
+        return set(self._directory.with_word(known[0][0] if known else word))
+
     def _names(self, words: list[str], index: int) -> tuple[list[str] | list[Filter], int]:
         """Sites or filter values that are called exactly what begins here; the longest."""
         for length in range(min(self._directory.longest, len(words) - index), 0, -1):
@@ -282,22 +289,16 @@ class Tagger:
         """A word that is only a part of a name, or nothing that is known."""
         country = places().match(words, index)
         if country:
-            place = country[0][0].split("_")
-            found = self._directory.filters.get(tuple(place))
-            names = [] if found else self._names(place, 0)[0]
+            names = self._names(country[0][0].split("_"), 0)[0]
             if names:
                 return self._named(tagged, names, index, country[1])
-            if found:
-                tagged.filters.append(found[0])
-                tagged.items.append(Item("value", str(found[0]), index))
-                return country[1]
         length = 1
         sites = set(
             self._directory.with_word(words[index])
             or self._directory.with_word(words[index].removesuffix("s"))
         )
         while sites and index + length < len(words):
-            more = sites & set(self._directory.with_word(words[index + length]))
+            more = sites & self._with_word_or_alias(words[index + length])
             if not more:
                 break
             sites, length = more, length + 1
@@ -307,6 +308,9 @@ class Tagger:
             if words[index] in phrase
             for f in filters
         ]
+        if length == 1 and _is_direction(words, index):
+            tagged.unknown.append(parsed.tokens[index].raw)
+            return index + 1
         if len(sites) == 1:
             self._site(tagged, next(iter(sites)), index)
             return index + length
@@ -327,6 +331,13 @@ class Tagger:
             return index + length
         tagged.unknown.append(parsed.tokens[index].raw)
         return index + 1
+
+
+def _is_direction(words: list[str], index: int) -> bool:
+    """In the north: where sites lie, which is not known, and no part of a name."""
+    known = places().match([words[index]], 0)
+    before = words[index - 1] if index else ""
+    return (known[0][0] if known else words[index]) in _DIRECTIONS and before in _BEFORE_PLACES
 
 
 def _cell_of_pack(tagged: Tagged, parsed: Sentence, index: int) -> str | None:
