@@ -220,12 +220,12 @@ def settle_figure(parts: Parts, *_: Any) -> None:
         If it may be either, or no such cause is known of it.
     """
     solar = bool(parts.facts() & {"of_pv", "energy"})
-    money = "cost" in parts.intents or "revenue" in parts.figures
+    money = "cost" in parts.intents or bool({"revenue", "lost"} & set(parts.figures))
     named = [figure for figure in parts.figures if figure != "loss"]
     if "clipping" in parts.causes:
         parts.figures, parts.causes = ["pv_clipped"], [c for c in parts.causes if c != "clipping"]
     elif parts.causes or "loss" in parts.figures:
-        if named and named != ["revenue"]:
+        if set(named) - {"revenue", "lost"}:
             raise GrammarError("one figure at a time, please")
         fitting = [
             figure

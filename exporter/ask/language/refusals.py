@@ -82,7 +82,9 @@ def refusal(words: Sequence[str], is_name: Callable[[str], bool]) -> str | None:
         return _NOTHING_WATCHED
     if is_name(first):
         return None
-    if first in _ORDERS and not _COMPARING & set(rest):
+    # "Feed-in yesterday" is energy, "feed in 5 kW" an order.
+    feed_in = (first, after) == ("feed", "in") and not any(word.isdigit() for word in rest)
+    if first in _ORDERS and not _COMPARING & set(rest) and not feed_in:
         return NOTHING_CHANGES
     # "Order the sites by score" puts in order; "order a battery" does not.
     if (
