@@ -112,8 +112,10 @@ def read_battery(
             into.fall_back(name, system.get(path))
         # A setting alone is no sign of a battery.
         if any(value == value for value in into.readings.values()):  # noqa: PLR0124 - not NaN
-            for path in MINIMUM_SOC_PATHS:
-                into.fall_back("minimum_soc_percent", system.get(path))
+            in_force, setting = MINIMUM_SOC_PATHS
+            into.take("minimum_soc_percent", system.get(in_force))
+            if setting in system:
+                into.fall_back("minimum_soc_percent", system[setting])
     cells, extremes = _read_cells(tree, layout or layout_of(tree), into)
     _put_spread(extremes, into)
     snapshot = BatterySnapshot(
