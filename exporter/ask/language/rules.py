@@ -134,7 +134,7 @@ RULES: dict[str, tuple[Rule, ...]] = {
             go="extreme",
         ),
         R("times|happened|recovered|begin|finish|when period", go="timeline"),
-        R("why event period", go="timeline"),
+        R("event period", go="timeline"),
         R("duration order:highest conditions period", do="longest_first", go="which"),
         R("duration conditions period", do="-since", go="which"),
         R("since conditions period", go="timeline"),
