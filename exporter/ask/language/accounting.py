@@ -49,7 +49,10 @@ _INTENTS: dict[str, set[What]] = {
     "forecast": {What.FORECAST},
     "cell": {What.CELLS, What.FORECAST},
     "recovered": {What.TIMELINE, What.HISTORY, What.ALERTS},
-    "status": {What.STATUS, What.SITE, What.TIMELINE, What.COMPARE, What.VALUE},
+    "status": {
+        *(What.STATUS, What.SITE, What.TIMELINE, What.COMPARE, What.VALUE, What.HISTORY),
+        *_FIGURES,
+    },
     "rank": {What.RANK, What.VALUE, What.SITE, What.CELLS, What.CONTACT, What.WHICH},
     "compare": {What.COMPARE, What.RANK, What.VALUE, What.WHICH},
     "outliers": {What.OUTLIERS, What.CELLS},

@@ -171,6 +171,8 @@ RULES: dict[str, tuple[Rule, ...]] = {
         R("attention", go="attention"),
         R("tests !mean|metrics", go="which"),
         R("severity", go="attention"),
+        # In which region one site is: what the fleet file says.
+        R("group one_site plain !metrics !intents !period", ask=What.FACTS, takes="sites group_by"),
         R("group period !average", do="sums_to_energy"),
         # Groups come worst first, as what is asked for by "which region is worst".
         R("group", ask=What.VALUE, takes="filters metrics group_by period", drops="order"),

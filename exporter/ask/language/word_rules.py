@@ -116,6 +116,8 @@ WORD_RULES: dict[str, tuple[Rule, ...]] = {
         R("fine !which plain !metrics", do="-fine part_to_condition", go="end"),
         R("status_condition", no="only a site has such a state, not its {part}"),
         R("part:battery tests|group|count", go="end"),
+        # Which sites have EVE batteries: the filter says it.
+        R("part:battery filters !metrics !intents !sites", go="end"),
         R("part:cells one_site !tests !intents", go="end"),
         R(
             "energy|amount !metrics !figure",
