@@ -8,6 +8,7 @@ from datetime import datetime, tzinfo
 from exporter.ask.answerer import EXAMPLES
 from exporter.ask.language.accounting import check
 from exporter.ask.language.followup import Context, merge
+from exporter.ask.language.german import written_out
 from exporter.ask.language.grammar import Grammar
 from exporter.ask.language.lexicon import lexicon
 from exporter.ask.language.parts import GrammarError
@@ -79,6 +80,7 @@ def understand(
     """
     if len(text) > LONGEST_TEXT:
         raise NotUnderstoodError(f"the question is longer than {LONGEST_TEXT} characters")
+    text = written_out(text, lambda word: bool(directory.with_word(word)))
     text = _with_ids(text, directory)
     if not any(c.isalnum() for c in text):
         raise NotUnderstoodError("there is no question")

@@ -52,9 +52,17 @@ _OBJECTS = _words(
     """a an the all every each my our its it them this that these those up everything die den das
     der alle один всі"""
 )
+# German puts an order's verb last: Alpha bitte entladen.
+_INFINITIVES = _words(
+    """laden aufladen entladen anrufen abschalten einschalten ausschalten schalten starten
+    neustarten stoppen senken erhohen begrenzen andern setzen stellen eintragen loschen beenden
+    stummschalten benachrichtigen informieren kontaktieren bestellen buchen"""
+)
 _COMPARING = frozenset(("beside", "next", "side", "against", "together", "neben"))
 _WATCH = frozenset(("notify", "remind", "alert", "warn", "page", "sms", "benachrichtige"))
 _TELL = frozenset(("tell", "let", "inform", "message", "ping", "sag", "melde"))
+_QUESTION_WORDS = frozenset(("wer", "wen", "wem", "was", "wie", "wo", "wan", "war", "wel"))
+_TIMES = frozenset(("when", "whenever", "once", "wenn", "sobald", "коли", "якщо"))
 _ONCE = frozenset(("when", "whenever", "once", "if", "as", "wenn", "sobald", "коли", "якщо"))
 
 
@@ -76,10 +84,13 @@ def refusal(words: Sequence[str], is_name: Callable[[str], bool]) -> str | None:
     if not rest:
         return None
     first, after = rest[0], rest[1] if len(rest) > 1 else ""
-    if first in _WATCH and (after in ("me", "us") or _ONCE & set(rest[1:])):
+    watch = first in _WATCH and (after in ("me", "us") or _ONCE & set(rest[1:]))
+    tell = first in _TELL and _TIMES & set(rest[1:5])
+    if watch or tell:
         return _NOTHING_WATCHED
-    if first in _TELL and {"when", "whenever", "once", "wenn", "sobald", "коли"} & set(rest[1:5]):
-        return _NOTHING_WATCHED
+    ordered = "bitte" in words and words[-1] in _INFINITIVES
+    if ordered and not _QUESTION_WORDS & {word[:3] for word in words}:
+        return NOTHING_CHANGES
     if is_name(first):
         return None
     # "Feed-in yesterday" is energy, "feed in 5 kW" an order.

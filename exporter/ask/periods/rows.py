@@ -346,6 +346,10 @@ NAMED = _rows(
     ("filler rolling number unit", _rolling),
     ("rolling unit|filler rolling unit|the last unit", lambda c, unit: _rolling(c, 1, unit)),
     ("digits unit", _rolling),
+    (
+        "tomorrow part",
+        lambda c, part: _part(c, c.day(c.today, 1), part) if c.ahead else _future(),
+    ),
     ("tomorrow", lambda c, *_: _days(c, c.day(c.today, 1)) if c.ahead else _future()),
     ("next unit", lambda c, unit: _next(c, 1, unit)),
     ("next number unit|in next number unit", _next),
@@ -364,7 +368,7 @@ MOMENTS = NAMED + _rows(
 ROWS = NAMED + _rows(
     ("between moment and moment|from moment until moment|since moment until moment", between),
     ("named until moment|named dash moment", between),
-    ("since moment|from moment", since),
+    ("since moment|after moment", since),
     ("since hour", _since_hour),
     ("since yearstart|yearstart", lambda c: _this(c, "year")),
     (
@@ -434,5 +438,5 @@ ROWS = NAMED + _rows(
     ("over filler? last unit|in filler last unit", lambda c, unit: _rolling(c, 1, unit)),
     ("during filler last unit", lambda c, unit: _rolling(c, 1, unit)),
     ("over number unit|during number unit", _rolling),
-    ("over named|in named|during named", lambda c, span: span),
+    ("over named|in named|during named|of named", lambda c, span: span),
 )
