@@ -34,6 +34,9 @@ _PASSIVE = {
 }
 _AHEAD = r"morgen|abend|nächst|kommend|künftig|demnächst|bald|voraussichtlich|prognose|plan"
 
+_HOW_MUCH = r"\b(?:was|wie ?viel(?: strom| energie)?)"
+_ENDS = r"(batterien?|akkus?|speichern?|netz)\b"
+
 REWRITES: tuple[tuple[re.Pattern[str], str], ...] = (
     *(
         (
@@ -70,6 +73,32 @@ REWRITES: tuple[tuple[re.Pattern[str], str], ...] = (
         r"was ist \1\2",
     ),
     (re.compile(r"\b(was hat sich\b.+?)\bverändert\b", re.I), r"\1geändert"),
+    (re.compile(r"\b(heute|diese woche|diesen monat|dieses jahr) schon\b", re.I), r"\1"),
+    # How long a battery lasts without grid is no forecast that is known.
+    (
+        re.compile(
+            r"\bwie lange (?:hält|halten|reicht|reichen)\b(.*\bohne (?:netz|strom)\b)(?: durch\b)?",
+            re.I,
+        ),
+        r"wie lange noch\1",
+    ),
+    # What went into the battery: how much, and the way.
+    (
+        re.compile(
+            rf"{_HOW_MUCH}\b(.*?)\b(?:ging|geht|floss|fließt|flossen|fließen)\b(.+?)"
+            rf"\b(?:in (?:die|den|das)|ins) {_ENDS}",
+            re.I,
+        ),
+        r"wie viel\1\2floss in \3",
+    ),
+    (
+        re.compile(
+            rf"{_HOW_MUCH}\b(.*?)\b(?:kam|kommt|kamen|floss|fließt|flossen|fließen)\b(.+?)"
+            rf"\b(?:aus (?:der|den|dem)|vom) {_ENDS}",
+            re.I,
+        ),
+        r"wie viel\1\2floss aus \3",
+    ),
     # How much is being used now is a power.
     (
         re.compile(
