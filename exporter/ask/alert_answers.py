@@ -7,11 +7,13 @@ from typing import Any
 
 from exporter.ask.answer import Answer, CannotAnswerError, Column, Table
 from exporter.ask.builder import Builder
+from exporter.ask.catalogue import CONDITIONS
 from exporter.ask.query_words import times_words
 from exporter.ask.timeline import bounds
 from exporter.ask.timeline_entries import Timeline
 from exporter.history.alert_history import Alert, AlertHistory, Fired, NoAlertsError
 from exporter.history.coverage import LEAST_SHARE, percent_words
+from exporter.model.silences import NoSilencesError, Silences
 from exporter.model.text import duration_words, sites_word
 
 MOST_ROWS = 200
@@ -67,6 +69,7 @@ def _chosen(b: Builder, alerts: tuple[Alert, ...]) -> list[Alert]:
     wanted = set(b.chosen)
     whole = bool(b.mask.all())
     least = _LEAST[b.query.severity] if b.query.severity else 0
+    names = _names(b)
     return [
         alert
         for alert in alerts
@@ -74,16 +77,39 @@ def _chosen(b: Builder, alerts: tuple[Alert, ...]) -> list[Alert]:
         and _LEVELS.get(alert.severity, 0) >= least
         and (b.query.events != "begun" or not alert.known_before)
         and (b.query.events != "ended" or alert.end is not None)
+        and (not names or alert.name.startswith(names))
     ]
 
 
-async def alerts_answer(b: Builder, alerts: AlertHistory | None) -> Answer:
+def _names(b: Builder) -> tuple[str, ...]:
+    """How the names of the alerts begin that the conditions mean; none for all.
+
+    Raises
+    ------
+    CannotAnswerError
+        For a condition that no alert is about.
+    """
+    names: list[str] = []
+    for condition in b.query.conditions:
+        found = CONDITIONS[condition.name].alerts
+        if condition.negate or not found:
+            raise CannotAnswerError(
+                f"no alert is about {CONDITIONS[condition.name].label}; ask which alerts fire"
+            )
+        names += found
+    return tuple(names)
+
+
+async def alerts_answer(
+    b: Builder, alerts: AlertHistory | None, silences: Silences | None = None
+) -> Answer:
     """Alerts that fire now, or that fired in the period.
 
     Raises
     ------
     CannotAnswerError
-        If Prometheus does not say, or none is configured.
+        If Prometheus does not say, or none is configured; the same of Alertmanager, where only
+        alerts are asked about that it does not silence.
     """
     if alerts is None:
         raise CannotAnswerError(
@@ -100,7 +126,17 @@ async def alerts_answer(b: Builder, alerts: AlertHistory | None) -> Answer:
         raise CannotAnswerError(f"alerts are in Prometheus: {error}", status=503) from error
     _note(b, fired)
     found = _often_enough(b, _chosen(b, fired.alerts))
+    if b.query.events == "unsilenced":
+        found = await _unsilenced(b, found, silences)
     rows = [_row(b, alert) for alert in found]
+    if b.query.lasting is not None:
+        kept = [b.query.lasting.holds(row["seconds"]) for row in rows]
+        rows = [row for row, keep in zip(rows, kept, strict=True) if keep]
+        found = [alert for alert, keep in zip(found, kept, strict=True) if keep]
+    if b.query.order in ("earliest", "latest"):
+        late = b.query.order == "latest"
+        rows.sort(key=lambda row: row["start"], reverse=late)
+        found.sort(key=lambda alert: alert.start, reverse=late)
     shown = rows[: b.query.limit or MOST_ROWS]
     title = "Alerts" if b.query.period else "Alerts that fire"
     table = Table(title, _COLUMNS, shown, len(rows))
@@ -108,6 +144,30 @@ async def alerts_answer(b: Builder, alerts: AlertHistory | None) -> Answer:
     return b.answer(
         _headline(b, fired, found), [table], [b.view.directory.row(site) for site in sites]
     )
+
+
+async def _unsilenced(b: Builder, alerts: list[Alert], silences: Silences | None) -> list[Alert]:
+    """Those that no silence of their site covers."""
+    if silences is None:
+        raise CannotAnswerError(
+            "what is silenced is known to Alertmanager, and none is configured "
+            "(FLEETSCOPE_ALERTMANAGER_URL)",
+            status=503,
+        )
+    try:
+        every = await silences.silences()
+    except NoSilencesError as error:
+        raise CannotAnswerError(f"what is silenced: {error}", status=503) from error
+    now = b.view.assessment.time
+    active = [one for one in every if one.starts <= now < one.ends]
+    wider = sum(one.site is None for one in active)
+    if wider:
+        b.evidence.missing.append(f"what {wider} silences cover that are not of one site")
+    return [
+        alert
+        for alert in alerts
+        if not any(one.site == alert.site and one.alert in (None, alert.name) for one in active)
+    ]
 
 
 def _often_enough(b: Builder, alerts: list[Alert]) -> list[Alert]:
@@ -140,7 +200,8 @@ def _headline(b: Builder, fired: Fired, found: list[Alert]) -> str:
         sites = {alert.site for alert in found if alert.site}
         count = len(found)
         text = f"{count} alert{'s fire' if count > 1 else ' fires'} for {sites_word(len(sites))}"
-        return f"{text}; since the longest: {_words(b, found[0])}."
+        first = "newest" if b.query.order == "latest" else "since the longest"
+        return f"{text}; {first}: {_words(b, found[0])}, {_since(b, found[0])}."
     when = b.period.words or "in the period"
     share = percent_words(fired.observed_ratio)
     if fired.observed_ratio < LEAST_SHARE:
@@ -179,6 +240,10 @@ def _thin(fired: Fired) -> str:
     if fired.observed_ratio >= _MOSTLY:
         return ""
     return f" Prometheus observed {percent_words(fired.observed_ratio)} of the time asked."
+
+
+def _since(b: Builder, alert: Alert) -> str:
+    return f"for {duration_words(max(0.0, b.view.assessment.time - alert.start))}"
 
 
 def _words(b: Builder, alert: Alert) -> str:

@@ -23,6 +23,7 @@ from exporter.ask.period_answers import answer_past
 from exporter.ask.portfolio_answers import portfolio_answer
 from exporter.ask.query import LARGEST_LIMIT, WHAT_MEANINGS, Query, What
 from exporter.ask.query_words import in_words
+from exporter.ask.side_by_side import joined
 from exporter.ask.silence_answers import silences_answer
 from exporter.ask.view import View
 from exporter.assess.assessment import FleetAssessment
@@ -118,7 +119,8 @@ class Answerer:
         return self._priced(view, query, answer) if query.with_cost else answer
 
     async def _answered(self, view: View, query: Query) -> Answer:
-        if query.period is None:
+        # When a battery is empty is known by its own estimate, of a period to come, too.
+        if query.period is None or query.what is What.FORECAST:
             if query.what in (What.HISTORY, What.TIMELINE, What.ENERGY):
                 raise CannotAnswerError(
                     f"a {_ASKED_AS.get(query.what, query.what.value)} needs a period, such as "
@@ -143,13 +145,12 @@ class Answerer:
         builder = Builder(view, query)
         if not builder.chosen:
             raise builder.nothing_to_ask()
-        if query.what is What.ALERTS:
-            return await alerts_answer(builder, self._alerts)
-        if query.period is not None:
-            raise CannotAnswerError(
-                "silences are known for now; maintenance of the past is in the timeline: ask what "
-                "happened"
+        if query.what is What.ALERTS and query.beside is not None:
+            return await joined(
+                builder, lambda one: alerts_answer(one, self._alerts, self._silences)
             )
+        if query.what is What.ALERTS:
+            return await alerts_answer(builder, self._alerts, self._silences)
         return await silences_answer(builder, self._silences)
 
     def _priced(self, view: View, query: Query, answer: Answer) -> Answer:
@@ -173,7 +174,8 @@ class Answerer:
         view = self.view()
         mask = view.mask(query) & view.at_least(query.severity or "warning")
         sites = [view.sites[row].id for row in view.ranked(mask)]
-        found = costs(view, sites, self._prices, query.limit or USUAL_ROWS)
+        limit = query.limit or USUAL_ROWS
+        found = costs(view, sites, self._prices, limit, query.order, query.group_by)
         return Answer(
             query=query,
             understood=in_words(query, view.directory.titles),

@@ -228,6 +228,8 @@ class ConditionKind:
         The metric that shows how far it goes.
     absent : str
         The metric of which there is no value.
+    alerts : tuple of str
+        How the names of the alerts begin that are about it.
     """
 
     name: str
@@ -236,8 +238,12 @@ class ConditionKind:
     statuses: tuple[str, ...] = ()
     metric: str = ""
     absent: str = ""
+    alerts: tuple[str, ...] = ()
 
 
+_OF_STATUS = {
+    "offline": ("FleetscopeSiteOffline", "FleetscopeManySitesOffline", "FleetscopeRegionOffline")
+}
 _STATUSES = ("healthy", "good", "warning", "critical", "offline", "unknown")
 
 
@@ -252,31 +258,75 @@ def _problems(component: str) -> tuple[str, ...]:
 
 
 _CONDITIONS = (
-    ConditionKind("low_soh", "low state of health", ("battery_soh",), metric="soh"),
-    ConditionKind("hot", "hot battery", ("battery_temperature",), metric="temperature"),
-    ConditionKind("cell_imbalance", "cell imbalance", ("cell_spread",), metric="cell_spread"),
-    ConditionKind("low_soc", "low state of charge", ("battery_soc",), metric="soc"),
-    ConditionKind("no_battery_data", "no battery reading", ("battery_silent",)),
+    ConditionKind(
+        "low_soh",
+        "low state of health",
+        ("battery_soh",),
+        metric="soh",
+        alerts=("FleetscopeBatterySoh",),
+    ),
+    ConditionKind(
+        "hot",
+        "hot battery",
+        ("battery_temperature",),
+        metric="temperature",
+        alerts=("FleetscopeBatteryTemperature",),
+    ),
+    ConditionKind(
+        "cell_imbalance",
+        "cell imbalance",
+        ("cell_spread",),
+        metric="cell_spread",
+        alerts=("FleetscopeCellSpread", "FleetscopeCellTrend", "FleetscopeCellSudden"),
+    ),
+    ConditionKind(
+        "low_soc",
+        "low state of charge",
+        ("battery_soc",),
+        metric="soc",
+        alerts=("FleetscopeBatterySoc",),
+    ),
+    ConditionKind(
+        "no_battery_data",
+        "no battery reading",
+        ("battery_silent",),
+        alerts=("FleetscopeBatterySilent",),
+    ),
     ConditionKind(
         "battery_problem",
         "battery problem",
         _problems("battery"),
         metric="battery_score",
+        alerts=("FleetscopeBattery", "FleetscopeCell"),
     ),
-    ConditionKind("no_grid", "grid lost", ("grid_lost",), metric="grid_score"),
+    ConditionKind(
+        "no_grid",
+        "grid lost",
+        ("grid_lost",),
+        metric="grid_score",
+        alerts=("FleetscopeGridLost", "FleetscopeRegionGridLost"),
+    ),
     ConditionKind(
         "off_frequency",
         "grid frequency off",
         ("grid_frequency", "grid_frequency_deviation"),
         metric="grid_frequency",
+        alerts=("FleetscopeGridFrequency",),
     ),
-    ConditionKind("off_voltage", "grid voltage off", ("grid_voltage",), metric="grid_voltage"),
+    ConditionKind(
+        "off_voltage",
+        "grid voltage off",
+        ("grid_voltage",),
+        metric="grid_voltage",
+        alerts=("FleetscopeGridVoltage",),
+    ),
     ConditionKind("unsteady_grid", "unsteady grid", ("grid_unsteady",), metric="grid_score"),
     ConditionKind(
         "grid_problem",
         "grid problem",
         _problems("grid"),
         metric="grid_score",
+        alerts=("FleetscopeGrid", "FleetscopeRegionGrid"),
     ),
     ConditionKind(
         "low_pv",
@@ -297,7 +347,9 @@ _CONDITIONS = (
         _problems("connectivity"),
         metric="connectivity_score",
     ),
-    ConditionKind("device_alarm", "device alarm", ("device_alarm",)),
+    ConditionKind(
+        "device_alarm", "device alarm", ("device_alarm",), alerts=("FleetscopeDeviceAlarm",)
+    ),
     ConditionKind("device_message", "device alarm or warning", ("device_alarm", "device_warning")),
     ConditionKind("implausible", "value outside physics", ("implausible_reading",)),
     ConditionKind("missing_readings", "missing readings", metric="coverage"),
@@ -305,7 +357,13 @@ _CONDITIONS = (
     ConditionKind("any_issue", "any issue", metric="score"),
     ConditionKind("needs_attention", "needs attention", metric="score"),
     *(
-        ConditionKind(name, f"status {name.upper()}", statuses=(name,), metric="score")
+        ConditionKind(
+            name,
+            f"status {name.upper()}",
+            statuses=(name,),
+            metric="score",
+            alerts=_OF_STATUS.get(name, ()),
+        )
         for name in _STATUSES
     ),
     *(

@@ -24,21 +24,31 @@ _HIDDEN = "contacts; they need a sign-in with the right to see them (docs/securi
 
 
 def contact_answer(b: Builder) -> Answer:
-    """Location and contact of the sites asked about, those that need attention first."""
+    """Location and contact of the sites asked about, those that need attention first.
+
+    Metrics stand beside them; with an order, the first one puts the sites in order.
+    """
     mask = b.mask & b.view.tests(b.query)
     if b.query.severity:
         mask &= b.view.at_least(b.query.severity)
     rows = b.view.ranked(mask)
-    if b.query.metrics:
+    ordered_by = bool(b.query.metrics and b.query.order)
+    if ordered_by:
         metric = METRICS[b.query.metrics[0]]
         values = np.where(mask, b.view.values(metric), np.nan)
         rows = ordered(b.view, values, metric, b.query.order or "highest")
-    shown = rows[: b.query.limit or 1] if b.query.metrics else b.limit(rows)
+    shown = rows[: b.query.limit or 1] if ordered_by else b.limit(rows)
     lines = [_line(b, row) for row in shown]
+    metrics = [METRICS[name] for name in b.query.metrics]
+    for metric in metrics:
+        values = b.view.values(metric)
+        for line, row in zip(lines, shown, strict=True):
+            line[metric.name] = b.view.number(values, row)
+    columns = (*_COLUMNS, *(b.metric_column(metric, shown) for metric in metrics))
     if not b.view.contacts:
         b.evidence.missing.append(_HIDDEN)
-    table = Table("Where, and whom to call", _COLUMNS, lines, len(rows))
-    total = len(shown) if b.query.metrics else len(rows)
+    table = Table("Where, and whom to call", columns, lines, len(rows))
+    total = len(shown) if ordered_by else len(rows)
     return b.answer(_headline(b, lines, total), [table], shown)
 
 

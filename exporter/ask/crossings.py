@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 import numpy as np
@@ -12,7 +14,7 @@ from exporter.ask.builder import MOSTLY, SITE_COLUMNS, Builder, asked_limit, cap
 from exporter.ask.catalogue import METRICS, Metric
 from exporter.ask.metric_history import level_for, tagged, where
 from exporter.ask.query import Comparison
-from exporter.ask.query_words import times_words
+from exporter.ask.query_words import moment_words, times_words
 from exporter.ask.statements import ask
 from exporter.history.influxql import InfluxQL
 from exporter.history.level_choice import table
@@ -58,14 +60,15 @@ async def crossings_answer(b: Builder, stored: InfluxQL, active: dict[str, str])
         spells = _spells(times, values, wanted)
         # Of one site how often it was, whatever is asked.
         if len(spells) >= (1 if len(b.chosen) == 1 else least):
-            lines.append(b.view.identity(row) | _line(spells, times, values, wanted, seconds))
+            lines.append(b.view.identity(row) | _line(b, spells, times, values, seconds))
     lines.sort(key=lambda line: (-line["times"], line["site"]))
     silent = [site for site in b.chosen if site not in found]
     if silent:
         b.evidence.missing.append(f"{metric.label} of {sites_word(len(silent))}")
     b.evidence.notes.append(
         f"Read in windows of {duration_words(seconds)}: what passes the limit twice within one, or "
-        "before and after a gap, counts once"
+        "before and after a gap, counts once; the time in all is that of the windows in which it "
+        "lay beyond"
     )
     words = f"{metric.label} {wanted.operator} {asked_limit(wanted.value, metric)}"
     columns = (
@@ -73,6 +76,8 @@ async def crossings_answer(b: Builder, stored: InfluxQL, active: dict[str, str])
         Column("times", "Times", "number"),
         Column("first", "First", "time"),
         Column("last", "Last", "time"),
+        Column("seconds", "In all", "duration"),
+        Column("days", "Days", "number"),
         Column("extreme", "Farthest", "number", metric.unit, metric.decimals),
         Column("observed", "Observed", "number", "%", 1),
     )
@@ -82,6 +87,44 @@ async def crossings_answer(b: Builder, stored: InfluxQL, active: dict[str, str])
     made = Table(capital(words), columns, shown, len(lines))
     rows = [b.view.directory.row(line["site"]) for line in shown]
     return b.answer(_headline(b, lines, words, least), [made], rows)
+
+
+async def since_limit_answer(b: Builder, stored: InfluxQL, active: dict[str, str]) -> Answer:
+    """Since when a metric has been beyond a limit, as far back as the period reaches.
+
+    Raises
+    ------
+    CannotAnswerError
+    """
+    found = await crossings_answer(b, stored, active)
+    lines = found.tables[0].rows
+    wanted = b.query.comparisons[0]
+    metric = METRICS[wanted.metric]
+    words = f"{metric.label} {wanted.operator} {asked_limit(wanted.value, metric)}"
+    texts = [_since_words(b, line, words) for line in lines[:3] if line["times"]]
+    if not texts:
+        text = f"No site of {b.of_sites()} was seen with {words}, {b.period.words}."
+    else:
+        text = ". ".join(texts) + "."
+    assert b.coverage is not None
+    if b.coverage.below(MOSTLY):
+        text = f"{b.coverage.sentence()} {text}"
+    return replace(found, headline=text)
+
+
+def _since_words(b: Builder, line: dict[str, Any], words: str) -> str:
+    """``Delta has had battery temperature > 40 °C since 2026-03-17 13:05, for 26 h``."""
+    zone = b.period.start.tzinfo
+    end = b.view.assessment.time
+    if line["last"] < end - 2 * LONGEST_WINDOW:
+        last = datetime.fromtimestamp(line["last"], zone)
+        return f"{line['name']} last had {words} until {moment_words(last)}"
+    start = datetime.fromtimestamp(line["began"], zone)
+    least = " at least" if line["began"] <= b.period.start.timestamp() + LONGEST_WINDOW else ""
+    return (
+        f"{line['name']} has had {words} since {moment_words(start)}, for{least} "
+        f"{duration_words(end - line['began'])}"
+    )
 
 
 async def _extremes(
@@ -157,20 +200,27 @@ def _spells(times: FloatArray, values: FloatArray, wanted: Comparison) -> list[t
 
 
 def _line(
+    b: Builder,
     spells: list[tuple[int, int]],
     times: FloatArray,
     values: FloatArray,
-    wanted: Comparison,
     seconds: int,
 ) -> dict[str, Any]:
+    nothing: dict[str, Any] = dict.fromkeys(("first", "last", "extreme"))
     if not spells:
-        return {"times": 0, "first": None, "last": None, "extreme": None}
+        return nothing | {"times": 0, "seconds": 0.0, "days": 0}
+    wanted = b.query.comparisons[0]
     pick = np.min if _SIDES[wanted.operator] == "min" else np.max
+    beyond = times[_beyond(values, wanted)]
+    zone = b.period.start.tzinfo
     return {
         "times": len(spells),
         "first": float(times[spells[0][0]]),
         "last": float(times[spells[-1][1]]) + seconds,
         "extreme": float(pick(values)),
+        "began": float(times[spells[-1][0]]),
+        "seconds": float(beyond.size * seconds),
+        "days": len({datetime.fromtimestamp(float(time), zone).date() for time in beyond}),
     }
 
 
@@ -179,7 +229,7 @@ def _headline(b: Builder, lines: list[dict[str, Any]], words: str, least: int) -
     assert b.coverage is not None
     observed = b.coverage.sentence()
     if len(b.chosen) == 1:
-        text = _of_one(b, lines[0]["times"] if lines else 0, words, when)
+        text = _of_one(b, lines[0] if lines else {"times": 0}, words, when)
     elif b.coverage.enough:
         some = capital(sites_word(len(lines)) if lines else "no sites")
         text = f"{some} of {b.of_sites()} had {words} {_often(least)}, {when}"
@@ -193,10 +243,14 @@ def _headline(b: Builder, lines: list[dict[str, Any]], words: str, least: int) -
     return f"{observed} {text}" if b.coverage.below(MOSTLY) else text
 
 
-def _of_one(b: Builder, count: int, words: str, when: str) -> str:
+def _of_one(b: Builder, line: dict[str, Any], words: str, when: str) -> str:
     assert b.coverage is not None
+    count = line["times"]
     name = b.view.directory.titles[b.chosen[0]]
     often = times_words(count) if count else "not once"
+    if count:
+        days = f"{line['days']} day{'s' * (line['days'] > 1)}"
+        often += f", on {days} and for about {duration_words(line['seconds'])} in all"
     if b.coverage.enough:
         return f"{name} had {words} {often}, {when}."
     seen = f"{name} had {words} {often}" if count else f"{name} was not seen with {words}"

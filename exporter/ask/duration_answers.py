@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,7 @@ _COLUMNS = (
     Column("longest", "Longest", "duration"),
     Column("seconds", "In all", "duration"),
     Column("times", "Times", "number"),
+    Column("days", "Days", "number"),
     Column("since", "Longest since", "time"),
     Column("why", "Issue"),
     Column("ongoing", "Ongoing"),
@@ -102,10 +104,24 @@ def _line(b: Builder, site: str, stretches: list[Stretch], lasting: Lasting) -> 
         "longest": longest.seconds,
         "seconds": sum(stretch.seconds for stretch in meant),
         "times": len(meant),
+        "days": _days(b, meant),
         "since": longest.start,
         "why": longest.what,
         "ongoing": "yes" if any(stretch.ongoing for stretch in meant) else "no",
     }
+
+
+def _days(b: Builder, stretches: list[Stretch]) -> int:
+    """On how many days of the asker's zone any of them was."""
+    zone = b.period.start.tzinfo
+    days = set()
+    for stretch in stretches:
+        day = datetime.fromtimestamp(stretch.start, zone).date()
+        last = datetime.fromtimestamp(stretch.start + stretch.seconds, zone).date()
+        while day <= last:
+            days.add(day)
+            day += timedelta(days=1)
+    return len(days)
 
 
 def _headline(b: Builder, lines: list[dict[str, Any]], words: str) -> str:
@@ -121,4 +137,7 @@ def _headline(b: Builder, lines: list[dict[str, Any]], words: str) -> str:
     if lines:
         first = lines[0]
         text += f"; longest {first['name']} with {duration_words(first['longest'])}"
+        if len(b.chosen) == 1:
+            days = f"{first['days']} day{'s' * (first['days'] > 1)}"
+            text += f"; {duration_words(first['seconds'])} in all, on {days}"
     return f"{text}. {observed}" if b.coverage.below(MOSTLY) else f"{text}."

@@ -26,6 +26,8 @@ from scoring.pv_losses import CAUSE_LABELS, FAULTS
 
 DAY_SECONDS = 86_400.0
 PLAN_SECONDS = 36 * 3600.0
+MOST_ACCOUNTS = 50
+"""Sites whose accounts are worked out one by one."""
 NO_TARIFF = "there are no prices of energy: FLEETSCOPE_TARIFFS is not set"
 _CAUSE_COLUMNS = (
     Column("label", "Lost to"),
@@ -253,16 +255,9 @@ async def _account(b: Builder, stored: InfluxQL, tariffs: TariffFile | None) -> 
     if figure in ("energy_cost", "feed_in_income", "co2") and tariffs is None:
         raise CannotAnswerError(NO_TARIFF, status=503)
     sites = _sites(b)
-    zone = zone_of_site(sites[0]) if len(sites) == 1 else b.period.start.tzinfo
-    assert zone is not None
-    start, end = bounds_in(b.period, zone)
-    active = {
-        site.id: record.active_battery
-        for site, record in zip(b.view.sites, b.view.assessment.records, strict=True)
-        if record.active_battery is not None
-    }
-    made = await account(stored, sites, active, start, end, zone, usual_step(end - start), tariffs)
-    b.evidence.influxql.extend(made.statements)
+    if b.query.order and len(sites) > 1:
+        return await _accounts(b, stored, tariffs, sites)
+    made, zone = await _account_of(b, stored, tariffs, sites)
     rows = _account_rows(made)
     value = next((row for row in rows if row["key"] == figure), None)
     if value is None or value["value"] is None:
@@ -273,6 +268,64 @@ async def _account(b: Builder, stored: InfluxQL, tariffs: TariffFile | None) -> 
     table = Table("Energy account", _ACCOUNT_COLUMNS, rows, len(rows))
     listed = [b.view.directory.row(site.id) for site in sites] if b.query.sites else []
     return b.answer(_prefixed(b, head), [table], listed)
+
+
+async def _accounts(
+    b: Builder, stored: InfluxQL, tariffs: TariffFile | None, sites: list[Site]
+) -> Answer:
+    """A figure of the account of each site by itself, in order."""
+    figure = b.query.figure or ""
+    label = FIGURES[figure].label
+    if len(sites) > MOST_ACCOUNTS:
+        raise CannotAnswerError(
+            f"{label} is worked out site by site for {MOST_ACCOUNTS} sites at a time; ask about "
+            "fewer, such as those of a region"
+        )
+    lines, unit = [], ""
+    for site in sites:
+        made, _ = await _account_of(b, stored, tariffs, [site])
+        row = next((row for row in _account_rows(made) if row["key"] == figure), None)
+        if row is None:
+            b.evidence.missing.append(f"{label} of {site.title}")
+            continue
+        unit = row["unit"]
+        place = b.view.directory.row(site.id)
+        assert b.coverage is not None
+        observed = {"observed": 100.0 * b.coverage.of(site.id)}
+        lines.append(b.view.identity(place) | {"value": row["value"]} | observed)
+    if not lines:
+        raise CannotAnswerError(f"{label} of {b.of_sites()} is not known, {_when(b)}")
+    low = b.query.order in ("lowest", "best" if figure == "energy_cost" else "worst")
+    lines.sort(key=lambda line: ((1 if low else -1) * line["value"], line["site"]))
+    columns = (
+        *SITE_COLUMNS,
+        Column("value", capital(label), "number", unit, 2),
+        Column("observed", "Observed", "number", "%", 1),
+    )
+    first = lines[0]
+    head = f"{capital(label)} of {sites_word(len(lines))}, {_when(b)}: "
+    head += f"{'lowest' if low else 'highest'} {first['name']} with {first['value']:z.2f} {unit}."
+    shown = b.limit(lines)
+    table = Table(capital(label), columns, shown, len(lines))
+    rows = [b.view.directory.row(line["site"]) for line in shown]
+    return b.answer(_prefixed(b, head), [table], rows)
+
+
+async def _account_of(
+    b: Builder, stored: InfluxQL, tariffs: TariffFile | None, sites: list[Site]
+) -> tuple[Account, tzinfo]:
+    """The account of some sites together, and the zone of its days."""
+    zone = zone_of_site(sites[0]) if len(sites) == 1 else b.period.start.tzinfo
+    assert zone is not None
+    start, end = bounds_in(b.period, zone)
+    active = {
+        site.id: record.active_battery
+        for site, record in zip(b.view.sites, b.view.assessment.records, strict=True)
+        if record.active_battery is not None
+    }
+    made = await account(stored, sites, active, start, end, zone, usual_step(end - start), tariffs)
+    b.evidence.influxql.extend(made.statements)
+    return made, zone
 
 
 def _account_rows(made: Account) -> list[dict[str, Any]]:

@@ -107,6 +107,8 @@ def forecast_answer(b: Builder) -> Answer:
         For anything else, and where nothing is estimated.
     """
     metric = b.query.metrics[0] if b.query.metrics else "soc"
+    if b.query.period is not None and metric != "soc":
+        raise CannotAnswerError("limits ahead are known by their day; ask it without a period")
     if len(b.query.metrics) > 1 or metric not in _ANSWERS or b.query.order == "highest":
         raise CannotAnswerError(f"that is not forecast; what is known: {KNOWN}")
     answer: Answer = _ANSWERS[metric](b)
@@ -119,9 +121,12 @@ def _empty(b: Builder) -> Answer:
     to_go = b.view.assessment.readings["time_to_go_s"]
     known = [row for row in rows if not np.isnan(to_go[row])]
     known.sort(key=lambda row: float(to_go[row]))
-    if len(rows) == 1 and not known:
+    estimated = len(known)
+    if b.query.period is not None and known:
+        known = [row for row in known if _within(b, float(to_go[row]))]
+    if len(rows) == 1 and not estimated:
         raise CannotAnswerError(_no_estimate(b, rows[0]))
-    if not known:
+    if not estimated:
         raise CannotAnswerError(
             f"none of {sites_word(len(rows))} gives a time until empty now: batteries estimate one "
             "only while they discharge"
@@ -132,18 +137,34 @@ def _empty(b: Builder) -> Answer:
         for name in ("soc", "battery_power", "stored_energy"):
             line[name] = b.view.number(b.view.values(METRICS[name]), row)
         lines.append(line)
-    unknown = len(rows) - len(known)
+    unknown = len(rows) - estimated
     if unknown:
         b.evidence.missing.append(f"time until empty of {sites_word(unknown)}: not estimated")
     b.evidence.notes.append("The battery's own estimate at the present load, not a plan of the day")
     b.show("fleetscope_battery_time_to_go_seconds")
+    if not lines:
+        return b.answer(
+            f"None of {sites_word(estimated)} with an estimate is empty {b.period.words} at the "
+            "present load.",
+            [],
+            [],
+        )
     first = lines[0]
     text = f"{first['name']} is empty in {duration_words(first['seconds'])} at the present load"
     if len(rows) > 1:
         text = f"{sites_word(len(known))} with an estimate; first {text}"
+        if b.query.period is not None:
+            text = f"{sites_word(len(known))} of {estimated} with an estimate, {b.period.words}; "
+            text += f"first {first['name']} in {duration_words(first['seconds'])}"
     return b.answer(
         f"{text}.", [Table("Empty in", _EMPTY_COLUMNS, b.limit(lines), len(lines))], b.limit(known)
     )
+
+
+def _within(b: Builder, seconds: float) -> bool:
+    """Whether a battery that is empty in so many seconds is so in the period asked about."""
+    moment = b.view.assessment.time + seconds
+    return b.period.start.timestamp() <= moment < b.period.end.timestamp()
 
 
 def _limit_ahead(b: Builder, ahead: _Ahead) -> Answer:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from exporter.ask.answer import Column, Table
+from exporter.ask.lookup import attribute_values
 from exporter.ask.view import View
 from exporter.assess.costs import PriceList, estimate
 from exporter.model.text import sites_word
@@ -36,7 +37,14 @@ class Costs:
     total: float | None
 
 
-def costs(view: View, sites: Iterable[str], prices: PriceList | None, limit: int) -> Costs:
+def costs(
+    view: View,
+    sites: Iterable[str],
+    prices: PriceList | None,
+    limit: int,
+    order: str | None = None,
+    group_by: str | None = None,
+) -> Costs:
     """What the issues that sites have now may cost.
 
     Parameters
@@ -46,6 +54,10 @@ def costs(view: View, sites: Iterable[str], prices: PriceList | None, limit: int
     prices : PriceList or None
     limit : int
         Most rows of the table; the total is of all.
+    order : "highest" or "lowest", optional
+        Put the items in the order of their amount.
+    group_by : str, optional
+        An attribute of sites: a row for each of its values.
     """
     if prices is None:
         return Costs(NO_PRICES, None, ["price list"], None)
@@ -67,6 +79,40 @@ def costs(view: View, sites: Iterable[str], prices: PriceList | None, limit: int
         return Costs(f"No figure: {why}.", None, unpriced, None)
     assumed = f" Items without a price: {len(unpriced)}." if unpriced else ""
     sentence = f"About {total:,.0f} {prices.currency} for {sites_word(count)}.".replace(",", " ")
+    if order in ("highest", "lowest"):
+        rows.sort(key=lambda row: (-1 if order == "highest" else 1) * (row["amount"] or 0.0))
+        first = f"{rows[0]['item']} at {rows[0]['name']}"
+        amount = f"{rows[0]['amount'] or 0.0:,.0f}".replace(",", " ")
+        sentence += f" The {order} is {first}: {amount} {prices.currency}."
+    if group_by is not None:
+        return Costs(sentence + assumed, _grouped(view, rows, group_by), unpriced, total)
     return Costs(
         sentence + assumed, Table("Costs", COLUMNS, rows[:limit], len(rows)), unpriced, total
     )
+
+
+def _grouped(view: View, rows: list[dict[str, Any]], attribute: str) -> Table:
+    """The amounts by the values of an attribute, the largest first."""
+    found: dict[str, dict[str, Any]] = {}
+    for row in rows:
+        place = view.directory.row(row["site"])
+        status = attribute == "status"
+        given = [view.status(place)] if status else attribute_values(view.sites[place], attribute)
+        if attribute == "location":
+            # The country or, more generally, the last part.
+            given = given[-1:]
+        for value in given or ["(none)"]:
+            empty = {"group": value, "sites": set(), "amount": 0.0}
+            group = found.setdefault(value, empty)
+            group["sites"].add(row["site"])
+            group["amount"] += row["amount"] or 0.0
+            group["currency"] = row["currency"]
+    lines = [group | {"sites": len(group["sites"])} for group in found.values()]
+    lines.sort(key=lambda line: (-line["amount"], line["group"]))
+    columns = (
+        Column("group", attribute.replace("_", " ").capitalize()),
+        Column("sites", "Sites", "number"),
+        Column("amount", "Amount", "number", decimals=2),
+        Column("currency", "Currency"),
+    )
+    return Table(f"Costs by {attribute.replace('_', ' ')}", columns, lines, len(lines))

@@ -23,6 +23,7 @@ from exporter.ask.query import (
     ATTRIBUTES,
     EVENTS,
     ORDERS,
+    PARTS_OF_TIME,
     SEVERITIES,
     SHOWN_UNITS,
     WHAT_MEANINGS,
@@ -87,7 +88,8 @@ _PROPERTIES: dict[str, dict[str, Any]] = {
     "limit": _nullable({"type": "integer"}),
     "severity": _nullable({"type": "string", "enum": list(SEVERITIES)}),
     "period": _nullable(_TEXT),
-    "group_by": _nullable({"type": "string", "enum": list(ATTRIBUTES)}),
+    "against": _nullable(_TEXT),
+    "group_by": _nullable({"type": "string", "enum": [*ATTRIBUTES, *PARTS_OF_TIME]}),
     "lasting": _nullable(_TEXT),
     "times": _nullable({"type": "integer"}),
     "unit": _nullable({"type": "string", "enum": list(SHOWN_UNITS)}),
@@ -242,7 +244,7 @@ def _check_numbers(parameters: dict[str, list[str]], question: str) -> None:
     """Every number must stand in the question."""
     said = {_NUMBER_WORDS.get(word, word).replace(",", ".") for word in tokens(question)}
     said |= {number.replace(",", ".") for number in _NUMBER.findall(question)}
-    for name in ("where", "limit", "period", "lasting", "times"):
+    for name in ("where", "limit", "period", "against", "lasting", "times"):
         for text in parameters.get(name, ()):
             for number in _NUMBER.findall(text):
                 if number.replace(",", ".") not in said:

@@ -35,14 +35,16 @@ _COLUMNS = (
     Column("low_kwh", "Low", "number", "kWh", 1),
     Column("high_kwh", "High", "number", "kWh", 1),
     Column("peak_w", "Peak", "number", "W", 0),
+    Column("peak_at", "Peak from", "time"),
     Column("hours", "Hours forecast", "number", "h", 2),
 )
 
 
 def is_outlook(query: Query) -> bool:
     """Whether a query asks for a forecast of a power or an energy."""
+    metrics = set(query.metrics)
     return query.what is What.FORECAST and (
-        query.period is not None or bool(QUANTITIES.keys() & set(query.metrics))
+        bool(QUANTITIES.keys() & metrics) or (query.period is not None and metrics != {"soc"})
     )
 
 
@@ -69,7 +71,7 @@ async def outlook_answer(b: Builder, stored: InfluxQL | None) -> Answer:
         raise no_answer(error) from error
     whole = (slots >= start) & (slots + SLOT_SECONDS <= end)
     bands = bands[:, whole, :]
-    return await asyncio.to_thread(_answer, b, rows, bands, label, words)
+    return await asyncio.to_thread(_answer, b, rows, bands, slots[whole], label, words)
 
 
 def _bounds(b: Builder) -> tuple[float, float, str]:
@@ -88,7 +90,7 @@ def _bounds(b: Builder) -> tuple[float, float, str]:
     return begin, period.end.timestamp(), period.words or "in the period"
 
 
-def _answer(b: Builder, rows: list[int], bands: Any, label: str, words: str) -> Answer:
+def _answer(b: Builder, rows: list[int], bands: Any, slots: Any, label: str, words: str) -> Answer:
     known = np.isfinite(bands).all(axis=2)
     asked_hours = bands.shape[1] * HOURS
     lines = []
@@ -101,6 +103,7 @@ def _answer(b: Builder, rows: list[int], bands: Any, label: str, words: str) -> 
             b.view.identity(row)
             | {"kwh": middle, "low_kwh": low, "high_kwh": high}
             | {"peak_w": float(band[:, 1].max()), "hours": len(band) * HOURS}
+            | {"peak_at": float(slots[known[place]][int(band[:, 1].argmax())])}
         )
     if not lines:
         raise CannotAnswerError(f"no forecast of {label} of {b.of_sites()} is stored for {words}")
@@ -117,6 +120,9 @@ def _answer(b: Builder, rows: list[int], bands: Any, label: str, words: str) -> 
     whose = lines[0]["name"] if len(lines) == 1 else sites_word(len(lines))
     text = f"{capital(label)} of {whose}, {words}: about {written(middle, 1)} kWh are forecast"
     text += f", likely {written(low, 1)} to {written(high, 1)} kWh"
+    peak = int(np.nanargmax(np.where(there, total[:, 1], np.nan)))
+    start = datetime.fromtimestamp(float(slots[peak]), b.period.start.tzinfo)
+    text += f"; highest from {start:%a %H:%M} with {written(1e-3 * total[peak, 1], 1)} kW"
     least = min(line["hours"] for line in lines)
     if least < asked_hours - 1e-9:
         text += f"; only {least:g} h of {asked_hours:g} h are forecast yet"

@@ -9,26 +9,28 @@ from typing import Any
 import numpy as np
 
 from exporter.ask import metric_history as histories
-from exporter.ask import promql
 from exporter.ask.answer import Answer, CannotAnswerError, Column, Table
 from exporter.ask.builder import MOSTLY, Builder, asked_limit, capital, figure, in_order
+from exporter.ask.by_day import by_day_answer
 from exporter.ask.catalogue import METRICS, Metric
 from exporter.ask.comparisons import members
-from exporter.ask.crossings import crossings_answer
+from exporter.ask.crossings import crossings_answer, since_limit_answer
 from exporter.ask.duration_answers import lasting_answer
 from exporter.ask.energy_answers import energy_answer
 from exporter.ask.event_answers import events_answer
-from exporter.ask.extremes import HOUR_SECONDS, ORDERS, extreme_words
+from exporter.ask.extremes import ORDERS, extreme_words
 from exporter.ask.history_tables import course_table, history_columns
 from exporter.ask.metric_history import History
 from exporter.ask.past_outliers import past_outliers
-from exporter.ask.query import Comparison, Query, What
+from exporter.ask.query import PARTS_OF_TIME, Comparison, Query, What
+from exporter.ask.side_by_side import joined, side_by_side
 from exporter.ask.statements import no_answer
+from exporter.ask.stored_metric import active_batteries, fetch_metric
 from exporter.ask.timeline_answer import timeline_answer
 from exporter.ask.view import View
 from exporter.energy.tariff_file import TariffFile
 from exporter.history.alert_history import AlertHistory
-from exporter.history.coverage import LEAST_SHARE, coverage
+from exporter.history.coverage import LEAST_SHARE, Coverage, coverage
 from exporter.history.influxql import InfluxQL, NoAnswerError
 from exporter.model.text import sites_word
 
@@ -61,20 +63,29 @@ async def answer_past(
         raise CannotAnswerError(
             "the past is not known: no InfluxDB is configured (FLEETSCOPE_INFLUXDB_URL)", status=503
         )
-    await _observe(b, stored)
+    if query.beside is not None and not (query.metrics and query.what in _WITH_COURSE):
+        alone = query.but(beside=None)
+        return await joined(
+            b, lambda one: answer_past(view, alone.but(period=one.period), stored, alerts, tariffs)
+        )
+    b.coverage = await _observed(b, stored)
     special = {
         What.ENERGY: lambda: energy_answer(b, stored, tariffs),
-        What.OUTLIERS: lambda: past_outliers(b, stored, _active(view)),
+        What.OUTLIERS: lambda: past_outliers(b, stored, active_batteries(view)),
         What.TIMELINE: lambda: timeline_answer(b, stored, alerts),
     }.get(query.what)
     if special is not None:
         return await special()
+    if query.group_by in PARTS_OF_TIME:
+        return await by_day_answer(b, stored)
     if query.group_by and query.what in _OF_GROUPS:
         return await _history_of_groups(b, stored)
     if query.group_by:
         raise CannotAnswerError("of groups only metrics are known over a period; name one")
     if query.what is What.WHICH:
         return await _which_sites(b, stored)
+    if query.what is What.SINCE:
+        return await since_limit_answer(b, stored, active_batteries(view))
     if query.what in (What.ATTENTION, What.STATUS):
         return await events_answer(b, stored)
     by_score = query.what is What.SITE and not query.metrics
@@ -89,12 +100,13 @@ async def _which_sites(b: Builder, stored: InfluxQL) -> Answer:
     if query.conditions and not query.comparisons:
         return await events_answer(b, stored)
     if query.times is not None:
-        return await crossings_answer(b, stored, _active(b.view))
+        return await crossings_answer(b, stored, active_batteries(b.view))
     return await _which(b, stored)
 
 
 def _refuse_now_only(query: Query) -> None:
-    if query.what in _NOW_ONLY:
+    of_a_limit = query.what is What.SINCE and query.comparisons
+    if query.what in _NOW_ONLY and not of_a_limit:
         raise CannotAnswerError(
             f"{query.what.value} is answered for now only; ask it without a period, or ask for the "
             "history of a metric"
@@ -107,80 +119,22 @@ def _refuse_now_only(query: Query) -> None:
         )
 
 
-async def _observe(b: Builder, stored: InfluxQL) -> None:
-    """Find how much of the period was observed, at every site that is asked about."""
+async def _observed(b: Builder, stored: InfluxQL) -> Coverage:
+    """How much of the period was observed, at every site that is asked about."""
     start, end = b.period.start.timestamp(), b.period.end.timestamp()
     try:
-        b.coverage = await coverage(stored, b.chosen, start, end)
+        found = await coverage(stored, b.chosen, start, end)
     except NoAnswerError as error:
         raise no_answer(error) from error
-    b.evidence.influxql.extend(b.coverage.statements)
-
-
-async def _fetch(b: Builder, stored: InfluxQL, metric: Metric) -> dict[str, History]:
-    if not metric.measurement:
-        raise CannotAnswerError(f"{metric.label} is not stored; it is known for now only")
-    period = b.period
-    found, asked, _ = await histories.fetch(
-        stored,
-        metric,
-        period,
-        b.asked_sites,
-        len(b.chosen),
-        _active(b.view),
-        _longest_step(b, metric),
-    )
-    if metric.over_time == "share" and b.coverage is not None:
-        # Of exactly this period; the course is of whole windows.
-        found = {
-            site: replace(history, mean=b.coverage.availability(site), covered=b.coverage.of(site))
-            for site, history in found.items()
-        }
-    b.evidence.influxql.extend(asked)
-    show = promql.metric(metric.name, period.seconds)
-    b.show(show)
-    silent = [site for site in b.chosen if site not in found]
-    if silent:
-        named = ", ".join(silent[:5]) + (", …" if len(silent) > 5 else "")
-        b.evidence.missing.append(f"{metric.label} of {sites_word(len(silent))}: {named}")
-    gaps = [site for site, h in found.items() if h.covered < 0.95]
-    if gaps:
-        b.evidence.missing.append(
-            f"{sites_word(len(gaps))} without readings in more than 5 % of the period: "
-            + ", ".join(f"{s} ({100 * found[s].covered:.0f} % covered)" for s in gaps[:5])
-            + (", …" if len(gaps) > 5 else "")
-        )
-    resets = sum(h.resets for h in found.values())
-    if resets:
-        b.evidence.notes.append(f"Counters were reset {resets} times and counted from zero again")
-    glitches = sum(h.glitches for h in found.values())
-    if glitches:
-        b.evidence.notes.append(f"{glitches} bad readings of counters add nothing")
-    if metric.over_time == "energy":
-        b.evidence.notes.append("Energy is power over the observed time; a gap adds nothing")
+    b.evidence.influxql.extend(found.statements)
     return found
 
 
-def _longest_step(b: Builder, metric: Metric) -> int:
-    """Seconds of a bucket at most: the hour, where the energies of days are compared."""
-    days = metric.over_time in ("energy", "counter") and b.query.order in ORDERS
-    return HOUR_SECONDS if days and len(b.chosen) == 1 else histories.STEPS[-1]
-
-
-def _active(view: View) -> dict[str, str]:
-    """The active battery of each site that has one."""
-    return {
-        site.id: record.active_battery
-        for site, record in zip(view.sites, view.assessment.records, strict=True)
-        if record.active_battery
-    }
-
-
 async def _history(b: Builder, stored: InfluxQL) -> Answer:
+    if b.query.beside is not None or len(b.query.metrics) > 1:
+        return await side_by_side(b, stored, lambda other: _observed(other, stored))
     metric = METRICS[b.query.metrics[0] if b.query.metrics else "score"]
-    if len(b.query.metrics) > 1:
-        raise CannotAnswerError("the history of one metric at a time, please; name one")
-    found = await _fetch(b, stored, metric)
+    found = await fetch_metric(b, stored, metric)
     if not found:
         observed = b.coverage.sentence() if b.coverage else ""
         raise CannotAnswerError(f"{observed} InfluxDB has no {metric.label} for that period")
@@ -206,7 +160,7 @@ async def _history_of_groups(b: Builder, stored: InfluxQL) -> Answer:
         raise CannotAnswerError("one metric at a time over a period, please; name one")
     attribute = b.query.group_by or ""
     groups = members(b, attribute)
-    found = await _fetch(b, stored, metric)
+    found = await fetch_metric(b, stored, metric)
     assert b.coverage is not None
     key = "total" if metric.over_time in ("counter", "energy") else "mean"
     lines: list[dict[str, Any]] = []
@@ -424,7 +378,7 @@ async def _which(b: Builder, stored: InfluxQL) -> Answer:
         raise CannotAnswerError("over a period, ask for one condition at a time")
     wanted = b.query.comparisons[0]
     metric = METRICS[wanted.metric]
-    found = await _fetch(b, stored, metric)
+    found = await fetch_metric(b, stored, metric)
     rows = []
     for site, history in found.items():
         if _ever(wanted, history, metric):

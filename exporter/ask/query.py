@@ -18,10 +18,12 @@ from exporter.ask.figures import CAUSES_OF, FIGURES
 ATTRIBUTES = (
     *("region", "location", "battery_type", "vendor", "priority", "tag", "kind", "protocol"),
 )
-ORDERS = ("worst", "best", "highest", "lowest")
+PARTS_OF_TIME = ("day", "hour")
+ORDERS = ("worst", "best", "highest", "lowest", "earliest", "latest")
+_IN_TIME = ("earliest", "latest")
 LASTING = (">", "<", ">=", "<=")
 OPERATORS = {"<": "below", ">": "above", "<=": "at most", ">=": "at least", "=": "equal to"}
-EVENTS = ("begun", "ended")
+EVENTS = ("begun", "ended", "unsilenced")
 SEVERITIES = ("info", "warning", "critical")
 LARGEST_LIMIT = 10_000
 LONGEST_SECONDS = 3.2e9
@@ -89,6 +91,9 @@ WHAT_MEANINGS = {
     What.PLAN: "what the battery of a site is planned to do, and why",
     What.HELP: "what can be answered",
 }
+
+
+_IN_ORDER_OF_TIME = (What.TIMELINE, What.ALERTS, What.SILENCES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,9 +223,11 @@ class Query:
     with_cost : bool
         What it will cost is asked too.
     group_by : str or None
-        An attribute whose values are compared instead of sites.
+        An attribute whose values are compared instead of sites, or ``day`` or ``hour``: each one
+        of the period.
     events : str or None
-        Of a timeline only the issues that begun or ended, one of :data:`EVENTS`.
+        Of a timeline, alerts or silences only what has begun or ended, of alerts those that no
+        silence covers; one of :data:`EVENTS`.
     cell : str or None
         The label or number of one cell, or its pack and number such as ``3/12``.
     lasting : Lasting or None
@@ -233,6 +240,8 @@ class Query:
         Of an energy account or the portfolio, in :data:`exporter.ask.figures.FIGURES`.
     causes : tuple of str
         Only what these took, of a figure that is a loss.
+    beside : Period or None
+        Another period whose figures stand beside those of ``period``.
     """
 
     what: What
@@ -256,6 +265,7 @@ class Query:
     unit: str | None = None
     figure: str | None = None
     causes: tuple[str, ...] = ()
+    beside: Period | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "metrics", tuple(_known_metric(one) for one in self.metrics))
@@ -265,7 +275,15 @@ class Query:
             raise QueryError(f"there is no severity {self.severity!r}; {', '.join(SEVERITIES)}")
         if self.limit is not None and not 1 <= self.limit <= LARGEST_LIMIT:
             raise QueryError(f"the limit is {self.limit}; expected 1 to {LARGEST_LIMIT}")
-        if self.group_by is not None and self.group_by not in (*ATTRIBUTES, "status"):
+        if self.order in _IN_TIME and self.what not in _IN_ORDER_OF_TIME:
+            raise QueryError(f"{self.order} first goes with what happened, alerts and silences")
+        if self.beside is not None and self.period is None:
+            raise QueryError("a period to compare with needs one to be compared")
+        if self.group_by is not None and self.group_by not in (
+            *ATTRIBUTES,
+            *PARTS_OF_TIME,
+            "status",
+        ):
             raise QueryError(f"cannot group by {self.group_by!r}; by {', '.join(ATTRIBUTES)}")
         if self.events is not None and self.events not in EVENTS:
             raise QueryError(f"there are no events {self.events!r}; one of {', '.join(EVENTS)}")
@@ -332,12 +350,14 @@ class Query:
             plain["causes"] = list(self.causes)
         if self.lasting is not None:
             plain["lasting"] = str(self.lasting)
-        if self.period is not None:
-            plain["period"] = {
-                "start": self.period.start.isoformat(),
-                "end": self.period.end.isoformat(),
-                "words": self.period.words,
-            }
+        for name in ("period", "beside"):
+            given = getattr(self, name)
+            if given is not None:
+                plain[name] = {
+                    "start": given.start.isoformat(),
+                    "end": given.end.isoformat(),
+                    "words": given.words,
+                }
         return plain
 
 

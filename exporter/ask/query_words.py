@@ -45,6 +45,11 @@ _SUBJECTS = {
     What.PLAN: "plan",
     What.HELP: "what can be answered",
 }
+_EVENT_WORDS = {
+    "begun": "what began",
+    "ended": "what ended",
+    "unsilenced": "what no silence covers",
+}
 _SEVERITY_WORDS = {"critical": "with a critical issue", "warning": "with a warning or worse"}
 
 
@@ -80,12 +85,7 @@ def in_words(query: Query, titles: dict[str, str] | None = None) -> str:
         parts.append(_SEVERITY_WORDS[query.severity])
     if query.limit:
         parts.append(f"at most {query.limit}")
-    if query.period:
-        start, end = moment_words(query.period.start), moment_words(query.period.end)
-        said = f"{query.period.words}: " if query.period.words else ""
-        parts.append(f"{said}{start} to {end}")
-    if query.events:
-        parts.append(f"issues that {'began' if query.events == 'begun' else query.events}")
+    parts += _when_in_words(query)
     if query.cell:
         parts.append(f"cell {query.cell}")
     if query.unit:
@@ -100,6 +100,18 @@ def _figure_in_words(query: Query) -> list[str]:
         return []
     known = CAUSES_OF.get(query.figure, {})
     return [FIGURES[query.figure].label, *(f"to {known[cause]}" for cause in query.causes)]
+
+
+def _when_in_words(query: Query) -> list[str]:
+    parts = []
+    for period, against in ((query.period, ""), (query.beside, "against ")):
+        if period is not None:
+            start, end = moment_words(period.start), moment_words(period.end)
+            said = f"{period.words}: " if period.words else ""
+            parts.append(f"{against}{said}{start} to {end}")
+    if query.events:
+        parts.append(_EVENT_WORDS[query.events])
+    return parts
 
 
 def _how_long_in_words(query: Query) -> list[str]:

@@ -38,6 +38,7 @@ PARAMETERS = {
     "period": "A past period in words, such as this week or 7d",
     "since": "Begin of a past period, such as 30m, monday, 13:10, 2026-03-01T13:10 or Unix seconds",
     "until": "Its end; now without it",
+    "against": "Another period whose figures stand beside, such as last week",
     "tz": "Time zone that the words are meant in, such as Europe/Berlin or +02:00; else UTC",
     "count": "1: how many, rather than which",
     "cost": "1: what it will cost, too",
@@ -149,9 +150,14 @@ def query_from(
         times=int(times) if times else None,
         unit=one("unit"),
         figure=word("figure"),
+        beside=_against(one("against"), zone_of(one("tz")), now),
         causes=tuple(dict.fromkeys(c.strip().lower() for c in parameters.get("cause", ()))),
         **chosen,
     )
+
+
+def _against(words: str | None, zone: tzinfo, now: datetime) -> Period | None:
+    return read_period(words, now, zone) if words else None
 
 
 def period_of(

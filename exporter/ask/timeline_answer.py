@@ -91,6 +91,8 @@ async def timeline_answer(
         b.evidence.notes.append(note)
     found.in_order()
     found = _chosen(b, found)
+    if b.query.order == "latest":
+        found.entries.reverse()
     shown = found.entries[: b.query.limit or MOST_ENTRIES]
     tables = [Table("Timeline", _COLUMNS, [_row(b, e) for e in shown], len(found.entries))]
     if found.before:
@@ -161,6 +163,7 @@ def _in_order(b: Builder, found: Timeline) -> str:
     count = len(changes)
     noun = f"issue{'s' * (count > 1)} {verb}" if verb else f"change{'s' * (count > 1)}"
     text = f"{count} {noun} at {sites_word(len(sites))}, {when}: "
+    text += "latest first, " if b.query.order == "latest" else ""
     return (
         text + "; ".join(_words(b, entry) for entry in changes[:_NAMED]) + _more(count, open_before)
     )

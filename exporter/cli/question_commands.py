@@ -69,6 +69,8 @@ _TABLE = (
     Option("metric", ("--metric", "--by"), "What to go by.", "text", "metrics"),
     Option("since", ("--since",), "Such as 7d, monday, 13:10, 'this week' or 2026-03-01."),
     Option("until", ("--until",), "Where the period ends; now."),
+    Option("against", ("--against",), "A period to compare with, such as 'last week'."),
+    Option("group_by", ("--each",), "Each day or hour of the period by itself: day, hour."),
     Option("tz", ("--tz",), "Time zone to ask and show in, such as Europe/Berlin; this machine's."),
     Option("site", ("--site",), "Only this site.", "several", "sites"),
     Option("session", ("--session",), "Go on with this session, as --json gives it."),
@@ -135,7 +137,7 @@ COMMANDS = {
         (*_OUT, *_CHOICE, *_PERIOD, "site", "urgent"),
     ),
     "silences": Command(
-        "What is silenced now, until when, by whom and why; what the fleet file mutes, too.",
+        "What is silenced now, until when, by whom and why; maintenance and mute times, too.",
         (*_OUT, *_CHOICE, "site"),
     ),
     "forecast": Command(
@@ -146,8 +148,8 @@ COMMANDS = {
         defaults=(("metric", "soc"),),
     ),
     "history": Command(
-        "How a metric went over time: course, mean, extremes and trend.",
-        (*_OUT, *_CHOICE, *_PERIOD, "site"),
+        "How a metric went over time: course, mean, extremes and trend; against another period.",
+        (*_OUT, *_CHOICE, *_PERIOD, "site", "against", "group_by"),
         Words("metric", "Such as score or soh.", completes="metrics"),
         defaults=(("since", "24h"),),
     ),

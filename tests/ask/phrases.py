@@ -36,6 +36,9 @@ def compact(query: Query) -> str:
     if query.period:
         start, end = (f"{t:%Y-%m-%dT%H:%M}" for t in (query.period.start, query.period.end))
         parts.append(f"{start}/{end}")
+    if query.beside:
+        start, end = (f"{t:%Y-%m-%dT%H:%M}" for t in (query.beside.start, query.beside.end))
+        parts.append(f"beside={start}/{end}")
     return " ".join(parts)
 
 

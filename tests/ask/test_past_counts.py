@@ -67,7 +67,11 @@ def test_sites_that_were_offline_twice(server: Influx) -> None:
 
 def test_how_often_a_limit_was_passed(server: Influx) -> None:
     one = ask(server, "how many times did the SOC of Gamma fall below 20 % in the last 2 hours")
-    assert one.headline == "Gamma had state of charge < 20 % twice, in the last 2 hours."
+    assert (
+        one.headline
+        == "Gamma had state of charge < 20 % twice, on 1 day and for about 10 min in all, "
+        "in the last 2 hours."
+    )
     (line,) = one.tables[0].rows
     assert line["times"] == 2
     assert line["extreme"] == 15.0

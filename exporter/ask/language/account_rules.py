@@ -13,6 +13,12 @@ ACCOUNT_RULES: dict[str, tuple[Rule, ...]] = {
     # Of an energy account, or of the published portfolio.
     "figure": (
         R("many_figures", no="one figure at a time, please"),
+        # Their answers list the causes.
+        R("why figure:pv_lost|figure:pv_expected|figure:lost", do="-why"),
+        # What share of its load Alpha covers itself: the figure is that share.
+        R("share figure:self_consumption|figure:self_sufficiency", do="-count"),
+        R("compare many_sites !order", do="-compare order=highest"),
+        R("each_site !one_site !order", do="order=highest"),
         R(
             "why|since|count|times|outliers|history|alerts|silences|contact|cell|forecast|recovered",
             no="of {figure} only the figure of a period is known; ask for it by itself",
@@ -26,7 +32,7 @@ ACCOUNT_RULES: dict[str, tuple[Rule, ...]] = {
         R(
             "energy_figure",
             ask=What.ENERGY,
-            takes="sites filters limit order period figure causes",
+            takes="sites filters limit order period figure causes beside",
         ),
         R(
             "",
@@ -38,8 +44,8 @@ ACCOUNT_RULES: dict[str, tuple[Rule, ...]] = {
         R(
             "",
             ask=What.ENERGY,
-            takes="sites filters limit period figure",
-            drops="metrics order",
+            takes="sites filters limit order period figure beside",
+            drops="metrics",
         ),
     ),
     "plan": (
@@ -54,6 +60,7 @@ ACCOUNT_RULES: dict[str, tuple[Rule, ...]] = {
     # PV and consumption of the hours to come.
     "outlook": (
         R("many_metrics", no="one forecast at a time, please"),
+        R("period !ahead", do="rest_of_today"),
         R(
             "period !ahead",
             no="a forecast is of what is to come, as of tomorrow; ask for the energy of a period "

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from exporter.ask.catalogue import CONDITIONS, METRICS
+from exporter.ask.language import accounting_tables as tables
 from exporter.ask.language.parts import (
     ENERGY,
     PARTS,
@@ -20,75 +21,7 @@ from exporter.ask.language.parts import (
 )
 from exporter.ask.language.tagging import Item, Tagged
 from exporter.ask.language.text import sentence
-from exporter.ask.query import Query, What
-
-_ORIGINS = {
-    "grid": {"grid_power", "imported_energy"},
-    "solar": {"pv_power", "pv_energy", "pv_performance", "low_pv"},
-    "battery": {"battery_power", "discharged_energy"},
-}
-_YES_OR_NO = {"is", "are", "was", "were", "do", "does", "did", "has", "have", "ist", "sind", "war"}
-_ONE = {"site", "battery", "plant", "box", "pack", "system", "anlage", "batterie", "standort"}
-_STATUSES = {"offline", "critical", "warning", "good", "healthy", "unknown"}
-_FIGURES = {What.ENERGY, What.PORTFOLIO}
-_ISSUES = {What.ATTENTION, What.WHICH, What.TIMELINE, What.EXPLAIN, What.SINCE}
-_NAMES = {"named", "value", "filt"}
-_TESTS = {"cond", "state", "op", "number", "unit", "lasting", "between", "adj"}
-_JOINED = (_NAMES, {"metric", *_TESTS}, {"figure", "cause"}, {"intent", *_TESTS})
-
-# The queries that account for what is asked.
-_INTENTS: dict[str, set[What]] = {
-    "attention": {
-        *_ISSUES,
-        *(What.COST, What.CONTACT, What.COMPARE, What.SILENCES, What.OUTLIERS, What.STATUS),
-    },
-    "alerts": {What.ALERTS, What.SILENCES},
-    "silences": {What.SILENCES},
-    "happened": {What.TIMELINE, What.ATTENTION},
-    "contact": {What.CONTACT},
-    "forecast": {What.FORECAST},
-    "cell": {What.CELLS, What.FORECAST},
-    "recovered": {What.TIMELINE, What.HISTORY, What.ALERTS},
-    "status": {
-        *(What.STATUS, What.SITE, What.TIMELINE, What.COMPARE, What.VALUE, What.HISTORY),
-        *_FIGURES,
-    },
-    "rank": {What.RANK, What.VALUE, What.SITE, What.CELLS, What.CONTACT, What.WHICH},
-    "compare": {What.COMPARE, What.RANK, What.VALUE, What.WHICH},
-    "outliers": {What.OUTLIERS, What.CELLS},
-    "why": {What.EXPLAIN, What.TIMELINE, What.ATTENTION},
-    "since": {What.SINCE, What.WHICH, What.TIMELINE},
-    "history": {What.HISTORY, What.TIMELINE, What.CELLS},
-    "help": {What.HELP},
-    "plan": {What.PLAN},
-    "mean": {What.VALUE, What.HISTORY, What.COST, What.WHICH, What.FORECAST, *_FIGURES},
-}
-# Words that only some queries account for.
-_WORDS: dict[str, set[What]] = {
-    "fire": {What.ALERTS},
-    "where": {What.CONTACT, What.WHICH},
-    # A silence is shown with its end.
-    "till": {What.SILENCES},
-    "than": {What.COMPARE, *_FIGURES},
-    "degree": {What.HISTORY, What.PORTFOLIO},
-    "margin": {What.COMPARE, *_FIGURES},
-    "furthest": {What.OUTLIERS},
-    "fell": {What.HISTORY, What.WHICH, What.TIMELINE},
-    "sole": set(),
-    "because": {What.EXPLAIN, *_FIGURES},
-    # What should be is no reading; what should be done is.
-    "modal": {
-        *(What.CONTACT, What.ATTENTION, What.EXPLAIN, What.SITE, What.STATUS, What.COST),
-        *(What.HELP, What.PLAN, What.RANK, *_FIGURES),
-    },
-    "compared": {What.COMPARE, What.OUTLIERS, *_FIGURES},
-    "average": {What.VALUE, What.HISTORY, What.COMPARE, *_FIGURES},
-    "latest": {What.VALUE, What.SITE, What.CELLS, What.COMPARE, What.STATUS},
-    "amount": {
-        *(What.VALUE, What.HISTORY, What.COMPARE, What.FORECAST, What.COST, What.RANK),
-        *(What.WHICH, *_FIGURES),
-    },
-}
+from exporter.ask.query import PARTS_OF_TIME, Query, What
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,11 +37,21 @@ class _Asked:
     def one_behind(self, item: Item) -> bool:
         """Whether the word for one site or battery stands behind an item."""
         after = self.ends.get(item.at, item.at + 1)
-        return after < len(self.words) and self.words[after] in _ONE
+        return after < len(self.words) and self.words[after] in tables.ONE
 
     def has(self, kind: str) -> bool:
         """Whether there is an item of a kind."""
         return any(item.kind == kind for item in self.items)
+
+    def sets_against(self, item: Item) -> bool:
+        """Whether an item is what sets the two periods of the query against each other."""
+        if self.query.beside is None:
+            return False
+        compares = item.kind == "intent" and item.value in ("compare", "history")
+        more = item.kind == "order" and any(
+            i.kind in ("comparative", "op") and i.at == item.at for i in self.items
+        )
+        return compares or more or item.kind in tables.BESIDE
 
     def next_to(self, item: Item) -> tuple[Item, Item]:
         """The items before and behind one."""
@@ -137,6 +80,8 @@ def unaccounted(tagged: Tagged, query: Query, now: datetime) -> str | None:
     asked = _Asked(items, query, now, words, tagged.ends)
     for item in asked.items:
         test = _TESTS_OF.get(item.kind)
+        if asked.sets_against(item):
+            continue
         if test is not None and not test(item, asked):
             after = tagged.ends.get(item.at, item.at + 1)
             return " ".join(token.raw for token in tokens[item.at : after])
@@ -159,18 +104,19 @@ def check(tagged: Tagged, query: Query, now: datetime) -> Query:
 def _intent(item: Item, asked: _Asked) -> bool:
     test = _INTENT_TESTS.get(item.value)
     own = test(asked) if test is not None else None
-    return asked.query.what in _INTENTS[item.value] if own is None else own
+    return asked.query.what in tables.INTENTS[item.value] if own is None else own
 
 
 def _why(asked: _Asked) -> bool | None:
     """What happened to the frequency; was hat Alpha verloren."""
     what = asked.query.what
-    return asked.has("event") if what is What.HISTORY else (what in _FIGURES or None)
+    return asked.has("event") if what is What.HISTORY else (what in tables.FIGURES or None)
 
 
 def _count(asked: _Asked) -> bool:
     what = asked.query.what
-    return asked.query.count or what in (What.VALUE, What.HISTORY, What.SILENCES)
+    share = asked.has("share") and what is What.ENERGY
+    return asked.query.count or share or what in (What.VALUE, What.HISTORY, What.SILENCES)
 
 
 def _mean(asked: _Asked) -> bool | None:
@@ -187,8 +133,9 @@ def _times(asked: _Asked) -> bool:
 def _cost(asked: _Asked) -> bool:
     """What repairs have cost is not known, only what they will."""
     query = asked.query
-    ahead = query.with_cost and not (query.period is not None and asked.has("verb"))
-    return ahead or query.what in (What.COST, *_FIGURES)
+    been = query.period is not None and (asked.has("verb") or bool(query.comparisons))
+    ahead = query.with_cost and not been
+    return ahead or query.what in (What.COST, *tables.FIGURES)
 
 
 def _attention(asked: _Asked) -> bool | None:
@@ -198,7 +145,11 @@ def _attention(asked: _Asked) -> bool | None:
 
 
 def _since(asked: _Asked) -> bool | None:
-    """When was Delta hottest."""
+    """When was Delta hottest; how long it is silenced still."""
+    if asked.query.what is What.SILENCES:
+        return True
+    if asked.query.what is What.ALERTS:
+        return asked.query.lasting is not None
     return _when(Item("when"), asked) if asked.query.what is What.HISTORY else None
 
 
@@ -222,12 +173,12 @@ def _metric(item: Item, asked: _Asked) -> bool:
         # A power over a period is an energy; what was charged is one, too.
         wanted.add(ENERGY.get(item.value, ""))
     named = wanted & asked.measured
-    return bool(named) or query.what in (What.CELLS, *_FIGURES) or item.value == "score"
+    return bool(named) or query.what in (What.CELLS, *tables.FIGURES) or item.value == "score"
 
 
 def _condition(item: Item, asked: _Asked) -> bool:
     name, query = item.value.removeprefix("!"), asked.query
-    statuses = {c.name for c in query.conditions if not c.negate} & _STATUSES
+    statuses = {c.name for c in query.conditions if not c.negate} & tables.STATUSES
     if len(statuses) > 1 and not query.any_of:
         # No site has two at once: it was one and then the other.
         return False
@@ -235,8 +186,12 @@ def _condition(item: Item, asked: _Asked) -> bool:
         return True
     if query.what is What.CONTACT and len(query.sites) == 1:
         # The outage of Epsilon is why somebody is called; the contact is the same.
-        return asked.words[0] not in _YES_OR_NO
+        return asked.words[0] not in tables.YES_OR_NO
     if name == "low_soc" and query.what is What.FORECAST:
+        return True
+    if name == "maintenance" and query.what is What.SILENCES:
+        return True
+    if name == "low_pv" and query.figure == "pv_lost":
         return True
     if item.value == "!needs_attention" and query.conditions:
         return True
@@ -247,10 +202,10 @@ def _condition(item: Item, asked: _Asked) -> bool:
 def _part(item: Item, asked: _Asked) -> bool:
     query = asked.query
     named = asked.measured | {c.name for c in query.conditions}
-    if item.value == "battery" and query.what is What.WHICH:
+    if item.value == "battery" and (query.what is What.WHICH or query.group_by is not None):
         # Batteries are what sites are called.
         return True
-    if query.what in (What.CELLS, What.PLAN, What.FORECAST, *_FIGURES):
+    if query.what in (What.CELLS, What.PLAN, What.FORECAST, *tables.FIGURES):
         return True
     return bool(named & {*PARTS[item.value].split(), f"no_{item.value}_data"})
 
@@ -284,8 +239,8 @@ def _order(item: Item, asked: _Asked) -> bool:
 def _first(item: Item, asked: _Asked) -> bool:
     query = asked.query
     if query.what in (What.ALERTS, What.TIMELINE):
-        # The first of a day: its order in time is not what a limit leaves.
-        return False
+        # The first of a day: what a limit leaves has to be in the order of time.
+        return query.order == "earliest" and query.limit is not None
     return (
         query.order is not None
         or query.limit is not None
@@ -297,7 +252,8 @@ def _first(item: Item, asked: _Asked) -> bool:
 def _comparative(item: Item, asked: _Asked) -> bool:
     """Worse than what: another site or group, or before."""
     query = asked.query
-    beside = query.what is What.RANK and len(query.sites) > 1
+    # Of two sites in an order of a figure both are there.
+    beside = query.what in (What.RANK, What.ENERGY) and len(query.sites) > 1
     return beside or query.group_by is not None or query.what in (What.COMPARE, What.HISTORY)
 
 
@@ -310,7 +266,10 @@ def _operator(item: Item, asked: _Asked) -> bool:
 
 
 def _share(item: Item, asked: _Asked) -> bool:
-    return asked.query.count and asked.query.what in (What.WHICH, What.ATTENTION)
+    query = asked.query
+    if query.figure in ("self_consumption", "self_sufficiency"):
+        return True
+    return query.count and query.what in (What.WHICH, What.ATTENTION)
 
 
 def _did(item: Item, asked: _Asked) -> bool:
@@ -322,6 +281,8 @@ def _did(item: Item, asked: _Asked) -> bool:
 def _when(item: Item, asked: _Asked) -> bool:
     """A time: of an event, of what is to come, or of the highest and the lowest."""
     query = asked.query
+    if query.group_by in PARTS_OF_TIME:
+        return True
     if query.what is What.HISTORY and query.order in ("highest", "lowest"):
         added = all(METRICS[m].fleet == "sum" for m in query.metrics)
         return len(query.sites) == 1 or (added and query.order == "highest")
@@ -362,14 +323,14 @@ def _fine(query: Query) -> bool:
 
 def _origin(item: Item, asked: _Asked) -> bool:
     """Charged from the grid: how much of one went into the other is not kept."""
-    other = {m for m in asked.measured if m and m not in _ORIGINS[item.value]}
+    other = {m for m in asked.measured if m and m not in tables.ORIGINS[item.value]}
     flows = {name for names in STATES.values() for name in names}
     return not other & (flows | {*ENERGY, *ENERGY.values()})
 
 
 def _modal(item: Item, asked: _Asked) -> bool:
     able = asked.measured & {"free_capacity", "stored_energy"}
-    return bool(able) or asked.query.what in _WORDS["modal"]
+    return bool(able) or asked.query.what in tables.WORDS["modal"]
 
 
 def _only(item: Item, asked: _Asked) -> bool:
@@ -379,13 +340,13 @@ def _only(item: Item, asked: _Asked) -> bool:
     if before.kind == "site":
         before = asked.next_to(before)[0]
     beside = any(i.kind in narrowed or i.value == "attention" for i in (before, behind))
-    return beside and asked.words[0] not in _YES_OR_NO
+    return beside and asked.words[0] not in tables.YES_OR_NO
 
 
 def _or(item: Item, asked: _Asked) -> bool:
     """Between things of a kind: a place or a condition, whichever, is in no query."""
     before, behind = asked.next_to(item)
-    return any({before.kind, behind.kind} <= kinds for kinds in _JOINED) or not before.kind
+    return any({before.kind, behind.kind} <= kinds for kinds in tables.JOINED) or not before.kind
 
 
 def _by(item: Item, asked: _Asked) -> bool:
@@ -403,7 +364,7 @@ def _now(item: Item, asked: _Asked) -> bool:
 
 
 def _still(item: Item, asked: _Asked) -> bool:
-    return asked.query.period is None
+    return asked.query.period is None or asked.query.what is What.FORECAST
 
 
 def _whole(item: Item, asked: _Asked) -> bool:
@@ -444,15 +405,44 @@ def _lasting(item: Item, asked: _Asked) -> bool:
 def _energy(item: Item, asked: _Asked) -> bool:
     query = asked.query
     units = {METRICS[m].unit for m in asked.measured if m}
-    return "kWh" in units or query.what in _FIGURES or query.what is What.FORECAST
+    return "kWh" in units or query.what in tables.FIGURES or query.what is What.FORECAST
 
 
 def _one_of(kind: str) -> Callable[[Item, _Asked], bool]:
-    return lambda item, asked: asked.query.what in _WORDS[kind]
+    return lambda item, asked: asked.query.what in tables.WORDS[kind]
+
+
+def _by_part_of_time(item: Item, asked: _Asked) -> bool:
+    return asked.query.group_by in PARTS_OF_TIME
+
+
+def _on_days(item: Item, asked: _Asked) -> bool:
+    return asked.query.lasting is not None or asked.query.times is not None
+
+
+def _average(item: Item, asked: _Asked) -> bool:
+    """A share is a mean by itself; an amount is a total, whatever is asked."""
+    shares = ("self_consumption", "self_sufficiency", "plant_availability", "fade")
+    if asked.query.what in tables.FIGURES:
+        return asked.query.figure in shares
+    return asked.query.what in (What.VALUE, What.HISTORY, What.COMPARE)
+
+
+def _future(item: Item, asked: _Asked) -> bool:
+    return asked.query.with_cost or asked.query.what in tables.WORDS["future"]
+
+
+def _at_once(item: Item, asked: _Asked) -> bool:
+    """Over a period, conditions are each looked for by itself."""
+    return asked.query.period is None
+
+
+def _unsilenced(item: Item, asked: _Asked) -> bool:
+    return asked.query.events == "unsilenced"
 
 
 _TESTS_OF: dict[str, Callable[[Item, _Asked], bool]] = {
-    **{kind: _one_of(kind) for kind in _WORDS if kind != "amount"},
+    **{kind: _one_of(kind) for kind in tables.WORDS if kind != "amount"},
     "amount": lambda item, asked: asked.query.with_cost or _one_of("amount")(item, asked),
     "intent": _intent,
     "metric": _metric,
@@ -465,6 +455,12 @@ _TESTS_OF: dict[str, Callable[[Item, _Asked], bool]] = {
     "lasts": _lasts,
     "when": _when,
     "extremes": _extremes,
+    "daily": _by_part_of_time,
+    "days": _on_days,
+    "unsilenced": _unsilenced,
+    "at_once": _at_once,
+    "average": _average,
+    "future": _future,
     "neg": _negation,
     "origin": _origin,
     "modal": _modal,

@@ -17,6 +17,7 @@ from exporter.ask.language.parts import (
     Parts,
     condition_metrics,
 )
+from exporter.ask.periods.calendar import Calendar
 from exporter.ask.query import Comparison, Condition, Lasting, Period
 
 USUAL_HISTORY_DAYS = 7
@@ -264,6 +265,72 @@ def once_at_least(parts: Parts, *_: Any) -> None:
     parts.intents.discard("times")
 
 
+def two_periods(parts: Parts, *_: Any) -> None:
+    """The later period, and the earlier one beside it; what says so is used up."""
+    earlier, later = sorted(parts.periods, key=lambda period: (period.start, period.end))
+    parts.periods, parts.beside = [later], earlier
+    parts.intents -= {"compare", "history"}
+    parts.orders -= {"highest", "lowest", "worst", "best"}
+    parts.words -= {"than", "comparative", "compared", "against"}
+
+
+def any_length(parts: Parts, *_: Any) -> None:
+    """Whatever lasted, however short."""
+    parts.lasting = parts.lasting or [Lasting(">=", 1.0)]
+    parts.intents -= {"since", "count", "times"}
+
+
+def oldest_issues(parts: Parts, *_: Any) -> None:
+    """Issues by how long they last, the longest first."""
+    parts.conditions, parts.orders = [Condition("any_issue")], {"highest"}
+    parts.intents -= {"attention", "rank"}
+    parts.intents.add("since")
+
+
+def last_31_days(parts: Parts, now: datetime, zone: tzinfo) -> None:
+    """The longest period of full detail, where none is named."""
+    if not parts.periods:
+        local = now.astimezone(zone)
+        parts.periods = [Period(local - timedelta(days=31), local, "the last 31 days")]
+
+
+def rest_of_today(parts: Parts, now: datetime, zone: tzinfo) -> None:
+    """What is still to come of today."""
+    local = now.astimezone(zone)
+    midnight = local.replace(hour=0, minute=0, second=0, microsecond=0)
+    if parts.period is not None and (parts.period.start, parts.period.end) == (midnight, local):
+        parts.periods = [Period(local, midnight + timedelta(days=1), "the rest of today")]
+        parts.words.add("ahead")
+
+
+def to_its_end(parts: Parts, now: datetime, zone: tzinfo) -> None:
+    """Of this week or today, what is still to come, too."""
+    period = parts.period
+    if period is None or period.end != now.astimezone(zone):
+        return
+    calendar = Calendar(now, zone, ahead=True)
+    for unit in ("day", "week", "month", "quarter", "year"):
+        if period.start == calendar.begin(unit, calendar.now):
+            end = calendar.end(unit, calendar.now)
+            parts.periods = [Period(period.start, end, period.words)]
+            parts.words.add("ahead")
+            return
+
+
+def next_30_days(parts: Parts, now: datetime, zone: tzinfo) -> None:
+    """What is planned, where no time is named."""
+    local = now.astimezone(zone)
+    parts.periods = [Period(local, local + timedelta(days=30), "the next 30 days")]
+
+
+def coming_weekday(parts: Parts, now: datetime, zone: tzinfo) -> None:
+    """Maintenance on Friday: the next one."""
+    period = parts.period
+    week = timedelta(days=7)
+    if period is not None and period.end < now and now - period.start < week:
+        parts.periods = [Period(period.start + week, period.end + week, period.words)]
+
+
 CHANGES: dict[str, Change] = {
     change.__name__: change
     for change in (
@@ -294,5 +361,13 @@ CHANGES: dict[str, Change] = {
         attribute_to_fact,
         longest_first,
         once_at_least,
+        two_periods,
+        any_length,
+        oldest_issues,
+        last_31_days,
+        coming_weekday,
+        next_30_days,
+        rest_of_today,
+        to_its_end,
     )
 }

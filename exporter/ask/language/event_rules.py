@@ -24,16 +24,33 @@ EVENT_RULES: dict[str, tuple[Rule, ...]] = {
         R("count|times", do="count"),
         R("finish|recovered", do="events=ended"),
         R("begin", do="events=begun"),
-        R("", ask=What.ALERTS, takes="sites filters severity limit period times", drops="order"),
+        R("unsilenced", do="events=unsilenced"),
+        R("first period !order", do="order=earliest only_first"),
+        R("order:earliest|order:latest", do="only_first"),
+        R(
+            "order:earliest|order:latest",
+            ask=What.ALERTS,
+            takes="sites filters severity limit period order conditions",
+        ),
+        R(
+            "",
+            ask=What.ALERTS,
+            takes="sites filters severity limit period times beside lasting conditions",
+            drops="order",
+        ),
     ),
     "silences": (
+        # What runs out is a silence here.
+        R("cond:low_soc|forecast", do="events=ended -conditions -forecast"),
         R("cost", no="a silence has no cost"),
         R("count|times", do="-count -times"),
         R(
-            "period",
+            "period !ahead",
             no="silences are known for now; maintenance of the past: 'what happened yesterday?'",
         ),
         R("alerts", do="-alerts"),
+        # How long still: until when is shown.
+        R("since", do="-since"),
         R("attention", do="-attention"),
         R("", ask=What.SILENCES, takes="sites filters limit", drops="order severity"),
     ),
@@ -44,6 +61,13 @@ EVENT_RULES: dict[str, tuple[Rule, ...]] = {
         R("times", do="count events=begun"),
         R("recovered|finish", do="events=ended"),
         R("begin|when|since !recovered !finish", do="events=begun"),
+        R("first !order !limit", do="order=earliest only_first"),
+        R("order:latest !limit", do="events=begun only_first"),
+        R(
+            "order:earliest|order:latest",
+            ask=What.TIMELINE,
+            takes="sites filters conditions severity limit period order",
+        ),
         R(
             "",
             ask=What.TIMELINE,

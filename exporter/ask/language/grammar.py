@@ -31,6 +31,7 @@ _FIELDS = (
     "times",
     "figure",
     "causes",
+    "beside",
 )
 _STORED_AS = {
     "order": "orders",
@@ -126,7 +127,7 @@ def _remove(what: str, parts: Parts) -> None:
         parts.metrics = [m for m in parts.metrics if m != value]
     elif what == "fine":
         parts.conditions = [c for c in parts.conditions if c != FINE]
-    elif what in ("severity", "limit"):
+    elif what in ("severity", "limit", "beside"):
         setattr(parts, what, None)
     elif what == "attribute":
         parts.attribute = ""
@@ -168,6 +169,7 @@ def _query(rule: Rule, parts: Parts) -> Query:
         "times": parts.repeats[0] if parts.repeats else None,
         "figure": parts.figures[0] if parts.figures else None,
         "causes": tuple(parts.causes),
+        "beside": parts.beside,
     }
     takes, drops = rule.takes.split(), rule.drops.split()
     kept = {name: value for name, value in given.items() if name not in drops}

@@ -136,8 +136,10 @@ class Lexicon:
                 found[distance].append(known)
         if not found:
             return None
-        nearest = found[min(found)]
-        return nearest[0] if len(nearest) == 1 else None
+        nearest = sorted(found[min(found)], key=len)
+        # "Temperaturs" is near the word and its plural, which mean the same.
+        plurals = {f"{nearest[0]}{ending}" for ending in ("s", "es")}
+        return nearest[0] if set(nearest[1:]) <= plurals else None
 
 
 def _slip(word: str, known: str) -> bool:

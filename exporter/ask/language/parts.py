@@ -56,13 +56,15 @@ FORESEEN = {"pv_power", "pv_energy", "load_power", "load_energy"}
 """What is forecast for the next hours (:mod:`exporter.ask.outlook_answers`)."""
 PV_METRICS = {"pv_power", "pv_energy", "pv_performance"}
 OPPOSITE = {">": "<=", "<": ">="}
+AGAINST = {"than", "comparative", "compared", "against", "op"}
+"""Words that set one period against another."""
 _COUNTED = {
     *("cycles", "charged_energy", "discharged_energy", "capacity", "stored_energy"),
     "free_capacity",
 }
 _FILLED = (
     *("sites", "filters", "conditions", "comparisons", "tests", "metrics", "order", "severity"),
-    *("period", "group", "parts", "intents", "lasting", "repeats"),
+    *("period", "beside", "group", "parts", "intents", "lasting", "repeats", "limit"),
 )
 
 
@@ -94,6 +96,7 @@ class Parts:
     filters: list[Filter] = field(default_factory=list)
     sites: list[str] = field(default_factory=list)
     periods: list[Period] = field(default_factory=list)
+    beside: Period | None = None
     lasting: list[Lasting] = field(default_factory=list)
     states: list[str] = field(default_factory=list)
     not_states: set[str] = field(default_factory=set)
@@ -131,6 +134,7 @@ class Parts:
     def _own_units(self) -> set[str]:
         """Units of what is asked for, and those that it can be shown in."""
         own = {METRICS[metric].unit for metric in self.metrics} | {"kWh"}
+        own |= {"%"} if self.figures else set()
         return own | {name for name, unit in DISPLAY_UNITS.items() if unit.of in own}
 
     @property
@@ -158,13 +162,23 @@ class Parts:
         found |= {f"metric:{metric}" for metric in self.metrics}
         found |= {f"figure:{figure}" for figure in self.figures}
         found |= {f"cause:{cause}" for cause in self.causes}
+        found |= {f"group:{group}" for group in self.groups}
         found |= {f"part:{part}" for part in self.parts if not self.part or part == self.part}
         found |= {name for name, holds in self._derived().items() if holds}
         return found
 
     def every_fact(self) -> set[str]:
         """Names of all facts that do not come from words."""
-        return {*_FILLED, *self._derived(), "cell_number", "by_metric", "number", "ahead", "facts"}
+        return {
+            *_FILLED,
+            *self._derived(),
+            "cell_number",
+            "by_metric",
+            "number",
+            "ahead",
+            "facts",
+            "group:day",
+        }
 
     def _derived(self) -> dict[str, object]:
         metrics, conditions = set(self.metrics), self.conditions
@@ -181,6 +195,8 @@ class Parts:
             "many_sites": len(self.sites) > 1,
             "one_part": len(self.parts) == 1,
             "two_periods": len(self.periods) > 1,
+            "against_period": len(self.periods) == 2
+            and (AGAINST & self.words or "compare" in self.intents),
             "two_orders": len(self.orders) > 1,
             "two_groups": len(self.groups) > 1,
             "groups": len(given) > len(set(given)),

@@ -95,7 +95,9 @@ def refusal(words: Sequence[str], is_name: Callable[[str], bool]) -> str | None:
         return None
     # "Feed-in yesterday" is energy, "feed in 5 kW" an order.
     feed_in = (first, after) == ("feed", "in") and not any(word.isdigit() for word in rest)
-    if first in _ORDERS and not _COMPARING & set(rest) and not feed_in:
+    # "Make me a ranking" wants a list.
+    listed = first == "make" and after in ("me", "us")
+    if first in _ORDERS and not _COMPARING & set(rest) and not feed_in and not listed:
         return NOTHING_CHANGES
     # "Order the sites by score" puts in order; "order a battery" does not.
     if (

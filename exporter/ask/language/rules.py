@@ -50,8 +50,28 @@ R = Rule
 RULES: dict[str, tuple[Rule, ...]] = {
     **WORD_RULES,
     "question": (
+        # Why Harbour made so little: what took it.
+        R(
+            "why of_pv|cond:low_pv one_site period !figure !comparisons",
+            do="figure=pv_lost -metrics -conditions",
+        ),
         R("figure", do="settle_figure", go="figure"),
+        R("planned one_site !cond:maintenance !silences !tests !intents", do="+plan"),
         R("plan", go="plan"),
+        R("daily !group", do="group_by=day"),
+        R(
+            "when hour order:best|order:worst|order:highest|order:lowest metrics period "
+            "!one_site !group",
+            do="group_by=hour",
+        ),
+        R(
+            "when day order:best|order:worst|order:highest|order:lowest metrics period "
+            "!one_site !group",
+            do="group_by=day",
+        ),
+        R("group:day|group:hour", go="by_day"),
+        R("ahead cond:low_soc !silences", go="forecast"),
+        R("planned|ahead cond:maintenance|silences", go="planned"),
         R("facts", ask=What.FACTS, takes="sites filters group_by limit"),
         R("foreseen ahead|future|forecast", go="outlook"),
         R(
@@ -90,12 +110,18 @@ RULES: dict[str, tuple[Rule, ...]] = {
         ),
         # A cost is given as a total.
         R("cost", do="-mean"),
+        R("cost beside", do="figure=energy_cost", go="bill"),
         R("cost amount:power|energy|power_metric period", do="figure=energy_cost", go="bill"),
         R("cost amount:power|energy|power_metric", no=REASONS["money"]),
         R(
             "cost parts !tests plain !sites",
             no="what a part costs is in the price list; ask what repairs cost, such as 'what do "
             "hot batteries cost?'",
+        ),
+        R(
+            "cost !tests !metrics !period order:highest|order:lowest|group",
+            ask=What.COST,
+            takes="sites filters severity order limit group_by",
         ),
         R(
             "cost plain !tests !metrics period",
@@ -122,6 +148,19 @@ RULES: dict[str, tuple[Rule, ...]] = {
         R("count one_site conditions period", do="-count +times"),
         R("count one_site attention period !tests !metrics", do="-count -attention +times"),
         R("outliers part:cells one_site", go="cells"),
+        R("since comparisons !period !forecast", go="since_limit"),
+        R("since|times duration comparisons period", do="once_at_least -since", go="which"),
+        R("days conditions period", do="any_length", go="which"),
+        R("days comparisons period", do="once_at_least -since -count", go="which"),
+        R("attention order:earliest !period", do="oldest_issues", go="since"),
+        R("attention|conditions order:latest !period", do="last_31_days", go="timeline"),
+        R("order:earliest|order:latest period", go="timeline"),
+        R("first conditions period !order !limit", go="timeline"),
+        R(
+            "order:earliest|order:latest",
+            no="the age of a battery or a site is not known; ask for the lowest state of health, "
+            "the most charge cycles, or which issues last the longest",
+        ),
         R("happened against period", no="'what changed since yesterday?' lists what is new since"),
         R("times comparisons period", do="once_at_least", go="which"),
         R(
@@ -149,6 +188,7 @@ RULES: dict[str, tuple[Rule, ...]] = {
         R("happened", do="-happened +attention"),
         R("help tests|sites|filters|metrics", no="it is not clear what help is wanted"),
         R("help", ask=What.HELP),
+        R("why !one_site many_sites|tests|filters !period", do="-why +attention", go="attention"),
         R("why", go="why"),
         # More problems in Spain than in Germany: compare the two.
         R("than", do="-attention -count -order -since -outliers +compare"),

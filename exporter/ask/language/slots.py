@@ -70,6 +70,7 @@ class Sorter:
         words |= {i.kind for i in self._tagged.items if i.kind == "comp"}
         # What is asked of the future is refused unless it is one of the two things that are known.
         words |= {f"{i.kind}:{i.value}" for i in self._items if i.kind in ("cond", "comp")}
+        words |= {i.kind for i in self._items if i.kind == "cond"}
         cells = [i.at for i in self._items if (i.kind, i.value) == ("comp", "cells")]
         numbered = next((i for i in self._items if i.kind == "number" and i.at - 1 in cells), None)
         if numbered is not None:
@@ -234,7 +235,13 @@ class Sorter:
                 return found
             rest = [i for i in after if i.at > number.at]
             unit = rest[0] if rest and rest[0].kind == "unit" else None
-            metric = self._metric_near(place, number)
+            metric = self._metric_near(place, number, unit)
+            if (
+                metric is None
+                and unit is not None
+                and not self._metric_of_unit(unit, number, self._items[place].value)
+            ):
+                metric = self._metric_near(place, number)
             state = next((i for i in self._items if i.kind == "state"), None)
             flows = unit is not None and unit.value in ("W", "kW", "kWh")
             if metric is None and state is not None and unit is not None and flows:
@@ -264,7 +271,12 @@ class Sorter:
         parts = {i.value for i in self._items if i.kind == "comp"}
         parts |= {"cells" for i in self._items if (i.kind, i.value) == ("intent", "cell")}
         name = _BY_UNIT.get(unit.value)
-        if unit.value == "%" and "battery" in parts:
+        # Hours below 10 %, and what does not charge: the charge.
+        moves = any(
+            (i.kind == "state" and i.value.endswith("charging")) or i.kind in ("duration", "days")
+            for i in self._items
+        )
+        if unit.value == "%" and ("battery" in parts or moves):
             name = "soc"
         elif unit.value == "V" and "cells" in parts:
             name = "cell_min" if operator.startswith("<") else "cell_max"
@@ -306,10 +318,11 @@ class Sorter:
         named = [f.attribute for f in self._tagged.filters]
         groups = len(named) > len(set(named))
         numbers = any(i.kind == "number" for i in self._items)
-        if numbers or (len(self._tagged.sites) < 2 and not groups):
+        periods = len(self._tagged.periods) == 2
+        if numbers or (len(self._tagged.sites) < 2 and not groups and not periods):
             return False
         ops = [i for i in self._items if i.kind == "op"]
-        if not ops or not any(i.kind == "metric" for i in self._items):
+        if not ops or not (periods or any(i.kind == "metric" for i in self._items)):
             return False
         self._items = [
             Item("intent", "compare", i.at) if i.kind == "op" else i for i in self._items
@@ -336,10 +349,14 @@ class Sorter:
         self._items.insert(place, Item("metric", metric.value, at))
         self._items = [i for i in self._items if i is not metric]
 
-    def _metric_near(self, place: int, number: Item) -> Item | None:
-        before = [i for i in self._items[: place + 1] if i.kind == "metric"]
-        same = [i for i in self._items if i.kind == "metric" and i.at == self._items[place].at]
-        after = [i for i in self._items if i.kind == "metric" and i.at > number.at]
+    def _metric_near(self, place: int, number: Item, unit: Item | None = None) -> Item | None:
+        """The metric that a comparison is of; one that is never measured in its unit is not."""
+        metrics = [
+            i for i in self._items if i.kind == "metric" and (unit is None or _fits(i, unit))
+        ]
+        before = [i for i in metrics if any(i is j for j in self._items[: place + 1])]
+        same = [i for i in metrics if i.at == self._items[place].at]
+        after = [i for i in metrics if i.at > number.at]
         return next((found[0] for found in (same, before[-1:], after[:1]) if found), None)
 
     def _limit(self) -> int | None:
@@ -380,6 +397,15 @@ class Sorter:
         """``region`` without a region that is named with it, and not to group by."""
         named = {f.attribute for f in self._tagged.filters}
         return next((a for a in self._take("attr") if a not in named and a not in groups), "")
+
+
+def _fits(metric: Item, unit: Item) -> bool:
+    """Whether a metric may be compared in a unit."""
+    of = METRICS[metric.value].unit
+    known = {of, *(given for given, own in _SCALE if own == of)}
+    known |= {"°F"} if of == "°C" else set()
+    known |= {"kWh", "MWh"} if of == "W" else {"W", "kW"} if metric.value in _FLOWS else set()
+    return unit.value in known
 
 
 def _mirrored(made: Comparison) -> Comparison:

@@ -16,8 +16,7 @@ SUBJECT_RULES: dict[str, tuple[Rule, ...]] = {
         R("attention !tests", do="needing_attention"),
         R("order:worst|order:best", do="-order"),
         R("one_site cond:no_grid|cond:offline", do="-conditions"),
-        R("many_metrics", no="the contact of sites in the order of one metric at a time"),
-        R("metrics !order", no="contacts have no {metric}; ask for both by themselves"),
+        R("many_metrics order", no="the contact of sites in the order of one metric at a time"),
         R("first !tests !sites", do="needing_attention only_first"),
         R(
             "",
@@ -54,7 +53,7 @@ SUBJECT_RULES: dict[str, tuple[Rule, ...]] = {
         R(
             "",
             ask=What.FORECAST,
-            takes=f"sites filters metrics limit {TESTS}",
+            takes=f"sites filters metrics limit period {TESTS}",
             drops="order severity",
         ),
     ),
@@ -113,13 +112,49 @@ SUBJECT_RULES: dict[str, tuple[Rule, ...]] = {
         R("!metrics conditions", do="conditions_to_metrics"),
         R("!metrics", do="metrics=score"),
         R("many_metrics", do="-metric:score"),
-        R("many_metrics", no="the history of one metric at a time, please"),
         R("!period", do="last_seven_days"),
         R(
             "",
             ask=What.HISTORY,
-            takes="sites filters metrics order limit period",
+            takes="sites filters metrics order limit period beside",
             drops="severity",
+        ),
+    ),
+    # Each day or hour of a period.
+    "by_day": (
+        R("!period", do="last_seven_days"),
+        R("many_metrics", no="one metric at a time by the day, please"),
+        R("tests|attention|alerts|figure", no="by the day only metrics are given; name one"),
+        R("!average", do="sums_to_energy"),
+        R("!metrics", no="what by the day? Name a metric, such as PV energy"),
+        R("average energy|period_energy", no="the mean of days is not given; each day is"),
+        R(
+            "",
+            ask=What.HISTORY,
+            takes="sites filters metrics order limit period group_by",
+        ),
+    ),
+    # Since when a metric is beyond a limit, out of the last seven days.
+    "since_limit": (
+        R("tests conditions", no="since when one limit or one condition, please"),
+        R("!period", do="last_seven_days"),
+        R(
+            "",
+            ask=What.SINCE,
+            takes="sites filters comparisons period",
+            drops="severity metrics",
+        ),
+    ),
+    # Maintenance and silences to come.
+    "planned": (
+        R("period", do="coming_weekday to_its_end"),
+        R("!period", do="next_30_days"),
+        R("finish", do="events=ended"),
+        R(
+            "",
+            ask=What.SILENCES,
+            takes="sites filters period limit",
+            drops="conditions order severity",
         ),
     ),
     # When it was highest: the hour or, of an energy, the day.
@@ -177,6 +212,8 @@ SUBJECT_RULES: dict[str, tuple[Rule, ...]] = {
     "attention": (
         R("no_problem_metric", no="problems with {metric} are not known"),
         R("metrics", do="metrics_to_problems"),
+        # Of those that are not offline, the ones that need attention.
+        R("tests negated !fine", do="needing_attention", go="which"),
         R("tests", go="which"),
         R("many_sites !period", ask=What.ATTENTION, takes="sites filters severity", drops="order"),
         R("order:worst|order:highest", do="-order"),
@@ -202,7 +239,7 @@ SUBJECT_RULES: dict[str, tuple[Rule, ...]] = {
         # "Total PV power this week" is an energy, its average is not.
         R("period !average", do="sums_to_energy"),
         R("past_only !period", do="today_or_seven_days"),
-        R("period", ask=What.HISTORY, takes="sites filters metrics period"),
+        R("period", ask=What.HISTORY, takes="sites filters metrics period beside"),
         R("many_sites plain !mean", ask=What.COMPARE, takes="sites filters metrics"),
         R("", ask=What.VALUE, takes="sites filters metrics"),
     ),

@@ -31,6 +31,9 @@ NUMBERS = {
 }
 
 
+_DIGITS = {word: str(number) for word, number in NUMBERS.items()} | dict.fromkeys(
+    ("one", "eins", "один"), "1"
+)
 _FOR = ("for", "seit")
 _OVER = ("over", "uber")
 _DIRECTIONS = ("north", "south", "east", "west")
@@ -174,6 +177,9 @@ class Tagger:
         meaning = self._lexicon.match(words, index)
         lasting = self._lasting(tagged, words, reader, index)
         if lasting:
+            # "No data for more than": the condition stands in the phrase.
+            also = (c.partition(":") for c in (meaning[0] if meaning else ()))
+            tagged.items += [Item(k, v, index) for k, _, v in also if k == "cond"]
             tagged.items.append(lasting[0])
             return lasting[1]
         cell = _cell_of_pack(tagged, parsed, index)
@@ -253,6 +259,9 @@ class Tagger:
             if all(word[0].isdigit() for word in phrase):
                 continue
             sites = self._directory.named(phrase)
+            if not sites and length > 1:
+                # Farm one is "farm-1".
+                sites = self._directory.named(tuple(_DIGITS.get(word, word) for word in phrase))
             if sites:
                 return sites, index + length
             filters = self._directory.filters.get(phrase) or self._directory.filters.get(

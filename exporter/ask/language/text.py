@@ -13,6 +13,7 @@ MOST_WORDS = 60
 _TOKEN = re.compile(r"\d+[.,]\d+|\d+|[^\W\d_]+|[<>≤≥]=?|[=%°€$£?&]")
 _NUMBER = re.compile(r"\d+(?:[.,]\d+)?")
 _QUOTED = re.compile(r'"([^"]+)"|“([^”]+)”|„([^“”"]+)[“”"]|«([^»]+)»')
+_RANGE = r"(\d+(?:[.,]\d+)?)\s*(?:-|–|to|and|bis|und)\s*(\d+(?:[.,]\d+)?)"
 _REWRITES = (
     (re.compile(r"\b(what|how|who|where|when|why|which|that|it|there|let)['’]s\b", re.I), r"\1 is"),
     (re.compile(r"\b(what|how|who|where)s\b", re.I), r"\1 is"),
@@ -27,6 +28,32 @@ _REWRITES = (
     (re.compile(r"\bhow['’]d\b", re.I), "how did"),
     (re.compile(r"\bwie['’]s\b", re.I), "wie es"),
     (re.compile(r"\bw/o\b", re.I), "without"),
+    (re.compile(r"\bw/", re.I), "with "),
+    # Beyond two bounds: below the one or above the other.
+    (
+        re.compile(rf"\b(?:outside(?: of)?|not between|not in) (?:the range )?{_RANGE}", re.I),
+        r"below \1 or above \2",
+    ),
+    (
+        re.compile(rf"\b(?:außerhalb|ausserhalb|nicht zwischen)(?: von)? {_RANGE}", re.I),
+        r"unter \1 oder über \2",
+    ),
+    (
+        re.compile(rf"\bbetween {_RANGE}(?=\s*(?:%|°|percent|hz|kw|w\b|v\b))", re.I),
+        r"between \1 and \2",
+    ),
+    (re.compile(r"(?<=\S )since[\s?]*$", re.I), "since when"),
+    (re.compile(r"\bhalf[- ](?:charged|charge|full|empty)\b", re.I), "50 % charge"),
+    (re.compile(r"\b(?:btw|btwn) (?=\d)", re.I), "between "),
+    (re.compile(r"\bo['’]clock\b", re.I), "oclock"),
+    (
+        re.compile(
+            r"\b(?:the )?(?:start|begin|beginning) of (?:the|this) year\b"
+            r"|\bnew year(?:['’]s)?(?: day)?\b",
+            re.I,
+        ),
+        "ytd",
+    ),
     # A second "noch" would be read as "still".
     (re.compile(r"\bweder\b((?:(?!\bnoch\b).)+)\bnoch\b(?!.*\bnoch\b)", re.I), r"nicht\1und nicht"),
     (re.compile(r"\ba quarter of(?: the| their| its)? (?=charge\b)", re.I), "25 % "),

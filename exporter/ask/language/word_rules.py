@@ -12,11 +12,12 @@ WORD_RULES: dict[str, tuple[Rule, ...]] = {
     # What is refused, whatever else the sentence holds.
     "refused": (
         R(
-            "future !cost !part_future !foreseen !figure",
+            "future !cost !lasts !part_future !foreseen !figure !plan !silences !planned "
+            "!cond:maintenance",
             no="the future is not known; only the present and the past are",
         ),
         R(
-            "ahead !foreseen",
+            "ahead !foreseen !plan !silences !planned !cond:low_soc !cond:maintenance",
             no="that has not come yet; only PV and consumption are forecast, besides {forecasts}",
         ),
         R("refuse", no="{refused}"),
@@ -40,13 +41,15 @@ WORD_RULES: dict[str, tuple[Rule, ...]] = {
             no="the fastest in what? Name a metric, such as scrape duration",
         ),
         R(
-            "first !order !attention !number !contact !figure !forecast",
+            "first !order !attention !number !contact !figure !forecast !cond !alerts !begin",
             no="the first by what? Say it as in 'worst site' or 'first 5 by score'",
         ),
-        R("two_periods", no="one period at a time, please"),
+        R("two_periods !against_period", no="one period at a time, please"),
     ),
     # Words that mean one thing or another by what stands with them.
     "words": (
+        R("against_period ahead", no="of what is to come only one period at a time is known"),
+        R("against_period", do="two_periods"),
         # What fell the most: how far, not which way.
         R("history order:worst|order:best", do="-order:highest -order:lowest"),
         R("order:worst order:lowest", do="-order:lowest"),
@@ -59,8 +62,8 @@ WORD_RULES: dict[str, tuple[Rule, ...]] = {
         R("verb:has why figure", do="-why"),
         # Which plant comes first: the earliest.
         R("first figure:augmentation !order", do="order=lowest"),
-        R("top|first !order !attention measured", do="order=highest"),
-        R("top|first !order !attention", do="order=best"),
+        R("top|first !order !attention measured !cond|number", do="order=highest"),
+        R("top|first !order !attention !alerts !begin !cond|number", do="order=best"),
         # How much is it producing: the power itself, not whether there is any.
         # Who imports the most: in the order of the power, or of the energy of a period.
         # What went into the battery of Alpha: the way, and the part behind it.

@@ -49,6 +49,25 @@ class Calendar:
         month = {"month": day.month, "quarter": 3 * ((day.month - 1) // 3) + 1, "year": 1}
         return day.replace(day=1, month=month[unit]) if unit in month else day
 
+    def end(self, unit: str, day: datetime) -> datetime:
+        """The end of the hour, day, week, month, quarter or year: the beginning of the next."""
+        start = self.begin(unit, day)
+        if unit in SECONDS:
+            return start + timedelta(seconds=SECONDS[unit])
+        if unit in ("day", "week"):
+            return self.day(start, _DAYS[unit])
+        # The 20 days reach into the next month, quarter or year from any day of the last one.
+        return self.begin(unit, self.day(start, _DAYS[unit] + 20))
+
+    def forward(self, number: float, unit: str) -> datetime:
+        """So long from now."""
+        if unit in SECONDS:
+            elapsed = timedelta(seconds=number * SECONDS[unit])
+            return (self.now.astimezone(UTC) + elapsed).astimezone(self._zone)
+        if number * _DAYS[unit] > _LONGEST_DAYS:
+            raise QueryError("more than a hundred years is too long a period")
+        return self.now + timedelta(days=number * _DAYS[unit])
+
     def back(self, number: float, unit: str) -> datetime:
         """So long ago; days on the calendar keep the time of day when the clock changes."""
         if unit in SECONDS:

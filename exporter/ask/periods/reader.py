@@ -18,19 +18,10 @@ from typing import Any
 
 from exporter.ask.language.lexicon import entries
 from exporter.ask.language.text import Token, sentence
-from exporter.ask.periods import rows
+from exporter.ask.periods import rows, spans
 from exporter.ask.periods.calendar import SECONDS, Calendar
-from exporter.ask.periods.rows import (
-    FUTURE,
-    HALVES,
-    HELD,
-    MOMENTS,
-    NAMED,
-    ROWS,
-    FuturePeriodError,
-    Row,
-    Span,
-)
+from exporter.ask.periods.rows import HALVES, HELD, MOMENTS, NAMED, ROWS, Row
+from exporter.ask.periods.spans import FUTURE, FuturePeriodError, Span
 from exporter.ask.query import Period, QueryError
 
 _FIRST_UNIX = 1e8
@@ -216,7 +207,7 @@ class PeriodReader:
             span = best[1].make(self.calendar, *best[2])
         except OverflowError:
             raise QueryError("that lies beyond every calendar") from None
-        return span, self._words[best[0] - 1].end
+        return None if span is None else (span, self._words[best[0] - 1].end)
 
     def _walk(
         self, pattern: tuple[str, ...], first: int, place: int, values: list[Any]
@@ -297,9 +288,9 @@ def read_span(
     reader = PeriodReader(parsed.text, parsed.tokens, now, zone, ahead=ahead)
     seconds = parsed.tokens[0].number if len(parsed.tokens) == 1 else None
     if seconds is not None and _FIRST_UNIX <= seconds < 1e11:
-        return rows.at(datetime.fromtimestamp(seconds, zone)), reader
+        return spans.at(datetime.fromtimestamp(seconds, zone)), reader
     if [token.word for token in parsed.tokens] == ["now"]:
-        return rows.at(reader.calendar.now), reader
+        return spans.at(reader.calendar.now), reader
     found = reader.whole()
     if found is None:
         raise QueryError(f"{text[:80]!r} is no period; {FORMS}")

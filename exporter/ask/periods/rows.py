@@ -5,56 +5,23 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime, time, timedelta
-from typing import Any
+from datetime import datetime, time, timedelta
 
+from exporter.ask.periods import ahead
 from exporter.ask.periods.calendar import DAY, SECONDS, Calendar
+from exporter.ask.periods.spans import HOUR, Span, at, days_from, future, whole
 from exporter.ask.query import QueryError
 
-_MINUTE, _HOUR = timedelta(minutes=1), timedelta(hours=1)
+_MINUTE = timedelta(minutes=1)
 # The marks of a time of day that "am" or "pm" stands behind.
 HALVES = {"pm": 1, "am": 2}
-FUTURE = "the future is not known; only the present and the past are"
-
-
-class FuturePeriodError(QueryError):
-    """A period that has not happened yet."""
-
-
-@dataclass(frozen=True, slots=True)
-class Span:
-    """Some time: what it means alone, and where a period begins or ends that is bounded by it.
-
-    ``clock`` is set where a time of day has no day; the one last passed is meant then.
-    """
-
-    start: datetime
-    end: datetime
-    first: datetime
-    last: datetime
-    clock: time | None = None
-
-
-def _whole(start: datetime, end: datetime) -> Span:
-    return Span(start, end, start, end)
-
-
-def _days(c: Calendar, start: datetime, days: int = 1) -> Span:
-    return _whole(start, c.day(start, days))
-
-
-def at(moment: datetime, clock: time | None = None, *, alone: time | None = None) -> Span:
-    """A time of day: alone, the minute or the hour that begins with it."""
-    length = _HOUR if (alone or clock or time()).second else _MINUTE
-    end = (moment.astimezone(UTC) + length).astimezone(moment.tzinfo)
-    return Span(moment, end, moment, moment, clock)
 
 
 def _iso(c: Calendar, match: re.Match[str]) -> Span:
     year, month, day, hour, minute, second, offset = match.groups()
     found = c.date(int(year), int(month), int(day))
     if hour is None:
-        return _days(c, found)
+        return days_from(c, found)
     try:
         found = found.replace(hour=int(hour), minute=int(minute), second=int(second or 0))
         if offset:
@@ -81,9 +48,7 @@ def _relative(c: Calendar, day: str) -> datetime:
 def _part(c: Calendar, day: datetime, part: str) -> Span:
     begin, end = (int(hour) for hour in part.split("-"))
     start = c.on(day, time(begin))
-    return _whole(
-        start, c.day(day, 1) if end == 24 else c.on(c.day(day, end // 24), time(end % 24))
-    )
+    return whole(start, c.day(day, 1) if end == 24 else c.on(c.day(day, end // 24), time(end % 24)))
 
 
 def _day_part(c: Calendar, day: str, part: str) -> Span:
@@ -95,7 +60,7 @@ def _day_part(c: Calendar, day: str, part: str) -> Span:
 
 def _month(c: Calendar, month: str, year: float | None) -> Span:
     start = c.past_date(int(month), 1, year)
-    return _whole(start, c.day(start.replace(day=28), 4).replace(day=1))
+    return whole(start, c.day(start.replace(day=28), 4).replace(day=1))
 
 
 def _calendar_week(c: Calendar, week: float) -> Span:
@@ -105,7 +70,7 @@ def _calendar_week(c: Calendar, week: float) -> Span:
         start = datetime.fromisocalendar(year, int(week), 1)
     except ValueError:
         raise QueryError(f"{week:g} is no week of a year") from None
-    return _days(c, c.date(start.year, start.month, start.day), 7)
+    return days_from(c, c.date(start.year, start.month, start.day), 7)
 
 
 def _iso_month(c: Calendar, match: re.Match[str]) -> Span:
@@ -118,13 +83,13 @@ def _month_day(c: Calendar, day: float, month: str, year: float | None, clock: t
     if not 1 <= day <= 31 or day != int(day):
         raise QueryError(f"{day:g} is no day of a month")
     start = c.past_date(int(month), int(day), year)
-    return _days(c, start) if clock is None else at(c.on(start, clock), alone=clock)
+    return days_from(c, start) if clock is None else at(c.on(start, clock), alone=clock)
 
 
 def _month_days(c: Calendar, first: float, last: float, month: str, year: float | None) -> Span:
     end = _month_day(c, last, month, year, None).end
     start = c.day(end, -1)
-    return _whole(c.date(start.year, start.month, int(first)), end)
+    return whole(c.date(start.year, start.month, int(first)), end)
 
 
 def _rolling(c: Calendar, number: float | None, unit: str) -> Span:
@@ -140,8 +105,8 @@ def _ago(c: Calendar, number: float, unit: str) -> Span:
     moment = c.back(number, unit)
     if unit not in SECONDS:
         day = c.day(moment)
-        return _days(c, day)
-    half = _HOUR / 2 if unit == "hour" else _MINUTE / 2
+        return days_from(c, day)
+    half = HOUR / 2 if unit == "hour" else _MINUTE / 2
     return Span(moment - half, moment + half, moment, moment)
 
 
@@ -150,17 +115,17 @@ def _last(c: Calendar, unit: str) -> Span:
     if unit in SECONDS:
         return _rolling(c, 1, unit)
     end = c.begin(unit, c.now)
-    return _whole(c.begin(unit, c.day(end, -1)), end)
+    return whole(c.begin(unit, c.day(end, -1)), end)
 
 
 def _this(c: Calendar, unit: str) -> Span:
-    return _whole(c.begin(unit, c.now), c.now)
+    return whole(c.begin(unit, c.now), c.now)
 
 
 def _weekend(c: Calendar) -> Span:
     weekday = c.today.weekday()
     saturday = c.day(c.today, -(weekday - 5 if weekday >= 5 else weekday + 2))
-    return _days(c, saturday, 2)
+    return days_from(c, saturday, 2)
 
 
 def _last_part(c: Calendar, part: str) -> Span:
@@ -172,11 +137,11 @@ def _last_night(c: Calendar) -> Span:
 
 
 def since(c: Calendar, span: Span) -> Span:
-    return _whole(span.first, c.now)
+    return whole(span.first, c.now)
 
 
 def _since_hour(c: Calendar, clock: time) -> Span:
-    return _whole(c.last_clock(clock), c.now)
+    return whole(c.last_clock(clock), c.now)
 
 
 def between(c: Calendar, first: Span, last: Span) -> Span:
@@ -184,12 +149,12 @@ def between(c: Calendar, first: Span, last: Span) -> Span:
     if last.clock is None:
         on_a_day = first.clock is not None and last.first == last.last
         start = c.on(last.first, first.clock) if first.clock and on_a_day else first.first
-        return _whole(start if start < last.last else first.first, last.last)
+        return whole(start if start < last.last else first.first, last.last)
     if first.clock is not None:
         return _clocks(c, first.clock, last.clock)
     on_a_day = first.first == first.last
     end = c.clock_after(first.first, last.clock) if on_a_day else c.last_clock(last.clock)
-    return _whole(first.first, end)
+    return whole(first.first, end)
 
 
 def _clocks(c: Calendar, first: time, last: time) -> Span:
@@ -202,17 +167,17 @@ def _clocks(c: Calendar, first: time, last: time) -> Span:
     first = _same_half(first, last)
     if first < last:
         start = c.last_clock(first)
-        return _whole(start, c.on(start, last))
+        return whole(start, c.on(start, last))
     end = c.last_clock(last)
     start = c.on(c.day(end, -1), first)
     if end - start > DAY / 2:
         raise QueryError(f"{first:%H:%M} to {last:%H:%M}: a period must begin before it ends")
-    return _whole(start, end)
+    return whole(start, end)
 
 
 def _hours(c: Calendar, day: datetime, first: time, last: time) -> Span:
     start = c.on(day, first)
-    return _whole(start, c.clock_after(start, last))
+    return whole(start, c.clock_after(start, last))
 
 
 def _hours_until(c: Calendar, first: time, last: time) -> Span:
@@ -238,7 +203,7 @@ def _last_part_hours(c: Calendar, part: str, first: time, last: time) -> Span:
         else c.on(c.day(c.today, -1), _of_part(clock, part) if begin >= 12 else clock)
         for clock in (first, last)
     )
-    return _whole(start, finish)
+    return whole(start, finish)
 
 
 def _part_of_day_hours(c: Calendar, day: str, part: str, first: time, last: time) -> Span:
@@ -255,19 +220,21 @@ def _of_part(clock: time, part: str) -> time:
 
 
 def _since_hour_of(c: Calendar, day: datetime, clock: time) -> Span:
-    return _whole(c.on(day, clock), c.now)
+    return whole(c.on(day, clock), c.now)
 
 
-def _future(*_: Any) -> Span:
-    raise FuturePeriodError(FUTURE)
+def _before_last(c: Calendar, unit: str) -> Span | None:
+    """The unit before the last one: "than the week before"."""
+    if unit in SECONDS:
+        return None
+    end = _last(c, unit).start
+    return whole(c.begin(unit, c.day(end, -1)), end)
 
 
-def _next(c: Calendar, number: float, unit: str) -> Span:
-    """The hours that follow now; nothing is forecast farther than the day after."""
-    if not c.ahead or unit not in ("minute", "hour"):
-        return _future()
-    length = timedelta(seconds=number * SECONDS[unit])
-    return _whole(c.now, (c.now.astimezone(UTC) + length).astimezone(c.now.tzinfo))
+def _same_time(c: Calendar, day: str) -> Span:
+    """The hour around the present time of another day."""
+    moment = c.on(_relative(c, day), c.now.time())
+    return whole(moment - HOUR / 2, moment + HOUR / 2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -275,10 +242,10 @@ class Row:
     """An order of classes, ``?`` behind what may be missing, and what it means."""
 
     pattern: tuple[str, ...]
-    make: Callable[..., Span]
+    make: Callable[..., Span | None]
 
 
-def _rows(*rows: tuple[str, Callable[..., Span]]) -> tuple[Row, ...]:
+def _rows(*rows: tuple[str, Callable[..., Span | None]]) -> tuple[Row, ...]:
     return tuple(
         Row(tuple(pattern.split()), make)
         for patterns, make in rows
@@ -288,15 +255,15 @@ def _rows(*rows: tuple[str, Callable[..., Span]]) -> tuple[Row, ...]:
 
 HELD = {
     *("moment", "named", "time", "hour", "number", "digits", "unit", "weekday", "weekday!"),
-    *("month", "month!", "year", "day", "part", "iso", "iso_month", "dotted"),
+    *("month", "month!", "year", "day", "part", "iso", "iso_month", "dotted", "ordinal_day"),
 }
 NAMED = _rows(
     ("iso", _iso),
     ("iso_month", _iso_month),
     ("iso time", lambda c, match, clock: at(c.on(_iso(c, match).start, clock), alone=clock)),
-    ("dotted", lambda c, match: _days(c, _dotted(c, match))),
+    ("dotted", lambda c, match: days_from(c, _dotted(c, match))),
     ("dotted time", lambda c, match, clock: at(c.on(_dotted(c, match), clock), alone=clock)),
-    ("day", lambda c, day: _days(c, _relative(c, day))),
+    ("day", lambda c, day: days_from(c, _relative(c, day))),
     ("day part", _day_part),
     ("part day", lambda c, part, day: _part(c, _relative(c, day), part)),
     ("day time", lambda c, day, clock: at(c.on(_relative(c, day), clock), alone=clock)),
@@ -309,9 +276,9 @@ NAMED = _rows(
         lambda c, clock, day: at(c.on(_relative(c, day), clock), alone=clock),
     ),
     # The day before yesterday.
-    ("unit until day", lambda c, unit, day: _days(c, c.day(_relative(c, day), -1))),
-    ("weekday!", lambda c, day: _days(c, _weekday(c, day))),
-    ("last weekday", lambda c, day: _days(c, _weekday(c, day, before_today=True))),
+    ("unit until day", lambda c, unit, day: days_from(c, c.day(_relative(c, day), -1))),
+    ("weekday!", lambda c, day: days_from(c, _weekday(c, day))),
+    ("last weekday", lambda c, day: days_from(c, _weekday(c, day, before_today=True))),
     ("last? weekday part", lambda c, day, part: _part(c, _weekday(c, day), part)),
     (
         "last? weekday at hour",
@@ -347,18 +314,40 @@ NAMED = _rows(
     ("rolling unit|filler rolling unit|the last unit", lambda c, unit: _rolling(c, 1, unit)),
     ("digits unit", _rolling),
     (
-        "tomorrow part",
-        lambda c, part: _part(c, c.day(c.today, 1), part) if c.ahead else _future(),
+        "last fortnight|rolling fortnight|filler last fortnight|over filler last fortnight",
+        lambda c: _rolling(c, 2, "week"),
     ),
-    ("tomorrow", lambda c, *_: _days(c, c.day(c.today, 1)) if c.ahead else _future()),
-    ("next unit", lambda c, unit: _next(c, 1, unit)),
-    ("next number unit|in next number unit", _next),
-    ("next weekday|next part|next weekend", lambda *_: _future()),
+    ("rolling this unit|this rolling unit", lambda c, unit: _rolling(c, 1, unit)),
+    # The first of March.
+    (
+        "ordinal_day filler? month! year?",
+        lambda c, day, month, year: _month_day(c, float(day), month, year, None),
+    ),
+    ("tomorrow", lambda c, *_: days_from(c, ahead.tomorrow(c))),
+    ("tomorrow part", lambda c, part: _part(c, ahead.tomorrow(c), part)),
+    ("part tomorrow", lambda c, part: _part(c, ahead.tomorrow(c), part)),
+    (
+        "tomorrow time|tomorrow at hour",
+        lambda c, clock: at(c.on(ahead.tomorrow(c), clock), alone=clock),
+    ),
+    (
+        "time tomorrow|at hour tomorrow",
+        lambda c, clock: at(c.on(ahead.tomorrow(c), clock), alone=clock),
+    ),
+    ("next unit", ahead.next_unit),
+    ("next number unit|in next number unit", ahead.next_length),
+    ("next weekday", ahead.next_weekday),
+    ("next weekend", ahead.next_weekend),
+    ("next part", lambda *_: future()),
+    ("rest this? unit|rest filler unit", ahead.rest),
+    ("rest day", lambda c, day: ahead.rest(c, "day") if day == "0" else None),
+    ("unit prior|last unit prior last?|unit prior last", _before_last),
+    ("this clock_time day", _same_time),
 )
 """What has a meaning by itself."""
 
 MOMENTS = NAMED + _rows(
-    ("weekday", lambda c, day: _days(c, _weekday(c, day))),
+    ("weekday", lambda c, day: days_from(c, _weekday(c, day))),
     ("month year?", _month),
     ("unit", _this),
     ("now", lambda c: at(c.now)),
@@ -438,5 +427,17 @@ ROWS = NAMED + _rows(
     ("over filler? last unit|in filler last unit", lambda c, unit: _rolling(c, 1, unit)),
     ("during filler last unit", lambda c, unit: _rolling(c, 1, unit)),
     ("over number unit|during number unit", _rolling),
-    ("over named|in named|during named|of named", lambda c, span: span),
+    ("over named|in named|during named", lambda c, span: span),
+    ("until moment", ahead.until),
+    ("until weekday", ahead.until_weekday),
+    ("until tomorrow part", ahead.until_part_of_tomorrow),
+    ("until end this? unit|until filler end unit", ahead.rest),
+    (
+        "tomorrow between hour and hour|tomorrow from hour until hour|tomorrow hour until hour",
+        lambda c, first, last: _hours(c, ahead.tomorrow(c), first, last),
+    ),
+    (
+        "between hour and hour tomorrow|from hour until hour tomorrow|hour until hour tomorrow",
+        lambda c, first, last: _hours(c, ahead.tomorrow(c), first, last),
+    ),
 )

@@ -8,7 +8,7 @@ from typing import Any
 
 from exporter.ask.catalogue import CONDITIONS, METRICS, spellings
 from exporter.ask.figures import ENERGY, FIGURES, PORTFOLIO
-from exporter.ask.query import ATTRIBUTES, EVENTS, ORDERS
+from exporter.ask.query import ATTRIBUTES, EVENTS, ORDERS, PARTS_OF_TIME
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +98,8 @@ ARGUMENTS = {
         ),
         "period",
     ),
+    "against": Argument(_text("A period to compare with, such as last week"), "against"),
+    "by": Argument(_enum(*PARTS_OF_TIME), "group_by"),
     "time_zone": Argument(_text("Zone of the period, such as Europe/Berlin; UTC"), "tz"),
     "cell": Argument(_text("Only this cell, such as 7 or, with its pack, 3/7"), "cell"),
     "lasting": Argument(_text("Conditions held so long at a stretch, such as >2h"), "lasting"),
@@ -216,7 +218,7 @@ TOOLS = {
     "metric_history": Tool(
         "History of a metric",
         "How a metric went: mean, extremes, trend, total of energies, and what was observed.",
-        ("metric", *_PERIOD, "sites", "filters", "limit"),
+        ("metric", *_PERIOD, "against", "by", "sites", "filters", "limit"),
         ("metric", "period"),
         fixed={"what": "history"},
     ),
@@ -230,7 +232,7 @@ TOOLS = {
     "energy_account": Tool(
         "Energy against what was expected, and its cost",
         "PV against the sun and what it lost by cause, shares, cost, CO2, over a period.",
-        ("energy_figure", "causes", "sites", "filters", *_PERIOD, "limit"),
+        ("energy_figure", "causes", "sites", "filters", *_PERIOD, "against", "limit"),
         ("energy_figure", "period"),
         fixed={"what": "energy"},
     ),

@@ -1,0 +1,85 @@
+"""Two periods against each other, several metrics at once, and each hour of a period."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from exporter.ask.answer import CannotAnswerError
+from tests.ask.test_past_counts import lines
+from tests.ask.test_past_observed import ask
+from tests.serve.api.influx import Influx, influx
+
+pytestmark = pytest.mark.stack
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Influx]:
+    with influx(tmp_path_factory.mktemp("influx")) as made:
+        made.write(list(lines()))
+        yield made
+
+
+def test_an_energy_against_that_of_another_period(server: Influx) -> None:
+    found = ask(
+        server, "did we use more energy between 15:00 and 15:30 than between 14:00 and 14:30"
+    )
+    # 14 sites: 500 W, and 900 W in the last ten minutes.
+    (table,) = found.tables
+    school = next(row for row in table.rows if row["site"] == "school")
+    assert school["load_energy_0"] == pytest.approx(0.5 / 3 + 0.9 / 6, abs=0.003)
+    assert school["load_energy_1"] == pytest.approx(0.25, abs=0.003)
+    assert school["load_energy_change"] == pytest.approx(0.0667, abs=0.005)
+    assert "4.4 kWh" in found.headline
+    assert "against 3.5 kWh" in found.headline
+    assert "more (27 %)" in found.headline
+    assert "The periods last" not in found.headline
+
+
+def test_periods_of_other_lengths_are_said_to_be(server: Influx) -> None:
+    found = ask(
+        server, "compare the load between 15:00 and 15:30 with that between 14:00 and 15:00"
+    )
+    assert "The periods last 30 min and 60 min." in found.headline
+
+
+def test_a_period_that_nobody_observed_has_no_change(server: Influx) -> None:
+    with pytest.raises(CannotAnswerError, match="energy consumed is not known"):
+        ask(server, "did School use more energy between 15:00 and 15:30 than yesterday")
+
+
+def test_several_metrics_at_once(server: Influx) -> None:
+    found = ask(server, "soc and battery temperature of School in the last 2 hours")
+    assert found.headline.startswith("School, ")
+    assert "state of charge 49 %" in found.headline
+    assert "battery temperature 26.0 °C" in found.headline
+
+
+def test_each_hour_of_a_period(server: Influx) -> None:
+    found = ask(server, "consumption per hour between 13:30 and 15:30")
+    (table,) = found.tables
+    assert [row["day"][-5:] for row in table.rows] == ["13:00", "14:00", "15:00"]
+    assert [row["whole"] for row in table.rows] == ["no", "yes", "no"]
+    assert table.rows[1]["value"] == pytest.approx(14 * 0.5, abs=0.05)
+    assert "highest from 2026-03-18 14:00" in found.headline
+
+
+def test_since_when_a_limit_is_passed(server: Influx) -> None:
+    found = ask(server, "how long has Depot South been over 40 °C")
+    assert "Depot South has had battery temperature > 40 °C since" in found.headline
+    nowhere = ask(server, "how long has School been over 40 °C")
+    assert "was seen with battery temperature > 40 °C" in nowhere.headline
+
+
+def test_on_how_many_days(server: Influx) -> None:
+    found = ask(server, "on how many days was Beta offline in the last 2 hours")
+    assert "10 min in all, on 1 day" in found.headline
+
+
+def test_the_last_time_and_the_first(server: Influx) -> None:
+    last = ask(server, "when was Beta last offline")
+    assert len(last.tables[0].rows) == 1
+    first = ask(server, "which site went offline first in the last 2 hours")
+    assert first.sites == ("site_beta",)
+    assert last.tables[0].rows[0]["time"] > first.tables[0].rows[0]["time"]
