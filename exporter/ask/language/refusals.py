@@ -46,7 +46,7 @@ _ORDERS = _words(
 # Verbs that are also the names of things: an order only with what they are to be done to.
 _ORDERS_WITH_OBJECT = _words(
     """charge order change open close move call lower raise fix repair buy book limit connect
-    update clean keep lade"""
+    update clean keep ping lade"""
 )
 _OBJECTS = _words(
     """a an the all every each my our its it them this that these those up everything die den das
