@@ -82,6 +82,22 @@ REWRITES: tuple[tuple[re.Pattern[str], str], ...] = (
         ),
         r"wie lange noch\1",
     ),
+    # Silent alarms are silenced; a silent site sends no data.
+    (
+        re.compile(
+            r"\b(?:der |die |den )?(?:alarme?|alerts?)\b(.*)"
+            r"\b(?:stumm|stummgeschaltet|gemutet|quittiert)\b",
+            re.I,
+        ),
+        r"\1stummgeschaltet",
+    ),
+    (re.compile(r"\bseit(?=\s*\?*\s*$)", re.I), "seit wann"),
+    (re.compile(r"\bwann geht\b(.+?)\bder (?:strom|saft) aus\b", re.I), r"wann ist\1leer"),
+    # When a reading is at its limit; a status is no reading.
+    (
+        re.compile(r"\bwann (wird|werden)\b(.*\b(?:zell\w*|soh|temperatur)\b.*)\bkritisch\b", re.I),
+        r"wann \1\2",
+    ),
     # What went into the battery: how much, and the way.
     (
         re.compile(
