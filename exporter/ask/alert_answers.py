@@ -141,9 +141,12 @@ async def alerts_answer(
     title = "Alerts" if b.query.period else "Alerts that fire"
     table = Table(title, _COLUMNS, shown, len(rows))
     sites = dict.fromkeys(alert.site for alert in found if alert.site in b.view.directory.titles)
-    return b.answer(
-        _headline(b, fired, found), [table], [b.view.directory.row(site) for site in sites]
-    )
+    tables, headline = [table], _headline(b, fired, found)
+    if b.query.order == "highest" and found:
+        counts = _by_site(b, found)
+        tables.insert(0, counts)
+        headline += f" Most of {counts.rows[0]['name']}: {counts.rows[0]['alerts']}."
+    return b.answer(headline, tables, [b.view.directory.row(site) for site in sites])
 
 
 async def _unsilenced(b: Builder, alerts: list[Alert], silences: Silences | None) -> list[Alert]:
@@ -176,6 +179,26 @@ def _often_enough(b: Builder, alerts: list[Alert]) -> list[Alert]:
         return alerts
     began = Counter(alert.site for alert in alerts if not alert.known_before)
     return [alert for alert in alerts if began[alert.site] >= b.query.times]
+
+
+def _by_site(b: Builder, alerts: list[Alert]) -> Table:
+    """How many alerts each site had, the most first."""
+    rows = [
+        {
+            "name": b.view.directory.titles.get(site, "(fleet)"),
+            "site": site,
+            "alerts": count,
+            "seconds": sum(_row(b, alert)["seconds"] for alert in alerts if alert.site == site),
+        }
+        for site, count in Counter(alert.site for alert in alerts).most_common()
+    ]
+    columns = (
+        Column("name", "Site"),
+        Column("site", "Id"),
+        Column("alerts", "Alerts", "number"),
+        Column("seconds", "Lasted", "duration"),
+    )
+    return Table("Alerts by site", columns, b.limit(rows), len(rows))
 
 
 def _row(b: Builder, alert: Alert) -> dict[str, Any]:

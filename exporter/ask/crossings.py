@@ -251,6 +251,8 @@ def _of_one(b: Builder, line: dict[str, Any], words: str, when: str) -> str:
     if count:
         days = f"{line['days']} day{'s' * (line['days'] > 1)}"
         often += f", on {days} and for about {duration_words(line['seconds'])} in all"
+        first = datetime.fromtimestamp(line["first"], b.period.start.tzinfo)
+        often += f", first at {moment_words(first)}"
     if b.coverage.enough:
         return f"{name} had {words} {often}, {when}."
     seen = f"{name} had {words} {often}" if count else f"{name} was not seen with {words}"

@@ -255,19 +255,31 @@ async def _account(b: Builder, stored: InfluxQL, tariffs: TariffFile | None) -> 
     if figure in ("energy_cost", "feed_in_income", "co2") and tariffs is None:
         raise CannotAnswerError(NO_TARIFF, status=503)
     sites = _sites(b)
-    if b.query.order and len(sites) > 1:
+    if b.query.order and len(sites) > 1 and figure != "balance":
         return await _accounts(b, stored, tariffs, sites)
     made, zone = await _account_of(b, stored, tariffs, sites)
     rows = _account_rows(made)
+    whose = sites[0].title if len(sites) == 1 else sites_word(len(sites))
+    if figure == "balance":
+        return _balance(b, whose, rows, _when_in(b, zone))
     value = next((row for row in rows if row["key"] == figure), None)
     if value is None or value["value"] is None:
         raise CannotAnswerError(_unknown(b, made))
-    whose = sites[0].title if len(sites) == 1 else sites_word(len(sites))
     head = f"{capital(FIGURES[figure].label)} of {whose}, {_when_in(b, zone)}: "
     head += f"{value['value']:z.2f} {value['unit']}{_account_more(made, figure)}."
     table = Table("Energy account", _ACCOUNT_COLUMNS, rows, len(rows))
     listed = [b.view.directory.row(site.id) for site in sites] if b.query.sites else []
     return b.answer(_prefixed(b, head), [table], listed)
+
+
+def _balance(b: Builder, whose: str, rows: list[dict[str, Any]], when: str) -> Answer:
+    """Every flow of the account that is known."""
+    flows = [f"{row['figure']} {_kwh(row['value'])}" for row in rows if row["unit"] == "kWh"]
+    if not flows:
+        raise CannotAnswerError(f"no energy of {b.of_sites()} is known, {when}")
+    table = Table("Energy account", _ACCOUNT_COLUMNS, rows, len(rows))
+    listed = [b.view.directory.row(site) for site in b.query.sites]
+    return b.answer(_prefixed(b, f"{whose}, {when}: {', '.join(flows)}."), [table], listed)
 
 
 async def _accounts(

@@ -51,20 +51,11 @@ async def events_answer(b: Builder, stored: InfluxQL) -> Answer:
     else:
         found = [event for event in found if event.level >= least]
         verb = "had a critical issue" if least == 3 else "needed attention"
-    by_site: dict[str, list[Event]] = {}
-    for event in sorted(found, key=lambda e: (-e.level, not e.ongoing, -e.seconds, e.code)):
-        by_site.setdefault(event.site, []).append(event)
-    if b.query.times is not None:
-        often = {site: sum(e.times for e in events) for site, events in by_site.items()}
-        by_site = {s: events for s, events in by_site.items() if often[s] >= b.query.times}
-    order = sorted(
-        by_site,
-        key=lambda s: (
-            -by_site[s][0].level,
-            -sum(e.ongoing for e in by_site[s]),
-            int(b.view.assessment.scores.attention[b.view.directory.row(s)]),
-        ),
-    )
+    if b.query.events == "ongoing":
+        found = [event for event in found if _now(b, event)]
+        verb += " and does so still"
+    by_site = _by_site(b, found)
+    order = list(by_site)
     shown_sites = order[: b.query.limit or 20]
     lines = [_event_line(b, event) for site in shown_sites for event in by_site[site]]
     going_on = sum(any(e.ongoing for e in by_site[site]) for site in order)
@@ -75,25 +66,58 @@ async def events_answer(b: Builder, stored: InfluxQL) -> Answer:
     if order:
         event = by_site[order[0]][0]
         title = b.view.directory.titles[order[0]]
-        headline += f" First {title}: {event.sentence}, {duration_words(event.seconds)} in all" + (
+        often = sum(e.times for e in by_site[order[0]])
+        most = f"Most often {title}, {times_words(often)}"
+        first = most if b.query.order == "highest" else f"First {title}"
+        headline += f" {first}: {event.sentence}, {duration_words(event.seconds)} in all" + (
             f", still {'now' if reaches_now else 'at the end'}." if event.ongoing else "."
         )
-    for site in shown_sites:
-        for event in by_site[site]:
-            if event.value is not None:
-                b.evidence.readings.append(
-                    {
-                        "site": site,
-                        "quantity": event.code,
-                        "value": event.value,
-                        "unit": "",
-                        "time": event.last,
-                        "threshold": event.threshold,
-                    }
-                )
+    _readings(b, [event for site in shown_sites for event in by_site[site]])
     b.show(f"max_over_time({promql.issues(b.query.severity)}[{int(period.seconds)}s])")
     table = Table("Issues in the period", _EVENT_COLUMNS, lines, sum(map(len, by_site.values())))
     return b.answer(headline, [table], [b.view.directory.row(site) for site in shown_sites])
+
+
+def _by_site(b: Builder, found: list[Event]) -> dict[str, list[Event]]:
+    """Events of each site, the worst site first; in the order of how often, where that is asked."""
+    by_site: dict[str, list[Event]] = {}
+    for event in sorted(found, key=lambda e: (-e.level, not e.ongoing, -e.seconds, e.code)):
+        by_site.setdefault(event.site, []).append(event)
+    often = {site: sum(e.times for e in events) for site, events in by_site.items()}
+    sites = [site for site in by_site if often[site] >= (b.query.times or 0)]
+    if b.query.order == "highest":
+        sites.sort(key=lambda site: (-often[site], site))
+    else:
+        sites.sort(
+            key=lambda s: (
+                -by_site[s][0].level,
+                -sum(e.ongoing for e in by_site[s]),
+                int(b.view.assessment.scores.attention[b.view.directory.row(s)]),
+            )
+        )
+    return {site: by_site[site] for site in sites}
+
+
+def _readings(b: Builder, events: list[Event]) -> None:
+    """The values that issues had, as evidence."""
+    b.evidence.readings.extend(
+        {
+            "site": event.site,
+            "quantity": event.code,
+            "value": event.value,
+            "unit": "",
+            "time": event.last,
+            "threshold": event.threshold,
+        }
+        for event in events
+        if event.value is not None
+    )
+
+
+def _now(b: Builder, event: Event) -> bool:
+    """Whether a site has the issue of an event now."""
+    issues = b.view.issues(b.view.directory.row(event.site))
+    return any(issue.code == event.code for issue in issues)
 
 
 def _never(b: Builder, found: list[Event]) -> Answer:

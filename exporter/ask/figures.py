@@ -47,6 +47,7 @@ _FIGURES = (
     Figure("pv_expected", "PV against what was expected", ENERGY),
     Figure("pv_lost", "PV energy lost", ENERGY),
     Figure("pv_clipped", "PV above the limit of the inverters", ENERGY),
+    Figure("balance", "energy account", ENERGY),
     Figure("self_consumption", "self-consumption", ENERGY),
     Figure("self_sufficiency", "self-sufficiency", ENERGY),
     Figure("energy_cost", "cost of energy", ENERGY),

@@ -23,7 +23,7 @@ ORDERS = ("worst", "best", "highest", "lowest", "earliest", "latest")
 _IN_TIME = ("earliest", "latest")
 LASTING = (">", "<", ">=", "<=")
 OPERATORS = {"<": "below", ">": "above", "<=": "at most", ">=": "at least", "=": "equal to"}
-EVENTS = ("begun", "ended", "unsilenced")
+EVENTS = ("begun", "ended", "unsilenced", "ongoing")
 SEVERITIES = ("info", "warning", "critical")
 LARGEST_LIMIT = 10_000
 LONGEST_SECONDS = 3.2e9
@@ -227,7 +227,8 @@ class Query:
         of the period.
     events : str or None
         Of a timeline, alerts or silences only what has begun or ended, of alerts those that no
-        silence covers; one of :data:`EVENTS`.
+        silence covers, of sites with issues in a period those that have them still; one of
+        :data:`EVENTS`.
     cell : str or None
         The label or number of one cell, or its pack and number such as ``3/12``.
     lasting : Lasting or None

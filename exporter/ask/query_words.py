@@ -49,6 +49,7 @@ _EVENT_WORDS = {
     "begun": "what began",
     "ended": "what ended",
     "unsilenced": "what no silence covers",
+    "ongoing": "what is so still",
 }
 _SEVERITY_WORDS = {"critical": "with a critical issue", "warning": "with a warning or worse"}
 

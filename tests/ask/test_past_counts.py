@@ -70,7 +70,7 @@ def test_how_often_a_limit_was_passed(server: Influx) -> None:
     assert (
         one.headline
         == "Gamma had state of charge < 20 % twice, on 1 day and for about 10 min in all, "
-        "in the last 2 hours."
+        "first at 2026-03-18 13:40, in the last 2 hours."
     )
     (line,) = one.tables[0].rows
     assert line["times"] == 2

@@ -241,6 +241,9 @@ def _first(item: Item, asked: _Asked) -> bool:
     if query.what in (What.ALERTS, What.TIMELINE):
         # The first of a day: what a limit leaves has to be in the order of time.
         return query.order == "earliest" and query.limit is not None
+    if query.what is What.WHICH and query.times is not None and query.comparisons:
+        # When a limit was first passed stands in the answer.
+        return True
     return (
         query.order is not None
         or query.limit is not None
@@ -364,7 +367,8 @@ def _now(item: Item, asked: _Asked) -> bool:
 
 
 def _still(item: Item, asked: _Asked) -> bool:
-    return asked.query.period is None or asked.query.what is What.FORECAST
+    query = asked.query
+    return query.period is None or query.what is What.FORECAST or query.events == "ongoing"
 
 
 def _whole(item: Item, asked: _Asked) -> bool:
@@ -459,6 +463,7 @@ _TESTS_OF: dict[str, Callable[[Item, _Asked], bool]] = {
     "days": _on_days,
     "unsilenced": _unsilenced,
     "at_once": _at_once,
+    "ever": _recently,
     "average": _average,
     "future": _future,
     "neg": _negation,

@@ -66,7 +66,7 @@ WORDS: dict[str, set[What]] = {
     "planned": {What.SILENCES, What.PLAN},
     "by_cause": {*FIGURES},
     "each_site": {
-        *(What.VALUE, What.HISTORY, What.RANK, What.COST, What.WHICH, What.STATUS),
+        *(What.ALERTS, What.VALUE, What.HISTORY, What.RANK, What.COST, What.WHICH, What.STATUS),
         *(What.ATTENTION, What.FORECAST, *FIGURES),
     },
     "modal": {

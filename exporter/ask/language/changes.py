@@ -232,7 +232,7 @@ def settle_figure(parts: Parts, *_: Any) -> None:
             figure
             for figure, known in CAUSES_OF.items()
             if set(parts.causes) <= set(known)
-            and not (figure == "pv_lost" and money)
+            and not (figure == "pv_lost" and money and not solar)
             and not (figure == "lost" and solar)
         ]
         if len(fitting) != 1:

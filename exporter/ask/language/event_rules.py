@@ -25,6 +25,13 @@ EVENT_RULES: dict[str, tuple[Rule, ...]] = {
         R("finish|recovered", do="events=ended"),
         R("begin", do="events=begun"),
         R("unsilenced", do="events=unsilenced"),
+        R("each_site period !order", do="order=highest"),
+        R(
+            "order:highest|order:worst period !times",
+            do="order=highest",
+            ask=What.ALERTS,
+            takes="sites filters severity limit period order conditions",
+        ),
         R("first period !order", do="order=earliest only_first"),
         R("order:earliest|order:latest", do="only_first"),
         R(

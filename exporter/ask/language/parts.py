@@ -187,6 +187,7 @@ class Parts:
         given = [f.attribute for f in self.filters if not f.negate]
         return {
             "asks": self.intents - {"attention"},
+            "asks_more": self.intents - {"cost", "mean", "rank", "attention"},
             "plain": not self.intents - {"cost", "mean"},
             "measured": metrics - {"score"},
             "one_metric": len(self.metrics) == 1,

@@ -123,6 +123,12 @@ RULES: dict[str, tuple[Rule, ...]] = {
             ask=What.COST,
             takes="sites filters severity order limit group_by",
         ),
+        # What a site cost in some time is its energy; repairs have a cost ahead alone.
+        R(
+            "cost !tests !metrics !attention !asks_more period",
+            do="figure=energy_cost -rank",
+            go="bill",
+        ),
         R(
             "cost plain !tests !metrics period",
             no="costs are of what is wrong now; ask without a period",
@@ -149,6 +155,14 @@ RULES: dict[str, tuple[Rule, ...]] = {
         R("count one_site attention period !tests !metrics", do="-count -attention +times"),
         R("outliers part:cells one_site", go="cells"),
         R("since comparisons !period !forecast", go="since_limit"),
+        R("since comparisons period one_site !duration", do="once_at_least -since", go="which"),
+        R(
+            "conditions period order:highest !metrics !comparisons !duration !sites !severity "
+            "!intents",
+            ask=What.WHICH,
+            takes="filters conditions limit period order",
+        ),
+        R("still period attention|conditions !since !times !count !recovered", do="events=ongoing"),
         R("since|times duration comparisons period", do="once_at_least -since", go="which"),
         R("days conditions period", do="any_length", go="which"),
         R("days comparisons period", do="once_at_least -since -count", go="which"),

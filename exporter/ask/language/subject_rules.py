@@ -18,6 +18,7 @@ SUBJECT_RULES: dict[str, tuple[Rule, ...]] = {
         R("one_site cond:no_grid|cond:offline", do="-conditions"),
         R("many_metrics order", no="the contact of sites in the order of one metric at a time"),
         R("first !tests !sites", do="needing_attention only_first"),
+        R("first !sites !limit", do="only_first"),
         R(
             "",
             ask=What.CONTACT,

@@ -41,7 +41,7 @@ WORD_RULES: dict[str, tuple[Rule, ...]] = {
             no="the fastest in what? Name a metric, such as scrape duration",
         ),
         R(
-            "first !order !attention !number !contact !figure !forecast !cond !alerts !begin",
+            "first !order !attention !number !op !contact !figure !forecast !cond !alerts !begin",
             no="the first by what? Say it as in 'worst site' or 'first 5 by score'",
         ),
         R("two_periods !against_period", no="one period at a time, please"),
@@ -62,8 +62,8 @@ WORD_RULES: dict[str, tuple[Rule, ...]] = {
         R("verb:has why figure", do="-why"),
         # Which plant comes first: the earliest.
         R("first figure:augmentation !order", do="order=lowest"),
-        R("top|first !order !attention measured !cond|number", do="order=highest"),
-        R("top|first !order !attention !alerts !begin !cond|number", do="order=best"),
+        R("top|first !order !attention measured !cond|number !op", do="order=highest"),
+        R("top|first !order !attention !alerts !begin !cond|number !op", do="order=best"),
         # How much is it producing: the power itself, not whether there is any.
         # Who imports the most: in the order of the power, or of the energy of a period.
         # What went into the battery of Alpha: the way, and the part behind it.
@@ -80,6 +80,7 @@ WORD_RULES: dict[str, tuple[Rule, ...]] = {
         ),
         R("state order:highest !tests !metrics", do="states_to_order"),
         R("state amount|mean|energy|what !tests period", do="states_to_energies"),
+        R("state beside !tests !metrics", do="states_to_energies"),
         R("state amount and unit", no="one question at a time, please"),
         R("state amount|mean !tests", do="states_to_powers"),
         # Is it charging or discharging: the power, whose sign says which.
