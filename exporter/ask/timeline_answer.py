@@ -26,6 +26,7 @@ MOST_ENTRIES = 200
 _NAMED = 3
 _NOT_SEEN = ("unobserved", "maintenance", "mute")
 """What is known without having been observed."""
+_WORK = {"maintenance", "mute"}
 _LEVELS = {"": 0, "info": 1, "ticket": 2, "warning": 2, "page": 3, "critical": 3}
 _COLUMNS = (
     Column("time", "Time", "time"),
@@ -105,11 +106,14 @@ async def timeline_answer(
 
 def _chosen(b: Builder, found: Timeline) -> Timeline:
     """The entries of the kinds and issues that are asked about."""
-    codes = condition_codes(b)
+    work = [c for c in b.query.conditions if c.name == "maintenance" and not c.negate]
+    codes = None if work else condition_codes(b)
     least = _LEVELS[b.query.severity or ""]
     kind = {"begun": "began", "ended": "ended"}.get(b.query.events or "")
 
     def wanted(entry: Entry | Open | Stretch) -> bool:
+        if work:
+            return _WORK & {getattr(entry, "kind", ""), entry.code} != set()
         if codes is not None and entry.code not in codes:
             return False
         if isinstance(entry, Entry) and kind is not None and entry.kind != kind:

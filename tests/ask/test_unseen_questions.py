@@ -13,7 +13,7 @@ from tests.ask.conftest import WALL
 from tests.ask.phrases import compact, read
 
 REFUSED = "!"
-UNSEEN = read("unseen.txt")
+UNSEEN = read("unseen.txt") + read("ordinary.txt")
 
 
 @pytest.mark.parametrize(("text", "wanted"), UNSEEN)

@@ -122,6 +122,10 @@ def states_to_tests(parts: Parts, *_: Any) -> None:
     """Whether the power flows that way."""
     for state in parts.states:
         metric, sign = STATES[state][1:]
+        if state in parts.not_states and parts.periods:
+            # Nothing in all that time: no energy, rather than a moment without power.
+            parts.comparisons.append(Comparison(STATES[state][0], "<=", 0))
+            continue
         operator = OPPOSITE[sign] if state in parts.not_states else sign
         parts.comparisons.append(Comparison(metric, operator, 0))
     parts.states = []

@@ -51,6 +51,8 @@ EVENT_RULES: dict[str, tuple[Rule, ...]] = {
         R("cond:low_soc|forecast", do="events=ended -conditions -forecast"),
         R("cost", no="a silence has no cost"),
         R("count|times", do="-count -times"),
+        R("finish", do="events=ended"),
+        R("period !ahead", do="to_its_end"),
         R(
             "period !ahead",
             no="silences are known for now; maintenance of the past: 'what happened yesterday?'",

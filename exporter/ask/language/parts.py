@@ -56,6 +56,7 @@ FORESEEN = {"pv_power", "pv_energy", "load_power", "load_energy"}
 """What is forecast for the next hours (:mod:`exporter.ask.outlook_answers`)."""
 PV_METRICS = {"pv_power", "pv_energy", "pv_performance"}
 OPPOSITE = {">": "<=", "<": ">="}
+SHARES = {"self_consumption", "self_sufficiency"}
 AGAINST = {"than", "comparative", "compared", "against", "op"}
 """Words that set one period against another."""
 _COUNTED = {
@@ -133,8 +134,9 @@ class Parts:
 
     def _own_units(self) -> set[str]:
         """Units of what is asked for, and those that it can be shown in."""
-        own = {METRICS[metric].unit for metric in self.metrics} | {"kWh"}
-        own |= {"%"} if self.figures else set()
+        own = {METRICS[metric].unit for metric in self.metrics}
+        own |= {"%"} if SHARES & set(self.figures) else {"kWh"}
+        own |= {"%"} if "pv_expected" in self.figures else set()
         return own | {name for name, unit in DISPLAY_UNITS.items() if unit.of in own}
 
     @property

@@ -111,6 +111,8 @@ def refusal(words: Sequence[str], is_name: Callable[[str], bool]) -> str | None:
 
 def _asks_for_a_meaning(words: Sequence[str]) -> bool:
     said = " ".join(words)
+    if " stand for" in said or " stands for" in said or said.startswith("wofur steht "):
+        return True
     if said.startswith(("define ", "definition of ", "meaning of ", "the meaning of ")):
         return True
     if said.startswith(("what does ", "what do ", "what is ")) and words[-1] in ("mean", "meant"):

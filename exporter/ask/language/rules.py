@@ -71,7 +71,10 @@ RULES: dict[str, tuple[Rule, ...]] = {
         ),
         R("group:day|group:hour", go="by_day"),
         R("ahead cond:low_soc !silences", go="forecast"),
+        # Of this week or today, also what is still to come of it.
+        R("cond:maintenance period !ahead", do="to_its_end"),
         R("planned|ahead cond:maintenance|silences", go="planned"),
+        R("cond:maintenance period !alerts !one_metric !comparisons !lasting", go="timeline"),
         R("facts", ask=What.FACTS, takes="sites filters group_by limit"),
         R("foreseen ahead|future|forecast", go="outlook"),
         R(

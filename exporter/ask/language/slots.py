@@ -257,7 +257,10 @@ class Sorter:
                     f"it is not clear what is {self._items[place].value} {number.number:g}; "
                     "name a metric, such as state of health"
                 )
-            found.append(_comparison(metric.value, self._items[place].value, number, unit))
+            made = _comparison(metric.value, self._items[place].value, number, unit)
+            # Discharging with more than 20 A: the current of a battery that discharges is negative.
+            out = metric.value == "current" and state is not None and state.value == "discharging"
+            found.append(_mirrored(made) if out and made.value > 0 else made)
             used = {id(i) for i in (self._items[place], number, metric, unit) if i is not None}
             self._items = [i for i in self._items if id(i) not in used]
 

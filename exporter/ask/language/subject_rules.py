@@ -151,6 +151,7 @@ SUBJECT_RULES: dict[str, tuple[Rule, ...]] = {
         R("period", do="coming_weekday to_its_end"),
         R("!period", do="next_30_days"),
         R("finish", do="events=ended"),
+        R("count", do="-count"),
         R(
             "",
             ask=What.SILENCES,

@@ -46,6 +46,9 @@ _REWRITES = (
     (re.compile(r"\bhalf[- ](?:charged|charge|full|empty)\b", re.I), "50 % charge"),
     (re.compile(r"\b(?:btw|btwn) (?=\d)", re.I), "between "),
     (re.compile(r"\bo['’]clock\b", re.I), "oclock"),
+    (re.compile(r"\b(a|p)\.?\s?m\.(?=\W|$)", re.I), r"\1m"),
+    # A capital A behind a number is no article.
+    (re.compile(r"(\d)\s?A\b"), r"\1 amps"),
     (
         re.compile(
             r"\b(?:the )?(?:start|begin|beginning) of (?:the|this) year\b"
