@@ -242,6 +242,23 @@ def test_without_a_prometheus_a_timeline_says_that_alerts_are_unknown(server: In
     assert error.value.status == 503
 
 
+def test_alerts_by_kind_length_and_order(server: Influx, alerts_url: str) -> None:
+    every = ask(server, "alerts", alerts_url, since="13:15").tables[0].rows
+    newest = ask(server, "alerts", alerts_url, since="13:15", order="latest", limit="1")
+    assert newest.tables[0].rows == [max(every, key=lambda row: row["start"])]
+    away = ask(server, "alerts", alerts_url, since="13:15", condition="offline").tables[0].rows
+    assert away == [row for row in every if "Offline" in row["alert"]]
+    assert not ask(server, "alerts", alerts_url, since="13:15", condition="hot").tables[0].rows
+    long = ask(server, "alerts", alerts_url, since="13:15", lasting=">4m").tables[0].rows
+    assert long == [row for row in every if row["seconds"] > 240]
+    most = ask(server, "alerts", alerts_url, since="13:15", order="highest")
+    assert sum(row["alerts"] for row in most.tables[0].rows) == len(every)
+    with pytest.raises(CannotAnswerError, match="FLEETSCOPE_ALERTMANAGER_URL"):
+        ask(server, "alerts", alerts_url, since="13:15", events="unsilenced")
+    with pytest.raises(CannotAnswerError, match="no alert is about in maintenance"):
+        ask(server, "alerts", alerts_url, since="13:15", condition="maintenance")
+
+
 def test_alerts_of_a_period(server: Influx, alerts_url: str) -> None:
     found = ask(server, "alerts", alerts_url, since="13:15")
     assert [(row["site"], row["alert"]) for row in found.tables[0].rows] == [

@@ -72,13 +72,21 @@ class _Asked:
         return found | {ENERGY.get(metric, metric) for metric in found}
 
 
-def unaccounted(tagged: Tagged, query: Query, now: datetime) -> str | None:
+# What points to the question before, or to its answer.
+_OF_A_FOLLOW_UP = {"pron", "only", "first", "top"}
+
+
+def unaccounted(
+    tagged: Tagged, query: Query, now: datetime, *, follows: bool = False
+) -> str | None:
     """The first word of a sentence that the query does not account for; None if it has all."""
     tokens = sentence(tagged.text).tokens
     words = tuple(token.word for token in tokens)
     items = [item for item in tagged.items if item.kind]
     asked = _Asked(items, query, now, words, tagged.ends)
     for item in asked.items:
+        if follows and item.kind in _OF_A_FOLLOW_UP:
+            continue
         test = _TESTS_OF.get(item.kind)
         if asked.sets_against(item):
             continue
@@ -88,14 +96,17 @@ def unaccounted(tagged: Tagged, query: Query, now: datetime) -> str | None:
     return None
 
 
-def check(tagged: Tagged, query: Query, now: datetime) -> Query:
+def check(tagged: Tagged, query: Query, now: datetime, *, follows: bool = False) -> Query:
     """The query, if it accounts for every word.
+
+    ``follows`` is whether the question before is in it: words that point there are no words of its
+    own.
 
     Raises
     ------
     GrammarError
     """
-    left = unaccounted(tagged, query, now)
+    left = unaccounted(tagged, query, now, follows=follows)
     if left is not None:
         raise GrammarError(f"the answer would not account for {left!r}; ask without it")
     return query

@@ -105,6 +105,8 @@ def understand(
         grammar = Grammar(now, zone)
         parts = grammar.parts(tagged)
         query = merge(parts, tagged, context, grammar) if context else None
+        if query is not None:
+            check(tagged, query, now, follows=True)
         return Understood(query or check(tagged, grammar.query(parts), now), tuple(tagged.notes))
     except (GrammarError, QueryError) as error:
         final = isinstance(error, GrammarError) and error.final

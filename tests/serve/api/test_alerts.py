@@ -252,6 +252,12 @@ def test_what_is_silenced_is_a_question(served: tuple[Tenants, Running]) -> None
         assert "southmark" not in str(other)
         narrowed = asked(found, "south_viewer", f"is anything silenced at {OTHER}")
         assert [row["site"] for row in narrowed["tables"][0]["rows"]] == [""]
+        # The one ends in two hours, the wide one in one.
+        soon = asked(found, "all_admin", "which silences end in the next 90 minutes")
+        assert [row["comment"] for row in soon["tables"][0]["rows"]] == ["northmark is sold"]
+        later = asked(found, "all_admin", "which silences end in the next 3 hours")
+        assert len(later["tables"][0]["rows"]) == 2
+        assert "The fleet file has no maintenance and no mute time" in later["headline"]
     finally:
         for number in (made["id"], wide["silenceID"]):
             requests.delete(f"{server.url}/api/v2/silence/{number}", timeout=30)
