@@ -29,6 +29,7 @@ from scoring.outliers import (
     OUTLIER_METRICS,
     Outliers,
     believed,
+    explained,
     odd_in_several,
     robust_scores,
 )
@@ -413,15 +414,20 @@ def _outliers(inputs: FleetInputs) -> dict[str, Outliers]:
     soc = inputs.readings["soc_percent"]
     # At either end of the charge cells lie apart in every battery.
     steep = (soc < STEEP_BELOW_PERCENT) | (soc >= STEEP_FROM_PERCENT)
+    hottest = inputs.readings["battery_hottest_c"]
+    by_load = explained(hottest, inputs.window.get("mean_square_c", nothing), inputs.battery_type)
     values = {
         **inputs.readings,
+        "battery_hottest_c": hottest - by_load,
         "pv_performance_ratio": np.where(inputs.pv_current, inputs.pv_ratio, np.nan),
         "soh_trend_percent_month": inputs.window.get("soh_slope", nothing),
         "cell_widest_spread_v": np.where(steep, np.nan, inputs.readings["cell_widest_spread_v"]),
     }
-    return believed(
+    found = believed(
         {
             metric.name: robust_scores(values[metric.input], groupings, floor=metric.floor)
             for metric in OUTLIER_METRICS
         }
     )
+    hot = found["temperature"]
+    return found | {"temperature": replace(hot, median=hot.median + by_load)}

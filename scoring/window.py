@@ -100,6 +100,8 @@ EFFICIENCY = 0.97
 LOSSES, RESOLUTION = 0.1, 0.01
 """What may explain a gap in an hour: of the energy that went through, and of the capacity."""
 LEAST_BALANCE_HOURS = 6
+HEAT_HOURS, LEAST_HEAT_HOURS = 6, 3
+"""Over which the load of a battery explains its temperature, and how many of them it takes."""
 MOVED_IN_HOUR, LEAST_MOVED_HOURS = 0.02, 4
 """Of the capacity, from which the charge of an hour says well what went through, and how many such
 hours it takes."""
@@ -125,6 +127,7 @@ FIGURES: Mapping[str, str] = MappingProxyType(
         "controller_restarts_week": "the same in seven days, of each day two at most",
         "counted_gap_ratio": "what counters miss or add in 24 hours, of what the charge says moved",
         "moved_ratio": "energy that the charge says moved in these hours, of capacity",
+        "mean_square_c": "mean square of the battery's C-rate in the last six hours, 1/h²",
         "energy_gap_ratio": "what counters and state of charge differ by in 24 hours, of capacity",
         "latency_s": "mean duration of the scrapes of the last two or three hours",
         "latency_ratio": "the same as a multiple of the week before",
@@ -215,6 +218,39 @@ def energy_gap_kwh(hourly: BinArray, hours_back: IntArray, capacity_kwh: FloatAr
     known = ~np.isnan(gap) & (charged >= 0) & (discharged >= 0)
     total = np.where(known, np.maximum(gap - explained, 0.0), 0.0).sum(axis=1)
     return np.where(known.sum(axis=1) >= LEAST_BALANCE_HOURS, total, np.nan)
+
+
+def mean_square_rate(
+    hourly: BinArray, hours_back: IntArray, capacity_kwh: FloatArray
+) -> FloatArray:
+    """Mean square of the rate at which energy went into and out of a battery.
+
+    Its losses heat it by the square of the current (Bernardi, Pawlikowski and Newman, "A General
+    Energy Balance for Battery Systems", J. Electrochem. Soc. 132, 1985: the irreversible part), and
+    a pack follows them over hours.
+
+    Parameters
+    ----------
+    hourly, hours_back
+        As in :func:`quick_figures`.
+    capacity_kwh : float array, shape (N,)
+        NaN where unknown.
+
+    Returns
+    -------
+    float array, shape (N,)
+        In 1/h², at least 0, of the last six hours, the one that is being filled included; NaN with
+        less than three hours of observed time or without a capacity.
+    """
+    recent = hours_back < HEAT_HOURS
+    bins = hourly[:, recent].astype(np.float64)
+    moved_kwh = (bins[:, :, Hourly.CHARGED_WH] + bins[:, :, Hourly.DISCHARGED_WH]) / 1000.0
+    hours = bins[:, :, Hourly.OBSERVED] / HOUR_SECONDS
+    seen = hours.sum(axis=1)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        rate = np.where(hours > 0, moved_kwh / hours, 0.0) / capacity_kwh[:, None]
+        found = (hours * rate**2).sum(axis=1) / seen
+    return np.where(seen >= LEAST_HEAT_HOURS, found, np.nan)
 
 
 def counted_gap(

@@ -28,6 +28,7 @@ from scoring.window import (
     Hourly,
     counted_gap,
     energy_gap_kwh,
+    mean_square_rate,
     quick_figures,
     slow_figures,
 )
@@ -461,6 +462,7 @@ class SiteWindow:
                 self._quick["energy_gap_ratio"] = gap / capacity
                 share, moved = counted_gap(self._hourly, hours_back, capacity)
                 self._quick |= {"counted_gap_ratio": share, "moved_ratio": moved / capacity}
+            self._quick["mean_square_c"] = mean_square_rate(self._hourly, hours_back, capacity)
             self._quick_at = wall
         if not 0 <= wall - self._slow_at < SLOW_SECONDS:
             self._slow = slow_figures(self._daily, days_back, constants.region)

@@ -297,3 +297,16 @@ def test_counters_that_count_a_third_of_little() -> None:
     assert gap < 0.25
     assert after(1.0)[0] < 0.05
     assert after(1.0, jumps=25.0)[0] < 0.05, "a monitor that finds its battery full jumps once"
+
+
+def test_the_mean_square_of_the_rate_is_of_the_last_six_hours() -> None:
+    """10 kWh of 95 % health: 5 kW are 0.526 of the capacity an hour, in three of five whole hours
+    and the one that has just begun."""
+    site = Site().lasts(20 * HOUR_SECONDS, power_w=0.0)
+    assert site.figure("mean_square_c") == 0.0
+    site.lasts(3 * HOUR_SECONDS, power_w=5000.0)
+    assert site.figure("mean_square_c") == pytest.approx(0.6 * (5.0 / 9.5) ** 2, rel=0.02)
+    site.lasts(7 * HOUR_SECONDS, power_w=-2000.0)
+    assert site.figure("mean_square_c") == pytest.approx((2.0 / 9.5) ** 2, rel=0.02)
+    young = Site().lasts(2 * HOUR_SECONDS, power_w=5000.0)
+    assert np.isnan(young.figure("mean_square_c"))

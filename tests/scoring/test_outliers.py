@@ -17,6 +17,7 @@ from scoring.outliers import (
     OutlierMetric,
     believed,
     benjamini_hochberg,
+    explained,
     odd_in_several,
     robust_scores,
     sigma_scores,
@@ -346,3 +347,49 @@ def test_a_site_a_little_odd_in_several_ways() -> None:
     score, odd = odd_in_several(found)
     assert np.flatnonzero(odd).tolist() == [7]
     assert score[7] > 4
+
+
+def test_what_a_cause_explains_is_what_it_adds_beyond_its_kind() -> None:
+    load = np.concatenate([np.zeros(19), [0.25]])
+    kinds = np.zeros(20, dtype=np.int64)
+    part = explained(20.0 + 40.0 * load + np.arange(20) * 1e-9, np.arange(20) / 400.0, kinds)
+    assert part == pytest.approx(np.zeros(20), abs=1e-6)
+    spread = np.linspace(0.0, 0.25, 20)
+    part = explained(20.0 + 40.0 * spread, spread, kinds)
+    assert part[-1] - part[0] == pytest.approx(10.0)
+    assert np.median(part) == pytest.approx(0.0, abs=1e-9)
+
+
+def test_kinds_that_differ_make_no_slope_and_cooling_explains_nothing() -> None:
+    kinds = np.repeat([0, 1], 20)
+    cause = np.where(kinds == 0, 0.0, 0.5) + np.tile(np.linspace(0.0, 0.1, 20), 2)
+    apart = np.where(kinds == 0, 20.0, 40.0)
+    assert explained(apart, cause, kinds) == pytest.approx(np.zeros(40))
+    falling = 30.0 - 50.0 * np.linspace(0.0, 0.1, 40)
+    assert explained(falling, np.linspace(0.0, 0.1, 40), np.zeros(40, dtype=np.int64)).any() == 0
+
+
+def test_without_a_cause_or_with_few_sites_nothing_is_explained() -> None:
+    rng = np.random.default_rng(5)
+    cause = rng.uniform(0.0, 0.3, 40)
+    values = 20.0 + 40.0 * cause
+    cause[::2] = np.nan
+    part = explained(values, cause, np.zeros(40, dtype=np.int64))
+    assert not part[::2].any()
+    assert part[1::2].any()
+    few = np.zeros(8, dtype=np.int64)
+    assert not explained(values[:8], np.linspace(0, 1, 8), few).any()
+
+
+def test_a_faulty_battery_does_not_hide_in_what_load_explains() -> None:
+    """Forty batteries warm by load: one is hot at rest, one busy and as warm as it must be."""
+    rng = np.random.default_rng(6)
+    load = rng.uniform(0.0, 0.1, 40)
+    load[0], load[1] = 0.0, 0.4
+    hottest = 22.0 + 40.0 * load + rng.normal(0.0, 0.3, 40)
+    hottest[0] += 12.0
+    kinds = np.zeros(40, dtype=np.int64)
+    raw = robust_scores(hottest, [kinds], floor=1.5)
+    assert raw.flagged[:2].tolist() == [True, True]
+    fair = robust_scores(hottest - explained(hottest, load, kinds), [kinds], floor=1.5)
+    assert fair.flagged.nonzero()[0].tolist() == [0]

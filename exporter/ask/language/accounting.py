@@ -8,11 +8,12 @@ kind of word has its test here, and a kind without one is a word of grammar, suc
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime
 
 from exporter.ask.catalogue import CONDITIONS, METRICS
 from exporter.ask.language import accounting_tables as tables
+from exporter.ask.language import accounting_words as words
+from exporter.ask.language.accounting_asked import Asked
 from exporter.ask.language.parts import (
     ENERGY,
     PARTS,
@@ -22,55 +23,6 @@ from exporter.ask.language.parts import (
 from exporter.ask.language.tagging import Item, Tagged
 from exporter.ask.language.text import sentence
 from exporter.ask.query import PARTS_OF_TIME, Query, What
-
-
-@dataclass(frozen=True, slots=True)
-class _Asked:
-    """A sentence and the query that came out of it."""
-
-    items: list[Item]
-    query: Query
-    now: datetime
-    words: tuple[str, ...]
-    ends: dict[int, int]
-
-    def one_behind(self, item: Item) -> bool:
-        """Whether the word for one site or battery stands behind an item."""
-        after = self.ends.get(item.at, item.at + 1)
-        return after < len(self.words) and self.words[after] in tables.ONE
-
-    def has(self, kind: str) -> bool:
-        """Whether there is an item of a kind."""
-        return any(item.kind == kind for item in self.items)
-
-    def sets_against(self, item: Item) -> bool:
-        """Whether an item is what sets the two periods of the query against each other."""
-        if self.query.beside is None:
-            return False
-        compares = item.kind == "intent" and item.value in ("compare", "history")
-        more = item.kind == "order" and any(
-            i.kind in ("comparative", "op") and i.at == item.at for i in self.items
-        )
-        return compares or more or item.kind in tables.BESIDE
-
-    def next_to(self, item: Item) -> tuple[Item, Item]:
-        """The items before and behind one."""
-        items = [i for i in self.items if i.kind != "verb"]
-        place = next(n for n, i in enumerate(items) if i is item)
-        nothing = Item("")
-        before = items[place - 1] if place else nothing
-        behind = items[place + 1] if place + 1 < len(items) else nothing
-        return before, behind
-
-    @property
-    def measured(self) -> set[str]:
-        """Metrics that the query names in any way."""
-        query = self.query
-        found = {*query.metrics, *(c.metric for c in query.comparisons)}
-        found |= {CONDITIONS[c.name].metric or "" for c in query.conditions}
-        found |= {c.name.removeprefix("no_") for c in query.conditions}
-        return found | {ENERGY.get(metric, metric) for metric in found}
-
 
 # What points to the question before, or to its answer.
 _OF_A_FOLLOW_UP = {"pron", "only", "first", "top"}
@@ -83,7 +35,7 @@ def unaccounted(
     tokens = sentence(tagged.text).tokens
     words = tuple(token.word for token in tokens)
     items = [item for item in tagged.items if item.kind]
-    asked = _Asked(items, query, now, words, tagged.ends)
+    asked = Asked(items, query, now, words, tagged.ends)
     for item in asked.items:
         if follows and item.kind in _OF_A_FOLLOW_UP:
             continue
@@ -112,36 +64,36 @@ def check(tagged: Tagged, query: Query, now: datetime, *, follows: bool = False)
     return query
 
 
-def _intent(item: Item, asked: _Asked) -> bool:
+def _intent(item: Item, asked: Asked) -> bool:
     test = _INTENT_TESTS.get(item.value)
     own = test(asked) if test is not None else None
     return asked.query.what in tables.INTENTS[item.value] if own is None else own
 
 
-def _why(asked: _Asked) -> bool | None:
+def _why(asked: Asked) -> bool | None:
     """What happened to the frequency; was hat Alpha verloren."""
     what = asked.query.what
     return asked.has("event") if what is What.HISTORY else (what in tables.FIGURES or None)
 
 
-def _count(asked: _Asked) -> bool:
+def _count(asked: Asked) -> bool:
     what = asked.query.what
     share = asked.has("share") and what is What.ENERGY
     return asked.query.count or share or what in (What.VALUE, What.HISTORY, What.SILENCES)
 
 
-def _mean(asked: _Asked) -> bool | None:
+def _mean(asked: Asked) -> bool | None:
     """A total is of what adds up."""
     metrics = [METRICS[m] for m in asked.query.metrics]
     adds_up = all(metric.fleet == "sum" or metric.unit == "kWh" for metric in metrics)
     return None if adds_up or asked.has("average") else False
 
 
-def _times(asked: _Asked) -> bool:
+def _times(asked: Asked) -> bool:
     return asked.query.count or asked.query.times is not None
 
 
-def _cost(asked: _Asked) -> bool:
+def _cost(asked: Asked) -> bool:
     """What repairs have cost is not known, only what they will."""
     query = asked.query
     been = query.period is not None and (asked.has("verb") or bool(query.comparisons))
@@ -149,13 +101,13 @@ def _cost(asked: _Asked) -> bool:
     return ahead or query.what in (What.COST, *tables.FIGURES)
 
 
-def _attention(asked: _Asked) -> bool | None:
+def _attention(asked: Asked) -> bool | None:
     query = asked.query
     needing = any(c.name == "needs_attention" for c in query.conditions)
     return needing or query.order == "worst" or None
 
 
-def _since(asked: _Asked) -> bool | None:
+def _since(asked: Asked) -> bool | None:
     """When was Delta hottest; how long it is silenced still."""
     if asked.query.what is What.SILENCES:
         return True
@@ -165,7 +117,7 @@ def _since(asked: _Asked) -> bool | None:
 
 
 # Tests of intents beyond the queries that account for them; None leaves it to those.
-_INTENT_TESTS: dict[str, Callable[[_Asked], bool | None]] = {
+_INTENT_TESTS: dict[str, Callable[[Asked], bool | None]] = {
     "why": _why,
     "count": _count,
     "mean": _mean,
@@ -176,7 +128,7 @@ _INTENT_TESTS: dict[str, Callable[[_Asked], bool | None]] = {
 }
 
 
-def _metric(item: Item, asked: _Asked) -> bool:
+def _metric(item: Item, asked: Asked) -> bool:
     query = asked.query
     flows = {energy: power for energy, power, _ in STATES.values()}
     wanted = {item.value, flows.get(item.value, "")}
@@ -187,7 +139,7 @@ def _metric(item: Item, asked: _Asked) -> bool:
     return bool(named) or query.what in (What.CELLS, *tables.FIGURES) or item.value == "score"
 
 
-def _condition(item: Item, asked: _Asked) -> bool:
+def _condition(item: Item, asked: Asked) -> bool:
     name, query = item.value.removeprefix("!"), asked.query
     statuses = {c.name for c in query.conditions if not c.negate} & tables.STATUSES
     if len(statuses) > 1 and not query.any_of:
@@ -210,7 +162,7 @@ def _condition(item: Item, asked: _Asked) -> bool:
     return query.what is What.CELLS or (metric is not None and metric in query.metrics)
 
 
-def _part(item: Item, asked: _Asked) -> bool:
+def _part(item: Item, asked: Asked) -> bool:
     query = asked.query
     named = asked.measured | {c.name for c in query.conditions}
     if item.value == "battery" and (query.what is What.WHICH or query.group_by is not None):
@@ -221,13 +173,13 @@ def _part(item: Item, asked: _Asked) -> bool:
     return bool(named & {*PARTS[item.value].split(), f"no_{item.value}_data"})
 
 
-def _name(item: Item, asked: _Asked) -> bool:
+def _name(item: Item, asked: Asked) -> bool:
     query = asked.query
     excluded = {f.value for f in query.filters if f.attribute == "site"}
     return item.value in query.sites or item.value in excluded
 
 
-def _order(item: Item, asked: _Asked) -> bool:
+def _order(item: Item, asked: Asked) -> bool:
     query = asked.query
     if query.what is What.RANK and item.value in ("highest", "lowest") and not query.metrics:
         return False
@@ -247,7 +199,7 @@ def _order(item: Item, asked: _Asked) -> bool:
     return (worst and not query.sites) or query.what in (What.COMPARE, What.FORECAST, What.CELLS)
 
 
-def _first(item: Item, asked: _Asked) -> bool:
+def _first(item: Item, asked: Asked) -> bool:
     query = asked.query
     if query.what in (What.ALERTS, What.TIMELINE):
         # The first of a day: what a limit leaves has to be in the order of time.
@@ -263,7 +215,7 @@ def _first(item: Item, asked: _Asked) -> bool:
     )
 
 
-def _comparative(item: Item, asked: _Asked) -> bool:
+def _comparative(item: Item, asked: Asked) -> bool:
     """Worse than what: another site or group, or before."""
     query = asked.query
     # Of two sites in an order of a figure both are there.
@@ -271,28 +223,28 @@ def _comparative(item: Item, asked: _Asked) -> bool:
     return beside or query.group_by is not None or query.what in (What.COMPARE, What.HISTORY)
 
 
-def _state(item: Item, asked: _Asked) -> bool:
+def _state(item: Item, asked: Asked) -> bool:
     return bool(set(STATES[item.value]) & asked.measured)
 
 
-def _operator(item: Item, asked: _Asked) -> bool:
+def _operator(item: Item, asked: Asked) -> bool:
     return bool(asked.query.comparisons) or asked.query.what in (What.COMPARE, What.CELLS)
 
 
-def _share(item: Item, asked: _Asked) -> bool:
+def _share(item: Item, asked: Asked) -> bool:
     query = asked.query
     if query.figure in ("self_consumption", "self_sufficiency"):
         return True
     return query.count and query.what in (What.WHICH, What.ATTENTION)
 
 
-def _did(item: Item, asked: _Asked) -> bool:
+def _did(item: Item, asked: Asked) -> bool:
     """Did all sites report: whatever they did, an overview does not say it."""
     asks = any(i.kind == "intent" for i in asked.items)
     return asks or asked.query.what is not What.STATUS
 
 
-def _when(item: Item, asked: _Asked) -> bool:
+def _when(item: Item, asked: Asked) -> bool:
     """A time: of an event, of what is to come, or of the highest and the lowest."""
     query = asked.query
     if query.group_by in PARTS_OF_TIME:
@@ -303,7 +255,7 @@ def _when(item: Item, asked: _Asked) -> bool:
     return query.what in (What.SINCE, What.TIMELINE, What.FORECAST, What.PORTFOLIO)
 
 
-def _able(item: Item, asked: _Asked) -> bool:
+def _able(item: Item, asked: Asked) -> bool:
     """How high it can go is no reading, whether it can export no power."""
     if asked.has("state"):
         return False
@@ -311,16 +263,16 @@ def _able(item: Item, asked: _Asked) -> bool:
     return bool(able) or not (asked.has("amount") and asked.query.what is What.VALUE)
 
 
-def _lasts(item: Item, asked: _Asked) -> bool:
+def _lasts(item: Item, asked: Asked) -> bool:
     return asked.query.what is What.FORECAST and "soc" in asked.query.metrics
 
 
-def _extremes(item: Item, asked: _Asked) -> bool:
+def _extremes(item: Item, asked: Asked) -> bool:
     """Highest and lowest of a period; now they are two orders."""
     return asked.has("period")
 
 
-def _negation(item: Item, asked: _Asked) -> bool:
+def _negation(item: Item, asked: Asked) -> bool:
     query = asked.query
     if query.group_by is not None and any(c.negate for c in query.conditions):
         # Regions without a critical site are not the means of sites that are not critical.
@@ -335,128 +287,23 @@ def _fine(query: Query) -> bool:
     return any(c.name in ("offline", "needs_attention") for c in query.conditions)
 
 
-def _origin(item: Item, asked: _Asked) -> bool:
+def _origin(item: Item, asked: Asked) -> bool:
     """Charged from the grid: how much of one went into the other is not kept."""
     other = {m for m in asked.measured if m and m not in tables.ORIGINS[item.value]}
     flows = {name for names in STATES.values() for name in names}
     return not other & (flows | {*ENERGY, *ENERGY.values()})
 
 
-def _modal(item: Item, asked: _Asked) -> bool:
+def _modal(item: Item, asked: Asked) -> bool:
     able = asked.measured & {"free_capacity", "stored_energy"}
     return bool(able) or asked.query.what in tables.WORDS["modal"]
 
 
-def _only(item: Item, asked: _Asked) -> bool:
-    """Only what stands beside it: only in Spain. Whether only Spain is hot is another question."""
-    narrowed = {"value", "filt", "severity", "cond", "top", "first", "number", "cause"}
-    before, behind = asked.next_to(item)
-    if before.kind == "site":
-        before = asked.next_to(before)[0]
-    beside = any(i.kind in narrowed or i.value == "attention" for i in (before, behind))
-    return beside and asked.words[0] not in tables.YES_OR_NO
-
-
-def _or(item: Item, asked: _Asked) -> bool:
-    """Between things of a kind: a place or a condition, whichever, is in no query."""
-    before, behind = asked.next_to(item)
-    return any({before.kind, behind.kind} <= kinds for kinds in tables.JOINED) or not before.kind
-
-
-def _by(item: Item, asked: _Asked) -> bool:
-    return asked.next_to(item)[1].kind != "period"
-
-
-def _begin(item: Item, asked: _Asked) -> bool:
-    return asked.query.events is not None or asked.query.what is What.SINCE
-
-
-def _now(item: Item, asked: _Asked) -> bool:
-    """Now and yesterday are two questions."""
-    period = asked.query.period
-    return period is None or period.end >= asked.now
-
-
-def _still(item: Item, asked: _Asked) -> bool:
-    query = asked.query
-    return query.period is None or query.what is What.FORECAST or query.events == "ongoing"
-
-
-def _whole(item: Item, asked: _Asked) -> bool:
-    """Not heard from since six: in all that time, not once in it."""
-    return asked.query.period is None or asked.query.lasting is not None
-
-
-def _recently(item: Item, asked: _Asked) -> bool:
-    return asked.query.period is not None
-
-
-def _place_in_answer(item: Item, asked: _Asked) -> bool:
-    """The first one, the same: of an answer before, and there is none."""
-    return item.value in ("", "there")
-
-
-def _severity(item: Item, asked: _Asked) -> bool:
-    return asked.query.severity is not None
-
-
-def _repeat(item: Item, asked: _Asked) -> bool:
-    return asked.query.times is not None
-
-
-def _group(item: Item, asked: _Asked) -> bool:
-    query = asked.query
-    return query.group_by is not None or any(f.attribute == item.value for f in query.filters)
-
-
-def _filter(item: Item, asked: _Asked) -> bool:
-    return bool(asked.query.filters)
-
-
-def _lasting(item: Item, asked: _Asked) -> bool:
-    return asked.query.lasting is not None
-
-
-def _energy(item: Item, asked: _Asked) -> bool:
-    query = asked.query
-    units = {METRICS[m].unit for m in asked.measured if m}
-    return "kWh" in units or query.what in tables.FIGURES or query.what is What.FORECAST
-
-
-def _one_of(kind: str) -> Callable[[Item, _Asked], bool]:
+def _one_of(kind: str) -> Callable[[Item, Asked], bool]:
     return lambda item, asked: asked.query.what in tables.WORDS[kind]
 
 
-def _by_part_of_time(item: Item, asked: _Asked) -> bool:
-    return asked.query.group_by in PARTS_OF_TIME
-
-
-def _on_days(item: Item, asked: _Asked) -> bool:
-    return asked.query.lasting is not None or asked.query.times is not None
-
-
-def _average(item: Item, asked: _Asked) -> bool:
-    """A share is a mean by itself; an amount is a total, whatever is asked."""
-    shares = ("self_consumption", "self_sufficiency", "plant_availability", "fade")
-    if asked.query.what in tables.FIGURES:
-        return asked.query.figure in shares
-    return asked.query.what in (What.VALUE, What.HISTORY, What.COMPARE)
-
-
-def _future(item: Item, asked: _Asked) -> bool:
-    return asked.query.with_cost or asked.query.what in tables.WORDS["future"]
-
-
-def _at_once(item: Item, asked: _Asked) -> bool:
-    """Over a period, conditions are each looked for by itself."""
-    return asked.query.period is None
-
-
-def _unsilenced(item: Item, asked: _Asked) -> bool:
-    return asked.query.events == "unsilenced"
-
-
-_TESTS_OF: dict[str, Callable[[Item, _Asked], bool]] = {
+_TESTS_OF: dict[str, Callable[[Item, Asked], bool]] = {
     **{kind: _one_of(kind) for kind in tables.WORDS if kind != "amount"},
     "amount": lambda item, asked: asked.query.with_cost or _one_of("amount")(item, asked),
     "intent": _intent,
@@ -464,19 +311,20 @@ _TESTS_OF: dict[str, Callable[[Item, _Asked], bool]] = {
     "cond": _condition,
     "comp": _part,
     "named": _name,
-    "value": _filter,
-    "filt": _filter,
+    "value": words.filter_word,
+    "filt": words.filter_word,
     "order": _order,
     "lasts": _lasts,
     "when": _when,
     "extremes": _extremes,
-    "daily": _by_part_of_time,
-    "days": _on_days,
-    "unsilenced": _unsilenced,
-    "at_once": _at_once,
-    "ever": _recently,
-    "average": _average,
-    "future": _future,
+    "daily": words.by_part_of_time,
+    "days": words.on_days,
+    "unsilenced": words.unsilenced,
+    "at_once": words.at_once,
+    "lead": words.then,
+    "ever": words.recently,
+    "average": words.average,
+    "future": words.future,
     "neg": _negation,
     "origin": _origin,
     "modal": _modal,
@@ -488,20 +336,20 @@ _TESTS_OF: dict[str, Callable[[Item, _Asked], bool]] = {
     "verb": _did,
     "first": _first,
     "top": _first,
-    "only": _only,
-    "or": _or,
-    "by": _by,
-    "begin": _begin,
-    "finish": _begin,
-    "now": _now,
-    "still": _still,
-    "whole": _whole,
-    "recently": _recently,
-    "reported": _recently,
-    "pron": _place_in_answer,
-    "severity": _severity,
-    "repeat": _repeat,
-    "group": _group,
-    "lasting": _lasting,
-    "energy": _energy,
+    "only": words.only,
+    "or": words.or_word,
+    "by": words.by,
+    "begin": words.begin,
+    "finish": words.begin,
+    "now": words.now,
+    "still": words.still,
+    "whole": words.whole,
+    "recently": words.recently,
+    "reported": words.recently,
+    "pron": words.place_in_answer,
+    "severity": words.severity,
+    "repeat": words.repeat,
+    "group": words.group,
+    "lasting": words.lasting,
+    "energy": words.energy,
 }

@@ -333,6 +333,7 @@ def coming_weekday(parts: Parts, now: datetime, zone: tzinfo) -> None:
     week = timedelta(days=7)
     if period is not None and period.end < now and now - period.start < week:
         parts.periods = [Period(period.start + week, period.end + week, period.words)]
+        parts.words.add("ahead")
 
 
 CHANGES: dict[str, Change] = {

@@ -73,6 +73,8 @@ RULES: dict[str, tuple[Rule, ...]] = {
         R("ahead cond:low_soc !silences", go="forecast"),
         # Of this week or today, also what is still to come of it.
         R("cond:maintenance period !ahead", do="to_its_end"),
+        # "Is there maintenance on Friday" is about the next one, "was there" about the last.
+        R("cond:maintenance period !ahead !past !verb:did", do="coming_weekday"),
         R("planned|ahead cond:maintenance|silences", go="planned"),
         R("cond:maintenance period !alerts !one_metric !comparisons !lasting", go="timeline"),
         R("facts", ask=What.FACTS, takes="sites filters group_by limit"),
@@ -104,7 +106,7 @@ RULES: dict[str, tuple[Rule, ...]] = {
         R("fire !alerts", no="alerts fire; ask which alerts fire, or which issues there are"),
         R("history part:cells one_part !metrics", do="metrics=cell_spread"),
         R(
-            "past !period !why !since !cost",
+            "past !period !why !since !cost !order:latest !order:earliest",
             no="that is about the past; say over which period, such as this week or since Monday",
         ),
         R(

@@ -276,7 +276,9 @@ class Sorter:
         name = _BY_UNIT.get(unit.value)
         # Hours below 10 %, and what does not charge: the charge.
         moves = any(
-            (i.kind == "state" and i.value.endswith("charging")) or i.kind in ("duration", "days")
+            (i.kind == "state" and i.value.endswith("charging"))
+            or i.kind in ("duration", "days")
+            or (i.kind, i.value) == ("intent", "since")
             for i in self._items
         )
         if unit.value == "%" and ("battery" in parts or moves):

@@ -196,7 +196,7 @@ class Tagger:
         longest = max(ends)
         written = names and _as_written(self._directory, names, parsed, index, after_name)
         if names and ends[0] == longest and (longest > max(ends[1:]) or written):
-            return self._named(tagged, names, index, after_name)
+            return self._named(tagged, names, words, index, after_name)
         if period and ends[1] == longest:
             tagged.periods.append(period[0])
             tagged.items.append(Item("period", period[0].words, index))
@@ -272,10 +272,26 @@ class Tagger:
                 return filters, index + length
         return [], index
 
+    def _named_by_both(self, words: list[str], index: int, after: int) -> str | None:
+        """The one site that a group's word and the word behind it name: Farm O'Brien."""
+        if after != index + 1 or after >= len(words):
+            return None
+        both = self._with_word_or_alias(words[index]) & self._with_word_or_alias(words[after])
+        return next(iter(both)) if len(both) == 1 else None
+
     def _named(
-        self, tagged: Tagged, names: list[str] | list[Filter], index: int, after: int
+        self,
+        tagged: Tagged,
+        names: list[str] | list[Filter],
+        words: list[str],
+        index: int,
+        after: int,
     ) -> int:
         first = names[0]
+        whole = self._named_by_both(words, index, after) if isinstance(first, Filter) else None
+        if whole is not None:
+            self._site(tagged, whole, index)
+            return after + 1
         if isinstance(first, Filter):
             # One word for several values of an attribute, such as a model that two makers sell.
             tagged.filters += [
@@ -300,7 +316,7 @@ class Tagger:
         if country:
             names = self._names(country[0][0].split("_"), 0)[0]
             if names:
-                return self._named(tagged, names, index, country[1])
+                return self._named(tagged, names, words, index, country[1])
         length = 1
         sites = set(
             self._directory.with_word(words[index])

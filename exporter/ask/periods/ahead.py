@@ -32,9 +32,7 @@ def until(c: Calendar, last: Span) -> Span | None:
     """From now until a time to come; none for one that has been."""
     if not c.ahead:
         return None
-    end = last.first
-    if last.clock is not None and end <= c.now:
-        end = c.on(c.day(c.today, 1), last.clock.replace(second=0, microsecond=0))
+    end = last.first if last.clock is None else c.clock_after(c.now, last.clock)
     return whole(c.now, end) if end > c.now else None
 
 
