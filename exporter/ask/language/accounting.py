@@ -111,6 +111,9 @@ def _since(asked: Asked) -> bool | None:
     """When was Delta hottest; how long it is silenced still."""
     if asked.query.what is What.SILENCES:
         return True
+    if asked.query.what is What.TIMELINE and asked.has("duration"):
+        # How often and how long: a timeline counts.
+        return False
     if asked.query.what is What.ALERTS:
         return asked.query.lasting is not None
     return _when(Item("when"), asked) if asked.query.what is What.HISTORY else None
@@ -322,6 +325,7 @@ _TESTS_OF: dict[str, Callable[[Item, Asked], bool]] = {
     "unsilenced": words.unsilenced,
     "at_once": words.at_once,
     "lead": words.then,
+    "fall": words.moved,
     "ever": words.recently,
     "average": words.average,
     "future": words.future,

@@ -51,6 +51,12 @@ def whole(item: Item, asked: Asked) -> bool:
     return asked.query.period is None or asked.query.lasting is not None
 
 
+def moved(item: Item, asked: Asked) -> bool:
+    """How far something fell: sites are in that order where one side is bad news."""
+    query = asked.query
+    return query.order in ("worst", "best") or len(query.sites) == 1 or not query.metrics
+
+
 def then(item: Item, asked: Asked) -> bool:
     """At the beginning it leads on; later it says what came after what, which no query does."""
     first = [i.at for i in asked.items if i.kind not in ("lead", "and")]

@@ -291,6 +291,23 @@ def oldest_issues(parts: Parts, *_: Any) -> None:
     parts.intents.add("since")
 
 
+def falling(parts: Parts, *_: Any) -> None:
+    """What fell the most first, whether that is good or bad news."""
+    _by_change(parts, "low")
+
+
+def rising(parts: Parts, *_: Any) -> None:
+    """What rose the most first."""
+    _by_change(parts, "high")
+
+
+def _by_change(parts: Parts, side: str) -> None:
+    worse = METRICS[parts.metrics[0]].worse if parts.metrics else "low"
+    parts.orders -= {"highest", "lowest"}
+    if worse:
+        parts.orders = {"worst" if worse == side else "best"}
+
+
 def last_31_days(parts: Parts, now: datetime, zone: tzinfo) -> None:
     """The longest period of full detail, where none is named."""
     if not parts.periods:
@@ -368,6 +385,8 @@ CHANGES: dict[str, Change] = {
         once_at_least,
         two_periods,
         any_length,
+        falling,
+        rising,
         oldest_issues,
         last_31_days,
         coming_weekday,

@@ -55,6 +55,10 @@ RULES: dict[str, tuple[Rule, ...]] = {
             "why of_pv|cond:low_pv one_site period !figure !comparisons",
             do="figure=pv_lost -metrics -conditions",
         ),
+        R(
+            "cost and figure:revenue|figure:feed_in_income|figure:saving|figure:lost",
+            no="one figure at a time, please",
+        ),
         R("figure", do="settle_figure", go="figure"),
         R("planned one_site !cond:maintenance !silences !tests !intents", do="+plan"),
         R("plan", go="plan"),

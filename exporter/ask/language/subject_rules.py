@@ -237,6 +237,9 @@ SUBJECT_RULES: dict[str, tuple[Rule, ...]] = {
     ),
     "value": (
         R("many_metrics", do="-metric:score"),
+        # The highest cell voltage of many sites is the highest of all, no mean.
+        R("metric:cell_max one_metric !sites !period !mean", do="order=highest", go="rank"),
+        R("metric:cell_min one_metric !sites !period !mean", do="order=lowest", go="rank"),
         R("energy", do="metrics_to_energy"),
         # "Total PV power this week" is an energy, its average is not.
         R("period !average", do="sums_to_energy"),

@@ -50,6 +50,8 @@ WORD_RULES: dict[str, tuple[Rule, ...]] = {
     "words": (
         R("against_period ahead", no="of what is to come only one period at a time is known"),
         R("against_period", do="two_periods"),
+        R("history fall", do="falling"),
+        R("history rise order:highest", do="rising"),
         # What fell the most: how far, not which way.
         R("history order:worst|order:best", do="-order:highest -order:lowest"),
         R("order:worst order:lowest", do="-order:lowest"),
