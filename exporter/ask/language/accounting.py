@@ -227,7 +227,9 @@ def _comparative(item: Item, asked: Asked) -> bool:
 
 
 def _state(item: Item, asked: Asked) -> bool:
-    return bool(set(STATES[item.value]) & asked.measured)
+    # The state of charge says how full a battery is, and not whether it charges.
+    level = {"charged_energy"} if "soc" in asked.query.metrics else set()
+    return bool(set(STATES[item.value]) & (asked.measured - level))
 
 
 def _operator(item: Item, asked: Asked) -> bool:
@@ -255,7 +257,8 @@ def _when(item: Item, asked: Asked) -> bool:
     if query.what is What.HISTORY and query.order in ("highest", "lowest"):
         added = all(METRICS[m].fleet == "sum" for m in query.metrics)
         return len(query.sites) == 1 or (added and query.order == "highest")
-    return query.what in (What.SINCE, What.TIMELINE, What.FORECAST, What.PORTFOLIO)
+    when = (What.SINCE, What.TIMELINE, What.FORECAST, What.PORTFOLIO, What.SILENCES)
+    return query.what in when
 
 
 def _able(item: Item, asked: Asked) -> bool:
@@ -325,6 +328,7 @@ _TESTS_OF: dict[str, Callable[[Item, Asked], bool]] = {
     "unsilenced": words.unsilenced,
     "at_once": words.at_once,
     "lead": words.then,
+    "but": words.but,
     "fall": words.moved,
     "ever": words.recently,
     "average": words.average,

@@ -58,7 +58,7 @@ WORDS: dict[str, set[What]] = {
     "than": {What.COMPARE, *FIGURES},
     "degree": {What.HISTORY, What.PORTFOLIO},
     "margin": {What.COMPARE, *FIGURES},
-    "furthest": {What.OUTLIERS},
+    "furthest": {What.OUTLIERS, *FIGURES},
     "fell": {What.HISTORY, What.WHICH, What.TIMELINE},
     "sole": set(),
     "because": {What.EXPLAIN, *FIGURES},

@@ -57,6 +57,12 @@ def moved(item: Item, asked: Asked) -> bool:
     return query.order in ("worst", "best") or len(query.sites) == 1 or not query.metrics
 
 
+def but(item: Item, asked: Asked) -> bool:
+    """But is between two things: one whose first is not read would be answered by half."""
+    small = {"", "which", "site", "verb", "past", "what", "where", "now", "still"}
+    return any(i.at < item.at and i.kind not in small for i in asked.items)
+
+
 def then(item: Item, asked: Asked) -> bool:
     """At the beginning it leads on; later it says what came after what, which no query does."""
     first = [i.at for i in asked.items if i.kind not in ("lead", "and")]

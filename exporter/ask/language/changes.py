@@ -21,6 +21,10 @@ from exporter.ask.periods.calendar import Calendar
 from exporter.ask.query import Comparison, Condition, Lasting, Period
 
 USUAL_HISTORY_DAYS = 7
+_DAY_WORDS = {
+    *("today", "yesterday", "last", "past", "this", "since", "ago"),
+    *("heute", "gestern", "letzte", "letzten", "seit", "vor"),
+}
 _LOW = {
     "soh": "low_soh",
     "soc": "low_soc",
@@ -308,6 +312,11 @@ def _by_change(parts: Parts, side: str) -> None:
         parts.orders = {"worst" if worse == side else "best"}
 
 
+def drop_states(parts: Parts, *_: Any) -> None:
+    """Leave out which way power flows."""
+    parts.states, parts.not_states = [], set()
+
+
 def last_31_days(parts: Parts, now: datetime, zone: tzinfo) -> None:
     """The longest period of full detail, where none is named."""
     if not parts.periods:
@@ -316,12 +325,18 @@ def last_31_days(parts: Parts, now: datetime, zone: tzinfo) -> None:
 
 
 def rest_of_today(parts: Parts, now: datetime, zone: tzinfo) -> None:
-    """What is still to come of today."""
-    local = now.astimezone(zone)
+    """What is still to come of today; of a forecast "6 pm to midnight" lies ahead."""
+    period, local, day = parts.period, now.astimezone(zone), timedelta(days=1)
+    if period is None:
+        return
     midnight = local.replace(hour=0, minute=0, second=0, microsecond=0)
-    if parts.period is not None and (parts.period.start, parts.period.end) == (midnight, local):
-        parts.periods = [Period(local, midnight + timedelta(days=1), "the rest of today")]
-        parts.words.add("ahead")
+    if (period.start, period.end) == (midnight, local):
+        parts.periods = [Period(local, midnight + day, "the rest of today")]
+    elif not _DAY_WORDS & set(period.words.lower().split()) and period.start + day >= local:
+        parts.periods = [Period(period.start + day, period.end + day, period.words)]
+    else:
+        return
+    parts.words.add("ahead")
 
 
 def to_its_end(parts: Parts, now: datetime, zone: tzinfo) -> None:
@@ -385,6 +400,7 @@ CHANGES: dict[str, Change] = {
         once_at_least,
         two_periods,
         any_length,
+        drop_states,
         falling,
         rising,
         oldest_issues,

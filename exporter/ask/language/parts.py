@@ -137,6 +137,7 @@ class Parts:
         own = {METRICS[metric].unit for metric in self.metrics}
         own |= {"%"} if SHARES & set(self.figures) else {"kWh"}
         own |= {"%"} if "pv_expected" in self.figures else set()
+        own |= {"V", "mV"} if "cells" in self.parts or self.cell is not None else set()
         return own | {name for name, unit in DISPLAY_UNITS.items() if unit.of in own}
 
     @property

@@ -94,7 +94,7 @@ SUBJECT_RULES: dict[str, tuple[Rule, ...]] = {
     "compare": (
         R("", do="-order -severity"),
         # How much more PV did Alpha make yesterday: energy.
-        R("amount period !average", do="sums_to_energy"),
+        R("period !average", do="sums_to_energy"),
         R("group", ask=What.COMPARE, takes="filters metrics group_by period"),
         R("many_sites", ask=What.COMPARE, takes="sites metrics period"),
         R(

@@ -28,7 +28,7 @@ _REWRITES = (
     (re.compile(r"\bhow['’]d\b", re.I), "how did"),
     (re.compile(r"\bwie['’]s\b", re.I), "wie es"),
     (re.compile(r"\bw/o\b", re.I), "without"),
-    (re.compile(r"\bw/", re.I), "with "),
+    (re.compile(r"\bw/|\bw (?=(?:phone|contact|name|number|reason|value)s?\b)", re.I), "with "),
     # Beyond two bounds: below the one or above the other.
     (
         re.compile(rf"\b(?:outside(?: of)?|not between|not in) (?:the range )?{_RANGE}", re.I),

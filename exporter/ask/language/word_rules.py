@@ -27,7 +27,7 @@ WORD_RULES: dict[str, tuple[Rule, ...]] = {
             no="when a battery is full is not estimated; when it is empty is, by its own estimate",
         ),
         R(
-            "when !since !period !part_future !figure !forecast",
+            "when !silences !since !period !part_future !figure !forecast",
             no="when something was so is not kept, except as in 'since when is Alpha offline?'; "
             "else ask for the history of a metric; of what is to come only an empty battery and a "
             "cell at its limit are estimated",
@@ -87,6 +87,11 @@ WORD_RULES: dict[str, tuple[Rule, ...]] = {
         R("state amount|mean !tests", do="states_to_powers"),
         # Is it charging or discharging: the power, whose sign says which.
         R("opposite_states one_site or !tests !metrics !period", do="states_to_powers"),
+        # What current is it drawing: the way is no test of the one site, and no current says it.
+        R("state one_site metrics !comparisons !period !conditions", do="drop_states"),
+        # Imports yesterday: how much, not who did.
+        R("state noun period !tests !metrics", do="states_to_energies"),
+        R("state noun one_site !period !tests !metrics", do="states_to_powers"),
         R("state", do="states_to_tests"),
         R("adjective", do="adjectives_to_conditions"),
         R("lack", do="lacking_to_conditions"),

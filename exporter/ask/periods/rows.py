@@ -136,6 +136,11 @@ def _last_night(c: Calendar) -> Span:
     return _last_part(c, "18-30")
 
 
+def from_moment(c: Calendar, span: Span) -> Span:
+    """From 10 on; but what is from yesterday or last week is of that time."""
+    return span if span.first == span.start and span.end - span.start >= DAY else since(c, span)
+
+
 def since(c: Calendar, span: Span) -> Span:
     return whole(span.first, c.now)
 
@@ -358,6 +363,7 @@ ROWS = NAMED + _rows(
     ("between moment and moment|from moment until moment|since moment until moment", between),
     ("named until moment|named dash moment", between),
     ("since moment|after moment", since),
+    ("lead_in moment", from_moment),
     ("since hour", _since_hour),
     ("since yearstart|yearstart", lambda c: _this(c, "year")),
     (
