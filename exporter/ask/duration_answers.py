@@ -87,7 +87,8 @@ async def lasting_answer(b: Builder, stored: InfluxQL) -> Answer:
         for site, stretches in by_site.items()
         if any(lasting.holds(stretch.seconds) for stretch in stretches)
     ]
-    lines.sort(key=lambda line: (-line["longest"], line["site"]))
+    by = "seconds" if b.query.order == "highest" else "longest"
+    lines.sort(key=lambda line: (-line[by], line["site"]))
     shown = b.limit(lines)
     what = " or ".join(CONDITIONS[c.name].label for c in b.query.conditions)
     words = f"{what} {lasting_words(lasting)}"
@@ -136,7 +137,10 @@ def _headline(b: Builder, lines: list[dict[str, Any]], words: str) -> str:
     text = f"{some} of {b.of_sites()} had {words} at a stretch, {b.period.words or 'in the period'}"
     if lines:
         first = lines[0]
-        text += f"; longest {first['name']} with {duration_words(first['longest'])}"
+        if b.query.order == "highest":
+            text += f"; longest in all {first['name']} with {duration_words(first['seconds'])}"
+        else:
+            text += f"; longest {first['name']} with {duration_words(first['longest'])}"
         if len(b.chosen) == 1:
             days = f"{first['days']} day{'s' * (first['days'] > 1)}"
             text += f"; {duration_words(first['seconds'])} in all, on {days}"

@@ -85,6 +85,10 @@ def _count(asked: Asked) -> bool:
 def _mean(asked: Asked) -> bool | None:
     """A total is of what adds up."""
     metrics = [METRICS[m] for m in asked.query.metrics]
+    if asked.query.with_cost:
+        return True
+    if asked.query.lasting is not None:
+        return asked.query.order == "highest" or len(asked.query.sites) == 1
     adds_up = all(metric.fleet == "sum" or metric.unit == "kWh" for metric in metrics)
     return None if adds_up or asked.has("average") else False
 
@@ -328,6 +332,7 @@ _TESTS_OF: dict[str, Callable[[Item, Asked], bool]] = {
     "unsilenced": words.unsilenced,
     "at_once": words.at_once,
     "lead": words.then,
+    "reason": words.reason,
     "but": words.but,
     "fall": words.moved,
     "ever": words.recently,

@@ -63,6 +63,13 @@ def but(item: Item, asked: Asked) -> bool:
     return any(i.at < item.at and i.kind not in small for i in asked.items)
 
 
+def reason(item: Item, asked: Asked) -> bool:
+    """Causes: of points and issues, and of losses; costs have none."""
+    query = asked.query
+    figures = (None, "pv_lost", "pv_expected", "lost")
+    return query.figure in figures and not query.with_cost
+
+
 def then(item: Item, asked: Asked) -> bool:
     """At the beginning it leads on; later it says what came after what, which no query does."""
     first = [i.at for i in asked.items if i.kind not in ("lead", "and")]

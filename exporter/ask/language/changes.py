@@ -263,7 +263,9 @@ def attribute_to_fact(parts: Parts, *_: Any) -> None:
 def longest_first(parts: Parts, *_: Any) -> None:
     """Whatever lasted, the longest first."""
     parts.lasting = parts.lasting or [Lasting(">=", 1.0)]
-    parts.orders.discard("highest")
+    if "mean" not in parts.intents:
+        # In total, they are in the order of all their time.
+        parts.orders.discard("highest")
     parts.intents.discard("since")
 
 

@@ -42,6 +42,7 @@ def entries(name: str) -> list[tuple[str, str]]:
 LANGUAGES = {name: [*entries(name), *_quantities(name)] for name in ("en", "de", "uk")}
 _SHORTEST_STEM = 2
 _SHORTEST_MISSPELT = 5
+_SURE_STEM = 6
 _LONG = 11
 _VOWELS = frozenset("aeiouyаеєиіїоуюя")
 # Keys that lie side by side, and letters that sound alike.
@@ -137,9 +138,11 @@ class Lexicon:
         if not found:
             return None
         nearest = sorted(found[min(found)], key=len)
-        # "Temperaturs" is near the word and its plural, which mean the same.
-        plurals = {f"{nearest[0]}{ending}" for ending in ("s", "es")}
-        return nearest[0] if set(nearest[1:]) <= plurals else None
+        # "Temperaturs" is near the word and its plural, "recoverd" near two forms of one verb.
+        if len(nearest) == 1:
+            return nearest[0]
+        longer = all(known.startswith(nearest[0]) for known in nearest[1:])
+        return nearest[0] if longer and len(nearest[0]) >= _SURE_STEM else None
 
 
 def _slip(word: str, known: str) -> bool:

@@ -215,7 +215,8 @@ SUBJECT_RULES: dict[str, tuple[Rule, ...]] = {
         R("no_problem_metric", no="problems with {metric} are not known"),
         R("metrics", do="metrics_to_problems"),
         # Of those that are not offline, the ones that need attention.
-        R("tests negated !fine", do="needing_attention", go="which"),
+        R("tests negated|cond:maintenance !fine", do="needing_attention", go="which"),
+        R("comparisons !period", do="needing_attention", go="which"),
         R("tests", go="which"),
         R("many_sites !period", ask=What.ATTENTION, takes="sites filters severity", drops="order"),
         R("order:worst|order:highest", do="-order"),
@@ -230,6 +231,11 @@ SUBJECT_RULES: dict[str, tuple[Rule, ...]] = {
         R("count one_metric !order", no="how many sites, or how much of {metric}? One at a time"),
         R("one_metric !order", ask=What.VALUE, takes=f"sites filters {TESTS} metrics"),
         R("order !period", go="rank"),
+        R(
+            "lasting order:highest period",
+            ask=What.WHICH,
+            takes="sites filters conditions limit period lasting order",
+        ),
         R("group", ask=What.VALUE, takes=f"filters {TESTS} group_by"),
         R("past_compared !period", do="today_or_seven_days"),
         R("repeats !period", no="how often in which period? Name one, such as today"),

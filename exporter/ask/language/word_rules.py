@@ -74,6 +74,7 @@ WORD_RULES: dict[str, tuple[Rule, ...]] = {
         R("out_of part:battery !state", do="states=discharging"),
         R("out_of part:grid !state", do="states=importing"),
         R("into|out_of !state !past_only", no="into or out of what? The battery, or the grid"),
+        R("state amount:power period !tests !metrics !energy", do="states_to_powers"),
         R("into|out_of state !tests period", do="states_to_energies"),
         R("state order:highest|order:lowest !tests !metrics period", do="states_to_energies"),
         R(

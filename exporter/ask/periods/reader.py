@@ -240,7 +240,7 @@ class PeriodReader:
         if element == "time":
             return self._time(place)
         if element == "hour":
-            hour = kinds.get("digits", -1)
+            hour = kinds.get("digits", kinds.get("number", -1))
             bare = [(time(int(hour) % 24, second=1), place + 1)] if hour in range(25) else []
             return self._time(place) or bare
         if element.endswith("!"):

@@ -63,6 +63,14 @@ def _month(c: Calendar, month: str, year: float | None) -> Span:
     return whole(start, c.day(start.replace(day=28), 4).replace(day=1))
 
 
+def _quarter(c: Calendar, number: float, year: float | None) -> Span:
+    """Q4: the last one that has begun."""
+    if number not in (1, 2, 3, 4):
+        raise QueryError(f"{number:g} is no quarter of a year")
+    start = c.past_date(int(3 * number - 2), 1, year)
+    return whole(start, c.end("quarter", start))
+
+
 def _calendar_week(c: Calendar, week: float) -> Span:
     """A week by its number, of the year before where it has not come yet this year."""
     year = c.now.year if week <= c.now.isocalendar().week else c.now.year - 1
@@ -434,7 +442,16 @@ ROWS = NAMED + _rows(
     ("during filler last unit", lambda c, unit: _rolling(c, 1, unit)),
     ("over number unit|during number unit", _rolling),
     ("over named|in named|during named", lambda c, span: span),
+    ("until tomorrow part", ahead.until_part_of_tomorrow),
     ("until moment", ahead.until),
+    (
+        "between hour and hour tonight|from hour until hour tonight|hour until hour tonight"
+        "|tonight between hour and hour|tonight from hour until hour",
+        lambda c, first, last: _hours(
+            c, c.today, _of_part(first, "18-24"), _of_part(last, "18-24")
+        ),
+    ),
+    ("quarter_of_year digits year?", _quarter),
     ("until weekday", ahead.until_weekday),
     ("until tomorrow part", ahead.until_part_of_tomorrow),
     ("until end this? unit|until filler end unit", ahead.rest),
