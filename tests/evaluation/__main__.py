@@ -122,21 +122,22 @@ def main() -> None:
     parser.add_argument("--healthy", type=int, default=40, help="sites of a healthy fleet")
     parser.add_argument("--healthy-days", type=float, default=7.0)
     parser.add_argument("--parts", default=",".join(PARTS), help="which fleets")
+    parser.add_argument("--only", default="", help="fleets whose names hold one of these, by ';'")
     parser.add_argument("--write", action="store_true", help="put the tables into the document")
     parser.add_argument("--processes", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--draw", action="store_true", help="draw chosen cases into docs/images")
     options = parser.parse_args()
     seeds = [int(seed) for seed in options.seeds.split(",")]
-    total = run(
-        tasks(
-            seeds,
-            options.sites,
-            options.healthy,
-            options.healthy_days,
-            frozenset(options.parts.split(",")),
-        ),
-        options.processes,
+    every_fleet = tasks(
+        seeds,
+        options.sites,
+        options.healthy,
+        options.healthy_days,
+        frozenset(options.parts.split(",")),
     )
+    named = [part.strip() for part in options.only.split(";")]
+    wanted = [task for task in every_fleet if any(part in task.name for part in named)]
+    total = run(wanted, options.processes)
     every = [
         *FAULTS,
         *HOURS_LONG,
