@@ -94,6 +94,12 @@ WHAT_MEANINGS = {
 
 
 _IN_ORDER_OF_TIME = (What.TIMELINE, What.ALERTS, What.SILENCES)
+_EVENTS_OF = {
+    "begun": (What.TIMELINE, What.ALERTS),
+    "ended": (What.TIMELINE, What.ALERTS, What.SILENCES),
+    "unsilenced": (What.ALERTS,),
+    "ongoing": (What.ATTENTION, What.WHICH),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -276,10 +282,6 @@ class Query:
             raise QueryError(f"there is no severity {self.severity!r}; {', '.join(SEVERITIES)}")
         if self.limit is not None and not 1 <= self.limit <= LARGEST_LIMIT:
             raise QueryError(f"the limit is {self.limit}; expected 1 to {LARGEST_LIMIT}")
-        if self.order in _IN_TIME and self.what not in _IN_ORDER_OF_TIME:
-            raise QueryError(f"{self.order} first goes with what happened, alerts and silences")
-        if self.beside is not None and self.period is None:
-            raise QueryError("a period to compare with needs one to be compared")
         if self.group_by is not None and self.group_by not in (
             *ATTRIBUTES,
             *PARTS_OF_TIME,
@@ -292,10 +294,24 @@ class Query:
             raise QueryError(f"times={self.times}; expected 1 to {MOST_TIMES}")
         if self.unit is not None and self.unit not in SHOWN_UNITS:
             raise QueryError(f"cannot show {self.unit[:20]!r}; one of {', '.join(SHOWN_UNITS)}")
+        self._check_times()
         self._check_figure()
         parts = (self.filters, self.conditions, self.comparisons, self.metrics)
         if any(len(part) > MOST_PARTS for part in parts):
             raise QueryError(f"more than {MOST_PARTS} filters, conditions or metrics of a kind")
+
+    def _check_times(self) -> None:
+        if self.order in _IN_TIME and self.what not in _IN_ORDER_OF_TIME:
+            raise QueryError(f"{self.order} first goes with what happened, alerts and silences")
+        if self.beside is not None and self.period is None:
+            raise QueryError("a period to compare with needs one to be compared")
+        if self.group_by in PARTS_OF_TIME and (
+            self.what not in (What.HISTORY, What.VALUE) or self.period is None
+        ):
+            raise QueryError(f"each {self.group_by} goes with the history of a metric in a period")
+        if self.events is not None and self.what not in _EVENTS_OF.get(self.events, ()):
+            kinds = ", ".join(kind.value for kind in _EVENTS_OF.get(self.events, ()))
+            raise QueryError(f"events={self.events} goes with what={kinds}")
 
     def _check_figure(self) -> None:
         wanted = self.what in (What.ENERGY, What.PORTFOLIO)

@@ -7,8 +7,12 @@ from collections.abc import Iterator
 import pytest
 
 from exporter.ask.answer import CannotAnswerError
+from exporter.ask.lookup import Directory
+from exporter.ask.query import QueryError
+from exporter.ask.request import query_from
+from tests.ask.conftest import judged
 from tests.ask.test_past_counts import lines
-from tests.ask.test_past_observed import ask
+from tests.ask.test_past_observed import NOW, ask
 from tests.serve.api.influx import Influx, influx
 
 pytestmark = pytest.mark.stack
@@ -83,3 +87,20 @@ def test_the_last_time_and_the_first(server: Influx) -> None:
     first = ask(server, "which site went offline first in the last 2 hours")
     assert first.sites == ("site_beta",)
     assert last.tables[0].rows[0]["time"] > first.tables[0].rows[0]["time"]
+
+
+@pytest.mark.parametrize(
+    ("given", "reason"),
+    [
+        ({"what": "status", "group_by": "day", "period": "today"}, "each day goes with"),
+        ({"what": "history", "metric": "soc", "group_by": "hour"}, "each hour goes with"),
+        ({"what": "timeline", "events": "ongoing", "period": "today"}, "what=attention, which"),
+        ({"what": "which", "condition": "hot", "events": "unsilenced"}, "what=alerts"),
+        ({"what": "rank", "order": "latest"}, "latest first goes with"),
+        ({"what": "history", "metric": "soc", "against": "yesterday"}, "needs one to be compared"),
+    ],
+)
+def test_what_does_not_go_together_is_refused(given: dict[str, str], reason: str) -> None:
+    parameters = {name: [value] for name, value in given.items()}
+    with pytest.raises(QueryError, match=reason):
+        query_from(parameters, Directory(judged().fleet), NOW)
