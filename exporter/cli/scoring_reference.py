@@ -9,7 +9,7 @@ from scoring.battery import STEEP_ABOVE_V, STEEP_BELOW_PERCENT, STEEP_FROM_PERCE
 from scoring.cells.imbalance import DEFAULT_LIMITS
 from scoring.confidence import PER_STUCK_SENSOR, PER_UNUSABLE_VALUE, WITHOUT_PAST
 from scoring.limits import LIMITS
-from scoring.outliers import DISCOVERY_RATE
+from scoring.outliers import DISCOVERY_RATE, FEWEST_FOR_SLOPE
 from scoring.rule import NO_CAP, Level, Rule
 from scoring.rules import DEAD_PV_RATIO, RULES, UNKNOWN_HEALTH_CAP
 from scoring.status import GOOD_FROM, HEALTHY_FROM, WARNING_FROM
@@ -104,7 +104,12 @@ def scoring() -> str:
         "3.5 is an outlier. MAD has a floor, so that a fleet in agreement has none. A flag must "
         f"hold among all sites and metrics as well, so that at most {100 * DISCOVERY_RATE:g} % of "
         "all flags are chance (Benjamini and Hochberg, 1995). Spread is not compared at the ends "
-        "of the charge, PV only with neighbours of the same moment.",
+        "of the charge, PV only with neighbours of the same moment. Of the temperature, the part "
+        "that the load of the last six hours explains is taken out first: the median slope of "
+        "temperature over the mean square of the C-rate, of all pairs of sites beside the medians "
+        "of their battery type (losses heat by the square of the current: Bernardi, Pawlikowski "
+        f"and Newman, 1985; Theil, 1950), from {FEWEST_FOR_SLOPE} sites on; the median that an "
+        "answer shows is what is usual at that load.",
     )
 
 
