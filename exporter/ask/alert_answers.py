@@ -143,7 +143,7 @@ async def alerts_answer(
     sites = dict.fromkeys(alert.site for alert in found if alert.site in b.view.directory.titles)
     tables, headline = [table], _headline(b, fired, found)
     if b.query.order == "highest" and found:
-        counts = _by_site(b, found)
+        counts = _by_site(b, rows)
         tables.insert(0, counts)
         headline += f" Most of {counts.rows[0]['name']}: {counts.rows[0]['alerts']}."
     return b.answer(headline, tables, [b.view.directory.row(site) for site in sites])
@@ -165,7 +165,9 @@ async def _unsilenced(b: Builder, alerts: list[Alert], silences: Silences | None
     active = [one for one in every if one.starts <= now < one.ends]
     wider = sum(one.site is None for one in active)
     if wider:
-        b.evidence.missing.append(f"what {wider} silences cover that are not of one site")
+        b.evidence.missing.append(f"what wider silences cover, of which there are {wider}")
+    if b.query.period is not None:
+        b.evidence.notes.append("Silences are those of now, not those of the time of each alert")
     return [
         alert
         for alert in alerts
@@ -181,17 +183,15 @@ def _often_enough(b: Builder, alerts: list[Alert]) -> list[Alert]:
     return [alert for alert in alerts if began[alert.site] >= b.query.times]
 
 
-def _by_site(b: Builder, alerts: list[Alert]) -> Table:
+def _by_site(b: Builder, alerts: list[dict[str, Any]]) -> Table:
     """How many alerts each site had, the most first."""
-    rows = [
-        {
-            "name": b.view.directory.titles.get(site, "(fleet)"),
-            "site": site,
-            "alerts": count,
-            "seconds": sum(_row(b, alert)["seconds"] for alert in alerts if alert.site == site),
-        }
-        for site, count in Counter(alert.site for alert in alerts).most_common()
-    ]
+    found: dict[str, dict[str, Any]] = {}
+    for alert in alerts:
+        named = {"name": alert["name"], "site": alert["site"]}
+        line = found.setdefault(alert["site"], named | {"alerts": 0, "seconds": 0.0})
+        line["alerts"] += 1
+        line["seconds"] += alert["seconds"]
+    rows = sorted(found.values(), key=lambda line: (-line["alerts"], line["site"]))
     columns = (
         Column("name", "Site"),
         Column("site", "Id"),

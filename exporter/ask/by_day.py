@@ -13,6 +13,7 @@ from exporter.ask.builder import MOSTLY, Builder, capital, figure
 from exporter.ask.catalogue import METRICS, Metric
 from exporter.ask.extremes import HOUR_SECONDS
 from exporter.ask.metric_history import History
+from exporter.ask.query import Period
 from exporter.ask.stored_metric import fetch_metric
 from exporter.history.influxql import InfluxQL
 from exporter.model.text import sites_word
@@ -21,14 +22,13 @@ MOST_DAYS = 62
 MOST_HOURS = 8 * 24
 MOST_SITE_DAYS = 20_000
 """Sites times days of which the hours are read at once."""
-_ADDED = ("counter", "energy")
 
 
 async def by_day_answer(b: Builder, stored: InfluxQL) -> Answer:
     """Each day, or hour, of the period with what the sites had together.
 
     Of energies it is the sum; of everything else the mean over sites and time. Days and hours are
-    those of the asker's zone, and those that reach beyond the period stand as they are, in part.
+    those of the asker's zone; only those with nearly all of their hours are the highest or lowest.
 
     Raises
     ------
@@ -56,16 +56,21 @@ async def by_day_answer(b: Builder, stored: InfluxQL) -> Answer:
             f"{b.coverage.sentence()} InfluxDB has no {metric.label} for that period"
         )
     lines = _lines(b, found, metric, hourly=hourly)
-    whole = [line for line in lines if line["whole"] == "yes"] or lines
+    seen = [line for line in lines if line["observed"] >= 100.0 * MOSTLY]
     lowest = b.query.order in ("lowest", "worst")
     pick = min if lowest else max
-    best = pick(whole, key=lambda line: (line["value"], line["start"]))
     whose = b.view.directory.titles[b.chosen[0]] if len(b.chosen) == 1 else b.of_sites()
     when = b.period.words or "in the period"
     word = "lowest" if lowest else "highest"
-    text = f"{capital(metric.label)} of {whose}, {when}: {word} {_named(best, hourly=hourly)}"
-    text += f" with {figure(best['value'], metric)}"
-    if metric.over_time in _ADDED:
+    text = f"{capital(metric.label)} of {whose}, {when}: "
+    if seen:
+        best = pick(seen, key=lambda line: (line["value"], line["start"]))
+        text += f"{word} {_named(best, hourly=hourly)} with {figure(best['value'], metric)}"
+    else:
+        text += f"no whole {b.query.group_by} was observed, so which was {word} is not known"
+    if seen and len(seen) < len(lines):
+        text += f", of the {len(seen)} of {len(lines)} that were observed nearly whole"
+    if metric.sums_up and b.coverage.enough:
         text += f"; {figure(sum(line['value'] for line in lines), metric)} in total"
     text += "."
     if b.coverage.below(MOSTLY):
@@ -76,7 +81,7 @@ async def by_day_answer(b: Builder, stored: InfluxQL) -> Answer:
         Column("day", "Hour" if hourly else "Day"),
         Column("value", capital(metric.label), "number", metric.unit, metric.decimals),
         Column("sites", "With values", "number"),
-        Column("whole", "Whole"),
+        Column("observed", "Observed", "number", "%", 1),
     )
     b.evidence.notes.append(
         f"{'Hours' if hourly else 'Days'} of {b.period.start:%Z}; a gap adds nothing, and "
@@ -91,26 +96,35 @@ def _lines(
     b: Builder, found: dict[str, History], metric: Metric, *, hourly: bool
 ) -> list[dict[str, Any]]:
     values: dict[datetime, list[float]] = defaultdict(list)
-    sites: dict[datetime, set[str]] = defaultdict(set)
+    hours: dict[datetime, set[tuple[str, int]]] = defaultdict(set)
     for site, history in found.items():
         for time, value in zip(history.times, history.values, strict=True):
             start = datetime.fromtimestamp(float(time), b.period.start.tzinfo)
             start = start.replace(minute=0, second=0, microsecond=0)
             start = start if hourly else start.replace(hour=0)
             values[start].append(float(value))
-            sites[start].add(site)
-    add = np.sum if metric.over_time in _ADDED else np.mean
+            hours[start].add((site, int(time // HOUR_SECONDS)))
+    add = np.sum if metric.sums_up else np.mean
     length = timedelta(hours=1) if hourly else timedelta(days=1)
     return [
         {
             "start": start.timestamp(),
             "day": f"{start:%Y-%m-%d %H:%M}" if hourly else f"{start:%a %Y-%m-%d}",
             "value": float(add(values[start])),
-            "sites": len(sites[start]),
-            "whole": "yes" if start >= b.period.start and start + length <= b.period.end else "no",
+            "sites": len({site for site, _ in hours[start]}),
+            "observed": _observed(b.period, len(hours[start]), len(found), start, start + length),
         }
         for start in sorted(values)
     ]
+
+
+def _observed(period: Period, hours: int, sites: int, start: datetime, end: datetime) -> float:
+    """Percent of a stretch that lies in the period and has values, of the sites that have any."""
+    # Of seconds passed: a day on which clocks change has 23 or 25 hours.
+    begin, finish = start.timestamp(), end.timestamp()
+    inside = min(finish, period.end.timestamp()) - max(begin, period.start.timestamp())
+    seconds = finish - begin
+    return 100.0 * min(inside / seconds, hours * HOUR_SECONDS / (seconds * sites), 1.0)
 
 
 def _named(line: dict[str, Any], *, hourly: bool) -> str:

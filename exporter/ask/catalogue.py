@@ -64,6 +64,11 @@ class Metric:
     combine: Literal["active", "min", "max"] = "active"
     steady: float = 0.0
 
+    @property
+    def sums_up(self) -> bool:
+        """Whether a period is summed up to a total of it, as an energy is."""
+        return self.over_time in ("counter", "energy")
+
 
 def _score(component: str) -> Metric:
     overall = component == "overall"

@@ -12,7 +12,7 @@ from exporter.ask import promql
 from exporter.ask.answer import Answer, CannotAnswerError, Column, Table
 from exporter.ask.builder import MOSTLY, Builder, capital, figure
 from exporter.ask.catalogue import METRICS, Metric
-from exporter.ask.lookup import attribute_values
+from exporter.ask.lookup import attribute_values, group_values
 from exporter.ask.view import reading
 from exporter.model.figures import digits
 from exporter.model.text import sites_word
@@ -116,10 +116,8 @@ def members(b: Builder, attribute: str) -> dict[str, list[int]]:
         if attribute == "status":
             values = [b.view.status(row)]
         else:
-            values = attribute_values(b.view.sites[row], attribute)
-        if attribute == "location" and not wanted:
-            # The country or, more generally, the last part.
-            values = values[-1:]
+            of = attribute_values if wanted else group_values
+            values = of(b.view.sites[row], attribute)
         for value in values:
             if not wanted or value in wanted:
                 found.setdefault(value, []).append(row)

@@ -118,7 +118,9 @@ def _days(b: Builder, stretches: list[Stretch]) -> int:
     days = set()
     for stretch in stretches:
         day = datetime.fromtimestamp(stretch.start, zone).date()
-        last = datetime.fromtimestamp(stretch.start + stretch.seconds, zone).date()
+        # What ends at midnight was not on the day that begins then.
+        end = max(stretch.start, stretch.start + stretch.seconds - 1.0)
+        last = datetime.fromtimestamp(end, zone).date()
         while day <= last:
             days.add(day)
             day += timedelta(days=1)

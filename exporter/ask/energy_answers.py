@@ -307,8 +307,7 @@ async def _accounts(
         lines.append(b.view.identity(place) | {"value": row["value"]} | observed)
     if not lines:
         raise CannotAnswerError(f"{label} of {b.of_sites()} is not known, {_when(b)}")
-    bad_is_high = figure in ("energy_cost", "co2")
-    low = b.query.order in ("lowest", "best" if bad_is_high else "worst")
+    low = b.query.order in ("lowest", "best" if FIGURES[figure].worse == "high" else "worst")
     lines.sort(key=lambda line: ((1 if low else -1) * line["value"], line["site"]))
     columns = (
         *SITE_COLUMNS,

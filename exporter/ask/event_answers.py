@@ -53,7 +53,6 @@ async def events_answer(b: Builder, stored: InfluxQL) -> Answer:
         verb = "had a critical issue" if least == 3 else "needed attention"
     if b.query.events == "ongoing":
         found = [event for event in found if _now(b, event)]
-        verb += " and does so still"
     by_site = _by_site(b, found)
     order = list(by_site)
     shown_sites = order[: b.query.limit or 20]
@@ -61,7 +60,10 @@ async def events_answer(b: Builder, stored: InfluxQL) -> Answer:
     going_on = sum(any(e.ongoing for e in by_site[site]) for site in order)
     if b.query.times is not None and level is not None:
         verb += ", as far as the stored windows tell times apart"
-    reaches_now = event_log.reaches_now(b.view, period)
+    # Of those that have it now, so many have it now.
+    ongoing = b.query.events == "ongoing"
+    going_on = len(order) if ongoing else going_on
+    reaches_now = ongoing or event_log.reaches_now(b.view, period)
     headline = _headline(b, len(order), verb, going_on, at_end="" if reaches_now else " at the end")
     if order:
         event = by_site[order[0]][0]

@@ -31,6 +31,8 @@ class Figure:
         Period where none is asked; empty for the newest row of each plant.
     order : "highest" or "lowest"
         Which plants come first.
+    worse : "high" or "low"
+        Side that is bad news.
     """
 
     name: str
@@ -41,6 +43,7 @@ class Figure:
     by: str = ""
     usual: str = "last month"
     order: str = "highest"
+    worse: str = "high"
 
 
 _FIGURES = (
@@ -48,22 +51,26 @@ _FIGURES = (
     Figure("pv_lost", "PV energy lost", ENERGY),
     Figure("pv_clipped", "PV above the limit of the inverters", ENERGY),
     Figure("balance", "energy account", ENERGY),
-    Figure("self_consumption", "self-consumption", ENERGY),
-    Figure("self_sufficiency", "self-sufficiency", ENERGY),
+    Figure("self_consumption", "self-consumption", ENERGY, worse="low"),
+    Figure("self_sufficiency", "self-sufficiency", ENERGY, worse="low"),
     Figure("energy_cost", "cost of energy", ENERGY),
-    Figure("feed_in_income", "income from feed-in", ENERGY),
+    Figure("feed_in_income", "income from feed-in", ENERGY, worse="low"),
     Figure("co2", "CO2 of energy from the grid", ENERGY),
-    Figure("saving", "saving by the battery's plan", ENERGY),
-    Figure("revenue", "revenue", PORTFOLIO, "revenue", "amount", "service"),
+    Figure("saving", "saving by the battery's plan", ENERGY, worse="low"),
+    Figure("revenue", "revenue", PORTFOLIO, "revenue", "amount", "service", worse="low"),
     Figure("lost", "lost revenue", PORTFOLIO, "loss", "amount", "cause"),
     Figure("dispute", "open disputes", PORTFOLIO, "dispute", "amount", "cause", "all time"),
     Figure("guarantee", "guarantees", PORTFOLIO, "sla", "owed", "term"),
-    Figure("plant_availability", "availability of plants", PORTFOLIO, "availability", "percent"),
+    Figure(
+        *("plant_availability", "availability of plants", PORTFOLIO, "availability", "percent"),
+        worse="low",
+    ),
     Figure("cycle_use", "cycles against the warranty", PORTFOLIO, "plant_day", "cycles"),
     Figure("fade", "loss of health a year", PORTFOLIO, "lifecycle", "fade_percent_a_year", "", ""),
     Figure(
         *("augmentation", "augmentation", PORTFOLIO, "lifecycle", "augmentation", "", ""),
         order="lowest",
+        worse="low",
     ),
 )
 FIGURES: Mapping[str, Figure] = MappingProxyType({figure.name: figure for figure in _FIGURES})

@@ -145,7 +145,7 @@ def _empty(b: Builder) -> Answer:
     if not lines:
         return b.answer(
             f"None of {sites_word(estimated)} with an estimate is empty {b.period.words} at the "
-            "present load.",
+            "present load" + (f"; of {sites_word(unknown)} it is not known." if unknown else "."),
             [],
             [],
         )

@@ -18,7 +18,7 @@ def history_columns(metric: Metric) -> tuple[Column, ...]:
 
     site = (Column("status", "Now", "status"), Column("name", "Site"), Column("site", "Id"))
     covered = Column("observed", "Observed", "number", "%", 1)
-    if metric.over_time in ("counter", "energy"):
+    if metric.sums_up:
         return (*site, number("total", "Total"), covered)
     if metric.over_time == "share":
         return (*site, number("mean", "Mean"), Column("trend", "Trend"), covered)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from exporter.ask.answer import Column, Table
-from exporter.ask.lookup import attribute_values
+from exporter.ask.lookup import group_values
 from exporter.ask.view import View
 from exporter.assess.costs import PriceList, estimate
 from exporter.model.text import sites_word
@@ -97,10 +97,7 @@ def _grouped(view: View, rows: list[dict[str, Any]], attribute: str) -> Table:
     for row in rows:
         place = view.directory.row(row["site"])
         status = attribute == "status"
-        given = [view.status(place)] if status else attribute_values(view.sites[place], attribute)
-        if attribute == "location":
-            # The country or, more generally, the last part.
-            given = given[-1:]
+        given = [view.status(place)] if status else group_values(view.sites[place], attribute)
         for value in given or ["(none)"]:
             empty = {"group": value, "sites": set(), "amount": 0.0}
             group = found.setdefault(value, empty)

@@ -55,6 +55,12 @@ def location_parts(location: str | None) -> list[str]:
     return parts if len(parts) == 1 else [location, *parts]
 
 
+def group_values(site: Site, attribute: str) -> list[str]:
+    """The groups of an attribute that a site is in: of a location its last part, the country."""
+    values = attribute_values(site, attribute)
+    return values[-1:] if attribute == "location" else values
+
+
 def attribute_values(site: Site, attribute: str) -> list[str]:
     """What a site has under an attribute; empty where it has nothing."""
     if attribute == "site":

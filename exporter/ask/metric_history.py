@@ -261,7 +261,7 @@ async def fetch(
     CannotAnswerError
     """
     step = min(step_seconds(period, count), longest_step)
-    if metric.over_time in ("energy", "counter"):
+    if metric.sums_up:
         return await _energies(stored, metric, period, sites, count, active, step)
     level = await level_for(stored, metric, period, tagged(sites, metric.where))
     asked = statements(metric, period, sites, step, level)

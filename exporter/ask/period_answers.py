@@ -162,7 +162,7 @@ async def _history_of_groups(b: Builder, stored: InfluxQL) -> Answer:
     groups = members(b, attribute)
     found = await fetch_metric(b, stored, metric)
     assert b.coverage is not None
-    key = "total" if metric.over_time in ("counter", "energy") else "mean"
+    key = "total" if metric.sums_up else "mean"
     lines: list[dict[str, Any]] = []
     for value, rows in groups.items():
         sites = [b.view.sites[row].id for row in rows]
@@ -265,7 +265,7 @@ def trend_word(change: float, metric: Metric) -> str:
 
 def _sort_key(b: Builder, metric: Metric) -> str:
     """What sites are put in order by: the sum, the mean, or for highest and lowest the extreme."""
-    if metric.over_time in ("counter", "energy"):
+    if metric.sums_up:
         return "total"
     order = b.query.order
     if metric.over_time == "mean" and order in ("highest", "lowest"):
@@ -405,7 +405,7 @@ async def _which(b: Builder, stored: InfluxQL) -> Answer:
 
 
 def _ever(wanted: Comparison, history: History, metric: Metric) -> bool:
-    if metric.over_time in ("counter", "energy"):
+    if metric.sums_up:
         lowest = highest = history.total
     elif metric.over_time == "share":
         lowest = highest = history.mean

@@ -193,8 +193,8 @@ def _sorted(b: Builder, lines: list[dict[str, Any]], key: str) -> list[dict[str,
     figure = FIGURES[b.query.figure or ""]
     order = b.query.order if b.query.order in ("highest", "lowest") else figure.order
     if b.query.order in ("worst", "best"):
-        bad_is_high = figure.name not in ("revenue", "plant_availability", "augmentation")
-        order = "highest" if bad_is_high == (b.query.order == "worst") else "lowest"
+        bad_first = b.query.order == "worst"
+        order = "highest" if (figure.worse == "high") == bad_first else "lowest"
     sign = -1 if order == "highest" else 1
     return sorted(
         lines, key=lambda line: (line[key] is None, sign * (line[key] or 0.0), line["site"])

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from exporter.ask.answer import Answer, CannotAnswerError, Column, Table
-from exporter.ask.builder import SITE_COLUMNS, Builder, capital, figure
+from exporter.ask.builder import MOSTLY, SITE_COLUMNS, Builder, capital, figure
 from exporter.ask.catalogue import METRICS, Metric
 from exporter.ask.metric_history import History
 from exporter.ask.query import Period
@@ -23,7 +23,6 @@ from exporter.model.text import duration_words, sites_word
 
 SAME_LENGTH = 0.01
 """Periods whose lengths differ by no more than this share of the longer count as alike."""
-_ADDED = ("counter", "energy")
 
 
 @dataclass(slots=True)
@@ -66,7 +65,7 @@ async def side_by_side(b: Builder, stored: InfluxQL, coverage_of: Callable[..., 
     lines = _lines(b, spans, metrics)
     text = _headline(spans, lines, metrics)
     for span in spans:
-        if not span.coverage.enough:
+        if span.coverage.share < MOSTLY:
             text = f"{capital(span.words)}: {span.coverage.sentence()} {text}"
     lengths = [span.period.seconds for span in spans]
     if max(lengths) - min(lengths) > SAME_LENGTH * max(lengths):
@@ -103,7 +102,8 @@ def _difference(name: str | None, first: Answer, second: Answer) -> str:
         next((row for table in answer.tables for row in table.rows if row.get("key") == name), None)
         for answer in (first, second)
     ]
-    if name is None or values[0] is None or values[1] is None:
+    observed = all(a.coverage is not None and a.coverage.enough for a in (first, second))
+    if name is None or values[0] is None or values[1] is None or not observed:
         return ""
     more = values[0]["value"] - values[1]["value"]
     word = "more" if more >= 0 else "less"
@@ -127,7 +127,7 @@ async def _span(
 
 
 def _figure(coverage: Coverage, site: str, history: History, metric: Metric) -> float:
-    if metric.over_time in _ADDED:
+    if metric.sums_up:
         return history.total
     unseen = metric.over_time == "share" and coverage.of(site) < LEAST_SHARE
     return math.nan if unseen else history.mean
@@ -143,7 +143,8 @@ def _lines(b: Builder, spans: list[_Span], metrics: list[Metric]) -> list[dict[s
             line[f"observed_{place}"] = 100.0 * span.coverage.of(site)
         for metric in metrics:
             pair = [line[f"{metric.name}_{place}"] for place in range(len(spans))]
-            known = len(pair) == 2 and None not in pair
+            seen = all(span.coverage.of(site) >= LEAST_SHARE for span in spans)
+            known = len(pair) == 2 and None not in pair and seen
             line[f"{metric.name}_change"] = pair[0] - pair[1] if known else None
         lines.append(line)
     if not b.query.sites:
@@ -191,7 +192,7 @@ def _of_metric(spans: list[_Span], lines: list[dict[str, Any]], metric: Metric) 
             f"{metric.label} is not known {' and '.join(span.words for span in spans)}, "
             f"for any of {sites_word(len(lines))}"
         )
-    add = metric.fleet == "sum" or metric.over_time in _ADDED
+    add = metric.fleet == "sum" or metric.sums_up
     total = np.sum if add else np.mean
     values = [float(total([line[key] for line in both])) for key in keys]
     how = "" if len(lines) == 1 else " in total" if add else " on average"
@@ -199,7 +200,9 @@ def _of_metric(spans: list[_Span], lines: list[dict[str, Any]], metric: Metric) 
         text = f"{metric.label} {figure(values[0], metric)}{how}"
     else:
         said = [f"{figure(v, metric)}, {s.words}" for v, s in zip(values, spans, strict=True)]
-        text = f"{metric.label}{how} {said[0]}, against {said[1]}: {_change(values, metric)}"
+        enough = all(span.coverage.enough for span in spans)
+        change = _change(values, metric) if enough else "the change is not known"
+        text = f"{metric.label}{how} {said[0]}, against {said[1]}: {change}"
     if len(both) < len(lines):
         text += f" (known of {sites_word(len(both))})"
     return text

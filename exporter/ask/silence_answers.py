@@ -98,6 +98,8 @@ def _planned(b: Builder) -> list[Planned]:
             "silences of the past are not kept; maintenance of the past is in the timeline: ask "
             "what happened"
         )
+    if start < b.view.assessment.time:
+        b.evidence.missing.append("silences that have ended: Alertmanager does not keep them")
     sites = [b.view.sites[row] for row in np.flatnonzero(b.mask)]
     if note := unlisted(b.view.assessment.fleet, sites, start, end):
         b.evidence.notes.append(note)

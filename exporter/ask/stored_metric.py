@@ -79,7 +79,7 @@ async def fetch_metric(
 
 def _longest_step(b: Builder, metric: Metric) -> int:
     """Seconds of a bucket at most: the hour, where the energies of days are compared."""
-    days = metric.over_time in ("energy", "counter") and b.query.order in ORDERS
+    days = metric.sums_up and b.query.order in ORDERS
     return HOUR_SECONDS if days and len(b.chosen) == 1 else histories.STEPS[-1]
 
 

@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 
 from exporter.ask.answer import CannotAnswerError
+from exporter.ask.answerer import Answerer
+from exporter.ask.builder import Builder
+from exporter.ask.catalogue import CONDITIONS
+from exporter.ask.duration_answers import _days
 from exporter.ask.lookup import Directory
-from exporter.ask.query import QueryError
+from exporter.ask.query import Condition, Period, Query, QueryError, What
 from exporter.ask.request import query_from
+from exporter.ask.timeline_entries import Stretch
 from tests.ask.conftest import judged
 from tests.ask.test_past_counts import lines
 from tests.ask.test_past_observed import NOW, ask
@@ -64,9 +72,42 @@ def test_each_hour_of_a_period(server: Influx) -> None:
     found = ask(server, "consumption per hour between 13:30 and 15:30")
     (table,) = found.tables
     assert [row["day"][-5:] for row in table.rows] == ["13:00", "14:00", "15:00"]
-    assert [row["whole"] for row in table.rows] == ["no", "yes", "no"]
+    assert [row["observed"] for row in table.rows] == pytest.approx([50.0, 100.0, 50.0])
     assert table.rows[1]["value"] == pytest.approx(14 * 0.5, abs=0.05)
     assert "highest from 2026-03-18 14:00" in found.headline
+    assert "of the 1 of 3 that were observed nearly whole" in found.headline
+
+
+def test_a_day_that_was_hardly_observed_is_neither_the_highest_nor_the_lowest(
+    server: Influx,
+) -> None:
+    found = ask(server, "on which day this month did the fleet use the least energy")
+    assert "no whole day was observed, so which was lowest is not known" in found.headline
+    assert "in total" not in found.headline
+
+
+def test_what_ends_at_midnight_was_not_on_the_next_day() -> None:
+    zone = ZoneInfo("Europe/Berlin")
+    start, end = datetime(2026, 3, 17, tzinfo=zone), datetime(2026, 3, 18, tzinfo=zone)
+    query = Query(What.WHICH, conditions=(Condition("offline"),), period=Period(start, end))
+    builder = Builder(Answerer(judged).view(), query)
+    whole = Stretch("alpha", "site_offline", "critical", "", start.timestamp(), end.timestamp())
+    assert _days(builder, [whole]) == 1
+    short = Stretch("alpha", "site_offline", "critical", "", start.timestamp(), start.timestamp())
+    assert _days(builder, [whole, short]) == 1
+
+
+def test_every_alert_that_a_condition_means_is_in_the_rules() -> None:
+    rules = Path(__file__).parents[2] / "provisioning/prometheus/rules"
+    named = {
+        line.split(":")[1].strip()
+        for file in rules.glob("*.yml")
+        for line in file.read_text("utf-8").splitlines()
+        if line.strip().startswith("- alert:")
+    }
+    wanted = {name for kind in CONDITIONS.values() for name in kind.alerts}
+    assert wanted
+    assert {name for name in wanted if not any(alert.startswith(name) for alert in named)} == set()
 
 
 def test_since_when_a_limit_is_passed(server: Influx) -> None:

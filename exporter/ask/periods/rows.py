@@ -453,7 +453,6 @@ ROWS = NAMED + _rows(
     ),
     ("quarter_of_year digits year?", _quarter),
     ("until weekday", ahead.until_weekday),
-    ("until tomorrow part", ahead.until_part_of_tomorrow),
     ("until end this? unit|until filler end unit", ahead.rest),
     (
         "tomorrow between hour and hour|tomorrow from hour until hour|tomorrow hour until hour",
