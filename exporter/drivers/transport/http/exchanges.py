@@ -99,11 +99,6 @@ class Exchanges:
         """A future of the loop."""
         return self._loop.create_future()
 
-    def release(self, number: int) -> None:
-        """Watch a socket no longer, and leave it open."""
-        if self._open.pop(number, None) is not None:
-            self._epoll.unregister(number)
-
     def forget(self, number: int) -> None:
         """A socket is about to be closed, which takes it out of the epoll."""
         self._open.pop(number, None)
@@ -126,9 +121,13 @@ class Exchanges:
 
     def _tick(self) -> None:
         now = self._loop.time()
-        for exchange in [one for one in self._open.values() if one.until <= now]:
-            exchange.expire()
-        self._ticking = self._loop.call_later(TICK_SECONDS, self._tick) if self._open else None
+        try:
+            for exchange in [one for one in self._open.values() if one.until <= now]:
+                exchange.expire()
+        finally:
+            # Without a tick no request would ever end by its time, whatever went wrong in this one.
+            again = bool(self._open)
+            self._ticking = self._loop.call_later(TICK_SECONDS, self._tick) if again else None
 
 
 # Edges: each event says that something is new, and costs no call to change a mask.
@@ -141,13 +140,15 @@ _OUT, _IN_OR_ENDED = (select.EPOLLOUT, select.EPOLLIN | _ENDED) if SUPPORTED els
 class Exchange:
     """One request and its reply.
 
-    ``done`` becomes the Reply, or None for one that is not as usual: then :meth:`detach` gives the
-    socket with what was read of it.
+    ``done`` becomes the Reply, or None for one that is not as usual: then :meth:`pass_to` gives
+    what comes to another reader. The socket stays here: an event loop that takes a socket closes
+    it by its number, once more where the socket's own object does, and by then that number may
+    be another site's connection or a file.
     """
 
     __slots__ = (
         *("_connected", "_connection", "_data", "_exchanges", "_expected", "_head", "_is_open"),
-        *("_number", "_reply_until", "_request", "done", "until"),
+        *("_is_paused", "_number", "_reader", "_reply_until", "_request", "done", "until"),
     )
 
     def __init__(
@@ -165,6 +166,8 @@ class Exchange:
         self._reply_until = until
         self._connected = False
         self._is_open = True
+        self._is_paused = False
+        self._reader: asyncio.Protocol | None = None
         self._data: bytes | bytearray = b""
         self._head: Head | None = None
         self._expected = _UNKNOWN
@@ -180,7 +183,10 @@ class Exchange:
                 sent = self._connection.send(self._request)
                 self._request = self._request[sent:]
             if events & _IN_OR_ENDED:
-                self._receive(all_of_it=events & _ENDED != 0)
+                if self._reader is None:
+                    self._receive(all_of_it=events & _ENDED != 0)
+                else:
+                    self._read_on(self._reader)
         except BlockingIOError:
             return
         except OSError as error:
@@ -234,8 +240,51 @@ class Exchange:
         elif size > self._expected:
             self.done.set_result(None)
 
+    def pass_to(self, reader: asyncio.Protocol) -> None:
+        """Give what was read so far, and all that still comes, to another reader."""
+        self._reader = reader
+        was_open = self._is_open
+        reader.connection_made(_Passage(self))
+        reader.data_received(bytes(self._data))
+        if was_open:
+            # What came before there was this reader is announced by no further event.
+            self._read_on(reader)
+        else:
+            reader.connection_lost(None)
+
+    def pause(self) -> None:
+        """Read nothing until :meth:`go_on`."""
+        self._is_paused = True
+
+    def go_on(self) -> None:
+        """Read what there is for the other reader."""
+        self._is_paused = False
+        if self._reader is not None:
+            self._read_on(self._reader)
+
+    def _read_on(self, reader: asyncio.Protocol) -> None:
+        buffer = self._exchanges.buffer
+        while self._is_open and not self._is_paused:
+            try:
+                count = self._connection.recv_into(buffer)
+            except BlockingIOError:
+                return
+            except OSError as error:
+                self._lose(reader, error)
+                return
+            if not count:
+                self._lose(reader, None)
+                return
+            reader.data_received(bytes(buffer[:count]))
+
+    def _lose(self, reader: asyncio.Protocol, error: OSError | None) -> None:
+        self.end()
+        reader.connection_lost(error)
+
     def _end_of_stream(self, error: OSError | None) -> None:
-        if self._head is None:
+        if self._reader is not None:
+            self._lose(self._reader, error)
+        elif self._head is None:
             self._fail(ServerDisconnectedError() if error is None else ClientOSError(*error.args))
         elif error is not None or self._head.length is not None:
             self._fail(ClientPayloadError())
@@ -246,14 +295,13 @@ class Exchange:
         """Its time is over."""
         self._fail(TimeoutError() if self._connected else ConnectTimeoutError())
 
-    def detach(self) -> tuple[socket.socket, bytes]:
-        """The socket, which is the caller's from now on, and what was read of it."""
-        self._exchanges.release(self._number)
-        self._is_open = False
-        return socket.socket(fileno=self._connection.detach()), bytes(self._data)
+    @property
+    def is_open(self) -> bool:
+        """Whether its connection is not closed."""
+        return self._is_open
 
     def end(self) -> None:
-        """Close the connection, whatever state it is in, unless somebody else has it."""
+        """Close the connection, whatever state it is in."""
         if self._is_open:
             self._is_open = False
             # Its number may belong to another one as soon as it is closed.
@@ -277,3 +325,27 @@ class Exchange:
         if not self.done.done():
             self.done.set_exception(failure)
         self.end()
+
+
+class _Passage(asyncio.Transport):
+    """What another reader may ask of the connection of an exchange."""
+
+    def __init__(self, exchange: Exchange) -> None:
+        super().__init__()
+        self._exchange = exchange
+
+    def abort(self) -> None:
+        self._exchange.end()
+
+    def close(self) -> None:
+        self._exchange.end()
+
+    def is_closing(self) -> bool:
+        return not self._exchange.is_open
+
+    def pause_reading(self) -> None:
+        self._exchange.pause()
+
+    def resume_reading(self) -> None:
+        # Later: the reader asks amid what it was given last.
+        asyncio.get_running_loop().call_soon(self._exchange.go_on)

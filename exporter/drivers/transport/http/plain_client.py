@@ -170,38 +170,16 @@ def _refused(address: str, allowed: tuple[Network, ...]) -> bool:
     return is_refused(ipaddress.ip_address(address.partition("%")[0]), allowed)
 
 
-class _Continued(BoundedHandler):
-    """aiohttp's reader of a reply whose first bytes were read before."""
-
-    def __init__(self, loop: asyncio.AbstractEventLoop, data: bytes) -> None:
-        super().__init__(loop)
-        self._before = data
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """See :class:`asyncio.Protocol`."""
-        super().connection_made(transport)
-        self.set_response_params(read_until_eof=True, auto_decompress=False)
-        self.data_received(self._before)
-
-
 async def _unusual(exchange: Exchange, loop: asyncio.AbstractEventLoop) -> Reply:
     """The reply as aiohttp reads it, without what announces it (1xx)."""
-    connection, data = exchange.detach()
-    handler = _Continued(loop, data)
-    try:
-        await loop.create_connection(lambda: handler, sock=connection)
-    except BaseException:
-        connection.close()
-        raise
-    try:
-        while True:
-            message, payload = await handler.read()
-            if not 100 <= message.code <= 199 or message.code == 101:
-                break
-        body = await payload.read()
-    finally:
-        if handler.transport is not None:
-            handler.transport.abort()
+    handler = BoundedHandler(loop)
+    handler.set_response_params(read_until_eof=True, auto_decompress=False)
+    exchange.pass_to(handler)
+    while True:
+        message, payload = await handler.read()
+        if not 100 <= message.code <= 199 or message.code == 101:
+            break
+    body = await payload.read()
     content_type = message.headers.get("Content-Type", "").partition(";")[0].strip().lower()
     if not MEDIA_TYPE.match(content_type):
         content_type = "application/octet-stream"

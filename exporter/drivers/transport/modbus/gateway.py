@@ -189,22 +189,18 @@ class Gateway:
         loop = asyncio.get_running_loop()
         found = await loop.getaddrinfo(self.host, self.port, type=socket.SOCK_STREAM)
         last: OSError = OSError(errno.EHOSTUNREACH, "no address")
-        for family, kind, protocol, _, address in found:
-            host = str(address[0]).partition("%")[0]
-            if is_refused(ipaddress.ip_address(host), self.allowed):
+        for family, _, _, _, address in found:
+            host = str(address[0])
+            if is_refused(ipaddress.ip_address(host.partition("%")[0]), self.allowed):
                 last = AddressRefusedError()
                 continue
-            raw = socket.socket(family, kind, protocol)
-            raw.setblocking(False)
             try:
-                await loop.sock_connect(raw, address)
-                return await asyncio.open_connection(sock=raw, limit=_BUFFER_BYTES)
+                # By its address, so that the loop makes the socket and nobody else closes it.
+                return await asyncio.open_connection(
+                    host, int(address[1]), family=family, limit=_BUFFER_BYTES
+                )
             except OSError as error:
                 last = error
-                raw.close()
-            except BaseException:
-                raw.close()
-                raise
         raise last
 
 

@@ -279,31 +279,26 @@ async def _connected(
     infos = await loop.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)
     context = _context(address.trust) if address.tls else None
     failure: OSError = OSError("no address")
-    for family, kind, protocol, _, where in infos:
-        host = str(where[0]).partition("%")[0]
-        if is_refused(ipaddress.ip_address(host), allowed):
+    for family, _, _, _, where in infos:
+        host = str(where[0])
+        if is_refused(ipaddress.ip_address(host.partition("%")[0]), allowed):
             failure = AddressRefusedError()
             continue
-        opened = socket.socket(family, kind, protocol)
-        opened.setblocking(False)
         try:
-            await loop.sock_connect(opened, where)
+            # By its address, so that the loop makes the socket and nobody else closes it.
             transport, connection = await loop.create_connection(
                 make,
-                sock=opened,
+                host,
+                int(where[1]),
+                family=family,
                 ssl=context,
                 server_hostname=address.host if context is not None else None,
             )
         except ssl.SSLError:
-            opened.close()
             raise
         except OSError as error:
-            opened.close()
             failure = error
             continue
-        except BaseException:
-            opened.close()
-            raise
         if context is not None and address.trust.certificate_sha256 is not None:
             _check_fingerprint(transport, connection, address.trust.certificate_sha256)
         return connection

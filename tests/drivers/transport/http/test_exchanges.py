@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import gc
 import os
 import socket
@@ -12,11 +13,12 @@ from collections.abc import Callable, Iterator
 from typing import Any, ClassVar
 
 import pytest
+import uvloop
 
 from exporter.drivers.transport.http import exchanges
 from exporter.drivers.transport.http.json_client import HttpClient, get_json
 from exporter.model.snapshot import Outcome, ScrapeError
-from tests.drivers.transport.http.test_plain_client import OK, sending
+from tests.drivers.transport.http.test_plain_client import OK, REPLIES, sending
 
 REPLY = OK + b"Content-Length: 2\r\n\r\n{}"
 
@@ -119,6 +121,50 @@ async def test_a_silent_site_ends_by_its_own_time_alone() -> None:
                 await asking
     assert caught.value.outcome is Outcome.TIMEOUT
     assert not http.plain.under_way
+
+
+@pytest.mark.parametrize("name", ["too large", "a head that is too large", "chunked", "no HTTP"])
+def test_no_number_of_a_socket_is_closed_twice(name: str) -> None:
+    """In the event loop of the service, which closes by number what it is given."""
+
+    async def ask_and_open_files() -> None:
+        async with sending([REPLIES[name]]) as url, HttpClient() as http:
+            asked = await asyncio.gather(
+                *(get_json(http, url, "/value", {}) for _ in range(5)), return_exceptions=True
+            )
+            # The failures hold what they came through, and files now take the numbers.
+            files = [os.open(os.devnull, os.O_RDONLY) for _ in range(20)]
+            del asked
+            gc.collect()
+            await asyncio.sleep(0)
+            for number in files:
+                os.close(number)
+
+    uvloop.run(ask_and_open_files())
+
+
+async def test_an_error_of_one_request_leaves_the_others_their_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    expire = exchanges.Exchange.expire
+    raised: list[object] = []
+
+    def once(exchange: exchanges.Exchange) -> None:
+        if not raised:
+            raised.append(exchange)
+            raise OSError(errno.EBADF, "not a socket any more")
+        expire(exchange)
+
+    monkeypatch.setattr(exchanges.Exchange, "expire", once)
+    told: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: told.append(context))
+    with silent() as url:
+        async with HttpClient() as http:
+            async with asyncio.timeout(60):
+                with pytest.raises(ScrapeError) as caught:
+                    await get_json(http, url, "/value", {}, patience_seconds=0.2)
+    assert caught.value.outcome is Outcome.TIMEOUT
+    assert len(raised) == len(told) == 1
 
 
 async def test_a_reset_in_a_reply_is_a_reply_cut_short() -> None:
