@@ -21,7 +21,7 @@ import numpy as np
 
 from provisioning.local.ports import Ports
 from tests.bench.scale import FIRST_ROUND_SECONDS, Scraper, _running, memory_mib
-from tests.bench.static_fleet import StaticFleet, listening
+from tests.bench.static_fleet import StaticFleet, listening, pinned
 
 SAMPLE_SECONDS = 60.0
 START_SECONDS = 600.0
@@ -33,7 +33,7 @@ async def measure(args: Any) -> dict[str, Any]:
         os.chmod(name, 0o755)
         folder = Path(name)
         fleet = StaticFleet(folder, Ports(usual=False).pick(0), vebus=False)
-        await fleet.start(None)
+        await fleet.start(args.server_cpu)
         try:
             return await _sampled(fleet, folder, args)
         finally:
@@ -54,7 +54,9 @@ async def _sampled(fleet: StaticFleet, folder: Path, args: Any) -> dict[str, Any
     command = (sys.executable, "-m", "exporter", "run", "--fleet", str(file))
     listen = ("--listen", f"127.0.0.1:{port}")
     samples: list[tuple[float, dict[str, float]]] = []
-    async with _running(*command, *listen, log=folder / "exporter.log", env=env) as pid:
+    async with _running(
+        *pinned(args.cpu), *command, *listen, log=folder / "exporter.log", env=env
+    ) as pid:
         await listening(port, FIRST_ROUND_SECONDS)
         scraper = Scraper(f"http://127.0.0.1:{port}/metrics")
         scraping = asyncio.create_task(scraper.run())
@@ -91,6 +93,8 @@ def main() -> None:
     parser.add_argument("--sites", type=int, default=1000)
     parser.add_argument("--minutes", type=float, default=60.0)
     parser.add_argument("--interval", type=float, default=10.0)
+    parser.add_argument("--cpu", type=int, help="core of the exporter; any without it")
+    parser.add_argument("--server-cpu", type=int, help="core of nginx; any without it")
     print(json.dumps(asyncio.run(measure(parser.parse_args())), indent=1))
 
 
