@@ -31,6 +31,9 @@ from exporter.model.snapshot import Outcome, ScrapeError, Snapshot
 log = logging.getLogger(__name__)
 
 LONGEST_BACKOFF_SECONDS = 300.0
+# Drivers end a scrape by their own limits, the longest of them 65 s. What outlasts this is a fault
+# of the program, which must not leave a site without an outcome for ever.
+LONGEST_SCRAPE_SECONDS = 180.0
 STOP_SECONDS = 1.0
 # The fractional part of multiples of the golden ratio spreads any number of sites evenly, and
 # one more site moves none of those that are there.
@@ -86,6 +89,8 @@ class _Target:
     not_before: float = 0.0
     failures: int = 0
     task: asyncio.Task[None] | None = None
+    limit: asyncio.Timeout | None = None
+    began: float = 0.0
     subscription: asyncio.Task[None] | None = None
     last_logged: Outcome | None = None
 
@@ -227,6 +232,7 @@ class Poller:
         if target.task is not None:
             # The site's own slowness is no lag of the loop.
             self.stats.skipped += 1
+            self._end_overdue(target)
             return
         now = self.context.monotonic()
         self._note_lag(lag, now)
@@ -239,8 +245,14 @@ class Poller:
             task = target.task = asyncio.create_task(self._scrape(target))
             task.add_done_callback(partial(self._ended, target))
 
+    def _end_overdue(self, target: _Target) -> None:
+        """End a scrape that outlasts every limit of its driver."""
+        overdue = self.context.monotonic() - target.began > LONGEST_SCRAPE_SECONDS
+        if overdue and target.limit is not None and target.limit.when() is None:
+            target.limit.reschedule(asyncio.get_running_loop().time())
+
     def _ended(self, target: _Target, task: asyncio.Task[None]) -> None:
-        target.task = None
+        target.task = target.limit = None
         if not task.cancelled() and (error := task.exception()) is not None:
             log.error("site %s: a Snapshot was not taken", target.site.id, exc_info=error)
 
@@ -250,6 +262,7 @@ class Poller:
             await asyncio.wait({before})
         now = self.context.monotonic()
         self.stats.scrapes += 1
+        target.began = now
         snapshot = await self._snapshot(target, now)
         if self._targets.get(target.site.id) is not target:
             return
@@ -274,13 +287,18 @@ class Poller:
     async def _snapshot(self, target: _Target, started: float) -> Snapshot | None:
         """One scrape; a failed one is a measurement, and this is where it becomes one."""
         try:
-            return await target.read()
+            # Without a time: a timer for each scrape would cost more than its turns that find it.
+            async with asyncio.timeout(None) as target.limit:
+                return await target.read()
         except ScrapeError as error:
             outcome, detail = error.outcome, error.detail
         except Exception as error:
             # A driver must not raise anything else; if it does, one site fails and not the loop.
             log.exception("site %s: the driver failed unexpectedly", target.site.id)
             outcome, detail = Outcome.MALFORMED, f"driver fault: {type(error).__name__}"
+            if target.limit is not None and target.limit.expired():
+                limit = f"{LONGEST_SCRAPE_SECONDS:.0f} s"
+                outcome, detail = Outcome.TIMEOUT, f"driver fault: no end of a scrape in {limit}"
         return Snapshot(
             site=target.site.id,
             time=self.context.wall_clock(),

@@ -17,6 +17,7 @@ from typing import Any, ClassVar, Self
 import pytest
 from apscheduler.schedulers import base as scheduler_base
 
+from exporter.collect import poller as poller_module
 from exporter.collect.poller import LONGEST_BACKOFF_SECONDS, Poller, backoff_turns, moments_of
 from exporter.config.fleet import Fleet
 from exporter.drivers.base import Driver, DriverContext, Endpoint
@@ -160,6 +161,19 @@ async def test_a_hanging_site_delays_no_other() -> None:
         await until(lambda: len(scene.starts["fine"]) >= 4)
     assert all(len(scene.starts[site]) == 1 for site in scene.manners)
     assert {s.site for s in scene.taken} == {"fine"}
+
+
+async def test_a_scrape_that_no_driver_ends_is_ended_and_the_next_one_begins(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(poller_module, "LONGEST_SCRAPE_SECONDS", 2 * INTERVAL)
+    scene = Field(manners={"stuck": hang})
+    async with polling(scene, fleet("stuck", "fine")):
+        await until(lambda: len(scene.starts["stuck"]) >= 2)
+    assert scene.most["stuck"] == 1
+    assert set(scene.outcomes("stuck")) == {Outcome.TIMEOUT}
+    assert set(scene.outcomes("fine")) == {Outcome.OK}
+    assert "no end" in next(s.detail for s in scene.taken if s.site == "stuck")
 
 
 async def test_a_fault_in_a_driver_fails_that_site_alone(caplog: pytest.LogCaptureFixture) -> None:
