@@ -83,7 +83,7 @@ DERIVED_ROWS: tuple[Derived, ...] = (
                 "cell_spread",
                 {
                     "en": "cell spread|cell spreads|spread|cell voltage spread|"
-                    "cell voltage difference|voltage spread|cell deviation|cell voltages|"
+                    "cell voltage difference|voltage spread|cell deviation|"
                     "spread of the cells|cell balance|balance|by cell imbalance|by imbalance|"
                     "by cell difference",
                     "de": "zellspreizung|zellspannungsdifferenz|zelldifferenz|spreizung",

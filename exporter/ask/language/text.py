@@ -42,6 +42,18 @@ _REWRITES = (
         re.compile(rf"\bbetween {_RANGE}(?=\s*(?:%|°|percent|hz|kw|w\b|v\b))", re.I),
         r"between \1 and \2",
     ),
+    (
+        re.compile(r"\bthis (week|month|year)\b(.*) than last(?=[\s?.!]*$)", re.I),
+        r"this \1\2 than last \1",
+    ),
+    (
+        re.compile(
+            r"\b(?:make it through|get through|last through|last|survive|make it)"
+            r" (?:(?:(?:the|this) )night|(?:until|till|to) (?:the )?(?:morning|sunrise|dawn))\b",
+            re.I,
+        ),
+        "survive tonight",
+    ),
     (re.compile(r"(?<=\S )since[\s?]*$", re.I), "since when"),
     (re.compile(r"\bhalf[- ](?:charged|charge|full|empty)\b", re.I), "50 % charge"),
     (re.compile(r"\b(?:btw|btwn) (?=\d)", re.I), "between "),
