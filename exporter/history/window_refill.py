@@ -39,6 +39,8 @@ SITE_FIELDS: Mapping[str, str] = {
     "pv_power_w": "mean",
     "pv_expected_w": "mean",
     "pv_disabled": "max",
+    # What it fell to shows a start anew, whatever it was before.
+    "uptime_h": "min",
 }
 BATTERY_FIELDS: Mapping[str, str] = {
     "soc_percent": "mean",
@@ -52,7 +54,7 @@ BATTERY_FIELDS: Mapping[str, str] = {
     "charged_kwh": "max",
     "discharged_kwh": "max",
 }
-ROLLED_SITE = ("online", "grid_connected", "pv_power_w", "pv_expected_w", "pv_disabled")
+ROLLED_SITE = ("online", "grid_connected", "pv_power_w", "pv_expected_w", "pv_disabled", "uptime_h")
 ROLLED_BATTERY = ("soc_percent", "soh_percent", "temperature_c")
 Values = dict[int, dict[str, FloatArray]]
 """Beginning of a bucket, Unix seconds, to readings of all sites by name."""

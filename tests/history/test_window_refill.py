@@ -53,3 +53,36 @@ async def test_what_was_stored_is_what_was_seen(tmp_path: Path) -> None:
     assert found["observed_ratio"][1] == pytest.approx(20 / 24, abs=0.02)
     assert found["latency_s"][1] == pytest.approx(0.4)
     assert np.isnan(found["grid_outages"][0]), "a new site has no past"
+
+
+@pytest.mark.stack
+async def test_starts_of_a_controller_are_counted_on_after_a_restart(tmp_path: Path) -> None:
+    """Once a day, of which the last one is in full detail and the others in the roll-up."""
+    starts = [NOW - age * 3600.0 for age in (150, 126, 102, 78, 54, 30, 6)]
+
+    def uptime_h(moment: float) -> float:
+        return min(moment - start for start in starts if start <= moment) / 3600
+
+    hours = [NOW - age * 3600.0 for age in range(148, 25, -1)]
+    minutes = [NOW - age * 60.0 for age in range(26 * 60, 0, -1)]
+    with influx(tmp_path) as server:
+        server.query('CREATE RETENTION POLICY "rollup_1h" ON "fleet" DURATION INF REPLICATION 1')
+        rolled = "online_max=1,uptime_h_min"
+        server.write(
+            [f"site,site=a {rolled}={uptime_h(t):.1f} {t * 1000:.0f}" for t in hours], "rollup_1h"
+        )
+        server.write(
+            [f"site,site=a online=1,uptime_h={uptime_h(t):.1f} {t * 1000:.0f}" for t in minutes]
+        )
+        stored = InfluxQL(server.url, "fleet", {})
+        state = FleetState(fleet("a"), 10.0)
+        try:
+            window = await read_window(stored, state.ids, state.constants, NOW)
+        finally:
+            await stored.close()
+    state.window.adopt(window)
+    none = dict.fromkeys(("battery_lowest_soh_percent", "soc_percent"), np.array([np.nan]))
+    found = state.window.figures(NOW, none, state.constants)
+    assert found["controller_restarts"][0] == 1
+    # The first of the seven began before the past that is known.
+    assert found["controller_restarts_week"][0] == 6
