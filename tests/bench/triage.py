@@ -1,10 +1,10 @@
 """What Fleet · Triage costs with a large fleet: ``python -m tests.bench.triage --sites 1000``.
 
-Starts the stack with the scenario ``dashboards`` repeated to so many sites, asked once a minute so
-that the simulator leaves room, and Grafana (``GRAFANA_HOME``). Opens Triage in one Chromium: the
-first time Grafana's own files come with it, then they are in the cache. Reported for each opening:
-when the last query was asked and answered, the slowest query, and the bytes that are ours, which
-are the dashboard's JSON and the answers to its queries, beside all bytes of Grafana.
+Starts the stack with the scenario ``dashboards`` repeated to so many sites, asked once a minute
+(``--interval``) so that the simulator leaves room, and Grafana (``GRAFANA_HOME``). Opens Triage in
+one Chromium: the first time Grafana's own files come with it, then they are in the cache. Reported
+for each opening: when the last query was asked and answered, the slowest query, and the bytes that
+are ours, which are the dashboard's JSON and the answers to its queries, beside all of Grafana's.
 """
 
 from __future__ import annotations
@@ -37,7 +37,8 @@ if TYPE_CHECKING:
 
 INTERVAL_SECONDS = 60
 DASHBOARD = ROOT / "grafana" / "dashboards" / "Fleet" / "fleetscope-overview.json"
-READY_SECONDS = 150.0
+READY_SECONDS, READY_INTERVALS = 150.0, 4
+"""The longest wait until every site is judged: the larger of the two."""
 TITLES = {
     str(panel["id"]): panel["title"] for panel in json.loads(DASHBOARD.read_text("utf-8"))["panels"]
 }
@@ -55,8 +56,8 @@ class Answer:
     answered_s: float
 
 
-def scenario(sites: int) -> str:
-    """YAML of the sites of the scenario ``dashboards``, repeated."""
+def scenario(sites: int, interval: float) -> str:
+    """YAML of the sites of the scenario ``dashboards``, repeated, polled every so many seconds."""
     made: dict[str, Any] = yaml.safe_load((SCENARIOS / "dashboards.yaml").read_text("utf-8"))
     kinds = made["sites"]
     repeated = []
@@ -66,25 +67,25 @@ def scenario(sites: int) -> str:
         if turn:
             site["id"] += f"_{turn}"
             site["name"] += f" {turn + 1}"
-        repeated.append(site | {"interval_seconds": INTERVAL_SECONDS})
+        repeated.append(site | {"interval_seconds": interval})
     return yaml.safe_dump(made | {"sites": repeated}, allow_unicode=True)
 
 
-def wait_for(prometheus: str, sites: int) -> None:
+def wait_for(prometheus: str, sites: int, seconds: float) -> None:
     """Wait until the recorded order has every site.
 
     Raises
     ------
     TimeoutError
     """
-    deadline = time.monotonic() + READY_SECONDS
+    deadline = time.monotonic() + seconds
     query = {"query": "count(fleet:attention_order:by_site)"}
     while True:
         found = get_json(f"{prometheus}/api/v1/query", query)["data"]["result"]
         if found and int(found[0]["value"][1]) >= sites:
             return
         if time.monotonic() > deadline:
-            raise TimeoutError(f"no order of {sites} sites after {READY_SECONDS:.0f} s: {found}")
+            raise TimeoutError(f"no order of {sites} sites after {seconds:.0f} s: {found}")
         time.sleep(1.0)
 
 
@@ -124,13 +125,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--sites", type=int, default=1000)
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--interval", type=float, default=INTERVAL_SECONDS)
+    parser.add_argument("--picture", type=Path, help="where to put a picture of the dashboard")
     options = parser.parse_args()
     grafana, chromium = servers.find_grafana(), shutil.which("chromium")
     if grafana is None or chromium is None:
         raise SystemExit("Grafana (GRAFANA_HOME) and Chromium are needed")
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "scenario.yaml"
-        file.write_text(scenario(options.sites), "utf-8")
+        file.write_text(scenario(options.sites, options.interval), "utf-8")
         run = Run(Path(folder) / "run", Console(file=io.StringIO()))
         with run.stack(
             servers.find_all(),
@@ -140,14 +143,15 @@ def main() -> None:
             past=False,
         ) as stack:
             begun = time.monotonic()
-            wait_for(str(stack.url("prometheus")), options.sites)
+            ready = max(READY_SECONDS, READY_INTERVALS * options.interval)
+            wait_for(str(stack.url("prometheus")), options.sites, ready)
             print(
                 f"{options.sites} sites judged after {time.monotonic() - begun:.0f} s", flush=True
             )
-            measure(str(stack.url("grafana")), options.rounds, chromium)
+            measure(str(stack.url("grafana")), options.rounds, chromium, options.picture)
 
 
-def measure(url: str, rounds: int, chromium: str) -> None:
+def measure(url: str, rounds: int, chromium: str, picture: Path | None) -> None:
     """Open Triage several times and print what it took."""
     ends = []
     with browser(chromium) as opened_browser:
@@ -172,6 +176,8 @@ def measure(url: str, rounds: int, chromium: str) -> None:
                     print(f"  {size / 1000:6.1f} kB {address}")
             if number:
                 ends.append(last.answered_s)
+        if picture is not None:
+            page.screenshot(path=picture)
     print(f"last answer with Grafana's files in the cache: median {statistics.median(ends):.2f} s")
 
 
