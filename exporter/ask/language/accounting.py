@@ -82,6 +82,12 @@ def _count(asked: Asked) -> bool:
     return asked.query.count or share or what in (What.VALUE, What.HISTORY, What.SILENCES)
 
 
+def _compare(asked: Asked) -> bool | None:
+    """Figures of several sites stand beside each other."""
+    several = asked.query.what in tables.FIGURES and len(asked.query.sites) > 1
+    return several or None
+
+
 def _mean(asked: Asked) -> bool | None:
     """A total is of what adds up."""
     metrics = [METRICS[m] for m in asked.query.metrics]
@@ -126,6 +132,7 @@ def _since(asked: Asked) -> bool | None:
 # Tests of intents beyond the queries that account for them; None leaves it to those.
 _INTENT_TESTS: dict[str, Callable[[Asked], bool | None]] = {
     "why": _why,
+    "compare": _compare,
     "count": _count,
     "mean": _mean,
     "times": _times,

@@ -43,6 +43,14 @@ _REWRITES = (
         r"between \1 and \2",
     ),
     (
+        re.compile(
+            r"^(?!.*\b(?:today|now|current\w*|moment|this|last|week|month|morning|since)\b)(.*)"
+            r" than yesterday(?=[\s?.!]*$)",
+            re.I,
+        ),
+        r"\1 today than yesterday",
+    ),
+    (
         re.compile(r"\bthis (week|month|year)\b(.*) than last(?=[\s?.!]*$)", re.I),
         r"this \1\2 than last \1",
     ),
@@ -57,6 +65,14 @@ _REWRITES = (
     (re.compile(r"(?<=\S )since[\s?]*$", re.I), "since when"),
     (re.compile(r"\bhalf[- ](?:charged|charge|full|empty)\b", re.I), "50 % charge"),
     (re.compile(r"\b(?:btw|btwn) (?=\d)", re.I), "between "),
+    (re.compile(r"\bfrom the sun\b", re.I), "from solar"),
+    (re.compile(r"\s\+\s"), " and "),
+    # The word alone says when; beside a voltage it is a quantity.
+    (re.compile(r"\b(voltages?) and currents?\b", re.I), r"\1 and battery current"),
+    (
+        re.compile(r"\bcurrents? and (?=(?:the )?(?:pack |battery )?voltages?\b)", re.I),
+        "battery current and ",
+    ),
     (re.compile(r"\bo['’]clock\b", re.I), "oclock"),
     (re.compile(r"\b(a|p)\.?\s?m\.(?=\W|$)", re.I), r"\1m"),
     # A capital A behind a number is no article.
