@@ -35,6 +35,7 @@ READINGS, LABELS = "readings.csv", "labels.csv"
 FLEET_FILES = ("fleet.yaml", "fleet.yml", "fleet.json")
 BATTERY = "battery/recorded"
 SAMPLED_ROWS = 20_000
+MOMENTS_OF_AN_INTERVAL = 4
 MOST_MISTAKES = 20
 """Of labels that one message names."""
 LATEST_SECONDS = 1e11
@@ -69,23 +70,22 @@ class Recording:
     interval_seconds: float
 
     def moments(self) -> Iterator[tuple[float, list[Snapshot]]]:
-        """The Snapshots of each time in the file, Unix seconds, ascending.
+        """What came together in the file: Unix seconds of the last, and the Snapshots, ascending.
+
+        Sites that are each read at a time of their own come together in a quarter of the shortest
+        interval: nothing is assessed once for every reading, as it is not in the service.
 
         Raises
         ------
         RecordingError
         """
         known = {site.id for site in self.fleet.sites}
-        before = -math.inf
-        rows = _snapshots(self.folder / READINGS, known)
-        for time, group in groupby(rows, key=lambda row: row[1].time):
+        shortest = min(site.interval_seconds or self.interval_seconds for site in self.fleet.sites)
+        slot = shortest / MOMENTS_OF_AN_INTERVAL
+        rows = _ascending(_snapshots(self.folder / READINGS, known))
+        for _, group in groupby(rows, key=lambda snapshot: snapshot.time // slot):
             snapshots = list(group)
-            if time <= before:
-                raise RecordingError(
-                    f"{READINGS}, line {snapshots[0][0]}: times must ascend; sort the file by time"
-                )
-            before = time
-            yield time, [snapshot for _, snapshot in snapshots]
+            yield snapshots[-1].time, snapshots
 
     def span(self) -> tuple[float, float]:
         """First and last time of the readings, Unix seconds, from the ends of the file alone; NaN
@@ -105,6 +105,17 @@ class Recording:
             except RecordingError:
                 found.append(MISSING)
         return found[0], found[1]
+
+
+def _ascending(rows: Iterable[tuple[int, Snapshot]]) -> Iterator[Snapshot]:
+    before = -math.inf
+    for line, snapshot in rows:
+        if snapshot.time < before:
+            raise RecordingError(
+                f"{READINGS}, line {line}: times must ascend; sort the file by time"
+            )
+        before = snapshot.time
+        yield snapshot
 
 
 def open_recording(folder: Path) -> Recording:

@@ -81,14 +81,14 @@ class Replay:
         self._trackers = {name: SpellTracker() for name in DETECTORS}
 
     def step(self, time: float, snapshots: Iterable[Snapshot]) -> FleetAssessment:
-        """Take in what all sites gave at a moment, and assess the fleet.
+        """Take in what all sites gave since the moment before, and assess the fleet.
 
         Parameters
         ----------
         time : float
             Unix seconds, later than the moment before.
         snapshots : iterable of Snapshot
-            A site that was not asked at this moment has none.
+            Ascending. A site that was not asked has none.
 
         Raises
         ------
@@ -101,7 +101,8 @@ class Replay:
             raise ValueError(f"{time} is not later than {self._time}")
         state, now = self._state, time - self._begin
         for snapshot in snapshots:
-            state.apply(snapshot, now)
+            taken = min(max(snapshot.time, self._time, self._begin), time)
+            state.apply(snapshot, taken - self._begin)
         arrays = state.pv_arrays
         expected = arrays.of_sites(expected_power(time, *arrays.panels))
         assert expected is not None

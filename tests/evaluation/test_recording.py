@@ -201,6 +201,27 @@ def test_each_site_has_its_own_interval(folder: Path) -> None:
     assert "| Fleetscope | 0.0 | 0 | 0 | 0 | – |" in output
 
 
+def test_sites_read_at_times_of_their_own_are_assessed_together(tmp_path: Path) -> None:
+    """Thirty sites, each every five minutes at a second of its own."""
+    names = [f"s{n:02}" for n in range(30)]
+    sites = "".join(SITE.format(id=n, name=n, number=1, priority="low") for n in names)
+    (tmp_path / "fleet.yaml").write_text("sites:\n" + sites, "utf-8")
+    (tmp_path / "labels.csv").write_text("site,from,until,fault\n", "utf-8")
+    rows = [
+        f"{START + 300 * turn + 7 * number},{name},60"
+        for turn in range(20)
+        for number, name in enumerate(names)
+    ]
+    text = "\n".join(["time,site,soc_percent", *rows]) + "\n"
+    (tmp_path / "readings.csv").write_text(text, "utf-8")
+    moments = list(open_recording(tmp_path).moments())
+    assert len(moments) <= 4 * 20 + 1
+    taken = [(snapshot.time, snapshot.site) for _, group in moments for snapshot in group]
+    assert len(taken) == len(rows)
+    assert taken == sorted(taken)
+    assert all(time == group[-1].time for time, group in moments)
+
+
 def test_a_site_whose_readings_end_first_has_not_fallen_silent(folder: Path) -> None:
     def kept(line: str) -> bool:
         return ",b," not in line or int(line.partition(",")[0]) < START + 3600
