@@ -198,7 +198,7 @@ def build(
     token = secrets.token_urlsafe(18)
     programs.append(_exporter(folder, exporter_port, urls, token, dispatch))
     if grafana is not None:
-        programs.append(_grafana(folder, grafana, grafana_port, urls))
+        programs.append(grafana_program(folder, grafana, grafana_port, urls))
     stack = Stack(
         folder=folder,
         programs={program.name: program for program in programs},
@@ -369,9 +369,10 @@ def _exporter(
     )
 
 
-def _grafana(
+def grafana_program(
     folder: Path, grafana: tuple[Path, Path], port: int, urls: Mapping[str, str]
 ) -> Program:
+    """Grafana with what is provisioned, over the data sources whose addresses are given by name."""
     executable, home = grafana
     own = folder / "grafana"
     own.mkdir()

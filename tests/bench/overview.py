@@ -2,7 +2,9 @@
 
 A real Prometheus scrapes what ``/metrics`` says of so many sites, one in a hundred ill, and
 evaluates the rules as they are provisioned. Then every query of the dashboard, and of its
-variables, is asked once. Seconds and bytes; Grafana and a browser are in :mod:`tests.bench.triage`.
+variables, is asked once: seconds and bytes. With ``--picture FILE`` Grafana (``GRAFANA_HOME``)
+shows the dashboard in Chromium over the same Prometheus, as in :mod:`tests.bench.triage`; panels
+that ask InfluxDB stay empty.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ import contextlib
 import gzip
 import http.server
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -29,7 +32,10 @@ from prometheus_client.exposition import generate_latest
 from exporter.serve.metrics import registry
 from exporter.serve.site_series import render
 from grafana.generate import all_panels
+from provisioning.local import servers
 from provisioning.local.ports import Ports
+from provisioning.local.stack import grafana_program
+from tests.bench import triage
 from tests.bench.fleet import TICKS
 from tests.serve.api.served import ServedFleet, plan
 from tests.serve.test_metrics import NUMBERS
@@ -163,7 +169,38 @@ def answered(url: str, expression: str, *, instant: bool) -> tuple[Any, float, i
     return asked(url, "/api/v1/query_range", query=filled(expression), **span)
 
 
-def measure(sites: int, program: str) -> dict[str, Any]:
+@contextlib.contextmanager
+def grafana(folder: Path, prometheus_url: str) -> Iterator[str]:
+    """Grafana with the dashboards over a Prometheus; yields its address."""
+    found = servers.find_grafana()
+    if found is None:
+        raise SystemExit("Grafana is needed for a picture: GRAFANA_HOME names none")
+    program = grafana_program(
+        folder, found, Ports(usual=False).pick(0), {"prometheus": prometheus_url}
+    )
+    url = f"http://127.0.0.1:{program.port}"
+    with (folder / "grafana.log").open("wb") as log:
+        process = subprocess.Popen(
+            program.command, stdout=log, stderr=log, env={**os.environ, **program.environment}
+        )
+    try:
+        while not _answers(f"{url}{program.ready}"):
+            time.sleep(1.0)
+        yield url
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
+def _answers(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=10) as reply:
+            return bool(reply.status == 200)
+    except OSError:
+        return False
+
+
+def measure(sites: int, program: str, picture: Path | None = None) -> dict[str, Any]:
     """Seconds of the rules, and seconds and bytes of every query."""
     body = exposition(sites)
     with (
@@ -186,6 +223,10 @@ def measure(sites: int, program: str) -> dict[str, Any]:
             found[title] = (round(before[0] + seconds, 3), before[1] + size)
         of_queries = cpu_seconds(pid) - before_queries
         series = asked(url, "/api/v1/query", query='count({job="fleetscope"})')[0]
+        chromium = shutil.which("chromium")
+        if picture is not None and chromium is not None:
+            with grafana(Path(name), url) as address:
+                triage.measure(address, ROUNDS, chromium, picture)
     slowest = sorted(found.items(), key=lambda item: -item[1][0])
     return {
         "sites": sites,
@@ -207,11 +248,12 @@ def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(prog="tests.bench.overview", description=__doc__)
     parser.add_argument("--sites", type=int, default=10_000)
+    parser.add_argument("--picture", type=Path, help="show it in a browser, and keep a picture")
     args = parser.parse_args()
     program = shutil.which("prometheus")
     if program is None:
         raise SystemExit("no prometheus in PATH; `make servers` installs it")
-    print(json.dumps(measure(args.sites, program), indent=1, ensure_ascii=False))
+    print(json.dumps(measure(args.sites, program, args.picture), indent=1, ensure_ascii=False))
 
 
 if __name__ == "__main__":
