@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, time, tzinfo
@@ -16,7 +15,6 @@ from exporter.history.observed import MOST_NAMED_SITES
 from scoring.pv_losses import CAUSE_LABELS, Cause
 
 Row = dict[str, Any]
-DAY_SECONDS = 86_400.0
 
 
 @dataclass(slots=True)
@@ -96,6 +94,17 @@ def days_in(start: float, end: float, asked: tzinfo, zone: tzinfo) -> tuple[floa
     return first, last if last > first else first + end - start
 
 
+def days_begun(start: float, end: float, zone: tzinfo) -> int:
+    """Days of a zone that begin from ``start`` to before ``end``, Unix seconds."""
+
+    def not_before(moment: float) -> int:
+        local = datetime.fromtimestamp(moment, zone)
+        begun = local.timetz().replace(tzinfo=None) == time(0)
+        return local.date().toordinal() + (0 if begun else 1)
+
+    return max(0, not_before(end) - not_before(start))
+
+
 async def read_pv_of_sites(
     stored: InfluxQL, sites: Sequence[Site], start: float, end: float, asked: tzinfo
 ) -> PvAccount:
@@ -112,8 +121,8 @@ async def read_pv_of_sites(
     for members in groups.values():
         first, last = days_in(start, end, asked, zone_of_site(members[0]))
         read = await read_pv_days(stored, [site.id for site in members], first, last)
-        days = max(1, math.ceil((last - first) / DAY_SECONDS - 0.1))
-        read.asked_days = days * len(members)
+        days = days_begun(first, last, zone_of_site(members[0]))
+        read.asked_days = max(1, days) * len(members)
         found.add(read)
     found.days.sort(key=lambda row: (row["time"], row["site"]))
     found.losses = {cause: found.losses[cause] for cause in CAUSE_LABELS if cause in found.losses}
