@@ -287,7 +287,7 @@ class Poller:
     async def _snapshot(self, target: _Target, started: float) -> Snapshot | None:
         """One scrape; a failed one is a measurement, and this is where it becomes one."""
         try:
-            # Without a time: a timer for each scrape would cost more than its turns that find it.
+            # No time is set here: a timer for each scrape is dear, and the site's next turns look.
             async with asyncio.timeout(None) as target.limit:
                 return await target.read()
         except ScrapeError as error:

@@ -175,9 +175,10 @@ def grafana(folder: Path, prometheus_url: str) -> Iterator[str]:
     found = servers.find_grafana()
     if found is None:
         raise SystemExit("Grafana is needed for a picture: GRAFANA_HOME names none")
-    program = grafana_program(
-        folder, found, Ports(usual=False).pick(0), {"prometheus": prometheus_url}
-    )
+    # Grafana does not start without an address for each, whether or not somebody answers there.
+    urls = dict.fromkeys(("influxdb", "alertmanager"), "http://127.0.0.1:1")
+    urls["prometheus"] = prometheus_url
+    program = grafana_program(folder, found, Ports(usual=False).pick(0), urls)
     url = f"http://127.0.0.1:{program.port}"
     with (folder / "grafana.log").open("wb") as log:
         process = subprocess.Popen(
@@ -185,6 +186,8 @@ def grafana(folder: Path, prometheus_url: str) -> Iterator[str]:
         )
     try:
         while not _answers(f"{url}{program.ready}"):
+            if process.poll() is not None:
+                raise SystemExit((folder / "grafana.log").read_text("utf-8")[-2000:])
             time.sleep(1.0)
         yield url
     finally:
@@ -223,8 +226,10 @@ def measure(sites: int, program: str, picture: Path | None = None) -> dict[str, 
             found[title] = (round(before[0] + seconds, 3), before[1] + size)
         of_queries = cpu_seconds(pid) - before_queries
         series = asked(url, "/api/v1/query", query='count({job="fleetscope"})')[0]
-        chromium = shutil.which("chromium")
-        if picture is not None and chromium is not None:
+        if picture is not None:
+            chromium = shutil.which("chromium")
+            if chromium is None:
+                raise SystemExit("Chromium is needed for a picture")
             with grafana(Path(name), url) as address:
                 triage.measure(address, ROUNDS, chromium, picture)
     slowest = sorted(found.items(), key=lambda item: -item[1][0])

@@ -58,6 +58,8 @@ _INFINITIVES = _words(
     neustarten stoppen senken erhohen begrenzen andern setzen stellen eintragen loschen beenden
     stummschalten benachrichtigen informieren kontaktieren bestellen buchen"""
 )
+# Of those, what nobody asks about.
+_ONLY_ORDERED = frozenset(("stummschalten", "abschalten", "ausschalten", "neustarten"))
 _COMPARING = frozenset(("beside", "next", "side", "against", "together", "neben"))
 _WATCH = frozenset(("notify", "remind", "alert", "warn", "page", "sms", "benachrichtige"))
 _TELL = frozenset(("tell", "let", "inform", "message", "ping", "sag", "melde"))
@@ -88,7 +90,7 @@ def refusal(words: Sequence[str], is_name: Callable[[str], bool]) -> str | None:
     tell = first in _TELL and _TIMES & set(rest[1:5])
     if watch or tell:
         return _NOTHING_WATCHED
-    ordered = "bitte" in words and words[-1] in _INFINITIVES
+    ordered = words[-1] in _ONLY_ORDERED or ("bitte" in words and words[-1] in _INFINITIVES)
     if ordered and not _QUESTION_WORDS & {word[:3] for word in words}:
         return NOTHING_CHANGES
     if is_name(first):

@@ -57,7 +57,7 @@ _REWRITES = (
     (
         re.compile(
             r"\b(?:make it through|get through|last through|last|survive|make it)"
-            r" (?:(?:(?:the|this) )night|(?:until|till|to) (?:the )?(?:morning|sunrise|dawn))\b",
+            r" (?:(?:the|this) night|(?:until|till|to) (?:the )?(?:morning|sunrise|dawn))\b",
             re.I,
         ),
         "survive tonight",

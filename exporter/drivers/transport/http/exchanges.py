@@ -125,7 +125,7 @@ class Exchanges:
             for exchange in [one for one in self._open.values() if one.until <= now]:
                 exchange.expire()
         finally:
-            # Without a tick no request would ever end by its time, whatever went wrong in this one.
+            # Whatever went wrong here: without ticks no request ends by its time any more.
             again = bool(self._open)
             self._ticking = self._loop.call_later(TICK_SECONDS, self._tick) if again else None
 
@@ -141,9 +141,9 @@ class Exchange:
     """One request and its reply.
 
     ``done`` becomes the Reply, or None for one that is not as usual: then :meth:`pass_to` gives
-    what comes to another reader. The socket stays here: an event loop that takes a socket closes
-    it by its number, once more where the socket's own object does, and by then that number may
-    be another site's connection or a file.
+    what comes to another reader. The socket is not given to the event loop, which closes it by its
+    number: where a reply fails before the loop has wholly taken it, the socket's own object closes
+    that number once more, which by then may be another site's connection or a file.
     """
 
     __slots__ = (

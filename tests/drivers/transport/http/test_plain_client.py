@@ -32,6 +32,11 @@ REPLIES: dict[str, bytes] = {
     "a negative length": OK + b"Content-Length: -1\r\n\r\n" + BODY,
     "chunked": OK.replace(b"1.0", b"1.1") + CHUNKED + b"%x\r\n%s\r\n0\r\n\r\n" % (len(BODY), BODY),
     "chunked and cut": OK.replace(b"1.0", b"1.1") + CHUNKED + b"%x\r\n%s" % (len(BODY), BODY),
+    # So large that aiohttp's reader pauses before it is asked for the body.
+    "large and chunked": OK.replace(b"1.0", b"1.1")
+    + CHUNKED
+    + b"".join(b"%x\r\n%s\r\n" % (60_000, b" " * 60_000) for _ in range(14))
+    + b"%x\r\n%s\r\n0\r\n\r\n" % (len(BODY), BODY),
     "continued": b"HTTP/1.1 100 Continue\r\n\r\n" + OK + b"\r\n" + BODY,
     "bare line feeds": (OK + b"Server: x\r\n\r\n").replace(b"\r\n", b"\n") + BODY,
     "no reason": b"HTTP/1.1 200\r\n\r\n" + BODY,
