@@ -17,6 +17,8 @@ from scoring.issues import (
 from scoring.rules import SCRAPES_FAILING, SITE_OFFLINE
 
 FEWEST_SCRAPES = 6
+FEWEST_FAILED = 3
+"""A link that failed once or twice in an hour is in order, however few scrapes an hour has."""
 
 
 def assess_connectivity(
@@ -57,9 +59,11 @@ def assess_connectivity(
         fresh = 1.0 - (age_s - fresh_s) / (offline_after_s - fresh_s)
     fresh = np.where(np.isnan(age_s), 0.0, np.clip(fresh, 0.0, 1.0))
     judged = (attempted >= FEWEST_SCRAPES) & ~offline
+    # A partial scrape is half a failure.
+    compared = np.where(attempted - worked > FEWEST_FAILED - 1, share, np.nan)
     findings = (
         judge(SITE_OFFLINE, age_s, {"offline_after_seconds": offline_after_s}, offline),
-        judge(SCRAPES_FAILING, share, {}, judged, held=held),
+        judge(SCRAPES_FAILING, share, {}, judged, compared, held),
         *noticed,
     )
     base = component("connectivity", findings, {"scrapes": share}, np.ones(share.shape, dtype=bool))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -138,6 +139,10 @@ class FleetInputs:
         What each site should report by its kind.
     curtailed : bool array or None
         Sites whose PV somebody holds back without saying so; None: no site.
+    passed_s : float
+        Seconds since the judgement before.
+    pv_lasting_s : float array or float
+        For how long PV must be low; see :func:`scoring.solar.assess_solar`.
     """
 
     ids: list[str]
@@ -171,6 +176,8 @@ class FleetInputs:
     held: Held = field(default_factory=dict)
     required: Required = field(default_factory=Required)
     curtailed: BoolArray | None = None
+    passed_s: float = math.inf
+    pv_lasting_s: FloatArray | float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -378,19 +385,29 @@ def _assess_solar(
     before = inputs.solar_before
     current = judged_pv & inputs.pv_current
     result = assess_solar(
-        inputs.pv_ratio, [inputs.region], current, yields=inputs.pv_yield, before=before
+        inputs.pv_ratio,
+        [inputs.region],
+        current,
+        yields=inputs.pv_yield,
+        before=before,
+        passed_s=inputs.passed_s,
+        lasting_s=inputs.pv_lasting_s,
     )
     if before is not None:
         result = result.or_before(before, judged_pv)
     compared = ~np.isnan(result.relative)
     judged = np.where(compared, result.relative, inputs.pv_ratio)
+    lasts = result.low_s >= inputs.pv_lasting_s
+    known_before = inputs.held.get(PV_LOW.code)
+    if known_before is not None:
+        lasts |= known_before.severity > 0
     findings = (
         judge(PV_UNDERPERFORMING, judged, {}, result.underperforming),
         judge(
             PV_LOW,
             judged,
             {},
-            ~np.isnan(result.score) & ~result.underperforming,
+            ~np.isnan(result.score) & ~result.underperforming & lasts,
             compared=result.relative,
             held=inputs.held,
         ),

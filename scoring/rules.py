@@ -23,6 +23,13 @@ FREQUENCY_NEAR_HZ = 0.1
 GENERATOR_TOLERANCE_HZ = 0.08
 """Of the nominal frequency, as ISO 8528-5 allows a generator of class G1."""
 DEAD_PV_RATIO = 0.02
+NEARLY_NO_PV = 0.25
+"""Share of what sun and neighbours say below which no array is for lack of light alone."""
+PV_LASTING_SECONDS = 5400.0
+"""For how long, of the time that is judged, PV must be low: a horizon, trees and fog that parts
+earlier over one site than over another leave a healthy array low for up to an hour and a half."""
+UNKNOWN_DIRECTION_SECONDS = 21600.0
+"""The same where the fleet file gives no direction: a roof to the west is low all morning."""
 CELL_WARMER_BY_C = 3.0
 """Above the median of its pack, from which drawings mark a cell: the spread that data sheets of LFP
 packs commonly allow."""
@@ -332,7 +339,9 @@ PV_UNDERPERFORMING = Rule(
             WARNING,
             40,
             limit="pv_underperforming",
-            when="PV makes less than half of what sun and neighbours say",
+            when="PV makes less than half of what sun and neighbours say for an hour and a half of "
+            "judged time, or at once less than a quarter; for six hours where the fleet file gives "
+            "no direction",
         ),
     ),
     "PV makes {value} of what the sun and its neighbours say it should",
@@ -348,7 +357,15 @@ PV_LOW = Rule(
     "PV energy as a share of what sun and neighbours say",
     "",
     0,
-    (Level(INFO, 15, BELOW, "pv_low", when="PV makes less than three quarters of it"),),
+    (
+        Level(
+            INFO,
+            15,
+            BELOW,
+            "pv_low",
+            when="PV makes less than three quarters of it for as long",
+        ),
+    ),
     "PV makes {value} of what the sun and its neighbours say it should",
     "Look for dirt, snow or new shade at the next visit.",
     as_percent=True,

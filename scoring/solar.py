@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
@@ -10,7 +11,13 @@ from numpy.typing import NDArray
 
 from scoring.limits import LIMITS
 from scoring.outliers import Labels, sort_groups
-from scoring.rules import DEAD_PV_RATIO, PV_LOW, PV_UNDERPERFORMING
+from scoring.rules import (
+    DEAD_PV_RATIO,
+    NEARLY_NO_PV,
+    PV_LASTING_SECONDS,
+    PV_LOW,
+    PV_UNDERPERFORMING,
+)
 
 FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
@@ -42,6 +49,8 @@ class SolarResult:
         Median ratio of the neighbours without the site itself; NaN where there are too few.
     neighbours : int array
         Number of neighbours in that median, 0 where there are too few.
+    very_low_s, low_s : float array
+        Judged time for which the yield has been below each limit, s.
     """
 
     score: FloatArray
@@ -51,6 +60,8 @@ class SolarResult:
     low: BoolArray
     neighbour_median: FloatArray
     neighbours: IntArray
+    very_low_s: FloatArray
+    low_s: FloatArray
 
     def or_before(self, before: SolarResult, where: BoolArray) -> SolarResult:
         """This judgement, and where it has none the one before.
@@ -71,10 +82,16 @@ class SolarResult:
             return self
         return SolarResult(
             *(
-                np.where(kept, getattr(before, field.name), getattr(self, field.name))
+                # What has been counted so far goes on.
+                getattr(self, field.name)
+                if field.name in _COUNTED
+                else np.where(kept, getattr(before, field.name), getattr(self, field.name))
                 for field in fields(self)
             )
         )
+
+
+_COUNTED = ("very_low_s", "low_s")
 
 
 def exclude_mask(
@@ -230,9 +247,12 @@ def assess_solar(
     underperforming_below: float = UNDERPERFORMING_BELOW,
     low_below: float = LOW_BELOW,
     dead_below: float = DEAD_PV_RATIO,
+    nearly_none: float = NEARLY_NO_PV,
     min_neighbour_ratio: float = 0.05,
     yields: FloatArray | None = None,
     before: SolarResult | None = None,
+    passed_s: float = math.inf,
+    lasting_s: FloatArray | float = 0.0,
 ) -> SolarResult:
     """Judge each site's yield by its neighbours, which clouds hit alike.
 
@@ -263,12 +283,19 @@ def assess_solar(
         Relative yields below which a site has the warning, or the info.
     dead_below : float
         Ratio below which an array without neighbours has the warning.
+    nearly_none : float
+        Relative yield below which the warning waits for nothing.
     min_neighbour_ratio : float, above 0
         Median ratio of the neighbours below which it is too dark to compare.
     yields : float array, shape (N,), optional
         Mean power over the window by installed power, W/W; NaN where missing.
     before : SolarResult, optional
         The judgement before: what was underperforming must come ``PV_RELEASE`` above its limit.
+    passed_s : float
+        Seconds since the judgement before.
+    lasting_s : float array, shape (N,), or float
+        For how long a yield must be below its limit, s of time that is judged. Below a quarter of
+        what neighbours make it need not last where ``lasting_s`` is no longer than usual.
 
     Raises
     ------
@@ -292,11 +319,34 @@ def assess_solar(
     very_low = np.full(value.shape, underperforming_below)
     if before is not None:
         very_low = very_low + PV_RELEASE * before.underperforming
-    underperforming = (relative < very_low) | (alone & (value < dead_below))
-    low = (relative < low_below) & ~underperforming
+    dead = alone & (value < dead_below)
+    far_below = (relative < very_low) | dead
+    # One that is no longer compared, as when batteries are full, says nothing of what was low.
+    compared = ~np.isnan(relative)
+    told = compared | dead | (alone if before is None else alone & np.isnan(before.relative))
+    very_low_s = _lasted(far_below, told, passed_s, before.very_low_s if before else None)
+    low_s = _lasted(
+        far_below | (relative < low_below), told, passed_s, before.low_s if before else None
+    )
+    lasts = very_low_s >= lasting_s
+    lasts |= (relative < nearly_none) & (lasting_s <= PV_LASTING_SECONDS)
+    if before is not None:
+        lasts |= before.underperforming
+    underperforming = far_below & lasts
+    low = (relative < low_below) & ~underperforming & (low_s >= lasting_s)
     deduction = np.zeros(value.shape)
     deduction[low] = PV_LOW.levels[0].points
     deduction[underperforming] = PV_UNDERPERFORMING.levels[0].points
     all_dark = known & ~alone & ~comparable & (value < min_neighbour_ratio)
     score = np.where(known & ~all_dark, 100.0 - deduction, np.nan)
-    return SolarResult(score, deduction, relative, underperforming, low, median, neighbours)
+    return SolarResult(
+        score, deduction, relative, underperforming, low, median, neighbours, very_low_s, low_s
+    )
+
+
+def _lasted(
+    where: BoolArray, told: BoolArray, passed_s: float, before: FloatArray | None
+) -> FloatArray:
+    """Seconds for which something has been so, which go on where nothing is told."""
+    so_far = np.zeros(where.shape) if before is None else before
+    return np.where(told, np.where(where, so_far + passed_s, 0.0), so_far)

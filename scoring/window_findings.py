@@ -160,9 +160,10 @@ def _solar(inputs: WindowInputs) -> tuple[Finding, ...]:
     if before is not None:
         most = most - SHIFT_RELEASE_HOURS * (before.severity > 0)
     alone, beside = inputs.figure("pv_shift_h"), inputs.figure("pv_shift_beside_h")
-    # Clouds can shift a site without neighbours, though hardly by so much.
-    shift = np.where(np.abs(alone) > most + CLOUD_HOURS, alone, beside)
-    shift = np.abs(np.where(np.isnan(beside), np.where(shift == alone, alone, np.nan), shift))
+    # Clouds can shift a site without neighbours, though hardly by so much; fog until noon shifts
+    # all neighbours alike.
+    by_itself = np.where(np.abs(alone) > most + CLOUD_HOURS, alone, np.nan)
+    shift = np.abs(np.where(np.isnan(beside), by_itself, beside))
     by_shift = judge(PV_SHIFTED, shift, {"pv_shift_hours": most}, judged & (shift > most))
     by_night = night > inputs.limits["pv_night_ratio"]
     severity = np.where(judged & by_night, PV_SHIFTED.levels[0].severity, by_shift.severity)

@@ -364,6 +364,8 @@ def inputs_of(
         held=_held(previous, state, now),
         required=state.required,
         curtailed=state.curtailed,
+        passed_s=0.0 if previous is None else now - previous.monotonic,
+        pv_lasting_s=state.pv_lasting_s,
     )
 
 

@@ -40,7 +40,7 @@ OF_FLEET = frozenset(
     {
         *("ids", "region", "battery_type", "project", "priority", "thresholds", "nominal"),
         *("off_grid", "latitude", "solar_capacity_kw", "required", "curtailed"),
-        "solar_before",
+        *("solar_before", "passed_s", "pv_lasting_s"),
     }
 )
 """Inputs that follow from the fleet file or from the Assessment before: a part has none of them."""

@@ -52,6 +52,13 @@ class PvArrays:
             np.array([math.nan if kw is None else 1000.0 * kw for kw in limits]),
         )
 
+    @property
+    def of_known_direction(self) -> NDArray[np.bool_]:
+        """Sites whose arrays all have a tilt and an azimuth in the fleet file, shape (N,)."""
+        known = np.ones(self.limit_w.shape, dtype=bool)
+        known[self.site_of[np.isnan(self.panels[2:4]).any(axis=0)]] = False
+        return known
+
     def of_sites(self, expected: Expected | None) -> Expected | None:
         """What sites should make, of what each of :attr:`panels` should."""
         if expected is None or not self.limit_w.size:

@@ -55,7 +55,8 @@ FULL_PERCENT, EMPTY_PERCENT = 99.0, 1.0
 CHARGEABLE_C = (5.0, 45.0)
 """Where data sheets of LFP cells allow charging without limits; outside a BMS may refuse it."""
 QUICK_SECONDS, SLOW_SECONDS = 60.0, 3600.0
-STEPPED_ABOVE_HZ = 0.1
+STEPPED_ABOVE_HZ = 0.05
+EXACT_HZ = 1e-4
 """VE.Bus shows frequency in steps of about 0.26 Hz, in which a good grid stands still."""
 
 
@@ -350,7 +351,8 @@ class SiteWindow:
 
         moved = ~(np.abs(soc - self._soc) < SOC_MOVED_PERCENT)
         # At its ends the state of charge stands still although energy goes through.
-        ends = ((soc >= FULL_PERCENT) & (energy >= 0)) | ((soc <= EMPTY_PERCENT) & (energy <= 0))
+        # Nothing that went through, as between two readings, moves no charge either way.
+        ends = ((soc >= FULL_PERCENT) & (energy > 0)) | ((soc <= EMPTY_PERCENT) & (energy < 0))
         self._moved_wh = np.where(moved | ends, 0.0, self._moved_wh + energy)
         self._soc = np.where(moved, soc, self._soc)
 
@@ -433,7 +435,10 @@ class SiteWindow:
         for column, name in enumerate(STILL_HOURS):
             value = moment.of(name)
             if name == "grid_frequency_hz":
-                value = np.where(stepped, np.nan, value)
+                # In steps of 0.1 Hz a large grid does stand still, and a step that no value has
+                # shown yet is not known.
+                tenths = np.abs(value - np.round(value, 1)) < EXACT_HZ
+                value = np.where(stepped | tenths, np.nan, value)
             elif name == "voltage_v":
                 # The voltage of a battery at rest does stand still.
                 value = np.where(self._resting > 0, np.nan, value)

@@ -33,6 +33,7 @@ from exporter.model.snapshot import (
 from scoring.fleet import Required
 from scoring.grid import Nominal
 from scoring.pv_power import Expected
+from scoring.rules import PV_LASTING_SECONDS, UNKNOWN_DIRECTION_SECONDS
 from scoring.solar import exclude_mask
 
 FloatArray = NDArray[np.float64]
@@ -172,6 +173,9 @@ class FleetState:
         self.solar_capacity_kw = number(s.solar_capacity_kw for s in sites)
         self.curtailed = np.array([s.pv is not None and s.pv.curtailment for s in sites], bool)
         self.pv_arrays = PvArrays.of(sites)
+        self.pv_lasting_s = np.where(
+            self.pv_arrays.of_known_direction, PV_LASTING_SECONDS, UNKNOWN_DIRECTION_SECONDS
+        )
         self.profiles = [s.profile for s in sites]
         self.required = Required.of(self.profiles)
         self.priority = np.array([PRIORITIES.index(s.priority) for s in sites], dtype=np.int8)

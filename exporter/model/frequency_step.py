@@ -12,8 +12,9 @@ SAMPLES = 60
 VEBUS_PERIOD_STEP_S = 0.1024e-3
 """VE.Bus counts the period of its input in steps of this length: its frequencies are 49.847, 50.103
 and 50.361 Hz, or 59.939 and 60.309 Hz, and none between them."""
-_WHOLE_WITHIN = 0.03
-"""Of a step, by which frequencies rounded to 0.01 Hz miss a whole number of them."""
+_WHOLE_WITHIN = 0.08
+"""Of a step, by which frequencies rounded to 0.01 Hz and a counter's clock that is some percent off
+miss a whole number of them."""
 _DISTINCT = 5
 _LARGEST_HZ = 1.0
 

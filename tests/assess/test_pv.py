@@ -5,18 +5,24 @@ from __future__ import annotations
 import math
 
 import numpy as np
+import pytest
 
 from exporter.assess.assessment import assess
 from exporter.collect.state import FleetState
 from scoring.limits import PV_SETTLE_SECONDS
 from scoring.pv_power import Expected
+from scoring.rules import PV_LASTING_SECONDS, UNKNOWN_DIRECTION_SECONDS
 from scoring.status import Status
 from tests.assess.test_assessment import WALL, codes, fleet, snapshot
+
+PLACED = {"latitude": 40.0, "longitude": 0.0, "solar_capacity_kw": 5.0, "region": "here"}
+PLACED |= {"tilt": 30.0, "azimuth": 180.0}
+FACING_ANYWHERE = {name: value for name, value in PLACED.items() if name != "azimuth"}
 
 
 def test_pv_is_judged_by_neighbours_over_daylight_and_held_at_night() -> None:
     ids = ["a", "b", "c", "d", "e"]
-    where = {"latitude": 40.0, "longitude": 0.0, "solar_capacity_kw": 5.0, "region": "here"}
+    where = PLACED
     state = FleetState(fleet(*ids, **where), 10.0)
     day = Expected(np.full(5, 3000.0), np.full(5, 40.0), np.full(5, 800.0))
     now = 1000.0
@@ -41,7 +47,7 @@ def test_pv_is_judged_by_neighbours_over_daylight_and_held_at_night() -> None:
 def test_pv_is_not_compared_with_neighbours_of_an_hour_ago() -> None:
     """Full batteries end the neighbours' judgement; then clouds come, and they are no fault."""
     ids = ["a", "b", "c", "d", "e"]
-    where = {"latitude": 40.0, "longitude": 0.0, "solar_capacity_kw": 5.0, "region": "here"}
+    where = PLACED
     state = FleetState(fleet(*ids, **where), 10.0)
     sun = Expected(np.full(5, 3000.0), np.full(5, 40.0), np.full(5, 800.0))
     result = None
@@ -59,7 +65,7 @@ def test_pv_is_not_compared_with_neighbours_of_an_hour_ago() -> None:
 def test_dirt_that_shows_in_the_morning_alone_is_one_issue_until_a_day_was_well() -> None:
     """Neighbours face otherwise: an array that lost a quarter looks low only in the morning."""
     ids = ["a", "b", "c", "d", "e"]
-    where = {"latitude": 40.0, "longitude": 0.0, "solar_capacity_kw": 5.0, "region": "here"}
+    where = PLACED
     state = FleetState(fleet(*ids, **where), 10.0)
     sun = Expected(np.full(5, 3000.0), np.full(5, 40.0), np.full(5, 800.0))
     dark = Expected(np.zeros(5), np.full(5, -20.0), np.zeros(5))
@@ -92,7 +98,7 @@ def test_dirt_that_shows_in_the_morning_alone_is_one_issue_until_a_day_was_well(
 def test_pv_is_not_judged_while_the_bms_takes_no_charge() -> None:
     """For some percent below full it may not: PV follows the load, and is no fault."""
     ids = ["a", "b", "c", "d", "e"]
-    where = {"latitude": 40.0, "longitude": 0.0, "solar_capacity_kw": 5.0, "region": "here"}
+    where = PLACED
     sun = Expected(np.full(5, 3000.0), np.full(5, 40.0), np.full(5, 800.0))
     for limit, wanted in ((0.0, set()), (50.0, {"pv_underperforming"})):
         state = FleetState(fleet(*ids, **where), 10.0)
@@ -101,7 +107,53 @@ def test_pv_is_not_judged_while_the_bms_takes_no_charge() -> None:
             now += 60.0
             for site in ids:
                 held = {"soc_percent": 93.0, "charge_limit_a": limit if site == "c" else 50.0}
-                made = 700.0 if site == "c" else 2700.0
+                made = 600.0 if site == "c" else 2700.0
                 state.apply(snapshot(site, held, {"pv_power_w": made}), now)
             state.integrate_pv(sun, 60.0, now - 30.0)
         assert set(codes(assess(state, now, WALL).site(2))) == wanted
+
+
+@pytest.mark.parametrize(
+    ("where", "share", "hours"),
+    [
+        (PLACED, 0.4, PV_LASTING_SECONDS / 3600),
+        (PLACED, 0.1, 0.0),
+        (FACING_ANYWHERE, 0.4, UNKNOWN_DIRECTION_SECONDS / 3600),
+        (FACING_ANYWHERE, 0.1, UNKNOWN_DIRECTION_SECONDS / 3600),
+    ],
+)
+def test_low_pv_must_last(where: dict[str, object], share: float, hours: float) -> None:
+    """A horizon, a tree or fog that parts later lowers a healthy array for an hour."""
+    ids = ["a", "b", "c", "d", "e"]
+    state = FleetState(fleet(*ids, **where), 10.0)
+    sun = Expected(np.full(5, 3000.0), np.full(5, 40.0), np.full(5, 800.0))
+    step, result, found = 300.0, None, {}
+    for number in range(int(8 * 3600 / step)):
+        now = 1000.0 + step * number
+        for site in ids:
+            made = 2500.0 * (share if site == "c" else 1.0)
+            state.apply(snapshot(site, {}, {"pv_power_w": made}), now)
+        state.integrate_pv(sun, step, now - step / 2)
+        result = assess(state, now, WALL + step * number, result)
+        for issue in result.site(2).issues:
+            found.setdefault(issue.code, number * step / 3600)
+        assert not any(codes(result.site(row)) for row in (0, 1, 3, 4))
+    # Half an hour passes before PV is judged at all.
+    assert found["pv_underperforming"] == pytest.approx(0.5 + hours, abs=0.1)
+
+
+def test_low_pv_that_ends_begins_anew() -> None:
+    ids = ["a", "b", "c", "d", "e"]
+    state = FleetState(fleet(*ids, **PLACED), 10.0)
+    sun = Expected(np.full(5, 3000.0), np.full(5, 40.0), np.full(5, 800.0))
+    step, result = 300.0, None
+    for number in range(int(24 * 3600 / step)):
+        now = 1000.0 + step * number
+        # A tree: half of what it should be for 75 minutes, then three hours of full sun.
+        shaded = number * step % (4.25 * 3600) < 75 * 60
+        for site in ids:
+            made = 2500.0 * (0.45 if shaded and site == "c" else 1.0)
+            state.apply(snapshot(site, {}, {"pv_power_w": made}), now)
+        state.integrate_pv(sun, step, now - step / 2)
+        result = assess(state, now, WALL + step * number, result)
+        assert codes(result.site(2)) == {}, number

@@ -228,6 +228,13 @@ def test_the_highest_temperature_of_a_day_has_a_trend_without_today() -> None:
     assert site.figure("hottest_c") == pytest.approx(25 + 0.2 * 31, abs=0.25)
 
 
+@pytest.mark.parametrize(("hertz", "stands"), [(49.98, 30.0), (50.0, 0.0), (50.1, 0.0)])
+def test_a_frequency_in_tenths_may_stand_still(hertz: float, stands: float) -> None:
+    """A large grid stays within a tenth of 50 Hz for days."""
+    site = Site().lasts(30 * HOUR_SECONDS, every=600.0, grid_frequency_hz=hertz)
+    assert site.figure("grid_frequency_hz still_h") == pytest.approx(stands, abs=0.2)
+
+
 def test_energy_is_not_counted_over_a_reading_that_was_missed() -> None:
     """A battery of 10 kWh is charged by 5 kW and read every 15 minutes, but not at the third."""
     window, interval = SiteWindow(1), 900.0
@@ -247,12 +254,15 @@ def test_energy_is_not_counted_over_a_reading_that_was_missed() -> None:
     assert stuck == [0.0] * 6
 
 
-def test_energy_is_counted_once_between_readings_whatever_the_moments() -> None:
-    """Readings every minute, moments every ten seconds, and the reverse."""
+@pytest.mark.parametrize("soc", [60.0, 100.0])
+def test_energy_is_counted_once_between_readings_whatever_the_moments(soc: float) -> None:
+    """Readings every minute, moments every ten seconds, and the reverse; also where the charge says
+    full while the battery is emptied."""
+    given = GOOD | {"power_w": -2e3, "soc_percent": soc}
     for interval, every in ((60.0, 10.0), (10.0, 60.0), (60.0, 61.0)):
         window = SiteWindow(1)
         up, took = np.array([True]), np.array([0.3])
-        readings = {name: np.array([value]) for name, value in (GOOD | {"power_w": -2e3}).items()}
+        readings = {name: np.array([value]) for name, value in given.items()}
         for step in range(int(3600 / every) + 1):
             read_at = np.array([step * every // interval * interval])
             wall = BEGIN + every * step

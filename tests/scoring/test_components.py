@@ -332,6 +332,10 @@ def connectivity(worked: float, attempted: float, age: float, offline: bool = Fa
         (340, 360, 5, 100 * 340 / 360, {"scrapes_failing": Severity.INFO}),
         (100, 360, 5, 100 * 100 / 360, {"scrapes_failing": Severity.WARNING}),
         (1, 5, 5, 20, {}),
+        # At five minutes an interval a single one is 8 %.
+        (11, 12, 5, 100 * 11 / 12, {}),
+        (10, 12, 5, 100 * 10 / 12, {}),
+        (9, 12, 5, 100 * 9 / 12, {"scrapes_failing": Severity.INFO}),
         (0, 0, nan, nan, {}),
     ],
 )

@@ -15,7 +15,7 @@ nan = float("nan")
 
 
 def found(code: str, **figures: float) -> Finding:
-    """One kind of finding at one site that answers, from figures of its past."""
+    """One kind of finding at one site with PV that answers, from figures of its past."""
     yes, no = np.array([True]), np.array([False])
     inputs = WindowInputs(
         figures={name: np.array([value]) for name, value in figures.items()},
@@ -23,7 +23,7 @@ def found(code: str, **figures: float) -> Finding:
         limits={name: np.array([limit.default]) for name, limit in LIMITS.items()},
         answering=yes,
         no_grid=no,
-        has_pv=no,
+        has_pv=yes,
         held=NOTHING_HELD,
     )
     return next(f for f in assess_window(inputs) if f.rule.code == code)
@@ -71,3 +71,21 @@ def test_restarts_of_a_day_or_of_a_week(
     assert bool(one.severity[0]) is (value is not None)
     if value is not None:
         assert (one.value[0], one.threshold[0]) == (value, limit)
+
+
+@pytest.mark.parametrize(
+    ("alone", "beside", "said"),
+    [
+        (2.2, nan, True),
+        (1.1, nan, False),
+        # Fog until noon delays all neighbours alike.
+        (2.2, 0.1, False),
+        (0.2, 1.5, True),
+        (-2.2, -1.5, True),
+    ],
+)
+def test_pv_is_shifted_beside_neighbours_where_there_are_any(
+    alone: float, beside: float, said: bool
+) -> None:
+    one = found("pv_shifted", pv_shift_h=alone, pv_shift_beside_h=beside)
+    assert bool(one.severity[0]) is said
