@@ -9,7 +9,7 @@ from grafana_foundation_sdk.models.dashboard import VariableHide, VariableRefres
 from exporter.model.cell_findings import FORECAST_MV
 from grafana.kit import look
 from grafana.kit.panels import Spec
-from grafana.kit.queries import ON_SITE, PROMETHEUS, SITES, never_empty, prom_table
+from grafana.kit.queries import CHOSEN, ON_SITE, PROMETHEUS, SITES, never_empty, prom_table
 from grafana.kit.tables import (
     CELLS_URL,
     COMPARE_URL,
@@ -57,9 +57,10 @@ def all_well(said: str) -> str:
     return f'label_replace(topk(1, {WORST_SITE}) * (0 / 0), "name", "{said}", "", "")'
 
 
-def call_order(order: str) -> str:
-    """PromQL: sites that page first, then those with a ticket, then the rest, each by ``order``."""
-    return f"({order} - on (site) group_left () 1000 * {MARK} or {order})"
+def call_order(order: str, mark: str = MARK) -> str:
+    """PromQL: sites that page first, then those with a ticket, then the rest, each by ``order``;
+    ``mark`` is of all sites or of those in ``order``."""
+    return f"({order} - on (site) group_left () 1000 * {mark} or {order})"
 
 
 def cause_variable() -> QueryVariable:
@@ -155,18 +156,9 @@ def cells_that_drift(size: tuple[int, int]) -> table.Panel:
     )
 
 
-def worrying_outliers() -> str:
-    """PromQL: outlier scores beyond the threshold on the side that is bad news."""
-    sides = []
-    for worse, beyond in (("low", f"< -{look.OUTLIER_Z:g}"), ("high", f"> {look.OUTLIER_Z:g}")):
-        names = "|".join(m.name for m in OUTLIER_METRICS if m.worse in (worse, "both"))
-        sides.append(f'fleetscope_site_outlier_score{{metric=~"{names}"}} {beyond}')
-    return " or ".join(f"({side})" for side in sides)
-
-
 def outliers(size: tuple[int, int]) -> table.Panel:
     """Sites that differ from comparable ones to their disadvantage."""
-    named = f"({worrying_outliers()}) * {ON_SITE} group_left (name) ({SITES} * 0 + 1)"
+    named = f"fleet:outlier_score:by_site{{{CHOSEN}}}"
     nothing = {"name": "No chosen site is far from its peers", "site": "-", "metric": "-"}
     signed = f"max by (site, name, metric) ({named} and topk(20, abs({named})))"
     distance = f"max by (site, name, metric) (topk(20, abs({named})))"

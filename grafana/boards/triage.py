@@ -7,8 +7,13 @@ from __future__ import annotations
 from dataclasses import replace
 
 from grafana_foundation_sdk.builders import geomap, table
-from grafana_foundation_sdk.builders.dashboard import Dashboard
-from grafana_foundation_sdk.models.dashboard import GridPos
+from grafana_foundation_sdk.builders.dashboard import Dashboard, QueryVariable
+from grafana_foundation_sdk.models.dashboard import (
+    GridPos,
+    VariableHide,
+    VariableRefresh,
+    VariableSort,
+)
 
 from grafana.boards.shared import (
     MARK,
@@ -20,13 +25,14 @@ from grafana.boards.shared import (
     outliers,
 )
 from grafana.kit import look
-from grafana.kit.dashboard import dashboard, fleet_variables
+from grafana.kit.dashboard import ALL, dashboard, fleet_variables
 from grafana.kit.header import HEIGHT
 from grafana.kit.panels import Spec, world_map
 from grafana.kit.queries import (
     AT_THE_END,
     CHOSEN,
     ON_SITE,
+    PROMETHEUS,
     SITES,
     influx_table,
     never_empty,
@@ -61,8 +67,9 @@ MARKERS = 500
 NO_SITES = "No site has these properties, or Prometheus reaches no exporter"
 NO_SITE = {"site": "-"}
 NO_CAUSE = look.as_text({"none": "None"})
-ORDER = f"max by (site, name) (fleet:attention_order:by_site{{{CHOSEN}}})"
-WORST_SITES = f"bottomk({WORST}, {call_order(ORDER)})"
+CALLED = "called"
+FIRST = f'site=~"${CALLED}"'
+"""Matcher of the sites to call first: a large fleet's queries read these alone."""
 CAUSES = "Causes that several sites share"
 CAUSES_URL = f"/d/fleetscope-overview/?${{__url_time_range}}&viewPanel=panel-[{CAUSES}]"
 GROUP_URL = (
@@ -75,7 +82,7 @@ def build() -> Dashboard:
     """The dashboard."""
     made = dashboard(
         "fleetscope-overview",
-        [*fleet_variables(), cause_variable()],
+        [*fleet_variables(), _called_variable(), cause_variable()],
         since="now-24h",
         remark=f'<b>Shared cause: <a href="{CAUSES_URL}">{SHARED_CAUSE}</a></b>',
     )
@@ -89,14 +96,15 @@ def build() -> Dashboard:
 
 
 def _whom_to_call() -> table.Panel:
-    of_them = f"and on (site) {WORST_SITES}"
+    of_them = f"max by (site, name) (fleet:attention_order:by_site{{{FIRST}}})"
+    mark = MARK.replace('site!=""', FIRST)
     sentences = (
         'SELECT "issue", "code", "since" * 1000 AS "since" FROM "raw"."health" '
         f'WHERE "component" = \'overall\' AND "rank" <= {8 * WORST} AND {AT_THE_END} '
         'GROUP BY "site" ORDER BY time DESC LIMIT 1'
     )
     sentences = with_columns(sentences, "site", texts=("issue", "code"), numbers=("since",))
-    course = f"max by (site) (fleet:health_score:by_site and on (site) {_at_the_end()})"
+    course = f"max by (site) (fleet:health_score:by_site{{{FIRST}}})"
     nobody = NO_SITE | {"name": NO_SITES}
     spec = Spec(
         title="Whom to call first",
@@ -108,19 +116,17 @@ def _whom_to_call() -> table.Panel:
         empty=NO_SITES,
         points=96,
         targets=[
-            prom_table(never_empty(WORST_SITES, nobody), "A"),
+            prom_table(never_empty(call_order(of_them, mark), nobody), "A"),
             prom_table(
-                never_empty(
-                    f"max by (site) ({MARK} {of_them}) or 0 * max by (site) ({ORDER})", NO_SITE
-                ),
+                never_empty(f"max by (site) ({mark}) or 0 * max by (site) ({of_them})", NO_SITE),
                 "B",
             ),
             prom_table(
-                never_empty(f"max by (site) (fleet:health_score:by_site {of_them})", NO_SITE), "C"
+                never_empty(f"max by (site) (fleet:health_score:by_site{{{FIRST}}})", NO_SITE), "C"
             ),
             prom_table(
                 never_empty(
-                    f"max by (site, phone) (fleetscope_site_info {of_them})",
+                    f"max by (site, phone) (fleetscope_site_info{{{FIRST}}})",
                     NO_SITE | {"phone": "-"},
                 ),
                 "D",
@@ -199,9 +205,22 @@ def _whom_to_call() -> table.Panel:
     )
 
 
-def _at_the_end() -> str:
-    """PromQL: the worst sites at the end of the range, for a query over the range."""
-    return WORST_SITES.replace("}", "} @ end()")
+def _called_variable() -> QueryVariable:
+    """Hidden: the sites to call first, of those that are chosen, at the end of the range."""
+    order = f"max by (site) (fleet:attention_order:by_site{{{CHOSEN}}})"
+    return (
+        QueryVariable(CALLED)
+        .description(f"The {WORST} chosen sites that need attention most")
+        .datasource(PROMETHEUS)
+        .query(f"query_result({never_empty(f'bottomk({WORST}, {call_order(order)})', NO_SITE)})")
+        .regex(r'/[{,]site="([^"]+)"/')
+        .refresh(VariableRefresh.ON_TIME_RANGE_CHANGED)
+        .sort(VariableSort.DISABLED)
+        .multi(True)
+        .include_all(True)
+        .current(ALL)
+        .hide(VariableHide.HIDE_VARIABLE)
+    )
 
 
 def _causes() -> table.Panel:

@@ -8,6 +8,23 @@ from typing import Any, Literal
 from scoring.rule import Rule
 
 EACH_SITE = "on (job, instance, site)"
+NOT_IN_MAINTENANCE = f"fleetscope_site_info\n  unless {EACH_SITE} fleetscope_site_maintenance == 1"
+"""All sites that may raise alerts, with what alerts say of them."""
+WATCHED = "site:watched:info"
+"""Of those, the sites of which an alert may have something to say: a few of many."""
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A recording rule that alerts read, and a remark that the file carries above it."""
+
+    name: str
+    expr: str
+    why: str = ""
+
+    def rule(self) -> dict[str, Any]:
+        """It as a rule of Prometheus."""
+        return {"record": self.name, "expr": self.expr}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +57,8 @@ class Alert:
         Uid of the dashboard to look at, after ``fleetscope-``, with its variables.
     why : str
         A remark that the file carries above the rule.
+    info : str
+        PromQL of the sites that an alert on sites is joined with.
     """
 
     name: str
@@ -58,6 +77,7 @@ class Alert:
     issue: str = ""
     dashboard: str = ""
     why: str = ""
+    info: str = WATCHED
 
     def rule(self) -> dict[str, Any]:
         """It as a rule of Prometheus."""
@@ -87,7 +107,7 @@ class Alert:
             labels |= {"contact": "", "phone": ""}
         return {
             "alert": self.name,
-            "expr": joined_with_site(self.expr) if of_site else self.expr,
+            "expr": joined_with_site(self.expr, self.info) if of_site else self.expr,
             "for": self.wait,
             **({"keep_firing_for": self.keep} if self.keep else {}),
             "labels": labels,
@@ -95,18 +115,24 @@ class Alert:
         }
 
 
-def joined_with_site(expr: str) -> str:
+def joined_with_site(expr: str, info: str) -> str:
     """An expression with what alerts say of a site; a site in maintenance has no series of it."""
-    lines = expr.strip().split("\n")
-    if len(lines) > 1:
-        lines = ["(", *(f"  {line}" for line in lines), ")"]
-    return "\n".join(
-        [
-            *lines,
-            f"  * {EACH_SITE} group_left (name, region, priority, contact, phone)",
-            "    site:watched:info\n",
-        ]
+    return (
+        f"{nested(expr)}\n"
+        f"  * {EACH_SITE} group_left (name, region, priority, contact, phone)\n"
+        f"{indented(nested(info), 4)}\n"
     )
+
+
+def nested(expr: str) -> str:
+    """An expression in brackets where it takes several lines."""
+    expr = expr.strip()
+    return f"(\n{indented(expr, 2)}\n)" if "\n" in expr else expr
+
+
+def indented(text: str, columns: int) -> str:
+    """A text with all of its lines so many columns further to the right."""
+    return "\n".join(f"{' ' * columns}{line}" for line in text.split("\n"))
 
 
 def value_of(rule: Rule) -> str:

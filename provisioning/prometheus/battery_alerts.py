@@ -13,6 +13,7 @@ from provisioning.prometheus.alert import (
     worst_of_issue,
     worst_of_series,
 )
+from provisioning.prometheus.site_records import COOLER_BY, LATCHED, TEMPERATURE
 from scoring.rules import (
     BATTERY_SILENT,
     BATTERY_SOC,
@@ -26,11 +27,7 @@ _SITE = "{{ $labels.name }} ({{ $labels.site }})"
 _PERCENT = "{{ $value | humanizePercentage }}"
 _CELSIUS = '{{ $value | printf "%.1f" }} °C'
 _VOLTS = '{{ $value | printf "%.3f" }} V'
-_TEMPERATURE = "fleetscope_battery_temperature_celsius"
-_LATCHED = "site:battery_temperature_limit:latched"
-COOLER_BY = 2
-"""Degrees below its limit at which a battery is no longer too hot."""
-_WORST_TEMPERATURE = worst_of_series(_TEMPERATURE, "max", shown(BATTERY_TEMPERATURE))
+_WORST_TEMPERATURE = worst_of_series(TEMPERATURE, "max", shown(BATTERY_TEMPERATURE))
 _FURTHER = BATTERY_TEMPERATURE.levels[0].further
 
 REMARK = """\
@@ -106,7 +103,7 @@ ALERTS = (
     ),
     Alert(
         name="FleetscopeBatteryTemperatureWarning",
-        expr=f"{_TEMPERATURE}\n  > {EACH_SITE} {_LATCHED} - {COOLER_BY}",
+        expr=f"{TEMPERATURE}\n  > {EACH_SITE} {LATCHED} - {COOLER_BY}",
         wait="5m",
         keep="3m",
         severity="ticket",
@@ -115,7 +112,7 @@ ALERTS = (
         cause=BATTERY_TEMPERATURE.code,
         summary=f"Battery of {_NAME} is hot: {_CELSIUS}",
         description=f"The battery at {_SITE} is at {_CELSIUS} and has been "
-        f"too hot for 5 minutes.{{{{- {queried(_LATCHED + '{}')} }}}} Its limit is "
+        f"too hot for 5 minutes.{{{{- {queried(LATCHED + '{}')} }}}} Its limit is "
         '{{ . | first | value | printf "%.0f" }} °C; this ends '
         f"{COOLER_BY} °C below.{{{{ end }}}}",
         action=BATTERY_TEMPERATURE.action,
@@ -123,7 +120,7 @@ ALERTS = (
     ),
     Alert(
         name="FleetscopeBatteryTemperatureCritical",
-        expr=while_issue(_TEMPERATURE, BATTERY_TEMPERATURE, "critical"),
+        expr=while_issue(TEMPERATURE, BATTERY_TEMPERATURE, "critical"),
         wait="1m",
         keep="5m",
         severity="page",

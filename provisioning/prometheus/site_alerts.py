@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from provisioning.prometheus.alert import (
     EACH_SITE,
+    NOT_IN_MAINTENANCE,
     Alert,
     limit_sentence,
     queried,
@@ -11,7 +12,8 @@ from provisioning.prometheus.alert import (
     value_of,
     worst_of_series,
 )
-from scoring.outliers import OUTLIER_METRICS, THRESHOLD
+from provisioning.prometheus.site_records import BEYOND, UNWELL
+from scoring.outliers import THRESHOLD
 from scoring.rule import Rule
 from scoring.rules import (
     DEVICE_ALARM,
@@ -48,17 +50,6 @@ def _issues(each: str) -> str:
     )
 
 
-def _outside() -> str:
-    """Outlier scores in the bad direction only: hotter, wider apart, more aged, less PV."""
-    high, low = (
-        "|".join(m.name for m in OUTLIER_METRICS if m.worse == side) for side in ("high", "low")
-    )
-    return (
-        f'fleetscope_site_outlier_score{{metric=~"{high}"}} > {THRESHOLD:g}\n'
-        f'or fleetscope_site_outlier_score{{metric=~"{low}"}} < -{THRESHOLD:g}'
-    )
-
-
 REMARK = """\
 Alerts on the state of a site and on its grid.
 `keep_firing_for` outlasts a restart of the exporter and a site that flaps;
@@ -68,7 +59,7 @@ end."""
 ALERTS = (
     Alert(
         name="FleetscopeSiteOffline",
-        expr='(fleetscope_site_status{status="OFFLINE"} == 1)',
+        expr=f'{UNWELL}{{status="OFFLINE"}}',
         wait="1m",
         keep="5m",
         severity="page",
@@ -88,7 +79,7 @@ ALERTS = (
         name="FleetscopeSiteCritical",
         why="Held back where an alert on the critical issue itself is there, which comes before "
         "this one and stays longer.",
-        expr=f'{_SCORE}\nand {EACH_SITE} fleetscope_site_status{{status="CRITICAL"}} == 1',
+        expr=f'{_SCORE}\nand {EACH_SITE} {UNWELL}{{status="CRITICAL"}}',
         wait="5m",
         keep="2m",
         severity="page",
@@ -106,7 +97,7 @@ ALERTS = (
         name="FleetscopeSiteWarning",
         why="Held back where the issue behind it, or the score being critical, has an alert of its "
         "own.",
-        expr=f'{_SCORE}\nand {EACH_SITE} fleetscope_site_status{{status=~"WARNING|CRITICAL"}} == 1',
+        expr=f'{_SCORE}\nand {EACH_SITE} {UNWELL}{{status=~"WARNING|CRITICAL"}}',
         wait="4h",
         keep="2m",
         severity="ticket",
@@ -188,7 +179,9 @@ ALERTS = (
     Alert(
         name="FleetscopeSiteOutlier",
         why="In the bad direction only: hotter, wider apart, more aged, less PV.",
-        expr=_outside(),
+        expr=BEYOND,
+        # A healthy site can be one.
+        info=NOT_IN_MAINTENANCE,
         wait="6h",
         keep="1h",
         severity="info",

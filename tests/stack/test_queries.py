@@ -202,6 +202,7 @@ def filled(
         "meter": ".*",
         "metered": ".*",
         "telling": site,
+        "called": ".*",
         "how": "mean",
         "first": "power_kw",
         "second": "soc_percent",
