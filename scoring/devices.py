@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from scoring.issues import BoolArray, Finding, FloatArray, judge
+from scoring.issues import NOTHING_HELD, BoolArray, Finding, FloatArray, Held, judge
 from scoring.rules import DEVICE_ALARM, DEVICE_WARNING, IMPLAUSIBLE_READING, WRONG_TYPE
 
 
@@ -12,6 +12,7 @@ def assess_devices(
     implausible: FloatArray,
     wrong_types: FloatArray,
     answering: BoolArray,
+    held: Held = NOTHING_HELD,
 ) -> tuple[Finding, ...]:
     """Issues that belong to no component: nothing is deducted, but a warning caps the score.
 
@@ -24,6 +25,8 @@ def assess_devices(
     wrong_types : float array, shape (N,)
         Number of quantities whose last value was no number.
     answering : bool array, shape (N,)
+    held : mapping of code to HeldIssue
+        The judgement before; see :func:`scoring.issues.judge`.
 
     Returns
     -------
@@ -34,6 +37,13 @@ def assess_devices(
     return (
         judge(DEVICE_ALARM, alarm_level, {}, answering & (alarm_level >= 2)),
         judge(DEVICE_WARNING, alarm_level, {}, answering & (alarm_level == 1)),
-        judge(IMPLAUSIBLE_READING, implausible, {}, answering & (implausible > 0)),
+        judge(
+            IMPLAUSIBLE_READING,
+            implausible,
+            {},
+            answering & (implausible > 0),
+            held=held,
+            lasting=answering,
+        ),
         judge(WRONG_TYPE, wrong_types, {}, answering & (wrong_types > 0)),
     )

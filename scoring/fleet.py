@@ -275,6 +275,7 @@ def assess_fleet(inputs: FleetInputs) -> FleetScores:
             implausible=inputs.implausible,
             wrong_types=inputs.wrong_types,
             answering=answering,
+            held=inputs.held,
         ),
         _main_reading_silent(inputs, answering),
         *assess_ac_input(

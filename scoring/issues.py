@@ -103,6 +103,7 @@ def judge(
     where: BoolArray,
     compared: FloatArray | None = None,
     held: Held = NOTHING_HELD,
+    lasting: BoolArray | None = None,
 ) -> Finding:
     """Judge all sites by one rule: of its levels that hold, the first decides.
 
@@ -121,6 +122,8 @@ def judge(
     held : mapping of code to HeldIssue
         The judgement before. A level that held then goes on until the value is back inside its
         limit by the limit's ``release``, and has been inside for its ``settle_seconds``.
+    lasting : bool array, shape (N,), optional
+        Where a state that is over may go on for the ``lasts_seconds`` of its rule.
     """
     compared = value if compared is None else compared
     before = held.get(rule.code)
@@ -142,6 +145,9 @@ def judge(
                 kept = where & stays & ~beyond & same_side & (before.severity >= level.severity)
                 if found is not None:
                     kept &= found.severity < level.severity
+        elif lasting is not None and before is not None and before.severity.any():
+            recent = before.inside_seconds < rule.lasts_seconds
+            kept = lasting & ~where & recent & (before.severity >= level.severity)
         # Most rules hold nowhere, and most of the judgement is to see that.
         if not holds.any() and (kept is None or not kept.any()):
             continue

@@ -170,6 +170,9 @@ class Rule:
         Rules of one family judge one cause: of those that hold, only the largest deduction counts.
     source : str
         Where limit and deduction come from.
+    lasts_seconds : float
+        Of a state: for how long after it was last there its issue goes on, so that one that comes
+        and goes is one issue. At least 0.
     """
 
     code: str
@@ -186,3 +189,4 @@ class Rule:
     follows: tuple[str, ...] = ()
     family: str = ""
     source: str = ""
+    lasts_seconds: float = 0.0

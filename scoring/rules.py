@@ -438,11 +438,12 @@ IMPLAUSIBLE_READING = Rule(
     "values outside physics",
     "",
     0,
-    (Level(INFO, 0, when="a value outside physics"),),
+    (Level(INFO, 0, when="a value outside physics, now or in the last hour"),),
     "A device reports a value outside physics{detail}",
     "Check the sensor, its wiring and the device's firmware; the value is not scored.",
     visit=True,
     source="docs/glossary.md: the physical limits of each quantity",
+    lasts_seconds=3600.0,
 )
 
 WRONG_TYPE = Rule(

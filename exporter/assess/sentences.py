@@ -11,6 +11,7 @@ from exporter.collect.battery_state import BatteryState
 from exporter.collect.state import SiteRecord
 from exporter.model.figures import judged
 from exporter.model.quantities import API_KEYS, DERIVED
+from exporter.model.snapshot import Implausible
 from exporter.model.text import duration_words
 from scoring.battery import REST_BELOW_PERCENT
 from scoring.common import UTILITY_PREFIX, IntArray, seen_in_region
@@ -158,15 +159,21 @@ def _alarms_of_level(level: int) -> Callable[[SiteRecord, float, float], str]:
 
 def _unusable_values(of_wrong_type: bool) -> Callable[[SiteRecord, float, float], str]:
     def detail(record: SiteRecord, value: float, threshold: float) -> str:
-        shown = []
-        for (device, quantity), item in sorted(record.implausible.items()):
-            if bool(item.given) is of_wrong_type:
-                given = item.given or f"{item.value:g}"
-                hint = f" ({item.hint})" if item.hint else ""
-                shown.append(f"{quantity} {given} of {device}{hint}")
+        shown = [
+            _given(item)
+            for _, item in sorted(record.implausible.items())
+            if bool(item.given) is of_wrong_type
+        ]
+        if not shown and record.latest_implausible is not None:
+            return f", not now but in the last hour: {_given(record.latest_implausible)}"
         return ": " + _shortened(shown)
 
     return detail
+
+
+def _given(item: Implausible) -> str:
+    hint = f" ({item.hint})" if item.hint else ""
+    return f"{item.quantity} {item.given or f'{item.value:g}'} of {item.device}{hint}"
 
 
 def _silence(record: SiteRecord, value: float, threshold: float) -> str:

@@ -61,8 +61,9 @@ class SiteRecord:
     """What is kept of a site in addition to the arrays; ``version`` grows with every Snapshot.
 
     ``alarm_level`` is the highest of all devices, -1 without any; ``unusable`` and ``wrong_types``
-    count the quantities whose last value could not be used. ``way`` is the way in by which a site
-    that has several was read last.
+    count the quantities whose last value could not be used, and ``latest_implausible`` is the one
+    that came last, whether or not its quantity was read well since. ``way`` is the way in by which
+    a site that has several was read last.
     """
 
     version: int = 0
@@ -78,6 +79,7 @@ class SiteRecord:
     implausible: dict[tuple[str, str], Implausible] = field(default_factory=dict)
     outcomes: dict[Outcome, int] = field(default_factory=dict)
     implausible_total: int = 0
+    latest_implausible: Implausible | None = None
     outcome: Outcome | None = None
     detail: str = ""
     properties: dict[str, str] = field(default_factory=dict)
@@ -313,12 +315,7 @@ class FleetState:
             record.alarm_times[device] = now
             record.alarm_texts[device] = snapshot.alarm_texts.get(device, _NO_TEXTS)
         record.notices = snapshot.notices
-        if record.implausible:
-            for device, quantity in _read_anew(snapshot, record):
-                record.implausible.pop((device, quantity), None)
-        if snapshot.implausible:
-            record.implausible_total += len(snapshot.implausible)
-            record.implausible.update({(i.device, i.quantity): i for i in snapshot.implausible})
+        _note_unusable(record, snapshot)
         if snapshot.devices is not None:
             self._forget_gone(record, snapshot.devices)
         levels = [max(found.values()) for found in record.alarms.values() if found]
@@ -458,6 +455,18 @@ _STATE = (
     "pv_expected_w",
     "pv_idle_s",
 )
+
+
+def _note_unusable(record: SiteRecord, snapshot: Snapshot) -> None:
+    """Keep the values that could not be used, and forget those whose quantity was read well."""
+    if record.implausible:
+        for device, quantity in _read_anew(snapshot, record):
+            record.implausible.pop((device, quantity), None)
+    if snapshot.implausible:
+        record.implausible_total += len(snapshot.implausible)
+        record.implausible.update({(i.device, i.quantity): i for i in snapshot.implausible})
+        outside = [item for item in snapshot.implausible if not item.given]
+        record.latest_implausible = outside[-1] if outside else record.latest_implausible
 
 
 def _read_anew(snapshot: Snapshot, record: SiteRecord) -> list[tuple[str, str]]:

@@ -308,6 +308,27 @@ def test_an_implausible_value_is_told_and_not_scored() -> None:
     assert codes(assess(state, 1011.0, WALL).site(0)) == {}
 
 
+def test_an_implausible_value_that_comes_and_goes_is_one_issue() -> None:
+    """A wire that breaks now and then; the issue ends an hour after it was last so."""
+    bad = snapshot(
+        "a", {"soc_percent": nan}, implausible=(Implausible("battery/0", "soc_percent", 140.0),)
+    )
+    state, result, since, shown = FleetState(fleet("a"), 10.0), None, set(), []
+    for minute in range(150):
+        now = 1000.0 + 60.0 * minute
+        state.apply(bad if minute < 60 and minute % 20 < 3 else snapshot("a", {}), now)
+        result = assess(state, now + 1.0, WALL + 60.0 * minute, result)
+        for issue in result.site(0).issues:
+            since.add(issue.since)
+            shown.append((minute, issue.sentence))
+    assert since == {WALL}
+    assert shown[0][1].endswith("outside physics: soc_percent 140 of battery/0")
+    last_minute, last = shown[-1]
+    assert last.endswith("physics, not now but in the last hour: soc_percent 140 of battery/0")
+    assert last_minute == pytest.approx(42 + 60, abs=1)
+    assert [minute for minute, _ in shown] == list(range(last_minute + 1))
+
+
 def test_the_worst_battery_decides_on_health_and_the_active_one_on_charge() -> None:
     two = snapshot(
         "a",
