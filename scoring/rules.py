@@ -394,7 +394,7 @@ SITE_OFFLINE = Rule(
 SCRAPES_FAILING = Rule(
     "scrapes_failing",
     "connectivity",
-    "share of the scrapes of the last hour that worked, of six at least,",
+    "share of the scrapes of the last hour that worked, where three of six or more failed,",
     "",
     0,
     (

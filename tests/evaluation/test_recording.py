@@ -295,6 +295,8 @@ def test_a_steady_grid_over_vebus_shows_two_values_and_with_them_its_step(folder
     found = steps(50.103, 49.847, 50.103, 49.847, *[50.103] * 80)
     assert all(map(math.isnan, found[:3]))
     assert found[3:] == pytest.approx([0.254] * 81, abs=0.004), "what was seen once is known"
+    # A counter whose clock is 2.5 % off.
+    assert steps(49.92, 50.17, 49.92, 50.17)[-1] == pytest.approx(0.25, abs=0.01)
     # Off by a fault, or rounded to tenths: no steps of VE.Bus.
     assert all(map(math.isnan, steps(50.0, 49.3, 50.0, 49.3, 50.0, 49.3)))
     assert all(map(math.isnan, steps(50.0, 50.1, 50.0, 50.1)))
