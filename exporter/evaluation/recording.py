@@ -5,7 +5,7 @@ named after quantities of the glossary, and optionally ``outcome`` of the scrape
 columns ``site``, ``from``, ``until`` and ``fault``, and optionally ``strength``, ``codes``,
 ``tolerated``, ``paging`` and ``innocent``. An empty cell is a value that the device did not give;
 a value outside physics, such as 65535 for "not available", is kept out of scores and counted.
-Without a column ``grid_frequency_step_hz`` the step of each frequency is what its values show.
+Without a ``grid_frequency_step_hz`` the step of a site's frequency is what its values show.
 """
 
 from __future__ import annotations
@@ -199,7 +199,8 @@ def _snapshots(path: Path, known: set[str]) -> Iterator[tuple[int, Snapshot]]:
         if quantities is None:
             quantities = _quantities(row, where)
         snapshot = _snapshot(row, where, known, quantities)
-        if _STEP not in quantities:
+        # Another site of the file may have a column for it.
+        if math.isnan(snapshot.readings.get(_STEP, MISSING)):
             snapshot = _with_step(snapshot, seen[snapshot.site])
         yield number, snapshot
 

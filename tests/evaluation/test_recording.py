@@ -295,6 +295,11 @@ def test_a_steady_grid_over_vebus_shows_two_values_and_with_them_its_step(folder
     found = steps(50.103, 49.847, 50.103, 49.847, *[50.103] * 80)
     assert all(map(math.isnan, found[:3]))
     assert found[3:] == pytest.approx([0.254] * 81, abs=0.004), "what was seen once is known"
+    lines = [f"{START + 60 * n},a,{v}," for n, v in enumerate([50.103, 49.847] * 3)]
+    text = "time,site,grid_frequency_hz,grid_frequency_step_hz\n" + "\n".join(lines)
+    (folder / "readings.csv").write_text(text, "utf-8")
+    *_, (_, last) = open_recording(folder).moments()
+    assert last[0].readings["grid_frequency_step_hz"] == pytest.approx(0.254, abs=0.004)
     # A counter whose clock is 2.5 % off.
     assert steps(49.92, 50.17, 49.92, 50.17)[-1] == pytest.approx(0.25, abs=0.01)
     # Off by a fault, or rounded to tenths: no steps of VE.Bus.
