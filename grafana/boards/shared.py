@@ -38,8 +38,12 @@ MARK = (
     'max by (site) (ALERTS{alertstate="firing",severity="ticket",site!=""}))'
 )
 WORST_SITE = "max by (site) (-fleet:attention_order:by_site)"
-CELL_SITE = f"max by (site) (fleetscope_cell_spread_volts) or on () {WORST_SITE}"
-"""A site with single cells, or any."""
+CALLED = "called"
+FIRST = f'site=~"${CALLED}"'
+"""Matcher of the sites to call first: a large fleet's queries read these alone."""
+_FIRST_SITE = f"max by (site) (-fleet:attention_order:by_site{{{FIRST}}})"
+_CELL_SITE = f"max by (site) (fleetscope_cell_spread_volts{{{FIRST}}}) or on () {_FIRST_SITE}"
+"""Of the sites to call first one with single cells, or any."""
 UTILITY_ISSUES = f"{UTILITY_ATTRIBUTE}/{UTILITY_PREFIX}.*"
 """Attribute and code of a shared issue that points at the utility: an expression."""
 CAUSE_VARIABLE = "shared_cause"
@@ -116,10 +120,11 @@ def days_column(source: str, title: str, url: str) -> Column:
 
 def cells_that_drift(size: tuple[int, int]) -> table.Panel:
     """The cells of the chosen sites that reach the farthest limit first."""
-    ahead = (
-        f'fleetscope_cell_forecast_seconds{{millivolts="{FAR_MV}"}} / 86400 and {ON_SITE} {SITES}'
+    # To the power of 0 every score is 1.
+    named = (
+        f'fleetscope_cell_forecast_seconds{{millivolts="{FAR_MV}"}} / 86400 * {ON_SITE} '
+        f"group_left (name) ({SITES} ^ 0)"
     )
-    named = f"({ahead}) * {ON_SITE} group_left (name) fleetscope_site_info"
     nothing = {
         "name": "No cell has a trend that leads there",
         "site": "-",
@@ -138,7 +143,7 @@ def cells_that_drift(size: tuple[int, int]) -> table.Panel:
                 never_empty(
                     f"max by (site, name, pack, cell) (bottomk({NEAREST}, {named}))",
                     nothing,
-                    like=CELL_SITE,
+                    like=_CELL_SITE,
                 )
             ),
         ],
@@ -171,8 +176,8 @@ def outliers(size: tuple[int, int]) -> table.Panel:
         unit=look.NUMBER,
         empty="Prometheus gives no answer",
         targets=[
-            prom_table(never_empty(signed, nothing, WORST_SITE), "A"),
-            prom_table(never_empty(distance, nothing, WORST_SITE), "B"),
+            prom_table(never_empty(signed, nothing, _FIRST_SITE), "A"),
+            prom_table(never_empty(distance, nothing, _FIRST_SITE), "B"),
         ],
         transformations=[transform("merge"), ordered("Value #B", descending=True)],
     )

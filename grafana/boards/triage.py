@@ -16,6 +16,8 @@ from grafana_foundation_sdk.models.dashboard import (
 )
 
 from grafana.boards.shared import (
+    CALLED,
+    FIRST,
     MARK,
     SHARED_CAUSE,
     UTILITY_ISSUES,
@@ -67,9 +69,6 @@ MARKERS = 500
 NO_SITES = "No site has these properties, or Prometheus reaches no exporter"
 NO_SITE = {"site": "-"}
 NO_CAUSE = look.as_text({"none": "None"})
-CALLED = "called"
-FIRST = f'site=~"${CALLED}"'
-"""Matcher of the sites to call first: a large fleet's queries read these alone."""
 CAUSES = "Causes that several sites share"
 CAUSES_URL = f"/d/fleetscope-overview/?${{__url_time_range}}&viewPanel=panel-[{CAUSES}]"
 GROUP_URL = (

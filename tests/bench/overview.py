@@ -31,7 +31,7 @@ from prometheus_client.exposition import generate_latest
 
 from exporter.serve.metrics import registry
 from exporter.serve.site_series import render
-from grafana.boards.triage import CALLED
+from grafana.boards.shared import CALLED
 from grafana.generate import all_panels
 from provisioning.local import servers
 from provisioning.local.ports import Ports
