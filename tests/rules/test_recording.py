@@ -38,6 +38,13 @@ def test_sites_are_counted_by_status_as_by_all_series(tmp_path: Path) -> None:
             series.append((f'fleetscope_site_status{{{own},status="{other.name}"}}', values))
     ours, by = "fleet:sites_by_status:count", f"on (status, {CHOICE})"
     none = [f"{ours} unless {by} {PLAIN}", f"{PLAIN} unless {by} {ours}", f"{ours} != {by} {PLAIN}"]
+    means = {
+        "fleet:health_score:mean": "avg(fleet:health_score:by_site)",
+        "fleet:health_score_answering:mean": 'avg(fleet:health_score:by_site{status!="OFFLINE"})',
+        "fleet:region_health_score:mean": "avg by (region) (fleet:health_score:by_site)",
+    }
+    none += [f"abs({short} - {plain}) > 1e-9" for short, plain in means.items()]
+    none += [f"{plain} unless {short}" for short, plain in means.items()]
     counts = {f"count({ours})": len(Status) * 3, f"sum({ours})": 4, f"count({ours} > 0)": 4}
     counts['count(fleet:health_score:by_site{status="OFFLINE"})'] = 1
     asked = [{"expr": expr, "eval_time": "30s", "exp_samples": []} for expr in none]
