@@ -26,8 +26,8 @@ DEAD_PV_RATIO = 0.02
 NEARLY_NO_PV = 0.25
 """Share of what sun and neighbours say below which no array is for lack of light alone."""
 PV_LASTING_SECONDS = 5400.0
-"""For how long, of the time that is judged, PV must be low: a horizon, trees and fog that parts
-earlier over one site than over another leave a healthy array low for up to an hour and a half."""
+"""Judged time for which PV must be low: a horizon, trees and fog that parts earlier over one site
+than over another leave a healthy array low for up to an hour and a half."""
 UNKNOWN_DIRECTION_SECONDS = 21600.0
 """The same where the fleet file gives no direction: a roof to the west is low all morning."""
 CELL_WARMER_BY_C = 3.0
@@ -339,9 +339,8 @@ PV_UNDERPERFORMING = Rule(
             WARNING,
             40,
             limit="pv_underperforming",
-            when="PV makes less than half of what sun and neighbours say for an hour and a half of "
-            "judged time, or at once less than a quarter; for six hours where the fleet file gives "
-            "no direction",
+            when="PV makes less than half of what sun and neighbours say for 90 minutes of judged "
+            "time, or at once less than a quarter; for six hours without a direction in the file",
         ),
     ),
     "PV makes {value} of what the sun and its neighbours say it should",

@@ -9,7 +9,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from exporter.assess.sentences import ALSO_ELSEWHERE, of_the_grid, sentence_of
-from exporter.collect.state import FleetState, SiteRecord
+from exporter.collect.site_record import SiteRecord
+from exporter.collect.state import FleetState
 from exporter.model.cell_findings import CellFinding, SiteCells
 from exporter.model.quantities import label
 from scoring.fleet import FleetScores

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 import numpy as np
 
 from exporter.collect.battery_state import BatteryState
-from exporter.collect.state import SiteRecord
+from exporter.collect.site_record import SiteRecord
 from exporter.model.figures import judged
 from exporter.model.quantities import API_KEYS, DERIVED
 from exporter.model.snapshot import Implausible

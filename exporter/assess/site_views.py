@@ -7,7 +7,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from exporter.collect.battery_state import BatteryState
-from exporter.collect.state import FleetState, SiteRecord
+from exporter.collect.site_record import SiteRecord
+from exporter.collect.state import FleetState
 from exporter.model.packed_cells import PackedCells
 from exporter.model.quantities import QUANTITIES
 from exporter.model.snapshot import Cells, Outcome, Readings

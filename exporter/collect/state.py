@@ -9,13 +9,13 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Hashable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
 from exporter.collect.battery_state import OF_ACTIVE, OF_WORST, BatteryState, battery_figures
 from exporter.collect.pv_arrays import PvArrays
+from exporter.collect.site_record import SiteRecord, note_unusable
 from exporter.collect.site_window import OBSERVED, Moment, SiteConstants, SiteWindow
 from exporter.config.fleet import PRIORITIES, Fleet, Site
 from exporter.config.thresholds import Thresholds
@@ -24,8 +24,6 @@ from exporter.model.quantities import API_KEYS, DERIVED, SITE_QUANTITIES
 from exporter.model.snapshot import (
     MISSING,
     Cells,
-    Implausible,
-    Notice,
     Outcome,
     ReadingState,
     Snapshot,
@@ -54,37 +52,6 @@ COLUMN |= {key: COLUMN[name] for key, name in API_KEYS.items()}
 _FREQUENCY = COLUMN["grid_frequency_hz"]
 _THRESHOLDS = tuple(Thresholds.model_fields)
 _NO_TEXTS: Mapping[str, str] = {}
-
-
-@dataclass(slots=True)
-class SiteRecord:
-    """What is kept of a site in addition to the arrays; ``version`` grows with every Snapshot.
-
-    ``alarm_level`` is the highest of all devices, -1 without any; ``unusable`` and ``wrong_types``
-    count the quantities whose last value could not be used, and ``latest_implausible`` is the one
-    that came last, whether or not its quantity was read well since. ``way`` is the way in by which
-    a site that has several was read last.
-    """
-
-    version: int = 0
-    alarm_level: int = -1
-    unusable: int = 0
-    wrong_types: int = 0
-
-    batteries: dict[str, BatteryState] = field(default_factory=dict)
-    alarms: dict[str, Mapping[str, int]] = field(default_factory=dict)
-    alarm_times: dict[str, float] = field(default_factory=dict)
-    alarm_texts: dict[str, Mapping[str, str]] = field(default_factory=dict)
-    notices: tuple[Notice, ...] = ()
-    implausible: dict[tuple[str, str], Implausible] = field(default_factory=dict)
-    outcomes: dict[Outcome, int] = field(default_factory=dict)
-    implausible_total: int = 0
-    latest_implausible: Implausible | None = None
-    outcome: Outcome | None = None
-    detail: str = ""
-    properties: dict[str, str] = field(default_factory=dict)
-    way: str = ""
-    way_changes: int = 0
 
 
 class FleetState:
@@ -315,7 +282,7 @@ class FleetState:
             record.alarm_times[device] = now
             record.alarm_texts[device] = snapshot.alarm_texts.get(device, _NO_TEXTS)
         record.notices = snapshot.notices
-        _note_unusable(record, snapshot)
+        note_unusable(record, snapshot)
         if snapshot.devices is not None:
             self._forget_gone(record, snapshot.devices)
         levels = [max(found.values()) for found in record.alarms.values() if found]
@@ -455,37 +422,6 @@ _STATE = (
     "pv_expected_w",
     "pv_idle_s",
 )
-
-
-def _note_unusable(record: SiteRecord, snapshot: Snapshot) -> None:
-    """Keep the values that could not be used, and forget those whose quantity was read well."""
-    if record.implausible:
-        for device, quantity in _read_anew(snapshot, record):
-            record.implausible.pop((device, quantity), None)
-    if snapshot.implausible:
-        record.implausible_total += len(snapshot.implausible)
-        record.implausible.update({(i.device, i.quantity): i for i in snapshot.implausible})
-        outside = [item for item in snapshot.implausible if not item.given]
-        record.latest_implausible = outside[-1] if outside else record.latest_implausible
-
-
-def _read_anew(snapshot: Snapshot, record: SiteRecord) -> list[tuple[str, str]]:
-    """Values that could not be used before and were read again, by device and quantity.
-
-    What one scrape reads of a device may be a part: a battery beside the active one is listed every
-    time and read whole once a minute.
-    """
-    read = {("site", name) for name in snapshot.readings}
-    whole = set()
-    for battery in snapshot.batteries:
-        read |= {(battery.device, name) for name in battery.readings}
-        if "cell_min_v" in battery.readings:
-            whole.add(battery.device)
-    return [
-        (device, quantity)
-        for device, quantity in record.implausible
-        if (device, quantity) in read or (device in whole and quantity.startswith("cell "))
-    ]
 
 
 @functools.lru_cache(maxsize=256)

@@ -6,7 +6,8 @@ import pytest
 
 from exporter.assess.assessment import FleetAssessment, Issue, assess
 from exporter.assess.sentences import sentence_of
-from exporter.collect.state import FleetState, SiteRecord
+from exporter.collect.site_record import SiteRecord
+from exporter.collect.state import FleetState
 from scoring.limits import SETTLE_SECONDS
 from scoring.window_rules import CONTROLLER_RESTARTS, RESTARTS_OF_WEEK
 from tests.assess.test_assessment import WALL, fleet, snapshot

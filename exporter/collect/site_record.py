@@ -1,0 +1,71 @@
+"""What is kept of a site in addition to the arrays of the fleet state."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from exporter.collect.battery_state import BatteryState
+from exporter.model.snapshot import Implausible, Notice, Outcome, Snapshot
+
+
+@dataclass(slots=True)
+class SiteRecord:
+    """What is kept of a site in addition to the arrays; ``version`` grows with every Snapshot.
+
+    ``alarm_level`` is the highest of all devices, -1 without any; ``unusable`` and ``wrong_types``
+    count the quantities whose last value could not be used, and ``latest_implausible`` is the one
+    that came last, whether or not its quantity was read well since. ``way`` is the way in by which
+    a site that has several was read last.
+    """
+
+    version: int = 0
+    alarm_level: int = -1
+    unusable: int = 0
+    wrong_types: int = 0
+
+    batteries: dict[str, BatteryState] = field(default_factory=dict)
+    alarms: dict[str, Mapping[str, int]] = field(default_factory=dict)
+    alarm_times: dict[str, float] = field(default_factory=dict)
+    alarm_texts: dict[str, Mapping[str, str]] = field(default_factory=dict)
+    notices: tuple[Notice, ...] = ()
+    implausible: dict[tuple[str, str], Implausible] = field(default_factory=dict)
+    outcomes: dict[Outcome, int] = field(default_factory=dict)
+    implausible_total: int = 0
+    latest_implausible: Implausible | None = None
+    outcome: Outcome | None = None
+    detail: str = ""
+    properties: dict[str, str] = field(default_factory=dict)
+    way: str = ""
+    way_changes: int = 0
+
+
+def note_unusable(record: SiteRecord, snapshot: Snapshot) -> None:
+    """Keep the values that could not be used, and forget those whose quantity was read well."""
+    if record.implausible:
+        for device, quantity in _read_anew(snapshot, record):
+            record.implausible.pop((device, quantity), None)
+    if snapshot.implausible:
+        record.implausible_total += len(snapshot.implausible)
+        record.implausible.update({(i.device, i.quantity): i for i in snapshot.implausible})
+        outside = [item for item in snapshot.implausible if not item.given]
+        record.latest_implausible = outside[-1] if outside else record.latest_implausible
+
+
+def _read_anew(snapshot: Snapshot, record: SiteRecord) -> list[tuple[str, str]]:
+    """Values that could not be used before and were read again, by device and quantity.
+
+    What one scrape reads of a device may be a part: a battery beside the active one is listed every
+    time and read whole once a minute.
+    """
+    read = {("site", name) for name in snapshot.readings}
+    whole = set()
+    for battery in snapshot.batteries:
+        read |= {(battery.device, name) for name in battery.readings}
+        if "cell_min_v" in battery.readings:
+            whole.add(battery.device)
+    return [
+        (device, quantity)
+        for device, quantity in record.implausible
+        if (device, quantity) in read or (device in whole and quantity.startswith("cell "))
+    ]
