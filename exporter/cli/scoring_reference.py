@@ -11,7 +11,14 @@ from scoring.confidence import PER_STUCK_SENSOR, PER_UNUSABLE_VALUE, WITHOUT_PAS
 from scoring.limits import LIMITS
 from scoring.outliers import DISCOVERY_RATE, FEWEST_FOR_SLOPE
 from scoring.rule import NO_CAP, Level, Rule
-from scoring.rules import DEAD_PV_RATIO, RULES, UNKNOWN_HEALTH_CAP
+from scoring.rules import (
+    DEAD_PV_RATIO,
+    NEARLY_NO_PV,
+    PV_LASTING_SECONDS,
+    RULES,
+    UNKNOWN_DIRECTION_SECONDS,
+    UNKNOWN_HEALTH_CAP,
+)
 from scoring.status import GOOD_FROM, HEALTHY_FROM, WARNING_FROM
 from scoring.weights import CRITICAL_CAP, WARNING_CAP, WEIGHTS
 from scoring.window import BYTES_PER_SITE, DAYS, FIGURES, HOURS
@@ -73,8 +80,12 @@ def scoring() -> str:
         "region, which sit under the same clouds; three with a value are needed. Under clouds all "
         "directions make alike, so the energy for each kWp is compared as well, and the better of "
         "both counts. With fewer neighbours, only PV that makes next to nothing (below "
-        f"{100 * DEAD_PV_RATIO:g} % of a clear sky) is a warning. At night, and while all "
-        "neighbours are full, the last judgement stays.",
+        f"{100 * DEAD_PV_RATIO:g} % of a clear sky) is a warning. A yield must be low for "
+        f"{duration_words(PV_LASTING_SECONDS)} of judged time, since horizons, trees and fog "
+        f"lower healthy arrays for as long; below {100 * NEARLY_NO_PV:g} % of what neighbours "
+        "make it need not. Where the fleet file gives no tilt and azimuth it must be low for "
+        f"{duration_words(UNKNOWN_DIRECTION_SECONDS)}, and a restart counts anew. At night, and "
+        "while all neighbours are full, the last judgement stays.",
         "## Over time",
         f"Of each site a window is kept, {BYTES_PER_SITE / 1024:.1f} kB: sums of {HOURS} hours and "
         f"{DAYS} days. A restart fills it again from InfluxDB, a day by five minutes and what is "
