@@ -59,8 +59,10 @@ def assess_connectivity(
         fresh = 1.0 - (age_s - fresh_s) / (offline_after_s - fresh_s)
     fresh = np.where(np.isnan(age_s), 0.0, np.clip(fresh, 0.0, 1.0))
     judged = (attempted >= FEWEST_SCRAPES) & ~offline
-    # A partial scrape is half a failure.
-    compared = np.where(attempted - worked > FEWEST_FAILED - 1, share, np.nan)
+    before = held.get(SCRAPES_FAILING.code)
+    # One fewer goes on with an issue, as the release of the limit does where scrapes are many.
+    needed = FEWEST_FAILED - (0 if before is None else 1 * (before.severity > 0))
+    compared = np.where(attempted - worked >= needed, share, np.nan)
     findings = (
         judge(SITE_OFFLINE, age_s, {"offline_after_seconds": offline_after_s}, offline),
         judge(SCRAPES_FAILING, share, {}, judged, compared, held),

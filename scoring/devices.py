@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from scoring.issues import NOTHING_HELD, BoolArray, Finding, FloatArray, Held, judge
 from scoring.rules import DEVICE_ALARM, DEVICE_WARNING, IMPLAUSIBLE_READING, WRONG_TYPE
 
@@ -39,7 +41,7 @@ def assess_devices(
         judge(DEVICE_WARNING, alarm_level, {}, answering & (alarm_level == 1)),
         judge(
             IMPLAUSIBLE_READING,
-            implausible,
+            np.where(implausible > 0, implausible, np.nan),
             {},
             answering & (implausible > 0),
             held=held,

@@ -24,7 +24,7 @@ class HeldIssue:
     """What the judgement before said of one kind of issue, arrays of shape (N,).
 
     ``severity`` holds values of :class:`Severity`, ``threshold`` the limit that decided, and
-    ``inside_seconds`` for how long the value has been inside it by now.
+    ``inside_seconds`` for how long the value has been inside it by now, or its state over.
     """
 
     severity: IntArray
@@ -59,7 +59,7 @@ class Finding:
     unit, NaN where there is none; ``deduction`` is in points of the component's 100; ``cap`` is
     what the issue holds the overall score to at most, 100 where it does not. ``ends_at`` is the
     value at which an issue ends whose value is back inside its limit, NaN elsewhere;
-    ``inside_seconds`` is for how long it has been inside.
+    ``inside_seconds`` is for how long it has been inside, or a state has been over.
     """
 
     rule: Rule

@@ -24,7 +24,7 @@ GENERATOR_TOLERANCE_HZ = 0.08
 """Of the nominal frequency, as ISO 8528-5 allows a generator of class G1."""
 DEAD_PV_RATIO = 0.02
 NEARLY_NO_PV = 0.25
-"""Share of what sun and neighbours say below which no array is for lack of light alone."""
+"""No array of known direction falls below this share of sun and neighbours for lack of light."""
 PV_LASTING_SECONDS = 5400.0
 """Judged time for which PV must be low: a horizon, trees and fog that parts earlier over one site
 than over another leave a healthy array low for up to an hour and a half."""
@@ -340,7 +340,7 @@ PV_UNDERPERFORMING = Rule(
             40,
             limit="pv_underperforming",
             when="PV makes less than half of what sun and neighbours say for 90 minutes of judged "
-            "time, or at once less than a quarter; for six hours without a direction in the file",
+            "time, or less than a quarter at any time; without a direction, half for six hours",
         ),
     ),
     "PV makes {value} of what the sun and its neighbours say it should",

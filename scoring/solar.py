@@ -49,8 +49,11 @@ class SolarResult:
         Median ratio of the neighbours without the site itself; NaN where there are too few.
     neighbours : int array
         Number of neighbours in that median, 0 where there are too few.
-    very_low_s, low_s : float array
-        Judged time for which the yield has been below each limit, s.
+    very_low_s, low_s, dead_s : float array
+        Judged time for which the yield has been below each limit, and for which the array has made
+        nothing, s.
+    uncompared_s : float array
+        Time since the yield was last compared with that of neighbours, s.
     """
 
     score: FloatArray
@@ -62,6 +65,25 @@ class SolarResult:
     neighbours: IntArray
     very_low_s: FloatArray
     low_s: FloatArray
+    dead_s: FloatArray
+    uncompared_s: FloatArray
+
+    @classmethod
+    def nothing(cls, count: int) -> SolarResult:
+        """No judgement of so many sites."""
+        unknown, zero, no = np.full(count, np.nan), np.zeros(count), np.zeros(count, dtype=bool)
+        none = np.zeros(count, dtype=np.intp)
+        return cls(unknown, zero, unknown, no, no, unknown, none, zero, zero, zero, zero)
+
+    def of_rows(self, rows: IntArray) -> SolarResult:
+        """The judgement of other rows: of each the row here, -1 for one that is not here."""
+        found = SolarResult.nothing(len(rows))
+        here = rows >= 0
+        values = {}
+        for field in fields(self):
+            values[field.name] = getattr(found, field.name).copy()
+            values[field.name][here] = getattr(self, field.name)[rows[here]]
+        return SolarResult(**values)
 
     def or_before(self, before: SolarResult, where: BoolArray) -> SolarResult:
         """This judgement, and where it has none the one before.
@@ -82,7 +104,7 @@ class SolarResult:
             return self
         return SolarResult(
             *(
-                # What has been counted so far goes on.
+                # The counts of this judgement stay.
                 getattr(self, field.name)
                 if field.name in _COUNTED
                 else np.where(kept, getattr(before, field.name), getattr(self, field.name))
@@ -91,7 +113,10 @@ class SolarResult:
         )
 
 
-_COUNTED = ("very_low_s", "low_s")
+_COUNTED = ("very_low_s", "low_s", "dead_s", "uncompared_s")
+FORGET_SECONDS = 43200.0
+"""Time without a comparison after which the count of an array of unknown direction begins anew: a
+night, since a battery that is full by noon leaves only its mornings to compare."""
 
 
 def exclude_mask(
@@ -257,10 +282,10 @@ def assess_solar(
     """Judge each site's yield by its neighbours, which clouds hit alike.
 
     With neighbours: below half of their median ratio is a warning (40 points), below three
-    quarters an info (15). Without: only an array that makes nothing, below 0.02 of a clear sky, is
-    a warning; weather may explain anything else. Where the neighbours themselves made almost
-    nothing (snow, or a fault of the whole region) and the site did not either, the score is
-    unknown rather than perfect.
+    quarters an info (15), once it has been so for ``lasting_s``. Without: only an array that makes
+    nothing, below 0.02 of a clear sky, is a warning; weather may explain anything else. Where the
+    neighbours themselves made almost nothing (snow, or a fault of the whole region) and the site
+    did not either, the score is unknown rather than perfect.
 
     Diffuse light is alike for all directions, whereas the clear-sky yield depends on tilt and
     azimuth, and how much of the light is diffuse is not known. So a site is low only where its
@@ -284,7 +309,7 @@ def assess_solar(
     dead_below : float
         Ratio below which an array without neighbours has the warning.
     nearly_none : float
-        Relative yield below which the warning waits for nothing.
+        Relative yield below which an array of known direction has the warning at once.
     min_neighbour_ratio : float, above 0
         Median ratio of the neighbours below which it is too dark to compare.
     yields : float array, shape (N,), optional
@@ -294,8 +319,9 @@ def assess_solar(
     passed_s : float
         Seconds since the judgement before.
     lasting_s : float array, shape (N,), or float
-        For how long a yield must be below its limit, s of time that is judged. Below a quarter of
-        what neighbours make it need not last where ``lasting_s`` is no longer than usual.
+        For how long a yield must be below its limit, s of time that is judged. More than
+        ``PV_LASTING_SECONDS`` stands for an array of unknown direction; one that makes nothing
+        waits no longer than those.
 
     Raises
     ------
@@ -319,20 +345,19 @@ def assess_solar(
     very_low = np.full(value.shape, underperforming_below)
     if before is not None:
         very_low = very_low + PV_RELEASE * before.underperforming
-    dead = alone & (value < dead_below)
-    far_below = (relative < very_low) | dead
-    # One that is no longer compared, as when batteries are full, says nothing of what was low.
+    so_far = SolarResult.nothing(value.size) if before is None else before
     compared = ~np.isnan(relative)
-    told = compared | dead | (alone if before is None else alone & np.isnan(before.relative))
-    very_low_s = _lasted(far_below, told, passed_s, before.very_low_s if before else None)
-    low_s = _lasted(
-        far_below | (relative < low_below), told, passed_s, before.low_s if before else None
-    )
-    lasts = very_low_s >= lasting_s
-    lasts |= (relative < nearly_none) & (lasting_s <= PV_LASTING_SECONDS)
-    if before is not None:
-        lasts |= before.underperforming
-    underperforming = far_below & lasts
+    far_below, dead = relative < very_low, (alone | compared) & (value < dead_below)
+    known_direction = np.asarray(lasting_s) <= PV_LASTING_SECONDS
+    kept = known_direction | (so_far.uncompared_s <= FORGET_SECONDS)
+    very_low_s = _lasted(far_below, compared, passed_s, np.where(kept, so_far.very_low_s, 0.0))
+    low_s = _lasted(relative < low_below, compared, passed_s, np.where(kept, so_far.low_s, 0.0))
+    dead_s = _lasted(dead, alone | compared, passed_s, so_far.dead_s)
+    uncompared_s = np.where(compared, 0.0, so_far.uncompared_s + passed_s)
+    makes_nothing = dead & (dead_s >= np.minimum(lasting_s, PV_LASTING_SECONDS))
+    lasts = (very_low_s >= lasting_s) | so_far.underperforming
+    lasts |= (relative < nearly_none) & known_direction
+    underperforming = (far_below & lasts) | ((alone | far_below) & makes_nothing)
     low = (relative < low_below) & ~underperforming & (low_s >= lasting_s)
     deduction = np.zeros(value.shape)
     deduction[low] = PV_LOW.levels[0].points
@@ -340,13 +365,20 @@ def assess_solar(
     all_dark = known & ~alone & ~comparable & (value < min_neighbour_ratio)
     score = np.where(known & ~all_dark, 100.0 - deduction, np.nan)
     return SolarResult(
-        score, deduction, relative, underperforming, low, median, neighbours, very_low_s, low_s
+        score=score,
+        deduction=deduction,
+        relative=relative,
+        underperforming=underperforming,
+        low=low,
+        neighbour_median=median,
+        neighbours=neighbours,
+        very_low_s=very_low_s,
+        low_s=low_s,
+        dead_s=dead_s,
+        uncompared_s=uncompared_s,
     )
 
 
-def _lasted(
-    where: BoolArray, told: BoolArray, passed_s: float, before: FloatArray | None
-) -> FloatArray:
-    """Seconds for which something has been so, which go on where nothing is told."""
-    so_far = np.zeros(where.shape) if before is None else before
+def _lasted(where: BoolArray, told: BoolArray, passed_s: float, so_far: FloatArray) -> FloatArray:
+    """Seconds for which something has been so, which stay as they are where nothing is told."""
     return np.where(told, np.where(where, so_far + passed_s, 0.0), so_far)

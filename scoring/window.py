@@ -389,8 +389,9 @@ def _heat(daily: BinArray, days_back: IntArray) -> dict[str, FloatArray]:
 def _sun(daily: BinArray, days_back: IntArray, neighbourhood: IntArray) -> dict[str, FloatArray]:
     """How much later PV comes than the sun allows.
 
-    Clouds that come every afternoon shift a whole region, and so do wrong coordinates of all of it:
-    both figures are given, alone and beside the neighbours.
+    Clouds that come every afternoon and fog until noon shift a whole region, and so do a wrong
+    clock and wrong coordinates of all of it: both figures are given, alone and beside the
+    neighbours.
     """
     bins = daily.astype(np.float64)
     week = days_back < WEEK_DAYS

@@ -53,6 +53,8 @@ REFUSED_SOC = (90.0, 30.0)
 LEAST_LATENCY_S = 1.0
 CLOUD_HOURS = 0.25
 """By which clouds of every afternoon may shift the PV of a week."""
+FOG_HOURS = 3.0
+"""By which fog until noon may delay the PV of a whole region."""
 SHIFT_RELEASE_HOURS = 0.25
 """How far back inside its limit a shift must come, so that one that hovers is one issue."""
 
@@ -160,10 +162,10 @@ def _solar(inputs: WindowInputs) -> tuple[Finding, ...]:
     if before is not None:
         most = most - SHIFT_RELEASE_HOURS * (before.severity > 0)
     alone, beside = inputs.figure("pv_shift_h"), inputs.figure("pv_shift_beside_h")
-    # Clouds can shift a site without neighbours, though hardly by so much; fog until noon shifts
-    # all neighbours alike.
-    by_itself = np.where(np.abs(alone) > most + CLOUD_HOURS, alone, np.nan)
-    shift = np.abs(np.where(np.isnan(beside), by_itself, beside))
+    # Clouds shift a site, though hardly by so much; fog until noon delays it and its neighbours.
+    later = np.where(np.isnan(beside), most + CLOUD_HOURS, np.maximum(most, FOG_HOURS))
+    counts = (alone > later) | (alone < -(most + CLOUD_HOURS))
+    shift = np.abs(np.where(counts, alone, beside))
     by_shift = judge(PV_SHIFTED, shift, {"pv_shift_hours": most}, judged & (shift > most))
     by_night = night > inputs.limits["pv_night_ratio"]
     severity = np.where(judged & by_night, PV_SHIFTED.levels[0].severity, by_shift.severity)

@@ -6,17 +6,18 @@ The one place in which a figure is made; metrics, API, command line and sink all
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from exporter.assess.issues import Issue, issues_of, number_or_none, worst_cells
 from exporter.assess.limits_ahead import limits_ahead
 from exporter.assess.site_views import SiteView, views_of
-from exporter.collect.state import COLUMN, PV_PAUSE_SECONDS, FleetState
+from exporter.collect.state import COLUMN, PV_PAUSE_SECONDS, FleetState, same_device
 from exporter.config.fleet import Fleet, Site
 from exporter.model.cell_findings import SiteCells
 from exporter.model.snapshot import Outcome
@@ -364,7 +365,7 @@ def inputs_of(
         held=_held(previous, state, now),
         required=state.required,
         curtailed=state.curtailed,
-        passed_s=0.0 if previous is None else now - previous.monotonic,
+        passed_s=0.0 if previous is None else min(now - previous.monotonic, PV_PAUSE_SECONDS),
         pv_lasting_s=state.pv_lasting_s,
     )
 
@@ -379,11 +380,30 @@ def _noticed(state: FleetState) -> dict[str, BoolArray]:
     return found
 
 
+def _rows_before(
+    previous: FleetAssessment, state: FleetState, stays: Callable[[Site, Site], bool]
+) -> NDArray[np.intp]:
+    """Row that each site had in an Assessment, -1 where it was not there or did not stay."""
+    rows = {site.id: row for row, site in enumerate(previous.fleet.sites)}
+    found = np.array([rows.get(site, -1) for site in state.ids], dtype=np.intp)
+    for row, old in enumerate(found.tolist()):
+        if old >= 0 and not stays(previous.fleet.sites[old], state.fleet.sites[row]):
+            found[row] = -1
+    return found
+
+
+def _same_arrays(old: Site, new: Site) -> bool:
+    """Whether a site is the same device with the same PV at the same place."""
+    names = ("solar_capacity_kw", "pv", "tilt", "azimuth", "latitude", "longitude", "region")
+    same = all(getattr(old, name) == getattr(new, name) for name in names)
+    return same and same_device(old, new)
+
+
 def _solar_before(previous: FleetAssessment | None, state: FleetState) -> SolarResult | None:
-    """What an Assessment said of PV, if it is of the present fleet."""
-    if previous is None or previous.fleet is not state.fleet:
-        return None
-    return previous.scores.solar
+    """What an Assessment said of PV, in the rows of the present fleet."""
+    if previous is None or previous.fleet is state.fleet:
+        return None if previous is None else previous.scores.solar
+    return previous.scores.solar.of_rows(_rows_before(previous, state, _same_arrays))
 
 
 def _held(previous: FleetAssessment | None, state: FleetState, now: float) -> Held:
@@ -398,8 +418,7 @@ def _held(previous: FleetAssessment | None, state: FleetState, now: float) -> He
     }
     if previous.fleet is state.fleet:
         return found
-    rows = {site.id: row for row, site in enumerate(previous.fleet.sites)}
-    before = np.array([rows.get(site, -1) for site in state.ids], dtype=np.int64)
+    before = _rows_before(previous, state, same_device)
     return {
         code: HeldIssue(
             np.where(before >= 0, held.severity[before], 0).astype(np.int8),

@@ -164,9 +164,10 @@ def _unusable_values(of_wrong_type: bool) -> Callable[[SiteRecord, float, float]
             for _, item in sorted(record.implausible.items())
             if bool(item.given) is of_wrong_type
         ]
-        if not shown and record.latest_implausible is not None:
-            return f", not now but in the last hour: {_given(record.latest_implausible)}"
-        return ": " + _shortened(shown)
+        if shown:
+            return ": " + _shortened(shown)
+        latest = record.latest_implausible
+        return "" if latest is None else f", or did in the last hour: {_given(latest)}"
 
     return detail
 

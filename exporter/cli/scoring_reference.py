@@ -83,9 +83,11 @@ def scoring() -> str:
         f"{100 * DEAD_PV_RATIO:g} % of a clear sky) is a warning. A yield must be low for "
         f"{duration_words(PV_LASTING_SECONDS)} of judged time, since horizons, trees and fog "
         f"lower healthy arrays for as long; below {100 * NEARLY_NO_PV:g} % of what neighbours "
-        "make it need not. Where the fleet file gives no tilt and azimuth it must be low for "
-        f"{duration_words(UNKNOWN_DIRECTION_SECONDS)}, and a restart counts anew. At night, and "
-        "while all neighbours are full, the last judgement stays.",
+        "make it is a warning at once. Where the fleet file lacks tilt or azimuth, it must be low "
+        f"for {duration_words(UNKNOWN_DIRECTION_SECONDS)} without a night between, or make "
+        f"nothing for {duration_words(PV_LASTING_SECONDS)}. After a restart of the exporter the "
+        "count begins again. At night, and while all neighbours are full, the last judgement "
+        "stays.",
         "## Over time",
         f"Of each site a window is kept, {BYTES_PER_SITE / 1024:.1f} kB: sums of {HOURS} hours and "
         f"{DAYS} days. A restart fills it again from InfluxDB, a day by five minutes and what is "
@@ -103,7 +105,7 @@ def scoring() -> str:
         "never above the data quality. Neither changes a score.",
         table(
             ("reading", "stands still after"),
-            [(f"`{k}`", f"{v:g} h") for k, v in STILL_HOURS.items()],
+            [(f"`{k}`", f"{v:g} h{_but(k)}") for k, v in STILL_HOURS.items()],
         ),
         "## Sources",
         table(("code", "where limit and points come from"), _sources()),
@@ -150,3 +152,11 @@ def _when(rule: Rule, level: Level) -> str:
     return when + (
         f", by more than {with_unit(exact(level.further), unit)}" if level.further else ""
     )
+
+
+def _but(quantity: str) -> str:
+    """What is left out of sensors that stand still."""
+    return {
+        "grid_frequency_hz": "; not where it comes in steps above 0.05 Hz, or in tenths so far",
+        "voltage_v": "; not while the battery rests",
+    }.get(quantity, "")

@@ -15,6 +15,9 @@ from scoring.pv_power import Expected, sum_of_arrays
 
 FloatArray = NDArray[np.float64]
 
+FLAT_DEGREES = 5.0
+"""Up to this tilt all directions make alike."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PvArrays:
@@ -54,9 +57,12 @@ class PvArrays:
 
     @property
     def of_known_direction(self) -> NDArray[np.bool_]:
-        """Sites whose arrays all have a tilt and an azimuth in the fleet file, shape (N,)."""
+        """Sites whose arrays all have a tilt and, unless they lie flat, an azimuth in the fleet
+        file, shape (N,)."""
+        tilt, azimuth = self.panels[2:4]
+        unknown = np.isnan(tilt) | (np.isnan(azimuth) & (tilt > FLAT_DEGREES))
         known = np.ones(self.limit_w.shape, dtype=bool)
-        known[self.site_of[np.isnan(self.panels[2:4]).any(axis=0)]] = False
+        known[self.site_of[unknown]] = False
         return known
 
     def of_sites(self, expected: Expected | None) -> Expected | None:

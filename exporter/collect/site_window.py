@@ -50,14 +50,17 @@ FREQUENCY_MARGIN_HZ = 0.05
 """How far back inside its band a frequency must come before it can leave it again."""
 REST_C_RATE = 0.025
 """Below this current a battery rests; in an hour its voltage then tells its charge."""
+OFFSET_C_RATE = 0.0025
+"""Up to which a full or empty battery shows nothing but the offset of its current sensor."""
 SOC_MOVED_PERCENT = 0.5
 FULL_PERCENT, EMPTY_PERCENT = 99.0, 1.0
 CHARGEABLE_C = (5.0, 45.0)
 """Where data sheets of LFP cells allow charging without limits; outside a BMS may refuse it."""
 QUICK_SECONDS, SLOW_SECONDS = 60.0, 3600.0
 STEPPED_ABOVE_HZ = 0.05
+"""VE.Bus shows frequency in steps of about 0.26 Hz, other devices in tenths; in either a good grid
+stands still."""
 EXACT_HZ = 1e-4
-"""VE.Bus shows frequency in steps of about 0.26 Hz, in which a good grid stands still."""
 
 
 OBSERVED = (
@@ -159,6 +162,7 @@ _ROWS = (
     "_uptime_h",
     "_value",
     "_still",
+    "_fine_hz",
 )
 
 
@@ -193,6 +197,7 @@ class SiteWindow:
         self._uptime_h = np.full(count, np.nan)
         self._value = np.full((count, len(STILL_HOURS)), np.nan)
         self._still = np.zeros((count, len(STILL_HOURS)))
+        self._fine_hz = np.zeros(count, dtype=np.bool_)
 
     def keep(self, count: int, before: list[int], after: list[int]) -> None:
         """Take a new number of rows, of which some go on from rows of before."""
@@ -351,9 +356,13 @@ class SiteWindow:
 
         moved = ~(np.abs(soc - self._soc) < SOC_MOVED_PERCENT)
         # At its ends the state of charge stands still although energy goes through.
-        # Nothing that went through, as between two readings, moves no charge either way.
-        ends = ((soc >= FULL_PERCENT) & (energy > 0)) | ((soc <= EMPTY_PERCENT) & (energy < 0))
-        self._moved_wh = np.where(moved | ends, 0.0, self._moved_wh + energy)
+        # No energy, as between two readings, is no trickle charge.
+        full, empty = soc >= FULL_PERCENT, soc <= EMPTY_PERCENT
+        ends = (full & (energy > 0)) | (empty & (energy < 0))
+        ampere_hours = constants.capacity_kwh * 1000.0 / moment.of("voltage_v")
+        offset = (full | empty) & (np.abs(current) <= OFFSET_C_RATE * ampere_hours)
+        passed = np.where(offset, 0.0, energy)
+        self._moved_wh = np.where(moved | ends, 0.0, self._moved_wh + passed)
         self._soc = np.where(moved, soc, self._soc)
 
         temperature = moment.of("temperature_c")
@@ -362,7 +371,6 @@ class SiteWindow:
             refused = normal & (moment.of(name) == 0)
             self._refused[:, column] = np.where(refused, self._refused[:, column] + seconds, 0.0)
 
-        ampere_hours = constants.capacity_kwh * 1000.0 / moment.of("voltage_v")
         rests = np.abs(current) <= REST_C_RATE * ampere_hours
         self._resting = np.where(rests, self._resting + seconds, 0.0)
         full = np.where(soc >= FULL_PERCENT, moment.of("cell_max_v"), np.nan)
@@ -435,10 +443,9 @@ class SiteWindow:
         for column, name in enumerate(STILL_HOURS):
             value = moment.of(name)
             if name == "grid_frequency_hz":
-                # In steps of 0.1 Hz a large grid does stand still, and a step that no value has
-                # shown yet is not known.
-                tenths = np.abs(value - np.round(value, 1)) < EXACT_HZ
-                value = np.where(stepped | tenths, np.nan, value)
+                # A site that has shown tenths alone may have nothing finer.
+                self._fine_hz |= np.abs(value - np.round(value, 1)) > EXACT_HZ
+                value = np.where(stepped | ~self._fine_hz, np.nan, value)
             elif name == "voltage_v":
                 # The voltage of a battery at rest does stand still.
                 value = np.where(self._resting > 0, np.nan, value)

@@ -101,7 +101,7 @@ class FleetState:
         keep_from, keep_to = [], []
         for index, site in enumerate(fleet.sites):
             old = before.get(site.id)
-            if old is not None and _same_device(old_sites[old], site):
+            if old is not None and same_device(old_sites[old], site):
                 keep_from.append(old)
                 keep_to.append(index)
         old_state = {name: getattr(self, name) for name in _STATE}
@@ -430,7 +430,8 @@ def _columns_of(names: tuple[str, ...]) -> NDArray[np.int64]:
     return np.array([COLUMN[name] for name in names], dtype=np.int64)
 
 
-def _same_device(old: Site, new: Site) -> bool:
+def same_device(old: Site, new: Site) -> bool:
+    """Whether a site of two fleet files is one device."""
     return old.identity == new.identity
 
 

@@ -11,7 +11,7 @@ EACH_SITE = "on (job, instance, site)"
 NOT_IN_MAINTENANCE = f"fleetscope_site_info\n  unless {EACH_SITE} fleetscope_site_maintenance == 1"
 """All sites that may raise alerts, with what alerts say of them."""
 WATCHED = "site:watched:info"
-"""Of those, the sites of which an alert may have something to say: a few of many."""
+"""Of those, the sites of which an alert may have something to say."""
 
 
 @dataclass(frozen=True, slots=True)

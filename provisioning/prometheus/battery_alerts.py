@@ -32,9 +32,7 @@ _FURTHER = BATTERY_TEMPERATURE.levels[0].further
 
 REMARK = """\
 Alerts on the battery of a site.
-A warning goes on while the same is critical, which holds it back: it is not over then.
-`keep_firing_for` outlasts a restart of the exporter; tests/rules/test_rules.py has the order in
-which alerts that hold each other back must begin and end."""
+A warning goes on while the same is critical, which holds it back: it is not over then."""
 
 ALERTS = (
     Alert(

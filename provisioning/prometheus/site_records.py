@@ -23,8 +23,7 @@ from scoring.rules import (
 from scoring.status import Status
 
 REMARK = """\
-What alerts on sites and regions read of every site is recorded first; then come the alerts on
-the state of a site and on its grid, on its battery and on single cells."""
+First come recordings of what these alerts read of every site."""
 
 COOLER_BY = 2
 """Degrees below its limit at which a battery is no longer too hot."""
@@ -39,7 +38,8 @@ _GRID = (GRID_LOST, GRID_FREQUENCY, GRID_VOLTAGE)
 def _outside() -> str:
     """Outlier scores in the bad direction only: hotter, wider apart, more aged, less PV."""
     high, low = (
-        "|".join(m.name for m in OUTLIER_METRICS if m.worse == side) for side in ("high", "low")
+        "|".join(m.name for m in OUTLIER_METRICS if m.worse in (side, "both"))
+        for side in ("high", "low")
     )
     return (
         f'fleetscope_site_outlier_score{{metric=~"{high}"}} > {THRESHOLD:g}\n'
@@ -77,9 +77,9 @@ RECORDS = (
         f"    or {LATCHED}\n"
         "    or fleetscope_cell_finding\n"
         "  )",
-        "Sites of which an alert may have something to say, with whatever alerts say of them. A\n"
-        "site in planned maintenance is not here, and since alerts on sites join this, it raises\n"
-        "none.",
+        "Of the sites that are counted as watched below, those of which an alert may have\n"
+        "something to say, with whatever alerts say of them. A site in planned maintenance is not\n"
+        "here and raises no alert: alerts on sites join this, or leave such sites out themselves.",
     ),
     Record(
         "region:sites_watched:count", f"count by (region) (\n{indented(NOT_IN_MAINTENANCE, 2)}\n)"

@@ -324,7 +324,7 @@ def test_an_implausible_value_that_comes_and_goes_is_one_issue() -> None:
     assert since == {WALL}
     assert shown[0][1].endswith("outside physics: soc_percent 140 of battery/0")
     last_minute, last = shown[-1]
-    assert last.endswith("physics, not now but in the last hour: soc_percent 140 of battery/0")
+    assert last.endswith("physics, or did in the last hour: soc_percent 140 of battery/0")
     assert last_minute == pytest.approx(42 + 60, abs=1)
     assert [minute for minute, _ in shown] == list(range(last_minute + 1))
 

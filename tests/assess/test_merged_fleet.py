@@ -20,7 +20,6 @@ from exporter.model.snapshot import Outcome, Snapshot
 from exporter.serve.api.views import brief, fleet_dict, pack_dicts
 from exporter.serve.shards.part_format import PartError, decode, encode
 from scoring.pv_power import Expected
-from scoring.rules import UNKNOWN_DIRECTION_SECONDS
 from scoring.status import Status
 from tests.serve.api.served import START, plan, snapshot
 
@@ -28,8 +27,10 @@ COUNT = 4
 INTERVAL = 10.0
 
 
-APART = UNKNOWN_DIRECTION_SECONDS + 60.0
-"""Between rounds: long enough for low PV to be an issue."""
+@pytest.fixture(autouse=True)
+def low_pv_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else a test would have to go on for hours until peers decide anything."""
+    monkeypatch.setattr("exporter.collect.state.UNKNOWN_DIRECTION_SECONDS", 0.0)
 
 
 def snapshots(fleet: Fleet, rng: random.Random) -> list[Snapshot]:
@@ -56,7 +57,7 @@ def judged(fleet: Fleet, rounds: list[list[Snapshot]], **kept: bool) -> list[Fle
     sun = Expected(np.full(sites, 6000.0), np.full(sites, 40.0), np.full(sites, 800.0))
     cells = {s.id: SiteCells(s.id, START) for s in fleet.sites if int(s.id[1:]) % 7 == 0}
     for number, snapshots_ in enumerate(rounds):
-        now = 1000.0 + APART * number
+        now = 1000.0 + INTERVAL * number
         for one in snapshots_:
             if one.site in state.row:
                 state.apply(one, now)

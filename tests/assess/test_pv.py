@@ -120,6 +120,9 @@ def test_pv_is_not_judged_while_the_bms_takes_no_charge() -> None:
         (PLACED, 0.1, 0.0),
         (FACING_ANYWHERE, 0.4, UNKNOWN_DIRECTION_SECONDS / 3600),
         (FACING_ANYWHERE, 0.1, UNKNOWN_DIRECTION_SECONDS / 3600),
+        # No direction makes nothing.
+        (FACING_ANYWHERE, 0.0, PV_LASTING_SECONDS / 3600),
+        (FACING_ANYWHERE | {"tilt": 0.0}, 0.4, PV_LASTING_SECONDS / 3600),
     ],
 )
 def test_low_pv_must_last(where: dict[str, object], share: float, hours: float) -> None:
@@ -157,3 +160,65 @@ def test_low_pv_that_ends_begins_anew() -> None:
         state.integrate_pv(sun, step, now - step / 2)
         result = assess(state, now, WALL + step * number, result)
         assert codes(result.site(2)) == {}, number
+
+
+@pytest.mark.parametrize("changed", [{}, {"azimuth": 250.0}, {"api_endpoint": "http://x:1"}])
+def test_a_change_of_the_fleet_file_ends_no_low_pv(changed: dict[str, object]) -> None:
+    """Unless it changes the arrays or the device themselves."""
+    ids = ["a", "b", "c", "d", "e"]
+    before = fleet(*ids, **PLACED)
+    state = FleetState(before, 10.0)
+    sun = Expected(np.full(6, 3000.0), np.full(6, 40.0), np.full(6, 800.0))
+    step, result = 300.0, None
+    for number in range(40):
+        if number == 36:
+            sites = [site.model_copy(update=changed) for site in before.sites]
+            added = before.sites[0].model_copy(update={"id": "added"})
+            state.reconfigure(before.model_copy(update={"sites": (added, *sites)}))
+        now, count = 1000.0 + step * number, len(state.ids)
+        for site in state.ids:
+            made = 2500.0 * (0.4 if site == "c" else 1.0)
+            state.apply(snapshot(site, {}, {"pv_power_w": made}), now)
+        here = Expected(sun.power_w[:count], sun.elevation_deg[:count], sun.poa_w_m2[:count])
+        state.integrate_pv(here, step, now - step / 2)
+        result = assess(state, now, WALL + step * number, result)
+    found = {issue.code: issue for issue in result.site(state.row["c"]).issues}
+    assert ("pv_underperforming" in found) is not bool(changed)
+    if not changed:
+        assert found["pv_underperforming"].since < WALL + 36 * step
+
+
+@pytest.mark.parametrize(("where", "accused"), [(PLACED, True), (FACING_ANYWHERE, False)])
+def test_low_mornings_of_a_battery_that_is_full_by_noon(
+    where: dict[str, object], accused: bool
+) -> None:
+    """Nothing but the mornings is compared. A roof to the west is low in each of them."""
+    ids = ["a", "b", "c", "d", "e"]
+    state = FleetState(fleet(*ids, **where), 10.0)
+    sun = Expected(np.full(5, 3000.0), np.full(5, 40.0), np.full(5, 800.0))
+    dark = Expected(np.zeros(5), np.full(5, -20.0), np.zeros(5))
+    step, result, found = 600.0, None, set()
+    for number in range(int(6 * 86400 / step)):
+        now, hour = 1000.0 + step * number, number * step / 3600 % 24
+        for site in ids:
+            made = 2500.0 * (0.4 if site == "c" else 1.0) if 8 <= hour < 18 else 0.0
+            full = {"soc_percent": 100.0 if site == "c" and hour >= 10 else 60.0}
+            state.apply(snapshot(site, full, {"pv_power_w": made}), now)
+        state.integrate_pv(sun if 8 <= hour < 18 else dark, step, now - step / 2)
+        result = assess(state, now, WALL + step * number, result)
+        found |= set(codes(result.site(2)))
+    assert found == ({"pv_underperforming"} if accused else set())
+
+
+def test_fog_of_several_mornings_is_no_dead_array_that_stands_alone() -> None:
+    state = FleetState(fleet("a", **PLACED), 10.0)
+    sun = Expected(np.full(1, 3000.0), np.full(1, 40.0), np.full(1, 800.0))
+    dark = Expected(np.zeros(1), np.full(1, -20.0), np.zeros(1))
+    step, result = 600.0, None
+    for number in range(int(6 * 86400 / step)):
+        now, hour = 1000.0 + step * number, number * step / 3600 % 24
+        made = 2500.0 if 9.5 <= hour < 18 else 0.0
+        state.apply(snapshot("a", {"soc_percent": 60.0}, {"pv_power_w": made}), now)
+        state.integrate_pv(sun if 8 <= hour < 18 else dark, step, now - step / 2)
+        result = assess(state, now, WALL + step * number, result)
+        assert codes(result.site(0)) == {}, number

@@ -235,6 +235,19 @@ def test_a_frequency_in_tenths_may_stand_still(hertz: float, stands: float) -> N
     assert site.figure("grid_frequency_hz still_h") == pytest.approx(stands, abs=0.2)
 
 
+def test_a_fine_frequency_that_freezes_at_a_whole_tenth_stands_still() -> None:
+    site = Site().lasts(600.0, every=600.0, grid_frequency_hz=50.02)
+    site.lasts(30 * HOUR_SECONDS, every=600.0, grid_frequency_hz=50.0)
+    assert site.figure("grid_frequency_hz still_h") == pytest.approx(30.0, abs=0.2)
+
+
+def test_the_offset_of_a_current_sensor_makes_no_stuck_charge() -> None:
+    """An idle backup battery at 100 % for three weeks: -0.2 A at 52 V are 5 kWh of 10."""
+    offset = {"soc_percent": 100.0, "current_a": -0.2, "power_w": -10.4}
+    site = Site().lasts(21 * DAY_SECONDS, every=HOUR_SECONDS / 2, **offset)
+    assert site.figure("soc_stuck_ratio") == 0.0
+
+
 def test_energy_is_not_counted_over_a_reading_that_was_missed() -> None:
     """A battery of 10 kWh is charged by 5 kW and read every 15 minutes, but not at the third."""
     window, interval = SiteWindow(1), 900.0
@@ -258,7 +271,7 @@ def test_energy_is_not_counted_over_a_reading_that_was_missed() -> None:
 def test_energy_is_counted_once_between_readings_whatever_the_moments(soc: float) -> None:
     """Readings every minute, moments every ten seconds, and the reverse; also where the charge says
     full while the battery is emptied."""
-    given = GOOD | {"power_w": -2e3, "soc_percent": soc}
+    given = GOOD | {"power_w": -2e3, "current_a": -40.0, "soc_percent": soc}
     for interval, every in ((60.0, 10.0), (10.0, 60.0), (60.0, 61.0)):
         window = SiteWindow(1)
         up, took = np.array([True]), np.array([0.3])
