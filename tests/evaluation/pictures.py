@@ -131,10 +131,7 @@ def _panel(
         _text(LEFT, 16, title, "start", 'font-weight="bold"'),
         f'<rect x="{begin:.1f}" y="{TOP}" width="{max(end - begin, 1):.1f}" height="{PLOT}" '
         f'fill="{FAULT}"/>',
-        *(
-            _text(LEFT - 4, y(v) + 4, f"{v:.4g}{' ' * bool(unit)}{unit}", "end")
-            for v in (low, high)
-        ),
+        *(_text(LEFT - 4, y(v) + 4, _with_unit(v, unit), "end") for v in (low, high)),
         f'<path d="{_path(times, values, x, y)}" fill="none" stroke="{COURSE}"/>',
     ]
     for lane, name in enumerate(DETECTORS):
@@ -218,3 +215,10 @@ def write(drawn: Mapping[tuple[str, str], str]) -> list[Path]:
             path.write_text(picture(there), "utf-8")
             written.append(path)
     return written
+
+
+def _with_unit(value: float, unit: str) -> str:
+    """A number that leaves room at the edge."""
+    if unit == "W" and abs(value) >= 1000:
+        value, unit = value / 1000, "kW"
+    return f"{value:.4g} {unit}".rstrip()

@@ -311,7 +311,9 @@ def test_steadiness_is_a_standard_deviation_and_wants_ten_values() -> None:
     assert steadiness(np.full((1, 30), 50.0))[0] == 0.0
 
 
-def connectivity(worked: float, attempted: float, age: float, offline: bool = False) -> Component:
+def connectivity(
+    worked: float, attempted: float, age: float, offline: bool = False, held: Held = NOTHING_HELD
+) -> Component:
     return assess_connectivity(
         worked=array(worked),
         attempted=array(attempted),
@@ -319,6 +321,7 @@ def connectivity(worked: float, attempted: float, age: float, offline: bool = Fa
         fresh_s=array(20.0),
         offline_after_s=array(40.0),
         offline=np.array([offline]),
+        held=held,
     )
 
 
@@ -345,6 +348,13 @@ def test_connectivity(
     result = connectivity(worked, attempted, age)
     assert result.score[0] == pytest.approx(score, nan_ok=True)
     assert issues(result) == expected
+
+
+def test_a_link_that_hovers_at_three_failures_of_twelve_is_one_issue() -> None:
+    before = HeldIssue(np.array([Severity.INFO], dtype=np.int8), array(0.95), array(0.0))
+    for worked, expected in ((10, {"scrapes_failing": Severity.INFO}), (11, {})):
+        result = connectivity(worked, 12, 5, held={"scrapes_failing": before})
+        assert issues(result) == expected
 
 
 def test_an_offline_site_has_that_one_connectivity_issue() -> None:
