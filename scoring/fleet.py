@@ -35,11 +35,13 @@ from scoring.outliers import (
     robust_scores,
 )
 from scoring.overall import Overall, combine
+from scoring.pv_past import FALLEN_BELOW, MUCH_FALLEN_BELOW, RELEASE
 from scoring.ranking import attention_rank, performance_rank
+from scoring.rule import Rule
 from scoring.rules import MAIN_READING_SILENT, PV_LOW, PV_UNDERPERFORMING
-from scoring.solar import SolarResult, assess_solar
+from scoring.solar import LOW_BELOW, UNDERPERFORMING_BELOW, SolarResult, assess_solar
 from scoring.window_findings import STILL_HOURS, WindowInputs, assess_window, still
-from scoring.window_rules import PV_SHIFTED
+from scoring.window_rules import PV_SHIFTED, PV_SOILED
 
 BATTERY_INPUTS = (
     "soc_percent",
@@ -396,24 +398,7 @@ def _assess_solar(
     )
     if before is not None:
         result = result.or_before(before, judged_pv)
-    compared = ~np.isnan(result.relative)
-    judged = np.where(compared, result.relative, inputs.pv_ratio)
-    lasts = result.low_s >= inputs.pv_lasting_s
-    known_before = inputs.held.get(PV_LOW.code)
-    if known_before is not None:
-        lasts |= known_before.severity > 0
-    findings = (
-        judge(PV_UNDERPERFORMING, judged, {}, result.underperforming),
-        judge(
-            PV_LOW,
-            judged,
-            {},
-            ~np.isnan(result.score) & ~result.underperforming & lasts,
-            compared=result.relative,
-            held=inputs.held,
-        ),
-        *past,
-    )
+    findings = (*_yield_findings(inputs, result, _fallen(inputs, judged_pv, past)), *past)
     needed = {"pv_power_w": inputs.readings["pv_power_w"], "latitude": inputs.latitude}
     required = inputs.required.of_component("solar")
     applicable = {
@@ -424,6 +409,51 @@ def _assess_solar(
     # Present inputs allow a judgement, but only a stretch of daylight brings one.
     score = np.where(np.isnan(result.score), np.nan, base.score)
     return replace(base, score=score), result
+
+
+def _fallen(inputs: FleetInputs, judged_pv: BoolArray, past: tuple[Finding, ...]) -> FloatArray:
+    """PV of the last days, of what is usual at the site; NaN where dirt explains it."""
+    fallen = inputs.window.get("pv_of_usual_ratio")
+    if fallen is None:
+        return np.full(judged_pv.shape, np.nan)
+    soiled = np.any([f.severity > 0 for f in past if f.rule is PV_SOILED], axis=0)
+    return np.where(judged_pv & ~soiled, fallen, np.nan)
+
+
+def _yield_findings(
+    inputs: FleetInputs, result: SolarResult, fallen: FloatArray
+) -> tuple[Finding, ...]:
+    """What is low beside sun and neighbours now, and what its last days are beside its own past."""
+    now = np.where(np.isnan(result.relative), inputs.pv_ratio, result.relative)
+    lasts = result.low_s >= inputs.pv_lasting_s
+    had_low, had_much = _had(inputs, PV_LOW), _had(inputs, PV_UNDERPERFORMING)
+    lasts |= had_low
+    much = ~result.underperforming & (fallen < MUCH_FALLEN_BELOW + RELEASE * had_much)
+    underperforming = result.underperforming | much
+    low_now = lasts & (result.relative < LOW_BELOW)
+    by_past = ~low_now & (fallen < FALLEN_BELOW + RELEASE * had_low)
+    by_now = ~np.isnan(result.score) & lasts
+    limits = {
+        PV_UNDERPERFORMING.code: np.where(much, MUCH_FALLEN_BELOW, UNDERPERFORMING_BELOW),
+        PV_LOW.code: np.where(by_past, FALLEN_BELOW, LOW_BELOW),
+    }
+    return (
+        judge(PV_UNDERPERFORMING, np.where(much, fallen, now), limits, underperforming),
+        judge(
+            PV_LOW,
+            np.where(by_past, fallen, now),
+            limits,
+            (by_now | by_past) & ~underperforming,
+            compared=np.where(by_past, fallen, result.relative),
+            held=inputs.held,
+        ),
+    )
+
+
+def _had(inputs: FleetInputs, rule: Rule) -> BoolArray:
+    """Where the judgement before had an issue."""
+    before = inputs.held.get(rule.code)
+    return np.zeros(inputs.pv_ratio.shape, dtype=bool) if before is None else before.severity > 0
 
 
 def _outliers(inputs: FleetInputs) -> dict[str, Outliers]:

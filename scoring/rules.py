@@ -340,10 +340,11 @@ PV_UNDERPERFORMING = Rule(
             40,
             limit="pv_underperforming",
             when="PV makes less than half of what sun and neighbours say for 90 minutes of judged "
-            "time, or less than a quarter at any time; without a direction, half for six hours",
+            "time, or less than a quarter at any time; without a direction, half for six hours; "
+            "or for three days less than 55 % of what its own past says",
         ),
     ),
-    "PV makes {value} of what the sun and its neighbours say it should",
+    "PV makes {value} of what {detail} say it should",
     "Check string fuses, isolators and the inverter's error log, then look for new shade.",
     visit=True,
     as_percent=True,
@@ -362,10 +363,11 @@ PV_LOW = Rule(
             15,
             BELOW,
             "pv_low",
-            when="PV makes less than three quarters of it for as long",
+            when="PV makes less than three quarters of it for as long, or for three days less "
+            "than 80 % of what its own past says",
         ),
     ),
-    "PV makes {value} of what the sun and its neighbours say it should",
+    "PV makes {value} of what {detail} say it should",
     "Look for dirt, snow or new shade at the next visit.",
     as_percent=True,
     family="PV",
@@ -444,7 +446,6 @@ IMPLAUSIBLE_READING = Rule(
     source="docs/glossary.md: the physical limits of each quantity",
     lasts_seconds=3600.0,
 )
-
 WRONG_TYPE = Rule(
     "wrong_type",
     "devices",
@@ -456,7 +457,6 @@ WRONG_TYPE = Rule(
     "Check the driver or script that publishes it; the value is not used.",
     source="docs/glossary.md",
 )
-
 MAIN_READING_SILENT = Rule(
     "main_reading_silent",
     "devices",

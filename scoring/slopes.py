@@ -9,6 +9,9 @@ from numpy.typing import NDArray
 
 FloatArray = NDArray[np.float64]
 
+CERTAIN_Z = 2.576
+"""Of the 99 % interval of a trend."""
+
 
 def pair_slopes(x: FloatArray, y: FloatArray) -> FloatArray:
     """Slopes between all pairs of points.

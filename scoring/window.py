@@ -13,8 +13,9 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import NDArray
 
-from scoring.slopes import slope_interval, slope_intervals
-from scoring.sun_timing import PROFILE_HOURS, SHIFT_DAYS, SUNNY_RATIO, Profile, lasting_shift
+from scoring.pv_past import PvPast, neighbour_median
+from scoring.slopes import CERTAIN_Z, slope_interval, slope_intervals
+from scoring.sun_timing import PROFILE_HOURS, SHIFT_DAYS, Profile, lasting_shift
 
 FloatArray = NDArray[np.float64]
 BinArray = NDArray[np.float32]
@@ -108,12 +109,6 @@ hours it takes."""
 RESTARTS_OF_DAY = 2.0
 """Of one day that count towards a week: an update and its second half."""
 FEWEST_SCRAPES = 6
-SOILING_DAYS = 5
-AT_ONCE = 0.1
-"""Share of a loss that each half of the window must have at least; else it came at once."""
-CERTAIN_Z = 2.576
-"""Of the 99 % interval of a trend."""
-FEWEST_NEIGHBOURS = 3
 
 FIGURES: Mapping[str, str] = MappingProxyType(
     {
@@ -144,6 +139,8 @@ FIGURES: Mapping[str, str] = MappingProxyType(
         "pv_shift_days_h": "the same of each day",
         "pv_night_ratio": "share of PV energy made while the sun is well below the horizon",
         "pv_soiling_ratio": "slow loss of PV yield beside its neighbours in 35 days, by its trend",
+        "pv_usual_ratio": "PV yield of a day beside that of its neighbours that is usual at a site",
+        "pv_of_usual_ratio": "the same on the best of the last three days, of what is usual",
     }
 )
 """Names of the figures, and what each is."""
@@ -303,7 +300,10 @@ def _energy_steps(
 
 
 def slow_figures(
-    daily: BinArray, days_back: IntArray, neighbourhood: IntArray
+    daily: BinArray,
+    days_back: IntArray,
+    neighbourhood: IntArray,
+    pv_usual: FloatArray | None = None,
 ) -> dict[str, FloatArray]:
     """Figures that change within days.
 
@@ -313,11 +313,21 @@ def slow_figures(
         As in :func:`quick_figures`.
     neighbourhood : int array, shape (N,)
         Number of the region of each site, -1 in none.
+    pv_usual : float array, shape (N,), optional
+        As :meth:`scoring.pv_past.PvPast.fallen` takes it.
     """
     found = _health(daily, days_back) | _heat(daily, days_back)
     found |= _sun(daily, days_back, neighbourhood)
-    found["pv_soiling_ratio"] = _soiling(daily, days_back, neighbourhood)
-    return found
+    order = np.argsort(-days_back)
+    made, expected = (
+        daily[:, order, column].astype(np.float64)
+        for column in (Daily.PV_MADE_WH, Daily.PV_EXPECTED_WH)
+    )
+    past = PvPast.of(made, expected, neighbourhood)
+    found["pv_soiling_ratio"] = past.soiling()
+    # Today is not over yet.
+    now, usual = past.before(int((days_back > 0).sum())).fallen(pv_usual)
+    return found | {"pv_of_usual_ratio": now, "pv_usual_ratio": usual}
 
 
 def _ratio(part: FloatArray, whole: FloatArray, least: float) -> FloatArray:
@@ -408,53 +418,5 @@ def _sun(daily: BinArray, days_back: IntArray, neighbourhood: IntArray) -> dict[
 
 def shift_figures(days: FloatArray, neighbourhood: IntArray) -> dict[str, FloatArray]:
     """``pv_shift_h`` and ``pv_shift_beside_h`` from the shifts of single days, shape (N, D)."""
-    beside = days - _neighbour_median(days, neighbourhood)
+    beside = days - neighbour_median(days, neighbourhood)
     return {"pv_shift_h": lasting_shift(days), "pv_shift_beside_h": lasting_shift(beside)}
-
-
-def _soiling(daily: BinArray, days_back: IntArray, neighbourhood: IntArray) -> FloatArray:
-    """Share of the yield lost beside the neighbours over the window, by its trend.
-
-    A loss that came at once is no soiling: the middle of the window must lie between its ends. A
-    trend is believed whose 99 % interval leaves at least half of it.
-    """
-    order = np.argsort(-days_back)
-    bins = daily[:, order].astype(np.float64)
-    expected = bins[:, :, Daily.PV_EXPECTED_WH]
-    yields = _ratio(bins[:, :, Daily.PV_MADE_WH], expected, 1.0)
-    # A day with little light says nothing.
-    yields[yields < SUNNY_RATIO] = np.nan
-    relative = yields / _neighbour_median(yields, neighbourhood)
-    lost = np.full(len(bins), np.nan)
-    for row in np.flatnonzero((~np.isnan(relative)).sum(axis=1) >= 4 * SOILING_DAYS).tolist():
-        lost[row] = _slow_loss(relative[row][~np.isnan(relative[row])])
-    return lost
-
-
-def _slow_loss(series: FloatArray) -> float:
-    """Share lost from the first to the last day of a series, 0 without a slow and certain loss."""
-    middle = series.size // 2
-    early = float(np.median(series[:SOILING_DAYS]))
-    between = float(np.median(series[middle - SOILING_DAYS // 2 :][:SOILING_DAYS]))
-    late = float(np.median(series[-SOILING_DAYS:]))
-    if not AT_ONCE * (early - late) < early - between < (1.0 - AT_ONCE) * (early - late):
-        return 0.0
-    days = np.arange(series.size, dtype=np.float64)
-    slope, _, slowest = slope_interval(days, series, CERTAIN_Z)
-    clean = float(np.median(series - slope * days))
-    if not clean > 0 or slowest > slope / 2:
-        return 0.0
-    return -slope * float(days[-1]) / clean
-
-
-def _neighbour_median(values: FloatArray, neighbourhood: IntArray) -> FloatArray:
-    """Median of the neighbours with a value, shape (N, D), the site itself among them; NaN with
-    fewer than three others."""
-    median = np.full(values.shape, np.nan)
-    for group in np.unique(neighbourhood[neighbourhood >= 0]).tolist():
-        members = np.flatnonzero(neighbourhood == group)
-        own = values[members]
-        enough = (~np.isnan(own)).sum(axis=0) > FEWEST_NEIGHBOURS
-        if enough.any():
-            median[np.ix_(members, np.flatnonzero(enough))] = np.nanmedian(own[:, enough], axis=0)
-    return median

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from exporter.assess.issues import Issue, issues_of, number_or_none, worst_cells
 from exporter.assess.limits_ahead import limits_ahead
 from exporter.assess.site_views import SiteView, views_of
-from exporter.collect.state import COLUMN, PV_PAUSE_SECONDS, FleetState, same_device
+from exporter.collect.state import COLUMN, PV_PAUSE_SECONDS, FleetState, same_arrays, same_device
 from exporter.config.fleet import Fleet, Site
 from exporter.model.cell_findings import SiteCells
 from exporter.model.snapshot import Outcome
@@ -392,18 +392,11 @@ def _rows_before(
     return found
 
 
-def _same_arrays(old: Site, new: Site) -> bool:
-    """Whether a site is the same device with the same PV at the same place."""
-    names = ("solar_capacity_kw", "pv", "tilt", "azimuth", "latitude", "longitude", "region")
-    same = all(getattr(old, name) == getattr(new, name) for name in names)
-    return same and same_device(old, new)
-
-
 def _solar_before(previous: FleetAssessment | None, state: FleetState) -> SolarResult | None:
     """What an Assessment said of PV, in the rows of the present fleet."""
     if previous is None or previous.fleet is state.fleet:
         return None if previous is None else previous.scores.solar
-    return previous.scores.solar.of_rows(_rows_before(previous, state, _same_arrays))
+    return previous.scores.solar.of_rows(_rows_before(previous, state, same_arrays))
 
 
 def _held(previous: FleetAssessment | None, state: FleetState, now: float) -> Held:

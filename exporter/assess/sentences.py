@@ -17,6 +17,7 @@ from scoring.battery import REST_BELOW_PERCENT
 from scoring.common import UTILITY_PREFIX, IntArray, seen_in_region
 from scoring.issues import BoolArray, Finding, Severity
 from scoring.limits import LIMITS
+from scoring.pv_past import FALLEN_BELOW, MUCH_FALLEN_BELOW
 from scoring.rule import Rule
 from scoring.rules import (
     BATTERY_SOC,
@@ -28,6 +29,8 @@ from scoring.rules import (
     GRID_LOST,
     IMPLAUSIBLE_READING,
     NOMINAL_NOT_SET,
+    PV_LOW,
+    PV_UNDERPERFORMING,
     SITE_OFFLINE,
     WRONG_TYPE,
 )
@@ -231,6 +234,12 @@ def _off_the_sun(record: SiteRecord, value: float, threshold: float) -> str:
     return f" but about {value:.1f} h off, as if its longitude were wrong by {degrees:.0f}°"
 
 
+def _who_says_so(record: SiteRecord, value: float, threshold: float) -> str:
+    if threshold in (FALLEN_BELOW, MUCH_FALLEN_BELOW):
+        return "its neighbours and its own past days"
+    return "the sun and its neighbours"
+
+
 _DETAILS: dict[str, Callable[[SiteRecord, float, float], str]] = {
     BATTERY_SOC.code: _own_minimum,
     BATTERY_SOH.code: _which_battery(BATTERY_SOH.input),
@@ -250,5 +259,7 @@ _DETAILS: dict[str, Callable[[SiteRecord, float, float], str]] = {
     MODULES_BLOCKING.code: _which_battery("modules_blocking_charge", "modules_blocking_discharge"),
     CONTROLLER_RESTARTS.code: _day_or_week,
     PV_SHIFTED.code: _off_the_sun,
+    PV_LOW.code: _who_says_so,
+    PV_UNDERPERFORMING.code: _who_says_so,
 }
 """What the sentence of a rule adds; other rules add what drivers noticed under their code."""

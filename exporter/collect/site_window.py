@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from exporter.collect.moment import Moment, SiteConstants
 from scoring.grid import Nominal
+from scoring.pv_past import FALLEN_BELOW, RELEASE
 from scoring.pv_power import Expected
 from scoring.rules import VOLTAGE_TOLERANCE
 from scoring.solar import exclude_mask
@@ -63,86 +64,6 @@ stands still."""
 EXACT_HZ = 1e-4
 
 
-OBSERVED = (
-    "grid_frequency_hz",
-    "grid_frequency_step_hz",
-    "grid_voltage_v",
-    "grid_voltage_min_v",
-    "grid_voltage_max_v",
-    "grid_connected",
-    "pv_power_w",
-    "pv_disabled",
-    "battery_hottest_c",
-    "battery_lowest_soh_percent",
-    "soc_percent",
-    "voltage_v",
-    "current_a",
-    "power_w",
-    "temperature_c",
-    "cell_max_v",
-    "charge_limit_a",
-    "discharge_limit_a",
-    "charged_kwh",
-    "discharged_kwh",
-    "uptime_h",
-)
-"""Readings that the window takes in."""
-
-
-@dataclass(frozen=True, slots=True)
-class SiteConstants:
-    """What the past is counted against, arrays of shape (N,).
-
-    ``frequency_min_hz`` and ``frequency_max_hz`` are for the nominal frequency of the fleet file;
-    ``capacity_kwh`` is NaN where unknown; ``region`` numbers regions, -1 in none; ``curtailed`` are
-    sites whose PV somebody holds back without saying so.
-    """
-
-    nominal: Nominal
-    frequency_min_hz: FloatArray
-    frequency_max_hz: FloatArray
-    long_stay_c: FloatArray
-    longitude: FloatArray
-    capacity_kwh: FloatArray
-    region: IntArray
-    curtailed: BoolArray
-
-
-@dataclass(frozen=True, slots=True)
-class Moment:
-    """What is known of all sites at one moment.
-
-    Attributes
-    ----------
-    wall, seconds : float
-        Unix time, and time since the moment before.
-    answering : bool array, shape (N,)
-    readings : mapping of name to float array, shape (N,)
-        Fresh values; NaN is missing, and so is a name that is not in it.
-    durations : float array, shape (N,)
-        Of the latest scrape, s.
-    expected : Expected or None
-        What the sun allows.
-    power_read_at, interval : float arrays, shape (N,), or None
-        Monotonic seconds at which the battery's power was read, and usual seconds between two
-        readings; None: each reading stands for the time since the moment before.
-    """
-
-    wall: float
-    seconds: float
-    answering: BoolArray
-    readings: Mapping[str, FloatArray]
-    durations: FloatArray
-    expected: Expected | None
-    power_read_at: FloatArray | None = None
-    interval: FloatArray | None = None
-
-    def of(self, name: str) -> FloatArray:
-        """A reading of all sites."""
-        found = self.readings.get(name)
-        return np.full(self.answering.shape, np.nan) if found is None else found
-
-
 _ROWS = (
     "_hourly",
     "_daily",
@@ -163,6 +84,7 @@ _ROWS = (
     "_value",
     "_still",
     "_fine_hz",
+    "_pv_usual",
 )
 
 
@@ -198,6 +120,7 @@ class SiteWindow:
         self._value = np.full((count, len(STILL_HOURS)), np.nan)
         self._still = np.zeros((count, len(STILL_HOURS)))
         self._fine_hz = np.zeros(count, dtype=np.bool_)
+        self._pv_usual = np.full(count, np.nan)
 
     def keep(self, count: int, before: list[int], after: list[int]) -> None:
         """Take a new number of rows, of which some go on from rows of before."""
@@ -206,6 +129,12 @@ class SiteWindow:
         for name, values in old.items():
             getattr(self, name)[after] = values[before]
         self._quick_at = self._slow_at = -math.inf
+
+    def forget_pv(self, rows: list[int]) -> None:
+        """Forget the PV of past days of sites that were given other arrays or another place."""
+        for column in (Daily.PV_MADE_WH, Daily.PV_EXPECTED_WH):
+            self._daily[rows, :, column] = 0.0
+        self._pv_usual[rows] = np.nan
 
     def adopt(self, other: SiteWindow) -> None:
         """Add what another window holds of the time before this one began.
@@ -477,7 +406,11 @@ class SiteWindow:
             self._quick["mean_square_c"] = mean_square_rate(self._hourly, hours_back, capacity)
             self._quick_at = wall
         if not 0 <= wall - self._slow_at < SLOW_SECONDS:
-            self._slow = slow_figures(self._daily, days_back, constants.region)
+            self._slow = slow_figures(self._daily, days_back, constants.region, self._pv_usual)
+            now = self._slow["pv_of_usual_ratio"]
+            goes_on = np.isnan(now) & ~np.isnan(self._pv_usual)
+            fallen = goes_on | (now < FALLEN_BELOW + RELEASE)
+            self._pv_usual = np.where(fallen, self._slow["pv_usual_ratio"], np.nan)
             self._slow_at = wall
         return self._quick | self._slow | states
 

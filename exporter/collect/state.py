@@ -14,9 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from exporter.collect.battery_state import OF_ACTIVE, OF_WORST, BatteryState, battery_figures
+from exporter.collect.moment import OBSERVED, Moment, SiteConstants
 from exporter.collect.pv_arrays import PvArrays
 from exporter.collect.site_record import SiteRecord, note_unusable
-from exporter.collect.site_window import OBSERVED, Moment, SiteConstants, SiteWindow
+from exporter.collect.site_window import SiteWindow
 from exporter.config.fleet import PRIORITIES, Fleet, Site
 from exporter.config.thresholds import Thresholds
 from exporter.model.packed_cells import pack_many
@@ -113,6 +114,10 @@ class FleetState:
         for source, target in zip(keep_from, keep_to, strict=True):
             self.records[target] = records[source]
         self.window.keep(len(fleet.sites), keep_from, keep_to)
+        pairs = zip(keep_from, keep_to, strict=True)
+        self.window.forget_pv(
+            [new for old, new in pairs if not same_arrays(old_sites[old], fleet.sites[new])]
+        )
         self.fleet = fleet
         self.row = {site.id: index for index, site in enumerate(fleet.sites)}
         self._configure(fleet.sites)
@@ -433,6 +438,13 @@ def _columns_of(names: tuple[str, ...]) -> NDArray[np.int64]:
 def same_device(old: Site, new: Site) -> bool:
     """Whether a site of two fleet files is one device."""
     return old.identity == new.identity
+
+
+def same_arrays(old: Site, new: Site) -> bool:
+    """Whether a site is the same device with the same PV at the same place."""
+    names = ("solar_capacity_kw", "pv", "tilt", "azimuth", "latitude", "longitude", "region")
+    same = all(getattr(old, name) == getattr(new, name) for name in names)
+    return same and same_device(old, new)
 
 
 def group_labels(values: Sequence[Hashable]) -> NDArray[np.int64]:

@@ -11,7 +11,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from exporter.collect.site_window import Moment, SiteConstants, SiteWindow
+from exporter.collect.moment import Moment, SiteConstants
+from exporter.collect.site_window import SiteWindow
 from exporter.history.influxql import InfluxQL, NoAnswerError, between, name
 from exporter.history.level_choice import table
 from exporter.model.levels import DAY, LEVELS, Level

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from exporter.collect.site_window import Moment, SiteConstants, SiteWindow
+from exporter.collect.moment import Moment, SiteConstants
+from exporter.collect.site_window import SiteWindow
 from scoring.grid import Nominal
 from scoring.pv_power import Expected
 from scoring.window import BYTES_PER_SITE, DAY_SECONDS, HOUR_SECONDS, FloatArray
