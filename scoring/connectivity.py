@@ -11,6 +11,7 @@ from scoring.issues import (
     Finding,
     FloatArray,
     Held,
+    Severity,
     component,
     judge,
 )
@@ -19,6 +20,9 @@ from scoring.rules import SCRAPES_FAILING, SITE_OFFLINE
 FEWEST_SCRAPES = 6
 FEWEST_FAILED = 3
 """A link that failed once or twice in an hour is in order, however few scrapes an hour has."""
+COMES_AND_GOES_SECONDS, COMES_AND_GOES_INTERVALS = 1800.0, 24.0
+"""For which silence a site behind a link on which most scrapes failed counts as one that comes and
+goes, the longer of both: of a link that lets a fifth through, 24 in a row are lost once in 200."""
 
 
 def assess_connectivity(
@@ -26,7 +30,7 @@ def assess_connectivity(
     worked: FloatArray,
     attempted: FloatArray,
     age_s: FloatArray,
-    fresh_s: FloatArray,
+    interval_s: FloatArray,
     offline_after_s: FloatArray,
     offline: BoolArray,
     noticed: tuple[Finding, ...] = (),
@@ -40,10 +44,12 @@ def assess_connectivity(
         Scrapes of the last hour; a partial one counts half in ``worked``.
     age_s : float array, shape (N,)
         Seconds since the last scrape that worked; NaN where none ever did.
-    fresh_s, offline_after_s : float arrays, shape (N,)
-        Up to ``fresh_s`` nothing is taken; from there the score falls in a straight line to 0 at
-        ``offline_after_s``.
+    interval_s, offline_after_s : float arrays, shape (N,)
+        Seconds between scrapes. Up to two of them nothing is taken; from there the score falls in a
+        straight line to 0 at ``offline_after_s``.
     offline : bool array, shape (N,)
+        Their failing scrapes are no issue of their own, but that of a link of which most scrapes
+        failed before goes on for a while: such a site comes and goes.
     noticed : tuple of Finding
         What drivers noticed of the link.
     held : mapping of code to HeldIssue
@@ -54,12 +60,17 @@ def assess_connectivity(
     Component
         Unknown (NaN) for a site that was never tried.
     """
+    fresh_s = 2 * interval_s
     with np.errstate(invalid="ignore", divide="ignore"):
         share = worked / attempted
         fresh = 1.0 - (age_s - fresh_s) / (offline_after_s - fresh_s)
     fresh = np.where(np.isnan(age_s), 0.0, np.clip(fresh, 0.0, 1.0))
-    judged = (attempted >= FEWEST_SCRAPES) & ~offline
     before = held.get(SCRAPES_FAILING.code)
+    goes_on = np.zeros(offline.shape, dtype=bool)
+    if before is not None:
+        wait = np.maximum(COMES_AND_GOES_SECONDS, COMES_AND_GOES_INTERVALS * interval_s)
+        goes_on = (before.severity >= Severity.WARNING) & (age_s <= wait)
+    judged = (attempted >= FEWEST_SCRAPES) & (~offline | goes_on)
     # One fewer goes on with an issue, as the release of the limit does where scrapes are many.
     needed = FEWEST_FAILED - (0 if before is None else 1 * (before.severity > 0))
     compared = np.where(attempted - worked >= needed, share, np.nan)

@@ -265,7 +265,7 @@ def assess_fleet(inputs: FleetInputs) -> FleetScores:
         worked=inputs.worked,
         attempted=inputs.attempted,
         age_s=inputs.age_s,
-        fresh_s=2 * inputs.interval_s,
+        interval_s=inputs.interval_s,
         offline_after_s=inputs.offline_after_s,
         offline=offline,
         noticed=tuple(f for f in noticed if f.rule.component == "connectivity"),

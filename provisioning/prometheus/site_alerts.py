@@ -10,6 +10,7 @@ from provisioning.prometheus.alert import (
     queried,
     shown,
     value_of,
+    while_issue,
     worst_of_series,
 )
 from provisioning.prometheus.site_records import BEYOND, UNWELL
@@ -20,11 +21,13 @@ from scoring.rules import (
     GRID_FREQUENCY,
     GRID_LOST,
     GRID_VOLTAGE,
+    SCRAPES_FAILING,
     SITE_OFFLINE,
 )
 
 _SITE = "{{ $labels.name }} ({{ $labels.site }})"
 _SCORE = "fleetscope_site_health_score"
+_MOST_FAIL = f'fleetscope_site_issue{{code="{SCRAPES_FAILING.code}",severity="warning"}}'
 _WORST_SCORE = worst_of_series(_SCORE, "min", 'printf "score %.0f"')
 _LIMIT = queried("fleetscope_site_issue_threshold{}", ("instance", "site", "code"))
 
@@ -59,7 +62,9 @@ end."""
 ALERTS = (
     Alert(
         name="FleetscopeSiteOffline",
-        expr=f'{UNWELL}{{status="OFFLINE"}}',
+        why="A site whose link lets few scrapes through comes and goes all day: that has an alert "
+        "of its own, until the site stays away.",
+        expr=f'{UNWELL}{{status="OFFLINE"}}\nunless {EACH_SITE} {_MOST_FAIL}',
         wait="1m",
         keep="5m",
         severity="page",
@@ -74,6 +79,22 @@ ALERTS = (
         "answered {{ . | first | value | humanizeDuration }} ago.{{ else }} It has not answered "
         "since the exporter started.{{ end }}",
         action=SITE_OFFLINE.action,
+    ),
+    Alert(
+        name="FleetscopeLinkFailing",
+        expr=while_issue(value_of(SCRAPES_FAILING), SCRAPES_FAILING, "warning"),
+        wait="1h",
+        keep="15m",
+        severity="ticket",
+        scope="site",
+        level="warning",
+        cause=SCRAPES_FAILING.code,
+        summary="The link of {{ $labels.name }} comes and goes: "
+        "{{ $value | humanizePercentage }} of the scrapes worked",
+        description=f"For an hour most scrapes of {_SITE} have failed; "
+        "{{ $value | humanizePercentage }} of those of the last hour worked. While that lasts, its "
+        "being away pages nobody before it is half an hour, or 24 intervals.",
+        action=SCRAPES_FAILING.action,
     ),
     Alert(
         name="FleetscopeSiteCritical",

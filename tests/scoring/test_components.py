@@ -318,7 +318,7 @@ def connectivity(
         worked=array(worked),
         attempted=array(attempted),
         age_s=array(age),
-        fresh_s=array(20.0),
+        interval_s=array(10.0),
         offline_after_s=array(40.0),
         offline=np.array([offline]),
         held=held,
@@ -361,6 +361,25 @@ def test_an_offline_site_has_that_one_connectivity_issue() -> None:
     result = connectivity(1, 360, 900, offline=True)
     assert issues(result) == {"site_offline": Severity.CRITICAL}
     assert result.score[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("severity", "age", "goes_on"),
+    [
+        (Severity.WARNING, 1_800, True),
+        (Severity.WARNING, 1_801, False),
+        (Severity.INFO, 60, False),
+        (Severity.WARNING, nan, False),
+    ],
+)
+def test_a_link_of_which_most_scrapes_failed_comes_and_goes(
+    severity: Severity, age: float, goes_on: bool
+) -> None:
+    """Its being away for a while is no outage of its own."""
+    before = HeldIssue(np.array([severity], dtype=np.int8), array(0.5), array(0.0))
+    result = connectivity(40, 360, age, offline=True, held={"scrapes_failing": before})
+    failing = {"scrapes_failing": Severity.WARNING} if goes_on else {}
+    assert issues(result) == {"site_offline": Severity.CRITICAL} | failing
 
 
 @pytest.mark.parametrize(

@@ -30,7 +30,7 @@ def fallen(own: FloatArray, **how: FloatArray) -> float:
 @pytest.mark.parametrize("habit", [0.6, 1.0, 1.3])
 @pytest.mark.parametrize("days", [3, 10, 20])
 def test_a_string_of_three_is_missed_whatever_the_direction(habit: float, days: int) -> None:
-    own = habit * np.where(DAY >= DAYS - days, 0.67, 1.0)
+    own = habit * np.where(DAYS - days <= DAY, 0.67, 1.0)
     assert MUCH_FALLEN_BELOW < fallen(own) < FALLEN_BELOW
 
 
