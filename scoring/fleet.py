@@ -141,8 +141,8 @@ class FleetInputs:
         What each site should report by its kind.
     curtailed : bool array or None
         Sites whose PV somebody holds back without saying so; None: no site.
-    passed_s : float
-        Seconds since the judgement before.
+    passed_s, elapsed_s : float
+        Seconds since the judgement before, as far as they may have been observed, and all of them.
     pv_lasting_s : float array or float
         For how long PV must be low; see :func:`scoring.solar.assess_solar`.
     """
@@ -179,6 +179,7 @@ class FleetInputs:
     required: Required = field(default_factory=Required)
     curtailed: BoolArray | None = None
     passed_s: float = math.inf
+    elapsed_s: float = 0.0
     pv_lasting_s: FloatArray | float = 0.0
 
 
@@ -382,11 +383,11 @@ def _assess_solar(
     has_pv = inputs.solar_capacity_kw > 0
     # Where the sun of the fleet file is not the site's own, a comparison with it means nothing.
     shifted = np.any([f.severity > 0 for f in past if f.rule is PV_SHIFTED], axis=0)
-    judged_pv = has_pv & answering & ~shifted
+    judged_pv = has_pv & ~shifted
     if inputs.curtailed is not None:
         judged_pv &= ~inputs.curtailed
     before = inputs.solar_before
-    current = judged_pv & inputs.pv_current
+    current = judged_pv & answering & inputs.pv_current
     result = assess_solar(
         inputs.pv_ratio,
         [inputs.region],
@@ -394,11 +395,13 @@ def _assess_solar(
         yields=inputs.pv_yield,
         before=before,
         passed_s=inputs.passed_s,
+        elapsed_s=inputs.elapsed_s,
         lasting_s=inputs.pv_lasting_s,
     )
     if before is not None:
         result = result.or_before(before, judged_pv)
-    findings = (*_yield_findings(inputs, result, _fallen(inputs, judged_pv, past)), *past)
+    fallen = _fallen(inputs, judged_pv, past)
+    findings = (*_yield_findings(inputs, result, fallen, answering), *past)
     needed = {"pv_power_w": inputs.readings["pv_power_w"], "latitude": inputs.latitude}
     required = inputs.required.of_component("solar")
     applicable = {
@@ -407,7 +410,7 @@ def _assess_solar(
     }
     base = component("solar", findings, needed, applicable)
     # Present inputs allow a judgement, but only a stretch of daylight brings one.
-    score = np.where(np.isnan(result.score), np.nan, base.score)
+    score = np.where(np.isnan(result.score) | ~answering, np.nan, base.score)
     return replace(base, score=score), result
 
 
@@ -421,7 +424,7 @@ def _fallen(inputs: FleetInputs, judged_pv: BoolArray, past: tuple[Finding, ...]
 
 
 def _yield_findings(
-    inputs: FleetInputs, result: SolarResult, fallen: FloatArray
+    inputs: FleetInputs, result: SolarResult, fallen: FloatArray, answering: BoolArray
 ) -> tuple[Finding, ...]:
     """What is low beside sun and neighbours now, and what its last days are beside its own past."""
     now = np.where(np.isnan(result.relative), inputs.pv_ratio, result.relative)
@@ -438,12 +441,12 @@ def _yield_findings(
         PV_LOW.code: np.where(by_past, FALLEN_BELOW, LOW_BELOW),
     }
     return (
-        judge(PV_UNDERPERFORMING, np.where(much, fallen, now), limits, underperforming),
+        judge(PV_UNDERPERFORMING, np.where(much, fallen, now), limits, answering & underperforming),
         judge(
             PV_LOW,
             np.where(by_past, fallen, now),
             limits,
-            (by_now | by_past) & ~underperforming,
+            answering & (by_now | by_past) & ~underperforming,
             compared=np.where(by_past, fallen, result.relative),
             held=inputs.held,
         ),

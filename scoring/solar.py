@@ -277,6 +277,7 @@ def assess_solar(
     yields: FloatArray | None = None,
     before: SolarResult | None = None,
     passed_s: float = math.inf,
+    elapsed_s: float = 0.0,
     lasting_s: FloatArray | float = 0.0,
 ) -> SolarResult:
     """Judge each site's yield by its neighbours, which clouds hit alike.
@@ -316,8 +317,8 @@ def assess_solar(
         Mean power over the window by installed power, W/W; NaN where missing.
     before : SolarResult, optional
         The judgement before: what was underperforming must come ``PV_RELEASE`` above its limit.
-    passed_s : float
-        Seconds since the judgement before.
+    passed_s, elapsed_s : float
+        Seconds since the judgement before, as far as they may have been observed, and all of them.
     lasting_s : float array, shape (N,), or float
         For how long a yield must be below its limit, s of time that is judged. More than
         ``PV_LASTING_SECONDS`` stands for an array of unknown direction; one that makes nothing
@@ -350,10 +351,13 @@ def assess_solar(
     far_below, dead = relative < very_low, (alone | compared) & (value < dead_below)
     known_direction = np.asarray(lasting_s) <= PV_LASTING_SECONDS
     kept = known_direction | (so_far.uncompared_s <= FORGET_SECONDS)
-    very_low_s = _lasted(far_below, compared, passed_s, np.where(kept, so_far.very_low_s, 0.0))
-    low_s = _lasted(relative < low_below, compared, passed_s, np.where(kept, so_far.low_s, 0.0))
+    very_low_s, low_s = (
+        # What has lasted for long enough goes on in the morning.
+        _lasted(where, compared, passed_s, np.where(kept | (count >= lasting_s), count, 0.0))
+        for where, count in ((far_below, so_far.very_low_s), (relative < low_below, so_far.low_s))
+    )
     dead_s = _lasted(dead, alone | compared, passed_s, so_far.dead_s)
-    uncompared_s = np.where(compared, 0.0, so_far.uncompared_s + passed_s)
+    uncompared_s = np.where(compared, 0.0, so_far.uncompared_s + max(passed_s, elapsed_s))
     makes_nothing = dead & (dead_s >= np.minimum(lasting_s, PV_LASTING_SECONDS))
     lasts = (very_low_s >= lasting_s) | so_far.underperforming
     lasts |= (relative < nearly_none) & known_direction

@@ -53,8 +53,8 @@ REFUSED_SOC = (90.0, 30.0)
 LEAST_LATENCY_S = 1.0
 CLOUD_HOURS = 0.25
 """By which clouds of every afternoon may shift the PV of a week."""
-FOG_HOURS = 3.0
-"""By which fog until noon may delay the PV of a whole region."""
+WEATHER_HOURS = 3.0
+"""By which fog until noon delays the PV of a whole region, or clouds from noon on advance it."""
 SHIFT_RELEASE_HOURS = 0.25
 """How far back inside its limit a shift must come, so that one that hovers is one issue."""
 
@@ -159,14 +159,14 @@ def _solar(inputs: WindowInputs) -> tuple[Finding, ...]:
     night = inputs.figure("pv_night_ratio")
     most = inputs.limits["pv_shift_hours"]
     before = inputs.held.get(PV_SHIFTED.code)
-    if before is not None:
-        most = most - SHIFT_RELEASE_HOURS * (before.severity > 0)
+    release = 0.0 if before is None else SHIFT_RELEASE_HOURS * (before.severity > 0)
+    most, by_weather = most - release, np.maximum(most, WEATHER_HOURS) - release
     alone, beside = inputs.figure("pv_shift_h"), inputs.figure("pv_shift_beside_h")
-    # Clouds shift a site, though hardly by so much; fog until noon delays it and its neighbours.
-    later = np.where(np.isnan(beside), most + CLOUD_HOURS, np.maximum(most, FOG_HOURS))
-    counts = (alone > later) | (alone < -(most + CLOUD_HOURS))
-    shift = np.abs(np.where(counts, alone, beside))
-    by_shift = judge(PV_SHIFTED, shift, {"pv_shift_hours": most}, judged & (shift > most))
+    # Clouds shift a site, though hardly by so much, unless they shift its neighbours as well.
+    least = np.where(np.isnan(beside), most + CLOUD_HOURS, by_weather)
+    counts = np.abs(alone) > least
+    shift, limit = np.abs(np.where(counts, alone, beside)), np.where(counts, least, most)
+    by_shift = judge(PV_SHIFTED, shift, {"pv_shift_hours": limit}, judged & (shift > limit))
     by_night = night > inputs.limits["pv_night_ratio"]
     severity = np.where(judged & by_night, PV_SHIFTED.levels[0].severity, by_shift.severity)
     return (

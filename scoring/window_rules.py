@@ -197,7 +197,14 @@ PV_SHIFTED = Rule(
     "h",
     1,
     (
-        Level(INFO, 0, ABOVE, "pv_shift_hours"),
+        Level(
+            INFO,
+            0,
+            ABOVE,
+            "pv_shift_hours",
+            when="PV comes earlier or later than the sun by more than an hour beside its "
+            "neighbours, by 1.25 h without any, or by 3 h together with them",
+        ),
         Level(INFO, 0, when="PV energy while the sun is below the horizon, more than 5 % of it"),
     ),
     "PV does not come when the sun shines at the coordinates of the fleet file{detail}; PV is not "

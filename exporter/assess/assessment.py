@@ -25,6 +25,7 @@ from exporter.model.text import sites_word
 from scoring.common import CommonIssue, common_issues
 from scoring.fleet import FleetInputs, FleetScores, assess_fleet
 from scoring.issues import BoolArray, FloatArray, Held, HeldIssue, Severity
+from scoring.rules import RULES
 from scoring.solar import SolarResult, performance_ratio, specific_yield
 from scoring.status import STATUSES, Status
 from scoring.weights import WEIGHTS
@@ -326,6 +327,9 @@ def inputs_of(
     usable = np.where(fresh, state.values, np.nan)
     readings = {name: usable[:, column] for name, column in COLUMN.items()}
     worked, attempted = state.last_hour(now)
+    elapsed_s = 0.0 if previous is None else now - previous.monotonic
+    # A longer step was not observed, unless a site is read so seldom.
+    observed_s = max(PV_PAUSE_SECONDS, 1.5 * float(np.max(state.interval, initial=0.0)))
     pv_ratio = performance_ratio(
         state.pv_made_wh, state.pv_expected_wh, state.pv_hours, state.solar_capacity_kw
     )
@@ -365,7 +369,8 @@ def inputs_of(
         held=_held(previous, state, now),
         required=state.required,
         curtailed=state.curtailed,
-        passed_s=0.0 if previous is None else min(now - previous.monotonic, PV_PAUSE_SECONDS),
+        passed_s=min(elapsed_s, observed_s),
+        elapsed_s=elapsed_s,
         pv_lasting_s=state.pv_lasting_s,
     )
 
@@ -399,6 +404,9 @@ def _solar_before(previous: FleetAssessment | None, state: FleetState) -> SolarR
     return previous.scores.solar.of_rows(_rows_before(previous, state, same_arrays))
 
 
+_OF_ARRAYS = frozenset(rule.code for rule in RULES if rule.component == "solar")
+
+
 def _held(previous: FleetAssessment | None, state: FleetState, now: float) -> Held:
     """What an Assessment said, by code, in the rows of the present fleet."""
     if previous is None:
@@ -411,15 +419,15 @@ def _held(previous: FleetAssessment | None, state: FleetState, now: float) -> He
     }
     if previous.fleet is state.fleet:
         return found
-    before = _rows_before(previous, state, same_device)
-    return {
-        code: HeldIssue(
-            np.where(before >= 0, held.severity[before], 0).astype(np.int8),
-            held.threshold[before],
-            held.inside_seconds[before],
-        )
-        for code, held in found.items()
-    }
+    of_site = _rows_before(previous, state, same_device)
+    # What was said of other arrays says nothing of these.
+    of_arrays = _rows_before(previous, state, same_arrays)
+    moved = {}
+    for code, held in found.items():
+        before = of_arrays if code in _OF_ARRAYS else of_site
+        severity = np.where(before >= 0, held.severity[before], 0).astype(np.int8)
+        moved[code] = HeldIssue(severity, held.threshold[before], held.inside_seconds[before])
+    return moved
 
 
 def beginnings_of(previous: FleetAssessment | None) -> dict[tuple[str, str], float]:

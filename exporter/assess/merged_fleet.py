@@ -40,7 +40,7 @@ OF_FLEET = frozenset(
     {
         *("ids", "region", "battery_type", "project", "priority", "thresholds", "nominal"),
         *("off_grid", "latitude", "solar_capacity_kw", "required", "curtailed"),
-        *("solar_before", "passed_s", "pv_lasting_s"),
+        *("solar_before", "passed_s", "elapsed_s", "pv_lasting_s"),
     }
 )
 """Inputs that follow from the fleet file or from the Assessment before: a part has none of them."""
@@ -109,13 +109,17 @@ class MergedFleet:
         The sites of all shards.
     interval_seconds : float
         Between scrapes of a site that sets none itself.
+    previous : FleetAssessment, optional
+        The last one of the fleet before its file changed.
     """
 
-    def __init__(self, fleet: Fleet, interval_seconds: float) -> None:
+    def __init__(
+        self, fleet: Fleet, interval_seconds: float, previous: FleetAssessment | None = None
+    ) -> None:
         self.fleet = fleet
         self._blank = FleetState(fleet, interval_seconds)
         self._views = views_of(self._blank, 0.0, None)
-        self._previous: FleetAssessment | None = None
+        self.previous = previous
 
     def assess(
         self, parts: Sequence[ShardPart], missing: Sequence[UnseenShard], now: float, wall: float
@@ -134,7 +138,7 @@ class MergedFleet:
         blank = self._blank
         places = [_Place.of(part, blank.row) for part in parts]
         # What peers decided before is in the Assessment before, as far as it is of this fleet.
-        inputs = inputs_of(blank, now, wall, self._previous, {})
+        inputs = inputs_of(blank, now, wall, self.previous, {})
         placed = {
             f.name: self._laid(
                 getattr(inputs, f.name), [(p, p.part.inputs.get(f.name)) for p in places]
@@ -162,7 +166,7 @@ class MergedFleet:
         for name, values in state.items():
             state[name] = self._laid(values, [(p, p.part.state.get(name)) for p in places])
         unseen = _unseen(missing, parts, blank.row)
-        self._previous = FleetAssessment(
+        self.previous = FleetAssessment(
             time=wall,
             monotonic=now,
             fleet=self.fleet,
@@ -175,7 +179,7 @@ class MergedFleet:
             unseen=unseen,
             **state,
         )
-        return self._previous
+        return self.previous
 
     def _laid(self, blank: Any, given: Sequence[tuple[_Place, Any]]) -> Any:
         """What holds for a blank fleet, with the values of the parts at their rows.
@@ -213,7 +217,7 @@ class MergedFleet:
             for number, row in place.pairs()
             for issue in place.part.issues[number]
         }
-        beginnings = beginnings_of(self._previous)
+        beginnings = beginnings_of(self.previous)
         found: list[list[Issue]] = [[] for _ in inputs.ids]
         for finding in scores.findings:
             code = finding.rule.code
@@ -221,7 +225,7 @@ class MergedFleet:
             for row in np.flatnonzero(finding.severity).tolist():
                 own = known.get((row, code))
                 since = beginnings.get((inputs.ids[row], code), wall)
-                if own is not None and (self._previous is None or code not in _OF_PEERS):
+                if own is not None and (self.previous is None or code not in _OF_PEERS):
                     since = own.since
                 issue = issue_beside_peers(finding, row, own, since, elsewhere=bool(of_grid[row]))
                 found[row].append(issue)

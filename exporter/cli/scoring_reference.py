@@ -10,6 +10,14 @@ from scoring.cells.imbalance import DEFAULT_LIMITS
 from scoring.confidence import PER_STUCK_SENSOR, PER_UNUSABLE_VALUE, WITHOUT_PAST
 from scoring.limits import LIMITS
 from scoring.outliers import DISCOVERY_RATE, FEWEST_FOR_SLOPE
+from scoring.pv_past import (
+    FALLEN_BELOW,
+    LEAST_USUAL_DAYS,
+    MUCH_FALLEN_BELOW,
+    RECENT_DAYS,
+    RECENT_WITHIN,
+    USUAL_DAYS,
+)
 from scoring.rule import NO_CAP, Level, Rule
 from scoring.rules import (
     DEAD_PV_RATIO,
@@ -19,6 +27,7 @@ from scoring.rules import (
     UNKNOWN_DIRECTION_SECONDS,
     UNKNOWN_HEALTH_CAP,
 )
+from scoring.solar import FORGET_SECONDS
 from scoring.status import GOOD_FROM, HEALTHY_FROM, WARNING_FROM
 from scoring.weights import CRITICAL_CAP, WARNING_CAP, WEIGHTS
 from scoring.window import BYTES_PER_SITE, DAYS, FIGURES, HOURS
@@ -84,10 +93,19 @@ def scoring() -> str:
         f"{duration_words(PV_LASTING_SECONDS)} of judged time, since horizons, trees and fog "
         f"lower healthy arrays for as long; below {100 * NEARLY_NO_PV:g} % of what neighbours "
         "make it is a warning at once. Where the fleet file lacks tilt or azimuth, it must be low "
-        f"for {duration_words(UNKNOWN_DIRECTION_SECONDS)} without a night between, or make "
-        f"nothing for {duration_words(PV_LASTING_SECONDS)}. After a restart of the exporter the "
-        "count begins again. At night, and while all neighbours are full, the last judgement "
-        "stays.",
+        f"for {duration_words(UNKNOWN_DIRECTION_SECONDS)} with less than "
+        f"{duration_words(FORGET_SECONDS)} between two comparisons, or make nothing for "
+        f"{duration_words(PV_LASTING_SECONDS)}: in winter no day has so many hours. After a "
+        "restart of the exporter the count begins again. At night, while all neighbours are full "
+        "and while a site does not answer, the last judgement stays.",
+        "Whole days of PV are held against the past of the site as well, which knows its "
+        "direction, shade and inverter: of each day the yield beside the median of the neighbours, "
+        f"the best of the last {RECENT_DAYS} days of {RECENT_WITHIN} that say something, against "
+        f"the lower quarter of the oldest {USUAL_DAYS} of five weeks ({LEAST_USUAL_DAYS} at least) "
+        "on which the sun counted for about as much. Below "
+        f"{100 * FALLEN_BELOW:g} % of that it is low, below {100 * MUCH_FALLEN_BELOW:g} % a "
+        "warning. A loss keeps what was usual before it; a change of the arrays in the fleet file "
+        "begins anew.",
         "## Over time",
         f"Of each site a window is kept, {BYTES_PER_SITE / 1024:.1f} kB: sums of {HOURS} hours and "
         f"{DAYS} days. A restart fills it again from InfluxDB, a day by five minutes and what is "

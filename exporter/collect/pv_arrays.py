@@ -15,7 +15,7 @@ from scoring.pv_power import Expected, sum_of_arrays
 
 FloatArray = NDArray[np.float64]
 
-FLAT_DEGREES = 5.0
+FLAT_DEGREES = 1.0
 """Up to this tilt all directions make alike."""
 
 

@@ -287,10 +287,10 @@ class SiteWindow:
         # At its ends the state of charge stands still although energy goes through.
         # No energy, as between two readings, is no trickle charge.
         full, empty = soc >= FULL_PERCENT, soc <= EMPTY_PERCENT
-        ends = (full & (energy > 0)) | (empty & (energy < 0))
         ampere_hours = constants.capacity_kwh * 1000.0 / moment.of("voltage_v")
         offset = (full | empty) & (np.abs(current) <= OFFSET_C_RATE * ampere_hours)
         passed = np.where(offset, 0.0, energy)
+        ends = (full & (passed > 0)) | (empty & (passed < 0))
         self._moved_wh = np.where(moved | ends, 0.0, self._moved_wh + passed)
         self._soc = np.where(moved, soc, self._soc)
 

@@ -26,8 +26,9 @@ SITE_KEYS = {
     "priority": "Decides how soon alerts are sent, and the order between equal scores",
     "latitude": "Degrees, north positive",
     "longitude": "Degrees, east positive",
-    "tilt": "Of the PV, degrees from horizontal; taken as 30 where it is not given, and "
-    "PV must then be low for six hours of judged time before it is an issue; so without azimuth",
+    "tilt": "Of the PV, degrees from horizontal; taken as 30 where it is not given. Without it, or "
+    "without an azimuth (from 1° on), PV must be low for six hours of judged time without a night "
+    "between, make nothing for 90 minutes, or fall beside its own past for three days",
     "azimuth": "Of the PV, degrees east of north (180 is south); towards the equator where it is "
     "not given",
     "timezone": "IANA name such as `Europe/Madrid`, for maintenance and days; UTC where there is "

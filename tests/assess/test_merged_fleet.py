@@ -168,6 +168,9 @@ def test_issues_keep_their_beginning() -> None:
     before = fleet.assess(parts, (), whole.monotonic, START)
     after = fleet.assess(parts, (), whole.monotonic + 60, START + 60)
     assert before.issues == after.issues
+    # So does a change of the fleet file, for which there is a new merger.
+    renewed = MergedFleet(whole.fleet, INTERVAL, after)
+    assert renewed.assess(parts, (), whole.monotonic + 120, START + 120).issues == after.issues
 
 
 @pytest.mark.parametrize("seed", range(200))

@@ -222,3 +222,62 @@ def test_fog_of_several_mornings_is_no_dead_array_that_stands_alone() -> None:
         state.integrate_pv(sun if 8 <= hour < 18 else dark, step, now - step / 2)
         result = assess(state, now, WALL + step * number, result)
         assert codes(result.site(0)) == {}, number
+
+
+def test_an_hour_offline_in_the_evening_ends_no_low_pv_of_unknown_direction() -> None:
+    """Nothing brings it back at night, and in the morning the count would begin anew."""
+    ids = ["a", "b", "c", "d", "e"]
+    state = FleetState(fleet(*ids, **FACING_ANYWHERE), 10.0)
+    sun = Expected(np.full(5, 3000.0), np.full(5, 40.0), np.full(5, 800.0))
+    dark = Expected(np.zeros(5), np.full(5, -20.0), np.zeros(5))
+    step, result = 300.0, None
+    said = {}
+    for number in range(int(33 * 3600 / step)):
+        now, hour = 1000.0 + step * number, step * number / 3600 % 24
+        for site in ids:
+            made = 2500.0 * (0.4 if site == "c" else 1.0) if hour < 10 else 0.0
+            if site != "c" or not 12 <= step * number / 3600 < 13:
+                state.apply(snapshot(site, {}, {"pv_power_w": made}), now)
+        state.integrate_pv(sun if hour < 10 else dark, step, now - step / 2)
+        result = assess(state, now, WALL + step * number, result)
+        said[step * number / 3600] = "pv_underperforming" in codes(result.site(2))
+    assert said[9] and said[11]
+    assert not said[12.5], "nothing is said of a site that does not answer"
+    assert said[14] and said[23] and said[32]
+
+
+def test_low_pv_ends_with_a_correction_of_the_arrays() -> None:
+    ids = ["a", "b", "c", "d", "e"]
+    state = FleetState(fleet(*ids, **PLACED), 10.0)
+    sun = Expected(np.full(5, 3000.0), np.full(5, 40.0), np.full(5, 800.0))
+    result, said = None, {}
+    for minute in range(180):
+        now = 1000.0 + 60.0 * minute
+        if minute == 150:
+            state.reconfigure(fleet(*ids, **PLACED | {"solar_capacity_kw": 4.0}))
+        for site in ids:
+            made = 2500.0 * (0.65 if site == "c" else 1.0)
+            state.apply(snapshot(site, {}, {"pv_power_w": made}), now)
+        state.integrate_pv(sun, 60.0, now - 30.0)
+        result = assess(state, now, WALL + 60.0 * minute, result)
+        said[minute] = "pv_low" in codes(result.site(2))
+    assert said[149]
+    assert not any(said[minute] for minute in range(150, 180))
+
+
+@pytest.mark.parametrize("step", [900.0, 1800.0, 3600.0])
+def test_low_pv_lasts_as_long_where_sites_are_read_seldom(step: float) -> None:
+    ids = ["a", "b", "c", "d", "e"]
+    state = FleetState(fleet(*ids, **PLACED), step)
+    sun = Expected(np.full(5, 3000.0), np.full(5, 40.0), np.full(5, 800.0))
+    result, found = None, math.inf
+    for number in range(int(8 * 3600 / step)):
+        now = 1000.0 + step * number
+        for site in ids:
+            made = 2500.0 * (0.4 if site == "c" else 1.0)
+            state.apply(snapshot(site, {}, {"pv_power_w": made}), now)
+        state.integrate_pv(sun, step, now - step / 2)
+        result = assess(state, now, WALL + step * number, result)
+        if "pv_underperforming" in codes(result.site(2)):
+            found = min(found, step * number)
+    assert found <= PV_LASTING_SECONDS + max(1800.0, step) + step

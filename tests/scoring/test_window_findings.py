@@ -78,11 +78,12 @@ def test_restarts_of_a_day_or_of_a_week(
     [
         (2.2, nan, True),
         (1.1, nan, False),
-        # Fog until noon delays all neighbours alike.
+        # Fog until noon delays all neighbours alike, clouds from noon on advance them.
         (2.2, 0.1, False),
-        # No fog makes PV come earlier, or so much later: a wrong clock of all of them.
-        (-2.2, 0.1, True),
+        (-2.2, 0.1, False),
+        # By so much no weather does: a wrong clock of all of them.
         (3.5, 0.1, True),
+        (-3.5, 0.1, True),
         (0.2, 1.5, True),
         (-2.2, -1.5, True),
     ],

@@ -139,7 +139,8 @@ class ShardFleet:
         assert own.whole is not None  # published where shards are named
         merger = self._merger
         if merger is None or merger.fleet is not own.whole:
-            merger = self._merger = MergedFleet(own.whole, self._interval)
+            known = None if merger is None else merger.previous
+            merger = self._merger = MergedFleet(own.whole, self._interval, known)
             self._sites = _sites_by_shard(own.whole, self._shard.count)
         now = time.monotonic()
         count = self._shard.count
