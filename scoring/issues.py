@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scoring.limits import LIMITS
-from scoring.rule import NO_CAP, Level, Rule, Severity, Side
+from scoring.rule import COMES_BACK_SECONDS, NO_CAP, Level, Rule, Severity, Side
 
 FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
@@ -24,12 +24,31 @@ class HeldIssue:
     """What the judgement before said of one kind of issue, arrays of shape (N,).
 
     ``severity`` holds values of :class:`Severity`, ``threshold`` the limit that decided, and
-    ``inside_seconds`` for how long the value has been inside it by now, or its state over.
+    ``inside_seconds`` for how long the value has been inside it by now, or its state over; above 0
+    where there is no issue any more, it was one so long ago. ``settle_seconds`` is for how long the
+    value must stay inside where the issue came back.
     """
 
     severity: IntArray
     threshold: FloatArray
     inside_seconds: FloatArray
+    settle_seconds: FloatArray | float = 0.0
+
+    def after(self, passed_s: float) -> HeldIssue:
+        """It so many seconds later."""
+        lives = (self.severity > 0) | (self.inside_seconds > 0)
+        inside = np.where(lives, self.inside_seconds + passed_s, 0.0)
+        return HeldIssue(self.severity, self.threshold, inside, self.settle_seconds)
+
+    def of_rows(self, rows: NDArray[np.intp]) -> HeldIssue:
+        """It of other rows: of each the row here, -1 for one that is not here."""
+        here, settle = rows >= 0, np.broadcast_to(self.settle_seconds, self.severity.shape)
+        return HeldIssue(
+            np.where(here, self.severity[rows], 0).astype(np.int8),
+            self.threshold[rows],
+            np.where(here, self.inside_seconds[rows], 0.0),
+            np.where(here, settle[rows], 0.0),
+        )
 
 
 Held = Mapping[str, HeldIssue]
@@ -59,7 +78,9 @@ class Finding:
     unit, NaN where there is none; ``deduction`` is in points of the component's 100; ``cap`` is
     what the issue holds the overall score to at most, 100 where it does not. ``ends_at`` is the
     value at which an issue ends whose value is back inside its limit, NaN elsewhere;
-    ``inside_seconds`` is for how long it has been inside, or a state has been over.
+    ``inside_seconds`` is for how long it has been inside, or a state has been over, or how long
+    ago an issue ended that may come back; ``settle_seconds`` is for how long it must stay inside
+    after it came back, else 0.
     """
 
     rule: Rule
@@ -70,6 +91,14 @@ class Finding:
     cap: FloatArray
     ends_at: FloatArray
     inside_seconds: FloatArray
+    settle_seconds: FloatArray
+
+    @property
+    def held(self) -> HeldIssue | None:
+        """What the next judgement needs of it; None: nothing."""
+        if not self.severity.any() and not self.inside_seconds.any():
+            return None
+        return HeldIssue(self.severity, self.threshold, self.inside_seconds, self.settle_seconds)
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +168,7 @@ def judge(
                 row = LIMITS[level.limit]
                 end = limit + row.release if below else limit - row.release
                 stays = compared < end if below else compared > end
-                stays |= ~np.isnan(compared) & (before.inside_seconds < row.settle_seconds)
+                stays |= ~np.isnan(compared) & (before.inside_seconds < _settle(level, before))
                 # Not where the value was beyond the limit of the other side.
                 same_side = before.threshold <= limit if below else before.threshold >= limit
                 kept = where & stays & ~beyond & same_side & (before.severity >= level.severity)
@@ -163,6 +192,8 @@ def judge(
         found.deduction[holds] = level.points
         found.cap[holds] = level.holds_to
         found.threshold[holds] = np.broadcast_to(limit, holds.shape)[holds]
+    if before is not None and _comes_back(rule):
+        found = _remembered(found, before, where & ~np.isnan(compared))
     if found is None:
         nothing = nowhere(value.shape[0])
         return Finding(rule, value=value, **nothing)
@@ -175,7 +206,39 @@ def judge(
         found.cap,
         found.ends_at,
         found.inside_seconds,
+        found.settle_seconds,
     )
+
+
+def _settle(level: Level, before: HeldIssue) -> FloatArray | float:
+    """Seconds for which a value must stay inside its limit until the level is over."""
+    limit = LIMITS[level.limit]
+    if limit.comes_back and level.severity < Severity.CRITICAL:
+        return np.maximum(limit.settle_seconds, before.settle_seconds)
+    return limit.settle_seconds
+
+
+@functools.cache
+def _comes_back(rule: Rule) -> bool:
+    return any(level.limit and LIMITS[level.limit].comes_back for level in rule.levels)
+
+
+def _remembered(found: _Judged | None, before: HeldIssue, known: BoolArray) -> _Judged | None:
+    """Remember issues that ended, and let those that come back end more slowly."""
+    had, passed = before.severity > 0, before.inside_seconds
+    now = np.zeros(had.shape, dtype=bool) if found is None else found.severity > 0
+    ended = known & ~now & (had | (passed > 0)) & (passed < COMES_BACK_SECONDS)
+    back = now & ~had & (passed > 0)
+    stays = now & had & (before.settle_seconds > 0)
+    if found is None and not ended.any():
+        return None
+    found = _Judged.of(had.size) if found is None else found
+    found.inside_seconds[ended] = passed[ended]
+    # A pause is never shorter than what had to pass for it to begin.
+    found.settle_seconds[back] = np.minimum(2 * passed[back], COMES_BACK_SECONDS)
+    kept = np.broadcast_to(before.settle_seconds, had.shape)
+    found.settle_seconds[ended | stays] = kept[ended | stays]
+    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,6 +251,7 @@ class _Judged:
     cap: FloatArray
     ends_at: FloatArray
     inside_seconds: FloatArray
+    settle_seconds: FloatArray
 
     @classmethod
     def of(cls, count: int) -> _Judged:
@@ -209,6 +273,7 @@ def nowhere(count: int) -> Mapping[str, Any]:
         "cap": all_of(NO_CAP),
         "ends_at": all_of(np.nan),
         "inside_seconds": all_of(0.0),
+        "settle_seconds": all_of(0.0),
     }
 
 

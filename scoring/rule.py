@@ -8,6 +8,10 @@ from enum import Enum, IntEnum
 from scoring.weights import CRITICAL_CAP, WARNING_CAP
 
 NO_CAP = 100.0
+COMES_BACK_SECONDS = 7200.0
+"""Pause up to which an issue that begins again is the one of before that came back, and the longest
+time for which its value must then stay inside: a voltage that PV lifts at noon is down in between
+for as long as the clouds last."""
 ODD_PREFIX = "odd_"
 """Of the code of what is no issue, but odd beside peers."""
 _NAMES = {
@@ -83,6 +87,9 @@ class Limit:
     settle_seconds : float
         How long a value must have stayed inside the limit for its issue to end, so that one that
         swings far across its limit is one issue as well. At least 0.
+    comes_back : bool
+        Whether an issue that comes back within :data:`COMES_BACK_SECONDS` ends more slowly then:
+        its value must have stayed inside for twice the pause that there was. Not what is critical.
     """
 
     name: str
@@ -96,6 +103,7 @@ class Limit:
     note: str = ""
     release: float = 0.0
     settle_seconds: float = 0.0
+    comes_back: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,7 @@ from exporter.model.snapshot import Outcome
 from exporter.model.text import sites_word
 from scoring.common import CommonIssue, common_issues
 from scoring.fleet import FleetInputs, FleetScores, assess_fleet
-from scoring.issues import BoolArray, FloatArray, Held, HeldIssue, Severity
+from scoring.issues import BoolArray, FloatArray, Held, Severity
 from scoring.rules import RULES
 from scoring.solar import SolarResult, performance_ratio, specific_yield
 from scoring.status import STATUSES, Status
@@ -413,9 +413,9 @@ def _held(previous: FleetAssessment | None, state: FleetState, now: float) -> He
         return {}
     passed = now - previous.monotonic
     found = {
-        f.rule.code: HeldIssue(f.severity, f.threshold, f.inside_seconds + passed)
-        for f in previous.scores.findings
-        if f.severity.any()
+        finding.rule.code: held.after(passed)
+        for finding in previous.scores.findings
+        if (held := finding.held) is not None
     }
     if previous.fleet is state.fleet:
         return found
@@ -425,8 +425,7 @@ def _held(previous: FleetAssessment | None, state: FleetState, now: float) -> He
     moved = {}
     for code, held in found.items():
         before = of_arrays if code in _OF_ARRAYS else of_site
-        severity = np.where(before >= 0, held.severity[before], 0).astype(np.int8)
-        moved[code] = HeldIssue(severity, held.threshold[before], held.inside_seconds[before])
+        moved[code] = held.of_rows(before)
     return moved
 
 

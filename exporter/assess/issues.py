@@ -80,7 +80,13 @@ def issues_of(
                 detail = cell.sentence
                 since = since if cell.since is None else cell.since
             sentence = sentence_of(
-                rule, record, value, threshold, detail, ends_at=float(finding.ends_at[row])
+                rule,
+                record,
+                value,
+                threshold,
+                detail,
+                ends_at=float(finding.ends_at[row]),
+                settle_s=float(finding.settle_seconds[row]),
             )
             if of_grid[row]:
                 sentence += ALSO_ELSEWHERE
@@ -127,7 +133,12 @@ def issue_beside_peers(
             return known if sentence == known.sentence else replace(known, sentence=sentence)
     value, threshold = float(finding.value[row]), float(finding.threshold[row])
     sentence = sentence_of(
-        finding.rule, SiteRecord(), value, threshold, ends_at=float(finding.ends_at[row])
+        finding.rule,
+        SiteRecord(),
+        value,
+        threshold,
+        ends_at=float(finding.ends_at[row]),
+        settle_s=float(finding.settle_seconds[row]),
     )
     return _issue(finding, row, sentence + end, since)
 

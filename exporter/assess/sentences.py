@@ -68,6 +68,7 @@ def sentence_of(
     detail: str | None = None,
     *,
     ends_at: float = math.nan,
+    settle_s: float = 0.0,
 ) -> str:
     """The sentence of an issue.
 
@@ -82,6 +83,8 @@ def sentence_of(
         What the sentence adds; from the record where it is not given.
     ends_at : float
         The value at which the issue ends, where ``value`` is back inside the limit; else NaN.
+    settle_s : float
+        For how long it must stay inside, where that is longer than its limit says.
     """
     shown, limit = judged(
         value, threshold, unit=rule.unit, decimals=rule.decimals, as_percent=rule.as_percent
@@ -89,7 +92,7 @@ def sentence_of(
     if not math.isnan(ends_at):
         side = "below" if ends_at > threshold else "above"
         subject = rule.subject[0].upper() + rule.subject[1:]
-        end = _end(rule, value, threshold, ends_at)
+        end = _end(rule, value, threshold, ends_at, settle_s)
         return f"{subject} is {shown}; it was {side} {limit}, and the issue ends {end}"
     if detail is None:
         add = _DETAILS.get(rule.code)
@@ -97,14 +100,16 @@ def sentence_of(
     return rule.sentence.format(value=shown, limit=limit, detail=detail)
 
 
-def _end(rule: Rule, value: float, threshold: float, ends_at: float) -> str:
+def _end(rule: Rule, value: float, threshold: float, ends_at: float, settle_s: float) -> str:
     """When an issue ends whose value is back inside its limit."""
     _, end = judged(value, ends_at, unit=rule.unit, decimals=0, as_percent=rule.as_percent)
-    settle = max(LIMITS[level.limit].settle_seconds for level in rule.levels if level.limit)
+    usual = max(LIMITS[level.limit].settle_seconds for level in rule.levels if level.limit)
+    settle = max(usual, settle_s)
     if not settle:
         return f"at {end}"
     well_inside = value > ends_at if ends_at > threshold else value < ends_at
-    after = f"after {duration_words(settle)} inside"
+    again = ", since it came back before" if settle_s > usual else ""
+    after = f"after {duration_words(settle)} inside{again}"
     return after if well_inside else f"at {end} {after}"
 
 

@@ -18,7 +18,7 @@ from scoring.pv_past import (
     RECENT_WITHIN,
     USUAL_DAYS,
 )
-from scoring.rule import NO_CAP, Level, Rule
+from scoring.rule import COMES_BACK_SECONDS, NO_CAP, Level, Rule
 from scoring.rules import (
     DEAD_PV_RATIO,
     NEARLY_NO_PV,
@@ -68,8 +68,11 @@ def scoring() -> str:
         table(("component", "when", "points", "severity", "at most", "code"), deductions),
         "An issue with a limit ends once its value is back inside by a margin, so that a value "
         "that hovers at its limit is one issue and not fifty. Some must have stayed inside for a "
-        "while as well. Until then its sentence says so.",
-        table(("limit", "margin", "inside for"), _margins()),
+        "while as well. Until then its sentence says so. Where the last column says so, an issue "
+        f"that begins again within {duration_words(COMES_BACK_SECONDS)} ends only once its value "
+        f"was inside for twice that pause, {duration_words(COMES_BACK_SECONDS)} at most: it came "
+        "back, and is no new one each time. What is critical ends without that.",
+        table(("limit", "margin", "inside for", "comes back"), _margins()),
         "Connectivity is 100 times the share of scrapes that worked in the last hour, of which a "
         "partial one counts half, and falls to 0 as the last one ages from 2 intervals to 3 "
         "intervals and 10 s.",
@@ -144,12 +147,13 @@ def scoring() -> str:
     )
 
 
-def _margins() -> list[tuple[str, str, str]]:
+def _margins() -> list[tuple[str, str, str, str]]:
     return [
         (
             f"`{limit.name}`",
             with_unit(exact(limit.release), limit.unit),
             duration_words(limit.settle_seconds) if limit.settle_seconds else "–",
+            "yes" if limit.comes_back else "–",
         )
         for limit in LIMITS.values()
         if limit.release

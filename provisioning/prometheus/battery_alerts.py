@@ -73,8 +73,8 @@ ALERTS = (
         level="warning",
         cause=CELL_SPREAD.code,
         summary=f"Cells of {_NAME} are {_VOLTS} apart",
-        description=f"The highest and the lowest cell of a pack at {_SITE} have been "
-        f"{_VOLTS} apart for 30 minutes."
+        description=f"The highest and the lowest cell of a pack at {_SITE} are {_VOLTS} apart; "
+        "they went beyond their limit at least 30 minutes ago and have not come back to stay."
         f"{limit_sentence(CELL_SPREAD, 2)}",
         action="Let the battery balance at full charge; if the spread stays, have the cell "
         "checked.",

@@ -98,8 +98,8 @@ ALERTS = (
         "}} is out of band at " + _SITES_OF_REGION,
         description=_SITES_OF_REGION
         + ' measure a grid {{ if eq $labels.code "grid_voltage" }}voltage{{ else '
-        "}}frequency{{ end }} outside its band at the same time. It is the utility's, not "
-        "the sites'; messages on single sites are held back while this lasts.",
+        "}}frequency{{ end }} that left its band and has not come back to stay. It is the "
+        "utility's, not the sites'; messages on single sites are held back while this lasts.",
         action="Report it to the utility with times and values from the site dashboards.",
         dashboard="overview?var-region={{ $labels.region | urlquery }}",
     ),

@@ -157,8 +157,9 @@ ALERTS = (
         level="warning",
         cause=GRID_FREQUENCY.code,
         summary='Grid frequency at {{ $labels.name }} is {{ $value | printf "%.2f" }} Hz',
-        description=f'Grid frequency at {_SITE} has been {{{{ $value | printf "%.2f" }}}} Hz, '
-        f"outside its band, for 5 minutes.{limit_sentence(GRID_FREQUENCY)}",
+        description=f'Grid frequency at {_SITE} is {{{{ $value | printf "%.2f" }}}} Hz; it left '
+        "its band at least 5 minutes ago and has not come back to stay."
+        f"{limit_sentence(GRID_FREQUENCY)}",
         action=GRID_FREQUENCY.action,
         worst=_worst_of_band(GRID_FREQUENCY),
     ),
@@ -172,8 +173,8 @@ ALERTS = (
         level="warning",
         cause=GRID_VOLTAGE.code,
         summary='Grid voltage at {{ $labels.name }} is {{ $value | printf "%.0f" }} V',
-        description=f"A phase of the grid at {_SITE} has been at "
-        '{{ $value | printf "%.0f" }} V, outside its band, for 10 minutes.'
+        description=f'A phase of the grid at {_SITE} is at {{{{ $value | printf "%.0f" }}}} V; it '
+        "left its band at least 10 minutes ago and has not come back to stay."
         f"{limit_sentence(GRID_VOLTAGE)}",
         action=GRID_VOLTAGE.action,
         worst=_worst_of_band(GRID_VOLTAGE),

@@ -241,9 +241,9 @@ def test_an_hour_offline_in_the_evening_ends_no_low_pv_of_unknown_direction() ->
         state.integrate_pv(sun if hour < 10 else dark, step, now - step / 2)
         result = assess(state, now, WALL + step * number, result)
         said[step * number / 3600] = "pv_underperforming" in codes(result.site(2))
-    assert said[9] and said[11]
+    assert all(said[hour] for hour in (9, 11))
     assert not said[12.5], "nothing is said of a site that does not answer"
-    assert said[14] and said[23] and said[32]
+    assert all(said[hour] for hour in (14, 23, 32))
 
 
 def test_low_pv_ends_with_a_correction_of_the_arrays() -> None:

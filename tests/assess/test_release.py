@@ -123,3 +123,29 @@ def test_the_sentence_of_restarts_names_the_day_or_the_week() -> None:
         assert sentence_of(CONTROLLER_RESTARTS, record, 5.0, threshold) == (
             f"The controller started anew 5 times in {period}"
         )
+
+
+def test_a_voltage_that_clouds_bring_back_for_a_while_is_one_issue_a_day() -> None:
+    """PV of the street lifts it from nine to three; each cloud takes longer than it must settle."""
+    minutes = range(0, 24 * 60, 2)
+    lifted = [(540 + 30 * n, 550 + 30 * n) for n in range(11)]
+    values = [254.0 if any(a <= m < b for a, b in lifted) else 246.0 for m in minutes]
+    found = issues_of("grid", "grid_voltage_max_v", values, seconds=120)
+    said = [issues.get("grid_voltage") for issues in found]
+    # The first cloud shows what is ahead, the second does not end it any more.
+    assert len({issue.since for issue in said if issue}) == 2
+    back = [issue for issue in said if issue and issue.value == 246.0]
+    assert back[-1].sentence == (
+        "Grid voltage is 246 V; it was above 253 V, and the issue ends after 44 min inside, since "
+        "it came back before"
+    )
+    last = max(m for m, issue in zip(minutes, said, strict=True) if issue)
+    assert lifted[-1][1] + 35 <= last <= lifted[-1][1] + 45
+
+
+def test_what_came_back_is_forgotten_after_a_quiet_day() -> None:
+    swing = [254.0, *4 * [246.0]]
+    found = issues_of("grid", "grid_voltage_max_v", [*swing, *swing, *100 * [246.0], *swing], 300)
+    lasted = [bool(issues.get("grid_voltage")) for issues in found]
+    assert sum(lasted[:5]) < sum(lasted[5:100])
+    assert lasted[-5:] == lasted[:5]

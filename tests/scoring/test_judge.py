@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 
 from scoring.issues import BoolArray, Finding, FloatArray, Held, HeldIssue, judge
 from scoring.limits import LIMITS
-from scoring.rule import NO_CAP, Rule, Side
+from scoring.rule import COMES_BACK_SECONDS, NO_CAP, Rule, Severity, Side
 from scoring.rules import RULES
 
 
@@ -34,7 +35,12 @@ def plainly(
             "cap": NO_CAP,
             "ends_at": np.nan,
             "inside_seconds": 0.0,
+            "settle_seconds": 0.0,
         }
+        had, inside, settle = 0, 0.0, 0.0
+        if before is not None:
+            had, inside = int(before.severity[site]), float(before.inside_seconds[site])
+            settle = float(np.broadcast_to(before.settle_seconds, value.shape)[site])
         for level in reversed(rule.levels):
             limit, end = np.nan, np.nan
             if level.limit:
@@ -49,9 +55,11 @@ def plainly(
                 end = limit + row.release if below else limit - row.release
                 if before is not None and before.severity.any():
                     last = float(before.threshold[site])
-                    inside = float(before.inside_seconds[site])
+                    least = row.settle_seconds
+                    if row.comes_back and level.severity < Severity.CRITICAL:
+                        least = max(least, settle)
                     stays = own < end if below else own > end
-                    stays = stays or (own == own and inside < row.settle_seconds)  # noqa: PLR0124
+                    stays = stays or (own == own and inside < least)  # noqa: PLR0124
                     same_side = last <= limit if below else last >= limit
                     kept = bool(where[site]) and stays and not holds and same_side
                     kept = kept and before.severity[site] >= level.severity > said["severity"]
@@ -67,6 +75,14 @@ def plainly(
                     said["inside_seconds"] = float(before.inside_seconds[site])
                 elif level.side is not Side.STATE:
                     said |= {"ends_at": np.nan, "inside_seconds": 0.0}
+        if any(level.limit and LIMITS[level.limit].comes_back for level in rule.levels):
+            if said["severity"] and had:
+                said["settle_seconds"] = settle
+            elif said["severity"] and inside:
+                said["settle_seconds"] = min(2 * inside, COMES_BACK_SECONDS)
+            elif where[site] and not math.isnan(own) and (had or inside > 0):
+                passed = inside < COMES_BACK_SECONDS
+                said |= {"inside_seconds": inside, "settle_seconds": settle} if passed else {}
         found.append(said)
     return found
 
@@ -75,6 +91,7 @@ VALUES = st.one_of(
     st.sampled_from([np.nan, 0.0, 9.9, 10.0, 49.4, 49.5, 50.5, 50.6, 70.0, 85.0, 86.0, np.inf]),
     st.floats(-10, 300),
 )
+SECONDS = st.one_of(st.floats(0, 600), st.sampled_from([0.0, 3600.0, COMES_BACK_SECONDS]))
 SITES = 6
 
 
@@ -95,7 +112,10 @@ def test_judging_all_sites_at_once_equals_judging_each(rule: Rule, data: st.Data
         severity = column(st.sampled_from([0, 1, 2, 3]), np.int8)
         held = {
             rule.code: HeldIssue(
-                severity, column(VALUES, np.float64), column(st.floats(0, 600), np.float64)
+                severity,
+                column(VALUES, np.float64),
+                column(SECONDS, np.float64),
+                column(SECONDS, np.float64),
             )
         }
     found = judge(rule, value, limits, where, held=held)
