@@ -44,6 +44,8 @@ known to within less."""
 REST_ABOVE_PERCENT, REST_BELOW_PERCENT = 5.0, 2.0
 """How far above its own minimum a battery rests, and how far its charge may fall below it: losses
 at idle and the resolution of the charge take one to two points before the device charges again."""
+CHARGED_PERCENT = 10.0
+"""By which a battery must have been above its usual floor within a day."""
 
 
 def judged_against_minimum(limit_percent: FloatArray, minimum_percent: FloatArray) -> FloatArray:
@@ -76,6 +78,28 @@ def judged_against_minimum(limit_percent: FloatArray, minimum_percent: FloatArra
     )
     held = np.minimum(limit_percent, minimum_percent - REST_BELOW_PERCENT)
     return np.where(rests_there, held, limit_percent)
+
+
+def minimum_kept(
+    told_percent: FloatArray, floor_percent: FloatArray, highest_percent: FloatArray
+) -> FloatArray:
+    """The charge at which discharging ends: as the device tells it, else as its past days show it.
+
+    Parameters
+    ----------
+    told_percent : float array, shape (N,)
+        NaN where the device does not tell it.
+    floor_percent, highest_percent : float arrays, shape (N,)
+        Charge at which discharging ended again and again, and the highest of the last 24 hours, %.
+        A battery that rests there and was not charged for a day is an empty one.
+
+    Returns
+    -------
+    float array, shape (N,)
+        %, NaN where unknown.
+    """
+    charged = highest_percent >= floor_percent + CHARGED_PERCENT
+    return np.where(np.isnan(told_percent) & charged, floor_percent, told_percent)
 
 
 def assess_battery(

@@ -9,7 +9,12 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from scoring.battery import STEEP_BELOW_PERCENT, STEEP_FROM_PERCENT, assess_battery
+from scoring.battery import (
+    STEEP_BELOW_PERCENT,
+    STEEP_FROM_PERCENT,
+    assess_battery,
+    minimum_kept,
+)
 from scoring.confidence import Confidence, confidence_of
 from scoring.connectivity import assess_connectivity
 from scoring.devices import assess_devices
@@ -230,7 +235,7 @@ def assess_fleet(inputs: FleetInputs) -> FleetScores:
     battery = assess_battery(
         soh_percent=read["battery_lowest_soh_percent"],
         soc_percent=read["soc_percent"],
-        minimum_soc_percent=read["minimum_soc_percent"],
+        minimum_soc_percent=_minimum(inputs),
         temperature_c=read["battery_hottest_c"],
         cell_spread_v=read["cell_widest_spread_v"],
         cell_highest_v=read["cell_highest_v"],
@@ -308,6 +313,15 @@ def assess_fleet(inputs: FleetInputs) -> FleetScores:
         performance=performance_rank(*rank_inputs),
         confidence=_confidence(inputs, components, overall, solar_result, offline),
     )
+
+
+def _minimum(inputs: FleetInputs) -> FloatArray:
+    """Charge at which each battery's discharging ends."""
+    nothing = np.full(inputs.pv_ratio.shape, np.nan)
+    floor, highest = (
+        inputs.window.get(name, nothing) for name in ("soc_floor_percent", "soc_highest_percent")
+    )
+    return minimum_kept(inputs.readings["minimum_soc_percent"], floor, highest)
 
 
 def _or_mean(read: Mapping[str, FloatArray], name: str) -> FloatArray:

@@ -125,8 +125,8 @@ BATTERY_SOC = Rule(
             10,
             BELOW,
             "soc_critical",
-            when="state of charge below 10 %; of a battery whose device keeps a minimum of 5 % or "
-            "more, from 5 % below the limit on, 2 % below that minimum",
+            when="state of charge below 10 %; of a battery that keeps a minimum of 5 % or more, as "
+            "its device or its past says, from 5 % below the limit on, 2 % below that minimum",
         ),
     ),
     "State of charge is {value}, below {limit}{detail}",

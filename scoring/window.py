@@ -57,7 +57,7 @@ class Hourly(IntEnum):
 
 
 class Daily(IntEnum):
-    """Columns of the bins of a day (UTC): sums; the last two are no sums, NaN without any."""
+    """Columns of the bins of a day (UTC): sums; the last four are no sums, NaN without any."""
 
     OBSERVED = 0
     SOH_TIME = 1
@@ -82,6 +82,9 @@ class Daily(IntEnum):
     """°C."""
     PV_SHIFT = 13
     """Hours by which PV came later than the sun allowed in the solar day that ended."""
+    EMPTIEST = 14
+    FULLEST = 15
+    """What was missing to a full charge at its lowest, and the highest charge, %."""
 
 
 HOURLY_SUMS, DAILY_SUMS = slice(0, Hourly.SOC), slice(0, Daily.HOTTEST)
@@ -92,6 +95,10 @@ LEAST_DAYS, LEAST_SPAN_DAYS = 14, 21
 """Of a trend of the state of health."""
 HEAT_DAYS = 5
 """Days whose highest temperatures are averaged before a trend is sought: weather lasts for days."""
+FLOOR_DAYS, FLOOR_WITHIN_DAYS = 3, 14
+FLOOR_WIDTH_PERCENT, FLOOR_SWING_PERCENT = 1.5, 20.0
+"""Days whose lowest charges lie so close together show where discharging ends, if the charge rose
+by so much between."""
 MONTH_DAYS = 30.44
 LEAST_MEANS = 144
 """Ten-minute means of one day: with fewer nothing is said of a week."""
@@ -134,6 +141,8 @@ FIGURES: Mapping[str, str] = MappingProxyType(
         "hottest_slope": "trend of the highest battery temperature of a day, °C a month",
         "hottest_slope_low": "lower end of its 99 % interval",
         "hottest_slope_high": "upper end of its 99 % interval",
+        "soc_floor_percent": "charge at which discharging ended on three days of two weeks or more",
+        "soc_highest_percent": "highest charge of the last 24 hours",
         "pv_shift_h": "hours by which PV comes later than the sun allows, median of ten days",
         "pv_shift_beside_h": "the same beside the neighbours, whose clouds are its own",
         "pv_shift_days_h": "the same of each day",
@@ -182,6 +191,7 @@ def quick_figures(
             day[:, Hourly.UNBALANCE], day[:, Hourly.UNBALANCE_TIME], LEAST_OBSERVED_SECONDS
         ),
         "hot_h": np.where(day[:, Hourly.TEMPERATURE_TIME] > 0, hot_h, np.nan),
+        "soc_highest_percent": _highest(hourly[:, :, Hourly.SOC]),
         "controller_restarts": np.where(
             day[:, Hourly.UPTIME_TIME] > 0, day[:, Hourly.RESTARTS], np.nan
         ),
@@ -190,6 +200,12 @@ def quick_figures(
         ).sum(axis=1, dtype=np.float64),
     }
     return found | _latency(hourly, daily, hours_back, days_back)
+
+
+def _highest(values: BinArray) -> FloatArray:
+    """Highest of each row, NaN where nothing is known."""
+    highest = np.where(np.isnan(values), -np.inf, values).max(axis=1).astype(np.float64)
+    return np.where(np.isinf(highest), np.nan, highest)
 
 
 def energy_gap_kwh(hourly: BinArray, hours_back: IntArray, capacity_kwh: FloatArray) -> FloatArray:
@@ -325,6 +341,7 @@ def slow_figures(
     )
     past = PvPast.of(made, expected, neighbourhood)
     found["pv_soiling_ratio"] = past.soiling()
+    found["soc_floor_percent"] = _floor(daily, days_back)
     # Today is not over yet.
     now, usual = past.before(int((days_back > 0).sum())).fallen(pv_usual)
     return found | {"pv_of_usual_ratio": now, "pv_usual_ratio": usual}
@@ -394,6 +411,22 @@ def _heat(daily: BinArray, days_back: IntArray) -> dict[str, FloatArray]:
         for name, trend in zip(names, trends, strict=True):
             found[name][rows] = MONTH_DAYS * trend
     return found | {"hottest_c": mean[:, -1]}
+
+
+def _floor(daily: BinArray, days_back: IntArray) -> FloatArray:
+    """The lowest charge at which a battery that was charged meanwhile came to rest again and again.
+
+    Where a device does not tell its minimum, its days do.
+    """
+    days = daily[:, (days_back >= 1) & (days_back <= FLOOR_WITHIN_DAYS)].astype(np.float64)
+    lowest = 100.0 - days[:, :, Daily.EMPTIEST]
+    cycled = days[:, :, Daily.FULLEST] - lowest >= FLOOR_SWING_PERCENT
+    lows = np.sort(np.where(cycled, lowest, np.nan), axis=1)
+    # The first of so many neighbours that lie close together.
+    ends = lows[:, FLOOR_DAYS - 1 :]
+    close = ends - lows[:, : ends.shape[1]] <= FLOOR_WIDTH_PERCENT
+    first = np.argmax(close, axis=1)
+    return np.where(close.any(axis=1), lows[np.arange(len(lows)), first], np.nan)
 
 
 def _sun(daily: BinArray, days_back: IntArray, neighbourhood: IntArray) -> dict[str, FloatArray]:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from exporter.collect.battery_state import BatteryState
 from exporter.model.snapshot import Implausible, Notice, Outcome, Snapshot
+
+JUMP_C, JUMP_SECONDS = 20.0, 900.0
+"""By which a pack does not warm from one reading to the next, and for how long the one before
+counts: a loose wire does, and so does a fire, which the next reading confirms."""
 
 
 @dataclass(slots=True)
@@ -38,6 +43,31 @@ class SiteRecord:
     properties: dict[str, str] = field(default_factory=dict)
     way: str = ""
     way_changes: int = 0
+    hottest_c: float = math.nan
+    hottest_at: float = -math.inf
+    jumped: bool = False
+
+    def doubts(self, hottest_c: float, now: float) -> bool:
+        """Whether no pack warms so fast and no second reading has said so yet.
+
+        Parameters
+        ----------
+        hottest_c : float
+            Temperature of the hottest place, °C.
+        now : float
+            Monotonic seconds.
+        """
+        rise = hottest_c - self.hottest_c
+        if rise > JUMP_C and now - self.hottest_at <= JUMP_SECONDS and not self.jumped:
+            self.jumped = True
+            hint = f"{rise:.0f} °C above the reading before"
+            device = next((b.device for b in self.batteries.values() if b.active), "battery")
+            self.latest_implausible = Implausible(device, "temperature_c", hottest_c, hint=hint)
+            self.implausible_total += 1
+            self.unusable += 1
+            return True
+        self.hottest_c, self.hottest_at, self.jumped = hottest_c, now, False
+        return False
 
 
 def note_unusable(record: SiteRecord, snapshot: Snapshot) -> None:

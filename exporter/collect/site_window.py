@@ -283,6 +283,9 @@ class SiteWindow:
             value = moment.of(name)
             hourly[~np.isnan(value), last] = value[~np.isnan(value)]
 
+        for extreme, value in ((Daily.EMPTIEST, 100.0 - soc), (Daily.FULLEST, soc)):
+            daily[:, extreme] = np.fmax(daily[:, extreme], value)
+
         moved = ~(np.abs(soc - self._soc) < SOC_MOVED_PERCENT)
         # At its ends the state of charge stands still although energy goes through.
         # No energy, as between two readings, is no trickle charge.

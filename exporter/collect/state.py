@@ -50,6 +50,7 @@ COLUMNS = (*SITE_QUANTITIES, *OF_ACTIVE, *(row.name for row in OF_WORST))
 _BATTERY_COLUMNS = slice(len(SITE_QUANTITIES), None)
 COLUMN = {name: index for index, name in enumerate(COLUMNS)}
 COLUMN |= {key: COLUMN[name] for key, name in API_KEYS.items()}
+_HOTTEST = COLUMN["battery_hottest_c"] - len(SITE_QUANTITIES)
 _FREQUENCY = COLUMN["grid_frequency_hz"]
 _THRESHOLDS = tuple(Thresholds.model_fields)
 _NO_TEXTS: Mapping[str, str] = {}
@@ -328,6 +329,9 @@ class FleetState:
             return
         # One assignment of a list costs a tenth of one for each value.
         values, times = battery_figures(batteries, now - float(self.stale_after[row]))
+        hottest = values[_HOTTEST]
+        if hottest == hottest and record.doubts(hottest, now):  # noqa: PLR0124 - not NaN
+            values[_HOTTEST] = MISSING
         self.values[row, _BATTERY_COLUMNS] = values
         self.times[row, _BATTERY_COLUMNS] = times
 

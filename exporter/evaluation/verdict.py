@@ -30,6 +30,8 @@ class Found:
         From the fault's beginning to the first right finding; None: not found.
     paged_seconds : float or None
         The same for the first page.
+    pages : int
+        Pages that it made.
     findings : int
         How many times the same right finding began: one fault should be one.
     """
@@ -37,6 +39,7 @@ class Found:
     label: Label
     after_seconds: float | None
     paged_seconds: float | None = None
+    pages: int = 0
     findings: int = 0
 
 
@@ -157,7 +160,7 @@ def _row(fault: str, strength: str, group: list[Found]) -> Row:
         strength=strength,
         labels=len(group),
         found=len(late),
-        paged=sum(f.paged_seconds is not None for f in group),
+        paged=sum(f.pages for f in group),
         median_seconds=float(np.median(late)) if late else math.nan,
         most_findings=max(f.findings for f in group),
         claimed=any(f.label.claimed for f in group),
@@ -173,7 +176,7 @@ def _found(label: Label, spells: Iterable[Spell], pages: Iterable[FiredAlert]) -
     paged = [page.begin for page in pages if page.begin <= label.end and page.end >= label.begin]
     often = max(Counter(spell.code for spell in right).values(), default=0)
     begins = [spell.begin for spell in right]
-    return Found(label, _delay(label, begins), _delay(label, paged), often)
+    return Found(label, _delay(label, begins), _delay(label, paged), len(paged), often)
 
 
 def _delay(label: Label, begins: list[float]) -> float | None:

@@ -95,6 +95,7 @@ def test_promtool_fires_what_holds_long_enough(tmp_path: Path) -> None:
         'quoted "}" brace': [1, 1, 0, 0, 0, 0, 0, 1, 1, 1, 1],
         "brief": [1, 1, 0, 0, 1, 1, 1, 1, 1, 1, 1],
         "until the end": [1, 1, 1, 1, 1, 1, 1, 0, 0, 0, 0],
+        "twice": [0, 0, 0, 1, 1, 0, 0, 0, 0, 1, 1],
     }.items():
         runs = series._series[("fleetscope_site_up", (("site", site),))] = _Runs()
         for step, value in enumerate(values):
@@ -104,6 +105,25 @@ def test_promtool_fires_what_holds_long_enough(tmp_path: Path) -> None:
         for a in fired_pages(series, PageRules.read([path]))
     ]
     assert found == [
+        ("twice", 1120.0, 1120.0, True),
         ('quoted \\"}\\" brace', 1240.0, 1360.0, True),
+        ("twice", 1420.0, 1480.0, True),
         ("until the end", 1540.0, 1600.0, True),
     ]
+
+
+@pytest.mark.stack
+def test_pages_of_a_long_replay_are_found_to_the_step(tmp_path: Path) -> None:
+    """Its queries take fifty steps each."""
+    if shutil.which("promtool") is None:
+        pytest.skip("promtool is not installed")
+    path = tmp_path / "rules.yml"
+    path.write_text(RULES.replace("for: 2m", "for: 0s"), "utf-8")
+    series = MetricSeries()
+    series.times = [60.0 * step for step in range(217)]
+    runs = series._series[("fleetscope_site_up", (("site", "a"),))] = _Runs()
+    down = [(0, 0), (48, 51), (99, 99), (101, 148), (150, 216)]
+    for step in range(217):
+        runs.put(step, str(int(not any(a <= step <= b for a, b in down))))
+    found = [(a.begin / 60, a.end / 60) for a in fired_pages(series, PageRules.read([path]))]
+    assert found == down
