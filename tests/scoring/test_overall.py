@@ -28,6 +28,7 @@ def component(name: str, score: float, severity: Severity = Severity.NONE) -> Co
         np.array([Level(severity, 0).holds_to]),
         np.array([nan]),
         np.array([0.0]),
+        np.array([0.0]),
     )
     return Component(
         name,
