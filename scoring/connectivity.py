@@ -48,8 +48,8 @@ def assess_connectivity(
         Seconds between scrapes. Up to two of them nothing is taken; from there the score falls in a
         straight line to 0 at ``offline_after_s``.
     offline : bool array, shape (N,)
-        Their failing scrapes are no issue of their own, but that of a link of which most scrapes
-        failed before goes on for a while: such a site comes and goes.
+        Their failing scrapes are no issue of their own. Of a link of which most scrapes failed
+        before, that issue goes on in place of the site being away for a while: it comes and goes.
     noticed : tuple of Finding
         What drivers noticed of the link.
     held : mapping of code to HeldIssue
@@ -74,11 +74,10 @@ def assess_connectivity(
     # One fewer goes on with an issue, as the release of the limit does where scrapes are many.
     needed = FEWEST_FAILED - (0 if before is None else 1 * (before.severity > 0))
     compared = np.where(attempted - worked >= needed, share, np.nan)
-    findings = (
-        judge(SITE_OFFLINE, age_s, {"offline_after_seconds": offline_after_s}, offline),
-        judge(SCRAPES_FAILING, share, {}, judged, compared, held),
-        *noticed,
-    )
+    failing = judge(SCRAPES_FAILING, share, {}, judged, compared, held)
+    away = offline & ~(failing.severity >= Severity.WARNING)
+    limits = {"offline_after_seconds": offline_after_s}
+    findings = (judge(SITE_OFFLINE, age_s, limits, away), failing, *noticed)
     base = component("connectivity", findings, {"scrapes": share}, np.ones(share.shape, dtype=bool))
     score = np.minimum(base.score, 100.0 * share * fresh)
     return Component(base.name, score, base.findings, base.inputs, base.present, base.applicable)

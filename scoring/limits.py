@@ -133,6 +133,7 @@ LIMITS: dict[str, Limit] = {
             note="its alert is a page on a site without grid, else a ticket; a minimum that the "
             "device keeps may lower it, see `battery_soc`",
             release=2.0,
+            comes_back=True,
         ),
         Limit("soc_without_grid", math.nan, "%", release=2.0),
         Limit(

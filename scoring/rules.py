@@ -363,8 +363,7 @@ PV_LOW = Rule(
             15,
             BELOW,
             "pv_low",
-            when="PV makes less than three quarters of it for as long, or for three days less "
-            "than 80 % of what its own past says",
+            when="PV makes less than three quarters of it for as long, or 80 % of its own past",
         ),
     ),
     "PV makes {value} of what {detail} say it should",
@@ -384,7 +383,8 @@ SITE_OFFLINE = Rule(
             CRITICAL,
             100,
             limit="offline_after_seconds",
-            when="no answer for three intervals and 10 s; the overall score is 0",
+            when="no answer for three intervals and 10 s, for which the overall score is 0; not "
+            "of a link of which most scrapes fail, within half an hour or 24 intervals",
         ),
     ),
     "The site does not answer{detail}",

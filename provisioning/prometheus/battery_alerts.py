@@ -142,8 +142,9 @@ ALERTS = (
         level="warning",
         cause=BATTERY_SOC.code,
         summary=f"Battery of {_NAME} is nearly empty: {_PERCENT}",
-        description=f"State of charge at {_SITE} has been {_PERCENT} for "
-        f"15 minutes.{limit_sentence(BATTERY_SOC)} Its grid carries the load.",
+        description=f"State of charge at {_SITE} is {_PERCENT}; it fell below its limit at least "
+        f"15 minutes ago and has not risen to stay.{limit_sentence(BATTERY_SOC)} Its grid carries "
+        "the load.",
         action=BATTERY_SOC.action,
         worst=worst_of_issue(BATTERY_SOC, "min"),
     ),

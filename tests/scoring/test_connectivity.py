@@ -79,5 +79,6 @@ def test_a_link_of_which_most_scrapes_failed_comes_and_goes(
     """Its being away for a while is no outage of its own."""
     before = HeldIssue(np.array([severity], dtype=np.int8), array(0.5), array(0.0))
     result = connectivity(40, 360, age, offline=True, held={"scrapes_failing": before})
-    failing = {"scrapes_failing": Severity.WARNING} if goes_on else {}
-    assert issues(result) == {"site_offline": Severity.CRITICAL} | failing
+    failing, away = {"scrapes_failing": Severity.WARNING}, {"site_offline": Severity.CRITICAL}
+    assert issues(result) == (failing if goes_on else away)
+    assert result.score[0] == 0
