@@ -45,10 +45,12 @@ class SiteRecord:
     way_changes: int = 0
     hottest_c: float = math.nan
     hottest_at: float = -math.inf
-    jumped: bool = False
+    jumped: Implausible | None = None
 
     def doubts(self, hottest_c: float, now: float) -> bool:
         """Whether no pack warms so fast and no second reading has said so yet.
+
+        One that the second reading does not confirm is noted as implausible.
 
         Parameters
         ----------
@@ -58,15 +60,17 @@ class SiteRecord:
             Monotonic seconds.
         """
         rise = hottest_c - self.hottest_c
-        if rise > JUMP_C and now - self.hottest_at <= JUMP_SECONDS and not self.jumped:
-            self.jumped = True
-            hint = f"{rise:.0f} °C above the reading before"
+        jumps = rise > JUMP_C and now - self.hottest_at <= JUMP_SECONDS
+        if jumps and not self.jumped:
+            hint = f"{rise:.0f} °C above the readings before and after"
             device = next((b.device for b in self.batteries.values() if b.active), "battery")
-            self.latest_implausible = Implausible(device, "temperature_c", hottest_c, hint=hint)
+            self.jumped = Implausible(device, "temperature_c", hottest_c, hint=hint)
+            return True
+        if self.jumped and not rise > JUMP_C:
+            self.latest_implausible = self.jumped
             self.implausible_total += 1
             self.unusable += 1
-            return True
-        self.hottest_c, self.hottest_at, self.jumped = hottest_c, now, False
+        self.hottest_c, self.hottest_at, self.jumped = hottest_c, now, None
         return False
 
 
