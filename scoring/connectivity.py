@@ -20,6 +20,8 @@ from scoring.rules import SCRAPES_FAILING, SITE_OFFLINE
 FEWEST_SCRAPES = 6
 FEWEST_FAILED = 3
 """A link that failed once or twice in an hour is in order, however few scrapes an hour has."""
+COMES_AND_GOES_SHARE = 0.55
+"""Of scrapes that are answered at all: a site that answers each in part is there all the time."""
 COMES_AND_GOES_SECONDS, COMES_AND_GOES_INTERVALS = 1800.0, 24.0
 """For which silence a site behind a link on which most scrapes failed counts as one that comes and
 goes, the longer of both: of a link that lets a fifth through, 24 in a row are lost once in 200."""
@@ -29,6 +31,7 @@ def assess_connectivity(
     *,
     worked: FloatArray,
     attempted: FloatArray,
+    answered: FloatArray,
     age_s: FloatArray,
     interval_s: FloatArray,
     offline_after_s: FloatArray,
@@ -40,8 +43,8 @@ def assess_connectivity(
 
     Parameters
     ----------
-    worked, attempted : float arrays, shape (N,)
-        Scrapes of the last hour; a partial one counts half in ``worked``.
+    worked, attempted, answered : float arrays, shape (N,)
+        Scrapes of the last hour; a partial one counts half in ``worked``, and is answered.
     age_s : float array, shape (N,)
         Seconds since the last scrape that worked; NaN where none ever did.
     interval_s, offline_after_s : float arrays, shape (N,)
@@ -70,6 +73,11 @@ def assess_connectivity(
     if before is not None:
         wait = np.maximum(COMES_AND_GOES_SECONDS, COMES_AND_GOES_INTERVALS * interval_s)
         goes_on = (before.severity >= Severity.WARNING) & (age_s <= wait)
+        # A site that was taken for away does not become one that comes and goes by staying away.
+        known_away = held.get(SITE_OFFLINE.code)
+        if known_away is not None:
+            goes_on &= known_away.severity == Severity.NONE
+        goes_on &= answered < COMES_AND_GOES_SHARE * attempted
     judged = (attempted >= FEWEST_SCRAPES) & (~offline | goes_on)
     # One fewer goes on with an issue, as the release of the limit does where scrapes are many.
     needed = FEWEST_FAILED - (0 if before is None else 1 * (before.severity > 0))

@@ -213,7 +213,8 @@ def assess_grid(
         "grid_frequency_min": limits["grid_frequency_min"] + seen.hz - nominal.hz,
         "grid_frequency_max": limits["grid_frequency_max"] + seen.hz - nominal.hz,
     }
-    frequency = judge(GRID_FREQUENCY, frequency_hz, own, on_grid, nearest_hz, held)
+    there = on_grid & ~lost
+    frequency = judge(GRID_FREQUENCY, frequency_hz, own, there, nearest_hz, held)
     in_band = frequency.severity == Severity.NONE
     findings = (
         judge(GRID_LOST, connected, own, on_grid & lost),
@@ -222,13 +223,13 @@ def assess_grid(
             GRID_FREQUENCY_DEVIATION,
             frequency_hz,
             own,
-            on_grid & in_band,
+            there & in_band,
             np.round(nearest_hz, 3),
             held,
         ),
-        judge(GRID_VOLTAGE, worst_v, own, on_grid, held=held),
-        judge(GRID_UNSTEADY, frequency_std_hz, own, on_grid & ~lost, held=held),
-        _nominal_not_set(nominal, seen, on_grid),
+        judge(GRID_VOLTAGE, worst_v, own, there, held=held),
+        judge(GRID_UNSTEADY, frequency_std_hz, own, there, held=held),
+        _nominal_not_set(nominal, seen, there),
         *noticed,
     )
     # A lost grid has no frequency and no voltage to miss.

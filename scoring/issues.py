@@ -193,7 +193,7 @@ def judge(
         found.cap[holds] = level.holds_to
         found.threshold[holds] = np.broadcast_to(limit, holds.shape)[holds]
     if before is not None and _comes_back(rule):
-        found = _remembered(found, before, where & ~np.isnan(compared))
+        found = _remembered(found, before)
     if found is None:
         nothing = nowhere(value.shape[0])
         return Finding(rule, value=value, **nothing)
@@ -223,11 +223,12 @@ def _comes_back(rule: Rule) -> bool:
     return any(level.limit and LIMITS[level.limit].comes_back for level in rule.levels)
 
 
-def _remembered(found: _Judged | None, before: HeldIssue, known: BoolArray) -> _Judged | None:
-    """Remember issues that ended, and let those that come back end more slowly."""
+def _remembered(found: _Judged | None, before: HeldIssue) -> _Judged | None:
+    """Remember issues that ended, or of which nothing is known for a while, and let those that come
+    back end more slowly."""
     had, passed = before.severity > 0, before.inside_seconds
     now = np.zeros(had.shape, dtype=bool) if found is None else found.severity > 0
-    ended = known & ~now & (had | (passed > 0)) & (passed < COMES_BACK_SECONDS)
+    ended = ~now & (had | (passed > 0)) & (passed < COMES_BACK_SECONDS)
     back = now & ~had & (passed > 0)
     stays = now & had & (before.settle_seconds > 0)
     if found is None and not ended.any():

@@ -97,8 +97,8 @@ HEAT_DAYS = 5
 """Days whose highest temperatures are averaged before a trend is sought: weather lasts for days."""
 FLOOR_DAYS, FLOOR_WITHIN_DAYS = 3, 14
 FLOOR_WIDTH_PERCENT, FLOOR_SWING_PERCENT = 1.5, 20.0
-"""Days whose lowest charges lie so close together show where discharging ends, if the charge rose
-by so much between."""
+"""Half of the days of two weeks, three at least, whose lowest charges lie so close together show
+where discharging ends; on each of them the charge rose by so much."""
 MONTH_DAYS = 30.44
 LEAST_MEANS = 144
 """Ten-minute means of one day: with fewer nothing is said of a week."""
@@ -141,7 +141,7 @@ FIGURES: Mapping[str, str] = MappingProxyType(
         "hottest_slope": "trend of the highest battery temperature of a day, °C a month",
         "hottest_slope_low": "lower end of its 99 % interval",
         "hottest_slope_high": "upper end of its 99 % interval",
-        "soc_floor_percent": "charge at which discharging ended on three days of two weeks or more",
+        "soc_floor_percent": "charge at which discharging ended on half of the days of two weeks",
         "soc_highest_percent": "highest charge of the last 24 hours",
         "pv_shift_h": "hours by which PV comes later than the sun allows, median of ten days",
         "pv_shift_beside_h": "the same beside the neighbours, whose clouds are its own",
@@ -422,11 +422,12 @@ def _floor(daily: BinArray, days_back: IntArray) -> FloatArray:
     lowest = 100.0 - days[:, :, Daily.EMPTIEST]
     cycled = days[:, :, Daily.FULLEST] - lowest >= FLOOR_SWING_PERCENT
     lows = np.sort(np.where(cycled, lowest, np.nan), axis=1)
-    # The first of so many neighbours that lie close together.
-    ends = lows[:, FLOOR_DAYS - 1 :]
-    close = ends - lows[:, : ends.shape[1]] <= FLOOR_WIDTH_PERCENT
-    first = np.argmax(close, axis=1)
-    return np.where(close.any(axis=1), lows[np.arange(len(lows)), first], np.nan)
+    # Of each, how many lie close above it; half of the days must.
+    close = lows[:, None, :] - lows[:, :, None]
+    count = ((close >= 0) & (close <= FLOOR_WIDTH_PERCENT)).sum(axis=2)
+    habit = count >= np.maximum(FLOOR_DAYS, cycled.sum(axis=1) / 2)[:, None]
+    first = np.argmax(habit, axis=1)
+    return np.where(habit.any(axis=1), lows[np.arange(len(lows)), first], np.nan)
 
 
 def _sun(daily: BinArray, days_back: IntArray, neighbourhood: IntArray) -> dict[str, FloatArray]:
@@ -438,13 +439,15 @@ def _sun(daily: BinArray, days_back: IntArray, neighbourhood: IntArray) -> dict[
     """
     bins = daily.astype(np.float64)
     week = days_back < WEEK_DAYS
-    everything = bins[:, week, Daily.PV_NIGHT_WH] + bins[:, week, Daily.PV_MADE_WH]
+    # The first dawn of a site has a few watts of twilight and nothing else.
+    whole = week & (days_back >= 1)
+    everything = bins[:, whole, Daily.PV_NIGHT_WH] + bins[:, whole, Daily.PV_MADE_WH]
     days = bins[:, np.argsort(days_back)[:SHIFT_DAYS], Daily.PV_SHIFT]
     return {
         "pv_shift_days_h": days,
         **shift_figures(days, neighbourhood),
         "pv_night_ratio": _ratio(
-            bins[:, week, Daily.PV_NIGHT_WH].sum(axis=1), everything.sum(axis=1), 1.0
+            bins[:, whole, Daily.PV_NIGHT_WH].sum(axis=1), everything.sum(axis=1), 1.0
         ),
     }
 

@@ -23,7 +23,8 @@ from exporter.model.cell_findings import SiteCells
 from exporter.model.snapshot import Outcome
 from exporter.model.text import sites_word
 from scoring.common import CommonIssue, common_issues
-from scoring.fleet import FleetInputs, FleetScores, assess_fleet
+from scoring.fleet import FleetScores, assess_fleet
+from scoring.fleet_inputs import FleetInputs
 from scoring.issues import BoolArray, FloatArray, Held, Severity
 from scoring.rules import RULES
 from scoring.solar import SolarResult, performance_ratio, specific_yield
@@ -326,7 +327,7 @@ def inputs_of(
         fresh = ages <= state.stale_after[:, None]
     usable = np.where(fresh, state.values, np.nan)
     readings = {name: usable[:, column] for name, column in COLUMN.items()}
-    worked, attempted = state.last_hour(now)
+    worked, attempted, answered = state.last_hour(now)
     elapsed_s = 0.0 if previous is None else now - previous.monotonic
     # A longer step was not observed, unless a site is read so seldom.
     observed_s = max(PV_PAUSE_SECONDS, 1.5 * float(np.max(state.interval, initial=0.0)))
@@ -344,6 +345,7 @@ def inputs_of(
         ),
         worked=worked,
         attempted=attempted,
+        answered=answered,
         age_s=now - state.last_success,
         interval_s=state.interval,
         offline_after_s=state.stale_after,
@@ -411,9 +413,8 @@ def _held(previous: FleetAssessment | None, state: FleetState, now: float) -> He
     """What an Assessment said, by code, in the rows of the present fleet."""
     if previous is None:
         return {}
-    passed = now - previous.monotonic
     found = {
-        finding.rule.code: held.after(passed)
+        finding.rule.code: held.after(now - previous.monotonic)
         for finding in previous.scores.findings
         if (held := finding.held) is not None
     }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from scoring.fleet import FleetInputs
+from scoring.fleet_inputs import FleetInputs
 from scoring.issues import FloatArray
 from scoring.outlook import SEASON_DAYS, Outlook, days_until
 

@@ -27,7 +27,8 @@ from exporter.assess.site_views import SiteView, views_of
 from exporter.collect.state import FleetState
 from exporter.config.fleet import Fleet
 from exporter.model.cell_findings import SiteCells
-from scoring.fleet import FleetInputs, FleetScores, assess_fleet
+from scoring.fleet import FleetScores, assess_fleet
+from scoring.fleet_inputs import FleetInputs
 from scoring.issues import HeldIssue
 from scoring.rules import PV_LOW, PV_UNDERPERFORMING
 from scoring.window import shift_figures

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from exporter.cli.markdown import page, table
+from exporter.collect.site_record import JUMP_C
+from exporter.collect.state import DEAD_GRID_RATIO
 from exporter.model.figures import exact, with_unit
 from exporter.model.text import duration_words
 from scoring.battery import STEEP_ABOVE_V, STEEP_BELOW_PERCENT, STEEP_FROM_PERCENT
@@ -75,7 +77,15 @@ def scoring() -> str:
         table(("limit", "margin", "inside for", "comes back"), _margins()),
         "Connectivity is 100 times the share of scrapes that worked in the last hour, of which a "
         "partial one counts half, and falls to 0 as the last one ages from 2 intervals to 3 "
-        "intervals and 10 s.",
+        "intervals and 10 s. Where about half of the scrapes or more went unanswered, "
+        "`scrapes_failing` goes on while the site is away, in place of `site_offline`, for half an "
+        "hour or 24 intervals, the longer of both.",
+        f"A battery temperature that is more than {JUMP_C:g} °C off the one before is used once a "
+        "second reading says so; until then that of before stands. One that the next reading "
+        "denies is implausible. A battery that is hot already is believed at once.",
+        "A device that measures a voltage and does not say whether there is a grid has lost it "
+        f"below {100 * DEAD_GRID_RATIO:g} % of nominal, if the site has a battery. A PV inverter "
+        "without one sleeps at night: its voltage and frequency are not judged then.",
         "A battery of which neither state of health nor temperature nor cell voltages are known "
         f"may be in any state. Its site is held to {UNKNOWN_HEALTH_CAP:g}, so that it is GOOD at "
         "best and not HEALTHY, and has an issue that says so on every face; being for information "
@@ -108,7 +118,7 @@ def scoring() -> str:
         "on which the sun counted for about as much. Below "
         f"{100 * FALLEN_BELOW:g} % of that it is low, below {100 * MUCH_FALLEN_BELOW:g} % a "
         "warning. A loss keeps what was usual before it; a change of the arrays in the fleet file "
-        "begins anew.",
+        "begins anew, but a restart after it reads what was expected then, and knows five weeks.",
         "## Over time",
         f"Of each site a window is kept, {BYTES_PER_SITE / 1024:.1f} kB: sums of {HOURS} hours and "
         f"{DAYS} days. A restart fills it again from InfluxDB, a day by five minutes and what is "

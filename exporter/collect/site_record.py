@@ -9,9 +9,10 @@ from dataclasses import dataclass, field
 from exporter.collect.battery_state import BatteryState
 from exporter.model.snapshot import Implausible, Notice, Outcome, Snapshot
 
+JUDGED_HOT_C = 45.0
 JUMP_C, JUMP_SECONDS = 20.0, 900.0
-"""By which a pack does not warm from one reading to the next, and for how long the one before
-counts: a loose wire does, and so does a fire, which the next reading confirms."""
+"""By which a pack neither warms nor cools from one reading to the next, and for how long the one
+before counts: a loose wire does, and so does a fire, which the next reading confirms."""
 
 
 @dataclass(slots=True)
@@ -45,33 +46,41 @@ class SiteRecord:
     way_changes: int = 0
     hottest_c: float = math.nan
     hottest_at: float = -math.inf
+    hottest_read_at: float = math.nan
     jumped: Implausible | None = None
 
-    def doubts(self, hottest_c: float, now: float) -> bool:
-        """Whether no pack warms so fast and no second reading has said so yet.
-
-        One that the second reading does not confirm is noted as implausible.
+    def believed(self, hottest_c: float, read_at: float) -> float:
+        """The temperature of the hottest place: that of before, while no second reading confirms
+        one that no pack reaches so fast. One that the next reading denies is implausible.
 
         Parameters
         ----------
         hottest_c : float
-            Temperature of the hottest place, °C.
-        now : float
-            Monotonic seconds.
+            °C.
+        read_at : float
+            Monotonic seconds at which it was read.
         """
-        rise = hottest_c - self.hottest_c
-        jumps = rise > JUMP_C and now - self.hottest_at <= JUMP_SECONDS
-        if jumps and not self.jumped:
-            hint = f"{rise:.0f} °C above the readings before and after"
-            device = next((b.device for b in self.batteries.values() if b.active), "battery")
+        if read_at == self.hottest_read_at:
+            return self.hottest_c
+        self.hottest_read_at = read_at
+        step = hottest_c - self.hottest_c
+        # A battery that is hot already may do anything.
+        calm = not self.hottest_c > JUDGED_HOT_C or step < 0
+        jumps = abs(step) > JUMP_C and calm and read_at - self.hottest_at <= JUMP_SECONDS
+        if jumps and self.jumped is None:
+            hint = f"{abs(step):.0f} °C off the readings before and after"
+            holders = (
+                b.device for b in self.batteries.values() if hottest_c in b.readings.values()
+            )
+            device = next(holders, "battery")
             self.jumped = Implausible(device, "temperature_c", hottest_c, hint=hint)
-            return True
-        if self.jumped and not rise > JUMP_C:
+            return self.hottest_c
+        if self.jumped is not None and not abs(step) > JUMP_C:
             self.latest_implausible = self.jumped
             self.implausible_total += 1
             self.unusable += 1
-        self.hottest_c, self.hottest_at, self.jumped = hottest_c, now, None
-        return False
+        self.hottest_c, self.hottest_at, self.jumped = hottest_c, read_at, None
+        return hottest_c
 
 
 def note_unusable(record: SiteRecord, snapshot: Snapshot) -> None:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from exporter.collect.moment import Moment, SiteConstants
 from scoring.grid import Nominal
-from scoring.pv_past import FALLEN_BELOW, RELEASE
+from scoring.pv_past import FALLEN_BELOW
 from scoring.pv_power import Expected
 from scoring.rules import VOLTAGE_TOLERANCE
 from scoring.solar import exclude_mask
@@ -130,11 +130,12 @@ class SiteWindow:
             getattr(self, name)[after] = values[before]
         self._quick_at = self._slow_at = -math.inf
 
-    def forget_pv(self, rows: list[int]) -> None:
-        """Forget the PV of past days of sites that were given other arrays or another place."""
+    def forget_pv(self, rows: list[int], beside: list[int]) -> None:
+        """Forget the PV of past days of sites that were given other arrays or another place, and
+        what was usual beside neighbours that are others now."""
         for column in (Daily.PV_MADE_WH, Daily.PV_EXPECTED_WH):
             self._daily[rows, :, column] = 0.0
-        self._pv_usual[rows] = np.nan
+        self._pv_usual[beside] = np.nan
 
     def adopt(self, other: SiteWindow) -> None:
         """Add what another window holds of the time before this one began.
@@ -412,7 +413,7 @@ class SiteWindow:
             self._slow = slow_figures(self._daily, days_back, constants.region, self._pv_usual)
             now = self._slow["pv_of_usual_ratio"]
             goes_on = np.isnan(now) & ~np.isnan(self._pv_usual)
-            fallen = goes_on | (now < FALLEN_BELOW + RELEASE)
+            fallen = goes_on | (now < FALLEN_BELOW)
             self._pv_usual = np.where(fallen, self._slow["pv_usual_ratio"], np.nan)
             self._slow_at = wall
         return self._quick | self._slow | states

@@ -29,7 +29,7 @@ from exporter.model.snapshot import (
     ReadingState,
     Snapshot,
 )
-from scoring.fleet import Required
+from scoring.fleet_inputs import Required
 from scoring.grid import Nominal
 from scoring.pv_power import Expected
 from scoring.rules import PV_LASTING_SECONDS, UNKNOWN_DIRECTION_SECONDS
@@ -42,6 +42,8 @@ WINDOW_MINUTES = 60
 FREQUENCY_WINDOW = 90
 PV_WINDOW_HOURS = 1.0
 PV_PAUSE_SECONDS = 900.0
+DEAD_GRID_RATIO = 0.1
+"""Of the nominal voltage: below it no grid is there."""
 OTHER_DEVICE_STALE_SECONDS = 900.0
 
 _SHARE = {Outcome.OK: 1.0, Outcome.PARTIAL: 0.5}
@@ -52,6 +54,7 @@ COLUMN = {name: index for index, name in enumerate(COLUMNS)}
 COLUMN |= {key: COLUMN[name] for key, name in API_KEYS.items()}
 _HOTTEST = COLUMN["battery_hottest_c"] - len(SITE_QUANTITIES)
 _FREQUENCY = COLUMN["grid_frequency_hz"]
+_CONNECTED = COLUMN["grid_connected"]
 _THRESHOLDS = tuple(Thresholds.model_fields)
 _NO_TEXTS: Mapping[str, str] = {}
 
@@ -82,8 +85,9 @@ class FleetState:
         self.failures: NDArray[np.int32] = np.zeros(count, dtype=np.int32)
         self.worked: FloatArray = np.zeros((count, WINDOW_MINUTES))
         self.attempted: FloatArray = np.zeros((count, WINDOW_MINUTES))
+        self.answered: FloatArray = np.zeros((count, WINDOW_MINUTES))
         # Sums of their rows: halves and wholes, which add up exactly.
-        self._in_hour = (np.zeros(count), np.zeros(count))
+        self._in_hour = (np.zeros(count), np.zeros(count), np.zeros(count))
         self.frequencies: FloatArray = np.full((count, FREQUENCY_WINDOW), np.nan)
         self.frequency_next: NDArray[np.int32] = np.zeros(count, dtype=np.int32)
         self.pv_made_wh: FloatArray = np.zeros(count)
@@ -115,13 +119,22 @@ class FleetState:
         for source, target in zip(keep_from, keep_to, strict=True):
             self.records[target] = records[source]
         self.window.keep(len(fleet.sites), keep_from, keep_to)
-        pairs = zip(keep_from, keep_to, strict=True)
-        self.window.forget_pv(
-            [new for old, new in pairs if not same_arrays(old_sites[old], fleet.sites[new])]
-        )
+        self._forget_pv(old_sites, fleet.sites, list(zip(keep_from, keep_to, strict=True)))
         self.fleet = fleet
         self.row = {site.id: index for index, site in enumerate(fleet.sites)}
         self._configure(fleet.sites)
+
+    def _forget_pv(
+        self, old: Sequence[Site], new: Sequence[Site], kept: Sequence[tuple[int, int]]
+    ) -> None:
+        """Other arrays have no past, and other neighbours make nothing usual."""
+        moved = [(a, b) for a, b in kept if not same_arrays(old[a], new[b])]
+        stayed_old, stayed_new = {a for a, _ in kept}, {b for _, b in kept}
+        regions = {site.region for a, b in moved for site in (old[a], new[b])}
+        regions |= {site.region for row, site in enumerate(old) if row not in stayed_old}
+        regions |= {site.region for row, site in enumerate(new) if row not in stayed_new}
+        beside = [b for _, b in kept if new[b].region in regions]
+        self.window.forget_pv([b for _, b in moved], beside)
 
     def _configure(self, sites: tuple[Site, ...]) -> None:
         """Everything that depends on the configuration alone, as arrays of shape (N,)."""
@@ -199,6 +212,8 @@ class FleetState:
         self.stale_after[row] = self._stale_after[row] + snapshot.silence_seconds
         self.last_success[row] = now
         self.last_success_time[row] = snapshot.time
+        if "grid_connected" not in snapshot.readings:
+            self._tell_grid(row, snapshot, now)
         columns = _columns_of(tuple(snapshot.readings))
         self.values[row][columns] = list(snapshot.readings.values())
         self.times[row][columns] = now
@@ -212,6 +227,17 @@ class FleetState:
         if snapshot.properties and snapshot.properties != record.properties:
             record.properties = dict(snapshot.properties)
         self._apply_devices(row, record, snapshot, now)
+
+    def _tell_grid(self, row: int, snapshot: Snapshot, now: float) -> None:
+        """Whether there is a grid, of a site with a battery whose device does not say so: one that
+        still measures no voltage has lost it. An inverter without a battery sleeps at night."""
+        volts = snapshot.readings.get("grid_voltage_v", math.nan)
+        if not snapshot.batteries or math.isnan(volts):
+            return
+        dead = volts < DEAD_GRID_RATIO * self.nominal.v[row]
+        dead &= not snapshot.readings.get("grid_frequency_hz", 0.0) > 0.0
+        self.values[row, _CONNECTED] = 0.0 if dead else 1.0
+        self.times[row, _CONNECTED] = now
 
     def way_of(self, site: str) -> str:
         """The way in by which a site was read last; empty where it has one, or is unknown."""
@@ -239,33 +265,41 @@ class FleetState:
             for slot in self._slots_passed(now):
                 self.worked[:, slot] = 0
                 self.attempted[:, slot] = 0
+                self.answered[:, slot] = 0
             self._minute = int(now // 60)
             self._sum_hour()
         slot, share = self._minute % WINDOW_MINUTES, _SHARE.get(outcome, 0.0)
         self.worked[row, slot] += share
         self.attempted[row, slot] += 1
-        worked, attempted = self._in_hour
+        worked, attempted, answered = self._in_hour
         worked[row] += share
         attempted[row] += 1
+        if outcome.answered:
+            self.answered[row, slot] += 1
+            answered[row] += 1
 
     def _sum_hour(self) -> None:
-        self._in_hour = (self.worked.sum(axis=1), self.attempted.sum(axis=1))
+        self._in_hour = (
+            self.worked.sum(axis=1),
+            self.attempted.sum(axis=1),
+            self.answered.sum(axis=1),
+        )
 
     def _slots_passed(self, now: float) -> list[int]:
         """Slots of the one-hour window that ``now`` (monotonic) begins anew."""
         steps = min(int(now // 60) - self._minute, WINDOW_MINUTES)
         return [(self._minute + step) % WINDOW_MINUTES for step in range(1, steps + 1)]
 
-    def last_hour(self, now: float) -> tuple[FloatArray, FloatArray]:
-        """Scrapes of the hour before ``now`` (monotonic) that worked, and all of them, (N,) each;
-        a partial one counts half."""
+    def last_hour(self, now: float) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """Scrapes of the hour before ``now`` (monotonic) that worked, of which a partial one counts
+        half, all of them, and those that were answered at all, (N,) each."""
         passed = self._slots_passed(now)
         if not passed:
-            worked, attempted = self._in_hour
-            return worked.copy(), attempted.copy()
+            worked, attempted, answered = self._in_hour
+            return worked.copy(), attempted.copy(), answered.copy()
         kept = np.ones(WINDOW_MINUTES)
         kept[passed] = 0.0
-        return self.worked @ kept, self.attempted @ kept
+        return self.worked @ kept, self.attempted @ kept, self.answered @ kept
 
     def _apply_devices(self, row: int, record: SiteRecord, snapshot: Snapshot, now: float) -> None:
         if any(battery.active for battery in snapshot.batteries):
@@ -330,8 +364,8 @@ class FleetState:
         # One assignment of a list costs a tenth of one for each value.
         values, times = battery_figures(batteries, now - float(self.stale_after[row]))
         hottest = values[_HOTTEST]
-        if hottest == hottest and record.doubts(hottest, now):  # noqa: PLR0124 - not NaN
-            values[_HOTTEST] = MISSING
+        if hottest == hottest:  # noqa: PLR0124 - not NaN
+            values[_HOTTEST] = record.believed(hottest, times[_HOTTEST])
         self.values[row, _BATTERY_COLUMNS] = values
         self.times[row, _BATTERY_COLUMNS] = times
 
@@ -423,6 +457,7 @@ _STATE = (
     "failures",
     "worked",
     "attempted",
+    "answered",
     "frequencies",
     "frequency_next",
     "pv_made_wh",

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import math
-from collections.abc import Iterator
+import statistics
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from exporter.assess.assessment import FleetAssessment
@@ -12,6 +14,8 @@ from exporter.serve.metrics import FleetCollector
 TARGET = 'job="fleetscope",instance="replay"'
 _STALE = "stale"
 _SILENCE = "_"
+CARRIED_SLOTS = 4
+"""A longer gap between two assessments is one in which Prometheus would have seen nothing."""
 
 Labels = tuple[tuple[str, str], ...]
 
@@ -39,12 +43,26 @@ class _Runs:
             self.runs.append((text, count))
         self.length += count
 
-    def notation(self, steps: int) -> str:
-        """All of it, ended where the series ended before the last step."""
-        runs = list(self.runs)
-        if self.length < steps:
-            runs.append((_STALE, 1))
-        return " ".join(_notation(text, count) for text, count in runs)
+    def notation(self, slots: Sequence[int]) -> str:
+        """All of it, ended where the series ended before the last step.
+
+        Parameters
+        ----------
+        slots : sequence of int
+            Place of each step on a regular clock, ascending. Nothing is known in longer gaps.
+        """
+        placed = _Runs()
+        step = 0
+        for text, count in self.runs:
+            for number in range(step, step + count):
+                placed.put(slots[number], text)
+                width = slots[number + 1] - slots[number] if number + 1 < len(slots) else 1
+                if 1 < width <= CARRIED_SLOTS:
+                    placed._add(_SILENCE if text == _STALE else text, width - 1)
+            step += count
+        if self.length < len(slots):
+            placed._add(_STALE, 1)
+        return " ".join(_notation(text, count) for text, count in placed.runs)
 
 
 def _notation(text: str, count: int) -> str:
@@ -94,11 +112,23 @@ class MetricSeries:
 
     def notations(self) -> Iterator[tuple[str, str]]:
         """Each series and its values, in the notation of promtool's tests."""
-        steps = len(self.times)
-        yield f"up{{{TARGET}}}", _notation("1", steps)
+        _, slots = self.clock()
+        yield f"up{{{TARGET}}}", _Runs([("1", len(slots))], len(slots)).notation(slots)
         for (name, labels), runs in self._series.items():
             shown = ",".join([TARGET, *(f"{key}={_quoted(value)}" for key, value in labels)])
-            yield f"{name}{{{shown}}}", runs.notation(steps)
+            yield f"{name}{{{shown}}}", runs.notation(slots)
+
+    def clock(self) -> tuple[int, list[int]]:
+        """The usual seconds between two assessments, and the place of each on such a clock.
+
+        Recordings have gaps, and promtool takes samples at one pace.
+        """
+        pairs = itertools.pairwise(self.times)
+        step = max(1, round(statistics.median(b - a for a, b in pairs)))
+        slots = [0]
+        for time in self.times[1:]:
+            slots.append(max(slots[-1] + 1, round((time - self.times[0]) / step)))
+        return step, slots
 
 
 def _quoted(text: str) -> str:

@@ -78,8 +78,8 @@ def fired_pages(series: MetricSeries, rules: PageRules) -> tuple[FiredAlert, ...
     times = series.times
     if len(times) < 2:
         return ()
-    step = max(1, round((times[-1] - times[0]) / (len(times) - 1)))
-    span = step * (len(times) - 1)
+    step, slots = series.clock()
+    span = step * slots[-1]
     tests = {
         "rule_files": [RULE_FILE],
         "evaluation_interval": f"{step}s",
@@ -96,7 +96,7 @@ def fired_pages(series: MetricSeries, rules: PageRules) -> tuple[FiredAlert, ...
     }
     seen: dict[Labels, list[int]] = {}
     for first, answer in _got(_run(tests, rules)):
-        steps = range(first // step, min(first // step + STEPS_AT_ONCE, len(times)))
+        steps = range(first // step, min(first // step + STEPS_AT_ONCE, slots[-1] + 1))
         for labels, bits in _samples(answer).items():
             fires = [at for number, at in enumerate(steps) if int(bits) >> number & 1]
             seen.setdefault(labels, []).extend(fires)

@@ -91,7 +91,7 @@ ALERTS = (
         cause=SCRAPES_FAILING.code,
         summary="The link of {{ $labels.name }} comes and goes: "
         "{{ $value | humanizePercentage }} of the scrapes worked",
-        description=f"For an hour most scrapes of {_SITE} have failed; "
+        description=f"For an hour about half of the scrapes of {_SITE} or more have failed; "
         "{{ $value | humanizePercentage }} of those of the last hour worked. While that lasts, its "
         "being away pages nobody before it is half an hour, or 24 intervals.",
         action=SCRAPES_FAILING.action,

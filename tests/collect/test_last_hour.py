@@ -35,11 +35,13 @@ def test_scrapes_of_the_last_hour_are_those_of_its_minutes() -> None:
             state.reconfigure(fleet(4))
             state.reconfigure(fleet(count))
         later = now + rng.choice([0.0, 0.0, 30.0, 200.0, 5000.0])
-        worked, attempted = np.zeros(count), np.zeros(count)
+        worked, attempted, answered = np.zeros(count), np.zeros(count), np.zeros(count)
         for time, site, share in taken[-5000:]:
             if time // 60 > later // 60 - 60:
                 worked[site] += share
                 attempted[site] += 1
+                answered[site] += share > 0
         found = state.last_hour(later)
         assert found[0].tolist() == worked.tolist()
         assert found[1].tolist() == attempted.tolist()
+        assert found[2].tolist() == answered.tolist()

@@ -47,13 +47,13 @@ def test_equal_values_are_one_run() -> None:
     runs = _Runs()
     for step, text in enumerate(["1", "1", "1", "0", "1"]):
         runs.put(step, text)
-    assert runs.notation(5) == "1x2 0 1"
+    assert runs.notation(range(5)) == "1x2 0 1"
 
 
 def test_a_series_that_begins_late_is_silent_before() -> None:
     runs = _Runs()
     runs.put(3, "7")
-    assert runs.notation(4) == "_x3 7"
+    assert runs.notation(range(4)) == "_x3 7"
 
 
 def test_a_series_that_vanishes_is_stale_and_not_carried_on() -> None:
@@ -61,7 +61,19 @@ def test_a_series_that_vanishes_is_stale_and_not_carried_on() -> None:
     runs.put(0, "7")
     runs.put(1, "7")
     runs.put(5, "8")
-    assert runs.notation(9) == "7x1 stale _x2 8 stale"
+    assert runs.notation(range(9)) == "7x1 stale _x2 8 stale"
+
+
+def test_gaps_of_a_recording_are_gaps_on_the_clock() -> None:
+    """By the mean pace every page behind a gap would come too early."""
+    series = MetricSeries()
+    series.times = [0.0, 60.0, 125.0, 240.0, 300.0, 3600.0, 3660.0, 3720.0]
+    step, slots = series.clock()
+    assert (step, slots) == (60, [0, 1, 2, 4, 5, 60, 61, 62])
+    runs = _Runs()
+    for number, text in enumerate(["1", "1", "2", "2", "2", "2", "3", "3"]):
+        runs.put(number, text)
+    assert runs.notation(slots) == "1x1 2x3 stale _x53 2 3x1"
 
 
 def test_only_pages_and_what_they_read_are_evaluated(tmp_path: Path) -> None:

@@ -13,11 +13,17 @@ from tests.scoring.test_components import array, issues
 
 
 def connectivity(
-    worked: float, attempted: float, age: float, offline: bool = False, held: Held = NOTHING_HELD
+    worked: float,
+    attempted: float,
+    age: float,
+    offline: bool = False,
+    held: Held = NOTHING_HELD,
+    answered: float | None = None,
 ) -> Component:
     return assess_connectivity(
         worked=array(worked),
         attempted=array(attempted),
+        answered=array(worked if answered is None else answered),
         age_s=array(age),
         interval_s=array(10.0),
         offline_after_s=array(40.0),
@@ -82,3 +88,16 @@ def test_a_link_of_which_most_scrapes_failed_comes_and_goes(
     failing, away = {"scrapes_failing": Severity.WARNING}, {"site_offline": Severity.CRITICAL}
     assert issues(result) == (failing if goes_on else away)
     assert result.score[0] == 0
+
+
+def test_a_site_that_answers_in_part_and_dies_is_away_at_once() -> None:
+    """A partial scrape counts half, so that one failure makes less than half of an hour."""
+    warned = HeldIssue(np.array([Severity.WARNING], dtype=np.int8), array(0.5), array(0.0))
+    held = {"scrapes_failing": warned}
+    result = connectivity(178, 360, 45, offline=True, held=held, answered=356)
+    assert issues(result) == {"site_offline": Severity.CRITICAL}
+    # And stays so, although nothing was answered in most of the hour by then.
+    away = HeldIssue(np.array([Severity.CRITICAL], dtype=np.int8), array(40.0), array(0.0))
+    held |= {"site_offline": away}
+    result = connectivity(80, 360, 1700, offline=True, held=held, answered=170)
+    assert issues(result) == {"site_offline": Severity.CRITICAL}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any
@@ -80,7 +79,7 @@ def plainly(
                 said["settle_seconds"] = settle
             elif said["severity"] and inside:
                 said["settle_seconds"] = min(2 * inside, COMES_BACK_SECONDS)
-            elif where[site] and not math.isnan(own) and (had or inside > 0):
+            elif had or inside:
                 passed = inside < COMES_BACK_SECONDS
                 said |= {"inside_seconds": inside, "settle_seconds": settle} if passed else {}
         found.append(said)

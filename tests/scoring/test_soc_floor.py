@@ -34,6 +34,9 @@ def floor(lowest: list[float], highest: float = 90.0) -> float:
         ([40, 30, 20, 10, 4], nan),
         ([nan, nan, nan], nan),
         ([9, 9, 9, *[50] * 14], 50),
+        # A battery that begins to empty has no habit yet.
+        ([*[20] * 11, 6, 5.5, 6.2], 20),
+        ([5, 8, 12, 14, 17, 19, 21, 23, 26, 28], nan),
     ],
 )
 def test_days_that_end_at_the_same_charge_are_a_floor(lowest: list[float], found: float) -> None:
