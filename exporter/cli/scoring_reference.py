@@ -80,8 +80,8 @@ def scoring() -> str:
         "intervals and 10 s. Where about half of the scrapes or more went unanswered, "
         "`scrapes_failing` goes on while the site is away, in place of `site_offline`, for half an "
         "hour or 24 intervals, the longer of both.",
-        f"A battery temperature that is more than {JUMP_C:g} °C off the one before is used once a "
-        "second reading says so; until then that of before stands. One that the next reading "
+        f"A battery temperature that is more than {JUMP_C:g} °C above the one before is used once "
+        "a second reading says so; until then that of before stands. One that the next reading "
         "denies is implausible. A battery that is hot already is believed at once.",
         "A device that measures a voltage and does not say whether there is a grid has lost it "
         f"below {100 * DEAD_GRID_RATIO:g} % of nominal, if the site has a battery. A PV inverter "

@@ -10,9 +10,9 @@ from exporter.collect.battery_state import BatteryState
 from exporter.model.snapshot import Implausible, Notice, Outcome, Snapshot
 
 JUDGED_HOT_C = 45.0
-JUMP_C, JUMP_SECONDS = 20.0, 900.0
-"""By which a pack neither warms nor cools from one reading to the next, and for how long the one
-before counts: a loose wire does, and so does a fire, which the next reading confirms."""
+JUMP_C, JUMP_SECONDS = 30.0, 900.0
+"""By which no pack warms from one reading to the next, and for how long the one before counts: a
+loose wire does, and so does a fire, which the next reading confirms."""
 
 
 @dataclass(slots=True)
@@ -48,6 +48,7 @@ class SiteRecord:
     hottest_at: float = -math.inf
     hottest_read_at: float = math.nan
     jumped: Implausible | None = None
+    fell: bool = False
 
     def believed(self, hottest_c: float, read_at: float) -> float:
         """The temperature of the hottest place: that of before, while no second reading confirms
@@ -64,22 +65,24 @@ class SiteRecord:
             return self.hottest_c
         self.hottest_read_at = read_at
         step = hottest_c - self.hottest_c
-        # A battery that is hot already may do anything.
-        calm = not self.hottest_c > JUDGED_HOT_C or step < 0
-        jumps = abs(step) > JUMP_C and calm and read_at - self.hottest_at <= JUMP_SECONDS
-        if jumps and self.jumped is None:
-            hint = f"{abs(step):.0f} °C off the readings before and after"
-            holders = (
-                b.device for b in self.batteries.values() if hottest_c in b.readings.values()
-            )
-            device = next(holders, "battery")
-            self.jumped = Implausible(device, "temperature_c", hottest_c, hint=hint)
-            return self.hottest_c
-        if self.jumped is not None and not abs(step) > JUMP_C:
+        far = step > JUMP_C or step < -JUMP_C
+        if far and read_at - self.hottest_at <= JUMP_SECONDS:
+            if step < 0.0 and not self.fell:
+                # Believed, and not yet what the next reading is held against.
+                self.fell = True
+                return hottest_c
+            # A battery that is hot already may do anything.
+            if step > 0.0 and self.jumped is None and not self.hottest_c > JUDGED_HOT_C:
+                every = self.batteries.values()
+                device = next((b.device for b in every if hottest_c in b.readings.values()), "")
+                hint = f"{step:.0f} °C above the readings before and after"
+                self.jumped = Implausible(device, "temperature_c", hottest_c, hint=hint)
+                return self.hottest_c
+        elif self.jumped is not None:
             self.latest_implausible = self.jumped
             self.implausible_total += 1
             self.unusable += 1
-        self.hottest_c, self.hottest_at, self.jumped = hottest_c, read_at, None
+        self.hottest_c, self.hottest_at, self.jumped, self.fell = hottest_c, read_at, None, False
         return hottest_c
 
 

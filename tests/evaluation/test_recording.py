@@ -75,7 +75,7 @@ def test_a_recording_becomes_snapshots(folder: Path) -> None:
 def test_evaluate_finds_the_fault_and_accuses_nobody_else(folder: Path) -> None:
     result = CliRunner().invoke(app, ["evaluate", str(folder)])
     assert result.exit_code == 0, result.output
-    assert "| hot battery | 58 °C | 1 | 1 | 0 s | 1 | 0 | 1 | 0 |" in result.output
+    assert "| hot battery | 58 °C | 1 | 1 | 1 min | 1 | 0 | 1 | 0 |" in result.output
     assert "| Fleetscope | 0.0 | 0 | 0 | 0 | – |" in result.output
     assert "Pages were not judged" in result.output
 
@@ -86,7 +86,7 @@ def test_evaluate_judges_pages_by_the_real_rules(folder: Path) -> None:
         pytest.skip("promtool is not installed")
     result = CliRunner().invoke(app, ["evaluate", str(folder), "--rules", str(RULES)])
     assert result.exit_code == 0, result.output
-    assert "| hot battery | 58 °C | 1 | 1 | 0 s | 1 | 1 | 1 | 0 |" in result.output
+    assert "| hot battery | 58 °C | 1 | 1 | 1 min | 1 | 2 | 1 | 0 |" in result.output
     assert "Pages were not judged" not in result.output
 
 
