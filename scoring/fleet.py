@@ -27,6 +27,7 @@ from scoring.issues import (
     component,
     judge,
 )
+from scoring.limits import FALLEN_BELOW, MUCH_FALLEN_BELOW
 from scoring.notice_rules import NOTICE_RULES
 from scoring.outliers import (
     ODD_IN_SEVERAL_WAYS,
@@ -38,7 +39,7 @@ from scoring.outliers import (
     robust_scores,
 )
 from scoring.overall import Overall, combine
-from scoring.pv_past import FALLEN_BELOW, MUCH_FALLEN_BELOW, RELEASE
+from scoring.pv_past import RELEASE
 from scoring.ranking import attention_rank, performance_rank
 from scoring.rule import Rule
 from scoring.rules import MAIN_READING_SILENT, PV_LOW, PV_UNDERPERFORMING

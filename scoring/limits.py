@@ -14,6 +14,10 @@ PV_SETTLE_SECONDS = 86400.0
 """For how long an array that was low must make enough until the issue ends: a day, since neighbours
 that face otherwise make a dirty array look low in the morning and well at noon."""
 
+FALLEN_BELOW, MUCH_FALLEN_BELOW = 0.80, 0.55
+"""Of what is usual: the best of three days beside one of the worse of before, which lies higher
+than a string of three that is lost, or half of an array, leave of a mean day."""
+
 _OF_THE_PAST = (
     # name, default, unit, highest, release, less than, note
     (

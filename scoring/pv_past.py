@@ -31,9 +31,6 @@ USUAL_QUANTILE = 0.25
 ALIKE = 0.6
 """Days are alike of which the sun allowed as much, to this factor: of a battery that is full by
 noon only the morning counts, and an array to the west is low on every morning."""
-FALLEN_BELOW, MUCH_FALLEN_BELOW = 0.80, 0.55
-"""Of what is usual: the best of three days beside one of the worse of before, which lies higher
-than a string of three that is lost, or half of an array, leave of a mean day."""
 RELEASE = 0.05
 
 

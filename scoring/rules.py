@@ -7,6 +7,7 @@ the limits that dashboards draw, and limits and texts of alerts. Limits are rows
 
 from __future__ import annotations
 
+from scoring.limits import FALLEN_BELOW, MUCH_FALLEN_BELOW
 from scoring.notice_rules import NOTICE_RULES
 from scoring.rule import Level, Rule, Severity, Side
 from scoring.window_rules import WINDOW_RULES
@@ -341,7 +342,7 @@ PV_UNDERPERFORMING = Rule(
             limit="pv_underperforming",
             when="PV makes less than half of what sun and neighbours say for 90 minutes of judged "
             "time, or less than a quarter at any time; without a direction, half for six hours; "
-            "or for three days less than 55 % of what its own past says",
+            f"or for three days less than {100 * MUCH_FALLEN_BELOW:g} % of its own past",
         ),
     ),
     "PV makes {value} of what {detail} say it should",
@@ -363,7 +364,7 @@ PV_LOW = Rule(
             15,
             BELOW,
             "pv_low",
-            when="PV makes less than three quarters of it for as long, or 80 % of its own past",
+            when=f"below three quarters of it for as long, or {100 * FALLEN_BELOW:g} % of its past",
         ),
     ),
     "PV makes {value} of what {detail} say it should",
@@ -383,8 +384,7 @@ SITE_OFFLINE = Rule(
             CRITICAL,
             100,
             limit="offline_after_seconds",
-            when="no answer for three intervals and 10 s, for which the overall score is 0; not "
-            "of a link of which most scrapes fail, within half an hour or 24 intervals",
+            when="no answer for three intervals and 10 s, or longer where most scrapes fail",
         ),
     ),
     "The site does not answer{detail}",

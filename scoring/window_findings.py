@@ -11,6 +11,7 @@ from scoring.issues import BoolArray, Finding, FloatArray, Held, judge
 from scoring.window_rules import (
     BATTERY_HOT_LONG,
     CHARGE_REFUSED,
+    CLOUD_HOURS,
     CONTROLLER_RESTARTS,
     DISCHARGE_REFUSED,
     ENERGY_GAP,
@@ -28,6 +29,7 @@ from scoring.window_rules import (
     SOC_CONTRADICTED,
     SOC_STUCK,
     SOH_FALLING,
+    WEATHER_HOURS,
 )
 
 STILL_HOURS: Mapping[str, float] = {
@@ -51,10 +53,6 @@ which moved energy on: losses and a capacity that is a fifth off stay below it."
 REFUSED_SOC = (90.0, 30.0)
 """Up to which charge a battery should accept charge, and from which it should give some, %."""
 LEAST_LATENCY_S = 1.0
-CLOUD_HOURS = 0.25
-"""By which clouds of every afternoon may shift the PV of a week."""
-WEATHER_HOURS = 3.0
-"""By which fog until noon delays the PV of a whole region, or clouds from noon on advance it."""
 SHIFT_RELEASE_HOURS = 0.25
 """How far back inside its limit a shift must come, so that one that hovers is one issue."""
 

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from scoring.limits import LIMITS
 from scoring.rule import Level, Rule, Severity, Side
 
 ABOVE = Side.ABOVE
 RESTARTS_OF_WEEK = 4.0
 """A controller that starts anew once a day does so on five days of seven at least."""
+CLOUD_HOURS = 0.25
+"""By which clouds of every afternoon may shift the PV of a week."""
+WEATHER_HOURS = 3.0
+"""By which fog until noon delays the PV of a whole region, or clouds from noon on advance it."""
+SHIFT_HOURS = LIMITS["pv_shift_hours"].default
 INFO, WARNING = Severity.INFO, Severity.WARNING
 
 GRID_EXCURSIONS = Rule(
@@ -202,8 +208,9 @@ PV_SHIFTED = Rule(
             0,
             ABOVE,
             "pv_shift_hours",
-            when="PV comes earlier or later than the sun by more than an hour beside its "
-            "neighbours, by 1.25 h without any, or by 3 h together with them",
+            when=f"PV comes earlier or later than the sun by more than {SHIFT_HOURS:g} h beside "
+            f"its neighbours, by {SHIFT_HOURS + CLOUD_HOURS:g} h without any, or by "
+            f"{WEATHER_HOURS:g} h together with them",
         ),
         Level(INFO, 0, when="PV energy while the sun is below the horizon, more than 5 % of it"),
     ),

@@ -16,8 +16,7 @@ from exporter.model.text import duration_words
 from scoring.battery import REST_BELOW_PERCENT
 from scoring.common import UTILITY_PREFIX, IntArray, seen_in_region
 from scoring.issues import BoolArray, Finding, Severity
-from scoring.limits import LIMITS
-from scoring.pv_past import FALLEN_BELOW, MUCH_FALLEN_BELOW
+from scoring.limits import FALLEN_BELOW, LIMITS, MUCH_FALLEN_BELOW
 from scoring.rule import Rule
 from scoring.rules import (
     BATTERY_SOC,

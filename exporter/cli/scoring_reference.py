@@ -10,12 +10,11 @@ from exporter.model.text import duration_words
 from scoring.battery import STEEP_ABOVE_V, STEEP_BELOW_PERCENT, STEEP_FROM_PERCENT
 from scoring.cells.imbalance import DEFAULT_LIMITS
 from scoring.confidence import PER_STUCK_SENSOR, PER_UNUSABLE_VALUE, WITHOUT_PAST
-from scoring.limits import LIMITS
+from scoring.connectivity import COMES_AND_GOES_INTERVALS, COMES_AND_GOES_SECONDS
+from scoring.limits import FALLEN_BELOW, LIMITS, MUCH_FALLEN_BELOW
 from scoring.outliers import DISCOVERY_RATE, FEWEST_FOR_SLOPE
 from scoring.pv_past import (
-    FALLEN_BELOW,
     LEAST_USUAL_DAYS,
-    MUCH_FALLEN_BELOW,
     RECENT_DAYS,
     RECENT_WITHIN,
     USUAL_DAYS,
@@ -78,14 +77,16 @@ def scoring() -> str:
         "Connectivity is 100 times the share of scrapes that worked in the last hour, of which a "
         "partial one counts half, and falls to 0 as the last one ages from 2 intervals to 3 "
         "intervals and 10 s. Where about half of the scrapes or more went unanswered, "
-        "`scrapes_failing` goes on while the site is away, in place of `site_offline`, for half an "
-        "hour or 24 intervals, the longer of both.",
+        "`scrapes_failing` goes on while the site is away, in place of `site_offline`, for "
+        f"{duration_words(COMES_AND_GOES_SECONDS)} or {COMES_AND_GOES_INTERVALS:g} intervals, the "
+        "longer of both.",
         f"A battery temperature that is more than {JUMP_C:g} °C above the one before is used once "
         "a second reading says so; until then that of before stands. One that the next reading "
         "denies is implausible. A battery that is hot already is believed at once.",
-        "A device that measures a voltage and does not say whether there is a grid has lost it "
-        f"below {100 * DEAD_GRID_RATIO:g} % of nominal, if the site has a battery. A PV inverter "
-        "without one sleeps at night: its voltage and frequency are not judged then.",
+        "A device that does not say whether there is a grid, and that measured a live one before, "
+        f"has lost it below {100 * DEAD_GRID_RATIO:g} % of nominal, if the site has a "
+        "battery. A PV inverter without one sleeps at night: its voltage and frequency are not "
+        "judged then.",
         "A battery of which neither state of health nor temperature nor cell voltages are known "
         f"may be in any state. Its site is held to {UNKNOWN_HEALTH_CAP:g}, so that it is GOOD at "
         "best and not HEALTHY, and has an issue that says so on every face; being for information "

@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 
 from exporter.collect.battery_state import BatteryState
 from exporter.model.snapshot import Implausible, Notice, Outcome, Snapshot
+from scoring.limits import LIMITS
 
-JUDGED_HOT_C = 45.0
+HOT_C = LIMITS["temperature_max"].default
 JUMP_C, JUMP_SECONDS = 30.0, 900.0
 """By which no pack warms from one reading to the next, and for how long the one before counts: a
 loose wire does, and so does a fire, which the next reading confirms."""
@@ -46,7 +47,8 @@ class SiteRecord:
     way_changes: int = 0
     hottest_c: float = math.nan
     hottest_at: float = -math.inf
-    hottest_read_at: float = math.nan
+    hottest_read: tuple[float, float] = (math.nan, math.nan)
+    hottest_told_c: float = math.nan
     jumped: Implausible | None = None
     fell: bool = False
 
@@ -61,9 +63,9 @@ class SiteRecord:
         read_at : float
             Monotonic seconds at which it was read.
         """
-        if read_at == self.hottest_read_at:
-            return self.hottest_c
-        self.hottest_read_at = read_at
+        if (hottest_c, read_at) == self.hottest_read:
+            return self.hottest_told_c
+        self.hottest_read, self.hottest_told_c = (hottest_c, read_at), hottest_c
         step = hottest_c - self.hottest_c
         far = step > JUMP_C or step < -JUMP_C
         if far and read_at - self.hottest_at <= JUMP_SECONDS:
@@ -72,11 +74,12 @@ class SiteRecord:
                 self.fell = True
                 return hottest_c
             # A battery that is hot already may do anything.
-            if step > 0.0 and self.jumped is None and not self.hottest_c > JUDGED_HOT_C:
+            if step > 0.0 and self.jumped is None and not self.hottest_c > HOT_C:
                 every = self.batteries.values()
                 device = next((b.device for b in every if hottest_c in b.readings.values()), "")
                 hint = f"{step:.0f} °C above the readings before and after"
                 self.jumped = Implausible(device, "temperature_c", hottest_c, hint=hint)
+                self.hottest_told_c = self.hottest_c
                 return self.hottest_c
         elif self.jumped is not None:
             self.latest_implausible = self.jumped

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from exporter.collect.moment import Moment, SiteConstants
 from scoring.grid import Nominal
-from scoring.pv_past import FALLEN_BELOW
+from scoring.limits import FALLEN_BELOW
 from scoring.pv_power import Expected
 from scoring.rules import VOLTAGE_TOLERANCE
 from scoring.solar import exclude_mask

@@ -230,12 +230,15 @@ class FleetState:
 
     def _tell_grid(self, row: int, snapshot: Snapshot, now: float) -> None:
         """Whether there is a grid, of a site with a battery whose device does not say so: one that
-        still measures no voltage has lost it. An inverter without a battery sleeps at night."""
+        measured a live grid before and measures no voltage now has lost it. An inverter without a
+        battery sleeps at night."""
         volts = snapshot.readings.get("grid_voltage_v", math.nan)
         if not snapshot.batteries or math.isnan(volts):
             return
         dead = volts < DEAD_GRID_RATIO * self.nominal.v[row]
         dead &= not snapshot.readings.get("grid_frequency_hz", 0.0) > 0.0
+        if dead and math.isnan(self.values[row, _CONNECTED]):
+            return
         self.values[row, _CONNECTED] = 0.0 if dead else 1.0
         self.times[row, _CONNECTED] = now
 
@@ -261,7 +264,7 @@ class FleetState:
                 self.last_success[row] = now - (wall - time)
 
     def _count(self, row: int, outcome: Outcome, now: float) -> None:
-        if int(now // 60) > self._minute:
+        if now // 60 > self._minute:
             for slot in self._slots_passed(now):
                 self.worked[:, slot] = 0
                 self.attempted[:, slot] = 0
@@ -274,7 +277,7 @@ class FleetState:
         worked, attempted, answered = self._in_hour
         worked[row] += share
         attempted[row] += 1
-        if outcome.answered:
+        if share:
             self.answered[row, slot] += 1
             answered[row] += 1
 

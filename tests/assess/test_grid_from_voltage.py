@@ -14,8 +14,15 @@ from tests.assess.test_assessment import WALL, fleet, snapshot
 SILENT = ("grid_connected", "grid_voltage_min_v", "grid_voltage_max_v")
 
 
-def seen(battery: dict[str, float] | None, pv_kw: float, **readings: float) -> FleetAssessment:
+def seen(
+    battery: dict[str, float] | None, pv_kw: float, *, seen_alive: bool = True, **readings: float
+) -> FleetAssessment:
     state = FleetState(fleet("a", solar_capacity_kw=pv_kw), 10.0)
+    if seen_alive:
+        alive = snapshot("a", battery, {"grid_voltage_v": 230.0})
+        for name in SILENT:
+            alive.readings.pop(name, None)
+        state.apply(alive, 990.0)
     given: Snapshot = snapshot("a", battery, readings)
     for name in SILENT:
         given.readings.pop(name, None)
@@ -40,6 +47,12 @@ def test_a_site_with_a_battery_that_measures_no_voltage_has_lost_its_grid(
     assert ("grid_lost" in said(found)) is lost
     assert ("grid_voltage" in said(found)) is (not lost)
     assert "nominal_not_set" not in said(found)
+
+
+def test_a_device_that_never_measured_a_grid_has_not_lost_it() -> None:
+    """Some show 0 V where nothing is connected to measure it."""
+    found = seen({}, 5.0, seen_alive=False, grid_voltage_v=0.0, grid_frequency_hz=nan)
+    assert "grid_lost" not in said(found)
 
 
 def test_a_device_that_says_so_itself_is_believed() -> None:

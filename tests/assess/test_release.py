@@ -175,6 +175,10 @@ def test_a_temperature_that_jumps_waits_for_a_second_reading() -> None:
     dropout = issues_of("battery", "temperature_c", values, seconds=300)
     hot = ["battery_temperature" in issues for issues in dropout]
     assert hot == [True, True, False, True, False, True]
+    # A fall is told at once, and stays told while nothing new is read.
+    record = SiteRecord()
+    told = [record.believed(c, at) for c, at in [(52.0, 0.0), (18.0, 10.0), (18.0, 10.0)]]
+    assert told == [52.0, 18.0, 18.0]
     # After a night without readings nothing is a jump.
     late = issues_of("battery", "temperature_c", [25.0, 65.0], seconds=3600)
     assert "battery_temperature" in late[1]

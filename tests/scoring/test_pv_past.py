@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from scoring.pv_past import FALLEN_BELOW, MUCH_FALLEN_BELOW, FloatArray, PvPast
+from scoring.limits import FALLEN_BELOW, MUCH_FALLEN_BELOW
+from scoring.pv_past import FloatArray, PvPast
 
 SITES, DAYS = 6, 34
 DAY = np.arange(DAYS)
