@@ -49,14 +49,17 @@ class _Runs:
         Parameters
         ----------
         slots : sequence of int
-            Place of each step on a regular clock, ascending. Nothing is known in longer gaps.
+            Place of each step on a regular clock, ascending; of several at one place the last
+            counts. Nothing is known in longer gaps.
         """
         placed = _Runs()
         step = 0
         for text, count in self.runs:
             for number in range(step, step + count):
-                placed.put(slots[number], text)
                 width = slots[number + 1] - slots[number] if number + 1 < len(slots) else 1
+                if width == 0:
+                    continue
+                placed.put(slots[number], text)
                 if 1 < width <= CARRIED_SLOTS:
                     placed._add(_SILENCE if text == _STALE else text, width - 1)
             step += count
@@ -121,14 +124,12 @@ class MetricSeries:
     def clock(self) -> tuple[int, list[int]]:
         """The usual seconds between two assessments, and the place of each on such a clock.
 
-        Recordings have gaps, and promtool takes samples at one pace.
+        Recordings have gaps, and sites that are read at times of their own; promtool takes samples
+        at one pace.
         """
         pairs = itertools.pairwise(self.times)
         step = max(1, round(statistics.median(b - a for a, b in pairs)))
-        slots = [0]
-        for time in self.times[1:]:
-            slots.append(max(slots[-1] + 1, round((time - self.times[0]) / step)))
-        return step, slots
+        return step, [round((time - self.times[0]) / step) for time in self.times]
 
 
 def _quoted(text: str) -> str:

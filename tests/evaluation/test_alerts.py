@@ -76,6 +76,24 @@ def test_gaps_of_a_recording_are_gaps_on_the_clock() -> None:
     assert runs.notation(slots) == "1x1 2x3 stale _x53 2 3x1"
 
 
+def test_a_clock_does_not_drift_where_assessments_come_unevenly() -> None:
+    """Else a page of the sixth day came eighteen hours late."""
+    series = MetricSeries()
+    series.times = [100.0 * n + late for n in range(300) for late in (0.0, 20.0, 95.0)]
+    step, slots = series.clock()
+    at = [step * slot for slot in slots]
+    late = [abs(a - time) for a, time in zip(at, series.times, strict=True)]
+    assert max(late) <= step / 2
+    runs = _Runs()
+    for number in range(900):
+        runs.put(number, str(int(number >= 450)))
+    length = sum(count for _, count in runs.runs)
+    assert length == 900
+    shown = runs.notation(slots)
+    first = int(shown.split()[0].removeprefix("0x")) + 1
+    assert abs(step * first - series.times[450]) <= step
+
+
 def test_only_pages_and_what_they_read_are_evaluated(tmp_path: Path) -> None:
     (tmp_path / "alerts.yml").write_text(RULES + NOTE, "utf-8")
     (tmp_path / "records.yml").write_text(RECORDS, "utf-8")
